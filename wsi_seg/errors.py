@@ -1,0 +1,41 @@
+"""The errors that reach a user: one line that names the file and the remedy."""
+
+
+class WsiSegError(Exception):
+    """Something is wrong with the data or the machine; the message is one line for the user."""
+
+    exit_code = 1
+
+
+class UsageError(WsiSegError):
+    """The command or call itself is wrong (an option's value, a combination of options)."""
+
+    exit_code = 2
+
+
+class SlideError(WsiSegError):
+    """A slide cannot be opened or read."""
+
+
+class MppError(SlideError):
+    """A slide's resolution is missing, absurd, or too coarse for the model."""
+
+
+class ModelError(WsiSegError):
+    """A model file is missing, damaged, or made for other input."""
+
+
+class AnnotationError(WsiSegError):
+    """An annotation file cannot be read or holds something unusable."""
+
+
+class OutputError(WsiSegError):
+    """A result cannot be written, or belongs to another run."""
+
+
+class SchedulerError(WsiSegError):
+    """A Dask scheduler cannot be reached, or its workers cannot do the work."""
+
+
+class DeviceError(WsiSegError):
+    """The asked-for compute device is not there, or ran out of memory."""

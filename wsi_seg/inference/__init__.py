@@ -1,0 +1,1 @@
+"""Running a network over images and whole slides."""

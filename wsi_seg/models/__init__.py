@@ -1,0 +1,1 @@
+"""Networks, class schemas and the self-describing model file."""

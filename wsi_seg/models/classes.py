@@ -1,0 +1,121 @@
+"""Class schemas: the ids, names and colours that a model's labels stand for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from wsi_seg.errors import UsageError
+
+UNPROCESSED_ID = 255
+"""Label value of pixels that were not analysed because they could not be read, or not yet."""
+
+OUTSIDE_ID = 254
+"""Label value of pixels that were not asked for: outside the region of interest, or outside the
+tissue when the schema has no background class."""
+
+MAX_CLASSES = 254
+
+Channel = Annotated[int, Field(ge=0, le=255)]
+Rgb = tuple[Channel, Channel, Channel]
+
+
+class TissueClass(BaseModel):
+    """One class: the value its pixels hold in a label image, its name and its colour."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Annotated[int, Field(ge=0, lt=MAX_CLASSES)]
+    name: Annotated[str, Field(min_length=1)]
+    color: Rgb
+    aliases: tuple[str, ...] = ()
+
+
+class ClassSchema(BaseModel):
+    """An ordered list of classes; a network's output channel ``i`` means ``classes[i]``.
+
+    Attributes
+    ----------
+    name : str
+        Name of the schema, as in ``annotations/NAME.yaml``.
+    classes : tuple of TissueClass
+        In the order of the network's output channels.
+    background : str or None
+        Name of the class that empty glass belongs to, where there is one. It is left out of polygons by
+        default and is what pixels outside the tissue mask are called.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(min_length=1)]
+    classes: Annotated[tuple[TissueClass, ...], Field(min_length=2, max_length=MAX_CLASSES)]
+    background: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        ids = [c.id for c in self.classes]
+        names = [c.name for c in self.classes]
+        if len(set(ids)) != len(ids):
+            raise ValueError("class ids are not unique")
+        if len(set(names)) != len(names):
+            raise ValueError("class names are not unique")
+        if self.background is not None and self.background not in names:
+            raise ValueError(f"background class {self.background!r} is not among the classes")
+        return self
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Label value of each output channel."""
+        return tuple(c.id for c in self.classes)
+
+    @cached_property
+    def by_id(self) -> dict[int, TissueClass]:
+        """The classes by their label value."""
+        return {c.id: c for c in self.classes}
+
+    @property
+    def background_id(self) -> int | None:
+        """Label value of the background class, if the schema has one."""
+        return next((c.id for c in self.classes if c.name == self.background), None)
+
+    @property
+    def outside_id(self) -> int:
+        """Label value for pixels outside the tissue: the background class, else `OUTSIDE_ID`."""
+        return OUTSIDE_ID if self.background_id is None else self.background_id
+
+
+def load_schema(name_or_path: str) -> ClassSchema:
+    """Read a class schema from the shipped ones by name, or from a YAML file.
+
+    Raises
+    ------
+    UsageError
+        If there is no such schema, or the file is not one.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = annotations_folder() / f"{name_or_path}.yaml"
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in annotations_folder().glob("*.yaml")))
+            raise UsageError(f"no class schema named {name_or_path!r}: use one of {known}, or a YAML file")
+    try:
+        return ClassSchema.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}): give a class schema's path") from error
+    except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{path}: not a class schema ({reason}): see annotations/ for examples") from error
+
+
+def annotations_folder() -> Path:
+    """Return the folder of shipped class schemas: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "annotations"
+    return inside if inside.is_dir() else package.parent / "annotations"

@@ -1,0 +1,1 @@
+"""What a run leaves behind: label pyramid, polygons, overview, summary."""

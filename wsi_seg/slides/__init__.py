@@ -1,0 +1,1 @@
+"""Slides: opening them, their coordinate frames, tissue masks and the patch lattice."""
