@@ -115,7 +115,7 @@ def load_schema(name_or_path: str) -> ClassSchema:
 
 
 def annotations_folder() -> Path:
-    """Return the folder of shipped class schemas: inside the installed package, or beside it in a checkout."""
+    """Return the folder of shipped class schemas: in the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     inside = package / "annotations"
     return inside if inside.is_dir() else package.parent / "annotations"

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
@@ -91,19 +91,19 @@ class Frames(BaseModel):
     def _offset_xy(self) -> NDArray[np.float64]:
         return np.array([self.bounds.x, self.bounds.y], dtype=np.float64)
 
-    def label_to_qupath(self, label_xy: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.float64]:
+    def label_to_qupath(self, label_xy: ArrayLike) -> NDArray[np.float64]:
         """Convert points, shape (..., 2), from the label frame to QuPath's."""
-        return np.asarray(label_xy, dtype=np.float64) * np.array(self.downsample)
+        return np.multiply(label_xy, self.downsample, dtype=np.float64)
 
-    def qupath_to_label(self, qupath_xy: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.float64]:
+    def qupath_to_label(self, qupath_xy: ArrayLike) -> NDArray[np.float64]:
         """Convert points, shape (..., 2), from QuPath's frame to the label frame."""
-        return np.asarray(qupath_xy, dtype=np.float64) / np.array(self.downsample)
+        return np.divide(qupath_xy, self.downsample, dtype=np.float64)
 
-    def label_to_slide(self, label_xy: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.float64]:
+    def label_to_slide(self, label_xy: ArrayLike) -> NDArray[np.float64]:
         """Convert points, shape (..., 2), from the label frame to the slide frame."""
         return self.label_to_qupath(label_xy) + self._offset_xy
 
-    def slide_to_label(self, slide_xy: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.float64]:
+    def slide_to_label(self, slide_xy: ArrayLike) -> NDArray[np.float64]:
         """Convert points, shape (..., 2), from the slide frame to the label frame."""
         return self.qupath_to_label(np.asarray(slide_xy, dtype=np.float64) - self._offset_xy)
 

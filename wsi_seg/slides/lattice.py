@@ -100,9 +100,7 @@ class Lattice:
                 f"a patch of {self.patch} pixels does not fit: use a multiple of {2 * ALIGNMENT}"
             )
         if self.halo < 0 or self.halo % ALIGNMENT:
-            raise UsageError(
-                f"an overlap halo of {self.halo} pixels does not fit: use a multiple of {ALIGNMENT}"
-            )
+            raise UsageError(f"a halo of {self.halo} px does not fit: use a multiple of {ALIGNMENT}")
         if 2 * self.halo >= self.patch:
             raise UsageError(
                 f"a halo of {self.halo} pixels leaves no core in a patch of {self.patch}: "
