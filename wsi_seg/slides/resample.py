@@ -1,0 +1,126 @@
+"""Area resampling on a fixed global grid.
+
+An output pixel is the area-weighted mean of the source pixels it covers. Each output pixel is computed from
+its own global index by the same arithmetic in the same order, whatever rectangle it is read in: two
+readings that overlap agree to the byte, which a resampler that works relative to the rectangle cannot give.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class AxisGrid:
+    """How one axis of an output frame lies over one axis of a source level.
+
+    Output pixel ``k`` covers the source interval ``[offset + k * scale, offset + (k + 1) * scale)``, cut off
+    at `lower` and `upper`. All in source pixels.
+    """
+
+    offset: float
+    scale: float
+    lower: float
+    upper: float
+
+    def edges(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Return the source coordinates of the edges of output pixels ``start`` to ``stop``."""
+        edges = self.offset + np.arange(start, stop + 1, dtype=np.float64) * self.scale
+        whole = np.round(edges)
+        edges = np.where(np.abs(edges - whole) < 1e-6, whole, edges)
+        return np.clip(edges, self.lower, self.upper)
+
+    def source_span(self, start: int, stop: int) -> tuple[int, int]:
+        """Return the first and past-the-last source pixel under output pixels ``start`` to ``stop``."""
+        edges = self.edges(start, stop)
+        return int(np.floor(edges[0])), int(np.ceil(edges[-1]))
+
+    @cached_property
+    def whole_factor(self) -> int | None:
+        """The number of source pixels in an output pixel, where both grids share all their lines."""
+        factor = round(self.scale)
+        aligned = factor >= 1 and abs(self.scale - factor) < 1e-9
+        on_pixel = abs(self.offset - round(self.offset)) < 1e-6 and self.lower <= self.offset + 1e-6
+        return factor if aligned and on_pixel else None
+
+    def fits(self, start: int, stop: int) -> bool:
+        """Tell whether output pixels ``start`` to ``stop`` lie wholly inside the source."""
+        return (
+            self.offset + start * self.scale >= self.lower and self.offset + stop * self.scale <= self.upper
+        )
+
+    def taps(self, start: int, stop: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Return source indices and weights, each of shape (taps, stop - start); weights sum to one."""
+        edges = self.edges(start, stop)
+        first, last = edges[:-1], edges[1:]
+        begin = np.floor(first).astype(np.intp)
+        count = int(np.max(np.ceil(last).astype(np.intp) - begin, initial=1))
+        index = begin + np.arange(count)[:, None]
+        overlap = np.clip(np.minimum(last, index + 1) - np.maximum(first, index), 0, None)
+        total = overlap.sum(axis=0)
+        weights = np.where(total > 0, overlap / np.where(total > 0, total, 1), np.arange(count)[:, None] == 0)
+        # Taps past the span have no weight; they only must not point outside the source.
+        span = self.source_span(start, stop)
+        return np.clip(index, span[0], max(span[1] - 1, span[0])), weights.astype(np.float32)
+
+
+def resample(
+    source: NDArray[np.uint8],
+    source_origin_yx: tuple[int, int],
+    grids: tuple[AxisGrid, AxisGrid],
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+) -> NDArray[np.uint8]:
+    """Area-resample a piece of a source level to a piece of the output frame.
+
+    Parameters
+    ----------
+    source : uint8 array, shape (h, w, 3)
+        Source pixels that cover the asked-for output.
+    source_origin_yx : (int, int)
+        Where ``source[0, 0]`` lies in the source level.
+    grids : (AxisGrid, AxisGrid)
+        The y and the x axis.
+    rows, columns : (int, int)
+        First and past-the-last output pixel.
+
+    Returns
+    -------
+    uint8 array, shape (rows, columns, 3)
+    """
+    grid_y, grid_x = grids
+    factors = grid_y.whole_factor, grid_x.whole_factor
+    if factors[0] is not None and factors[1] is not None and grid_y.fits(*rows) and grid_x.fits(*columns):
+        y0, y1 = grid_y.source_span(*rows)
+        x0, x1 = grid_x.source_span(*columns)
+        oy, ox = source_origin_yx
+        block = source[y0 - oy : y1 - oy, x0 - ox : x1 - ox]
+        if factors == (1, 1):
+            return np.ascontiguousarray(block)
+        image = Image.fromarray(np.ascontiguousarray(block))
+        return np.asarray(image.reduce((factors[1], factors[0])))
+    index_y, weight_y = grid_y.taps(*rows)
+    index_x, weight_x = grid_x.taps(*columns)
+    tall = _weigh_rows(source, index_y - source_origin_yx[0], weight_y)
+    index_x = index_x - source_origin_yx[1]
+    out = np.zeros((tall.shape[0], index_x.shape[1], 3), dtype=np.float32)
+    for index, weight in zip(index_x, weight_x, strict=True):
+        out += tall[:, index] * weight[None, :, None]
+    return (out + np.float32(0.5)).astype(np.uint8)
+
+
+def _weigh_rows(
+    source: NDArray[np.uint8], index_y: NDArray[np.intp], weight_y: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    out = np.zeros((index_y.shape[1], *source.shape[1:]), dtype=np.float32)
+    for index, weight in zip(index_y, weight_y, strict=True):
+        out += source[index] * weight[:, None, None]
+    return out

@@ -1,0 +1,286 @@
+"""A whole-slide image: what it says of itself, and any rectangle of it at any resolution.
+
+Everything that OpenSlide opens. Rectangles are asked for in the label frame (`wsi_seg.slides.frames`) and
+read from the best level, with area resampling.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import openslide
+
+from wsi_seg.errors import MppError, SlideError
+from wsi_seg.slides.decode import LevelReader, SlideLevel
+from wsi_seg.slides.frames import Bounds, Frames
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.resample import AxisGrid, resample
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+MPP_RANGE = (0.01, 100.0)
+"""Resolutions outside this range, in micrometres per pixel, are taken for mistakes."""
+
+COARSER_TOLERANCE = 0.05
+"""How much coarser than the working mpp a slide may be before it is refused."""
+
+MAX_SIDE = 1 << 22
+"""No scanner writes a side longer than this; damaged headers do."""
+
+READ_BYTES = 32 << 20
+"""How much of a level is decoded at a time."""
+
+
+@dataclass(frozen=True)
+class SlidePixels:
+    """Pixels of one rectangle of the label frame.
+
+    Attributes
+    ----------
+    rgb : uint8 array, shape (height, width, 3)
+    present : bool array, shape (height, width)
+        Where the scanner recorded pixels; elsewhere `rgb` is the slide's background colour.
+    unreadable : tuple of Rect
+        Parts, in label pixels, that the file states but that could not be decoded.
+    """
+
+    rgb: NDArray[np.uint8]
+    present: NDArray[np.bool_]
+    unreadable: tuple[Rect, ...] = ()
+
+
+class Slide:
+    """An open slide.
+
+    Parameters
+    ----------
+    path : Path
+        Any file that OpenSlide opens.
+    mpp : float, optional
+        Micrometres per slide pixel, in place of what the file says.
+
+    Raises
+    ------
+    SlideError
+        If the file is missing or is not a slide.
+    MppError
+        If `mpp` is absurd.
+    """
+
+    def __init__(self, path: Path | str, mpp: float | None = None) -> None:
+        self.path = Path(path)
+        self._given_mpp = None if mpp is None else _plausible(mpp, f"{self.path}: --mpp {mpp}")
+        self._reader = LevelReader(self.path)
+        handle = self._reader.handle
+        self.format = str(openslide.OpenSlide.detect_format(str(self.path)))
+        self.properties = dict(handle.properties)
+        self.size: tuple[int, int] = handle.dimensions
+        if max(self.size) > MAX_SIDE:
+            raise SlideError(
+                f"{self.path}: states an absurd size of {self.size[0]} x {self.size[1]}: damaged?"
+            )
+        self.levels: tuple[SlideLevel, ...] = self._reader.levels
+        self.bounds = self._bounds()
+        colour = self.properties.get(openslide.PROPERTY_NAME_BACKGROUND_COLOR, "ffffff")
+        self.background_rgb = np.frombuffer(bytes.fromhex(colour), dtype=np.uint8)
+
+    def __reduce__(self) -> tuple[type[Slide], tuple[Path, float | None]]:
+        return Slide, (self.path, self._given_mpp)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+    @property
+    def mpp(self) -> tuple[float, float]:
+        """Micrometres per slide pixel in x and y.
+
+        Raises
+        ------
+        MppError
+            If neither the file nor the caller states it, or what the file states is absurd.
+        """
+        if self._given_mpp is not None:
+            return self._given_mpp, self._given_mpp
+        x, y = (self.properties.get(f"openslide.mpp-{axis}") for axis in "xy")
+        if x is None or y is None:
+            raise MppError(
+                f"{self.path}: the file does not state its resolution: give it with --mpp (um per px)"
+            )
+        return tuple(_plausible(v, f"{self.path}: the file states {v} um per px") for v in (x, y))  # type: ignore[return-value]
+
+    @property
+    def objective_power(self) -> float | None:
+        """Nominal magnification, if the file states it."""
+        value = self.properties.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER)
+        try:
+            return None if value is None else float(value)
+        except ValueError:
+            return None
+
+    @property
+    def icc_profile(self) -> bytes | None:
+        """The slide's colour profile, if it carries one."""
+        profile = self._reader.handle.color_profile
+        return None if profile is None else bytes(profile.tobytes())
+
+    def frames(self, working_mpp: float, allow_coarser: bool = False) -> Frames:
+        """Lay the label frame of `working_mpp` micrometres per pixel over this slide.
+
+        Raises
+        ------
+        MppError
+            If the resolution is unknown, or coarser than `working_mpp` without `allow_coarser`.
+        """
+        coarsest = max(self.mpp)
+        if coarsest > working_mpp * (1 + COARSER_TOLERANCE) and not allow_coarser:
+            raise MppError(
+                f"{self.path}: {coarsest:g} um per px is coarser than the model's {working_mpp:g}: "
+                "its pixels do not hold what the model looks for (--allow-coarser goes on all the same)"
+            )
+        return Frames.at_mpp(self.bounds, self.mpp, working_mpp)
+
+    def read(self, rect: Rect, frames: Frames) -> SlidePixels:
+        """Read a rectangle of the label frame.
+
+        Parameters
+        ----------
+        rect : Rect
+            In label pixels, inside the label frame.
+        frames : Frames
+            The label frame.
+
+        Returns
+        -------
+        SlidePixels
+            A pixel's value does not depend on the rectangle it is read in.
+
+        Raises
+        ------
+        SlideError
+            If the file can no longer be opened.
+        """
+        level_index = self._best_level(frames.downsample)
+        level = self.levels[level_index]
+        grid_y, grid_x = self._grids(level, frames)
+        rgb = np.empty((rect.height, rect.width, 3), dtype=np.uint8)
+        present = np.empty((rect.height, rect.width), dtype=np.bool_)
+        bad: list[Rect] = []
+        x_span = grid_x.source_span(rect.x0, rect.x1)
+        row_bytes = 4 * max(x_span[1] - x_span[0], 1) * max(grid_y.scale, 1.0)
+        rows = max(1, int(READ_BYTES / row_bytes))
+        for y in range(rect.y0, rect.y1, rows):
+            y1 = min(y + rows, rect.y1)
+            y_span = grid_y.source_span(y, y1)
+            source = Rect(y_span[0], x_span[0], y_span[1], x_span[1])
+            rgba, unreadable = self._reader.read(level_index, source)
+            bad += [_label_rect(b, grid_y, grid_x) for b in unreadable]
+            strip = slice(y - rect.y0, y1 - rect.y0)
+            opaque = self._composite(rgba)
+            rgb[strip] = resample(
+                rgba[..., :3], (source.y0, source.x0), (grid_y, grid_x), (y, y1), (rect.x0, rect.x1)
+            )
+            if opaque is None:
+                present[strip] = True
+            else:
+                centre_y = _centres(grid_y, y, y1) - source.y0
+                centre_x = _centres(grid_x, rect.x0, rect.x1) - source.x0
+                present[strip] = opaque[np.ix_(centre_y, centre_x)]
+        inside = (b.clipped(*frames.label_size) for b in bad)
+        return SlidePixels(rgb, present, tuple(sorted({b for b in inside if b.area > 0})))
+
+    def _bounds(self) -> Bounds:
+        """Return the slide's stated bounds where they make sense, else the whole of level 0."""
+        values = [self.properties.get(f"openslide.bounds-{n}") for n in ("x", "y", "width", "height")]
+        whole = Bounds(x=0, y=0, width=self.size[0], height=self.size[1])
+        if any(v is None for v in values):
+            return whole
+        x, y, width, height = (int(v) for v in values if v is not None)
+        inside = 0 <= x < self.size[0] and 0 <= y < self.size[1] and width > 0 and height > 0
+        if not inside:
+            return whole
+        return Bounds(x=x, y=y, width=min(width, self.size[0] - x), height=min(height, self.size[1] - y))
+
+    def _best_level(self, downsample: tuple[float, float]) -> int:
+        """Return the coarsest level that is still at least as fine as the label frame."""
+        fine_enough = [
+            i
+            for i, level in enumerate(self.levels)
+            if level.scale_x <= downsample[0] * 1.001 and level.scale_y <= downsample[1] * 1.001
+        ]
+        return max(fine_enough, default=0, key=lambda i: self.levels[i].scale_x)
+
+    def _grids(self, level: SlideLevel, frames: Frames) -> tuple[AxisGrid, AxisGrid]:
+        bounds = self.bounds
+        return tuple(  # type: ignore[return-value]
+            AxisGrid(
+                offset=start / scale,
+                scale=downsample / scale,
+                lower=start / scale,
+                upper=max(min((start + length) / scale, float(pixels)), start / scale),
+            )
+            for start, length, scale, downsample, pixels in (
+                (bounds.y, bounds.height, level.scale_y, frames.downsample[1], level.height),
+                (bounds.x, bounds.width, level.scale_x, frames.downsample[0], level.width),
+            )
+        )
+
+    def _composite(self, rgba: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+        """Lay transparent pixels over the background colour in place; return where there were pixels.
+
+        None stands for "everywhere".
+        """
+        alpha = rgba[..., 3]
+        if alpha.min() == 255:
+            return None
+        weak = alpha < 255
+        a = alpha[weak].astype(np.uint16)[:, None]
+        mixed = (rgba[..., :3][weak] * a + self.background_rgb * (255 - a) + 127) // 255
+        rgba[..., :3][weak] = mixed.astype(np.uint8)
+        present: NDArray[np.bool_] = alpha >= 128
+        return present
+
+
+def _plausible(value: str | float, what: str) -> float:
+    try:
+        mpp = float(value)
+    except ValueError:
+        mpp = math.nan
+    if not MPP_RANGE[0] <= mpp <= MPP_RANGE[1]:
+        raise MppError(f"{what}, which no slide has: give the true resolution with --mpp (um per px)")
+    return mpp
+
+
+def _centres(grid: AxisGrid, start: int, stop: int) -> NDArray[np.intp]:
+    """Return the source pixel under the centre of each output pixel."""
+    edges = grid.edges(start, stop)
+    last = max(math.ceil(grid.upper) - 1, math.floor(grid.lower))
+    return np.minimum(np.floor((edges[:-1] + edges[1:]) / 2).astype(np.intp), last)
+
+
+def _label_rect(level_rect: Rect, grid_y: AxisGrid, grid_x: AxisGrid) -> Rect:
+    """Return the label pixels that any pixel of a level rectangle contributes to."""
+
+    def span(start: int, stop: int, grid: AxisGrid) -> tuple[int, int]:
+        return math.floor((start - grid.offset) / grid.scale), math.ceil((stop - grid.offset) / grid.scale)
+
+    (y0, y1), (x0, x1) = (
+        span(level_rect.y0, level_rect.y1, grid_y),
+        span(level_rect.x0, level_rect.x1, grid_x),
+    )
+    return Rect(y0, x0, y1, x1)
