@@ -1,0 +1,386 @@
+"""The model file: one safetensors file that says everything about itself.
+
+The file's metadata holds one JSON document (`ModelHeader`) under the key ``wsi_seg``: architecture, classes,
+input, notice, training provenance, and a checksum over itself and the weights. It holds no code, no pickle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from safetensors import SafetensorError
+from safetensors import torch as safetensors
+
+from wsi_seg.errors import ModelError, OutputError
+from wsi_seg.models.classes import ClassSchema  # noqa: TC001 - pydantic reads it at run time
+from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT_VERSION = 1
+METADATA_KEY = "wsi_seg"
+WEIGHTS_FOLDER = Path(__file__).resolve().parent / "weights"
+MAX_HEADER_BYTES = 16 * 2**20
+PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Side = Annotated[int, Field(gt=0)]
+
+Network = ESPNet
+"""What a model file can hold; a union once there are more."""
+
+
+class InputSpec(BaseModel):
+    """What a network was trained to see.
+
+    Attributes
+    ----------
+    channels : {"rgb", "bgr"}
+        Order of the colour channels.
+    mean, std : (float, float, float)
+        Per channel, in that order, for pixel values of 0 to 255.
+    scale : float
+        The network sees ``(pixel - mean) / std / scale``; the ESPNet authors divided by 255 on top.
+    mpp : float or None
+        Working resolution in micrometres per pixel, for slides.
+    size : (int, int) or None
+        Width and height that plain images are resized to, bilinearly and without antialiasing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channels: Literal["rgb", "bgr"]
+    mean: tuple[Finite, Finite, Finite]
+    std: tuple[Positive, Positive, Positive]
+    scale: Positive = 1.0
+    mpp: Positive | None = None
+    size: tuple[Side, Side] | None = None
+
+
+class Architecture(BaseModel):
+    """A network's kind and shape."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["espnet"] = "espnet"
+    config: ESPNetConfig
+
+    @property
+    def classes(self) -> int:
+        """Output channels."""
+        return self.config.classes
+
+
+class ModelHeader(BaseModel):
+    """What a model file says of itself.
+
+    Attributes
+    ----------
+    name : str
+        Name of the model, for people.
+    architecture : Architecture
+        The network.
+    classes : ClassSchema
+        What its output channels mean.
+    input : InputSpec
+        What it was trained to see.
+    notice : str or None
+        A sentence that users must see before they trust the results.
+    training : dict
+        Where the weights come from: data, recipe, figures, licence.
+    format_version : int
+        Version of this document.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: Literal[1] = 1
+    name: Annotated[str, Field(min_length=1)]
+    architecture: Architecture
+    classes: ClassSchema
+    input: InputSpec
+    notice: str | None = None
+    training: dict[str, JsonValue] = {}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.architecture.classes != len(self.classes):
+            raise ValueError(
+                f"the network has {self.architecture.classes} output channels, "
+                f"but the class schema {self.classes.name!r} has {len(self.classes)} classes"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class ModelBundle:
+    """A network that is ready to run, and all that its results mean.
+
+    Attributes
+    ----------
+    network : Network
+        In eval mode, on the CPU, float32.
+    header : ModelHeader
+        What the file says of itself; its parts are properties of the bundle too.
+    fingerprint : str
+        SHA-256 of the file, in hexadecimal.
+    path : Path
+        Where the file was read.
+    """
+
+    network: Network
+    header: ModelHeader
+    fingerprint: str
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.header.name
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network's kind and shape."""
+        return self.header.architecture
+
+    @property
+    def schema(self) -> ClassSchema:
+        """What the network's output channels mean."""
+        return self.header.classes
+
+    @property
+    def input(self) -> InputSpec:
+        """What the network was trained to see."""
+        return self.header.input
+
+    @property
+    def notice(self) -> str | None:
+        """What users must be told before they trust the results."""
+        return self.header.notice
+
+    @property
+    def training(self) -> Mapping[str, JsonValue]:
+        """Where the weights come from."""
+        return self.header.training
+
+
+def build_network(architecture: Architecture) -> Network:
+    """Make the network with fresh weights."""
+    match architecture.name:
+        case "espnet":
+            return ESPNet(architecture.config)
+
+
+def builtin_models() -> dict[str, Path]:
+    """Return the model files that come with the package, by name."""
+    return {path.stem: path for path in sorted(WEIGHTS_FOLDER.glob("*.safetensors"))}
+
+
+def resolve_model(name_or_path: str) -> Path:
+    """Find a model: a built-in one by its name, or a file.
+
+    Raises
+    ------
+    ModelError
+        If there is neither.
+    """
+    builtin = builtin_models()
+    if name_or_path in builtin:
+        return builtin[name_or_path]
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    known = ", ".join(builtin) or "none installed"
+    problem = "is a folder" if path.is_dir() else "no such model"
+    raise ModelError(
+        f"{name_or_path}: {problem}: give the path of a .safetensors file, or a built-in model ({known})"
+    )
+
+
+def save_bundle(path: Path, network: Network, header: ModelHeader) -> str:
+    """Write a model file; the same content gives the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+        Where to write; an older file is replaced in one step.
+    network : Network
+        Its `config` must be the one in `header`. Neither its device nor its mode matters.
+    header : ModelHeader
+        What the file says of itself.
+
+    Returns
+    -------
+    str
+        The file's fingerprint, as `load_bundle` gives it.
+
+    Raises
+    ------
+    ModelError
+        If the weights are not finite, or the header describes another network.
+    OutputError
+        If the file can't be written.
+    """
+    if network.config != header.architecture.config:
+        raise ModelError(
+            f"{path}: not written: the header describes another network: give the network's config"
+        )
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    _check_tensors(path, tensors, header.architecture)
+    document = header.model_dump(mode="json")
+    draft = safetensors.save(tensors, {METADATA_KEY: "{}"})
+    document["checksum"] = _checksum(document, *_split(path, draft)[1:])
+    data = safetensors.save(tensors, {METADATA_KEY: json.dumps(document, sort_keys=True)})
+    write_atomically(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_header(path: Path) -> ModelHeader:
+    """Read what a model file says of itself, without its weights (and so without checking them).
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, is no model file, or is of a newer format.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+            start += file.read(min(int.from_bytes(start, "little"), MAX_HEADER_BYTES))
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return _parse_header(path, _split(path, start)[0])
+
+
+def load_bundle(path: Path) -> ModelBundle:
+    """Read a model file, checking every byte of it.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged, no model file, or of a newer format; one line that says which.
+    """
+    header = read_header(path)  # refuses a slide, say, before gigabytes of it are read
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    document, index, weights = _split(path, data)
+    checksum = document.pop("checksum", None)
+    if checksum != _checksum(document, index, weights):
+        raise _damaged(path, "its checksum does not match its content")
+    try:
+        tensors = safetensors.load(data)
+    except (SafetensorError, ValueError) as error:
+        raise _damaged(path, str(error)) from error
+    _check_tensors(path, tensors, header.architecture)
+    with torch.device("meta"):
+        network = build_network(header.architecture)
+    network.load_state_dict(tensors, assign=True)
+    return ModelBundle(network.eval(), header, hashlib.sha256(data).hexdigest(), path)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all, whatever happens meanwhile.
+
+    Raises
+    ------
+    OutputError
+        If the file can't be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror}): choose another place or make room"
+        ) from error
+
+
+def _split(path: Path, data: bytes) -> tuple[dict[str, JsonValue], dict[str, JsonValue], bytes]:
+    """Cut a safetensors file into our JSON document, its index of tensors, and their bytes."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    if end > 8 + MAX_HEADER_BYTES or data[8:9] != b"{":
+        if data.startswith(PICKLE_STARTS):
+            raise ModelError(f"{path}: a PyTorch checkpoint: make a model of it with `wsi-seg models import`")
+        raise ModelError(f"{path}: not a model file: give a .safetensors file written by wsi-seg")
+    if len(data) < end:
+        raise _damaged(path, "it ends early")
+    try:
+        index = json.loads(data[8:end])
+        metadata = index.pop("__metadata__", {})
+        if METADATA_KEY not in metadata:
+            raise ModelError(
+                f"{path}: safetensors, but not a model of ours: use one that wsi-seg has written"
+            )
+        document = json.loads(metadata[METADATA_KEY])
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _damaged(path, "its header is not JSON") from error
+    if not isinstance(document, dict):
+        raise _damaged(path, "its header is no JSON object")
+    return document, index, data[end:]
+
+
+def _parse_header(path: Path, document: dict[str, JsonValue]) -> ModelHeader:
+    version = document.get("format_version")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise ModelError(
+            f"{path}: model format {version}, this wsi-seg reads up to {FORMAT_VERSION}: upgrade wsi-seg"
+        )
+    try:
+        return ModelHeader.model_validate({k: v for k, v in document.items() if k != "checksum"})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "header"
+        raise _damaged(path, f"{where}: {first['msg']}") from error
+
+
+def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], architecture: Architecture) -> None:
+    """Raise ModelError unless the tensors are the network's, one for one, and finite."""
+    with torch.device("meta"):
+        expected = build_network(architecture).state_dict()
+    odd = sorted(tensors.keys() ^ expected.keys())
+    if odd:
+        what = "missing from" if odd[0] in expected else "not part of"
+        raise _damaged(path, f"{len(odd)} tensors do not fit, {odd[0]} is {what} the network")
+    for name, tensor in tensors.items():
+        want = expected[name]
+        if tensor.shape != want.shape or tensor.dtype != want.dtype:
+            raise _damaged(
+                path,
+                f"{name} is {tuple(tensor.shape)} {tensor.dtype}, not {tuple(want.shape)} {want.dtype}",
+            )
+        if not torch.isfinite(tensor).all():
+            raise ModelError(f"{path}: {name} holds NaN or infinite weights: train or import the model again")
+
+
+def _checksum(document: dict[str, JsonValue], index: dict[str, JsonValue], weights: bytes) -> str:
+    described = json.dumps([document, index], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(described.encode() + weights).hexdigest()
+
+
+def _damaged(path: Path, reason: str) -> ModelError:
+    return ModelError(f"{path}: damaged model file ({' '.join(reason.split())}): get or train it again")
+
+
+def _unreadable(path: Path, error: OSError) -> ModelError:
+    return ModelError(
+        f"{path}: cannot be read ({error.strerror}): give the path of a .safetensors model file"
+    )
