@@ -77,6 +77,15 @@ class Frames(BaseModel):
             label_size=(width, height),
         )
 
+    def coarsened(self, factor: int) -> Frames:
+        """Return the frame whose pixels cover `factor` x `factor` label pixels, with the same origin."""
+        return Frames(
+            bounds=self.bounds,
+            slide_mpp=self.slide_mpp,
+            downsample=(self.downsample[0] * factor, self.downsample[1] * factor),
+            label_size=(-(-self.label_size[0] // factor), -(-self.label_size[1] // factor)),
+        )
+
     @property
     def label_mpp(self) -> tuple[float, float]:
         """Micrometres per label pixel in x and y."""

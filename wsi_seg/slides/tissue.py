@@ -1,0 +1,157 @@
+"""Where the tissue is: a mask from an overview of the slide.
+
+Glass, pen marks and dust are left out; pale tissue is kept, and so is fat, the white inside of tissue. When
+in doubt a pixel is called tissue: the mask only saves work, the network decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+from skimage import filters, morphology
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wsi_seg.slides.lattice import Rect
+
+BRIGHT = 180
+DARK_MEDIAN = 80
+CHROMA_RANGE = (0.03, 0.08)
+"""Bounds, in optical density, for the threshold between glass and tissue."""
+
+SMALLEST_UM2 = 20_000.0
+LARGEST_HOLE_UM2 = 1_000_000.0
+CLOSING_UM = 60.0
+MARGIN_UM = 50.0
+
+
+@dataclass(frozen=True)
+class TissueMask:
+    """A coarse mask of the label frame.
+
+    Attributes
+    ----------
+    mask : bool array, shape (height, width)
+        One pixel covers `factor` x `factor` label pixels.
+    factor : int
+    """
+
+    mask: NDArray[np.bool_]
+    factor: int
+
+    def at(self, rect: Rect) -> NDArray[np.bool_]:
+        """Return the mask of a rectangle in label pixels, with smooth outlines.
+
+        The coarse mask is interpolated bilinearly and cut at one half; a pixel's value does not depend on
+        the rectangle.
+        """
+        low_y, high_y, weight_y = _taps(rect.y0, rect.y1, self.factor, self.mask.shape[0])
+        low_x, high_x, weight_x = _taps(rect.x0, rect.x1, self.factor, self.mask.shape[1])
+        part = self.mask[low_y[0] : high_y[-1] + 1, low_x[0] : high_x[-1] + 1]
+        if part.all() or not part.any():
+            return np.full((rect.height, rect.width), bool(part.flat[0]))
+        rows = self.mask[low_y] * (1 - weight_y)[:, None] + self.mask[high_y] * weight_y[:, None]
+        soft = rows[:, low_x] * (1 - weight_x) + rows[:, high_x] * weight_x
+        inside: NDArray[np.bool_] = soft >= 0.5
+        return inside
+
+    def touches(self, rect: Rect) -> bool:
+        """Tell whether any pixel of a rectangle, in label pixels, may be tissue."""
+        low_y, high_y, _ = _taps(rect.y0, rect.y1, self.factor, self.mask.shape[0])
+        low_x, high_x, _ = _taps(rect.x0, rect.x1, self.factor, self.mask.shape[1])
+        return bool(self.mask[low_y[0] : high_y[-1] + 1, low_x[0] : high_x[-1] + 1].any())
+
+
+def find_tissue(
+    rgb: NDArray[np.uint8], present: NDArray[np.bool_], mpp: tuple[float, float]
+) -> NDArray[np.bool_]:
+    """Find the tissue in an overview.
+
+    Parameters
+    ----------
+    rgb : uint8 array, shape (height, width, 3)
+    present : bool array, shape (height, width)
+        Where the scanner recorded pixels.
+    mpp : (float, float)
+        Micrometres per overview pixel in x and y.
+
+    Returns
+    -------
+    bool array, shape (height, width)
+    """
+    brightness = rgb.max(axis=2)
+    if not present.any():
+        return np.zeros_like(present)
+    if np.median(brightness[present]) < DARK_MEDIAN:
+        found = _fluorescent(brightness, present)
+    else:
+        found = _stained(rgb, present)
+    return _tidy(found, mpp) & present
+
+
+def _stained(rgb: NDArray[np.uint8], present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell stained tissue from glass by colour: dyes absorb unevenly, glass, shadows and dust evenly."""
+    density = _optical_density(rgb, present)
+    red, green, blue = np.moveaxis(density, 2, 0)
+    chroma = density.max(axis=2) - density.min(axis=2)
+    otsu: float = filters.threshold_otsu(np.clip(chroma[present], 0, 0.3))  # type: ignore[no-untyped-call]
+    threshold = float(np.clip(otsu, *CHROMA_RANGE))
+    # Tissue stains absorb green most, or, for brown chromogens, blue; pens absorb red, or spare green.
+    blue_pen = (red > 1.15 * green) & (red > 0.25) & (red > 1.5 * blue)
+    green_pen = (green < 0.75 * np.minimum(red, blue)) & (red > 0.2)
+    pen = ndimage.binary_dilation(ndimage.binary_opening(blue_pen | green_pen), iterations=2)
+    stained: NDArray[np.bool_] = (chroma > threshold) & present & ~pen
+    return stained
+
+
+def _optical_density(rgb: NDArray[np.uint8], present: NDArray[np.bool_]) -> NDArray[np.float32]:
+    smooth = np.stack([ndimage.gaussian_filter(c.astype(np.float32), 1.0) for c in np.moveaxis(rgb, 2, 0)], 2)
+    spread = rgb.max(axis=2).astype(np.int16) - rgb.min(axis=2)
+    glass = present & (rgb.min(axis=2) > BRIGHT) & (spread < 20)
+    # With too little glass in sight, its colour is taken to be a neutral white.
+    white = np.median(rgb[glass], axis=0) if glass.mean() > 0.005 else np.full(3, 243.0)
+    density: NDArray[np.float32] = -np.log((smooth + 1) / (white.astype(np.float32) + 1))
+    return np.clip(density, 0, None)
+
+
+def _fluorescent(brightness: NDArray[np.uint8], present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    smooth = ndimage.gaussian_filter(np.where(present, brightness, 0).astype(np.float32), 1.0)
+    values = smooth[present]
+    if values.max() - values.min() < 4:
+        return np.zeros_like(present)
+    threshold: float = filters.threshold_triangle(values)  # type: ignore[no-untyped-call]
+    return (smooth > threshold) & present
+
+
+def _tidy(found: NDArray[np.bool_], mpp: tuple[float, float]) -> NDArray[np.bool_]:
+    """Drop specks, close gaps and small holes, and leave a margin."""
+    pixel_um2 = mpp[0] * mpp[1]
+    side_um = pixel_um2**0.5
+    closing = max(1, round(CLOSING_UM / side_um))
+    margin = max(1, round(MARGIN_UM / side_um))
+    smallest = max(4, round(SMALLEST_UM2 / pixel_um2))
+    hole = max(4, round(LARGEST_HOLE_UM2 / pixel_um2))
+    padded = np.pad(found, closing + 1)
+    closed = ndimage.distance_transform_edt(~padded) <= closing
+    closed = ndimage.distance_transform_edt(closed) > closing
+    kept = (closed | padded)[closing + 1 : -closing - 1, closing + 1 : -closing - 1]
+    kept = morphology.remove_small_objects(kept, max_size=smallest - 1)
+    if not kept.any():
+        return np.zeros_like(found)
+    kept = morphology.remove_small_holes(kept, max_size=hole)
+    grown: NDArray[np.bool_] = ndimage.distance_transform_edt(~kept) <= margin
+    return grown
+
+
+def _taps(
+    start: int, stop: int, factor: int, size: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Return the two coarse pixels, and the second one's weight, for each label pixel's centre."""
+    centre = (np.arange(start, stop) + 0.5) / factor - 0.5
+    low = np.floor(centre).astype(np.intp)
+    weight = (centre - low).astype(np.float32)
+    return np.clip(low, 0, size - 1), np.clip(low + 1, 0, size - 1), weight
