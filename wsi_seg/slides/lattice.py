@@ -60,6 +60,11 @@ class Rect:
         y0, y1 = (min(max(y, 0), height) for y in (self.y0, self.y1))
         return Rect(y0, x0, y1, x1)
 
+    def intersection(self, other: Rect) -> Rect:
+        """Return the part of this rectangle inside `other`, of no area where they do not meet."""
+        y0, x0 = max(self.y0, other.y0), max(self.x0, other.x0)
+        return Rect(y0, x0, max(y0, min(self.y1, other.y1)), max(x0, min(self.x1, other.x1)))
+
     def relative_to(self, other: Rect) -> Rect:
         """Return this rectangle in coordinates whose origin is the top-left corner of `other`."""
         return Rect(self.y0 - other.y0, self.x0 - other.x0, self.y1 - other.y0, self.x1 - other.x0)

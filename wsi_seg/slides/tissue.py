@@ -10,14 +10,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from scipy import ndimage
 from skimage import filters, morphology
 
+from wsi_seg.errors import OutputError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from wsi_seg.slides.lattice import Rect
 
+FACTOR_KEY = "label pixels per mask pixel"
 BRIGHT = 180
 DARK_MEDIAN = 80
 CHROMA_RANGE = (0.03, 0.08)
@@ -42,6 +49,29 @@ class TissueMask:
 
     mask: NDArray[np.bool_]
     factor: int
+
+    def save(self, path: Path) -> None:
+        """Write the mask as a PNG, white for tissue, that also says its factor."""
+        note = PngInfo()
+        note.add_text(FACTOR_KEY, str(self.factor))
+        partial = path.with_name(f".{path.name}.partial")
+        Image.fromarray(self.mask.astype(np.uint8) * 255).save(partial, format="PNG", pnginfo=note)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> TissueMask:
+        """Read a mask that `save` wrote.
+
+        Raises
+        ------
+        OutputError
+            If it is missing or damaged.
+        """
+        try:
+            with Image.open(path) as image:
+                return cls(np.asarray(image.convert("L")) >= 128, int(image.info[FACTOR_KEY]))
+        except (OSError, KeyError, ValueError) as error:
+            raise OutputError(f"{path}: no tissue mask there any more: run with --overwrite") from error
 
     def at(self, rect: Rect) -> NDArray[np.bool_]:
         """Return the mask of a rectangle in label pixels, with smooth outlines.

@@ -1,0 +1,170 @@
+"""The settings of a run, and the pipelines that name sets of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from wsi_seg.errors import UsageError
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class LabelSettings(BaseModel):
+    """What decides a slide's labels, beside the slide and the model.
+
+    Attributes
+    ----------
+    mpp : float or None
+        The slide's resolution, in place of what the file says.
+    working_mpp : float or None
+        Resolution to segment at; None stands for the model's own.
+    allow_coarser : bool
+        Go on with a slide that is coarser than the working resolution.
+    patch : int or None
+        Side of a patch in label pixels; None chooses it.
+    overlap : int
+        By how many label pixels neighbouring patches overlap: twice the halo.
+    region_cores : int
+        Cores along one side of a region.
+    batch_size : int or None
+        Patches that go through the network together; None chooses it.
+    precision : {"float32", "bfloat16", "float16"}
+    tissue_mask : bool
+        Leave glass out.
+    roi : Path or None
+        GeoJSON with the shapes to restrict the run to.
+    confidence : bool
+        Write a confidence image.
+    ngff : {"0.5", "0.4"}
+        Version of the OME-Zarr.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mpp: float | None = None
+    working_mpp: Positive | None = None
+    allow_coarser: bool = False
+    patch: int | None = None
+    overlap: Annotated[int, Field(ge=0)] = 128
+    region_cores: Annotated[int, Field(ge=1)] = 2
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    tissue_mask: bool = True
+    roi: Path | None = None
+    confidence: bool = False
+    ngff: Literal["0.5", "0.4"] = "0.5"
+
+
+class ExportSettings(BaseModel):
+    """What decides the polygons, beside the labels.
+
+    Attributes
+    ----------
+    simplify_um : float or None
+        Tolerance of the simplification; None stands for one label pixel, 0 for none.
+    min_area_um2 : float
+        Islands smaller than this are given to what surrounds them.
+    object_type : {"annotation", "detection"}
+        What the shapes are in QuPath.
+    gzip : bool
+        Write ``slide.geojson.gz`` and not ``slide.geojson``.
+    include_background : bool
+        Export the background class too.
+    max_vertices : int
+        Shapes with more are split.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    simplify_um: NonNegative | None = None
+    min_area_um2: NonNegative = 400.0
+    object_type: Literal["annotation", "detection"] = "annotation"
+    gzip: bool = True
+    include_background: bool = False
+    max_vertices: Annotated[int, Field(ge=100)] = 50_000
+
+
+class RunSettings(BaseModel):
+    """What decides how a run is done, but not what comes out of it.
+
+    Attributes
+    ----------
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    workers : int or None
+        Regions worked on at a time in this process; None chooses it.
+    scheduler : str or None
+        Address or file of a Dask scheduler that is up; None stands for threads of this process.
+    overwrite : bool
+        Start anew over an older result.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str = "auto"
+    workers: Annotated[int, Field(ge=1)] | None = None
+    scheduler: str | None = None
+    overwrite: bool = False
+
+
+class PredictSettings(BaseModel):
+    """All settings of `wsi-seg predict`; a pipeline file holds any of them under ``predict``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = "breast-demo"
+    labels: LabelSettings = LabelSettings()
+    export: ExportSettings = ExportSettings()
+    run: RunSettings = RunSettings()
+
+
+class Pipeline(BaseModel):
+    """One job: what it is, and its settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str
+    predict: PredictSettings = PredictSettings()
+
+
+def load_pipeline(name_or_path: str) -> Pipeline:
+    """Read a pipeline, one of the shipped ones by name or a YAML file.
+
+    Raises
+    ------
+    UsageError
+        If there is none such, or it holds something it should not.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = pipelines_folder() / f"{name_or_path}.yaml"
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in pipelines_folder().glob("*.yaml")))
+            raise UsageError(f"no pipeline named {name_or_path!r}: use one of {known}, or a YAML file")
+    try:
+        return Pipeline.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}): give a pipeline's path") from error
+    except ValidationError as error:
+        raise UsageError(f"{path}: {explain(error)}: see pipelines/ for examples") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+
+
+def explain(error: ValidationError) -> str:
+    """Put what pydantic found first into a few words."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where or 'the file'}: {first['msg'].lower()}"
+
+
+def pipelines_folder() -> Path:
+    """Return the folder of shipped pipelines: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "pipelines"
+    return inside if inside.is_dir() else package.parent / "pipelines"

@@ -1,0 +1,79 @@
+"""The ledger of a run: one small file for each region that is finished.
+
+A region's record is written after its pixels, in one step. What is on record is done; what is not is done
+again. That holds for any storage and after any kill.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from wsi_seg.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class RegionRecord(BaseModel):
+    """What there is to know of a finished region.
+
+    Attributes
+    ----------
+    name : str
+        The region's name in its lattice.
+    pixels : dict
+        Number of label pixels by label value.
+    unreadable : int
+        Tiles of the slide in this region that could not be decoded.
+    patches : int
+        Patches that went through the network.
+    seconds : dict
+        Time spent on "read", "model" and "write".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    pixels: dict[int, int]
+    unreadable: int
+    patches: int
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The records of one run, in one folder."""
+
+    folder: Path
+
+    def add(self, record: RegionRecord) -> None:
+        """Put a finished region on record.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        path = self.folder / f"{record.name}.json"
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            partial.write_text(record.model_dump_json(), encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            raise OutputError(
+                f"{path}: cannot be written ({error.strerror}): make room, and run the same command again"
+            ) from error
+
+    def records(self) -> Iterator[RegionRecord]:
+        """Yield the records of all finished regions; one that is damaged counts as not there."""
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                yield RegionRecord.model_validate_json(path.read_text(encoding="utf-8"))
+            except (ValidationError, UnicodeDecodeError):
+                path.unlink()

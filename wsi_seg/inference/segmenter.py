@@ -1,0 +1,160 @@
+"""A network made ready to segment patches on one device."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch.nn import functional
+
+from wsi_seg.errors import DeviceError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from wsi_seg.models.bundle import InputSpec, ModelBundle
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+DTYPES: dict[Precision, torch.dtype] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """What a batch of patches was found to be, within the window asked for.
+
+    Attributes
+    ----------
+    labels : uint8 array, shape (batch, height, width)
+        Class ids.
+    confidence : uint8 array of the same shape, or None
+        Probability of that class, 255 for 1.
+    """
+
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.uint8] | None
+
+
+class Segmenter:
+    """Runs a model over batches of patches. May be called from several threads; one batch runs at a time.
+
+    Parameters
+    ----------
+    bundle : ModelBundle
+    device : torch.device
+    precision : {"float32", "bfloat16", "float16"}
+
+    Raises
+    ------
+    UsageError
+        If the device cannot compute in that precision.
+    """
+
+    def __init__(self, bundle: ModelBundle, device: torch.device, precision: Precision = "float32") -> None:
+        if precision == "float16" and device.type == "cpu":
+            raise UsageError("--precision float16 needs a GPU: use float32 or bfloat16")
+        self.device = device
+        self._dtype = DTYPES[precision]
+        self._lock = threading.Lock()
+        self._network = bundle.network.to(device, self._dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._stride = bundle.network.output_stride
+        self._normalise = _Normalisation(bundle.input, device)
+        self._class_ids = torch.tensor(bundle.schema.ids, dtype=torch.uint8, device=device)
+
+    @torch.inference_mode()
+    def __call__(self, patches: NDArray[np.uint8], margin: int = 0, confidence: bool = False) -> Segmented:
+        """Segment a batch.
+
+        Parameters
+        ----------
+        patches : uint8 array, shape (batch, height, width, 3)
+            RGB, with sides that are multiples of 8.
+        margin : int
+            Pixels on every side that are context only and are left out of the result.
+        confidence : bool
+            Whether to return it.
+
+        Raises
+        ------
+        DeviceError
+            If the device runs out of memory.
+        """
+        try:
+            with self._lock:
+                logits = self.logits(patches)
+                if margin:
+                    logits = logits[:, :, margin:-margin, margin:-margin]
+                labels = self._class_ids[logits.argmax(dim=1)].cpu().numpy()
+                if not confidence:
+                    return Segmented(labels, None)
+                # The largest probability is 1 / sum(exp(logit - largest)).
+                spread = (logits - logits.amax(dim=1, keepdim=True)).exp().sum(dim=1)
+                return Segmented(labels, (255 / spread).round().to(torch.uint8).cpu().numpy())
+        except torch.OutOfMemoryError as error:
+            raise DeviceError(
+                f"{self.device}: out of memory at {len(patches)} patches of {patches.shape[2]} px: "
+                "give a smaller --batch-size or --patch, and run the same command again"
+            ) from error
+
+    def logits(self, patches: NDArray[np.uint8]) -> Tensor:
+        """Return float32 logits at full size, shape (batch, classes, height, width), on the device."""
+        # (batch, height, width, 3) seen as (batch, 3, height, width) is the channels-last layout as it is.
+        pixels = torch.from_numpy(patches).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+        logits: Tensor = self._network(self._normalise(pixels).to(self._dtype)).float()
+        if self._stride > 1:
+            logits = functional.interpolate(
+                logits, scale_factor=self._stride, mode="bilinear", align_corners=False
+            )
+        return logits
+
+
+class _Normalisation:
+    """Pixel values 0 to 255 to what the network was trained on: one multiplication and one addition."""
+
+    def __init__(self, spec: InputSpec, device: torch.device) -> None:
+        std = torch.tensor(spec.std, dtype=torch.float64) * spec.scale
+        mean = torch.tensor(spec.mean, dtype=torch.float64)
+        self._factor = (1 / std).float().to(device)[None, :, None, None]
+        self._shift = (-mean / std).float().to(device)[None, :, None, None]
+        self._flip = spec.channels == "bgr"
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        if self._flip:
+            pixels = pixels.flip(1)
+        return (
+            pixels.float().mul_(self._factor).add_(self._shift).contiguous(memory_format=torch.channels_last)
+        )
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device that is there.
+
+    Raises
+    ------
+    UsageError
+        If the name is none of these.
+    DeviceError
+        If there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cpu":
+        return torch.device("cpu")
+    kind, _, number = name.partition(":")
+    if kind != "cuda" or (number and not number.isdigit()):
+        raise UsageError(f"no device named {name!r}: use auto, cpu, cuda or cuda:N")
+    if not torch.cuda.is_available():
+        raise DeviceError(
+            f"{name}: no GPU that PyTorch can use here: use --device cpu (see `wsi-seg doctor`)"
+        )
+    if number and int(number) >= torch.cuda.device_count():
+        raise DeviceError(f"{name}: there are {torch.cuda.device_count()} GPUs here, counted from 0")
+    return torch.device(name)

@@ -1,0 +1,232 @@
+"""The Dask stream: regions out to workers, finished shards on disk, a bounded window in flight.
+
+The same code serves threads of this process and a cluster over the network. A region's task opens the slide
+where it runs, and writes its own shard: nothing large passes through the client or the scheduler. A task that
+is done again, because its worker was lost, writes the same bytes again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
+from distributed.comm.core import CommClosedError
+
+from wsi_seg.data.annotations import read_regions
+from wsi_seg.errors import ModelError, SchedulerError
+from wsi_seg.inference.extent import Extent
+from wsi_seg.inference.ledger import Ledger, RegionRecord
+from wsi_seg.inference.region import RegionSegmenter
+from wsi_seg.inference.segmenter import Precision, Segmenter, choose_device
+from wsi_seg.models.bundle import ModelBundle, load_bundle
+from wsi_seg.slides.lattice import Lattice, Region
+from wsi_seg.slides.slide import Slide
+from wsi_seg.slides.tissue import TissueMask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from wsi_seg.outputs.pyramid import PyramidWriter
+    from wsi_seg.slides.frames import Frames
+
+CONNECT_SECONDS = 15
+WINDOW_PER_THREAD = 2
+"""Regions submitted for each thread: one at work, one to go on with."""
+
+GPU = "GPU"
+
+
+@dataclass(frozen=True)
+class RegionJob:
+    """All that a worker needs to do any region of a slide; small, and pickled with each task.
+
+    Attributes
+    ----------
+    slide_path, mpp
+        The slide, and the resolution given for it, if any.
+    frames : Frames
+    lattice : Lattice
+    model_path : Path
+    model_fingerprint : str
+        A worker that finds another file there refuses.
+    device, precision, batch_size
+        As resolved by the client; device "auto" lets each worker choose its own.
+    tissue_path : Path or None
+        The coarse mask, as saved by `save_mask`.
+    roi_path : Path or None
+        Regions of interest, as GeoJSON.
+    writer : PyramidWriter
+    ledger : Ledger
+    """
+
+    slide_path: Path
+    mpp: float | None
+    frames: Frames
+    lattice: Lattice
+    model_path: Path
+    model_fingerprint: str
+    device: str
+    precision: Precision
+    batch_size: int
+    tissue_path: Path | None
+    roi_path: Path | None
+    writer: PyramidWriter
+    ledger: Ledger
+
+
+def process_region(job: RegionJob, row: int, column: int) -> RegionRecord:
+    """Do one region, where the task runs: read, segment, write its shard, put it on record.
+
+    Raises
+    ------
+    WsiSegError
+        If the slide, the model, the device or the output folder fails.
+    """
+    region = Region(job.lattice, row, column)
+    pixels = _region_segmenter(job)(region)
+    begin = time.perf_counter()
+    job.writer.write_region(region.label_rect, pixels.labels, pixels.confidence)
+    values, counts = np.unique(pixels.labels, return_counts=True)
+    record = RegionRecord(
+        name=region.name,
+        pixels=dict(zip(values.tolist(), counts.tolist(), strict=True)),
+        unreadable=len(pixels.unreadable),
+        patches=pixels.patches,
+        seconds={**pixels.seconds, "write": time.perf_counter() - begin},
+    )
+    job.ledger.add(record)
+    return record
+
+
+def run_regions(client: Client, job: RegionJob, regions: Iterable[Region]) -> Iterator[RegionRecord]:
+    """Do regions on a cluster, at most a window of them at a time; yield their records as they finish.
+
+    Raises
+    ------
+    WsiSegError
+        The first error of any region; regions that were finished stay finished.
+    SchedulerError
+        If the cluster is lost, or a region takes every worker down that tries it.
+    """
+    info = client.scheduler_info(n_workers=-1)
+    address, workers = info["address"], info["workers"].values()
+    if not workers:
+        raise SchedulerError(f"{address}: no workers there: start some, and run again")
+    # GPU work is held to the GPUs where workers declare them.
+    resources = {GPU: 1} if any(w.get("resources", {}).get(GPU) for w in workers) else None
+    window = WINDOW_PER_THREAD * sum(w["nthreads"] for w in workers)
+    waiting = iter(regions)
+
+    def submit(region: Region) -> Future[RegionRecord]:
+        return client.submit(process_region, job, region.row, region.column, pure=False, resources=resources)
+
+    running = as_completed([submit(r) for r in itertools.islice(waiting, window)])
+    try:
+        for future in running:
+            yield future.result()
+            for region in itertools.islice(waiting, 1):
+                running.add(submit(region))
+    except KilledWorker as error:
+        raise SchedulerError(
+            f"{address}: a region took down every worker that tried it: "
+            "give workers more memory, or a smaller --batch-size, and run again"
+        ) from error
+    except (CancelledError, CommClosedError, TimeoutError) as error:
+        raise SchedulerError(
+            f"{address}: the connection was lost: finished regions are kept, run again"
+        ) from error
+    finally:
+        client.cancel([f for f in running.futures if not f.done()])
+
+
+@contextmanager
+def local_cluster(threads: int) -> Iterator[Client]:
+    """Start a Dask cluster of threads in this process, with nothing listening on any port."""
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    with (
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=threads,
+            processes=False,
+            dashboard_address=None,
+            memory_limit=0,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def remote_cluster(scheduler: str) -> Iterator[Client]:
+    """Connect to a Dask cluster that is up, by address or by scheduler file.
+
+    Raises
+    ------
+    SchedulerError
+        If it cannot be reached.
+    """
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    is_file = Path(scheduler).is_file()
+    try:
+        client = (
+            Client(scheduler_file=scheduler, timeout=CONNECT_SECONDS)
+            if is_file
+            else Client(scheduler, timeout=CONNECT_SECONDS)
+        )
+    except (OSError, TimeoutError, ValueError) as error:
+        raise SchedulerError(
+            f"{scheduler}: no Dask scheduler answers there: check the address (tcp://HOST:PORT) or file, "
+            "or leave --scheduler out to run here"
+        ) from error
+    with client:
+        yield client
+
+
+_building = threading.Lock()
+
+
+def _region_segmenter(job: RegionJob) -> RegionSegmenter:
+    """Return this process's segmenter for a job; model and slide are opened once a process."""
+    with _building:
+        return _open_job(job)
+
+
+@lru_cache(maxsize=1)
+def _open_job(job: RegionJob) -> RegionSegmenter:
+    bundle, segmenter = _open_model(job.model_path, job.model_fingerprint, job.device, job.precision)
+    roi = None
+    if job.roi_path is not None:
+        roi = shapely.transform(read_regions(job.roi_path), job.frames.qupath_to_label)
+    return RegionSegmenter(
+        slide=Slide(job.slide_path, job.mpp),
+        frames=job.frames,
+        extent=Extent(
+            tissue=None if job.tissue_path is None else TissueMask.load(job.tissue_path),
+            roi_label=roi,
+            outside_tissue_id=bundle.schema.outside_id,
+        ),
+        segmenter=segmenter,
+        batch_size=job.batch_size,
+        confidence=job.writer.layout.confidence,
+    )
+
+
+@lru_cache(maxsize=1)
+def _open_model(
+    path: Path, fingerprint: str, device: str, precision: Precision
+) -> tuple[ModelBundle, Segmenter]:
+    bundle = load_bundle(path)
+    if bundle.fingerprint != fingerprint:
+        raise ModelError(f"{path}: a worker found another model there: give all of them the same file")
+    return bundle, Segmenter(bundle, choose_device(device), precision)
