@@ -226,7 +226,8 @@ def translate(path: Path, state: Mapping[str, Tensor], network: ESPNet) -> dict[
         tensor = state[key]
         if tensor.shape != expected.shape:
             raise ModelError(
-                f"{path}: not the authors' network: {key} is {tuple(tensor.shape)}, not {tuple(expected.shape)}"
+                f"{path}: not the authors' ESPNet: {key} is {tuple(tensor.shape)}, "
+                f"not {tuple(expected.shape)}"
             )
         if not torch.isfinite(tensor).all():
             raise ModelError(f"{path}: {key} holds NaN or infinite weights: get another checkpoint")
@@ -234,7 +235,7 @@ def translate(path: Path, state: Mapping[str, Tensor], network: ESPNet) -> dict[
         translated[ours] = tensor.to(expected.dtype)
     if left_over:
         raise ModelError(
-            f"{path}: not the authors' network: no place for {len(left_over)} tensors, such as {min(left_over)}"
+            f"{path}: not the authors' ESPNet: {len(left_over)} tensors have no place, as {min(left_over)}"
         )
     return translated
 

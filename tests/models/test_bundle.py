@@ -1,0 +1,319 @@
+"""The model file: what goes in comes out, and nothing wrong comes through."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from safetensors.torch import load, save
+
+from wsi_seg.errors import ModelError, OutputError
+from wsi_seg.models import bundle as bundle_module
+from wsi_seg.models.bundle import (
+    METADATA_KEY,
+    Architecture,
+    InputSpec,
+    ModelHeader,
+    load_bundle,
+    read_header,
+    resolve_model,
+    save_bundle,
+    write_atomically,
+)
+from wsi_seg.models.classes import ClassSchema, TissueClass
+from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+
+CONFIG = ESPNetConfig(3, p=1, q=1, branches=2, decoder_width=8)
+SCHEMA = ClassSchema(
+    name="three",
+    classes=tuple(TissueClass(id=i, name=f"class {i}", color=(i, 2 * i, 255 - i)) for i in range(3)),
+    background="class 0",
+)
+INPUT = InputSpec(channels="rgb", mean=(200.5, 150.25, 190.0), std=(30.0, 40.0, 35.0), mpp=1.87)
+HEADER = ModelHeader(
+    name="a model",
+    architecture=Architecture(config=CONFIG),
+    classes=SCHEMA,
+    input=INPUT,
+    notice="Not for diagnosis.",
+    training={"steps": 100, "loss": [1.5, 0.25], "data": {"name": "made up", "licence": None}},
+)
+
+
+def new_network() -> ESPNet:
+    torch.manual_seed(1)
+    return ESPNet(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "model.safetensors"
+    save_bundle(path, new_network(), HEADER)
+    return path
+
+
+def rewritten(source: Path, target: Path, document: dict[str, Any] | None = None, **tensors: Any) -> Path:
+    """Copy a model file with other metadata or tensors, and a checksum that fits them."""
+    data = source.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    content = json.loads(json.loads(data[8:end])["__metadata__"][METADATA_KEY]) | (document or {})
+    content.pop("checksum")
+    state = {name: tensor for name, tensor in (load(data) | tensors).items() if tensor is not None}
+    index, weights = bundle_module._split(target, save(state, {METADATA_KEY: "{}"}))[1:]
+    content["checksum"] = bundle_module._checksum(content, index, weights)
+    target.write_bytes(save(state, {METADATA_KEY: json.dumps(content)}))
+    return target
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(ModelError) as caught:
+        load_bundle(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
+
+
+def test_what_goes_in_comes_out(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "model.safetensors"
+    network = new_network().train()
+    fingerprint = save_bundle(path, network, HEADER)
+    bundle = load_bundle(path)
+
+    assert bundle.header == read_header(path) == HEADER
+    assert (bundle.name, bundle.schema, bundle.input, bundle.notice) == (
+        "a model",
+        SCHEMA,
+        INPUT,
+        HEADER.notice,
+    )
+    assert (bundle.architecture.config, bundle.training) == (CONFIG, HEADER.training)
+    assert (bundle.fingerprint, bundle.path) == (fingerprint, path)
+    assert not any(module.training for module in bundle.network.modules())
+    image = torch.randn(1, 3, 32, 32)
+    assert torch.equal(bundle.network(image), network.eval()(image))
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path, model_file: Path) -> None:
+    shuffled = HEADER.model_copy(update={"training": dict(reversed(HEADER.training.items()))})
+    again = tmp_path / "again.safetensors"
+    save_bundle(again, new_network(), shuffled)
+    assert again.read_bytes() == model_file.read_bytes()
+
+
+def test_loading_draws_no_random_numbers(model_file: Path) -> None:
+    torch.manual_seed(3)
+    load_bundle(model_file)
+    drawn = torch.rand(1)
+    torch.manual_seed(3)
+    assert torch.equal(drawn, torch.rand(1))
+
+
+def test_a_loaded_network_can_be_trained_on(model_file: Path) -> None:
+    network = load_bundle(model_file).network.train()
+    network(torch.randn(2, 3, 32, 32)).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_a_failed_save_keeps_the_old_file(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(model_file.read_bytes())
+
+    def full_disk(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OutputError, match="No space left"):
+        save_bundle(path, new_network(), HEADER)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
+    assert load_bundle(path).header == HEADER
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file/model\.safetensors: cannot be written"):
+        write_atomically(tmp_path / "file" / "model.safetensors", b"")
+
+
+def test_diverged_weights_are_not_saved(tmp_path: Path) -> None:
+    network = new_network()
+    with torch.no_grad():
+        network.encoder.head.weight[0, 0] = torch.inf
+    with pytest.raises(ModelError, match=r"encoder\.head\.weight holds NaN or infinite weights"):
+        save_bundle(tmp_path / "model.safetensors", network, HEADER)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_header_of_another_network_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="another network"):
+        save_bundle(tmp_path / "model.safetensors", ESPNet(replace(CONFIG, q=2)), HEADER)
+
+
+def test_a_header_has_as_many_classes_as_the_network() -> None:
+    with pytest.raises(
+        ValidationError, match="4 output channels, but the class schema 'three' has 3 classes"
+    ):
+        ModelHeader(
+            name="x",
+            architecture=Architecture(config=replace(CONFIG, classes=4)),
+            classes=SCHEMA,
+            input=INPUT,
+        )
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_flipped_bit_is_noticed(model_file: Path, tmp_path: Path, data: st.DataObject) -> None:
+    content = bytearray(model_file.read_bytes())
+    header_end = 8 + int.from_bytes(content[:8], "little")
+    position = data.draw(st.integers(0, header_end) | st.integers(0, len(content) - 1))
+    content[position] ^= 1 << data.draw(st.integers(0, 7))
+    path = tmp_path / "flipped.safetensors"
+    path.write_bytes(content)
+    refused(path)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 0.9999))
+def test_any_truncation_is_noticed(model_file: Path, tmp_path: Path, share: float) -> None:
+    content = model_file.read_bytes()
+    path = tmp_path / "short.safetensors"
+    path.write_bytes(content[: int(len(content) * share)])
+    refused(path)
+
+
+def test_something_after_the_end_is_noticed(model_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "long.safetensors"
+    path.write_bytes(model_file.read_bytes() + b"\0")
+    assert "damaged" in refused(path)
+
+
+def test_a_checkpoint_is_sent_to_import(tmp_path: Path) -> None:
+    for zipped in (True, False):
+        path = tmp_path / f"{zipped}.pth"
+        torch.save(new_network().state_dict(), path, _use_new_zipfile_serialization=zipped)
+        assert "`wsi-seg models import`" in refused(path)
+
+
+def test_what_is_no_model_is_told(tmp_path: Path) -> None:
+    files = {
+        "empty": b"",
+        "short": b"\x10\0\0\0\0\0\0\0{}",
+        "text": b"not a model at all, but a text",
+        "tiff": b"II*\0" * 99,
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        refused(tmp_path / name)
+    (tmp_path / "foreign.safetensors").write_bytes(save({"x": torch.zeros(1)}, {"format": "pt"}))
+    assert "not a model of ours" in refused(tmp_path / "foreign.safetensors")
+    assert "Is a directory" in refused(tmp_path)
+    assert "No such file" in refused(tmp_path / "missing.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({"format_version": 2}, "upgrade wsi-seg"),
+        ({"format_version": "1"}, "format_version"),
+        ({"surprise": 1}, "surprise"),
+        ({"architecture": {"name": "unet", "config": {}}}, "architecture.name"),
+        ({"architecture": {"name": "espnet", "config": {"classes": 3, "r": 1}}}, "architecture.config.r"),
+        ({"architecture": {"name": "espnet", "config": {"classes": 4}}}, "4 output channels"),
+        ({"architecture": {"name": "espnet", "config": {"classes": 1}}}, "classes is 1"),
+        ({"input": {"channels": "rgb", "mean": [1, 2, 3], "std": [1, 0, 1]}}, "input.std.1"),
+        ({"architecture": {"name": "espnet", "config": {"classes": 3}}}, "tensors do not fit"),
+    ],
+)
+def test_a_wrong_document_is_refused(
+    model_file: Path, tmp_path: Path, document: dict[str, Any], reason: str
+) -> None:
+    assert reason in refused(rewritten(model_file, tmp_path / "model.safetensors", document))
+
+
+@pytest.mark.parametrize(
+    ("tensor", "reason"),
+    [
+        (None, "encoder.head.weight is missing from the network"),
+        (torch.zeros(7, 256, 1, 1), "encoder.head.weight is (7, 256, 1, 1)"),
+        (torch.zeros(8, 256, 1, 1, dtype=torch.float16), "torch.float16, not"),
+        (torch.full((8, 256, 1, 1), torch.nan), "NaN"),
+    ],
+)
+def test_wrong_tensors_are_refused(
+    model_file: Path, tmp_path: Path, tensor: torch.Tensor | None, reason: str
+) -> None:
+    path = rewritten(model_file, tmp_path / "model.safetensors", **{"encoder.head.weight": tensor})
+    assert reason in refused(path)
+
+
+def test_an_extra_tensor_is_refused(model_file: Path, tmp_path: Path) -> None:
+    path = rewritten(model_file, tmp_path / "model.safetensors", extra=torch.zeros(1))
+    assert "extra is not part of the network" in refused(path)
+
+
+def test_the_untouched_rewrite_is_accepted(model_file: Path, tmp_path: Path) -> None:
+    assert load_bundle(rewritten(model_file, tmp_path / "model.safetensors")).header == HEADER
+
+
+def test_the_header_is_read_without_the_weights(model_file: Path, tmp_path: Path) -> None:
+    content = model_file.read_bytes()
+    path = tmp_path / "header-only.safetensors"
+    path.write_bytes(content[: 8 + int.from_bytes(content[:8], "little")])
+    assert read_header(path) == HEADER
+
+
+def test_models_are_found_by_name_and_by_path(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle_module, "WEIGHTS_FOLDER", model_file.parent)
+    monkeypatch.chdir(tmp_path)
+    assert resolve_model("model") == model_file
+    assert resolve_model(str(model_file)) == model_file
+    with pytest.raises(ModelError, match=r"^breast: no such model: .*built-in model \(model\)$"):
+        resolve_model("breast")
+    with pytest.raises(ModelError, match="is a folder"):
+        resolve_model(str(tmp_path))
+
+
+def test_no_pickle_is_read_from_a_model_file(tmp_path: Path) -> None:
+    """A pickle whose loading would be seen does not get loaded, whatever its name."""
+    buffer = io.BytesIO()
+    torch.save({"bomb": Bomb(tmp_path / "exploded")}, buffer)
+    path = tmp_path / "bomb.safetensors"
+    path.write_bytes(buffer.getvalue())
+    refused(path)
+    assert not (tmp_path / "exploded").exists()
+
+
+class Bomb:
+    """Writes a file when unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_importing_needs_nothing_of_ours_but_errors() -> None:
+    code = (
+        "import sys, wsi_seg.models.bundle, wsi_seg.models.upstream; "
+        "print({m.split('.')[1] for m in sys.modules if m.startswith('wsi_seg.')} - {'models'})"
+    )
+    root = Path(bundle_module.__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "{'errors'}"
