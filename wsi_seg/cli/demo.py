@@ -1,0 +1,100 @@
+"""`wsi-seg demo`: generate a slide with exact truth, and score a result against it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("slide")
+def make_slide(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The slide to write, .tiff.", show_default=False)
+    ],
+    size: Annotated[str, typer.Option(help="Width and height in pixels, as 8192x6144.")] = "8192x6144",
+    mpp: Annotated[float, typer.Option(help="Micrometres per pixel.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Which slide.")] = 7,
+    stain_seed: Annotated[
+        int | None, typer.Option(help="Which stain and scanner; without it, middling ones.")
+    ] = None,
+    pen: Annotated[bool, typer.Option(help="Draw a pen mark over a corner.")] = True,
+    truth: Annotated[bool, typer.Option(help="Write the truth beside the slide.")] = True,
+) -> None:
+    """Generate an H&E-like breast slide, and its exact truth as OUTPUT's stem with .truth.tiff.
+
+    Example: `wsi-seg demo slide -o demo.tiff`
+    """
+    from wsi_seg.demo.slide import truth_path, write_slide
+    from wsi_seg.demo.stain import Stain
+    from wsi_seg.demo.tissue import Tissue
+    from wsi_seg.errors import UsageError
+    from wsi_seg.slides.slide import MPP_RANGE
+
+    if output.suffix.lower() not in {".tif", ".tiff"}:
+        raise UsageError(f"{output}: slides are written as TIFF: give a name that ends in .tiff")
+    if not MPP_RANGE[0] <= mpp <= MPP_RANGE[1]:
+        raise UsageError(
+            f"--mpp {mpp:g} is not the resolution of a slide: give micrometres per pixel, as 0.5"
+        )
+    width, height = parse_size(size)
+    stain = Stain() if stain_seed is None else Stain.random(stain_seed)
+    write_slide(
+        output, Tissue(seed, width * mpp, height * mpp, stain, pen=pen), (width, height), mpp, truth=truth
+    )
+    typer.echo(str(output))
+    if truth:
+        typer.echo(str(truth_path(output)))
+
+
+@app.command("score")
+def score(
+    result: Annotated[Path, typer.Argument(help="Folder that `wsi-seg predict` wrote for the slide.")],
+    truth: Annotated[
+        Path, typer.Option(help="The truth that was written beside the slide.", show_default=False)
+    ],
+) -> None:
+    """Compare a result with a generated slide's truth: IoU of each class over the whole slide.
+
+    Example: `wsi-seg demo score out/demo --truth demo.truth.tiff`
+    """
+    from wsi_seg.demo.score import TruthImage, score_labels
+    from wsi_seg.errors import UsageError
+    from wsi_seg.outputs.labels import read_labels
+
+    labels = read_labels(result / "slide.ome.zarr")
+    schema = labels.schema
+    if schema.ids != tuple(range(len(schema))):
+        raise UsageError(f"{result}: classes of {schema.name!r}: score a result of the model breast-demo")
+    with TruthImage(truth) as image:
+        scored = score_labels(labels.read, labels.frames, image, len(schema))
+    width = max(len(c.name) for c in schema.classes)
+    for tissue_class, iou, pixels in zip(
+        schema.classes, scored.iou, scored.confusion.sum(axis=1), strict=True
+    ):
+        typer.echo(
+            f"{tissue_class.name:<{width}}  {iou:6.3f}  {pixels / max(scored.confusion.sum(), 1):7.2%}"
+        )
+    typer.echo(f"{'mean IoU':<{width}}  {scored.mean_iou:6.3f}  over {scored.present.sum()} classes")
+    typer.echo(f"{'pixel accuracy':<{width}}  {scored.accuracy:6.3f}")
+    if scored.unprocessed:
+        typer.echo(f"{'unprocessed':<{width}}  {scored.unprocessed} pixels, not counted")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read ``WIDTHxHEIGHT``.
+
+    Raises
+    ------
+    UsageError
+        If the text is something else.
+    """
+    from wsi_seg.errors import UsageError
+
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(p.isascii() and p.isdigit() and int(p) > 0 for p in parts):
+        raise UsageError(f"--size {text} is no size: give width and height in pixels, as 8192x6144")
+    return int(parts[0]), int(parts[1])

@@ -1,0 +1,342 @@
+"""Write generated slides: pyramidal tiled TIFFs that OpenSlide opens, block by block in bounded memory."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tempfile
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import imagecodecs
+import numpy as np
+import tifffile
+
+from wsi_seg.demo.tissue import Tissue
+from wsi_seg.errors import OutputError, UsageError
+from wsi_seg.slides.lattice import Rect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+TILE = 256
+"""Side of a tile in pixels."""
+
+BLOCK = 512
+"""Side in pixels of the blocks that a slide is drawn in; a whole number of tiles."""
+
+BIG_TIFF_PIXELS = 2**30
+"""Slides of more pixels are written as BigTIFF: the file may grow beyond 4 GiB."""
+
+
+@dataclass(frozen=True)
+class SlideFormat:
+    """How a slide is stored.
+
+    Attributes
+    ----------
+    step : int
+        How much coarser each pyramid level is than the one before: 2 or 4.
+    quality : int
+        JPEG quality, 1 to 100.
+    workers : int
+        Threads that draw and encode.
+    """
+
+    step: int = 2
+    quality: int = 85
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        if self.step not in (2, 4):
+            raise UsageError(f"pyramid levels {self.step} times coarser each do not fit: use 2 or 4")
+
+    def level_sizes(self, size: tuple[int, int]) -> list[tuple[int, int]]:
+        """Return width and height of each level, down to one that fits in a tile."""
+        sizes = [size]
+        while max(sizes[-1]) > TILE:
+            sizes.append((-(-sizes[-1][0] // self.step), -(-sizes[-1][1] // self.step)))
+        return sizes
+
+
+def truth_path(slide_path: Path) -> Path:
+    """Return where a slide's truth lies: ``<stem>.truth.tiff`` beside it."""
+    return slide_path.with_name(f"{slide_path.stem}.truth.tiff")
+
+
+def write_slide(
+    path: Path,
+    tissue: Tissue,
+    size_px: tuple[int, int],
+    mpp: float,
+    form: SlideFormat | None = None,
+    truth: bool = True,
+) -> None:
+    """Write a generated slide and its truth.
+
+    Memory holds a strip of blocks as wide as the slide; coarser levels and the truth wait on the disk.
+
+    Parameters
+    ----------
+    path : Path
+        The slide, ``.tiff``; replaced in one step once it is whole.
+    tissue : Tissue
+        What to draw.
+    size_px : (int, int)
+        Width and height of level 0 in pixels.
+    mpp : float
+        Micrometres per pixel of level 0.
+    form : SlideFormat, optional
+        How to store it.
+    truth : bool
+        Write class ids too: a single uint8 image in tiles with deflate compression, pixel for pixel on
+        level 0, at `truth_path`.
+
+    Raises
+    ------
+    OutputError
+        If the files can't be written.
+    """
+    form = form or SlideFormat()
+    width, height = size_px
+    with _whole_or_absent(path) as (partial, scratch), ThreadPoolExecutor(form.workers) as pool:
+        labels = _map(scratch / "truth", (height, width)) if truth else None
+        sizes = form.level_sizes(size_px)
+        coarser = [_map(scratch / f"level{i}", (h, w, 3)) for i, (w, h) in enumerate(sizes) if i > 0]
+
+        def draw(rect: Rect) -> NDArray[np.uint8]:
+            rgb, block_labels = tissue.render(rect, mpp)
+            if labels is not None:
+                labels[rect.slices] = block_labels
+            return rgb
+
+        with tifffile.TiffWriter(partial, bigtiff=_is_big(size_px)) as tiff:
+            for index, size in enumerate(sizes):
+                read = draw if index == 0 else _reader(coarser[index - 1])
+                keep = coarser[index] if index < len(coarser) else None
+                tiles = _tiles(_LevelJob(size, read, keep, form), pool)
+                _write_level(tiff, tiles, size, mpp * form.step**index, reduced=index > 0)
+        if labels is not None:
+            with _whole_or_absent(truth_path(path)) as (partial_truth, _):
+                _write_truth(partial_truth, labels, mpp)
+
+
+def write_repeated_slide(
+    path: Path,
+    block: NDArray[np.uint8],
+    size_px: tuple[int, int],
+    mpp: float,
+    form: SlideFormat | None = None,
+) -> None:
+    """Write a slide of any size by repeating one block: its tiles are encoded once.
+
+    For tests of memory and speed; a gigapixel takes seconds.
+
+    Parameters
+    ----------
+    path : Path
+        The slide, ``.tiff``; replaced in one step once it is whole.
+    block : ndarray, shape (height, width, 3), uint8
+        Sides are multiples of 256. See `tissue_block` and `constant_block`.
+    size_px : (int, int)
+        Width and height of level 0 in pixels.
+    mpp : float
+        Micrometres per pixel of level 0.
+    form : SlideFormat, optional
+        How to store it.
+
+    Raises
+    ------
+    OutputError
+        If the file can't be written.
+    UsageError
+        If the block's sides do not fit.
+    """
+    form = form or SlideFormat()
+    if block.shape[0] % TILE or block.shape[1] % TILE:
+        raise UsageError(f"a block of {block.shape[1]} x {block.shape[0]} px: use multiples of {TILE}")
+    with (
+        _whole_or_absent(path) as (partial, _),
+        tifffile.TiffWriter(partial, bigtiff=_is_big(size_px)) as tiff,
+    ):
+        for index, size in enumerate(form.level_sizes(size_px)):
+            tiles = _repeated_tiles(block, size, form.quality)
+            _write_level(tiff, tiles, size, mpp * form.step**index, reduced=index > 0)
+            block = _filling_tiles(_reduce(block, form.step))
+
+
+def tissue_block(seed: int, mpp: float, side: int = 1024) -> NDArray[np.uint8]:
+    """Draw a square of tissue without glass, shape (side, side, 3), to repeat."""
+    extent = side * mpp
+    tissue = Tissue(seed, extent, extent, tissue_everywhere=True)
+    return tissue.render(Rect(0, 0, side, side), mpp)[0]
+
+
+def constant_block(rgb: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Return a block of one colour, shape (256, 256, 3), to repeat."""
+    return np.full((TILE, TILE, 3), rgb, np.uint8)
+
+
+@dataclass(frozen=True)
+class _LevelJob:
+    """A level to encode: its size, where its pixels come from, and where the next level is kept."""
+
+    size: tuple[int, int]
+    read: Callable[[Rect], NDArray[np.uint8]]
+    keep: NDArray[np.uint8] | None
+    form: SlideFormat
+
+    def encode(self, rect: Rect) -> list[list[bytes]]:
+        """Encode a block's tiles, row by row, and keep its share of the next level."""
+        rgb = self.read(rect)
+        if self.keep is not None:
+            small = _reduce(rgb, self.form.step)
+            y0, x0 = rect.y0 // self.form.step, rect.x0 // self.form.step
+            self.keep[y0 : y0 + small.shape[0], x0 : x0 + small.shape[1]] = small
+        return _encode(rgb, self.form.quality)
+
+
+def _tiles(job: _LevelJob, pool: ThreadPoolExecutor) -> Iterator[bytes]:
+    """Yield a level's tiles in the file's order; one row of blocks is at work ahead of the one yielded."""
+    width, height = job.size
+    rows: deque[list[Future[list[list[bytes]]]]] = deque()
+    for y0 in range(0, height, BLOCK):
+        y1 = min(y0 + BLOCK, height)
+        rects = (Rect(y0, x0, y1, min(x0 + BLOCK, width)) for x0 in range(0, width, BLOCK))
+        rows.append([pool.submit(job.encode, rect) for rect in rects])
+        if len(rows) > 1:
+            yield from _row_of_tiles(rows.popleft())
+    while rows:
+        yield from _row_of_tiles(rows.popleft())
+
+
+def _row_of_tiles(blocks: list[Future[list[list[bytes]]]]) -> Iterator[bytes]:
+    for tiles_across in zip(*(block.result() for block in blocks), strict=True):
+        yield from itertools.chain.from_iterable(tiles_across)
+
+
+def _repeated_tiles(block: NDArray[np.uint8], size: tuple[int, int], quality: int) -> Iterator[bytes]:
+    """Yield a level's tiles in the file's order, `block` repeated over it."""
+    encoded = _encode(block, quality)
+    for row in range(-(-size[1] // TILE)):
+        across = encoded[row % len(encoded)]
+        for column in range(-(-size[0] // TILE)):
+            yield across[column % len(across)]
+
+
+def _encode(rgb: NDArray[np.uint8], quality: int) -> list[list[bytes]]:
+    """Cut pixels into JPEG tiles, row by row; tiles that reach beyond them repeat the last pixels."""
+    rgb = _padded(rgb, TILE)
+    return [
+        [_jpeg(rgb[y : y + TILE, x : x + TILE], quality) for x in range(0, rgb.shape[1], TILE)]
+        for y in range(0, rgb.shape[0], TILE)
+    ]
+
+
+def _jpeg(tile: NDArray[np.uint8], quality: int) -> bytes:
+    tile = np.ascontiguousarray(tile)
+    data = imagecodecs.jpeg8_encode(tile, quality, colorspace="RGB", outcolorspace="YCBCR", subsampling="420")
+    return bytes(data)
+
+
+def _write_level(
+    tiff: tifffile.TiffWriter, tiles: Iterator[bytes], size: tuple[int, int], mpp: float, reduced: bool
+) -> None:
+    tiff.write(
+        tiles,
+        shape=(size[1], size[0], 3),
+        dtype=np.uint8,
+        photometric="rgb",
+        compression="jpeg",
+        subsampling=(2, 2),
+        tile=(TILE, TILE),
+        resolution=(1e4 / mpp, 1e4 / mpp),
+        resolutionunit="CENTIMETER",
+        subfiletype=1 if reduced else 0,
+        metadata=None,
+    )
+
+
+def _write_truth(path: Path, labels: NDArray[np.uint8], mpp: float) -> None:
+    height, width = labels.shape
+
+    def tiles() -> Iterator[NDArray[np.uint8]]:
+        for y0 in range(0, height, TILE):
+            for x0 in range(0, width, TILE):
+                yield _padded(np.asarray(labels[y0 : y0 + TILE, x0 : x0 + TILE]), TILE)
+
+    with tifffile.TiffWriter(path, bigtiff=_is_big((width, height))) as tiff:
+        tiff.write(
+            tiles(),
+            shape=(height, width),
+            dtype=np.uint8,
+            photometric="minisblack",
+            compression="zlib",
+            tile=(TILE, TILE),
+            resolution=(1e4 / mpp, 1e4 / mpp),
+            resolutionunit="CENTIMETER",
+            metadata=None,
+        )
+
+
+def _reduce(rgb: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
+    """Average squares of `step` pixels; incomplete ones are filled up with the last pixels."""
+    rgb = _padded(rgb, step)
+    height, width = rgb.shape[0] // step, rgb.shape[1] // step
+    squares = rgb.reshape(height, step, width, step, 3)
+    total = squares.sum(axis=3, dtype=np.uint16).sum(axis=1, dtype=np.uint16)
+    rounded: NDArray[np.uint16] = (total + step * step // 2) // (step * step)
+    return rounded.astype(np.uint8)
+
+
+def _padded(pixels: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
+    """Repeat the last row and column until both sides are multiples."""
+    below, right = -pixels.shape[0] % multiple, -pixels.shape[1] % multiple
+    if not below and not right:
+        return pixels
+    return np.pad(pixels, [(0, below), (0, right)] + [(0, 0)] * (pixels.ndim - 2), mode="edge")
+
+
+def _filling_tiles(block: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Repeat a block until its sides are multiples of a tile's."""
+    down, across = (math.lcm(side, TILE) // side for side in block.shape[:2])
+    return np.tile(block, (down, across, 1))
+
+
+def _reader(level: NDArray[np.uint8]) -> Callable[[Rect], NDArray[np.uint8]]:
+    return lambda rect: np.asarray(level[rect.slices])
+
+
+def _map(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    return np.memmap(path, np.uint8, "w+", shape=shape)
+
+
+def _is_big(size: tuple[int, int]) -> bool:
+    return size[0] * size[1] > BIG_TIFF_PIXELS
+
+
+@contextmanager
+def _whole_or_absent(path: Path) -> Iterator[tuple[Path, Path]]:
+    """Give a path to write and a folder for scratch files; move the file into place at the end.
+
+    Raises
+    ------
+    OutputError
+        If the place can't be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            partial = Path(folder) / path.name
+            yield partial, Path(folder)
+            partial.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror}): choose another place or make room"
+        ) from error
