@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import threading
 import time
 from concurrent.futures import CancelledError
@@ -23,6 +24,7 @@ import shapely
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from distributed.comm.core import CommClosedError
 
+from wsi_seg import __version__
 from wsi_seg.data.annotations import read_regions
 from wsi_seg.errors import ModelError, SchedulerError
 from wsi_seg.inference.extent import Extent
@@ -119,13 +121,8 @@ def run_regions(client: Client, job: RegionJob, regions: Iterable[Region]) -> It
     SchedulerError
         If the cluster is lost, or a region takes every worker down that tries it.
     """
-    info = client.scheduler_info(n_workers=-1)
-    address, workers = info["address"], info["workers"].values()
-    if not workers:
-        raise SchedulerError(f"{address}: no workers there: start some, and run again")
-    # GPU work is held to the GPUs where workers declare them.
-    resources = {GPU: 1} if any(w.get("resources", {}).get(GPU) for w in workers) else None
-    window = WINDOW_PER_THREAD * sum(w["nthreads"] for w in workers)
+    address, threads, resources = _workers(client)
+    window = WINDOW_PER_THREAD * threads
     waiting = iter(regions)
 
     def submit(region: Region) -> Future[RegionRecord]:
@@ -150,14 +147,60 @@ def run_regions(client: Client, job: RegionJob, regions: Iterable[Region]) -> It
         client.cancel([f for f in running.futures if not f.done()])
 
 
+def probe(client: Client, device: str) -> str:
+    """Ask a worker which device it would use, ``cpu`` or ``cuda``; so learn that workers can do the work.
+
+    Raises
+    ------
+    DeviceError
+        If workers do not have that device.
+    SchedulerError
+        If there are no workers, or wsi-seg is not installed where they run, or in another version.
+    """
+    address, _, resources = _workers(client)
+    try:
+        answer = client.submit(_introduce, device, pure=False, resources=resources).result(
+            CONNECT_SECONDS * 4
+        )
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise SchedulerError(
+            f"{address}: wsi-seg {__version__} is not installed on the workers: install it there"
+        ) from error
+    except (CancelledError, CommClosedError, TimeoutError) as error:
+        raise SchedulerError(
+            f"{address}: the workers do not answer: look after them, and run again"
+        ) from error
+    kind, version = answer
+    if version != __version__:
+        raise SchedulerError(
+            f"{address}: workers have wsi-seg {version}, here is {__version__}: install the same on both"
+        )
+    return str(kind)
+
+
+def _introduce(device: str) -> tuple[str, str]:
+    return choose_device(device).type, __version__
+
+
+def _workers(client: Client) -> tuple[str, int, dict[str, int] | None]:
+    """Return the scheduler's address, its workers' threads, and the resources that a task is to reserve."""
+    info = client.scheduler_info(n_workers=-1)
+    workers = info["workers"].values()
+    if not workers:
+        raise SchedulerError(f"{info['address']}: no workers there: start some, and run again")
+    # GPU work is held to the GPUs where workers declare them.
+    has_gpus = any(w.get("resources", {}).get(GPU) for w in workers)
+    return info["address"], sum(w["nthreads"] for w in workers), {GPU: 1} if has_gpus else None
+
+
 @contextmanager
-def local_cluster(threads: int) -> Iterator[Client]:
+def local_cluster(threads: int | None) -> Iterator[Client]:
     """Start a Dask cluster of threads in this process, with nothing listening on any port."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    _silence()
     with (
         LocalCluster(
             n_workers=1,
-            threads_per_worker=threads,
+            threads_per_worker=threads or min(4, (os.cpu_count() or 1) + 1),
             processes=False,
             dashboard_address=None,
             memory_limit=0,
@@ -176,7 +219,7 @@ def remote_cluster(scheduler: str) -> Iterator[Client]:
     SchedulerError
         If it cannot be reached.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    _silence()
     is_file = Path(scheduler).is_file()
     try:
         client = (
@@ -191,6 +234,11 @@ def remote_cluster(scheduler: str) -> Iterator[Client]:
         ) from error
     with client:
         yield client
+
+
+def _silence() -> None:
+    """Keep Dask's own log lines off the user's screen: what matters reaches them as an error."""
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
 
 _building = threading.Lock()

@@ -198,9 +198,8 @@ def _describe_level(handle: openslide.OpenSlide, index: int) -> SlideLevel:
         height=height,
         scale_x=_level_scale(full_width, width),
         scale_y=_level_scale(full_height, height),
-        # Some formats state strips of a few rows; a grid of those would be thousands of reads.
-        tile_width=max(tile_width, 64),
-        tile_height=max(tile_height, 64),
+        tile_width=tile_width,
+        tile_height=tile_height,
         exact=vendor in GRID_FORMATS and abs(downsample - round(downsample)) < 1e-9,
     )
 

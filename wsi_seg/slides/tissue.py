@@ -128,7 +128,7 @@ def _stained(rgb: NDArray[np.uint8], present: NDArray[np.bool_]) -> NDArray[np.b
     density = _optical_density(rgb, present)
     red, green, blue = np.moveaxis(density, 2, 0)
     chroma = density.max(axis=2) - density.min(axis=2)
-    otsu: float = filters.threshold_otsu(np.clip(chroma[present], 0, 0.3))  # type: ignore[no-untyped-call]
+    otsu: float = filters.threshold_otsu(np.clip(chroma[present], 0, 0.3))
     threshold = float(np.clip(otsu, *CHROMA_RANGE))
     # Tissue stains absorb green most, or, for brown chromogens, blue; pens absorb red, or spare green.
     blue_pen = (red > 1.15 * green) & (red > 0.25) & (red > 1.5 * blue)
@@ -153,7 +153,7 @@ def _fluorescent(brightness: NDArray[np.uint8], present: NDArray[np.bool_]) -> N
     values = smooth[present]
     if values.max() - values.min() < 4:
         return np.zeros_like(present)
-    threshold: float = filters.threshold_triangle(values)  # type: ignore[no-untyped-call]
+    threshold: float = filters.threshold_triangle(values)
     return (smooth > threshold) & present
 
 

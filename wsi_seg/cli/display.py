@@ -1,0 +1,104 @@
+"""What a run shows while it is under way: bars on a terminal, plain lines elsewhere, nothing if asked."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wsi_seg.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+LINE_SECONDS = 10.0
+
+
+class PlainProgress(Progress):
+    """Plain lines on stderr, one every ten seconds at most."""
+
+    def __init__(self) -> None:
+        self._regions = self._done = 0
+        self._megapixels = self._finished = 0.0
+        self._begin = self._last = 0.0
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def begin(self, slide: str, regions: int, done: int, megapixels: float) -> None:
+        self._regions, self._done = regions, done
+        self._megapixels, self._finished = megapixels, 0.0
+        self._begin = self._last = time.monotonic()
+        self.say(f"{slide}: {regions - done} regions, {megapixels:.1f} MP to segment")
+
+    def advance(self, megapixels: float) -> None:
+        self._done += 1
+        self._finished += megapixels
+        now = time.monotonic()
+        if now - self._last < LINE_SECONDS and self._done < self._regions:
+            return
+        self._last = now
+        rate = self._finished / max(now - self._begin, 1e-6)
+        left = (self._megapixels - self._finished) / max(rate, 1e-6)
+        self.say(f"  {self._done}/{self._regions} regions, {rate:.2f} MP/s, {left:.0f} s left")
+
+
+class BarProgress(Progress):
+    """One bar for the slide, and one for the batch if there are several slides."""
+
+    def __init__(self, bars: Bars, slides: int) -> None:
+        self._bars = bars
+        self._batch = bars.add_task("all slides", total=slides, unit="slides") if slides > 1 else None
+        self._slide: TaskID | None = None
+        self._begin = self._finished = 0.0
+
+    def say(self, text: str) -> None:
+        self._bars.console.print(text, highlight=False, markup=False)
+
+    def begin(self, slide: str, regions: int, done: int, megapixels: float) -> None:
+        self._begin, self._finished = time.monotonic(), 0.0
+        self._slide = self._bars.add_task(slide, total=regions, completed=done, unit="regions")
+
+    def advance(self, megapixels: float) -> None:
+        assert self._slide is not None  # `begin` comes first
+        self._finished += megapixels
+        rate = self._finished / max(time.monotonic() - self._begin, 1e-6)
+        self._bars.update(self._slide, advance=1, unit=f"regions, {rate:.2f} MP/s")
+
+    def end(self) -> None:
+        if self._slide is not None:
+            self._bars.remove_task(self._slide)
+            self._slide = None
+
+    def next_slide(self) -> None:
+        """Hear that a slide of the batch is dealt with."""
+        if self._batch is not None:
+            self._bars.advance(self._batch)
+
+
+@contextmanager
+def shown(slides: int, quiet: bool) -> Iterator[Progress]:
+    """Choose how progress is shown, and show it."""
+    if quiet:
+        yield Progress()
+        return
+    if not sys.stderr.isatty():
+        yield PlainProgress()
+        return
+    from rich import progress as rich
+    from rich.console import Console
+
+    with rich.Progress(
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TextColumn("{task.fields[unit]}"),
+        rich.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bars:
+        yield BarProgress(bars, slides)

@@ -1,0 +1,67 @@
+"""`wsi-seg export`: polygons again, with other settings, from labels that are finished."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    result: Annotated[
+        Path,
+        typer.Argument(help="Result folder of `wsi-seg predict`, or its slide.ome.zarr.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="File to write. [default: in the result folder]")
+    ] = None,
+    file_format: Annotated[
+        str, typer.Option("--format", help="geojson (for QuPath) or csv (one line a shape).")
+    ] = "geojson",
+    min_area: Annotated[float, typer.Option(help="Drop islands smaller than this, in um2.")] = 400.0,
+    simplify: Annotated[
+        float | None,
+        typer.Option(help="Tolerance of outlines in um; 0: pixel edges. [default: a label pixel]"),
+    ] = None,
+    object_type: Annotated[str, typer.Option(help="annotation or detection.")] = "annotation",
+    gzip: Annotated[bool, typer.Option("--gzip/--no-gzip", help="Compress GeoJSON.")] = True,
+    include_background: Annotated[
+        bool, typer.Option("--include-background", help="Outline the background class too.")
+    ] = False,
+    max_vertices: Annotated[int, typer.Option(help="Split shapes that have more.")] = 50_000,
+) -> None:
+    """Make polygons again from a finished label pyramid, without inference.
+
+    Example: `wsi-seg export results/slide --simplify 4 --min-area 2000`
+    """
+    from pydantic import ValidationError
+
+    from wsi_seg.config import ExportSettings, explain
+    from wsi_seg.errors import UsageError
+    from wsi_seg.outputs.export import export_csv, export_polygons
+    from wsi_seg.outputs.labels import read_labels
+
+    if file_format not in {"geojson", "csv"}:
+        raise UsageError(f"--format {file_format}: use geojson or csv")
+    try:
+        settings = ExportSettings.model_validate(
+            {
+                "simplify_um": simplify,
+                "min_area_um2": min_area,
+                "object_type": object_type,
+                "gzip": gzip,
+                "include_background": include_background,
+                "max_vertices": max_vertices,
+            }
+        )
+    except ValidationError as error:
+        raise UsageError(f"{explain(error)}: see `wsi-seg export --help`") from error
+    pyramid = read_labels(result if result.name.endswith(".zarr") else result / "slide.ome.zarr")
+    suffix = "csv" if file_format == "csv" else "geojson.gz" if gzip else "geojson"
+    target = out or pyramid.path.parent / f"slide.{suffix}"
+    if file_format == "csv":
+        report = export_csv(pyramid, target, settings)
+    else:
+        report = export_polygons(pyramid, target, settings)
+    typer.echo(f"{target}: {sum(report.polygons.values())} shapes, {report.vertices} vertices")

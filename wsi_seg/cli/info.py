@@ -1,0 +1,101 @@
+"""`wsi-seg info`: what slide files say of themselves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from wsi_seg.slides.slide import Slide
+
+
+def info(
+    slides: Annotated[list[Path], typer.Argument(help="Slide files.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what slide files hold: format, size, levels, resolution, bounds, tiles, colour profile.
+
+    Example: `wsi-seg info slide.svs other.mrxs --json`
+    """
+    from wsi_seg.errors import SlideError
+    from wsi_seg.slides.slide import Slide
+
+    described: list[dict[str, Any]] = []
+    failed = False
+    for path in slides:
+        try:
+            with Slide(path) as slide:
+                described.append(describe(slide))
+        except SlideError as error:
+            failed = True
+            typer.echo(f"wsi-seg: {error}", err=True)
+    if as_json:
+        typer.echo(json.dumps(described, indent=2))
+    else:
+        for one in described:
+            _print(one)
+    if failed:
+        raise typer.Exit(1)
+
+
+def describe(slide: Slide) -> dict[str, Any]:
+    """Collect what a slide says of itself, JSON-able; mpp is None where it is not stated."""
+    from wsi_seg.errors import MppError
+
+    problem: str | None = None
+    mpp: tuple[float, float] | None = None
+    try:
+        mpp = slide.mpp
+    except MppError as error:
+        problem = str(error)
+    profile = slide.icc_profile
+    return {
+        "slide": str(slide.path),
+        "format": slide.format,
+        "width": slide.size[0],
+        "height": slide.size[1],
+        "mpp": mpp,
+        "mpp_problem": problem,
+        "objective_power": slide.objective_power,
+        "bounds": slide.bounds.model_dump(),
+        "levels": [
+            {
+                "width": level.width,
+                "height": level.height,
+                "downsample": [level.scale_x, level.scale_y],
+                "tile": [level.tile_width, level.tile_height],
+            }
+            for level in slide.levels
+        ],
+        "icc_profile_bytes": 0 if profile is None else len(profile),
+    }
+
+
+def _print(one: dict[str, Any]) -> None:
+    width, height, bounds, mpp = one["width"], one["height"], one["bounds"], one["mpp"]
+    power = one["objective_power"]
+    whole = (bounds["x"], bounds["y"], bounds["width"], bounds["height"]) == (0, 0, width, height)
+    typer.echo(one["slide"])
+    typer.echo(f"  format      {one['format']}")
+    typer.echo(f"  size        {width} x {height} px ({width * height / 1e6:.1f} MP)")
+    if mpp is None:
+        typer.echo("  resolution  not usable: give --mpp when predicting")
+    else:
+        area = bounds["width"] * mpp[0] * bounds["height"] * mpp[1] / 1e6
+        typer.echo(f"  resolution  {mpp[0]:.4g} x {mpp[1]:.4g} um per px ({area:.2f} mm2)")
+    typer.echo(f"  objective   {'not stated' if power is None else f'{power:g}x'}")
+    if not whole:
+        typer.echo(
+            f"  bounds      {bounds['width']} x {bounds['height']} px at ({bounds['x']}, {bounds['y']}): "
+            "what QuPath shows"
+        )
+    for i, level in enumerate(one["levels"]):
+        typer.echo(
+            f"  level {i:<5} {level['width']} x {level['height']} px, 1/{level['downsample'][0]:g}, "
+            f"tiles of {level['tile'][0]} x {level['tile'][1]}"
+        )
+    profile = one["icc_profile_bytes"]
+    typer.echo(f"  ICC profile {f'{profile} bytes' if profile else 'none'}")

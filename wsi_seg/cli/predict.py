@@ -1,0 +1,298 @@
+"""`wsi-seg predict`: slides in; label pyramids, QuPath polygons, pictures and summaries out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from distributed import Client
+    from pydantic import BaseModel
+
+    from wsi_seg.batch import Job, Outcome
+    from wsi_seg.config import PredictSettings
+    from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.outputs.summary import Summary
+    from wsi_seg.progress import Progress
+
+    Settings = TypeVar("Settings", bound=BaseModel)
+
+segmenting = partial(typer.Option, rich_help_panel="What is segmented")
+writing = partial(typer.Option, rich_help_panel="What is written")
+running = partial(typer.Option, rich_help_panel="How it runs")
+
+
+def predict(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SLIDE...",
+            help="Slides, folders of slides, CSV files (slide,mpp), or plain images.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder in which each slide gets a folder of its own.")
+    ] = Path("results"),
+    model: Annotated[
+        str | None, typer.Option(help="Model file, or the name of a built-in model. [default: breast-demo]")
+    ] = None,
+    pipeline: Annotated[
+        str | None, typer.Option(help="Settings from pipelines/NAME.yaml, or a YAML file.")
+    ] = None,
+    mpp: Annotated[
+        float | None,
+        segmenting(help="The slide's um per pixel, if the file does not say."),
+    ] = None,
+    working_mpp: Annotated[
+        float | None,
+        segmenting(help="Segment at this um per pixel, not the model's."),
+    ] = None,
+    allow_coarser: Annotated[
+        bool | None,
+        segmenting("--allow-coarser", help="Go on with a slide coarser than the model's mpp."),
+    ] = None,
+    tissue_mask: Annotated[
+        bool | None,
+        segmenting("--tissue-mask/--no-tissue-mask", help="Leave glass out. [default: on]"),
+    ] = None,
+    roi: Annotated[
+        Path | None,
+        segmenting(help="GeoJSON from QuPath: segment inside its shapes only."),
+    ] = None,
+    confidence: Annotated[
+        bool | None,
+        writing("--confidence", help="Also write how sure the model is."),
+    ] = None,
+    ngff: Annotated[str | None, writing(help="OME-Zarr version, 0.5 or 0.4. [default: 0.5]")] = None,
+    min_area: Annotated[
+        float | None,
+        writing(help="Drop islands smaller than this, in um2. [default: 400]"),
+    ] = None,
+    simplify: Annotated[
+        float | None,
+        writing(help="Tolerance of outlines in um; 0: pixel edges. [default: a label pixel]"),
+    ] = None,
+    object_type: Annotated[
+        str | None,
+        writing(help="annotation or detection. [default: annotation]"),
+    ] = None,
+    gzip: Annotated[
+        bool | None,
+        writing("--gzip/--no-gzip", help="slide.geojson.gz or slide.geojson. [default: gzip]"),
+    ] = None,
+    include_background: Annotated[
+        bool | None,
+        writing("--include-background", help="Outline the background class too."),
+    ] = None,
+    at_model_size: Annotated[
+        bool,
+        writing("--at-model-size", help="Plain images: masks of the network's size."),
+    ] = False,
+    device: Annotated[str | None, running(help="auto, cpu, cuda or cuda:N. [default: auto]")] = None,
+    precision: Annotated[
+        str | None,
+        running(help="float32, bfloat16 or float16. [default: float32]"),
+    ] = None,
+    batch_size: Annotated[str | None, running(help="Patches at a time, or auto. [default: auto]")] = None,
+    patch: Annotated[
+        int | None,
+        running(help="Side of a patch in px. [default: 1024, less for small slides]"),
+    ] = None,
+    overlap: Annotated[
+        int | None,
+        running(help="Overlap of neighbouring patches in px. [default: 128]"),
+    ] = None,
+    workers: Annotated[int | None, running(help="Regions at a time in this process.")] = None,
+    scheduler: Annotated[str | None, running(help="Address or file of a running Dask scheduler.")] = None,
+    overwrite: Annotated[
+        bool | None,
+        running("--overwrite", help="Start anew over older results."),
+    ] = None,
+    quiet: Annotated[bool, running("--quiet", "-q", help="Show nothing but errors.")] = False,
+) -> None:
+    """Segment slides, and write what opens in QuPath.
+
+    Run the same command again to go on with what was interrupted.
+
+    Examples
+    --------
+        wsi-seg predict slide.svs
+
+        wsi-seg predict slides/ -o results --model my-model.safetensors
+
+        wsi-seg predict slide.ndpi --roi drawn-in-qupath.geojson --confidence
+
+        wsi-seg predict street.png --model cityscapes.safetensors
+    """
+    from wsi_seg.batch import collect_jobs, run_batch
+    from wsi_seg.cli.display import BarProgress, shown
+    from wsi_seg.config import PredictSettings, load_pipeline
+    from wsi_seg.models.bundle import load_bundle, resolve_model
+
+    base = load_pipeline(pipeline).predict if pipeline else PredictSettings()
+    settings = PredictSettings(
+        model=model or base.model,
+        labels=_override(
+            base.labels,
+            {
+                "mpp": mpp,
+                "working_mpp": working_mpp,
+                "allow_coarser": allow_coarser,
+                "patch": patch,
+                "overlap": overlap,
+                "batch_size": None if batch_size == "auto" else batch_size,
+                "precision": precision,
+                "tissue_mask": tissue_mask,
+                "roi": roi,
+                "confidence": confidence,
+                "ngff": ngff,
+            },
+        ),
+        export=_override(
+            base.export,
+            {
+                "simplify_um": simplify,
+                "min_area_um2": min_area,
+                "object_type": object_type,
+                "gzip": gzip,
+                "include_background": include_background,
+            },
+        ),
+        run=_override(
+            base.run,
+            {"device": device, "workers": workers, "scheduler": scheduler, "overwrite": overwrite},
+        ),
+    )
+    bundle = load_bundle(resolve_model(settings.model))
+    jobs = collect_jobs(inputs, out, mpp)
+    with (
+        shown(len(jobs), quiet) as progress,
+        _Runner(bundle, settings, progress, quiet, at_model_size) as runner,
+    ):
+        if len(jobs) == 1:
+            good = runner.run(jobs[0]).good
+        else:
+
+            def run(job: Job) -> Outcome:
+                try:
+                    return runner.run(job)
+                finally:
+                    if isinstance(progress, BarProgress):
+                        progress.next_slide()
+
+            batch = run_batch(jobs, run, lambda error: typer.echo(f"wsi-seg: {error}", err=True))
+            batch.write(out / "batch.json")
+            good = batch.good
+            if not quiet:
+                bad = sum(not outcome.good for outcome in batch.outcomes)
+                typer.echo(f"{len(jobs)} slides, {bad} with errors: {out / 'batch.json'}")
+    if not good:
+        raise typer.Exit(1)
+
+
+def _override(base: Settings, given: dict[str, Any]) -> Settings:
+    """Put what the command line gives over what the pipeline says."""
+    from pydantic import ValidationError
+
+    from wsi_seg.config import explain
+    from wsi_seg.errors import UsageError
+
+    values = {**base.model_dump(), **{name: value for name, value in given.items() if value is not None}}
+    try:
+        return type(base).model_validate(values)
+    except ValidationError as error:
+        raise UsageError(f"--{explain(error).replace('_', '-', 1)}: see `wsi-seg predict --help`") from error
+
+
+class _Runner:
+    """Runs jobs one after another; the Dask cluster is opened when the first slide needs it."""
+
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        settings: PredictSettings,
+        progress: Progress,
+        quiet: bool,
+        at_model_size: bool,
+    ) -> None:
+        from contextlib import ExitStack
+
+        self._bundle, self._settings = bundle, settings
+        self._progress, self._quiet = progress, quiet
+        self._at_model_size = at_model_size
+        self._stack = ExitStack()
+        self._client: Client | None = None
+
+    def __enter__(self) -> _Runner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run(self, job: Job) -> Outcome:
+        from wsi_seg.batch import is_plain_image
+
+        return self._image(job) if is_plain_image(job.path) else self._slide(job)
+
+    def _slide(self, job: Job) -> Outcome:
+        from wsi_seg.batch import Outcome
+        from wsi_seg.predict import connect, predict_on
+
+        settings = self._settings
+        if job.mpp is not None:
+            labels = settings.labels.model_copy(update={"mpp": job.mpp})
+            settings = settings.model_copy(update={"labels": labels})
+        if self._client is None:
+            self._client = self._stack.enter_context(connect(settings))
+        command = shlex.join(["wsi-seg", *sys.argv[1:]])
+        try:
+            summary = predict_on(
+                self._client, job.path, job.out, self._bundle, settings, self._progress, command
+            )
+        except KeyboardInterrupt:
+            typer.echo("wsi-seg: interrupted: run the same command again to go on", err=True)
+            raise typer.Exit(130) from None
+        if not self._quiet:
+            _print_summary(summary, job.out)
+        if summary.unprocessed_mm2:
+            typer.echo(
+                f"wsi-seg: {job.path}: {summary.unreadable_tiles} tiles could not be decoded: "
+                f"{summary.unprocessed_mm2:.4f} mm2 left unprocessed; copy or export the slide again",
+                err=True,
+            )
+        return Outcome(
+            slide=str(job.path),
+            result=str(job.out),
+            status=summary.status,
+            unprocessed_mm2=summary.unprocessed_mm2,
+            seconds=summary.seconds["total"],
+        )
+
+    def _image(self, job: Job) -> Outcome:
+        from wsi_seg.batch import Outcome
+        from wsi_seg.inference.images import predict_image
+        from wsi_seg.inference.segmenter import choose_device
+
+        device = choose_device(self._settings.run.device)
+        done = predict_image(job.path, self._bundle, job.out, device, at_model_size=self._at_model_size)
+        if not self._quiet:
+            for path in (done.index_path, done.color_path, done.overlay_path):
+                typer.echo(f"  {path}")
+        return Outcome(slide=str(job.path), result=str(job.out), status="finished", seconds=done.seconds)
+
+
+def _print_summary(summary: Summary, out: Path) -> None:
+    width = max(len(c.name) for c in summary.classes)
+    typer.echo(f"{Path(summary.slide).name}: {summary.status} in {summary.seconds['total']:.1f} s")
+    for c in summary.classes:
+        share = "" if c.share is None else f"{100 * c.share:6.2f} %"
+        typer.echo(f"  {c.name:<{width}}  {c.mm2:9.4f} mm2  {share:>9}  {c.polygons:6d} polygons")
+    if summary.notice:
+        typer.echo(f"  {summary.notice}")
+    typer.echo(f"  {out}: slide.geojson.gz goes onto the slide in QuPath by drag and drop")

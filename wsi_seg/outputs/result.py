@@ -1,0 +1,185 @@
+"""The folder that one slide's result lies in, and how far the run that fills it has come.
+
+While a run is under way, its pixels lie in ``.wsi-seg/`` inside the folder, with a record of what they are
+made from. Files get their final names only when they are whole, so a half result cannot be taken for one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from wsi_seg.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Key = dict[str, JsonValue]
+Progress = Literal["segmenting", "exporting", "finished"]
+
+
+class RunRecord(BaseModel):
+    """How far a result is, and what it is made from.
+
+    Attributes
+    ----------
+    progress : {"segmenting", "exporting", "finished"}
+        "exporting" says that the label pyramid is whole.
+    labels : dict
+        What the labels depend on: slide, model, settings, by the names that users know.
+    export : dict
+        What the polygons depend on beside the labels.
+    totals : RegionTotals or None
+        Sums over all regions, once they are done.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: Literal[1] = 1
+    progress: Progress
+    labels: Key
+    export: Key
+    totals: RegionTotals | None = None
+
+
+class RegionTotals(BaseModel):
+    """Sums over the regions of a slide.
+
+    Attributes
+    ----------
+    pixels : dict
+        Label pixels by label value.
+    unreadable : int
+        Damaged tiles, counted once for each region they lie in.
+    patches : int
+        Patches that went through the network.
+    seconds : dict
+        Seconds by stage, added up over workers.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pixels: dict[int, int]
+    unreadable: int
+    patches: int
+    seconds: dict[str, float]
+
+
+class ResultFolder:
+    """Paths of one slide's result, and its record."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.work = folder / ".wsi-seg"
+        self.zarr = folder / "slide.ome.zarr"
+        self.unfinished_zarr = self.work / "slide.ome.zarr"
+        self.ledger = self.work / "regions"
+        self.tissue_mask = folder / "tissue_mask.png"
+        self.overview = folder / "overview.png"
+        self.summary_json = folder / "summary.json"
+        self.summary_csv = folder / "summary.csv"
+        self._record = self.work / "record.json"
+
+    def geojson(self, gzip: bool) -> Path:
+        """Return the path of the polygons."""
+        return self.folder / ("slide.geojson.gz" if gzip else "slide.geojson")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out of this folder; the lock ends with the process, however that ends.
+
+        Raises
+        ------
+        OutputError
+            If another run is at work here, or the folder cannot be written.
+        """
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.work / "lock")
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise OutputError(f"{self.folder}: another run writes here: wait for it, or use -o") from error
+        except OSError as error:
+            raise OutputError(
+                f"{self.folder}: cannot be written ({error.strerror}): mend that, or choose another with -o"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def read_record(self) -> RunRecord | None:
+        """Return the record, or None if nothing usable was begun here.
+
+        Raises
+        ------
+        OutputError
+            If there are results here that no record explains.
+        """
+        try:
+            return RunRecord.model_validate_json(self._record.read_bytes())
+        except FileNotFoundError:
+            if self.zarr.exists():
+                raise OutputError(
+                    f"{self.folder}: holds a result that no record explains: use --overwrite, or another -o"
+                ) from None
+            return None
+        except (ValidationError, OSError) as error:
+            raise OutputError(
+                f"{self._record}: damaged, or of another version: use --overwrite to start anew"
+            ) from error
+
+    def write_record(self, record: RunRecord) -> None:
+        """Put the record in place, in one step.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        write_text(self._record, record.model_dump_json(indent=2))
+
+    def clear(self) -> None:
+        """Remove a result, whole or half, but not the lock, nor any file that is not ours."""
+        for path in (self.geojson(True), self.geojson(False), self.overview, self.tissue_mask):
+            path.unlink(missing_ok=True)
+        for path in (self.summary_json, self.summary_csv, self._record):
+            path.unlink(missing_ok=True)
+        for path in (self.zarr, self.unfinished_zarr, self.ledger):
+            if path.exists():
+                shutil.rmtree(path)
+        for path in self.work.glob("*.partial"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def publish_zarr(self) -> None:
+        """Give the finished label pyramid its name."""
+        self.unfinished_zarr.rename(self.zarr)
+
+
+def differences(old: Key, new: Key) -> str:
+    """Say in a few words what differs between two keys."""
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    return ", ".join(f"{name} ({old.get(name)} then, {new.get(name)} now)" for name in names)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror}): make room, and run the same command again"
+        ) from error

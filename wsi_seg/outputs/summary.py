@@ -1,0 +1,108 @@
+"""The summary of one slide's result: areas, polygons, times, versions; as JSON and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
+from wsi_seg.outputs.result import write_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.slides.frames import Frames
+
+
+class ClassSummary(BaseModel):
+    """One class in one slide.
+
+    `share` is of the analysed area without background; None for the background class itself.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: int
+    name: str
+    mm2: float
+    share: float | None
+    polygons: int
+
+
+class Summary(BaseModel):
+    """What came out of a slide, and how.
+
+    Attributes
+    ----------
+    analysed_mm2, unprocessed_mm2 : float
+        Area that was to be analysed, and the part of it that could not be read.
+    unreadable_tiles : int
+        Tiles of the slide that could not be decoded.
+    seconds : dict
+        Wall seconds of each stage of the last run; "read", "model" and "write" are added up over workers.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    slide: str
+    status: str
+    model: str
+    model_fingerprint: str
+    notice: str | None
+    slide_mpp: tuple[float, float]
+    label_mpp: tuple[float, float]
+    label_size: tuple[int, int]
+    classes: tuple[ClassSummary, ...]
+    analysed_mm2: float
+    unprocessed_mm2: float
+    unreadable_tiles: int
+    polygons: int
+    patches: int
+    seconds: dict[str, float]
+    versions: dict[str, str]
+    settings: dict[str, object]
+    command: str
+
+    def write(self, json_path: Path, csv_path: Path) -> None:
+        """Write both files, each whole or not at all.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be written.
+        """
+        write_text(csv_path, self._csv())
+        write_text(json_path, self.model_dump_json(indent=2) + "\n")
+
+    def _csv(self) -> str:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["slide", "class_id", "class", "mm2", "share", "polygons"])
+        for c in self.classes:
+            share = "" if c.share is None else f"{c.share:.6f}"
+            writer.writerow([self.slide, c.id, c.name, f"{c.mm2:.6f}", share, c.polygons])
+        writer.writerow([self.slide, UNPROCESSED_ID, "(unprocessed)", f"{self.unprocessed_mm2:.6f}", "", ""])
+        return text.getvalue()
+
+
+def summarise_classes(
+    pixels: dict[int, int], polygons: dict[int, int], schema: ClassSchema, frames: Frames
+) -> tuple[ClassSummary, ...]:
+    """Turn pixel counts by label value into areas and shares by class."""
+    pixel_mm2 = frames.label_pixel_um2 / 1e6
+    apart = {schema.background_id, OUTSIDE_ID, UNPROCESSED_ID}
+    tissue = sum(count for value, count in pixels.items() if value not in apart)
+    return tuple(
+        ClassSummary(
+            id=c.id,
+            name=c.name,
+            mm2=pixels.get(c.id, 0) * pixel_mm2,
+            share=None if c.id in apart else pixels.get(c.id, 0) / max(tissue, 1),
+            polygons=polygons.get(c.id, 0),
+        )
+        for c in schema.classes
+    )

@@ -1,0 +1,157 @@
+"""What a run is going to do with a slide: every size decided, nothing done yet."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from wsi_seg import __version__
+from wsi_seg.data.annotations import read_regions
+from wsi_seg.errors import ModelError
+from wsi_seg.outputs.ngff import PyramidLayout
+from wsi_seg.slides.lattice import Lattice, Rect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wsi_seg.config import PredictSettings
+    from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.outputs.result import Key
+    from wsi_seg.slides.frames import Frames
+    from wsi_seg.slides.slide import Slide, SlidePixels
+
+LABELS_VERSION = 1
+"""Raised whenever the same slide, model and settings would give other labels than before."""
+
+DEFAULT_PATCH = 1024
+OVERVIEW_SIDE = 2048
+BATCH_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 24}
+"""Pixels that go through the network together, by kind of device."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A slide, a model, and how the one is to be laid over the other."""
+
+    slide: Slide
+    frames: Frames
+    lattice: Lattice
+    layout: PyramidLayout
+    bundle: ModelBundle
+    batch_size: int
+    device: str
+    settings: PredictSettings
+    command: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def make(
+        cls, slide: Slide, bundle: ModelBundle, device: str, settings: PredictSettings, command: str = ""
+    ) -> Plan:
+        """Decide sizes for a slide.
+
+        Raises
+        ------
+        MppError
+            If the slide's resolution is unknown, or too coarse.
+        ModelError
+            If the model is not one for slides.
+        UsageError
+            If sizes do not fit together.
+        AnnotationError
+            If the regions of interest cannot be read.
+        """
+        labels = settings.labels
+        if labels.roi is not None:
+            read_regions(labels.roi)
+        working_mpp = labels.working_mpp or bundle.input.mpp
+        if working_mpp is None:
+            raise ModelError(
+                f"{bundle.path}: states no working resolution, so it is no model for slides: "
+                "give --working-mpp if you know it, or use it on plain images"
+            )
+        frames = slide.frames(working_mpp, labels.allow_coarser)
+        width, height = frames.label_size
+        patch = labels.patch or min(DEFAULT_PATCH, -(-(max(width, height) + labels.overlap) // 64) * 64)
+        lattice = Lattice(width, height, patch, labels.overlap // 2, labels.region_cores)
+        overview_level = (-(-max(width, height) // OVERVIEW_SIDE) - 1).bit_length()
+        kind = device.partition(":")[0]
+        return cls(
+            slide=slide,
+            frames=frames,
+            lattice=lattice,
+            layout=PyramidLayout(
+                frames, bundle.schema, lattice.region, overview_level, labels.ngff, labels.confidence
+            ),
+            bundle=bundle,
+            batch_size=labels.batch_size or max(1, BATCH_PIXELS[kind] // patch**2),
+            device=device,
+            settings=settings,
+            command=command,
+        )
+
+    @cached_property
+    def labels_key(self) -> Key:
+        """What the labels depend on, by names that users know."""
+        labels = self.settings.labels
+        roi = None if labels.roi is None else hashlib.sha256(labels.roi.read_bytes()).hexdigest()[:16]
+        return {
+            "slide": self.slide.fingerprint,
+            "model": self.bundle.fingerprint[:16],
+            "mpp": list(self.slide.mpp),
+            "label mpp": list(self.frames.label_mpp),
+            "patch": self.lattice.patch,
+            "overlap": 2 * self.lattice.halo,
+            "region cores": self.lattice.region_cores,
+            "batch size": self.batch_size,
+            "device": self.device.partition(":")[0],
+            "precision": labels.precision,
+            "tissue mask": labels.tissue_mask,
+            "roi": roi,
+            "confidence": labels.confidence,
+            "ngff": labels.ngff,
+            "version": LABELS_VERSION,
+        }
+
+    @cached_property
+    def export_key(self) -> Key:
+        """What the polygons depend on beside the labels."""
+        return self.settings.export.model_dump(mode="json")
+
+    @property
+    def attributes(self) -> dict[str, object]:
+        """What the label pyramid says of its making; nothing that differs from one run to the next."""
+        return {
+            "wsi_seg_version": __version__,
+            "slide": self.slide.path.name,
+            "model": self.bundle.name,
+            "model_fingerprint": self.bundle.fingerprint,
+            "notice": self.bundle.notice,
+            "patch": self.lattice.patch,
+            "halo": self.lattice.halo,
+        }
+
+    @property
+    def factor(self) -> int:
+        """Label pixels per overview pixel along each side."""
+        return int(2**self.layout.overview_level)
+
+    @cached_property
+    def overview(self) -> SlidePixels:
+        """The slide at the overview's resolution."""
+        frames = self.frames.coarsened(self.factor)
+        width, height = frames.label_size
+        return self.slide.read(Rect(0, 0, height, width), frames)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the wall time of what is inside to a stage's."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin

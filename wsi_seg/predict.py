@@ -1,0 +1,305 @@
+"""Segment one slide: from the file to labels, polygons, pictures and a summary.
+
+    slide -> tissue mask -> regions through the Dask stream -> label pyramid -> polygons -> overview, summary
+
+Each stage leaves its work on disk, and a run that is started again goes on from there.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsi_seg import __version__
+from wsi_seg.config import PredictSettings
+from wsi_seg.errors import OutputError
+from wsi_seg.inference.ledger import Ledger
+from wsi_seg.inference.stream import RegionJob, local_cluster, probe, remote_cluster, run_regions
+from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
+from wsi_seg.outputs.export import ExportReport, export_polygons
+from wsi_seg.outputs.labels import read_labels
+from wsi_seg.outputs.overview import write_overview_picture
+from wsi_seg.outputs.pyramid import PyramidWriter
+from wsi_seg.outputs.result import RegionTotals, ResultFolder, RunRecord, differences
+from wsi_seg.outputs.summary import Summary, summarise_classes
+from wsi_seg.plan import Plan
+from wsi_seg.progress import Progress
+from wsi_seg.slides.slide import Slide
+from wsi_seg.slides.tissue import TissueMask, find_tissue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from distributed import Client
+
+    from wsi_seg.slides.lattice import Region
+
+
+def predict_slide(
+    slide: Path | Slide,
+    out: Path,
+    settings: PredictSettings | None = None,
+    progress: Progress | None = None,
+    command: str = "",
+) -> Summary:
+    """Segment a slide into a result folder; go on with the run that was begun there, if there is one.
+
+    Parameters
+    ----------
+    slide : Path or Slide
+    out : Path
+        The result folder of this slide.
+    settings : PredictSettings, optional
+    progress : Progress, optional
+        Hears how the run goes.
+    command : str
+        What the summary says the result was made with.
+
+    Returns
+    -------
+    Summary
+        Also written to ``summary.json`` and ``summary.csv``.
+
+    Raises
+    ------
+    WsiSegError
+        If the slide, the model, a setting, the device, the scheduler or the output folder fails. What is
+        finished by then is kept.
+    """
+    settings = settings or PredictSettings()
+    progress = progress or Progress()
+    bundle = load_bundle(resolve_model(settings.model))
+    with connect(settings) as client:
+        return predict_on(client, slide, out, bundle, settings, progress, command)
+
+
+@contextmanager
+def connect(settings: PredictSettings) -> Iterator[Client]:
+    """Open the Dask cluster that the settings name: one that is up, or threads of this process."""
+    run = settings.run
+    opened = local_cluster(run.workers) if run.scheduler is None else remote_cluster(run.scheduler)
+    with opened as client:
+        yield client
+
+
+def predict_on(
+    client: Client,
+    slide: Path | Slide,
+    out: Path,
+    bundle: ModelBundle,
+    settings: PredictSettings,
+    progress: Progress,
+    command: str,
+) -> Summary:
+    """Do what `predict_slide` does, with a cluster and a model that are open already."""
+    begin = time.perf_counter()
+    device = probe(client, settings.run.device)
+    opened = slide if isinstance(slide, Slide) else Slide(slide, settings.labels.mpp)
+    plan = Plan.make(opened, bundle, device, settings, command)
+    plan.seconds["open"] = time.perf_counter() - begin
+    result = ResultFolder(out.resolve())
+    with result.locked():
+        record = _begin(result, plan, progress)
+        if record.progress == "segmenting":
+            record = _segment(client, result, plan, record, progress)
+        if record.progress == "exporting":
+            return _export(result, plan, record, progress, begin)
+        return _read_summary(result)
+
+
+def _begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
+    """Find out what is left to do, and refuse to mix in what was made otherwise."""
+    if plan.settings.run.overwrite:
+        result.clear()
+    fresh = RunRecord(progress="segmenting", labels=plan.labels_key, export=plan.export_key)
+    record = result.read_record()
+    if record is None:
+        result.clear()
+        result.write_record(fresh)
+        return fresh
+    if record.labels != plan.labels_key:
+        raise OutputError(
+            f"{result.folder}: holds a result made otherwise: {differences(record.labels, plan.labels_key)}: "
+            "use --overwrite to start anew, or another -o"
+        )
+    if record.progress != "segmenting" and not result.zarr.exists() and not result.unfinished_zarr.exists():
+        progress.say("the label pyramid is gone: starting anew")
+        result.clear()
+        result.write_record(fresh)
+        return fresh
+    if record.progress == "finished":
+        if record.export == plan.export_key and result.summary_json.exists():
+            progress.say("finished already: nothing to do (--overwrite starts anew)")
+            return record
+        progress.say("labels are finished: making polygons again with the settings given now")
+        record = record.model_copy(update={"progress": "exporting", "export": plan.export_key})
+        result.write_record(record)
+    return record
+
+
+def _segment(
+    client: Client, result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress
+) -> RunRecord:
+    """Bring the label pyramid from whatever state it is in to whole."""
+    writer = PyramidWriter(result.unfinished_zarr, plan.layout)
+    ledger = Ledger(result.ledger)
+    with plan.timed("mask"):
+        _prepare(result, plan, writer)
+    done = {r.name for r in ledger.records()}
+    regions = list(plan.lattice.regions())
+    left = [region for region in regions if region.name not in done]
+    if done:
+        progress.say(f"resuming: {len(done)} of {len(regions)} regions are finished")
+    with plan.timed("segment"):
+        progress.begin(plan.slide.path.name, len(regions), len(done), sum(_megapixels(r) for r in left))
+        by_name = {region.name: region for region in left}
+        try:
+            for finished in run_regions(client, _job(result, plan, writer, ledger), left):
+                progress.advance(_megapixels(by_name[finished.name]))
+        finally:
+            progress.end()
+    with plan.timed("pyramid"):
+        writer.write_overview(plan.overview.rgb)
+        writer.build_levels(plan.settings.run.workers or 2)
+        result.publish_zarr()
+    record = record.model_copy(
+        update={"progress": "exporting", "export": plan.export_key, "totals": _totals(ledger)}
+    )
+    result.write_record(record)
+    return record
+
+
+def _prepare(result: ResultFolder, plan: Plan, writer: PyramidWriter) -> None:
+    """Put in place what workers read (tissue mask, regions of interest) and what they write to."""
+    if result.zarr.exists() and not result.unfinished_zarr.exists():
+        # Killed between naming the pyramid and noting so.
+        result.zarr.rename(result.unfinished_zarr)
+    if writer.path.exists():
+        return
+    labels = plan.settings.labels
+    if labels.roi is not None:
+        (result.work / "roi.geojson").write_bytes(labels.roi.read_bytes())
+    if labels.tissue_mask:
+        overview = plan.overview
+        mask = find_tissue(overview.rgb, overview.present, plan.frames.coarsened(plan.factor).label_mpp)
+        for rect in overview.unreadable:
+            # What the overview could not show may be tissue: the finer level decides, or reports it.
+            mask[rect.slices] = True
+        TissueMask(mask, plan.factor).save(result.tissue_mask)
+    writer.create(plan.attributes)
+
+
+def _job(result: ResultFolder, plan: Plan, writer: PyramidWriter, ledger: Ledger) -> RegionJob:
+    labels = plan.settings.labels
+    return RegionJob(
+        slide_path=plan.slide.path.resolve(),
+        mpp=labels.mpp,
+        frames=plan.frames,
+        lattice=plan.lattice,
+        model_path=plan.bundle.path.resolve(),
+        model_fingerprint=plan.bundle.fingerprint,
+        device=plan.settings.run.device,
+        precision=labels.precision,
+        batch_size=plan.batch_size,
+        tissue_path=result.tissue_mask if labels.tissue_mask else None,
+        roi_path=result.work / "roi.geojson" if labels.roi is not None else None,
+        writer=writer,
+        ledger=ledger,
+    )
+
+
+def _totals(ledger: Ledger) -> RegionTotals:
+    pixels: dict[int, int] = {}
+    seconds: dict[str, float] = {}
+    unreadable = patches = 0
+    for record in ledger.records():
+        unreadable += record.unreadable
+        patches += record.patches
+        for value, count in record.pixels.items():
+            pixels[value] = pixels.get(value, 0) + count
+        for stage, spent in record.seconds.items():
+            seconds[stage] = seconds.get(stage, 0.0) + spent
+    return RegionTotals(pixels=pixels, unreadable=unreadable, patches=patches, seconds=seconds)
+
+
+def _export(
+    result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress, begin: float
+) -> Summary:
+    """Make everything that follows from the labels, and mark the result finished."""
+    progress.say("making polygons")
+    labels = read_labels(result.zarr)
+    settings = plan.settings.export
+    with plan.timed("polygons"):
+        report = export_polygons(labels, result.geojson(settings.gzip), settings)
+        result.geojson(not settings.gzip).unlink(missing_ok=True)
+    with plan.timed("overview"):
+        mask = TissueMask.load(result.tissue_mask).mask if plan.settings.labels.tissue_mask else None
+        write_overview_picture(result.overview, plan.overview.rgb, labels, plan.slide, mask)
+    plan.seconds["total"] = time.perf_counter() - begin
+    summary = _summarise(plan, record, report)
+    summary.write(result.summary_json, result.summary_csv)
+    result.write_record(record.model_copy(update={"progress": "finished"}))
+    return summary
+
+
+def _summarise(plan: Plan, record: RunRecord, report: ExportReport) -> Summary:
+    totals = record.totals
+    assert totals is not None  # a record that says "exporting" has them
+    mm2 = plan.frames.label_pixel_um2 / 1e6
+    classes = summarise_classes(totals.pixels, report.polygons, plan.bundle.schema, plan.frames)
+    unprocessed = totals.pixels.get(255, 0) * mm2
+    background = plan.bundle.schema.background_id
+    analysed = sum(c.mm2 for c in classes if c.id != background)
+    if unprocessed:
+        status = "finished, with unreadable parts left unprocessed"
+    elif analysed == 0:
+        status = "finished: nothing but background was found"
+    else:
+        status = "finished"
+    return Summary(
+        slide=str(plan.slide.path),
+        status=status,
+        model=plan.bundle.name,
+        model_fingerprint=plan.bundle.fingerprint,
+        notice=plan.bundle.notice,
+        slide_mpp=plan.slide.mpp,
+        label_mpp=plan.frames.label_mpp,
+        label_size=plan.frames.label_size,
+        classes=classes,
+        analysed_mm2=analysed,
+        unprocessed_mm2=unprocessed,
+        unreadable_tiles=totals.unreadable,
+        polygons=sum(report.polygons.values()),
+        patches=totals.patches,
+        seconds={k: round(v, 3) for k, v in {**totals.seconds, **plan.seconds}.items()},
+        versions=versions(),
+        settings=plan.settings.model_dump(mode="json"),
+        command=plan.command,
+    )
+
+
+def _read_summary(result: ResultFolder) -> Summary:
+    return Summary.model_validate_json(result.summary_json.read_bytes())
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what results depend on."""
+    import openslide
+    import torch
+
+    return {
+        "wsi-seg": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "openslide": openslide.__library_version__,
+        "numpy": np.__version__,
+    }
+
+
+def _megapixels(region: Region) -> float:
+    return region.label_rect.area / 1e6
