@@ -1,0 +1,256 @@
+"""Plain images: one PNG, JPEG or TIFF in, a class map and two pictures of it out."""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+import warnings
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch.nn import functional
+
+from wsi_seg.errors import DeviceError, SlideError
+from wsi_seg.inference.segmenter import Segmenter
+from wsi_seg.models.bundle import write_atomically
+from wsi_seg.models.espnet import ENCODER_STRIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.models.classes import ClassSchema
+
+MAX_PIXELS = 2**26
+"""Largest image that is resized for the network: pictures of it take some 20 bytes a pixel."""
+
+MAX_PIXELS_AT_OWN_SIZE = 2**24
+"""Largest image that the network sees at its own size, which takes some 300 bytes a pixel."""
+
+STRIP_VALUES = 2**24
+OVERLAY_STRENGTH = 0.5
+
+DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, struct.error, zlib.error)
+"""What Pillow raises for files that are damaged or are no images."""
+
+
+@dataclass(frozen=True)
+class ImagePrediction:
+    """What was made of one image.
+
+    Attributes
+    ----------
+    index : Path
+        ``NAME_index.png``: class ids, 8-bit grey.
+    color : Path
+        ``NAME_color.png``: the classes in their colours.
+    overlay : Path
+        ``NAME_overlay.png``: these over the image, at the image's size; background is left clear.
+    shares : mapping of str to float
+        Share of the class map's pixels, for each class in the schema's order.
+    seconds : float
+        From opening the image to the last file written.
+    """
+
+    index: Path
+    color: Path
+    overlay: Path
+    shares: Mapping[str, float]
+    seconds: float
+
+
+def predict_image(
+    path: Path, bundle: ModelBundle, out_dir: Path, device: torch.device, at_model_size: bool = False
+) -> ImagePrediction:
+    """Segment a plain image, and write its class map and pictures.
+
+    Parameters
+    ----------
+    path : Path
+        A PNG, JPEG or TIFF that fits in memory.
+    bundle : ModelBundle
+        The model. It is moved to `device`.
+    out_dir : Path
+        Folder for the three files; made if need be.
+    device : torch.device
+        Where to compute.
+    at_model_size : bool
+        Keep the class map at the size the network saw. By default logits are enlarged to the image's own
+        size before the best class is chosen.
+
+    Raises
+    ------
+    SlideError
+        If the image can't be read, or is too large to be segmented in one piece.
+    DeviceError
+        If the device runs out of memory.
+    OutputError
+        If a file can't be written.
+    """
+    start = time.perf_counter()
+    size = bundle.input.size
+    rgb = read_rgb(path, MAX_PIXELS_AT_OWN_SIZE if size is None else MAX_PIXELS)
+    height, width = rgb.shape[:2]
+    seen = rgb if size is None else resize_like_opencv(rgb, size)
+    try:
+        logits = segment(seen, Segmenter(bundle, device))
+        target = (seen.shape[1], seen.shape[0]) if at_model_size else (width, height)
+        channels = best_channels(logits, target)
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(f"{path}: too large for {device}: use --device cpu or a smaller image") from error
+    labels = np.array(bundle.schema.ids, dtype=np.uint8)[channels]
+
+    pictures = {
+        "index": Image.fromarray(labels),
+        "color": colored(labels, bundle.schema),
+        "overlay": overlaid(rgb, labels, bundle.schema),
+    }
+    files = {kind: out_dir / f"{path.stem}_{kind}.png" for kind in pictures}
+    for kind, picture in pictures.items():
+        write_png(files[kind], picture)
+    counts = np.bincount(labels.ravel(), minlength=256)
+    shares = {c.name: float(counts[c.id] / labels.size) for c in bundle.schema.classes}
+    return ImagePrediction(
+        files["index"], files["color"], files["overlay"], shares, time.perf_counter() - start
+    )
+
+
+def read_rgb(path: Path, max_pixels: int) -> NDArray[np.uint8]:
+    """Read an image upright, as (height, width, 3) RGB.
+
+    What is transparent becomes white; 16 bits become the upper 8; of several pages the first is taken.
+
+    Raises
+    ------
+    SlideError
+        If the file is no image that can be read, or has more than `max_pixels`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(path)
+        with image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise _too_large(path, f"{width} x {height} pixels")
+            return _to_rgb(path, ImageOps.exif_transpose(image))
+    except Image.DecompressionBombError as error:
+        raise _too_large(path, "hundreds of megapixels") from error
+    except DECODE_ERRORS as error:
+        reason = " ".join(str(error).replace(str(path), "it").split()) or type(error).__name__
+        raise SlideError(
+            f"{path}: cannot be read as an image ({reason}): give a sound PNG, JPEG or TIFF"
+        ) from error
+
+
+def _too_large(path: Path, size: str) -> SlideError:
+    return SlideError(
+        f"{path}: {size} are too many for a plain image: convert it to a pyramidal TIFF "
+        "and predict that as a slide"
+    )
+
+
+def _to_rgb(path: Path, image: Image.Image) -> NDArray[np.uint8]:
+    if image.mode.startswith("I") or image.mode == "F":
+        grey = np.asarray(image)
+        if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
+            raise SlideError(f"{path}: pixel values are not of 8 or 16 bits: convert it to an 8-bit PNG")
+        return np.repeat((grey // 256).astype(np.uint8)[:, :, None], 3, axis=2)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.array(image.convert("RGB"))
+
+
+def resize_like_opencv(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize to (width, height), bilinearly, without antialiasing, halves rounded up.
+
+    This is OpenCV's default, which the authors' weights were trained on; smoother resizing costs accuracy.
+    """
+    pixels = torch.from_numpy(rgb).permute(2, 0, 1)[None].float()
+    resized = functional.interpolate(pixels, size=size[::-1], mode="bilinear", align_corners=False)
+    return (resized[0] + 0.5).floor().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+
+
+@torch.inference_mode()
+def segment(rgb: NDArray[np.uint8], segmenter: Segmenter) -> Tensor:
+    """Segment a (height, width, 3) image in one piece; logits are (classes, height, width).
+
+    Sides that are no multiples of 8 are filled up with the mirrored image at their ends.
+    """
+    height, width = rgb.shape[:2]
+    fill = [(0, -side % ENCODER_STRIDE) for side in (height, width)]
+    padded = np.pad(rgb, [*fill, (0, 0)], mode="reflect")
+    return segmenter.logits(padded[None])[0, :, :height, :width]
+
+
+@torch.inference_mode()
+def best_channels(logits: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Enlarge (classes, h, w) logits bilinearly to (width, height), and choose the largest at each pixel.
+
+    Rows are enlarged strip by strip: logits at the full size of an image would not fit in memory.
+
+    Returns
+    -------
+    uint8 array, shape (height, width)
+        Output channels.
+    """
+    width, height = size
+    classes, rows, _ = logits.shape
+    wide = functional.interpolate(logits[None], size=(rows, width), mode="bilinear", align_corners=False)[0]
+    best = np.empty((height, width), dtype=np.uint8)
+    strip = max(1, STRIP_VALUES // (classes * width))
+    for start in range(0, height, strip):
+        stop = min(start + strip, height)
+        centres = torch.arange(start, stop, dtype=torch.float64, device=logits.device) + 0.5
+        y = (centres * (rows / height) - 0.5).clamp(0, rows - 1)
+        above = y.floor().long()
+        below = (above + 1).clamp(max=rows - 1)
+        weight = (y - above).float()[None, :, None]
+        values = torch.lerp(wide[:, above], wide[:, below], weight)
+        best[start:stop] = values.argmax(dim=0).to(torch.uint8).cpu().numpy()
+    return best
+
+
+def colored(labels: NDArray[np.uint8], schema: ClassSchema) -> Image.Image:
+    """Paint a (height, width) label array in the classes' colours, as RGB."""
+    palette = np.zeros((256, 3), dtype=np.uint8)
+    for c in schema.classes:
+        palette[c.id] = c.color
+    return Image.fromarray(palette[labels])
+
+
+def overlaid(rgb: NDArray[np.uint8], labels: NDArray[np.uint8], schema: ClassSchema) -> Image.Image:
+    """Lay the classes' colours over a (height, width, 3) image; background stays clear.
+
+    Labels of another size are stretched to the image's.
+    """
+    image = Image.fromarray(rgb)
+    stretched = Image.fromarray(labels).resize(image.size, Image.Resampling.NEAREST)
+    painted = np.asarray(stretched)
+    blended = Image.blend(image, colored(painted, schema), OVERLAY_STRENGTH)
+    if schema.background_id is None:
+        return blended
+    return Image.composite(image, blended, Image.fromarray(painted == schema.background_id))
+
+
+def write_png(path: Path, picture: Image.Image) -> None:
+    """Write a PNG, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If it can't be written.
+    """
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    write_atomically(path, buffer.getvalue())
