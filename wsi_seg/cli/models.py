@@ -1,0 +1,234 @@
+"""``wsi-seg models``: import the authors' checkpoints, list model files, show what one says of itself."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from wsi_seg.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader
+    from wsi_seg.models.classes import ClassSchema
+
+app = typer.Typer(help="Import, list and inspect model files.", no_args_is_help=True)
+
+
+class Channels(str, Enum):  # noqa: UP042 - Typer takes the options from a str Enum's values
+    """Order of colour channels."""
+
+    bgr = "bgr"
+    rgb = "rgb"
+
+
+@app.command("import")
+def import_model(
+    checkpoint: Annotated[Path, typer.Argument(help="A state dict of the ESPNet authors' code (.pth).")],
+    classes: Annotated[str, typer.Option(help="Class schema: a shipped one's name, or a YAML file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write (.safetensors).")],
+    mean: Annotated[
+        str | None, typer.Option(metavar="A,B,C", help="Channel means, 0 to 255, in the order of --channels.")
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(metavar="A,B,C", help="Channel standard deviations, likewise.")
+    ] = None,
+    channels: Annotated[Channels | None, typer.Option(help="Channel order; bgr by default.")] = None,
+    scale: Annotated[
+        float | None, typer.Option(help="Divisor after mean and std; 255 by default, as the authors' code.")
+    ] = None,
+    mpp: Annotated[
+        float | None, typer.Option(help="Working resolution for slides, in micrometres per pixel.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="Size that plain images are resized to.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model; the checkpoint's by default.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Turn a checkpoint of the authors' ESPNet into a model file.
+
+    The network's shape is read off its tensors. Mean, std and size are known for the cityscapes classes only.
+    """
+    from wsi_seg.models.bundle import save_bundle
+    from wsi_seg.models.classes import load_schema
+    from wsi_seg.models.upstream import InputOverrides, import_checkpoint
+
+    if output.suffix != ".safetensors":
+        raise UsageError(f"{output}: not a model file's name: end it in .safetensors")
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output}: already exists: give --overwrite to replace it, or another --output")
+    overrides = InputOverrides(
+        channels=channels.value if channels else None,
+        mean=_triple("--mean", mean),
+        std=_triple("--std", std),
+        scale=scale,
+        mpp=mpp,
+        size=_size(size),
+    )
+    network, header = import_checkpoint(checkpoint, load_schema(classes), overrides, name)
+    save_bundle(output, network, header)
+    typer.echo(f"{output}: {_network(header)}, {_parameters(network):,} parameters")
+
+
+@app.command("list")
+def list_models(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="Folders whose .safetensors files are listed too.")
+    ] = None,
+) -> None:
+    """List the built-in models, and the model files in FOLDERS."""
+    from wsi_seg.models.bundle import builtin_models, read_header
+
+    entries = [(name, path, "built in") for name, path in builtin_models().items()]
+    for folder in folders or []:
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: not a folder: give folders that hold model files")
+        entries += [(str(path), path, "") for path in sorted(folder.glob("*.safetensors"))]
+    if not entries:
+        typer.echo("No models: none is built in, and no folder with .safetensors files was given.")
+    failed = False
+    for model, path, origin in entries:
+        try:
+            header = read_header(path)
+        except ModelError as error:
+            failed = True
+            typer.echo(f"wsi-seg: {error}", err=True)
+            continue
+        about = [header.name, _network(header), _works_at(header.input), origin]
+        _print(Text(model, style="bold"), Text(f"  {'; '.join(filter(None, about))}"))
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command("show")
+def show_model(
+    model: Annotated[str, typer.Argument(help="A built-in model's name, or a model file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
+) -> None:
+    """Show everything that a model file says of itself, after checking the whole file."""
+    from wsi_seg.models.bundle import load_bundle, resolve_model
+
+    bundle = load_bundle(resolve_model(model))
+    if as_json:
+        document = bundle.header.model_dump(mode="json") | {
+            "parameters": _parameters(bundle.network),
+            "fingerprint": bundle.fingerprint,
+            "path": str(bundle.path),
+        }
+        typer.echo(json.dumps(document, indent=2))
+        return
+    notice = [Text(bundle.notice, style="yellow")] if bundle.notice else []
+    _print(Text(bundle.name, style="bold"), *notice, _indented(_facts(_summary(bundle))))
+    _print(Text("Classes", style="bold"), _indented(_class_table(bundle.schema)))
+    if bundle.training:
+        _print(Text("Training", style="bold"), _indented(_facts(_flattened(bundle.training))))
+
+
+def _summary(bundle: ModelBundle) -> dict[str, str]:
+    """Collect what `show` says above the classes, by its heading."""
+    spec = bundle.input
+    config = bundle.architecture.config
+    shape = f"p = {config.p}, q = {config.q}, {config.branches} branches"
+    if config.variant == "full":
+        shape += f", decoder {config.width} wide from the {config.decoder_skip} map"
+    divisor = "" if spec.scale == 1 else f" / {spec.scale:g}"
+    return {
+        "File": str(bundle.path),
+        "Fingerprint": bundle.fingerprint,
+        "Network": f"{_network(bundle.header)} ({shape})",
+        "Parameters": f"{_parameters(bundle.network):,}",
+        "Input": f"{spec.channels.upper()}, (pixel - mean) / std{divisor}",
+        "Mean": ", ".join(f"{value:g}" for value in spec.mean),
+        "Std": ", ".join(f"{value:g}" for value in spec.std),
+        "Works at": _works_at(spec),
+    }
+
+
+def _class_table(schema: ClassSchema) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Id", justify="right")
+    for column in ("Colour", "Name", ""):
+        table.add_column(column, overflow="fold")
+    for c in schema.classes:
+        red, green, blue = c.color
+        swatch = Text.assemble(("██", f"rgb({red},{green},{blue})"), f" {red}, {green}, {blue}")
+        notes = ["background"] if c.name == schema.background else []
+        notes += [f"also {', '.join(c.aliases)}"] if c.aliases else []
+        table.add_row(str(c.id), swatch, Text(c.name), Text("; ".join(notes)))
+    return table
+
+
+def _flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested provenance as one level: ``{"data": {"name": "x"}}`` becomes ``{"data.name": "x"}``."""
+    flat: dict[str, str] = {}
+    for key, item in value.items():
+        if isinstance(item, dict) and item:
+            flat |= _flattened(item, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+    return flat
+
+
+def _facts(facts: Mapping[str, str]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for heading, fact in facts.items():
+        table.add_row(Text(heading), Text(fact))
+    return table
+
+
+def _indented(table: Table) -> Padding:
+    return Padding(table, (0, 0, 1, 2))
+
+
+def _print(*parts: Text | Padding) -> None:
+    console = Console(highlight=False)
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, Text))
+
+
+def _network(header: ModelHeader) -> str:
+    config = header.architecture.config
+    variant = "" if config.variant == "full" else f"-{config.variant}"
+    return f"ESPNet{variant}, {config.classes} classes"
+
+
+def _works_at(spec: InputSpec) -> str:
+    places = [f"{spec.mpp:g} um/px"] if spec.mpp else []
+    places += [f"{spec.size[0]} x {spec.size[1]} px"] if spec.size else []
+    return ", ".join(places) or "any size"
+
+
+def _parameters(network: Any) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def _triple(option: str, text: str | None) -> tuple[float, float, float] | None:
+    if text is None:
+        return None
+    try:
+        first, second, third = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: give three numbers with commas between them") from error
+    return first, second, third
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError as error:
+        raise UsageError(f"--size {text}: give width and height as 1024x512") from error
+    return width, height
