@@ -5,7 +5,25 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
+import torch
+from numpy.typing import NDArray
+
+from wsi_seg.models.bundle import Architecture, InputSpec, ModelHeader, save_bundle
+from wsi_seg.models.classes import ClassSchema, TissueClass
+from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+
+SCHEMA = ClassSchema(
+    name="three",
+    background="Glass",
+    classes=(
+        TissueClass(id=0, name="Glass", color=(255, 255, 255)),
+        TissueClass(id=1, name="Stroma", color=(255, 150, 255)),
+        TissueClass(id=2, name="Tumour", color=(0, 0, 130)),
+    ),
+)
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +34,68 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real data absent: set WSI_SEG_DATA to the folder that holds slides/, espnet/, ...")
     return folder
+
+
+def write_tiff(path: Path, rgb: NDArray[np.uint8], mpp: float | None = 2.0, levels: int = 1) -> Path:
+    """Write a tiled TIFF that OpenSlide opens; deflate, so that pixels come back as they are."""
+    resolution = None if mpp is None else (1e4 / mpp, 1e4 / mpp)
+    with tifffile.TiffWriter(path, bigtiff=True) as tiff:
+        for level in range(levels):
+            step = 2**level
+            tiff.write(
+                rgb[::step, ::step],
+                tile=(128, 128),
+                photometric="rgb",
+                compression="deflate",
+                subfiletype=1 if level else 0,
+                resolution=None if resolution is None else (resolution[0] / step, resolution[1] / step),
+                resolutionunit="NONE" if resolution is None else "CENTIMETER",
+                metadata=None,
+            )
+    return path
+
+
+def tissue_rgb(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Make a picture with smooth blobs in the colours of stained tissue, everywhere."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.random((height // 16 + 2, width // 16 + 2, 2))
+    fine = np.kron(coarse, np.ones((16, 16, 1)))[:height, :width]
+    noise = rng.integers(-20, 20, (height, width, 3))
+    pink, purple = np.array([225, 150, 200]), np.array([110, 60, 150])
+    mix = fine[..., :1] * pink + (1 - fine[..., :1]) * purple
+    return np.clip(mix + noise, 0, 255).astype(np.uint8)
+
+
+def write_model(path: Path, constant: int | None = None, seed: int = 0) -> Path:
+    """Write a small model for slides at 2 um per pixel: untrained, or one that always gives one class."""
+    torch.manual_seed(seed)
+    config = ESPNetConfig(classes=len(SCHEMA), p=1, q=1)
+    network = ESPNet(config)
+    if constant is not None:
+        assert network.decoder is not None
+        norm = network.decoder.level1_merge[1][0]
+        torch.nn.init.zeros_(norm.weight)
+        torch.nn.init.ones_(norm.bias)
+        torch.nn.init.zeros_(network.decoder.level1_up.weight)
+        with torch.no_grad():
+            network.decoder.level1_up.weight[:, constant] = 1
+    header = ModelHeader(
+        name="test",
+        architecture=Architecture(config=config),
+        classes=SCHEMA,
+        input=InputSpec(channels="rgb", mean=(170, 110, 170), std=(50, 50, 40), mpp=2.0),
+    )
+    save_bundle(path, network, header)
+    return path
+
+
+@pytest.fixture(scope="session")
+def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small untrained model: three classes, 2 um per pixel."""
+    return write_model(tmp_path_factory.mktemp("model") / "test.safetensors")
+
+
+@pytest.fixture(scope="session")
+def slide_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A slide of 700 x 500 px at 2 um per pixel, tissue everywhere."""
+    return write_tiff(tmp_path_factory.mktemp("slide") / "tissue.tiff", tissue_rgb(500, 700))

@@ -30,6 +30,9 @@ DARK_MEDIAN = 80
 CHROMA_RANGE = (0.03, 0.08)
 """Bounds, in optical density, for the threshold between glass and tissue."""
 
+NEUTRAL = 0.12
+"""Chroma per density up to which a pixel is grey or black: dust, coverslip edge, black pen."""
+
 SMALLEST_UM2 = 20_000.0
 LARGEST_HOLE_UM2 = 1_000_000.0
 CLOSING_UM = 60.0
@@ -134,7 +137,8 @@ def _stained(rgb: NDArray[np.uint8], present: NDArray[np.bool_]) -> NDArray[np.b
     blue_pen = (red > 1.15 * green) & (red > 0.25) & (red > 1.5 * blue)
     green_pen = (green < 0.75 * np.minimum(red, blue)) & (red > 0.2)
     pen = ndimage.binary_dilation(ndimage.binary_opening(blue_pen | green_pen), iterations=2)
-    stained: NDArray[np.bool_] = (chroma > threshold) & present & ~pen
+    coloured = chroma > NEUTRAL * density.mean(axis=2)
+    stained: NDArray[np.bool_] = (chroma > threshold) & coloured & present & ~pen
     return stained
 
 

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import tissue_rgb
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsi_seg.errors import OutputError
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.slide import Slide
+from wsi_seg.slides.tissue import TissueMask, find_tissue
+
+MPP = (16.0, 16.0)
+
+
+def glass(height: int = 200, width: int = 300) -> np.ndarray:
+    noise = np.random.default_rng(0).integers(-3, 4, (height, width, 3))
+    return np.clip(243 + noise, 0, 255).astype(np.uint8)
+
+
+def found(rgb: np.ndarray) -> np.ndarray:
+    return find_tissue(rgb, np.ones(rgb.shape[:2], dtype=bool), MPP)
+
+
+def test_tissue_is_found_and_glass_is_not() -> None:
+    rgb = glass()
+    rgb[60:120, 80:200] = tissue_rgb(60, 120)
+    mask = found(rgb)
+    assert mask[60:120, 80:200].all()
+    assert not mask[:50].any()
+    assert not mask[:, 220:].any()
+
+
+def test_pale_tissue_is_kept() -> None:
+    rgb = glass()
+    rgb[60:120, 80:200] = rgb[60:120, 80:200] - np.array([4, 22, 10], dtype=np.uint8)
+    assert found(rgb)[62:118, 82:198].all()
+
+
+def test_glass_alone_is_empty() -> None:
+    assert not found(glass()).any()
+
+
+@pytest.mark.parametrize("ink", [(30, 60, 200), (20, 150, 60), (25, 25, 28)])
+def test_pen_marks_and_dust_are_left_out(ink: tuple[int, int, int]) -> None:
+    rgb = glass()
+    rgb[60:120, 80:200] = tissue_rgb(60, 120)
+    rgb[150:190, 20:280] = ink
+    rgb[10:12, 10:12] = (120, 120, 120)
+    mask = found(rgb)
+    assert mask[60:120, 80:200].all()
+    assert mask[155:185, 30:270].mean() < 0.05
+    assert not mask[:20, :20].any()
+
+
+def test_the_white_inside_of_tissue_is_tissue() -> None:
+    rgb = glass()
+    rgb[60:120, 80:200] = tissue_rgb(60, 120)
+    rgb[80:95, 120:140] = 243
+    assert found(rgb)[60:120, 80:200].all()
+
+
+def test_pixels_that_were_never_recorded_are_not_tissue() -> None:
+    rgb = tissue_rgb(200, 300)
+    present = np.zeros((200, 300), dtype=bool)
+    assert not find_tissue(rgb, present, MPP).any()
+    present[:, :150] = True
+    mask = find_tissue(rgb, present, MPP)
+    assert mask[:, :150].all()
+    assert not mask[:, 150:].any()
+
+
+def test_most_of_a_real_slide_s_annotated_lesions_are_tissue(shared_data: Path) -> None:
+    with Slide(shared_data / "slides" / "breast_A03.tiff") as slide:
+        frames = slide.frames(16.0)
+        pixels = slide.read(Rect(0, 0, frames.label_size[1], frames.label_size[0]), frames)
+        mask = find_tissue(pixels.rgb, pixels.present, frames.label_mpp)
+    never_scanned = (pixels.rgb == 240).all(axis=2)
+    assert mask[never_scanned].mean() < 0.03
+    dark = pixels.rgb[..., 1] < 150
+    assert mask[dark].mean() > 0.99
+
+
+@given(st.data())
+def test_a_pixel_of_the_mask_does_not_depend_on_the_rectangle(data: st.DataObject) -> None:
+    mask = TissueMask(np.random.default_rng(0).random((20, 30)) > 0.5, factor=4)
+    whole = mask.at(Rect(0, 0, 80, 120))
+    y0, x0 = data.draw(st.integers(0, 79)), data.draw(st.integers(0, 119))
+    rect = Rect(y0, x0, data.draw(st.integers(y0 + 1, 80)), data.draw(st.integers(x0 + 1, 120)))
+    np.testing.assert_array_equal(mask.at(rect), whole[rect.slices])
+
+
+def test_a_mask_comes_back_from_its_file(tmp_path: Path) -> None:
+    mask = TissueMask(np.random.default_rng(0).random((20, 30)) > 0.5, factor=8)
+    mask.save(tmp_path / "mask.png")
+    back = TissueMask.load(tmp_path / "mask.png")
+    assert back.factor == 8
+    np.testing.assert_array_equal(back.mask, mask.mask)
+    (tmp_path / "mask.png").write_bytes(b"")
+    with pytest.raises(OutputError, match="--overwrite"):
+        TissueMask.load(tmp_path / "mask.png")
