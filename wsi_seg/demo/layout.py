@@ -37,13 +37,14 @@ class Part(IntEnum):
     NEST = 2
     LOBULE = 3
     VESSEL_WALL = 4
-    BLOOD = 5
-    BENIGN = 6
-    IN_SITU = 7
-    LUMEN = 8
-    SECRETION = 9
-    NECROSIS = 10
-    GLASS = 11
+    VESSEL_LUMEN = 5
+    BLOOD = 6
+    BENIGN = 7
+    IN_SITU = 8
+    LUMEN = 9
+    SECRETION = 10
+    NECROSIS = 11
+    GLASS = 12
 
 
 CLASS_OF_PART = {
@@ -52,6 +53,7 @@ CLASS_OF_PART = {
     Part.NEST: 2,
     Part.LOBULE: 3,
     Part.VESSEL_WALL: 3,
+    Part.VESSEL_LUMEN: 0,
     Part.BLOOD: 6,
     Part.BENIGN: 1,
     Part.IN_SITU: 2,
@@ -297,9 +299,10 @@ def _tumour(
 
 def _growth(ground: Ground, xs: Coordinates, ys: Coordinates) -> Coordinates:
     """Depth within the tumour's epithelium: rounded nests here, trabeculae and cords there."""
-    nests = 30 * (noise(xs, ys, 50, ground.salt("nests")) + 0.3)
+    crowding = 0.35 + 0.45 * noise(xs, ys, 380, ground.salt("crowding"))
+    nests = 30 * (noise(xs, ys, 50, ground.salt("nests")) + crowding)
     ridge = noise(xs, ys, 72, ground.salt("cords")) + 0.2 * noise(xs, ys, 24, ground.salt("cords 2"))
-    cords = 42 * (0.5 - np.abs(ridge))
+    cords = 42 * (0.35 + 0.5 * crowding - np.abs(ridge))
     style = 1 / (1 + np.exp(-4 * noise(xs, ys, 260, ground.salt("growth"))))
     return np.asarray(style * nests + (1 - style) * cords)
 
@@ -401,9 +404,8 @@ def _holes(ground: Ground, xs: Coordinates, ys: Coordinates) -> Coordinates:
 def _vessels(
     ground: Ground, xs: Coordinates, ys: Coordinates, wobble: Floats, occupied: Coordinates
 ) -> dict[Part, Coordinates]:
-    """Depths within vessels' walls and within blood, in vessels or bled into the stroma."""
-    wall = np.full((len(ys), len(xs)), FAR)
-    blood = np.full((len(ys), len(xs)), FAR)
+    """Depths within vessels' walls, within their lumina, and within blood, in vessels or bled out."""
+    wall, blood, empty = (np.full((len(ys), len(xs)), FAR) for _ in range(3))
     ragged = noise(xs, ys, 34, ground.salt("bleeding border"))
     for x, y, draw in VESSELS.near(ground, xs, ys):
         if draw("there") < 0.45:
@@ -414,13 +416,18 @@ def _vessels(
         where = blob.window(xs, ys, 30)
         inside = blob.depth(xs[None, where[1]], ys[where[0], None]) + 0.5 * wobble[where]
         np.maximum(wall[where], inside + 4 + 5 * size, out=wall[where])
-        np.maximum(blood[where], inside, out=blood[where])
+        held = blood if draw("held") < 0.62 else empty
+        np.maximum(held[where], inside, out=held[where])
     for x, y, draw in BLEEDINGS.near(ground, xs, ys):
         blob = Blob(x, y, draw("a", 70, 190), draw("b", 40, 80), draw("angle", 0, np.pi))
         where = blob.window(xs, ys, 120)
         inside = blob.depth(xs[None, where[1]], ys[where[0], None]) + 24 * ragged[where] + wobble[where]
         np.maximum(blood[where], inside, out=blood[where])
-    return {Part.VESSEL_WALL: np.minimum(wall, -occupied), Part.BLOOD: np.minimum(blood, -occupied)}
+    return {
+        Part.VESSEL_WALL: np.minimum(wall, -occupied),
+        Part.VESSEL_LUMEN: np.minimum(empty, -occupied),
+        Part.BLOOD: np.minimum(blood, -occupied),
+    }
 
 
 def _fibre_phase(ground: Ground, xs: Coordinates, ys: Coordinates, x: Coordinates, y: Coordinates) -> Floats:

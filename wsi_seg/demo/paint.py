@@ -87,10 +87,11 @@ def _collagen(scene: Scene) -> tuple[Floats, Floats]:
     """Wavy bundles of pink fibres with white clefts between them."""
     fibre = np.sin(scene.layout.phase)
     strand = np.sin(2.3 * scene.layout.phase + 1.1 * scene.middle)
-    cleft = np.clip(-2.2 * fibre - 2.2 + 0.7 * scene.broad + 0.75 * scene.middle + 0.3 * strand, 0, 1)
-    eosin = (
-        0.56 + 0.07 * fibre + 0.05 * strand + 0.045 * scene.fine + 0.06 * scene.broad + 0.06 * scene.middle
-    )
+    loose = scene.noise(260, "loose")
+    gaps = 0.6 * scene.broad + 0.75 * scene.middle + 0.7 * loose
+    cleft = np.clip(-2.2 * fibre - 2.3 + 0.3 * strand + gaps, 0, 1)
+    mottle = 0.045 * scene.fine + 0.05 * scene.broad + 0.06 * scene.middle
+    eosin = np.maximum(0.54 - 0.07 * loose + 0.07 * fibre + 0.05 * strand + mottle, 0.1)
     return 0.05 * (1 - cleft), eosin * (1 - 0.85 * cleft)
 
 
@@ -109,9 +110,9 @@ def _lobule(scene: Scene) -> Dye:
 
 def _malignant(scene: Scene) -> Dye:
     """Cytoplasm that runs from dense and purple to clear, the tumour over."""
-    clear = np.clip(0.35 + 0.33 * scene.noise(190, "clear"), 0, 1)
-    borders = np.clip(1.2 - 2.2 * np.abs(scene.noise(6, "cell borders")), 0, 1)
-    body = 1 - 0.72 * clear * (1 - borders)
+    clear = np.clip(0.38 + 0.4 * scene.noise(190, "clear"), 0, 1)
+    borders = np.clip(1.2 - 2.6 * np.abs(scene.noise(5.5, "cell borders")), 0, 1)
+    body = 1 - 0.88 * clear * (1 - borders)
     return (0.34 + 0.05 * scene.middle) * body, (0.40 + 0.05 * scene.middle + 0.04 * scene.fine) * body
 
 
@@ -205,6 +206,7 @@ _TEXTURES: dict[Part, tuple[Callable[[Scene], Dye], float]] = {
     Part.LOBULE: (_lobule, 8),
     Part.NEST: (_malignant, 2),
     Part.VESSEL_WALL: (_vessel_wall, 2),
+    Part.VESSEL_LUMEN: (_empty, 1.5),
     Part.BLOOD: (_plasma, 1.5),
     Part.BENIGN: (_benign, 1.2),
     Part.IN_SITU: (_malignant, 1.5),
