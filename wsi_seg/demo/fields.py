@@ -1,0 +1,92 @@
+"""Training fields: pieces of many generated slides, as a slide reader would hand them to a network."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from wsi_seg.demo.stain import Stain
+from wsi_seg.demo.tissue import Tissue
+from wsi_seg.slides.lattice import Rect
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FIELD_MPP = 2.0
+"""Working resolution of the demo model in micrometres per pixel."""
+
+FINENESS = 2
+"""Fields are drawn so many times finer, and averaged."""
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Pictures and their truth: (n, side, side, 3) and (n, side, side), uint8, at `FIELD_MPP`."""
+
+    rgb: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.rgb)
+
+
+def draw_fields(first_seed: int, count: int, side: int, workers: int = 2) -> Fields:
+    """Draw fields of slides `first_seed`, `first_seed` + 1, ..., one each.
+
+    Parameters
+    ----------
+    first_seed : int
+        Seed of the first slide.
+    count : int
+        How many.
+    side : int
+        Side in pixels of `FIELD_MPP`.
+    workers : int
+        Processes that draw.
+    """
+    rgb = np.empty((count, side, side, 3), np.uint8)
+    labels = np.empty((count, side, side), np.uint8)
+    seeds = range(first_seed, first_seed + count)
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        drawn = pool.map(draw_field, seeds, [side] * count, chunksize=4)
+        for index, field in enumerate(drawn):
+            rgb[index], labels[index] = field
+    return Fields(rgb, labels)
+
+
+def draw_field(seed: int, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Draw one field from somewhere on slide `seed`, in a stain of its own.
+
+    Drawn at 1 um per pixel and averaged to `FIELD_MPP`, as a slide is when it is read; stored as JPEG on
+    the way at one of the two resolutions. The label is that at the pixel's centre.
+    """
+    rng = np.random.default_rng([seed, 0xF1E1D])
+    width_um, height_um = rng.uniform(2600, 6000), rng.uniform(2000, 5000)
+    everywhere = bool(rng.random() < 0.55)
+    tissue = Tissue(
+        seed, width_um, height_um, Stain.random(seed, spread=1.2), everywhere, bool(rng.random() < 0.5)
+    )
+    fine_side = side * FINENESS
+    mpp = FIELD_MPP / FINENESS
+    x0, y0 = (int(rng.uniform(0, max(extent / mpp - fine_side, 1))) for extent in (width_um, height_um))
+    fine, fine_labels = tissue.render(Rect(y0, x0, y0 + fine_side, x0 + fine_side), mpp)
+    quality, stored_fine = int(rng.integers(65, 96)), bool(rng.random() < 0.5)
+    rgb = Image.fromarray(fine)
+    if stored_fine:
+        rgb = _through_jpeg(rgb, quality)
+    rgb = rgb.reduce(FINENESS)
+    if not stored_fine:
+        rgb = _through_jpeg(rgb, quality)
+    return np.asarray(rgb), fine_labels[FINENESS // 2 :: FINENESS, FINENESS // 2 :: FINENESS]
+
+
+def _through_jpeg(image: Image.Image, quality: int) -> Image.Image:
+    stored = io.BytesIO()
+    image.save(stored, "JPEG", quality=quality)
+    return Image.open(stored).convert("RGB")
