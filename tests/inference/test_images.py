@@ -74,7 +74,7 @@ def test_the_authors_mask_is_reproduced(shared_data: Path, tmp_path: Path) -> No
     result = predict_image(
         street, ModelBundle(network, header, "", checkpoint), tmp_path, CPU, at_model_size=True
     )
-    with Image.open(result.index) as index, Image.open(golden) as expected:
+    with Image.open(result.index_path) as index, Image.open(golden) as expected:
         assert (index.size, index.mode) == ((1024, 512), "L")
         assert (np.asarray(index) == np.asarray(expected)).mean() > 0.9999
     assert result.shares["road"] > 0.3
@@ -101,17 +101,17 @@ def test_files_hold_what_the_network_says(
         logits = functional.interpolate(logits, size=(21, 30), mode="bilinear")
     expected = np.array(IDS, np.uint8)[logits[0].argmax(dim=0).numpy()]
 
-    names = [path.name for path in (result.index, result.color, result.overlay)]
+    names = [path.name for path in (result.index_path, result.color_path, result.overlay_path)]
     assert names == ["street_index.png", "street_color.png", "street_overlay.png"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
-    with Image.open(result.index) as file:
+    with Image.open(result.index_path) as file:
         index = np.asarray(file)
     assert index.dtype == np.uint8
     assert (index == expected).mean() > 0.995
-    with Image.open(result.color) as file:
+    with Image.open(result.color_path) as file:
         assert file.mode == "RGB"
         assert (np.asarray(file) == np.stack([index, np.full_like(index, 100), 255 - index], axis=2)).all()
-    with Image.open(result.overlay) as file:
+    with Image.open(result.overlay_path) as file:
         assert file.size == (30, 21)
     assert list(result.shares) == [c.name for c in SCHEMA.classes]
     assert sum(result.shares.values()) == pytest.approx(1)

@@ -49,11 +49,11 @@ class ImagePrediction:
 
     Attributes
     ----------
-    index : Path
+    index_path : Path
         ``NAME_index.png``: class ids, 8-bit grey.
-    color : Path
+    color_path : Path
         ``NAME_color.png``: the classes in their colours.
-    overlay : Path
+    overlay_path : Path
         ``NAME_overlay.png``: these over the image, at the image's size; background is left clear.
     shares : mapping of str to float
         Share of the class map's pixels, for each class in the schema's order.
@@ -61,9 +61,9 @@ class ImagePrediction:
         From opening the image to the last file written.
     """
 
-    index: Path
-    color: Path
-    overlay: Path
+    index_path: Path
+    color_path: Path
+    overlay_path: Path
     shares: Mapping[str, float]
     seconds: float
 

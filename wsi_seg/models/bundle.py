@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 
 from wsi_seg.errors import ModelError, OutputError
-from wsi_seg.models.classes import ClassSchema  # noqa: TC001 - pydantic reads it at run time
+from wsi_seg.models.classes import ClassSchema
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 
 if TYPE_CHECKING:
