@@ -41,7 +41,7 @@ def test_output_shape(variant: str) -> None:
     assert network(torch.zeros(2, 3, 40, 64)).shape == (2, 3, 40 // stride, 64 // stride)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     classes=st.integers(2, 30),
     p=st.integers(1, 3),

@@ -92,13 +92,11 @@ def test_released_weights_give_the_released_outputs(
     assert sum(p.numel() for p in bundle.network.parameters()) == COUNTS[kind, q]
     assert bundle.input == CITYSCAPES_INPUT
     with torch.inference_mode():
-        single = bundle.network(image).numpy()
-        double = bundle.network.double()(image.double()).numpy()
+        logits = bundle.network(image).numpy()
     # The input is far from a photograph's, and logits reach 3000: float32 rounds to 1e-6 of the largest.
     largest = np.abs(expected).max()
-    np.testing.assert_allclose(single, expected, rtol=0, atol=1e-5 * largest)
-    np.testing.assert_allclose(double, expected, rtol=0, atol=1e-5 * largest)
-    assert (single.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.9999
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5 * largest)
+    assert (logits.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.9999
 
 
 @pytest.mark.parametrize("skip", ["level1", "reinforced"])
