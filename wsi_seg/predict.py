@@ -239,7 +239,7 @@ def _export(
         result.geojson(not settings.gzip).unlink(missing_ok=True)
     with plan.timed("overview"):
         mask = TissueMask.load(result.tissue_mask).mask if plan.settings.labels.tissue_mask else None
-        write_overview_picture(result.overview, plan.overview.rgb, labels, plan.slide, mask)
+        write_overview_picture(result.overview, plan.overview.rgb, labels, _totals_of(record).pixels, mask)
     plan.seconds["total"] = time.perf_counter() - begin
     summary = _summarise(plan, record, report)
     summary.write(result.summary_json, result.summary_csv)
@@ -248,8 +248,7 @@ def _export(
 
 
 def _summarise(plan: Plan, record: RunRecord, report: ExportReport) -> Summary:
-    totals = record.totals
-    assert totals is not None  # a record that says "exporting" has them
+    totals = _totals_of(record)
     mm2 = plan.frames.label_pixel_um2 / 1e6
     classes = summarise_classes(totals.pixels, report.polygons, plan.bundle.schema, plan.frames)
     unprocessed = totals.pixels.get(255, 0) * mm2
@@ -281,6 +280,11 @@ def _summarise(plan: Plan, record: RunRecord, report: ExportReport) -> Summary:
         settings=plan.settings.model_dump(mode="json"),
         command=plan.command,
     )
+
+
+def _totals_of(record: RunRecord) -> RegionTotals:
+    assert record.totals is not None  # a record that says "exporting" has them
+    return record.totals
 
 
 def _read_summary(result: ResultFolder) -> Summary:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FACTOR_KEY = "label pixels per mask pixel"
 BRIGHT = 180
 DARK_MEDIAN = 80
-CHROMA_RANGE = (0.03, 0.08)
+CHROMA_RANGE = (0.02, 0.03)
 """Bounds, in optical density, for the threshold between glass and tissue."""
 
 NEUTRAL = 0.12

@@ -1,0 +1,48 @@
+"""What tests ask of finished results."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from shapely.geometry import shape
+
+from wsi_seg.outputs.labels import read_labels
+from wsi_seg.slides.lattice import Rect
+
+
+def fingerprints(result: Path) -> dict[str, str]:
+    """A hash for each file that must not depend on how the run went."""
+    files = [p for p in (result / "slide.ome.zarr").rglob("*") if p.is_file()]
+    files += [result / "slide.geojson.gz", result / "tissue_mask.png"]
+    return {
+        str(p.relative_to(result)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files if p.exists()
+    }
+
+
+def labels_of(result: Path) -> np.ndarray:
+    """The whole label image."""
+    pyramid = read_labels(result / "slide.ome.zarr")
+    height, width = pyramid.shape
+    return pyramid.read(Rect(0, 0, height, width))
+
+
+def features_of(result: Path) -> list[dict[str, Any]]:
+    """The features of the GeoJSON."""
+    document = json.loads(gzip.decompress((result / "slide.geojson.gz").read_bytes()))
+    assert document["type"] == "FeatureCollection"
+    features: list[dict[str, Any]] = document["features"]
+    return features
+
+
+def shapes_of(result: Path) -> set[tuple[str, bytes]]:
+    """Class and normalised geometry of each feature."""
+    return {
+        (f["properties"]["classification"]["name"], shapely.normalize(shape(f["geometry"])).wkb)
+        for f in features_of(result)
+    }

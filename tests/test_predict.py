@@ -1,0 +1,260 @@
+"""The main job, from a slide file to a result folder, in process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from conftest import tissue_rgb, write_model, write_tiff
+from distributed import Client, LocalCluster
+from results import features_of, fingerprints, labels_of, shapes_of
+from shapely.geometry import shape
+
+from wsi_seg.config import ExportSettings, LabelSettings, PredictSettings, RunSettings
+from wsi_seg.errors import AnnotationError, MppError, OutputError, SchedulerError, UsageError
+from wsi_seg.models.classes import OUTSIDE_ID
+from wsi_seg.outputs.check import check_file
+from wsi_seg.predict import predict_on, predict_slide
+from wsi_seg.progress import Progress
+
+SMALL = LabelSettings(patch=192, overlap=64, region_cores=1)
+
+
+class Recorder(Progress):
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.regions = 0
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def advance(self, megapixels: float) -> None:
+        self.regions += 1
+
+
+def settings(
+    model: Path,
+    labels: LabelSettings = SMALL,
+    export: ExportSettings | None = None,
+    run: RunSettings | None = None,
+) -> PredictSettings:
+    return PredictSettings(
+        model=str(model), labels=labels, export=export or ExportSettings(), run=run or RunSettings(workers=2)
+    )
+
+
+@pytest.fixture(scope="module")
+def result(slide_path: Path, model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out") / "tissue"
+    predict_slide(slide_path, out, settings(model_path))
+    return out
+
+
+def test_a_result_is_whole_and_agrees_with_itself(result: Path) -> None:
+    labels = labels_of(result)
+    assert labels.shape == (500, 700)
+    summary = json.loads((result / "summary.json").read_text())
+    assert summary["status"] == "finished"
+    for c in summary["classes"]:
+        assert c["mm2"] == pytest.approx((labels == c["id"]).sum() * 4e-6)
+    assert summary["polygons"] == len(features_of(result))
+    assert (result / "summary.csv").read_text().startswith("slide,class_id,class,mm2,share,polygons\n")
+    assert (result / "overview.png").stat().st_size > 1000
+    report = check_file(result / "slide.geojson.gz")
+    assert not report.faults
+
+
+def test_running_again_does_nothing(result: Path, slide_path: Path, model_path: Path) -> None:
+    before, heard = fingerprints(result), Recorder()
+    predict_slide(slide_path, result, settings(model_path), heard)
+    assert "finished already" in heard.said[0]
+    assert heard.regions == 0
+    assert fingerprints(result) == before
+
+
+def test_other_settings_or_models_are_not_mixed_in(
+    result: Path, slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    before = fingerprints(result)
+    wider = SMALL.model_copy(update={"overlap": 128})
+    with pytest.raises(OutputError, match=r"overlap \(64 then, 128 now\).*--overwrite"):
+        predict_slide(slide_path, result, settings(model_path, wider))
+    other = write_model(tmp_path / "other.safetensors", seed=1)
+    with pytest.raises(OutputError, match=r"model .*--overwrite"):
+        predict_slide(slide_path, result, settings(other))
+    slide = write_tiff(tmp_path / "tissue.tiff", tissue_rgb(500, 700, seed=5))
+    with pytest.raises(OutputError, match=r"slide .*--overwrite"):
+        predict_slide(slide, result, settings(model_path))
+    assert fingerprints(result) == before
+
+
+def test_other_export_settings_need_no_inference(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    predict_slide(slide_path, out, settings(model_path))
+    heard = Recorder()
+    exact = ExportSettings(simplify_um=0, min_area_um2=0, include_background=True)
+    predict_slide(slide_path, out, settings(model_path, export=exact), heard)
+    assert heard.regions == 0
+    labels = labels_of(out)
+    by_class: dict[str, float] = {}
+    for feature in features_of(out):
+        name = feature["properties"]["classification"]["name"]
+        by_class[name] = by_class.get(name, 0) + shape(feature["geometry"]).area
+    for name, value in (("Glass", 0), ("Stroma", 1), ("Tumour", 2)):
+        assert by_class.get(name, 0) == (labels == value).sum()
+
+
+def test_overwrite_starts_anew(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
+    out, heard = tmp_path / "out", Recorder()
+    predict_slide(slide_path, out, settings(model_path))
+    other = write_model(tmp_path / "other.safetensors", constant=1)
+    predict_slide(slide_path, out, settings(other, run=RunSettings(workers=2, overwrite=True)), heard)
+    assert heard.regions == 24
+    assert (labels_of(out) == 1).all()
+
+
+def test_bytes_are_the_same_for_one_worker_and_four(
+    result: Path, slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    for workers in (1, 4):
+        out = tmp_path / str(workers)
+        predict_slide(slide_path, out, settings(model_path, run=RunSettings(workers=workers)))
+        assert fingerprints(out) == fingerprints(result)
+
+
+def test_region_size_changes_neither_labels_nor_shapes(
+    slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    exact = ExportSettings(simplify_um=0)
+    for cores in (1, 3):
+        labels = SMALL.model_copy(update={"region_cores": cores})
+        predict_slide(slide_path, tmp_path / str(cores), settings(model_path, labels, exact))
+    np.testing.assert_array_equal(labels_of(tmp_path / "1"), labels_of(tmp_path / "3"))
+    assert shapes_of(tmp_path / "1") == shapes_of(tmp_path / "3")
+
+
+def test_a_run_that_is_stopped_goes_on_where_it_was(
+    result: Path, slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    class StopAfter(Recorder):
+        def advance(self, megapixels: float) -> None:
+            super().advance(megapixels)
+            if self.regions == 5:
+                raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        predict_slide(slide_path, out, settings(model_path), StopAfter())
+    assert not (out / "slide.ome.zarr").exists()
+    assert not (out / "summary.json").exists()
+    heard = Recorder()
+    predict_slide(slide_path, out, settings(model_path), heard)
+    assert "resuming" in heard.said[0]
+    assert 0 < heard.regions <= 19
+    assert fingerprints(out) == fingerprints(result)
+
+
+def test_regions_of_interest_limit_the_run(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
+    roi = tmp_path / "roi.geojson"
+    roi.write_text(json.dumps(shapely.geometry.mapping(shapely.box(100, 50, 300, 250))))
+    out = tmp_path / "out"
+    predict_slide(slide_path, out, settings(model_path, SMALL.model_copy(update={"roi": roi})))
+    labels = labels_of(out)
+    inside = np.zeros(labels.shape, dtype=bool)
+    inside[50:250, 100:300] = True
+    assert (labels[~inside] == OUTSIDE_ID).all()
+    assert (labels[inside] != OUTSIDE_ID).all()
+    roi.write_text("{")
+    with pytest.raises(AnnotationError, match=r"roi\.geojson"):
+        predict_slide(slide_path, out, settings(model_path, SMALL.model_copy(update={"roi": roi})))
+
+
+def test_an_empty_slide_is_a_valid_empty_result(model_path: Path, tmp_path: Path) -> None:
+    slide = write_tiff(tmp_path / "glass.tiff", np.full((300, 400, 3), 243, dtype=np.uint8))
+    summary = predict_slide(slide, tmp_path / "out", settings(model_path))
+    assert "nothing but background" in summary.status
+    assert summary.patches == 0
+    assert features_of(tmp_path / "out") == []
+    assert not check_file(tmp_path / "out" / "slide.geojson.gz").faults
+
+
+def test_confidence_and_ngff_0_4_are_written_when_asked_for(
+    slide_path: Path, model_path: Path, tmp_path: Path, result: Path
+) -> None:
+    labels = SMALL.model_copy(update={"confidence": True, "ngff": "0.4"})
+    predict_slide(slide_path, tmp_path / "out", settings(model_path, labels))
+    np.testing.assert_array_equal(labels_of(tmp_path / "out"), labels_of(result))
+    for feature in features_of(tmp_path / "out"):
+        assert 0.33 < feature["properties"]["measurements"]["Mean confidence"] <= 1
+
+
+def test_a_slide_without_resolution_is_refused(model_path: Path, tmp_path: Path) -> None:
+    slide = write_tiff(tmp_path / "no-mpp.tiff", tissue_rgb(300, 400), mpp=None)
+    with pytest.raises(MppError, match="--mpp"):
+        predict_slide(slide, tmp_path / "out", settings(model_path))
+    given = SMALL.model_copy(update={"mpp": 2.0})
+    assert predict_slide(slide, tmp_path / "out", settings(model_path, given)).status == "finished"
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(
+    slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out" / "slide.ome.zarr").mkdir(parents=True)
+    with pytest.raises(OutputError, match="--overwrite"):
+        predict_slide(slide_path, tmp_path / "out", settings(model_path))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file"):
+        predict_slide(slide_path, tmp_path / "file", settings(model_path))
+
+
+def test_sizes_that_do_not_fit_are_refused(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
+    for wrong in ({"patch": 100}, {"overlap": 10}, {"overlap": 192}):
+        with pytest.raises(UsageError):
+            predict_slide(slide_path, tmp_path / "out", settings(model_path, SMALL.model_copy(update=wrong)))
+
+
+def test_an_unreachable_scheduler_is_named(
+    slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsi_seg.inference.stream.CONNECT_SECONDS", 1)
+    run = RunSettings(scheduler="tcp://127.0.0.1:1")
+    with pytest.raises(SchedulerError, match=r"127\.0\.0\.1:1"):
+        predict_slide(slide_path, tmp_path / "out", settings(model_path, run=run))
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(
+    result: Path, slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    from wsi_seg.models.bundle import load_bundle
+
+    class KillOne(Recorder):
+        killed = False
+
+        def advance(self, megapixels: float) -> None:
+            super().advance(megapixels)
+            if self.regions == 4:
+                os.kill(pids.pop(), signal.SIGKILL)
+                self.killed = True
+
+    heard = KillOne()
+    with (
+        LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster.scheduler_address) as client,
+    ):
+        assert cluster.scheduler_address.startswith("tcp://127.0.0.1")
+        pids = list(client.run(os.getpid).values())
+        predict_on(
+            client, slide_path, tmp_path / "out", load_bundle(model_path), settings(model_path), heard, ""
+        )
+        time.sleep(0.1)
+    assert heard.killed
+    assert fingerprints(tmp_path / "out") == fingerprints(result)
