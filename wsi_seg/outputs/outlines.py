@@ -1,0 +1,202 @@
+"""Trace the outlines of labelled pixels, exactly, as polygons that share their corners.
+
+Outlines run along pixel edges. A polygon has a corner wherever its outline turns, and also wherever the
+neighbour across its outline changes: then polygons that touch have the same corners along their shared
+border, which is what a *coverage* is, and what simplifying shared borders together needs. GDAL's polygonise
+leaves those second corners out, so its outlines are no valid coverage.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import shapely
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+EAST, SOUTH, WEST, NORTH = range(4)
+
+
+class Outlines(NamedTuple):
+    """Polygons of the components of an image.
+
+    Attributes
+    ----------
+    polygons : NDArray of object, shape (components,)
+        One shapely Polygon a component, in the order of the components' ids; corners are whole numbers.
+    corners : NDArray of bool, shape (height + 1, width + 1)
+        Pixel corners that are corners of some polygon.
+    """
+
+    polygons: NDArray[np.object_]
+    corners: NDArray[np.bool_]
+
+
+def trace(component: NDArray[np.int32], extra: NDArray[np.bool_], origin_xy: tuple[int, int]) -> Outlines:
+    """Trace every component of an image.
+
+    The outlines are followed with the component on the right hand, from corner to corner, all components
+    at once; only the last step, reading the rings off the links between corners, is a plain loop.
+
+    Parameters
+    ----------
+    component : NDArray of int32, shape (height, width)
+        Id of the 4-connected component that each pixel belongs to, 0 to n - 1, each id in use.
+    extra : NDArray of bool, shape (height + 1, width + 1)
+        Pixel corners on the image's border to be kept as corners although the outline runs straight there.
+    origin_xy : (int, int)
+        Coordinates of the image's top-left corner.
+    """
+    padded = np.pad(component, 1, constant_values=-1)
+    vertical = padded[1:-1, 1:] != padded[1:-1, :-1]
+    horizontal = padded[1:, 1:-1] != padded[:-1, 1:-1]
+    corners = extra.copy()
+    corners |= _corners(vertical, horizontal)
+
+    y, x = np.divmod(np.flatnonzero(corners), corners.shape[1])
+    around = np.stack([padded[y + 1, x + 1], padded[y + 1, x], padded[y, x], padded[y, x + 1]])
+    leaves = np.stack(
+        [around[EAST] != around[NORTH], around[SOUTH] != around[EAST],
+         around[WEST] != around[SOUTH], around[NORTH] != around[WEST]]
+    )  # fmt: skip
+    source, following = _link(y, x, around, leaves)
+    rings, ring_start = _read_rings(following)
+
+    at = source[1][rings]
+    owner = around[source[0][rings[ring_start]], at[ring_start]]
+    coordinates = np.stack([x[at] + origin_xy[0], y[at] + origin_xy[1]], axis=1).astype(np.float64)
+    return Outlines(_assemble(coordinates, ring_start, owner), corners)
+
+
+def _corners(vertical: NDArray[np.bool_], horizontal: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the pixel corners where edges of both directions meet.
+
+    `vertical`, shape (h, w + 1), are the pixel edges between columns, `horizontal`, shape (h + 1, w),
+    those between rows.
+    """
+    height, width = vertical.shape[0], horizontal.shape[1]
+    upright = np.zeros((height + 1, width + 1), dtype=bool)
+    upright[1:] = vertical
+    upright[:-1] |= vertical
+    level = np.zeros((height + 1, width + 1), dtype=bool)
+    level[:, 1:] = horizontal
+    level[:, :-1] |= horizontal
+    upright &= level
+    return upright
+
+
+def _link(
+    y: NDArray[np.int64], x: NDArray[np.int64], around: NDArray[np.int32], leaves: NDArray[np.bool_]
+) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64]], NDArray[np.int64]]:
+    """Link each directed edge to the one that follows it on its ring.
+
+    Parameters
+    ----------
+    y, x : NDArray of int64, shape (corners,)
+        Corners in row-major order.
+    around : NDArray of int32, shape (4, corners)
+        Component on the right hand of one who leaves the corner east, south, west and north; -1 outside.
+    leaves : NDArray of bool, shape (4, corners)
+        Whether a border leaves the corner in that direction.
+
+    Returns
+    -------
+    source : (NDArray, NDArray) of int64, shape (edges,)
+        Direction and corner that each edge leaves in and from.
+    following : NDArray of int64, shape (edges,)
+        Number of the edge that comes next.
+    """
+    count = len(y)
+    by_column = np.lexsort((y, x))
+    rank = np.empty(count, dtype=np.int64)
+    rank[by_column] = np.arange(count)
+
+    owned = leaves & (around >= 0)
+    direction, corner = np.nonzero(owned)
+    number = np.full((4, count), -1, dtype=np.int64)
+    number[direction, corner] = np.arange(len(corner))
+
+    target = np.empty(len(corner), dtype=np.int64)
+    east, south, west, north = (direction == d for d in (EAST, SOUTH, WEST, NORTH))
+    target[east] = corner[east] + 1
+    target[west] = corner[west] - 1
+    target[south] = by_column[rank[corner[south]] + 1]
+    target[north] = by_column[rank[corner[north]] - 1]
+
+    right, left = (direction + 1) % 4, (direction + 3) % 4
+    turns_right = leaves[right, target]
+    # Where a component meets itself diagonally, turning left keeps its hole a ring apart from its shell.
+    meets_itself = turns_right & (around[right, target] == around[left, target])
+    onward = np.where(turns_right, right, np.where(leaves[direction, target], direction, left))
+    onward[meets_itself] = left[meets_itself]
+    return (direction, corner), number[onward, target]
+
+
+def _read_rings(following: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the edges ring by ring, and where each ring starts among them."""
+    links = following.tolist()
+    seen = bytearray(len(links))
+    order: list[int] = []
+    starts: list[int] = []
+    for first in range(len(links)):
+        if seen[first]:
+            continue
+        starts.append(len(order))
+        edge = first
+        while not seen[edge]:
+            seen[edge] = 1
+            order.append(edge)
+            edge = links[edge]
+    return np.array(order, dtype=np.int64), np.array(starts, dtype=np.int64)
+
+
+def _assemble(
+    coordinates: NDArray[np.float64], ring_start: NDArray[np.int64], owner: NDArray[np.int32]
+) -> NDArray[np.object_]:
+    """Build one polygon an owner from open rings, each owner's shell before its holes."""
+    total = len(coordinates)
+    ring_end = np.append(ring_start[1:], total)
+    ahead = np.arange(1, total + 1)
+    ahead[ring_end - 1] = ring_start
+    x, y = coordinates[:, 0] - coordinates[0, 0], coordinates[:, 1] - coordinates[0, 1]
+    area = np.add.reduceat(x * y[ahead] - x[ahead] * y, ring_start)
+
+    order = np.lexsort((area < 0, owner))
+    length = (ring_end - ring_start)[order] + 1
+    closed_end = np.cumsum(length)
+    index = np.arange(closed_end[-1]) + np.repeat(ring_start[order] - (closed_end - length), length)
+    index[closed_end - 1] = ring_start[order]
+    ring_offsets = np.append(0, closed_end)
+    polygon_offsets = np.append(0, np.cumsum(np.bincount(owner)))
+    offsets = (ring_offsets, polygon_offsets)
+    return np.asarray(shapely.from_ragged_array(shapely.GeometryType.POLYGON, coordinates[index], offsets))
+
+
+def simplify(polygons: NDArray[np.object_], tolerance: float) -> tuple[NDArray[np.object_], bool]:
+    """Simplify the polygons of a coverage together; its outer border stays as it is.
+
+    Parameters
+    ----------
+    polygons : NDArray of object
+        Polygons that form a valid coverage.
+    tolerance : float
+        Corners are dropped while the triangles they span are smaller than this squared (Visvalingam and
+        Whyatt's measure); 0 drops none.
+
+    Returns
+    -------
+    polygons : NDArray of object
+        The same polygons with some of their corners.
+    as_asked : bool
+        False if the tolerance had to be lowered for the polygons to stay valid.
+    """
+    if tolerance == 0:
+        return polygons, True
+    total = shapely.area(polygons).sum()
+    for allowed in (tolerance, tolerance / 2, tolerance / 4):
+        simpler = shapely.coverage_simplify(polygons, allowed, simplify_boundary=False)
+        if shapely.is_valid(simpler).all() and np.isclose(shapely.area(simpler).sum(), total, rtol=1e-9):
+            return simpler, allowed == tolerance
+    return polygons, False

@@ -1,0 +1,162 @@
+"""Give away components too small to show, before outlines are drawn.
+
+A small component goes, whole and at once, to the class among its kept neighbours that it shares the longest
+border with (the lowest class id in a tie). Those that touch no kept component wait for a neighbour to be
+given away first: the sieve works inwards from what is kept, round by round. Pixels outside the region of
+interest and pixels never analysed are not findings: they are neither given away nor given anything, and a
+small component that touches nothing else stays.
+
+The rule speaks of the whole label image, but is worked out on a window around each tile. What a window
+cannot see casts doubt only on what depends on it, so doubt is followed through the rounds, and the window
+grows until none of it reaches the tile. Tiles cut in any way so agree on every pixel.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from wsi_seg.models.classes import OUTSIDE_ID
+from wsi_seg.outputs.components import Components, find_components
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wsi_seg.slides.lattice import Rect
+
+FIRST_MARGIN = 64
+"""Pixels of context that a tile is first tried with; doubled while doubt reaches the tile."""
+
+LAST_MARGIN = 1024
+"""Context is not widened beyond this. A component that still reaches the window's edge counts as kept."""
+
+
+class LabelSource(Protocol):
+    """A label image, in the label frame, that can be read piece by piece, from several threads at once."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in label pixels."""
+
+    def read(self, rect: Rect) -> NDArray[np.uint8]:
+        """Return the pixels of a rectangle inside the image, shape (rect.height, rect.width)."""
+
+
+def read_sieved(source: LabelSource, rect: Rect, min_area: int) -> tuple[NDArray[np.uint8], bool]:
+    """Read a rectangle of a label image as if the whole image had been sieved.
+
+    Parameters
+    ----------
+    source : LabelSource
+        The label image.
+    rect : Rect
+        What to read, in label pixels, inside the image.
+    min_area : int
+        Components with fewer pixels are given away; 1 keeps everything.
+
+    Returns
+    -------
+    labels : NDArray of uint8, shape (rect.height, rect.width)
+    exact : bool
+        False where a tangle of small components reached further than `LAST_MARGIN`: then the result can
+        depend on `rect`, and the components at the window's edge were taken as kept.
+    """
+    if min_area <= 1:
+        return source.read(rect), True
+    height, width = source.shape
+    margin = FIRST_MARGIN
+    while True:
+        window = rect.padded(margin).clipped(width, height)
+        components = find_components(source.read(window))
+        inner = rect.relative_to(window)
+        values, doubtful = sieve(components, min_area, cut=_cut_by(window, components, width, height))
+        exact = not _reaches(components, doubtful, inner)
+        if exact or margin >= LAST_MARGIN:
+            return components.paint(values)[inner.slices], exact
+        margin *= 2
+
+
+def sieve(
+    components: Components, min_area: int, cut: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Decide the class of every component.
+
+    Parameters
+    ----------
+    components : Components
+        The components of a uint8 label image.
+    min_area : int
+        Components with fewer pixels are given away.
+    cut : NDArray of bool, shape (components,)
+        Components that may go on beyond the image; they are never given away.
+
+    Returns
+    -------
+    values : NDArray of uint8, shape (components,)
+        The class of each component.
+    doubtful : NDArray of bool, shape (components,)
+        Components whose class may be another once more of the image is seen.
+    """
+    finding = components.value < OUTSIDE_ID
+    values = components.value.copy()
+    small = finding & (components.area < min_area)
+    doubtful = small & cut
+    settled = finding & ~(small & ~cut)
+
+    one, other, length = components.neighbours.T
+    waiting = np.concatenate([one, other])
+    voting = np.concatenate([other, one])
+    length = np.concatenate([length, length])
+    while True:
+        alive = ~settled[waiting] & small[waiting] & finding[voting]
+        waiting, voting, length = waiting[alive], voting[alive], length[alive]
+        votes = settled[voting]
+        if not votes.any():
+            return values, doubtful
+        given, to = _elect(waiting[votes], values[voting[votes]], length[votes])
+        doubtful[waiting[votes][doubtful[voting[votes]]]] = True
+        values[given] = to
+        settled[given] = True
+
+
+def _elect(
+    voters_for: NDArray[np.int64], value: NDArray[np.uint8], length: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return each component voted for and its value of greatest total length, the lowest one in a tie."""
+    ballots, of = np.unique(voters_for * 256 + value, return_inverse=True)
+    total = np.bincount(of, weights=length)
+    component, choice = ballots // 256, ballots % 256
+    best_first = np.lexsort((choice, -total, component))
+    component, choice = component[best_first], choice[best_first]
+    first = np.append(True, component[1:] != component[:-1])
+    return component[first], choice[first].astype(np.uint8)
+
+
+def _cut_by(window: Rect, components: Components, width: int, height: int) -> NDArray[np.bool_]:
+    """Return which components touch a side of the window that is not a side of the image."""
+    start, end = components.run_start, components.run_end
+    columns = window.width
+    touching = np.zeros(len(start), dtype=bool)
+    if window.y0 > 0:
+        touching |= start < columns
+    if window.y1 < height:
+        touching |= end > components.shape[0] * columns - columns
+    if window.x0 > 0:
+        touching |= start % columns == 0
+    if window.x1 < width:
+        touching |= end % columns == 0
+    cut = np.zeros(len(components), dtype=bool)
+    cut[components.run_component[touching]] = True
+    return cut
+
+
+def _reaches(components: Components, chosen: NDArray[np.bool_], rect: Rect) -> bool:
+    """Tell whether any chosen component has a pixel in a rectangle of its image."""
+    columns = components.shape[1]
+    runs = chosen[components.run_component]
+    start, end = components.run_start[runs], components.run_end[runs]
+    row, left = np.divmod(start, columns)
+    right = left + (end - start)
+    inside = (row >= rect.y0) & (row < rect.y1) & (left < rect.x1) & (right > rect.x0)
+    return bool(inside.any())
