@@ -155,7 +155,7 @@ def rasterise(regions: shapely.Geometry, rect: Rect) -> NDArray[np.bool_]:
     crossing = x0 + (row + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
     column = np.clip(np.ceil(crossing - 0.5), rect.x0, rect.x1).astype(np.int64)
 
-    stride = rect.width + 1
-    flips = np.bincount((row - rect.y0) * stride + column - rect.x0, minlength=rect.height * stride)
-    odd = (flips.reshape(rect.height, stride)[:, : rect.width] % 2).astype(bool)
-    return np.logical_xor.accumulate(odd, axis=1)
+    # Every row is crossed an even number of times, so each starts outside.
+    flips = np.sort((row - rect.y0) * rect.width + column - rect.x0)
+    length = np.diff(flips, prepend=0, append=rect.area)
+    return np.repeat(np.arange(len(length)) % 2 == 1, length).reshape(rect.height, rect.width)
