@@ -29,8 +29,8 @@ class LabelSettings(BaseModel):
         Side of a patch in label pixels; None chooses it.
     overlap : int
         By how many label pixels neighbouring patches overlap: twice the halo.
-    region_cores : int
-        Cores along one side of a region.
+    region_cores : int or None
+        Cores along one side of a region; None chooses it.
     batch_size : int or None
         Patches that go through the network together; None chooses it.
     precision : {"float32", "bfloat16", "float16"}
@@ -51,7 +51,7 @@ class LabelSettings(BaseModel):
     allow_coarser: bool = False
     patch: int | None = None
     overlap: Annotated[int, Field(ge=0)] = 128
-    region_cores: Annotated[int, Field(ge=1)] = 2
+    region_cores: Annotated[int, Field(ge=1)] | None = None
     batch_size: Annotated[int, Field(ge=1)] | None = None
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     tissue_mask: bool = True

@@ -32,6 +32,9 @@ OVERVIEW_SIDE = 2048
 BATCH_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 24}
 """Pixels that go through the network together, by kind of device."""
 
+REGION_CORES = {"cpu": 2, "cuda": 4}
+"""Cores along a region's side, by kind of device: a GPU wants more patches at a time."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -77,9 +80,10 @@ class Plan:
         frames = slide.frames(working_mpp, labels.allow_coarser)
         width, height = frames.label_size
         patch = labels.patch or min(DEFAULT_PATCH, -(-(max(width, height) + labels.overlap) // 64) * 64)
-        lattice = Lattice(width, height, patch, labels.overlap // 2, labels.region_cores)
-        overview_level = (-(-max(width, height) // OVERVIEW_SIDE) - 1).bit_length()
         kind = device.partition(":")[0]
+        cores = labels.region_cores or REGION_CORES[kind]
+        lattice = Lattice(width, height, patch, labels.overlap // 2, cores)
+        overview_level = (-(-max(width, height) // OVERVIEW_SIDE) - 1).bit_length()
         return cls(
             slide=slide,
             frames=frames,
@@ -88,7 +92,7 @@ class Plan:
                 frames, bundle.schema, lattice.region, overview_level, labels.ngff, labels.confidence
             ),
             bundle=bundle,
-            batch_size=labels.batch_size or max(1, BATCH_PIXELS[kind] // patch**2),
+            batch_size=labels.batch_size or max(1, min(BATCH_PIXELS[kind] // patch**2, cores**2)),
             device=device,
             settings=settings,
             command=command,

@@ -195,14 +195,16 @@ def _workers(client: Client) -> tuple[str, int, dict[str, int] | None]:
 
 @contextmanager
 def local_cluster(threads: int | None) -> Iterator[Client]:
-    """Start a Dask cluster of threads in this process, with nothing listening on any port."""
+    """Start a Dask cluster of threads in this process; nothing of it is reached from other machines."""
     _silence()
     with (
         LocalCluster(
             n_workers=1,
             threads_per_worker=threads or min(4, (os.cpu_count() or 1) + 1),
             processes=False,
-            dashboard_address=None,
+            # Dask insists on serving status pages: to this machine only, on whatever port is free.
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
         ) as cluster,
         Client(cluster) as client,

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wsi_seg.outputs.geojson import ExportReport, GeoJsonSettings, write_csv, write_geojson
+from wsi_seg.outputs.geojson import ExportReport, GeoJsonSettings, write_geojson
 from wsi_seg.outputs.polygons import PolygonSettings, Tally, vectorise
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def export_csv(pyramid: LabelPyramid, path: Path, settings: ExportSettings) -> E
     OutputError
         If the labels are damaged, or the file cannot be written.
     """
+    from wsi_seg.outputs.geojson import write_csv
+
     return write_csv(path, _shapes(pyramid, settings), pyramid.frames, pyramid.schema, _geojson(settings))
 
 

@@ -1,0 +1,226 @@
+"""The program as a user meets it: help, errors, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import tissue_rgb, write_model, write_tiff
+
+from wsi_seg.cli.main import main
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def line(self) -> str:
+        """The one line that an error is."""
+        lines = [line for line in self.err.splitlines() if line.startswith("wsi-seg: ")]
+        assert len(lines) == 1, self.err
+        assert "Traceback" not in self.err
+        return lines[0]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    def _run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["wsi-seg", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), captured.out, captured.err)
+
+    return _run
+
+
+@pytest.fixture
+def predict(run, model_path: Path, tmp_path: Path):
+    def _predict(*arguments: object) -> Ended:
+        return run("predict", *arguments, "--model", model_path, "-o", tmp_path / "results", "--workers", 1)
+
+    return _predict
+
+
+def test_help_needs_no_heavy_imports() -> None:
+    code = (
+        "import sys; sys.argv = ['wsi-seg', 'predict', '--help']\n"
+        "from wsi_seg.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'distributed', 'rasterio', 'zarr', 'skimage'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "wsi-seg predict slide.svs" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["predict", "info", "export", "check", "doctor", "models", "demo"])
+def test_every_command_explains_itself(run, command: str) -> None:
+    ended = run(command, "--help")
+    assert ended.code == 0
+    assert command in ended.out
+
+
+def test_doctor_finds_this_installation_well(run) -> None:
+    ended = run("doctor")
+    assert "torch" in ended.out
+    assert "openslide" in ended.out
+
+
+def test_predict_then_export_then_check(predict, run, slide_path: Path, tmp_path: Path) -> None:
+    ended = predict(slide_path)
+    assert ended.code == 0, ended.err
+    assert "mm2" in ended.out
+    result = tmp_path / "results" / "tissue"
+    ended = run("export", result, "--simplify", 0, "--no-gzip", "-o", tmp_path / "exact.geojson")
+    assert ended.code == 0, ended.err
+    assert json.loads((tmp_path / "exact.geojson").read_text())["features"]
+    ended = run("export", result, "--format", "csv")
+    assert ended.code == 0, ended.err
+    assert len(list(csv.reader((result / "slide.csv").open()))) > 2
+    assert run("check", tmp_path / "exact.geojson", result / "slide.geojson.gz").code == 0
+
+
+def test_info_as_text_and_as_json(run, slide_path: Path) -> None:
+    ended = run("info", slide_path)
+    assert ended.code == 0
+    assert "700 x 500 px" in ended.out
+    described = json.loads(run("info", slide_path, "--json").out)[0]
+    assert described["mpp"] == pytest.approx([2.0, 2.0])
+    assert described["levels"][0]["tile"] == [128, 128]
+
+
+def test_bad_slides_are_named_with_the_remedy(predict, shared_data: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.svs"
+    text.write_text("hello")
+    truncated = tmp_path / "truncated.svs"
+    truncated.write_bytes((shared_data / "slides" / "CMU-1-Small-Region.svs").read_bytes()[:900_000])
+    for path in (tmp_path / "missing.svs", text, truncated, shared_data / "slides" / "broken.svs"):
+        ended = predict(path)
+        assert ended.code == 1
+        assert path.name in ended.line
+    ended = predict(shared_data / "slides" / "no_mpp.svs")
+    assert ended.code == 1
+    assert "--mpp" in ended.line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--mpp", "0"],
+        ["--mpp", "-3"],
+        ["--mpp", "5000"],
+        ["--working-mpp", "0.01"],
+        ["--patch", "1000"],
+        ["--overlap", "37"],
+        ["--device", "tpu"],
+        ["--precision", "int4"],
+        ["--batch-size", "many"],
+        ["--batch-size", "0"],
+        ["--workers", "0"],
+        ["--ngff", "0.3"],
+        ["--min-area", "-1"],
+        ["--simplify", "nan"],
+        ["--object-type", "cell"],
+        ["--model", "no-such-model"],
+        ["--pipeline", "no-such-pipeline"],
+        ["--roi", "no-such.geojson"],
+        ["--no-such-option"],
+    ],
+)
+def test_bad_options_end_in_one_line(run, slide_path: Path, tmp_path: Path, arguments: list[str]) -> None:
+    ended = run("predict", slide_path, "-o", tmp_path / "out", "--workers", 1, *arguments)
+    assert ended.code in (1, 2)
+    assert "Traceback" not in ended.err
+    assert "internal error" not in ended.err
+    assert not (tmp_path / "out" / "tissue" / "summary.json").exists()
+
+
+def test_a_pickle_posing_as_a_model_is_refused_unopened(
+    predict, run, slide_path: Path, tmp_path: Path
+) -> None:
+    class Bomb:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "exploded",)
+
+    fake = tmp_path / "fake.safetensors"
+    fake.write_bytes(pickle.dumps(Bomb()))
+    ended = run("predict", slide_path, "--model", fake, "-o", tmp_path / "out")
+    assert ended.code == 1
+    assert "fake.safetensors" in ended.line
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_a_damaged_model_is_refused(run, slide_path: Path, tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model.safetensors")
+    content = bytearray(model.read_bytes())
+    content[-100] ^= 0xFF
+    model.write_bytes(content)
+    ended = run("predict", slide_path, "--model", model, "-o", tmp_path / "out")
+    assert ended.code == 1
+    assert "model.safetensors" in ended.line
+
+
+def test_one_bad_slide_is_recorded_and_the_rest_goes_on(predict, tmp_path: Path) -> None:
+    folder = tmp_path / "slides"
+    folder.mkdir()
+    write_tiff(folder / "a.tiff", tissue_rgb(200, 200))
+    (folder / "b.svs").write_text("not a slide")
+    write_tiff(folder / "c.tiff", tissue_rgb(200, 200, seed=1))
+    ended = predict(folder)
+    assert ended.code == 1
+    assert "b.svs" in ended.line
+    outcomes = json.loads((tmp_path / "results" / "batch.json").read_text())["outcomes"]
+    assert [Path(o["slide"]).name for o in outcomes] == ["a.tiff", "b.svs", "c.tiff"]
+    assert [o["error"] is None for o in outcomes] == [True, False, True]
+    for name in "ac":
+        assert (tmp_path / "results" / name / "summary.json").exists()
+
+
+def test_a_csv_gives_each_slide_its_resolution(predict, tmp_path: Path) -> None:
+    write_tiff(tmp_path / "a.tiff", tissue_rgb(200, 200), mpp=None)
+    write_tiff(tmp_path / "b.tiff", tissue_rgb(200, 200))
+    (tmp_path / "slides.csv").write_text("slide,mpp\na.tiff,1.0\nb.tiff,\n")
+    ended = predict(tmp_path / "slides.csv")
+    assert ended.code == 0, ended.err
+    sizes = {
+        name: json.loads((tmp_path / "results" / name / "summary.json").read_text())["label_size"]
+        for name in "ab"
+    }
+    assert sizes == {"a": [100, 100], "b": [200, 200]}
+    (tmp_path / "slides.csv").write_text("slide,mpp\na.tiff,fine\n")
+    assert "line 2" in predict(tmp_path / "slides.csv").line
+
+
+def test_quiet_says_nothing(predict, slide_path: Path) -> None:
+    ended = predict(slide_path, "--quiet")
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+
+
+def test_a_damaged_tile_is_reported_and_the_exit_code_says_so(predict, tmp_path: Path) -> None:
+    import tifffile
+
+    path = write_tiff(tmp_path / "damaged.tiff", tissue_rgb(512, 768))
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages[0]
+        offset, count = page.dataoffsets[8], page.databytecounts[8]
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\x5a" * count)
+    ended = predict(path)
+    assert ended.code == 1
+    assert "1 tiles could not be decoded" in ended.line
+    summary = json.loads((tmp_path / "results" / "damaged" / "summary.json").read_text())
+    assert summary["unprocessed_mm2"] == pytest.approx(128 * 128 * 4e-6)
+    assert "unprocessed" in summary["status"]

@@ -1,0 +1,164 @@
+"""Kills, full disks, damaged slides: nothing is lost, nothing half is taken for whole."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from conftest import tissue_rgb, write_tiff
+from results import fingerprints, labels_of
+
+pytestmark = pytest.mark.slow
+
+SMALL = ["--patch", "192", "--overlap", "64", "--workers", "2"]
+
+
+def command(slide: Path, out: Path, model: Path, *more: str) -> list[str]:
+    arguments = ["predict", str(slide), "-o", str(out), "--model", str(model), *SMALL, *more]
+    return [sys.executable, "-m", "wsi_seg", *arguments]
+
+
+@pytest.fixture(scope="module")
+def big_slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiff(tmp_path_factory.mktemp("big") / "big.tiff", tissue_rgb(1500, 1700))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(big_slide: Path, model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("undisturbed")
+    subprocess.run(command(big_slide, out, model_path), check=True, capture_output=True)
+    return out / "big"
+
+
+def test_ten_kills_at_random_moments_leave_the_same_bytes(
+    undisturbed: Path, big_slide: Path, model_path: Path, tmp_path: Path
+) -> None:
+    moments = random.Random(20)
+    expected = fingerprints(undisturbed)
+    kills = rounds = 0
+    while kills < 10:
+        rounds += 1
+        assert rounds < 30
+        out = tmp_path / str(rounds)
+        while kills < 10:
+            run = subprocess.Popen(command(big_slide, out, model_path), stderr=subprocess.PIPE, text=True)
+            assert run.stderr is not None
+            run.stderr.readline()  # the first line comes once the slide is open
+            time.sleep(moments.uniform(0, 2.5))
+            finished = run.poll() is not None
+            run.kill()
+            run.communicate()
+            if finished:
+                assert run.returncode == 0
+                break
+            kills += 1
+            if (out / "big" / "summary.json").exists():
+                assert fingerprints(out / "big") == expected
+        done = subprocess.run(
+            command(big_slide, out, model_path), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert fingerprints(out / "big") == expected
+
+
+def test_a_disk_that_is_full_costs_nothing_that_was_done(
+    undisturbed: Path, big_slide: Path, model_path: Path, tmp_path: Path
+) -> None:
+    """A limit on file size stands in for the full disk: writing fails in the middle, as it would there."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    run = command(big_slide, tmp_path, model_path)
+    failed = subprocess.run(run, capture_output=True, text=True, check=False, preexec_fn=limited)
+    assert failed.returncode == 1
+    assert "cannot be written" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert not (tmp_path / "big" / "summary.json").exists()
+    again = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert fingerprints(tmp_path / "big") == fingerprints(undisturbed)
+
+
+def damaged_copies(folder: Path, slide: Path, count: int, seed: int) -> list[Path]:
+    """Flip bytes anywhere, or cut the file short."""
+    chance = random.Random(seed)
+    copies = []
+    content = slide.read_bytes()
+    for i in range(count):
+        copy = bytearray(content)
+        if chance.random() < 0.3:
+            copy = copy[: chance.randrange(1, len(copy))]
+        else:
+            for _ in range(chance.choice([1, 3, 30, 300])):
+                copy[chance.randrange(len(copy))] ^= 1 << chance.randrange(8)
+        copies.append(folder / f"{slide.stem}-{i:03d}{slide.suffix}")
+        copies[-1].write_bytes(copy)
+    return copies
+
+
+def run_batch(folder: Path, out: Path, model: Path, *more: str) -> list[dict[str, object]]:
+    done = subprocess.run(
+        command(folder, out, model, *more), capture_output=True, text=True, check=False, timeout=500
+    )
+    assert done.returncode in (0, 1), done.stderr
+    assert "Traceback" not in done.stderr
+    assert "internal error" not in done.stderr
+    outcomes: list[dict[str, object]] = json.loads((out / "batch.json").read_text())["outcomes"]
+    return outcomes
+
+
+def test_damaged_slides_end_in_a_line_each(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "slides"
+    folder.mkdir()
+    copies = damaged_copies(folder, slide_path, 60, seed=1)
+    outcomes = run_batch(folder, tmp_path / "out", model_path)
+    assert len(outcomes) == len(copies)
+    for outcome in outcomes:
+        error = outcome["error"]
+        assert error is None or (isinstance(error, str) and "\n" not in error)
+        assert (outcome["status"] == "failed") == (error is not None)
+        whole = (Path(str(outcome["result"])) / "summary.json").exists()
+        assert whole == (error is None)
+
+
+def test_damaged_real_slides_end_in_a_line_each(shared_data: Path, model_path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "slides"
+    folder.mkdir()
+    damaged_copies(folder, shared_data / "slides" / "CMU-1-Small-Region.svs", 40, seed=2)
+    outcomes = run_batch(folder, tmp_path / "out", model_path, "--working-mpp", "8", "--mpp", "0.5")
+    assert len(outcomes) == 40
+
+
+def test_damage_in_a_tile_is_never_called_done(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
+    """Deflate has a checksum, so every flipped bit in a tile can be noticed, and must be."""
+    folder = tmp_path / "slides"
+    folder.mkdir()
+    chance = random.Random(3)
+    with tifffile.TiffFile(slide_path) as tiff:
+        page = tiff.pages[0]
+        tiles = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    for i in range(12):
+        content = bytearray(slide_path.read_bytes())
+        offset, count = chance.choice(tiles)
+        content[offset + chance.randrange(count)] ^= 1 << chance.randrange(8)
+        (folder / f"{i:02d}.tiff").write_bytes(content)
+    (folder / "intact.tiff").write_bytes(slide_path.read_bytes())
+    outcomes = run_batch(folder, tmp_path / "out", model_path)
+    intact = labels_of(tmp_path / "out" / "intact")
+    for outcome in outcomes:
+        labels = labels_of(Path(str(outcome["result"])))
+        good = labels != 255
+        if outcome["unprocessed_mm2"] == 0:
+            np.testing.assert_array_equal(labels, intact)
+        else:
+            assert (~good).sum() * 4e-6 == pytest.approx(outcome["unprocessed_mm2"])
+    assert sum(outcome["unprocessed_mm2"] != 0 for outcome in outcomes) >= 10
