@@ -41,7 +41,7 @@ def read_regions(path: Path) -> shapely.MultiPolygon:
     AnnotationError
         If the file cannot be read, is no GeoJSON, or holds no area.
     """
-    content, _ = read_json(path)
+    content = read_json(path).value
     polygons: list[shapely.Polygon] = []
     others: Counter[str] = Counter()
     for number, geometry in enumerate(_geometries(content), start=1):

@@ -6,7 +6,7 @@ import gzip
 import io
 import json
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -19,28 +19,37 @@ MAX_BYTES = 2**31 - 1
 """No larger text is read: QuPath, being a Java program, could not hold it either."""
 
 
-def read_json(path: Path) -> tuple[Any, bool]:
-    """Read a JSON file.
+class JsonFile(NamedTuple):
+    """A JSON file's content.
 
-    Parameters
+    Attributes
     ----------
-    path : Path
-        Any name; gzip is told by the content.
-
-    Returns
-    -------
     value : object
         What the file holds.
+    size : int
+        Bytes of its text, unpacked.
+    packed : bool
+        Whether it is gzipped.
     strict : bool
         False if it holds what JSON does not allow but lenient readers, QuPath's among them, take: NaN,
         infinities, half characters.
+    """
+
+    value: Any
+    size: int
+    packed: bool
+    strict: bool
+
+
+def read_json(path: Path) -> JsonFile:
+    """Read a JSON file, whatever its name.
 
     Raises
     ------
     AnnotationError
         If the file cannot be read, or is no JSON; the message says where.
     """
-    content = _unpacked(path)
+    packed, content = _unpacked(path)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -48,11 +57,11 @@ def read_json(path: Path) -> tuple[Any, bool]:
             f"{path}: not UTF-8 text (byte {error.start}): export it from QuPath again as GeoJSON"
         ) from error
     try:
-        return orjson.loads(text), True
+        return JsonFile(orjson.loads(text), len(content), packed, strict=True)
     except orjson.JSONDecodeError as error:
         fault = error
     try:
-        return json.loads(text), False
+        return JsonFile(json.loads(text), len(content), packed, strict=False)
     except (ValueError, RecursionError):
         where = f"line {fault.lineno}, column {fault.colno}"
         raise AnnotationError(
@@ -60,14 +69,15 @@ def read_json(path: Path) -> tuple[Any, bool]:
         ) from fault
 
 
-def _unpacked(path: Path) -> bytes:
+def _unpacked(path: Path) -> tuple[bool, bytes]:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read ({error.strerror}): give a GeoJSON file") from error
     if content.startswith(b"PK\x03\x04"):
         raise AnnotationError(f"{path}: is a ZIP archive: unpack it and give the GeoJSON file inside")
-    if content.startswith(b"\x1f\x8b"):
+    packed = content.startswith(b"\x1f\x8b")
+    if packed:
         try:
             with gzip.open(io.BytesIO(content)) as file:
                 content = file.read(MAX_BYTES + 1)
@@ -75,4 +85,4 @@ def _unpacked(path: Path) -> bytes:
             raise AnnotationError(f"{path}: gzip data cut off or damaged ({error}): copy it again") from error
     if len(content) > MAX_BYTES:
         raise AnnotationError(f"{path}: holds more than 2 GiB of text: export fewer or simpler shapes")
-    return content
+    return packed, content
