@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,8 @@ from wsi_seg.demo.tissue import Tissue
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 FIELD_MPP = 2.0
@@ -25,19 +27,10 @@ FINENESS = 2
 """Fields are drawn so many times finer, and averaged."""
 
 
-@dataclass(frozen=True)
-class Fields:
-    """Pictures and their truth: (n, side, side, 3) and (n, side, side), uint8, at `FIELD_MPP`."""
-
-    rgb: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-
-    def __len__(self) -> int:
-        return len(self.rgb)
-
-
-def draw_fields(first_seed: int, count: int, side: int, workers: int = 2) -> Fields:
-    """Draw fields of slides `first_seed`, `first_seed` + 1, ..., one each.
+def stream_fields(
+    first_seed: int, count: int, side: int, workers: int = 1
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Yield fields of slides `first_seed`, `first_seed` + 1, ..., one each, drawn ahead by other processes.
 
     Parameters
     ----------
@@ -49,15 +42,15 @@ def draw_fields(first_seed: int, count: int, side: int, workers: int = 2) -> Fie
         Side in pixels of `FIELD_MPP`.
     workers : int
         Processes that draw.
+
+    Yields
+    ------
+    rgb, labels
+        As of `draw_field`.
     """
-    rgb = np.empty((count, side, side, 3), np.uint8)
-    labels = np.empty((count, side, side), np.uint8)
     seeds = range(first_seed, first_seed + count)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        drawn = pool.map(draw_field, seeds, [side] * count, chunksize=4)
-        for index, field in enumerate(drawn):
-            rgb[index], labels[index] = field
-    return Fields(rgb, labels)
+        yield from pool.map(draw_field, seeds, itertools.repeat(side))
 
 
 def draw_field(seed: int, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -65,6 +58,11 @@ def draw_field(seed: int, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint
 
     Drawn at 1 um per pixel and averaged to `FIELD_MPP`, as a slide is when it is read; stored as JPEG on
     the way at one of the two resolutions. The label is that at the pixel's centre.
+
+    Returns
+    -------
+    rgb : ndarray, shape (side, side, 3), uint8
+    labels : ndarray, shape (side, side), uint8
     """
     rng = np.random.default_rng([seed, 0xF1E1D])
     width_um, height_um = rng.uniform(2600, 6000), rng.uniform(2000, 5000)

@@ -87,19 +87,22 @@ def _collagen(scene: Scene) -> tuple[Floats, Floats]:
     """Wavy bundles of pink fibres with white clefts between them."""
     fibre = np.sin(scene.layout.phase)
     strand = np.sin(2.3 * scene.layout.phase + 1.1 * scene.middle)
-    loose = scene.noise(260, "loose")
+    loose = scene.noise(260, "loose") + np.float32(scene.ground.trait("loose", -0.8, 0.9))
     gaps = 0.6 * scene.broad + 0.75 * scene.middle + 0.7 * loose
     cleft = np.clip(-2.2 * fibre - 2.3 + 0.3 * strand + gaps, 0, 1)
     mottle = 0.045 * scene.fine + 0.05 * scene.broad + 0.06 * scene.middle
-    eosin = np.maximum(0.54 - 0.07 * loose + 0.07 * fibre + 0.05 * strand + mottle, 0.1)
+    dense = np.float32(scene.ground.trait("dense", 0.44, 0.9))
+    eosin = np.maximum(dense * (1 + 0.13 * fibre + 0.09 * strand - 0.12 * loose) + mottle, 0.1)
     return 0.05 * (1 - cleft), eosin * (1 - 0.85 * cleft)
 
 
 def _desmoplasia(scene: Scene) -> Dye:
     """Pale, bluish, finely fibrous ground."""
     fibre = np.sin(1.35 * scene.layout.phase)
-    eosin = 0.27 + 0.05 * fibre + 0.035 * scene.fine + 0.035 * scene.broad
-    return 0.125 + 0.03 * scene.middle + 0.03 * scene.broad, np.maximum(eosin, 0)
+    pale = np.float32(scene.ground.trait("pale", 0.22, 0.36))
+    eosin = pale + 0.05 * fibre + 0.035 * scene.fine + 0.035 * scene.broad
+    blue = np.float32(scene.ground.trait("blue", 0.09, 0.17))
+    return blue + 0.03 * scene.middle + 0.03 * scene.broad, np.maximum(eosin, 0)
 
 
 def _lobule(scene: Scene) -> Dye:
@@ -110,10 +113,15 @@ def _lobule(scene: Scene) -> Dye:
 
 def _malignant(scene: Scene) -> Dye:
     """Cytoplasm that runs from dense and purple to clear, the tumour over."""
-    clear = np.clip(0.38 + 0.4 * scene.noise(190, "clear"), 0, 1)
+    trait = scene.ground.trait
+    clear = np.clip(trait("clear", 0.1, 0.85) + 0.33 * scene.noise(190, "clear"), 0, 1)
     borders = np.clip(1.2 - 2.6 * np.abs(scene.noise(5.5, "cell borders")), 0, 1)
-    body = 1 - 0.88 * clear * (1 - borders)
-    return (0.34 + 0.05 * scene.middle) * body, (0.40 + 0.05 * scene.middle + 0.04 * scene.fine) * body
+    body = 1 - np.float32(0.92) * clear * (1 - borders)
+    blue, pink = (
+        np.float32(trait("cytoplasm blue", 0.2, 0.42)),
+        np.float32(trait("cytoplasm pink", 0.3, 0.55)),
+    )
+    return (blue + 0.05 * scene.middle) * body, (pink + 0.05 * scene.middle + 0.04 * scene.fine) * body
 
 
 def _benign(scene: Scene) -> Dye:

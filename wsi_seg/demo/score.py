@@ -92,7 +92,7 @@ class TruthImage:
             self._tiff.close()
             raise SlideError(f"{path}: not a truth image: give the .truth.tiff beside the demo slide")
         self._page = page
-        self._tile_shape: tuple[int, int] = page.tile
+        self._tile_shape = page.tile[0], page.tile[1]
         self.shape: tuple[int, int] = page.shape
 
     def __enter__(self) -> Self:

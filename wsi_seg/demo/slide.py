@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import itertools
 import math
-import tempfile
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import imagecodecs
 import numpy as np
 import tifffile
 
+from wsi_seg.demo.tiff import TILE, encode, is_big, reduce, whole_or_absent, write_level, write_truth
 from wsi_seg.demo.tissue import Tissue
-from wsi_seg.errors import OutputError, UsageError
+from wsi_seg.errors import UsageError
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-TILE = 256
-"""Side of a tile in pixels."""
-
 BLOCK = 512
 """Side in pixels of the blocks that a slide is drawn in; a whole number of tiles."""
-
-BIG_TIFF_PIXELS = 2**30
-"""Slides of more pixels are written as BigTIFF: the file may grow beyond 4 GiB."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +97,7 @@ def write_slide(
     """
     form = form or SlideFormat()
     width, height = size_px
-    with _whole_or_absent(path) as (partial, scratch), ThreadPoolExecutor(form.workers) as pool:
+    with whole_or_absent(path) as (partial, scratch), ThreadPoolExecutor(form.workers) as pool:
         labels = _map(scratch / "truth", (height, width)) if truth else None
         sizes = form.level_sizes(size_px)
         coarser = [_map(scratch / f"level{i}", (h, w, 3)) for i, (w, h) in enumerate(sizes) if i > 0]
@@ -116,15 +108,15 @@ def write_slide(
                 labels[rect.slices] = block_labels
             return rgb
 
-        with tifffile.TiffWriter(partial, bigtiff=_is_big(size_px)) as tiff:
+        with tifffile.TiffWriter(partial, bigtiff=is_big(size_px)) as tiff:
             for index, size in enumerate(sizes):
                 read = draw if index == 0 else _reader(coarser[index - 1])
                 keep = coarser[index] if index < len(coarser) else None
                 tiles = _tiles(_LevelJob(size, read, keep, form), pool)
-                _write_level(tiff, tiles, size, mpp * form.step**index, reduced=index > 0)
+                write_level(tiff, tiles, size, mpp * form.step**index, reduced=index > 0)
         if labels is not None:
-            with _whole_or_absent(truth_path(path)) as (partial_truth, _):
-                _write_truth(partial_truth, labels, mpp)
+            with whole_or_absent(truth_path(path)) as (partial_truth, _):
+                write_truth(partial_truth, labels, mpp)
 
 
 def write_repeated_slide(
@@ -162,13 +154,13 @@ def write_repeated_slide(
     if block.shape[0] % TILE or block.shape[1] % TILE:
         raise UsageError(f"a block of {block.shape[1]} x {block.shape[0]} px: use multiples of {TILE}")
     with (
-        _whole_or_absent(path) as (partial, _),
-        tifffile.TiffWriter(partial, bigtiff=_is_big(size_px)) as tiff,
+        whole_or_absent(path) as (partial, _),
+        tifffile.TiffWriter(partial, bigtiff=is_big(size_px)) as tiff,
     ):
         for index, size in enumerate(form.level_sizes(size_px)):
             tiles = _repeated_tiles(block, size, form.quality)
-            _write_level(tiff, tiles, size, mpp * form.step**index, reduced=index > 0)
-            block = _filling_tiles(_reduce(block, form.step))
+            write_level(tiff, tiles, size, mpp * form.step**index, reduced=index > 0)
+            block = _filling_tiles(reduce(block, form.step))
 
 
 def tissue_block(seed: int, mpp: float, side: int = 1024) -> NDArray[np.uint8]:
@@ -196,10 +188,10 @@ class _LevelJob:
         """Encode a block's tiles, row by row, and keep its share of the next level."""
         rgb = self.read(rect)
         if self.keep is not None:
-            small = _reduce(rgb, self.form.step)
+            small = reduce(rgb, self.form.step)
             y0, x0 = rect.y0 // self.form.step, rect.x0 // self.form.step
             self.keep[y0 : y0 + small.shape[0], x0 : x0 + small.shape[1]] = small
-        return _encode(rgb, self.form.quality)
+        return encode(rgb, self.form.quality)
 
 
 def _tiles(job: _LevelJob, pool: ThreadPoolExecutor) -> Iterator[bytes]:
@@ -223,84 +215,11 @@ def _row_of_tiles(blocks: list[Future[list[list[bytes]]]]) -> Iterator[bytes]:
 
 def _repeated_tiles(block: NDArray[np.uint8], size: tuple[int, int], quality: int) -> Iterator[bytes]:
     """Yield a level's tiles in the file's order, `block` repeated over it."""
-    encoded = _encode(block, quality)
+    encoded = encode(block, quality)
     for row in range(-(-size[1] // TILE)):
         across = encoded[row % len(encoded)]
         for column in range(-(-size[0] // TILE)):
             yield across[column % len(across)]
-
-
-def _encode(rgb: NDArray[np.uint8], quality: int) -> list[list[bytes]]:
-    """Cut pixels into JPEG tiles, row by row; tiles that reach beyond them repeat the last pixels."""
-    rgb = _padded(rgb, TILE)
-    return [
-        [_jpeg(rgb[y : y + TILE, x : x + TILE], quality) for x in range(0, rgb.shape[1], TILE)]
-        for y in range(0, rgb.shape[0], TILE)
-    ]
-
-
-def _jpeg(tile: NDArray[np.uint8], quality: int) -> bytes:
-    tile = np.ascontiguousarray(tile)
-    data = imagecodecs.jpeg8_encode(tile, quality, colorspace="RGB", outcolorspace="YCBCR", subsampling="420")
-    return bytes(data)
-
-
-def _write_level(
-    tiff: tifffile.TiffWriter, tiles: Iterator[bytes], size: tuple[int, int], mpp: float, reduced: bool
-) -> None:
-    tiff.write(
-        tiles,
-        shape=(size[1], size[0], 3),
-        dtype=np.uint8,
-        photometric="rgb",
-        compression="jpeg",
-        subsampling=(2, 2),
-        tile=(TILE, TILE),
-        resolution=(1e4 / mpp, 1e4 / mpp),
-        resolutionunit="CENTIMETER",
-        subfiletype=1 if reduced else 0,
-        metadata=None,
-    )
-
-
-def _write_truth(path: Path, labels: NDArray[np.uint8], mpp: float) -> None:
-    height, width = labels.shape
-
-    def tiles() -> Iterator[NDArray[np.uint8]]:
-        for y0 in range(0, height, TILE):
-            for x0 in range(0, width, TILE):
-                yield _padded(np.asarray(labels[y0 : y0 + TILE, x0 : x0 + TILE]), TILE)
-
-    with tifffile.TiffWriter(path, bigtiff=_is_big((width, height))) as tiff:
-        tiff.write(
-            tiles(),
-            shape=(height, width),
-            dtype=np.uint8,
-            photometric="minisblack",
-            compression="zlib",
-            tile=(TILE, TILE),
-            resolution=(1e4 / mpp, 1e4 / mpp),
-            resolutionunit="CENTIMETER",
-            metadata=None,
-        )
-
-
-def _reduce(rgb: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
-    """Average squares of `step` pixels; incomplete ones are filled up with the last pixels."""
-    rgb = _padded(rgb, step)
-    height, width = rgb.shape[0] // step, rgb.shape[1] // step
-    squares = rgb.reshape(height, step, width, step, 3)
-    total = squares.sum(axis=3, dtype=np.uint16).sum(axis=1, dtype=np.uint16)
-    rounded: NDArray[np.uint16] = (total + step * step // 2) // (step * step)
-    return rounded.astype(np.uint8)
-
-
-def _padded(pixels: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
-    """Repeat the last row and column until both sides are multiples."""
-    below, right = -pixels.shape[0] % multiple, -pixels.shape[1] % multiple
-    if not below and not right:
-        return pixels
-    return np.pad(pixels, [(0, below), (0, right)] + [(0, 0)] * (pixels.ndim - 2), mode="edge")
 
 
 def _filling_tiles(block: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -315,28 +234,3 @@ def _reader(level: NDArray[np.uint8]) -> Callable[[Rect], NDArray[np.uint8]]:
 
 def _map(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return np.memmap(path, np.uint8, "w+", shape=shape)
-
-
-def _is_big(size: tuple[int, int]) -> bool:
-    return size[0] * size[1] > BIG_TIFF_PIXELS
-
-
-@contextmanager
-def _whole_or_absent(path: Path) -> Iterator[tuple[Path, Path]]:
-    """Give a path to write and a folder for scratch files; move the file into place at the end.
-
-    Raises
-    ------
-    OutputError
-        If the place can't be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-            partial = Path(folder) / path.name
-            yield partial, Path(folder)
-            partial.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror}): choose another place or make room"
-        ) from error

@@ -1,8 +1,8 @@
 """A generated H&E-like breast slide with exact truth, drawn block by block.
 
 Every pixel is a pure function of the tissue's seed and its place: a block is drawn without any other, and
-neighbours join exactly. What the slide shows is laid out in ``layout``, its cells in ``cells``, its
-textures in ``paint``, its colours in ``stain``; this module puts them together.
+neighbours join exactly. `anatomy` says what lies where, `paint` what it looks like, `populations` which
+cells it holds, and `stain` which colours come of it; this module puts them together.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsi_seg.demo.cells import CELL_REACH, SNAP_REACH, Populations, draw_cells, dust, join
-from wsi_seg.demo.layout import NODE_UM, Ground, NodeLayout
+from wsi_seg.demo.anatomy import lay_out
+from wsi_seg.demo.cells import CELL_REACH, draw_cells, join
+from wsi_seg.demo.layout import NODE_UM, Ground
 from wsi_seg.demo.noise import noise
 from wsi_seg.demo.paint import Scene, paint
+from wsi_seg.demo.populations import SNAP_REACH, Populations, dust
 from wsi_seg.demo.stain import Dyes, Stain, blur, blur_margin
 from wsi_seg.slides.lattice import Rect
 
@@ -102,9 +104,7 @@ class _Block:
         self._xs = (np.arange(self._padded.x0, self._padded.x1) + 0.5) * mpp
         self._ys = (np.arange(self._padded.y0, self._padded.y1) + 0.5) * mpp
         self._cell_rect = self._rect_um(CELL_REACH + SNAP_REACH + mpp)
-        self._nodes = NodeLayout(
-            self._ground, *self._rect_um(CELL_REACH + 2 * SNAP_REACH + mpp + 2 * NODE_UM)
-        )
+        self._nodes = lay_out(self._ground, *self._rect_um(CELL_REACH + 2 * SNAP_REACH + mpp + 2 * NODE_UM))
 
     def draw(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         layout = self._nodes.at_pixels(self._xs, self._ys)

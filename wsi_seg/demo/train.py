@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads it at run time
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -13,7 +14,8 @@ import typer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsi_seg.demo.fields import FIELD_MPP, Fields, draw_fields
+from wsi_seg.demo.crops import Shelf
+from wsi_seg.demo.fields import FIELD_MPP, stream_fields
 from wsi_seg.demo.score import Score
 from wsi_seg.demo.tissue import GENERATOR_VERSION
 from wsi_seg.models.bundle import WEIGHTS_FOLDER, Architecture, InputSpec, ModelHeader, save_bundle
@@ -21,7 +23,10 @@ from wsi_seg.models.classes import load_schema
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+    from pydantic import JsonValue
 
 NAME = "breast-demo"
 NOTICE = "Demo model, trained on generated tissue. Not for diagnosis."
@@ -30,38 +35,55 @@ CLASSES = 8
 VALIDATION_SEED = 1_000_000
 """Slides from this seed on are never trained on."""
 
+VALIDATION_FIELDS = 48
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides the weights, beside the generator and PyTorch.
+    """All that decides the weights, beside the generator, PyTorch and the machine.
 
     Attributes
     ----------
     seed : int
-        Of the weights, the order of crops and the augmentation; and of the first training slide.
-    fields, field_side : int
-        Training fields, one a slide, and their side in pixels.
+        Of the weights and the crops; the training slides are those from 10,000 times this on.
     steps, batch, crop : int
-        Optimiser steps, crops in a step, and their side in pixels.
-    learning_rate : float
-        The largest; it rises linearly for `warmup` steps and falls to zero along a cosine.
+        Optimiser steps, mosaics in a step, and their side in pixels.
+    first_fields, steps_per_field : int
+        Fields that are there from the first step, and steps until the next one is added.
+    field_side : int
+        Side of a field in pixels.
+    learning_rate, warmup : float, int
+        The largest rate; it rises linearly for `warmup` steps and falls to zero along a cosine.
     weight_decay : float
         Decoupled.
     """
 
     seed: int = 1
-    fields: int = 420
-    field_side: int = 512
-    steps: int = 3000
-    batch: int = 8
-    crop: int = 256
+    steps: int = 2600
+    batch: int = 2
+    crop: int = 384
+    first_fields: int = 48
+    steps_per_field: int = 5
+    field_side: int = 576
     learning_rate: float = 2e-3
-    warmup: int = 100
+    warmup: int = 80
     weight_decay: float = 1e-4
+
+    @property
+    def fields(self) -> int:
+        """Training fields, one a slide."""
+        return self.first_fields + self.steps // self.steps_per_field
 
 
 def train(recipe: Recipe, say: Callable[[str], None]) -> tuple[ESPNet, InputSpec]:
     """Train the network from nothing.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The same recipe gives the same weights on the same machine.
+    say : callable
+        Hears how it goes.
 
     Returns
     -------
@@ -71,55 +93,70 @@ def train(recipe: Recipe, say: Callable[[str], None]) -> tuple[ESPNet, InputSpec
         What it was trained to see.
     """
     started = time.monotonic()
-    fields = draw_fields(recipe.seed * 10_000, recipe.fields, recipe.field_side)
-    spec = _measure(fields)
-    share = np.bincount(fields.labels.ravel(), minlength=CLASSES) / fields.labels.size
-    say(f"{len(fields)} fields in {time.monotonic() - started:.0f} s, classes {np.round(share, 3).tolist()}")
+    drawn = stream_fields(recipe.seed * 10_000, recipe.fields, recipe.field_side)
+    shelf = Shelf(recipe.fields, recipe.field_side, CLASSES, recipe.seed)
+    for _ in range(recipe.first_fields):
+        shelf.add(*next(drawn))
+    spec = _measure(shelf.rgb)
+    weight = _class_weights(np.stack([shelf.mosaic(recipe.crop)[1] for _ in range(200)]))
+    say(f"{len(shelf.rgb)} fields in {time.monotonic() - started:.0f} s")
 
     torch.manual_seed(recipe.seed)
     network = ESPNet(ESPNetConfig(classes=CLASSES)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    # The ESPNet authors' weighting of classes by their share of the pixels.
-    weight = torch.tensor(1 / np.log(1.10 + share), dtype=torch.float32)
     optimiser = torch.optim.AdamW(
         network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _pace(step, recipe))
-    crops = _Crops(fields, recipe)
     network.train()
     running = 0.0
-    for step in range(recipe.steps):
-        pixels, labels = crops.draw()
-        logits = network(normalise(pixels, spec))
-        loss = functional.cross_entropy(logits, labels, weight)
+    for step in range(1, recipe.steps + 1):
+        pixels, labels = _batch(shelf, recipe)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = network(normalise(pixels, spec))
+        loss = functional.cross_entropy(logits.float(), labels, weight)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
         schedule.step()
+        if step % recipe.steps_per_field == 0:
+            shelf.add(*next(drawn))
         running += float(loss.detach())
-        if (step + 1) % 100 == 0:
-            say(f"step {step + 1}, loss {running / 100:.3f}, {time.monotonic() - started:.0f} s")
+        if step % 100 == 0:
+            say(f"step {step}, loss {running / 100:.3f}, {time.monotonic() - started:.0f} s")
             running = 0.0
     return network.eval(), spec
 
 
+def _batch(shelf: Shelf, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """Return pixels (n, 3, side, side) of 0 to 255, and labels (n, side, side)."""
+    mosaics = [shelf.mosaic(recipe.crop) for _ in range(recipe.batch)]
+    pixels = torch.from_numpy(np.stack([rgb for rgb, _ in mosaics])).permute(0, 3, 1, 2)
+    return pixels, torch.from_numpy(np.stack([labels for _, labels in mosaics]).astype(np.int64))
+
+
 def _pace(step: int, recipe: Recipe) -> float:
+    """Return the learning rate after `step` steps as a share of the largest."""
     if step < recipe.warmup:
         return (step + 1) / recipe.warmup
-    done = (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)
-    return 0.5 * (1 + float(np.cos(np.pi * done)))
+    return 0.5 * (1 + math.cos(math.pi * (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)))
 
 
-def _measure(fields: Fields) -> InputSpec:
-    """Return the normalisation: mean and standard deviation of the training pixels in each channel."""
-    pixels = fields.rgb.reshape(-1, 3)[::17].astype(np.float64)
-    mean, std = np.round(pixels.mean(axis=0), 2), np.round(pixels.std(axis=0), 2)
-    return InputSpec(
-        channels="rgb",
-        mean=(float(mean[0]), float(mean[1]), float(mean[2])),
-        std=(float(std[0]), float(std[1]), float(std[2])),
-        mpp=FIELD_MPP,
+def _measure(rgb: NDArray[np.uint8]) -> InputSpec:
+    """Return the normalisation: mean and standard deviation of the pixels in each channel."""
+    pixels = rgb.reshape(-1, 3)[::17].astype(np.float64)
+    red, green, blue = zip(
+        pixels.mean(axis=0).round(2).tolist(), pixels.std(axis=0).round(2).tolist(), strict=True
     )
+    return InputSpec(
+        channels="rgb", mean=(red[0], green[0], blue[0]), std=(red[1], green[1], blue[1]), mpp=FIELD_MPP
+    )
+
+
+def _class_weights(labels: NDArray[np.uint8]) -> Tensor:
+    """Weigh each class by its share of the pixels, as the ESPNet authors do: ``1 / ln(1.10 + share)``."""
+    share = np.bincount(labels.ravel(), minlength=CLASSES) / labels.size
+    return torch.tensor(1 / np.log(1.10 + share), dtype=torch.float32)
 
 
 def normalise(pixels: Tensor, spec: InputSpec) -> Tensor:
@@ -129,93 +166,34 @@ def normalise(pixels: Tensor, spec: InputSpec) -> Tensor:
     return ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
-class _Crops:
-    """Draws batches of crops, turned, mirrored and restained.
-
-    Half of them are laid over a pixel of a class drawn evenly, so that rare classes are seen often.
-    """
-
-    def __init__(self, fields: Fields, recipe: Recipe) -> None:
-        self._fields, self._recipe = fields, recipe
-        self._rng = np.random.default_rng(recipe.seed)
-        flat = fields.labels.reshape(len(fields), -1)
-        self._holding = [np.flatnonzero((flat == c).sum(axis=1) > 200) for c in range(CLASSES)]
-
-    def draw(self) -> tuple[Tensor, Tensor]:
-        """Return pixels (n, 3, side, side) float32 of 0 to 255, and labels (n, side, side) int64."""
-        drawn = [self._one() for _ in range(self._recipe.batch)]
-        pixels = np.stack([rgb for rgb, _ in drawn]).transpose(0, 3, 1, 2)
-        labels = np.stack([label for _, label in drawn])
-        return torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64))
-
-    def _one(self) -> tuple[np.ndarray, np.ndarray]:
-        rng, side, crop = self._rng, self._recipe.field_side, self._recipe.crop
-        if rng.random() < 0.5:
-            wanted = int(rng.integers(CLASSES))
-            field = int(rng.choice(self._holding[wanted]))
-            centre = int(rng.choice(np.flatnonzero(self._fields.labels[field] == wanted)))
-            shift_y, shift_x = rng.integers(-crop // 2, crop // 2, 2)
-            y, x = centre // side - crop // 2 + shift_y, centre % side - crop // 2 + shift_x
-        else:
-            field = int(rng.integers(len(self._fields)))
-            y, x = rng.integers(0, side - crop + 1, 2)
-        y, x = (int(np.clip(v, 0, side - crop)) for v in (y, x))
-        rgb = self._fields.rgb[field, y : y + crop, x : x + crop]
-        labels = self._fields.labels[field, y : y + crop, x : x + crop]
-        turns = int(rng.integers(4))
-        rgb, labels = np.rot90(rgb, turns), np.rot90(labels, turns)
-        if rng.random() < 0.5:
-            rgb, labels = rgb[:, ::-1], labels[:, ::-1]
-        return restain(rgb, rng), labels
-
-
-def restain(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Vary colour, contrast and sharpness beyond what the generator does; uint8 to float32, 0 to 255."""
-    density = -np.log((rgb.astype(np.float32) + 1) / 256)
-    density *= np.exp(rng.normal(0, 0.16) + rng.normal(0, 0.07, 3)).astype(np.float32)
-    density += rng.normal(0, 0.02, 3).astype(np.float32) + np.float32(abs(rng.normal(0, 0.035)))
-    pixels = 256 * np.exp(-density) - 1
-    if rng.random() < 0.3:
-        soft = (pixels[:, :-2] + pixels[:, 2:]) / 2
-        pixels[:, 1:-1] += np.float32(rng.uniform(-0.35, 0.5)) * (soft - pixels[:, 1:-1])
-        soft = (pixels[:-2] + pixels[2:]) / 2
-        pixels[1:-1] += np.float32(rng.uniform(-0.35, 0.5)) * (soft - pixels[1:-1])
-    if rng.random() < 0.5:
-        pixels += rng.normal(0, rng.uniform(0, 6), pixels.shape).astype(np.float32)
-    return np.clip(pixels, 0, 255)
-
-
 @torch.inference_mode()
-def validate(network: ESPNet, spec: InputSpec, fields: Fields) -> Score:
-    """Score a network on fields: one confusion matrix over all of them."""
+def validate(
+    network: ESPNet, spec: InputSpec, fields: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+) -> Score:
+    """Score a network on whole fields: one confusion matrix over all of them."""
     confusion = np.zeros((CLASSES, CLASSES), np.int64)
-    for rgb, labels in zip(fields.rgb, fields.labels, strict=True):
-        pixels = torch.from_numpy(rgb.transpose(2, 0, 1)[None].astype(np.float32))
+    for rgb, labels in fields:
+        pixels = torch.from_numpy(rgb.astype(np.float32))[None].permute(0, 3, 1, 2)
         found = network(normalise(pixels, spec)).argmax(dim=1)[0].numpy()
         pairs = np.bincount(labels.ravel().astype(np.intp) * CLASSES + found.ravel(), minlength=CLASSES**2)
         confusion += pairs.reshape(CLASSES, CLASSES)
     return Score(confusion, unprocessed=0)
 
 
-def main(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model file.")] = WEIGHTS_FOLDER
-    / f"{NAME}.safetensors",
-    steps: Annotated[
-        int, typer.Option(help="Optimiser steps; about three a second on two cores.")
-    ] = Recipe.steps,
-    fields: Annotated[int, typer.Option(help="Training fields, one a generated slide.")] = Recipe.fields,
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = Recipe.seed,
-    threads: Annotated[int, typer.Option(help="Threads for PyTorch.")] = 2,
-) -> None:
-    """Train the demo model and write its file; the same settings give the same file on the same machine."""
-    torch.set_num_threads(threads)
-    recipe = Recipe(seed=seed, steps=steps, fields=fields)
-    network, spec = train(recipe, say=lambda line: typer.echo(line))
-    unseen = draw_fields(VALIDATION_SEED, 48, recipe.field_side)
-    score = validate(network, spec, unseen)
+def describe(network: ESPNet, spec: InputSpec, recipe: Recipe, score: Score) -> ModelHeader:
+    """Return what the model file says of itself; no date, so that the same training gives the same file."""
     schema = load_schema("breast-biopsy")
-    per_class = {c.name: round(float(iou), 4) for c, iou in zip(schema.classes, score.iou, strict=True)}
-    header = ModelHeader(
+    iou: dict[str, JsonValue] = {
+        c.name: round(float(v), 4) for c, v in zip(schema.classes, score.iou, strict=True)
+    }
+    validation: dict[str, JsonValue] = {
+        "fields": VALIDATION_FIELDS,
+        "first_seed": VALIDATION_SEED,
+        "iou": iou,
+        "mean_iou": round(score.mean_iou, 4),
+        "pixel_accuracy": round(score.accuracy, 4),
+    }
+    return ModelHeader(
         name=NAME,
         architecture=Architecture(config=network.config),
         classes=schema,
@@ -224,21 +202,33 @@ def main(
         training={
             "data": "generated breast tissue (wsi_seg.demo)",
             "generator_version": GENERATOR_VERSION,
+            "fields": recipe.fields,
             "recipe": asdict(recipe),
-            "validation": {
-                "fields": len(unseen),
-                "first_seed": VALIDATION_SEED,
-                "iou": per_class,
-                "mean_iou": round(score.mean_iou, 4),
-                "pixel_accuracy": round(score.accuracy, 4),
-            },
+            "validation": validation,
             "torch": torch.__version__,
             "licence": "MIT",
         },
     )
+
+
+def main(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file.")] = WEIGHTS_FOLDER
+    / f"{NAME}.safetensors",
+    steps: Annotated[
+        int, typer.Option(help="Optimiser steps, each about 0.35 s of one core.")
+    ] = Recipe.steps,
+    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = Recipe.seed,
+) -> None:
+    """Train the demo model and write its file."""
+    # One thread: another process draws fields, and on a busy machine OpenMP's threads wait for each other.
+    torch.set_num_threads(1)
+    recipe = Recipe(seed=seed, steps=steps)
+    network, spec = train(recipe, say=typer.echo)
+    score = validate(network, spec, stream_fields(VALIDATION_SEED, VALIDATION_FIELDS, recipe.field_side))
+    header = describe(network, spec, recipe, score)
     save_bundle(output, network, header)
-    for name, iou in per_class.items():
-        typer.echo(f"{name:<22} {iou:.3f}")
+    for tissue_class, iou in zip(header.classes.classes, score.iou, strict=True):
+        typer.echo(f"{tissue_class.name:<22} {iou:.3f}")
     typer.echo(f"{'mean IoU':<22} {score.mean_iou:.3f}, pixel accuracy {score.accuracy:.3f}: {output}")
 
 
