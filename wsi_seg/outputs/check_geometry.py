@@ -146,14 +146,14 @@ class GeometryCheck:
         if len(polygons) < 2:
             return
         suspects = np.flatnonzero(~shapely.is_empty(shapely.coverage_invalid_edges(polygons)))
-        tree = shapely.STRtree(polygons[suspects])
-        one, other = suspects[tree.query(polygons[suspects], predicate="intersects")]
-        one, other = one[one < other], other[one < other]
+        one, other = shapely.STRtree(polygons).query(polygons[suspects], predicate="intersects")
+        pairs = np.unique(np.sort(np.stack([suspects[one], other]), axis=0), axis=1)
+        one, other = pairs[:, pairs[0] < pairs[1]]
         shared = shapely.area(shapely.intersection(polygons[one], polygons[other]))
-        overlap = shared > 0
-        for i, j, area in zip(one[overlap], other[overlap], shared[overlap], strict=True):
+        one, other, shared = one[shared > 0], other[shared > 0], shared[shared > 0]
+        for i, j, area in zip(one, other, shared, strict=True):
             what = f"overlaps {self._kept[j][1]} by {area:.3g} square pixels"
             self._findings.error("overlap", self._kept[i][1], what, "simplify shared borders together")
-        for i in np.setdiff1d(suspects, np.concatenate([one[overlap], other[overlap]])):
+        for i in np.setdiff1d(suspects, np.concatenate([one, other])):
             what = "has other corners than its neighbour along their border"
             self._findings.warn("corners", self._kept[i][1], what, "simplify shared borders together")

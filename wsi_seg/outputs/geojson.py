@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from wsi_seg.outputs.join import Shape
     from wsi_seg.slides.frames import Frames
 
@@ -241,14 +243,15 @@ def _feature(placed: Placed, name: str, color: Rgb, frames: Frames, object_type:
 
 def _coordinates(outline: shapely.Geometry) -> bytes:
     """Return the GeoJSON coordinates of a Polygon or MultiPolygon, whole numbers without a decimal point."""
-    parts = [
-        [shapely.get_coordinates(ring) for ring in shapely.get_rings(part)]
-        for part in shapely.get_parts(outline)
-    ]
-    text = orjson.dumps(
-        parts[0] if outline.geom_type == "Polygon" else parts, option=orjson.OPT_SERIALIZE_NUMPY
-    )
+    nested = _rings(outline) if outline.geom_type == "Polygon" else [_rings(part) for part in outline.geoms]
+    text = orjson.dumps(nested, option=orjson.OPT_SERIALIZE_NUMPY)
     return text.replace(b".0,", b",").replace(b".0]", b"]")
+
+
+def _rings(polygon: shapely.Polygon) -> list[NDArray[np.float64]]:
+    if not shapely.get_num_interior_rings(polygon):
+        return [shapely.get_coordinates(polygon)]
+    return [shapely.get_coordinates(ring) for ring in shapely.get_rings(polygon)]
 
 
 def _feature_id(name: str, coordinates: bytes) -> str:

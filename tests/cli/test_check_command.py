@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from wsi_seg.cli.check import check
+
+RING = [[0, 0], [10, 0], [10, 10], [0, 0]]
+
+
+@pytest.fixture
+def run():
+    app = typer.Typer()
+    app.command()(check)
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def good(tmp_path):
+    path = tmp_path / "good.geojson"
+    path.write_text(json.dumps({"type": "Polygon", "coordinates": [RING]}))
+    return path
+
+
+@pytest.fixture
+def bad(tmp_path):
+    path = tmp_path / "bad.geojson"
+    names = {"properties": {"name": None}}
+    feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [RING]}} | names
+    path.write_text(json.dumps([feature] * 30))
+    return path
+
+
+def test_a_sound_file_exits_with_zero(run, good):
+    result = run(good)
+
+    assert result.exit_code == 0
+    assert "good.geojson: QuPath will open it" in result.output
+    assert "1 features, 1 polygons, 4 points; 1 without a class" in result.output
+
+
+def test_a_faulty_file_exits_with_one_and_names_its_faults(run, good, bad):
+    result = run(good, bad)
+
+    assert result.exit_code == 1
+    assert "QuPath will open it" in result.output
+    assert "bad.geojson: QuPath will not take it: 30 faults" in result.output
+    assert "fault: feature 1 has None for a name: leave the name out" in result.output
+    assert result.output.count("for a name") == 20
+    assert "and 10 more like this: name" in result.output
+
+
+def test_coverage_is_checked_when_asked_for(run, tmp_path):
+    path = tmp_path / "twice.geojson"
+    path.write_text(json.dumps([{"type": "Polygon", "coordinates": [RING]}] * 2))
+
+    assert run(path).exit_code == 0
+    assert run(path, "--coverage").exit_code == 1
+
+
+def test_json_is_one_object_a_file(run, good, bad):
+    result = run("--json", good, bad)
+
+    one, other = map(json.loads, result.output.splitlines())
+    assert one["ok"] is True
+    assert one["path"] == str(good)
+    assert other["counts"] == {"name": 30}
+    assert other["faults"][0]["where"] == "feature 1"
+
+
+def test_names_with_half_characters_can_be_printed(run, tmp_path):
+    path = tmp_path / "odd.geojson"
+    path.write_text('[{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},'
+                    '"properties":{"classification":"Tum\\ud800r"}}]')  # fmt: skip
+
+    result = run(path)
+
+    assert result.exit_code == 0
+    assert "Tum\\ud800r" in result.output
+
+
+def test_a_missing_file_is_a_fault(run, tmp_path):
+    result = run(tmp_path / "absent.geojson")
+
+    assert result.exit_code == 1
+    assert "No such file" in result.output
