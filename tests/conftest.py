@@ -69,7 +69,8 @@ def tissue_rgb(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
 def write_model(path: Path, constant: int | None = None, seed: int = 0) -> Path:
     """Write a small model for slides at 2 um per pixel: untrained, or one that always gives one class."""
     torch.manual_seed(seed)
-    config = ESPNetConfig(classes=len(SCHEMA), p=1, q=1)
+    # Without the decoder an untrained network gives blobs, with it speckles, which no trained one does.
+    config = ESPNetConfig(classes=len(SCHEMA), p=1, q=1, variant="C" if constant is None else "full")
     network = ESPNet(config)
     if constant is not None:
         assert network.decoder is not None

@@ -20,7 +20,7 @@ from wsi_seg.errors import OutputError
 from wsi_seg.inference.ledger import Ledger
 from wsi_seg.inference.stream import RegionJob, local_cluster, probe, remote_cluster, run_regions
 from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
-from wsi_seg.outputs.export import ExportReport, export_polygons
+from wsi_seg.outputs.export import export_polygons
 from wsi_seg.outputs.labels import read_labels
 from wsi_seg.outputs.overview import write_overview_picture
 from wsi_seg.outputs.pyramid import PyramidWriter
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from wsi_seg.outputs.geojson import ExportReport
     from wsi_seg.slides.lattice import Region
 
 
@@ -227,9 +228,7 @@ def _totals(ledger: Ledger) -> RegionTotals:
     return RegionTotals(pixels=pixels, unreadable=unreadable, patches=patches, seconds=seconds)
 
 
-def _export(
-    result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress, begin: float
-) -> Summary:
+def _export(result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress, begin: float) -> Summary:
     """Make everything that follows from the labels, and mark the result finished."""
     progress.say("making polygons")
     labels = read_labels(result.zarr)

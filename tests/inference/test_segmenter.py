@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import SCHEMA, tissue_rgb, write_model
+from torch.nn import functional
 
 from wsi_seg.errors import DeviceError, UsageError
-from wsi_seg.inference.segmenter import Segmenter, choose_device
+from wsi_seg.inference.segmenter import Segmenter, choose_device, enlarge
 from wsi_seg.models.bundle import load_bundle
 
 CPU = torch.device("cpu")
@@ -24,6 +25,7 @@ def test_it_gives_what_the_network_gives(model_path: Path) -> None:
     mean, std = (torch.tensor(v)[None, :, None, None] for v in (bundle.input.mean, bundle.input.std))
     with torch.inference_mode():
         logits = bundle.network((torch.from_numpy(patches).permute(0, 3, 1, 2).float() - mean) / std)
+        logits = functional.interpolate(logits, scale_factor=8, mode="bilinear", align_corners=False)
         probability, channel = logits.softmax(1).max(1)
     found = Segmenter(bundle, CPU)(patches, confidence=True)
     assert found.confidence is not None
@@ -44,6 +46,13 @@ def test_logits_are_the_same_bytes_for_any_threads_and_neighbours(model_path: Pa
         finally:
             torch.set_num_threads(before)
     assert torch.equal(expected, other.flip(0))
+
+
+@pytest.mark.parametrize("factor", [2, 8])
+def test_enlarging_is_torch_s_bilinear_interpolation(factor: int) -> None:
+    maps = torch.randn(2, 3, 7, 11)
+    expected = functional.interpolate(maps, scale_factor=factor, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(enlarge(maps, factor), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_the_margin_is_left_out(model_path: Path) -> None:

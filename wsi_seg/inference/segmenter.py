@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
-from torch.nn import functional
 
 from wsi_seg.errors import DeviceError, UsageError
 
@@ -110,9 +109,7 @@ class Segmenter:
         pixels = torch.from_numpy(patches).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
         logits: Tensor = self._network(self._normalise(pixels).to(self._dtype)).float()
         if self._stride > 1:
-            logits = functional.interpolate(
-                logits, scale_factor=self._stride, mode="bilinear", align_corners=False
-            )
+            logits = enlarge(logits, self._stride)
         return logits
 
 
@@ -132,6 +129,35 @@ class _Normalisation:
         return (
             pixels.float().mul_(self._factor).add_(self._shift).contiguous(memory_format=torch.channels_last)
         )
+
+
+def enlarge(maps: Tensor, factor: int) -> Tensor:
+    """Enlarge maps bilinearly (pixel centres apart, edges repeated), the same to the bit for any threads.
+
+    `torch.nn.functional.interpolate` rounds differently with another number of CPU threads; a subtraction,
+    a multiplication and an addition of whole tensors, one after another, do not.
+
+    Parameters
+    ----------
+    maps : Tensor
+        Float, (..., height, width).
+    factor : int
+
+    Returns
+    -------
+    Tensor
+        (..., height * factor, width * factor).
+    """
+    for axis in (-2, -1):
+        side = maps.shape[axis]
+        place = (torch.arange(side * factor, device=maps.device, dtype=torch.float64) + 0.5) / factor - 0.5
+        place = place.clamp(0, side - 1)
+        low = place.floor().long()
+        weight = (place - low).to(maps.dtype)
+        lower = maps.index_select(axis, low)
+        step = maps.index_select(axis, (low + 1).clamp_max(side - 1)).sub_(lower)
+        maps = step.mul_(weight if axis == -1 else weight[:, None]).add_(lower)
+    return maps
 
 
 def choose_device(name: str) -> torch.device:

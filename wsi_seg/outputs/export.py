@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from wsi_seg.config import ExportSettings
@@ -33,7 +34,7 @@ class ConfidenceSource:
         """Height and width of the label frame."""
         return self.pyramid.shape
 
-    def read(self, rect: Rect) -> NDArray:
+    def read(self, rect: Rect) -> NDArray[np.uint8]:
         """Return the confidence of a rectangle."""
         return self.pyramid.read_confidence(rect)
 
