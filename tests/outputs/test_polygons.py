@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -173,6 +174,34 @@ def test_a_shape_waits_no_longer_than_one_row_of_tiles():
 
     assert shape.polygon.equals(shapely.box(0, 10, 160, 20))
     assert max(r.y0 for r in read) <= 32
+
+
+def test_memory_does_not_grow_with_the_image():
+    pattern = (np.indices((64, 64)).sum(axis=0) // 7 % 3).astype(np.uint8)
+
+    class Endless(ArraySource):
+        def __init__(self, height):
+            self.shape_ = (height, 128)
+
+        @property
+        def shape(self):
+            return self.shape_
+
+        def read(self, rect):
+            return pattern[np.ix_(np.arange(rect.y0, rect.y1) % 64, np.arange(rect.x0, rect.x1) % 64)]
+
+    def peak(height):
+        tracemalloc.start()
+        count = sum(1 for _ in vectorise(Endless(height), PolygonSettings(tile=64, max_vertices=2000)))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return count, most
+
+    few, little = peak(512)
+    many, most = peak(8 * 512)
+
+    assert many > 5 * few
+    assert most < 1.5 * little
 
 
 def test_straight_outlines_carry_no_corner_on_former_seams():

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
+from wsi_seg.outputs.outlines import dissolve, without_points
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -291,47 +293,3 @@ class Joiner:
 def _shape(class_id: int, polygon: shapely.Polygon, area: int, confidence: float) -> Shape:
     mean = None if np.isnan(confidence) else float(confidence) / int(area)
     return Shape(int(class_id), shapely.normalize(polygon), int(area), mean)
-
-
-def dissolve(polygons: list[shapely.Polygon]) -> shapely.Polygon:
-    """Unite polygons of one coverage; the result keeps every corner that is not inside it."""
-    if len(polygons) == 1:
-        return polygons[0]
-    try:
-        return shapely.coverage_union_all(polygons)
-    except shapely.errors.GEOSException:
-        # Corners differ along a seam where a sieved tile could not see far enough: unite by overlay instead.
-        return shapely.union_all(polygons)
-
-
-def without_points(polygon: shapely.Polygon, points_xy: list[tuple[int, int]]) -> shapely.Polygon:
-    """Drop those of the given points that are corners of a polygon where its outline runs straight."""
-    if not points_xy:
-        return polygon
-    _, closed, (ring_offsets, _) = shapely.to_ragged_array([polygon])
-    last = ring_offsets[1:] - 1
-    index = np.arange(len(closed))
-    ahead, behind = index + 1, index - 1
-    ahead[last], behind[ring_offsets[:-1]] = ring_offsets[:-1] + 1, last - 1
-    to, back = closed[ahead] - closed, closed[behind] - closed
-    straight = to[:, 0] * back[:, 1] == to[:, 1] * back[:, 0]
-    drop = straight & np.isin(_packed(closed), _packed(np.array(points_xy, dtype=np.float64)))
-    if not drop.any():
-        return polygon
-
-    drop[last] = True
-    length = np.add.reduceat((~drop).astype(np.int64), ring_offsets[:-1]) + 1
-    end = np.cumsum(length)
-    closing = np.zeros(end[-1], dtype=bool)
-    closing[end - 1] = True
-    kept = np.empty((end[-1], 2))
-    kept[~closing] = closed[~drop]
-    kept[closing] = kept[end - length]
-    offsets = (np.append(0, end), np.array([0, len(end)]))
-    return shapely.from_ragged_array(shapely.GeometryType.POLYGON, kept, offsets)[0]
-
-
-def _packed(points_xy: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Pack whole-number points, shape (n, 2), into one number each."""
-    whole = points_xy.astype(np.int64)
-    return whole[:, 0] << 32 | whole[:, 1]

@@ -194,7 +194,7 @@ def cut_tile(
         area=components.area,
         confidence=_sum_over(components, confidence, rect),
         top=component[0],
-        bottom=component[-1].copy(),
+        bottom=component[-1],
         left=component[:, 0],
         right=component[:, -1],
         top_corners=outlines.corners[0],
