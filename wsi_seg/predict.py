@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from wsi_seg.outputs.geojson import ExportReport
+    from wsi_seg.outputs.export import Exported
     from wsi_seg.slides.lattice import Region
 
 
@@ -217,15 +217,16 @@ def _job(result: ResultFolder, plan: Plan, writer: PyramidWriter, ledger: Ledger
 def _totals(ledger: Ledger) -> RegionTotals:
     pixels: dict[int, int] = {}
     seconds: dict[str, float] = {}
-    unreadable = patches = 0
+    unreadable: set[tuple[int, int, int, int]] = set()
+    patches = 0
     for record in ledger.records():
-        unreadable += record.unreadable
+        unreadable.update(record.unreadable)
         patches += record.patches
         for value, count in record.pixels.items():
             pixels[value] = pixels.get(value, 0) + count
         for stage, spent in record.seconds.items():
             seconds[stage] = seconds.get(stage, 0.0) + spent
-    return RegionTotals(pixels=pixels, unreadable=unreadable, patches=patches, seconds=seconds)
+    return RegionTotals(pixels=pixels, unreadable=len(unreadable), patches=patches, seconds=seconds)
 
 
 def _export(result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress, begin: float) -> Summary:
@@ -234,22 +235,22 @@ def _export(result: ResultFolder, plan: Plan, record: RunRecord, progress: Progr
     labels = read_labels(result.zarr)
     settings = plan.settings.export
     with plan.timed("polygons"):
-        report = export_polygons(labels, result.geojson(settings.gzip), settings)
+        exported = export_polygons(labels, result.geojson(settings.gzip), settings)
         result.geojson(not settings.gzip).unlink(missing_ok=True)
     with plan.timed("overview"):
         mask = TissueMask.load(result.tissue_mask).mask if plan.settings.labels.tissue_mask else None
         write_overview_picture(result.overview, plan.overview.rgb, labels, _totals_of(record).pixels, mask)
     plan.seconds["total"] = time.perf_counter() - begin
-    summary = _summarise(plan, record, report)
+    summary = _summarise(plan, record, exported)
     summary.write(result.summary_json, result.summary_csv)
     result.write_record(record.model_copy(update={"progress": "finished"}))
     return summary
 
 
-def _summarise(plan: Plan, record: RunRecord, report: ExportReport) -> Summary:
+def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
     totals = _totals_of(record)
     mm2 = plan.frames.label_pixel_um2 / 1e6
-    classes = summarise_classes(totals.pixels, report.polygons, plan.bundle.schema, plan.frames)
+    classes = summarise_classes(totals.pixels, exported.file.polygons, plan.bundle.schema, plan.frames)
     unprocessed = totals.pixels.get(255, 0) * mm2
     background = plan.bundle.schema.background_id
     analysed = sum(c.mm2 for c in classes if c.id != background)
@@ -272,7 +273,8 @@ def _summarise(plan: Plan, record: RunRecord, report: ExportReport) -> Summary:
         analysed_mm2=analysed,
         unprocessed_mm2=unprocessed,
         unreadable_tiles=totals.unreadable,
-        polygons=sum(report.polygons.values()),
+        polygons=sum(exported.file.polygons.values()),
+        remarks=exported.remarks,
         patches=totals.patches,
         seconds={k: round(v, 3) for k, v in {**totals.seconds, **plan.seconds}.items()},
         versions=versions(),

@@ -22,7 +22,7 @@ def export(
     min_area: Annotated[float, typer.Option(help="Drop islands smaller than this, in um2.")] = 400.0,
     simplify: Annotated[
         float | None,
-        typer.Option(help="Tolerance of outlines in um; 0: pixel edges. [default: a label pixel]"),
+        typer.Option(help="Tolerance of outlines in um; 0: pixel edges. [default: 1.5 label px]"),
     ] = None,
     object_type: Annotated[str, typer.Option(help="annotation or detection.")] = "annotation",
     gzip: Annotated[bool, typer.Option("--gzip/--no-gzip", help="Compress GeoJSON.")] = True,
@@ -64,4 +64,6 @@ def export(
         report = export_csv(pyramid, target, settings)
     else:
         report = export_polygons(pyramid, target, settings)
-    typer.echo(f"{target}: {sum(report.polygons.values())} shapes, {report.vertices} vertices")
+    typer.echo(f"{target}: {sum(report.file.polygons.values())} shapes, {report.file.vertices} vertices")
+    for what, count in report.remarks.items():
+        typer.echo(f"  {count} {what}")

@@ -76,7 +76,7 @@ def predict(
     ] = None,
     simplify: Annotated[
         float | None,
-        writing(help="Tolerance of outlines in um; 0: pixel edges. [default: a label pixel]"),
+        writing(help="Tolerance of outlines in um; 0: pixel edges. [default: 1.5 label px]"),
     ] = None,
     object_type: Annotated[
         str | None,
@@ -293,6 +293,8 @@ def _print_summary(summary: Summary, out: Path) -> None:
     for c in summary.classes:
         share = "" if c.share is None else f"{100 * c.share:6.2f} %"
         typer.echo(f"  {c.name:<{width}}  {c.mm2:9.4f} mm2  {share:>9}  {c.polygons:6d} polygons")
+    for what, count in summary.remarks.items():
+        typer.echo(f"  {count} {what}")
     if summary.notice:
         typer.echo(f"  {summary.notice}")
     typer.echo(f"  {out}: slide.geojson.gz goes onto the slide in QuPath by drag and drop")

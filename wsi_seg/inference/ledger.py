@@ -28,8 +28,9 @@ class RegionRecord(BaseModel):
         The region's name in its lattice.
     pixels : dict
         Number of label pixels by label value.
-    unreadable : int
-        Tiles of the slide in this region that could not be decoded.
+    unreadable : tuple of (y0, x0, y1, x1)
+        Tiles of the slide, in label pixels, that could not be decoded and that lie in this region or reach
+        into it.
     patches : int
         Patches that went through the network.
     seconds : dict
@@ -40,7 +41,7 @@ class RegionRecord(BaseModel):
 
     name: str
     pixels: dict[int, int]
-    unreadable: int
+    unreadable: tuple[tuple[int, int, int, int], ...]
     patches: int
     seconds: dict[str, float]
 

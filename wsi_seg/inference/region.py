@@ -37,7 +37,8 @@ class RegionPixels:
         Class ids, `OUTSIDE_ID` and `UNPROCESSED_ID`.
     confidence : uint8 array of the same shape, or None
     unreadable : tuple of Rect
-        Label pixels of this region that the file states but that could not be decoded.
+        Tiles that the file states but that could not be decoded, in label pixels; each has analysed pixels
+        in this region, and may have others outside.
     patches : int
         How many went through the network.
     seconds : dict
@@ -103,14 +104,16 @@ class RegionSegmenter:
             self._segment(active[start : start + self.batch_size], pixels.rgb, field_rect, found, rect)
         seconds = {"read": read_seconds, "model": time.perf_counter() - begin}
 
-        bad = tuple(r for r in (b.intersection(rect) for b in pixels.unreadable) if r.area)
-        for r in bad:
-            found.labels[r.relative_to(rect).slices] = UNPROCESSED_ID
+        unreadable = []
+        for tile in pixels.unreadable:
+            window = tile.intersection(rect).relative_to(rect).slices
+            found.labels[window] = UNPROCESSED_ID
+            if analysed[window].any():
+                unreadable.append(tile)
         labels[analysed] = found.labels[analysed]
         if confidence is not None:
             confidence[~analysed | (labels == UNPROCESSED_ID)] = 0
-        unreadable = tuple(r for r in bad if analysed[r.relative_to(rect).slices].any())
-        return RegionPixels(labels, confidence, unreadable, len(active), seconds)
+        return RegionPixels(labels, confidence, tuple(unreadable), len(active), seconds)
 
     def _field(self, patches: Sequence[Patch]) -> Rect:
         """Return the part of the label frame that patches are made of."""

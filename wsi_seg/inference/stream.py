@@ -103,7 +103,7 @@ def process_region(job: RegionJob, row: int, column: int) -> RegionRecord:
     record = RegionRecord(
         name=region.name,
         pixels=dict(zip(values.tolist(), counts.tolist(), strict=True)),
-        unreadable=len(pixels.unreadable),
+        unreadable=tuple((r.y0, r.x0, r.y1, r.x1) for r in pixels.unreadable),
         patches=pixels.patches,
         seconds={**pixels.seconds, "write": time.perf_counter() - begin},
     )

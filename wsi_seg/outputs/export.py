@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wsi_seg.outputs.geojson import ExportReport, GeoJsonSettings, write_geojson
+from wsi_seg.outputs.geojson import ExportReport, GeoJsonSettings, write_csv, write_geojson
 from wsi_seg.outputs.polygons import PolygonSettings, Tally, vectorise
 
 if TYPE_CHECKING:
@@ -21,6 +21,34 @@ if TYPE_CHECKING:
     from wsi_seg.outputs.labels import LabelPyramid
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.lattice import Rect
+
+
+DEFAULT_TOLERANCE_PX = 1.5
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and what could not be done as asked.
+
+    Attributes
+    ----------
+    file : ExportReport
+    tiles : Tally
+    """
+
+    file: ExportReport
+    tiles: Tally
+
+    @property
+    def remarks(self) -> dict[str, int]:
+        """How often something had to be done otherwise than asked; empty if never."""
+        counts = {
+            "tiles less simplified, to stay valid": self.tiles.less_simplified,
+            "tiles with tangles too large to sieve exactly": self.tiles.cut_short,
+            "shapes snapped to a coarser grid, to stay valid": self.file.repaired,
+            "shapes too thin to write": self.file.dropped,
+        }
+        return {what: count for what, count in counts.items() if count}
 
 
 @dataclass(frozen=True)
@@ -39,7 +67,7 @@ class ConfidenceSource:
         return self.pyramid.read_confidence(rect)
 
 
-def export_polygons(pyramid: LabelPyramid, path: Path, settings: ExportSettings) -> ExportReport:
+def export_polygons(pyramid: LabelPyramid, path: Path, settings: ExportSettings) -> Exported:
     """Write the polygons of a label pyramid as GeoJSON for QuPath.
 
     Parameters
@@ -54,10 +82,13 @@ def export_polygons(pyramid: LabelPyramid, path: Path, settings: ExportSettings)
     OutputError
         If the labels are damaged, or the file cannot be written.
     """
-    return write_geojson(path, _shapes(pyramid, settings), pyramid.frames, pyramid.schema, _geojson(settings))
+    tally = Tally()
+    shapes = _shapes(pyramid, settings, tally)
+    report = write_geojson(path, shapes, pyramid.frames, pyramid.schema, _geojson(settings))
+    return Exported(report, tally)
 
 
-def export_csv(pyramid: LabelPyramid, path: Path, settings: ExportSettings) -> ExportReport:
+def export_csv(pyramid: LabelPyramid, path: Path, settings: ExportSettings) -> Exported:
     """Write one line of measurements for each polygon of a label pyramid.
 
     Raises
@@ -65,15 +96,15 @@ def export_csv(pyramid: LabelPyramid, path: Path, settings: ExportSettings) -> E
     OutputError
         If the labels are damaged, or the file cannot be written.
     """
-    from wsi_seg.outputs.geojson import write_csv
-
-    return write_csv(path, _shapes(pyramid, settings), pyramid.frames, pyramid.schema, _geojson(settings))
+    tally = Tally()
+    shapes = _shapes(pyramid, settings, tally)
+    return Exported(write_csv(path, shapes, pyramid.frames, pyramid.schema, _geojson(settings)), tally)
 
 
 def polygon_settings(settings: ExportSettings, frames: Frames) -> PolygonSettings:
-    """Turn micrometres into label pixels; the default tolerance is one label pixel."""
+    """Turn micrometres into label pixels."""
     side_um = frames.label_pixel_um2**0.5
-    tolerance = 1.0 if settings.simplify_um is None else settings.simplify_um / side_um
+    tolerance = DEFAULT_TOLERANCE_PX if settings.simplify_um is None else settings.simplify_um / side_um
     return PolygonSettings(
         min_area_px=max(1, round(settings.min_area_um2 / frames.label_pixel_um2)),
         tolerance_px=tolerance,
@@ -82,9 +113,9 @@ def polygon_settings(settings: ExportSettings, frames: Frames) -> PolygonSetting
     )
 
 
-def _shapes(pyramid: LabelPyramid, settings: ExportSettings) -> Iterator[Shape]:
+def _shapes(pyramid: LabelPyramid, settings: ExportSettings, tally: Tally) -> Iterator[Shape]:
     confidence = ConfidenceSource(pyramid) if pyramid.confidence else None
-    return vectorise(pyramid, polygon_settings(settings, pyramid.frames), confidence, Tally())
+    return vectorise(pyramid, polygon_settings(settings, pyramid.frames), confidence, tally)
 
 
 def _geojson(settings: ExportSettings) -> GeoJsonSettings:

@@ -55,7 +55,7 @@ class RegionTotals(BaseModel):
     pixels : dict
         Label pixels by label value.
     unreadable : int
-        Damaged tiles, counted once for each region they lie in.
+        Tiles of the slide that could not be decoded.
     patches : int
         Patches that went through the network.
     seconds : dict

@@ -2,9 +2,10 @@
 
 A small component goes, whole and at once, to the class among its kept neighbours that it shares the longest
 border with (the lowest class id in a tie). Those that touch no kept component wait for a neighbour to be
-given away first: the sieve works inwards from what is kept, round by round. Pixels outside the region of
-interest and pixels never analysed are not findings: they are neither given away nor given anything, and a
-small component that touches nothing else stays.
+given away first: the sieve works inwards from what is kept, round by round. A tangle of small components
+that touches nothing kept becomes one component, of the class that most of it has. Pixels outside the region
+of interest and pixels never analysed are not findings: they are neither given away nor given anything, and
+a small component that touches nothing else stays.
 
 The rule speaks of the whole label image, but is worked out on a window around each tile. What a window
 cannot see casts doubt only on what depends on it, so doubt is followed through the rounds, and the window
@@ -16,6 +17,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from wsi_seg.models.classes import OUTSIDE_ID
 from wsi_seg.outputs.components import Components, find_components
@@ -113,11 +116,29 @@ def sieve(
         waiting, voting, length = waiting[alive], voting[alive], length[alive]
         votes = settled[voting]
         if not votes.any():
+            _untangle(values, components.area, waiting, voting)
             return values, doubtful
         given, to = _elect(waiting[votes], values[voting[votes]], length[votes])
         doubtful[waiting[votes][doubtful[voting[votes]]]] = True
         values[given] = to
         settled[given] = True
+
+
+def _untangle(
+    values: NDArray[np.uint8],
+    area: NDArray[np.int64],
+    one: NDArray[np.int64],
+    other: NDArray[np.int64],
+) -> None:
+    """Give each group of neighbours among `one` and `other`, in place, its class of the largest area."""
+    members, index = np.unique(np.concatenate([one, other]), return_inverse=True)
+    if len(members) == 0:
+        return
+    first, second = index[: len(one)], index[len(one) :]
+    edges = coo_array((np.ones(len(one), dtype=bool), (first, second)), shape=(len(members),) * 2)
+    _, tangle = connected_components(edges, directed=False)
+    _, to = _elect(tangle.astype(np.int64), values[members], area[members])
+    values[members] = to[tangle]
 
 
 def _elect(

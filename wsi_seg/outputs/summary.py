@@ -42,6 +42,8 @@ class Summary(BaseModel):
         Area that was to be analysed, and the part of it that could not be read.
     unreadable_tiles : int
         Tiles of the slide that could not be decoded.
+    remarks : dict
+        How often polygons had to be drawn otherwise than asked; empty if never.
     seconds : dict
         Wall seconds of each stage of the last run; "read", "model" and "write" are added up over workers.
     """
@@ -61,6 +63,7 @@ class Summary(BaseModel):
     unprocessed_mm2: float
     unreadable_tiles: int
     polygons: int
+    remarks: dict[str, int]
     patches: int
     seconds: dict[str, float]
     versions: dict[str, str]
