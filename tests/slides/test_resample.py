@@ -10,7 +10,7 @@ from wsi_seg.slides.resample import AxisGrid, resample
 
 def brute_force(source: np.ndarray, y: AxisGrid, x: AxisGrid, height: int, width: int) -> np.ndarray:
     """The area-weighted mean, pixel by pixel, from the definition."""
-    out = np.zeros((height, width, 3))
+    out = np.zeros((height, width, 4))
     for row in range(height):
         for column in range(width):
             total = 0.0
@@ -30,7 +30,7 @@ def brute_force(source: np.ndarray, y: AxisGrid, x: AxisGrid, height: int, width
 @settings(max_examples=25, deadline=None)
 @given(st.floats(0.6, 4.5), st.floats(0, 2), st.integers(0, 2**32 - 1))
 def test_it_is_the_area_weighted_mean(scale: float, offset: float, seed: int) -> None:
-    source = np.random.default_rng(seed).integers(0, 256, (14, 15, 3), dtype=np.uint8)
+    source = np.random.default_rng(seed).integers(0, 256, (14, 15, 4), dtype=np.uint8)
     y, x = AxisGrid(offset, scale, offset, 14.0), AxisGrid(offset, scale, offset, 15.0)
     height, width = int((14 - offset) / scale), int((15 - offset) / scale)
     if height < 1 or width < 1:
@@ -41,11 +41,11 @@ def test_it_is_the_area_weighted_mean(scale: float, offset: float, seed: int) ->
 
 @pytest.mark.parametrize("scale", [1.0, 2.0, 3.0])
 def test_whole_factors_are_block_means(scale: float) -> None:
-    source = np.random.default_rng(0).integers(0, 256, (12, 24, 3), dtype=np.uint8)
+    source = np.random.default_rng(0).integers(0, 256, (12, 24, 4), dtype=np.uint8)
     n = int(scale)
     y, x = AxisGrid(0, scale, 0, 12), AxisGrid(0, scale, 0, 24)
     got = resample(source, (0, 0), (y, x), (0, 12 // n), (0, 24 // n))
-    mean = source.reshape(12 // n, n, 24 // n, n, 3).mean((1, 3))
+    mean = source.reshape(12 // n, n, 24 // n, n, 4).mean((1, 3))
     # Whole-number rounding of a sum of n * n pixels: off the half by half a unit of the sum at most.
     assert np.abs(got - mean).max() <= 0.5 + 0.5 / n**2 + 1e-3
 
@@ -53,7 +53,7 @@ def test_whole_factors_are_block_means(scale: float) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.data(), st.sampled_from([1.0, 1.0625, 2.0, 2.1875, 3.3]), st.floats(0, 3))
 def test_a_pixel_does_not_depend_on_the_rectangle(data: st.DataObject, scale: float, offset: float) -> None:
-    source = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    source = np.random.default_rng(1).integers(0, 256, (64, 64, 4), dtype=np.uint8)
     grid = AxisGrid(offset, scale, offset, 64.0)
     size = int((64 - offset) / scale)
     whole = resample(source, (0, 0), (grid, grid), (0, size), (0, size))

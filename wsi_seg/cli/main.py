@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -47,6 +48,8 @@ def _root(
 
 def main() -> None:
     """Run the program; end with one line and an exit code when something is wrong."""
+    # When one of several writes fails, its error reaches us; asyncio would print the others' tracebacks.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
         app()
     except WsiSegError as error:

@@ -236,7 +236,7 @@ def save_bundle(path: Path, network: Network, header: ModelHeader) -> str:
             f"{path}: not written: the header describes another network: give the network's config"
         )
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    _check_tensors(path, tensors, header.architecture)
+    _check_tensors(path, tensors, network)
     document = header.model_dump(mode="json")
     draft = safetensors.save(tensors, {METADATA_KEY: "{}"})
     document["checksum"] = _checksum(document, *_split(path, draft)[1:])
@@ -283,9 +283,11 @@ def load_bundle(path: Path) -> ModelBundle:
         tensors = safetensors.load(data)
     except (SafetensorError, ValueError) as error:
         raise _damaged(path, str(error)) from error
-    _check_tensors(path, tensors, header.architecture)
-    with torch.device("meta"):
+    # Not on the "meta" device, though the weights drawn here are replaced at once: its first use imports
+    # half of torch, a second's work.
+    with torch.random.fork_rng(devices=[]):
         network = build_network(header.architecture)
+    _check_tensors(path, tensors, network)
     network.load_state_dict(tensors, assign=True)
     return ModelBundle(network.eval(), header, hashlib.sha256(data).hexdigest(), path)
 
@@ -352,10 +354,9 @@ def _parse_header(path: Path, document: dict[str, JsonValue]) -> ModelHeader:
         raise _damaged(path, f"{where}: {first['msg']}") from error
 
 
-def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], architecture: Architecture) -> None:
-    """Raise ModelError unless the tensors are the network's, one for one, and finite."""
-    with torch.device("meta"):
-        expected = build_network(architecture).state_dict()
+def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], network: Network) -> None:
+    """Raise ModelError unless the tensors are such as the network has, one for one, and finite."""
+    expected = network.state_dict()
     odd = sorted(tensors.keys() ^ expected.keys())
     if odd:
         what = "missing from" if odd[0] in expected else "not part of"

@@ -23,6 +23,7 @@ LEVEL1, LEVEL2, LEVEL3 = 16, 64, 128
 RGB = 3
 ENCODER_STRIDE = 8
 MIN_DECODER_WIDTH = 20
+MAX_DEPTH = 100
 PRELU_SLOPE = 0.25
 
 Variant = Literal["A", "B", "C", "full"]
@@ -71,8 +72,8 @@ class ESPNetConfig:
             object.__setattr__(self, "decoder_width", max(MIN_DECODER_WIDTH, self.classes))
         if self.classes < 2:
             raise ValueError(f"classes is {self.classes}: a segmentation needs 2 or more")
-        if self.p < 1 or self.q < 1:
-            raise ValueError(f"p and q are {self.p} and {self.q}: each level needs 1 ESP module or more")
+        if not (1 <= self.p <= MAX_DEPTH and 1 <= self.q <= MAX_DEPTH):
+            raise ValueError(f"p and q are {self.p} and {self.q}: a level has 1 to {MAX_DEPTH} ESP modules")
         if self.variant not in ("A", "B", "C", "full"):
             raise ValueError(f"variant is {self.variant!r}: use A, B, C or full")
         if self.decoder_skip not in ("level1", "reinforced"):

@@ -175,7 +175,7 @@ def save_png(picture: Image.Image, path: Path) -> None:
     """
     partial = path.with_name(f".{path.name}.partial")
     with writing(path):
-        picture.save(partial, format="PNG", optimize=True)
+        picture.save(partial, format="PNG", compress_level=2)
         partial.replace(path)
 
 

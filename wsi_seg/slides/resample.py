@@ -83,7 +83,7 @@ def resample(
 
     Parameters
     ----------
-    source : uint8 array, shape (h, w, 3)
+    source : uint8 array, shape (h, w, 4)
         Source pixels that cover the asked-for output.
     source_origin_yx : (int, int)
         Where ``source[0, 0]`` lies in the source level.
@@ -94,7 +94,7 @@ def resample(
 
     Returns
     -------
-    uint8 array, shape (rows, columns, 3)
+    uint8 array, shape (rows, columns, 4)
     """
     grid_y, grid_x = grids
     factors = grid_y.whole_factor, grid_x.whole_factor
@@ -105,22 +105,33 @@ def resample(
         block = source[y0 - oy : y1 - oy, x0 - ox : x1 - ox]
         if factors == (1, 1):
             return np.ascontiguousarray(block)
-        image = Image.fromarray(np.ascontiguousarray(block))
+        # As CMYK, Pillow treats the four channels alike.
+        image = Image.frombuffer("CMYK", (block.shape[1], block.shape[0]), np.ascontiguousarray(block))
         return np.asarray(image.reduce((factors[1], factors[0])))
     index_y, weight_y = grid_y.taps(*rows)
     index_x, weight_x = grid_x.taps(*columns)
-    tall = _weigh_rows(source, index_y - source_origin_yx[0], weight_y)
-    index_x = index_x - source_origin_yx[1]
-    out = np.zeros((tall.shape[0], index_x.shape[1], 3), dtype=np.float32)
-    for index, weight in zip(index_x, weight_x, strict=True):
-        out += tall[:, index] * weight[None, :, None]
-    return (out + np.float32(0.5)).astype(np.uint8)
+    tall = _weigh(source, 0, index_y - source_origin_yx[0], weight_y)
+    out = _weigh(tall, 1, index_x - source_origin_yx[1], weight_x)
+    out += np.float32(0.5)
+    return out.astype(np.uint8)
 
 
-def _weigh_rows(
-    source: NDArray[np.uint8], index_y: NDArray[np.intp], weight_y: NDArray[np.float32]
+def _weigh(
+    source: NDArray[np.uint8] | NDArray[np.float32],
+    axis: int,
+    index: NDArray[np.intp],
+    weight: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    out = np.zeros((index_y.shape[1], *source.shape[1:]), dtype=np.float32)
-    for index, weight in zip(index_y, weight_y, strict=True):
-        out += source[index] * weight[:, None, None]
+    """Sum weighted pixels of `source` along an axis, tap by tap, in buffers that are used again."""
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    out: NDArray[np.float32] | None = None
+    for tap_index, tap_weight in zip(index, weight.reshape(len(weight), *shape), strict=True):
+        taken = source.take(tap_index, axis=axis, mode="clip")
+        weighed = np.multiply(taken, tap_weight, dtype=np.float32)
+        if out is None:
+            out = weighed
+        else:
+            out += weighed
+    assert out is not None  # there is always one tap or more
     return out

@@ -37,7 +37,7 @@ MAX_SIDE = 1 << 22
 """No scanner writes a side longer than this; damaged headers do."""
 
 EDGE_BYTES = 1 << 16
-READ_BYTES = 32 << 20
+READ_BYTES = 8 << 20
 """How much of a level is decoded at a time."""
 
 
@@ -205,16 +205,10 @@ class Slide:
             rgba, unreadable = self._reader.read(level_index, source)
             bad += [_label_rect(b, grid_y, grid_x) for b in unreadable]
             strip = slice(y - rect.y0, y1 - rect.y0)
-            opaque = self._composite(rgba)
-            rgb[strip] = resample(
-                rgba[..., :3], (source.y0, source.x0), (grid_y, grid_x), (y, y1), (rect.x0, rect.x1)
-            )
-            if opaque is None:
-                present[strip] = True
-            else:
-                centre_y = _centres(grid_y, y, y1) - source.y0
-                centre_x = _centres(grid_x, rect.x0, rect.x1) - source.x0
-                present[strip] = opaque[np.ix_(centre_y, centre_x)]
+            self._composite(rgba)
+            pixels = resample(rgba, (source.y0, source.x0), (grid_y, grid_x), (y, y1), (rect.x0, rect.x1))
+            rgb[strip] = pixels[..., :3]
+            present[strip] = pixels[..., 3] >= 128
         inside = (b.clipped(*frames.label_size) for b in bad)
         return SlidePixels(rgb, present, tuple(sorted({b for b in inside if b.area > 0})))
 
@@ -254,20 +248,15 @@ class Slide:
             )
         )
 
-    def _composite(self, rgba: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
-        """Lay transparent pixels over the background colour in place; return where there were pixels.
-
-        None stands for "everywhere".
-        """
+    def _composite(self, rgba: NDArray[np.uint8]) -> None:
+        """Lay transparent pixels over the background colour, in place; alpha stays."""
         alpha = rgba[..., 3]
         if alpha.min() == 255:
-            return None
+            return
         weak = alpha < 255
         a = alpha[weak].astype(np.uint16)[:, None]
         mixed = (rgba[..., :3][weak] * a + self.background_rgb * (255 - a) + 127) // 255
         rgba[..., :3][weak] = mixed.astype(np.uint8)
-        present: NDArray[np.bool_] = alpha >= 128
-        return present
 
 
 def _plausible(value: str | float, what: str) -> float:
@@ -278,13 +267,6 @@ def _plausible(value: str | float, what: str) -> float:
     if not MPP_RANGE[0] <= mpp <= MPP_RANGE[1]:
         raise MppError(f"{what}, which no slide has: give the true resolution with --mpp (um per px)")
     return mpp
-
-
-def _centres(grid: AxisGrid, start: int, stop: int) -> NDArray[np.intp]:
-    """Return the source pixel under the centre of each output pixel."""
-    edges = grid.edges(start, stop)
-    last = max(math.ceil(grid.upper) - 1, math.floor(grid.lower))
-    return np.minimum(np.floor((edges[:-1] + edges[1:]) / 2).astype(np.intp), last)
 
 
 def _label_rect(level_rect: Rect, grid_y: AxisGrid, grid_x: AxisGrid) -> Rect:
