@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from wsi_seg.demo.shapes import Window
 
 TUMOURS = Sites("tumour", spacing=1700, reach=1100)
-FAT_LOBULES = Sites("fat", spacing=1150, reach=800)
-DUCTS = Sites("duct", spacing=430, reach=460)
+FAT_LOBULES = Sites("fat", spacing=1150, reach=950)
+DUCTS = Sites("duct", spacing=440, reach=480)
 BLEEDINGS = Sites("bleeding", spacing=1050, reach=420)
 VESSELS = Sites("vessel", spacing=260, reach=120)
-HOLES = Sites("hole", spacing=52, reach=60)
+HOLES = Sites("hole", spacing=58, reach=60)
 
 BENIGN_WALL = 17.0
 """Thickness of benign epithelium, two layers of cells, in micrometres."""
@@ -133,7 +133,7 @@ def _holes(grid: NodeGrid) -> Floats:
     """Depth within the round holes that make an in-situ carcinoma cribriform."""
     depth = grid.nothing()
     for x, y, draw in HOLES.near(grid):
-        blob = draw.blob(x, y, (11, 19), (10, 16))
+        blob = draw.blob(x, y, (13, 22), (12, 18))
         where = blob.window(grid, 30)
         near = grid.within(where)
         _cover(depth, where, blob.depth(near.x, near.y))
@@ -156,9 +156,9 @@ def _benign_blobs(x: float, y: float, draw: Draw, kind: float) -> Iterator[tuple
     else:
         for i in range(5 + int(draw("acini", 0, 11))):
             # Sunflower order: evenly spread, and a larger lobule is the same with more acini around it.
-            radius, angle = 41 * np.sqrt(i + 0.3), 2.4 * i + draw("turn", 0, 6)
+            radius, angle = 46 * np.sqrt(i + 0.3), 2.4 * i + draw("turn", 0, 6)
             at_x, at_y = x + radius * np.cos(angle), y + radius * np.sin(angle)
-            yield True, draw.blob(at_x, at_y, (26, 41), (23, 33), name=str(i))
+            yield True, draw.blob(at_x, at_y, (30, 46), (27, 37), name=str(i))
 
 
 def _add_benign(

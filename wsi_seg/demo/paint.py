@@ -88,7 +88,7 @@ def _collagen(scene: Scene) -> tuple[Floats, Floats]:
     fibre = np.sin(scene.layout.phase)
     strand = np.sin(2.3 * scene.layout.phase + 1.1 * scene.middle)
     loose = scene.noise(260, "loose") + np.float32(scene.ground.trait("loose", -0.8, 0.9))
-    gaps = 0.6 * scene.broad + 0.75 * scene.middle + 0.7 * loose
+    gaps = np.minimum(0.6 * scene.broad + 0.75 * scene.middle + 0.7 * loose, 1)
     cleft = np.clip(-2.2 * fibre - 2.3 + 0.3 * strand + gaps, 0, 1)
     mottle = 0.045 * scene.fine + 0.05 * scene.broad + 0.06 * scene.middle
     dense = np.float32(scene.ground.trait("dense", 0.44, 0.9))
@@ -102,7 +102,17 @@ def _desmoplasia(scene: Scene) -> Dye:
     pale = np.float32(scene.ground.trait("pale", 0.22, 0.36))
     eosin = pale + 0.05 * fibre + 0.035 * scene.fine + 0.035 * scene.broad
     blue = np.float32(scene.ground.trait("blue", 0.09, 0.17))
-    return blue + 0.03 * scene.middle + 0.03 * scene.broad, np.maximum(eosin, 0)
+    body = 1 - _retraction(scene)
+    return (blue + 0.03 * scene.middle + 0.03 * scene.broad) * body, np.maximum(eosin, 0) * body
+
+
+def _retraction(scene: Scene) -> Floats | float:
+    """Share of the stroma that is missing around nests, where it shrinks away from them."""
+    depth = scene.layout.depth.get(Part.NEST)
+    if depth is None:
+        return 0.0
+    gap = np.clip(1 - np.abs(depth + 3.5) / 3.5, 0, 1)
+    return np.asarray(gap * np.clip(0.45 + 0.35 * scene.broad + 0.2 * scene.middle, 0, 0.8))
 
 
 def _lobule(scene: Scene) -> Dye:
@@ -142,10 +152,11 @@ def _empty(scene: Scene) -> Dye:
 
 def _secretion(scene: Scene) -> Dye:
     """Even and pale, with round vacuoles, shrunken away from the wall."""
-    bubbles = np.clip(3.5 * scene.noise(9, "vacuoles") - 5.2, 0, 1)
-    shrunk = np.clip(1.6 - (scene.layout.depth[Part.SECRETION] - 1) / 3 + scene.middle * 0.5, 0, 0.75)
+    bubbles = np.clip(3.5 * scene.noise(9, "vacuoles") - 6.2, 0, 1)
+    shrunk = np.clip(1.2 - scene.layout.depth[Part.SECRETION] / 2.5 + scene.middle * 0.5, 0, 0.6)
     body = (1 - 0.9 * bubbles) * (1 - shrunk)
-    return (0.075 + 0.012 * scene.broad) * body, (0.36 + 0.05 * scene.broad + 0.012 * scene.fine) * body
+    pink = np.float32(scene.ground.trait("secretion", 0.36, 0.56))
+    return (0.085 + 0.012 * scene.broad) * body, (pink + 0.04 * scene.broad + 0.012 * scene.fine) * body
 
 
 def _necrosis(scene: Scene) -> Dye:

@@ -219,7 +219,7 @@ class Populations:
 
     def _endothelium(self) -> Cells:
         """Flat nuclei along the walls of vessels."""
-        seeds = self._seeds("endothelium", 8)
+        seeds = self._seeds("endothelium", 12)
         seeds.keep_within(Part.VESSEL_WALL)
         inwards_x, inwards_y = seeds.along(self.nodes.layout.depth[Part.VESSEL_WALL])
         a, b = seeds.random("a", 3.5, 5.5), seeds.random("b", 1.2, 1.7)

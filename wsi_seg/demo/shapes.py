@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wsi_seg.demo.layout import Ground
     from wsi_seg.demo.noise import Coordinates, Floats
 
-FAR = -200.0
+FAR = -400.0
 """Depth far outside a part, in micrometres."""
 
 Window = tuple[slice, slice]

@@ -46,8 +46,11 @@ class Recipe:
     ----------
     seed : int
         Of the weights and the crops; the training slides are those from 10,000 times this on.
-    steps, batch, crop : int
-        Optimiser steps, mosaics in a step, and their side in pixels.
+    steps : int
+        Optimiser steps.
+    batches : tuple of (int, int)
+        Mosaics in a step and their side in pixels, in turn: the network must get used to borders, where its
+        convolutions see zeros, at any distance.
     first_fields, steps_per_field : int
         Fields that are there from the first step, and steps until the next one is added.
     field_side : int
@@ -59,11 +62,10 @@ class Recipe:
     """
 
     seed: int = 1
-    steps: int = 2600
-    batch: int = 2
-    crop: int = 384
+    steps: int = 3000
+    batches: tuple[tuple[int, int], ...] = ((4, 256), (2, 384), (1, 544))
     first_fields: int = 48
-    steps_per_field: int = 5
+    steps_per_field: int = 6
     field_side: int = 576
     learning_rate: float = 2e-3
     warmup: int = 80
@@ -98,7 +100,7 @@ def train(recipe: Recipe, say: Callable[[str], None]) -> tuple[ESPNet, InputSpec
     for _ in range(recipe.first_fields):
         shelf.add(*next(drawn))
     spec = _measure(shelf.rgb)
-    weight = _class_weights(np.stack([shelf.mosaic(recipe.crop)[1] for _ in range(200)]))
+    weight = _class_weights(np.stack([shelf.mosaic(recipe.batches[0][1])[1] for _ in range(300)]))
     say(f"{len(shelf.rgb)} fields in {time.monotonic() - started:.0f} s")
 
     torch.manual_seed(recipe.seed)
@@ -110,7 +112,7 @@ def train(recipe: Recipe, say: Callable[[str], None]) -> tuple[ESPNet, InputSpec
     network.train()
     running = 0.0
     for step in range(1, recipe.steps + 1):
-        pixels, labels = _batch(shelf, recipe)
+        pixels, labels = _batch(shelf, *recipe.batches[step % len(recipe.batches)])
         with torch.autocast("cpu", torch.bfloat16):
             logits = network(normalise(pixels, spec))
         loss = functional.cross_entropy(logits.float(), labels, weight)
@@ -128,9 +130,9 @@ def train(recipe: Recipe, say: Callable[[str], None]) -> tuple[ESPNet, InputSpec
     return network.eval(), spec
 
 
-def _batch(shelf: Shelf, recipe: Recipe) -> tuple[Tensor, Tensor]:
+def _batch(shelf: Shelf, count: int, side: int) -> tuple[Tensor, Tensor]:
     """Return pixels (n, 3, side, side) of 0 to 255, and labels (n, side, side)."""
-    mosaics = [shelf.mosaic(recipe.crop) for _ in range(recipe.batch)]
+    mosaics = [shelf.mosaic(side) for _ in range(count)]
     pixels = torch.from_numpy(np.stack([rgb for rgb, _ in mosaics])).permute(0, 3, 1, 2)
     return pixels, torch.from_numpy(np.stack([labels for _, labels in mosaics]).astype(np.int64))
 
