@@ -10,7 +10,7 @@ from importlib import metadata
 from wsi_seg import __version__
 from wsi_seg.errors import WsiSegError
 
-PACKAGES = ("numpy", "zarr", "dask", "distributed", "shapely", "rasterio", "scikit-image", "tifffile")
+PACKAGES = ("numpy", "zarr", "dask", "distributed", "shapely", "scikit-image", "tifffile")
 
 
 @dataclass(frozen=True)
