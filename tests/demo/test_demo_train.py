@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -67,21 +69,29 @@ def test_restaining_changes_colours_within_their_range() -> None:
     assert max(shifts) < 90
 
 
-@pytest.mark.slow
-def test_training_learns_and_repeats() -> None:
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+def test_training_learns_and_repeats() -> None:
     recipe = Recipe(
-        steps=30, batches=((2, 128), (1, 160)), field_side=160, first_fields=6, steps_per_field=10, warmup=5
+        steps=100, batches=((2, 96), (1, 128)), field_side=160, first_fields=6, steps_per_field=10, warmup=5
     )
     losses: list[str] = []
     network, spec = train(recipe, losses.append)
     again, _ = train(recipe, losses.append)
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name]), name
-    fields = [draw_field(VALIDATION_SEED + i, 160) for i in range(4)]
+    fields = [draw_field(recipe.seed * 10_000 + i, 160) for i in range(4)]
     score = validate(network, spec, fields)
     assert score.confusion.sum() == 4 * 160 * 160
-    assert score.accuracy > 0.3
+    assert score.accuracy > 0.5
     header = describe(network, spec, recipe, score)
     assert header.notice == NOTICE
     assert header.input.mpp == FIELD_MPP

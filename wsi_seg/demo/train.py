@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from dataclasses import asdict, dataclass
@@ -205,7 +206,7 @@ def describe(network: ESPNet, spec: InputSpec, recipe: Recipe, score: Score) -> 
             "data": "generated breast tissue (wsi_seg.demo)",
             "generator_version": GENERATOR_VERSION,
             "fields": recipe.fields,
-            "recipe": asdict(recipe),
+            "recipe": json.loads(json.dumps(asdict(recipe))),
             "validation": validation,
             "torch": torch.__version__,
             "licence": "MIT",
