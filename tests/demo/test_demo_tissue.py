@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from wsi_seg.demo import DEMO_SEED
 from wsi_seg.demo.layout import CLASS_OF_PART, Part
 from wsi_seg.demo.stain import Stain, blur, blur_margin
 from wsi_seg.demo.tissue import Tissue
@@ -15,7 +16,7 @@ from wsi_seg.slides.lattice import Rect
 
 BACKGROUND, BENIGN, MALIGNANT, NORMAL, DESMOPLASTIC, SECRETION, BLOOD, NECROSIS = range(8)
 
-SLIDE = Tissue(seed=7, width_um=4096, height_um=3072, pen=True)
+SLIDE = Tissue(seed=DEMO_SEED, width_um=4096, height_um=3072, pen=True)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_a_block_larger_than_the_drawing_block_joins_too() -> None:
 def test_the_same_seed_gives_the_same_slide_and_another_seed_another() -> None:
     rect = Rect(400, 400, 480, 480)
     rgb, labels = SLIDE.render(rect, 2.0)
-    again_rgb, again_labels = Tissue(7, 4096, 3072, pen=True).render(rect, 2.0)
+    again_rgb, again_labels = Tissue(DEMO_SEED, 4096, 3072, pen=True).render(rect, 2.0)
     other_rgb, _ = replace(SLIDE, seed=8).render(rect, 2.0)
     assert np.array_equal(rgb, again_rgb)
     assert np.array_equal(labels, again_labels)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from wsi_seg.demo import DEMO_SEED
+
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -17,7 +19,7 @@ def make_slide(
     ],
     size: Annotated[str, typer.Option(help="Width and height in pixels, as 8192x6144.")] = "8192x6144",
     mpp: Annotated[float, typer.Option(help="Micrometres per pixel.")] = 0.5,
-    seed: Annotated[int, typer.Option(help="Which slide.")] = 7,
+    seed: Annotated[int, typer.Option(help="Which slide.")] = DEMO_SEED,
     stain_seed: Annotated[
         int | None, typer.Option(help="Which stain and scanner; without it, middling ones.")
     ] = None,
