@@ -55,6 +55,17 @@ def write_tiff(path: Path, rgb: NDArray[np.uint8], mpp: float | None = 2.0, leve
     return path
 
 
+def damage_tile(path: Path, tile: int) -> Path:
+    """Overwrite one tile of a TIFF, counted from the top left, so that it cannot be decoded."""
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages[0]
+        offset, count = page.dataoffsets[tile], page.databytecounts[tile]
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\x5a" * count)
+    return path
+
+
 def tissue_rgb(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     """Make a picture with smooth blobs in the colours of stained tissue, everywhere."""
     rng = np.random.default_rng(seed)

@@ -11,7 +11,7 @@ import openslide
 from pydantic import BaseModel, ConfigDict
 
 from wsi_seg.errors import SlideError, UsageError, WsiSegError
-from wsi_seg.outputs.result import write_text
+from wsi_seg.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import tissue_rgb, write_model, write_tiff
+from conftest import damage_tile, tissue_rgb, write_model, write_tiff
 
 from wsi_seg.cli.main import main
 
@@ -209,15 +209,7 @@ def test_quiet_says_nothing(predict, slide_path: Path) -> None:
 
 
 def test_a_damaged_tile_is_reported_and_the_exit_code_says_so(predict, tmp_path: Path) -> None:
-    import tifffile
-
-    path = write_tiff(tmp_path / "damaged.tiff", tissue_rgb(512, 768))
-    with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages[0]
-        offset, count = page.dataoffsets[8], page.databytecounts[8]
-    with path.open("r+b") as file:
-        file.seek(offset)
-        file.write(b"\x5a" * count)
+    path = damage_tile(write_tiff(tmp_path / "damaged.tiff", tissue_rgb(512, 768)), 8)
     ended = predict(path)
     assert ended.code == 1
     assert "1 tiles could not be decoded" in ended.line

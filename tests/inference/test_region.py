@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import shapely
 import torch
-from conftest import SCHEMA, tissue_rgb, write_model, write_tiff
+from conftest import SCHEMA, damage_tile, tissue_rgb, write_model, write_tiff
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,15 +75,7 @@ def test_what_is_not_analysed_has_its_own_value(slide_path: Path, tmp_path: Path
 
 
 def test_what_cannot_be_decoded_is_left_unprocessed(tmp_path: Path) -> None:
-    import tifffile
-
-    path = write_tiff(tmp_path / "damaged.tiff", tissue_rgb(500, 700))
-    with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages[0]
-        offset, count = page.dataoffsets[1 * 6 + 2], page.databytecounts[1 * 6 + 2]
-    with path.open("r+b") as file:
-        file.seek(offset)
-        file.write(b"\x5a" * count)
+    path = damage_tile(write_tiff(tmp_path / "damaged.tiff", tissue_rgb(500, 700)), 1 * 6 + 2)
     model = write_model(tmp_path / "constant.safetensors", constant=1)
     expected = np.full((500, 700), 1)
     expected[128:256, 256:384] = UNPROCESSED_ID

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import tissue_rgb, write_tiff
+from conftest import damage_tile, tissue_rgb, write_tiff
 
 from wsi_seg.errors import MppError, SlideError
 from wsi_seg.slides.lattice import Rect
@@ -106,22 +106,8 @@ def test_a_slide_travels_to_another_process(slide_path: Path) -> None:
         np.testing.assert_array_equal(whole(copy, 2.0)[0], whole(slide, 2.0)[0])
 
 
-def damaged_slide(path: Path) -> Path:
-    """A slide of 6 x 4 tiles whose tile in column 2, row 1 cannot be decoded."""
-    import tifffile
-
-    write_tiff(path, tissue_rgb(512, 768))
-    with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages[0]
-        offset, count = page.dataoffsets[1 * 6 + 2], page.databytecounts[1 * 6 + 2]
-    with path.open("r+b") as file:
-        file.seek(offset)
-        file.write(b"\x5a" * count)
-    return path
-
-
 def test_damage_costs_the_tile_it_is_in(tmp_path: Path) -> None:
-    path = damaged_slide(tmp_path / "damaged.tiff")
+    path = damage_tile(write_tiff(tmp_path / "damaged.tiff", tissue_rgb(512, 768)), 1 * 6 + 2)
     with Slide(path) as slide:
         frames = slide.frames(2.0)
         pixels = slide.read(Rect(0, 0, 512, 768), frames)

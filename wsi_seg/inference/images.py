@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import time
 import warnings
@@ -16,8 +15,8 @@ from PIL import Image, ImageOps
 from torch.nn import functional
 
 from wsi_seg.errors import DeviceError, SlideError
+from wsi_seg.files import replacing
 from wsi_seg.inference.segmenter import Segmenter
-from wsi_seg.models.bundle import write_atomically
 from wsi_seg.models.espnet import ENCODER_STRIDE
 
 if TYPE_CHECKING:
@@ -251,6 +250,5 @@ def write_png(path: Path, picture: Image.Image) -> None:
     OutputError
         If it can't be written.
     """
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    write_atomically(path, buffer.getvalue())
+    with replacing(path) as partial:
+        picture.save(partial, "PNG")

@@ -6,13 +6,12 @@ again. That holds for any storage and after any kill.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from wsi_seg.errors import OutputError
+from wsi_seg.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,16 +59,7 @@ class Ledger:
         OutputError
             If the file cannot be written.
         """
-        path = self.folder / f"{record.name}.json"
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            partial.write_text(record.model_dump_json(), encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            raise OutputError(
-                f"{path}: cannot be written ({error.strerror}): make room, and run the same command again"
-            ) from error
+        write_text(self.folder / f"{record.name}.json", record.model_dump_json())
 
     def records(self) -> Iterator[RegionRecord]:
         """Yield the records of all finished regions; one that is damaged counts as not there."""

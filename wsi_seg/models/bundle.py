@@ -6,10 +6,8 @@ input, notice, training provenance, and a checksum over itself and the weights. 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -19,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
 
-from wsi_seg.errors import ModelError, OutputError
+from wsi_seg.errors import ModelError
+from wsi_seg.files import replacing
 from wsi_seg.models.classes import ClassSchema
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 
@@ -241,7 +240,8 @@ def save_bundle(path: Path, network: Network, header: ModelHeader) -> str:
     draft = safetensors.save(tensors, {METADATA_KEY: "{}"})
     document["checksum"] = _checksum(document, *_split(path, draft)[1:])
     data = safetensors.save(tensors, {METADATA_KEY: json.dumps(document, sort_keys=True)})
-    write_atomically(path, data)
+    with replacing(path) as partial:
+        partial.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
 
 
@@ -290,30 +290,6 @@ def load_bundle(path: Path) -> ModelBundle:
     _check_tensors(path, tensors, network)
     network.load_state_dict(tensors, assign=True)
     return ModelBundle(network.eval(), header, hashlib.sha256(data).hexdigest(), path)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, whatever happens meanwhile.
-
-    Raises
-    ------
-    OutputError
-        If the file can't be written.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror}): choose another place or make room"
-        ) from error
 
 
 def _split(path: Path, data: bytes) -> tuple[dict[str, JsonValue], dict[str, JsonValue], bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import os
 import uuid
 from collections import Counter
 from contextlib import contextmanager
@@ -17,9 +16,9 @@ import orjson
 import shapely
 
 from wsi_seg.errors import OutputError
+from wsi_seg.files import replacing
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID, ClassSchema, Rgb
 from wsi_seg.outputs.placing import Placed, place
-from wsi_seg.outputs.storage import writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -267,22 +266,13 @@ def _csv_line(values: Iterable[object]) -> bytes:
 @contextmanager
 def _replacing(path: Path, compressed: bool) -> Iterator[IO[bytes]]:
     """Open a file that takes the place of `path` once it is complete, and vanishes if it is never so."""
-    partial = path.with_name(f".{path.name}.partial")
-    with writing(path):
-        try:
-            with partial.open("wb") as raw:
-                if compressed:
-                    # No name and no time in the header: the same content gives the same bytes.
-                    with (
-                        gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
-                        io.BufferedWriter(packed, 2**20) as file,
-                    ):
-                        yield file
-                else:
-                    yield raw
-                raw.flush()
-                os.fsync(raw.fileno())
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+    with replacing(path) as partial, partial.open("wb") as raw:
+        if not compressed:
+            yield raw
+            return
+        # No name and no time in the header: the same content gives the same bytes.
+        with (
+            gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
+            io.BufferedWriter(packed, 2**20) as file,
+        ):
+            yield file

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw
 
 from wsi_seg.errors import UsageError
+from wsi_seg.files import replacing
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
 from wsi_seg.outputs.legend import SWATCH, Entry, draw_legend, format_area
 from wsi_seg.outputs.lettering import INK, MUTED, Color, Style, draw_text, fitted, text_width, wrapped
 from wsi_seg.outputs.painting import paint_classes, paint_mask, paint_slide, paint_swatch
-from wsi_seg.outputs.storage import writing
 from wsi_seg.outputs.summary import summarise_classes
 from wsi_seg.slides.lattice import Rect
 
@@ -173,10 +173,8 @@ def save_png(picture: Image.Image, path: Path) -> None:
     OutputError
         If it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    with writing(path):
+    with replacing(path) as partial:
         picture.save(partial, format="PNG", compress_level=2)
-        partial.replace(path)
 
 
 def draw_mask(rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Image.Image:

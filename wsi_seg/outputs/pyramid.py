@@ -21,6 +21,7 @@ import numpy as np
 import zarr
 
 from wsi_seg.errors import OutputError, UsageError
+from wsi_seg.files import writing
 from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.outputs.ngff import (
     CONFIDENCE,
@@ -32,7 +33,7 @@ from wsi_seg.outputs.ngff import (
     overview_attributes,
     tissue_attributes,
 )
-from wsi_seg.outputs.storage import array_to_read, array_to_write, create_array, reading, writing
+from wsi_seg.outputs.storage import array_to_read, array_to_write, create_array, reading
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from wsi_seg.errors import OutputError
+from wsi_seg.files import remove_partial, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,6 +110,8 @@ class ResultFolder:
                 f"{self.folder}: cannot be written ({error.strerror}): mend that, or choose another with -o"
             ) from error
         try:
+            for folder in (self.folder, self.work, self.ledger):
+                remove_partial(folder)
             yield
         finally:
             lock.release()
@@ -153,8 +156,6 @@ class ResultFolder:
         for path in (self.zarr, self.unfinished_zarr, self.ledger):
             if path.exists():
                 shutil.rmtree(path)
-        for path in self.work.glob("*.partial"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def publish_zarr(self) -> None:
         """Give the finished label pyramid its name."""
@@ -165,21 +166,3 @@ def differences(old: Key, new: Key) -> str:
     """Say in a few words what differs between two keys."""
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     return ", ".join(f"{name} ({old.get(name)} then, {new.get(name)} now)" for name in names)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror}): make room, and run the same command again"
-        ) from error

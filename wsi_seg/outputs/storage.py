@@ -8,7 +8,6 @@ state shared between writes, so distinct shards may be written from any threads 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -104,25 +103,6 @@ def array_to_read(path: Path) -> zarr.Array[Any]:
 def array_to_write(path: Path) -> zarr.Array[Any]:
     """Open an array for writing whole shards; what is nothing but the fill value takes no file."""
     return zarr.open_array(ShardStore(path), mode="r+", config={"write_empty_chunks": False})
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the file system refuses into one line with the remedy.
-
-    Raises
-    ------
-    OutputError
-        In place of any `OSError`.
-    """
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        remedy = "free space there" if full else "make the folder writable or name another"
-        raise OutputError(
-            f"{path}: cannot be written ({_reason(error)}): {remedy}, and run the same command again"
-        ) from error
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from wsi_seg.files import write_text
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
-from wsi_seg.outputs.result import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,6 +16,7 @@ from scipy import ndimage
 from skimage import filters, morphology
 
 from wsi_seg.errors import OutputError
+from wsi_seg.files import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,12 +55,17 @@ class TissueMask:
     factor: int
 
     def save(self, path: Path) -> None:
-        """Write the mask as a PNG, white for tissue, that also says its factor."""
+        """Write the mask as a PNG, white for tissue, that also says its factor.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
         note = PngInfo()
         note.add_text(FACTOR_KEY, str(self.factor))
-        partial = path.with_name(f".{path.name}.partial")
-        Image.fromarray(self.mask.astype(np.uint8) * 255).save(partial, format="PNG", pnginfo=note)
-        partial.replace(path)
+        with replacing(path) as partial:
+            Image.fromarray(self.mask.astype(np.uint8) * 255).save(partial, format="PNG", pnginfo=note)
 
     @classmethod
     def load(cls, path: Path) -> TissueMask:

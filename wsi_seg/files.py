@@ -1,0 +1,80 @@
+"""Writing files whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wsi_seg.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PARTIAL = ".partial"
+"""How the names of files end that are not whole; they begin with a dot, and may be removed at any time."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write to, and move what was written to `path`, in one step, once it is on the disk.
+
+    Whatever happens meanwhile, `path` holds the old content or the new. Folders are made as needed.
+
+    Raises
+    ------
+    OutputError
+        In place of any `OSError`.
+    """
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            with partial.open("r+b") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses into one line with the remedy.
+
+    Raises
+    ------
+    OutputError
+        In place of any `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        remedy = "free space there" if full else "make the folder writable or name another"
+        reason = error.strerror or " ".join(str(error).split())
+        raise OutputError(
+            f"{path}: cannot be written ({reason}): {remedy}, and run the same command again"
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, UTF-8, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what killed runs left unfinished in a folder."""
+    with writing(folder):
+        for stray in folder.glob(f".*{PARTIAL}"):
+            stray.unlink(missing_ok=True)
