@@ -180,9 +180,10 @@ def test_a_failure_leaves_the_older_file_and_nothing_else(path):
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_a_missing_folder_is_one_line(tmp_path):
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
-        write(tmp_path / "absent" / "slide.geojson", [])
+        write(tmp_path / "file" / "slide.geojson", [])
 
 
 def test_csv_measures_the_same_shapes_under_the_same_ids(tmp_path, path):

@@ -200,4 +200,4 @@ def test_a_finished_result_becomes_a_png(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no level of its labels has 350 x 249 pixels"):
         write_overview_picture(path, rgb[1:], labels, {1: width * height})
     with pytest.raises(OutputError, match=r"cannot be written .* run the same command again"):
-        write_overview_picture(tmp_path / "absent" / "overview.png", rgb, labels, {1: width * height})
+        write_overview_picture(path / "overview.png", rgb, labels, {1: width * height})

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wsi_seg.errors import OutputError
+from wsi_seg.files import remove_partial, replacing, write_text
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    write_text(tmp_path / "new" / "a.txt", "old")
+    with replacing(tmp_path / "new" / "a.txt") as partial:
+        partial.write_text("new")
+        assert (tmp_path / "new" / "a.txt").read_text() == "old"
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.txt"]
+    assert (tmp_path / "new" / "a.txt").read_text() == "new"
+
+
+def write_half(path: Path, error: BaseException) -> None:
+    with replacing(path) as partial:
+        partial.write_text("half")
+        raise error
+
+
+def test_a_failure_keeps_the_old_content_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(KeyboardInterrupt):
+        write_half(tmp_path / "a.txt", KeyboardInterrupt())
+    with pytest.raises(OutputError, match=r"a\.txt: cannot be written .*free space"):
+        write_half(tmp_path / "a.txt", OSError(28, "No space left on device"))
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".a.txt.0123.partial").touch()
+    (tmp_path / "mine.partial").touch()
+    remove_partial(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.partial"]
