@@ -13,10 +13,14 @@ from wsi_seg import __version__
 from wsi_seg.data.annotations import read_regions
 from wsi_seg.errors import ModelError
 from wsi_seg.outputs.ngff import PyramidLayout
+from wsi_seg.slides.colour import to_srgb
 from wsi_seg.slides.lattice import Lattice, Rect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from wsi_seg.config import PredictSettings
     from wsi_seg.models.bundle import ModelBundle
@@ -150,6 +154,11 @@ class Plan:
         frames = self.frames.coarsened(self.factor)
         width, height = frames.label_size
         return self.slide.read(Rect(0, 0, height, width), frames)
+
+    @property
+    def overview_srgb(self) -> NDArray[np.uint8]:
+        """The overview as a screen shows it, by the slide's colour profile if it has one."""
+        return to_srgb(self.overview.rgb, self.slide.icc_profile)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

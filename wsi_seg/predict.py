@@ -13,13 +13,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
+import openslide
+import torch
 
 from wsi_seg import __version__
 from wsi_seg.config import PredictSettings
 from wsi_seg.errors import OutputError
+from wsi_seg.files import replacing
 from wsi_seg.inference.ledger import Ledger
 from wsi_seg.inference.stream import RegionJob, local_cluster, probe, remote_cluster, run_regions
 from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
+from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.outputs.export import export_polygons
 from wsi_seg.outputs.labels import read_labels
 from wsi_seg.outputs.overview import write_overview_picture
@@ -165,7 +169,7 @@ def _segment(
         finally:
             progress.end()
     with plan.timed("pyramid"):
-        writer.write_overview(plan.overview.rgb)
+        writer.write_overview(plan.overview_srgb)
         writer.build_levels(plan.settings.run.workers or 2)
         result.publish_zarr()
     record = record.model_copy(
@@ -184,7 +188,8 @@ def _prepare(result: ResultFolder, plan: Plan, writer: PyramidWriter) -> None:
         return
     labels = plan.settings.labels
     if labels.roi is not None:
-        (result.work / "roi.geojson").write_bytes(labels.roi.read_bytes())
+        with replacing(result.roi) as partial:
+            partial.write_bytes(labels.roi.read_bytes())
     if labels.tissue_mask:
         overview = plan.overview
         mask = find_tissue(overview.rgb, overview.present, plan.frames.coarsened(plan.factor).label_mpp)
@@ -208,7 +213,7 @@ def _job(result: ResultFolder, plan: Plan, writer: PyramidWriter, ledger: Ledger
         precision=labels.precision,
         batch_size=plan.batch_size,
         tissue_path=result.tissue_mask if labels.tissue_mask else None,
-        roi_path=result.work / "roi.geojson" if labels.roi is not None else None,
+        roi_path=result.roi if labels.roi is not None else None,
         writer=writer,
         ledger=ledger,
     )
@@ -239,11 +244,12 @@ def _export(result: ResultFolder, plan: Plan, record: RunRecord, progress: Progr
         result.geojson(not settings.gzip).unlink(missing_ok=True)
     with plan.timed("overview"):
         mask = TissueMask.load(result.tissue_mask).mask if plan.settings.labels.tissue_mask else None
-        write_overview_picture(result.overview, plan.overview.rgb, labels, _totals_of(record).pixels, mask)
+        write_overview_picture(result.overview, plan.overview_srgb, labels, _totals_of(record).pixels, mask)
     plan.seconds["total"] = time.perf_counter() - begin
     summary = _summarise(plan, record, exported)
     summary.write(result.summary_json, result.summary_csv)
-    result.write_record(record.model_copy(update={"progress": "finished"}))
+    result.write_record(record.model_copy(update={"progress": "finished", "export": plan.export_key}))
+    result.clear_work()
     return summary
 
 
@@ -251,12 +257,12 @@ def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
     totals = _totals_of(record)
     mm2 = plan.frames.label_pixel_um2 / 1e6
     classes = summarise_classes(totals.pixels, exported.file.polygons, plan.bundle.schema, plan.frames)
-    unprocessed = totals.pixels.get(255, 0) * mm2
+    unprocessed = totals.pixels.get(UNPROCESSED_ID, 0) * mm2
     background = plan.bundle.schema.background_id
-    analysed = sum(c.mm2 for c in classes if c.id != background)
+    tissue = sum(c.mm2 for c in classes if c.id != background)
     if unprocessed:
         status = "finished, with unreadable parts left unprocessed"
-    elif analysed == 0:
+    elif tissue == 0:
         status = "finished: nothing but background was found"
     else:
         status = "finished"
@@ -270,7 +276,7 @@ def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
         label_mpp=plan.frames.label_mpp,
         label_size=plan.frames.label_size,
         classes=classes,
-        analysed_mm2=analysed,
+        tissue_mm2=tissue,
         unprocessed_mm2=unprocessed,
         unreadable_tiles=totals.unreadable,
         polygons=sum(exported.file.polygons.values()),
@@ -294,9 +300,6 @@ def _read_summary(result: ResultFolder) -> Summary:
 
 def versions() -> dict[str, str]:
     """Return the versions of what results depend on."""
-    import openslide
-    import torch
-
     return {
         "wsi-seg": __version__,
         "python": platform.python_version(),

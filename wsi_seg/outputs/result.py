@@ -14,14 +14,14 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from wsi_seg.errors import OutputError
-from wsi_seg.files import remove_partial, write_text
+from wsi_seg.files import remove_partial, write_text, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 Key = dict[str, JsonValue]
-Progress = Literal["segmenting", "exporting", "finished"]
+Stage = Literal["segmenting", "exporting", "finished"]
 
 
 class RunRecord(BaseModel):
@@ -42,7 +42,7 @@ class RunRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: Literal[1] = 1
-    progress: Progress
+    progress: Stage
     labels: Key
     export: Key
     totals: RegionTotals | None = None
@@ -80,6 +80,7 @@ class ResultFolder:
         self.zarr = folder / "slide.ome.zarr"
         self.unfinished_zarr = self.work / "slide.ome.zarr"
         self.ledger = self.work / "regions"
+        self.roi = self.work / "roi.geojson"
         self.tissue_mask = folder / "tissue_mask.png"
         self.overview = folder / "overview.png"
         self.summary_json = folder / "summary.json"
@@ -149,17 +150,25 @@ class ResultFolder:
 
     def clear(self) -> None:
         """Remove a result, whole or half, but not the lock, nor any file that is not ours."""
-        for path in (self.geojson(True), self.geojson(False), self.overview, self.tissue_mask):
-            path.unlink(missing_ok=True)
-        for path in (self.summary_json, self.summary_csv, self._record):
-            path.unlink(missing_ok=True)
-        for path in (self.zarr, self.unfinished_zarr, self.ledger):
-            if path.exists():
-                shutil.rmtree(path)
+        with writing(self.folder):
+            for path in (self.geojson(True), self.geojson(False), self.overview, self.tissue_mask):
+                path.unlink(missing_ok=True)
+            for path in (self.summary_json, self.summary_csv, self._record, self.roi):
+                path.unlink(missing_ok=True)
+            for path in (self.zarr, self.unfinished_zarr, self.ledger):
+                if path.exists():
+                    shutil.rmtree(path)
+
+    def clear_work(self) -> None:
+        """Remove what only an unfinished run needs."""
+        with writing(self.work):
+            self.roi.unlink(missing_ok=True)
+            shutil.rmtree(self.ledger, ignore_errors=True)
 
     def publish_zarr(self) -> None:
         """Give the finished label pyramid its name."""
-        self.unfinished_zarr.rename(self.zarr)
+        with writing(self.zarr):
+            self.unfinished_zarr.rename(self.zarr)
 
 
 def differences(old: Key, new: Key) -> str:

@@ -38,8 +38,10 @@ class Summary(BaseModel):
 
     Attributes
     ----------
-    analysed_mm2, unprocessed_mm2 : float
-        Area that was to be analysed, and the part of it that could not be read.
+    tissue_mm2 : float
+        Area of all classes but the background.
+    unprocessed_mm2 : float
+        Area that was to be analysed but could not be read.
     unreadable_tiles : int
         Tiles of the slide that could not be decoded.
     remarks : dict
@@ -59,7 +61,7 @@ class Summary(BaseModel):
     label_mpp: tuple[float, float]
     label_size: tuple[int, int]
     classes: tuple[ClassSummary, ...]
-    analysed_mm2: float
+    tissue_mm2: float
     unprocessed_mm2: float
     unreadable_tiles: int
     polygons: int
