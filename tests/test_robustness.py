@@ -69,13 +69,14 @@ def test_ten_kills_at_random_moments_leave_the_same_bytes(
         assert fingerprints(out / "big") == expected
 
 
+@pytest.mark.parametrize("most_bytes", [60_000, 5_000, 500])
 def test_a_disk_that_is_full_costs_nothing_that_was_done(
-    undisturbed: Path, big_slide: Path, model_path: Path, tmp_path: Path
+    undisturbed: Path, big_slide: Path, model_path: Path, tmp_path: Path, most_bytes: int
 ) -> None:
-    """A limit on file size stands in for the full disk: writing fails in the middle, as it would there."""
+    """A limit on file size stands in for the full disk: writing fails at one stage or another."""
 
     def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
 
     run = command(big_slide, tmp_path, model_path)
     failed = subprocess.run(run, capture_output=True, text=True, check=False, preexec_fn=limited)

@@ -71,23 +71,23 @@ def test_the_authors_mask_is_reproduced(shared_data: Path, tmp_path: Path) -> No
         if not path.is_file():
             pytest.skip(f"{path.name} is absent")
     network, header = import_checkpoint(checkpoint, load_schema("cityscapes"))
-    result = predict_image(
-        street, ModelBundle(network, header, "", checkpoint), tmp_path, CPU, at_model_size=True
-    )
-    with Image.open(result.index_path) as index, Image.open(golden) as expected:
+    result = predict_image(street, ModelBundle(network, header, "", checkpoint), tmp_path, CPU)
+    with Image.open(result.index_path) as index:
+        assert index.size == (2048, 1024)
+    assert result.network_index_path.name == "frankfurt_000000_000576_leftImg8bit_index_1024x512.png"
+    with Image.open(result.network_index_path) as index, Image.open(golden) as expected:
         assert (index.size, index.mode) == ((1024, 512), "L")
         assert (np.asarray(index) == np.asarray(expected)).mean() > 0.9999
     assert result.shares["road"] > 0.3
 
 
-@pytest.mark.parametrize("at_model_size", [False, True])
 @pytest.mark.parametrize("variant", ["C", "full"])
 @pytest.mark.parametrize("size", [None, (48, 32)])
 def test_files_hold_what_the_network_says(
-    image: Path, tmp_path: Path, size: tuple[int, int] | None, variant: str, at_model_size: bool
+    image: Path, tmp_path: Path, size: tuple[int, int] | None, variant: str
 ) -> None:
     bundle = bundle_of(size, variant)
-    result = predict_image(image, bundle, tmp_path / "out", CPU, at_model_size)
+    result = predict_image(image, bundle, tmp_path / "out", CPU)
 
     if size is None:
         logits = seen_by(bundle, np.pad(RGB, [(0, 3), (0, 2), (0, 0)], mode="reflect"))
@@ -95,15 +95,20 @@ def test_files_hold_what_the_network_says(
         logits = seen_by(bundle, resize_like_opencv(RGB, size))
     if variant == "C":
         logits = functional.interpolate(logits, scale_factor=8, mode="bilinear")
+    on_grid = np.array(IDS, np.uint8)[logits[0].argmax(dim=0).numpy()]
     if size is None:
         logits = logits[:, :, :21, :30]
-    elif not at_model_size:
+    else:
+        with Image.open(result.network_index_path) as file:
+            assert (np.asarray(file) == on_grid).mean() > 0.995
         logits = functional.interpolate(logits, size=(21, 30), mode="bilinear")
     expected = np.array(IDS, np.uint8)[logits[0].argmax(dim=0).numpy()]
 
     names = [path.name for path in (result.index_path, result.color_path, result.overlay_path)]
     assert names == ["street_index.png", "street_color.png", "street_overlay.png"]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
+    written = {result.network_index_path.name, *names}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == written
+    assert len(written) == (3 if size is None else 4)
     with Image.open(result.index_path) as file:
         index = np.asarray(file)
     assert index.dtype == np.uint8

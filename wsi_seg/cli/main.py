@@ -65,5 +65,8 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
+    # Writes that were under way beside the one that failed are torn down with the interpreter; what they
+    # have to say about that is no news.
+    sys.unraisablehook = lambda _: None
     print(f"wsi-seg: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)

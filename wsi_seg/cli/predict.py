@@ -90,10 +90,6 @@ def predict(
         bool | None,
         writing("--include-background", help="Outline the background class too."),
     ] = None,
-    at_model_size: Annotated[
-        bool,
-        writing("--at-model-size", help="Plain images: masks of the network's size."),
-    ] = False,
     device: Annotated[str | None, running(help="auto, cpu, cuda or cuda:N. [default: auto]")] = None,
     precision: Annotated[
         str | None,
@@ -173,7 +169,7 @@ def predict(
     jobs = collect_jobs(inputs, out, mpp)
     with (
         shown(len(jobs), quiet) as progress,
-        _Runner(bundle, settings, progress, quiet, at_model_size) as runner,
+        _Runner(bundle, settings, progress, quiet) as runner,
     ):
         if len(jobs) == 1:
             good = runner.run(jobs[0]).good
@@ -219,13 +215,11 @@ class _Runner:
         settings: PredictSettings,
         progress: Progress,
         quiet: bool,
-        at_model_size: bool,
     ) -> None:
         from contextlib import ExitStack
 
         self._bundle, self._settings = bundle, settings
         self._progress, self._quiet = progress, quiet
-        self._at_model_size = at_model_size
         self._stack = ExitStack()
         self._client: Client | None = None
 
@@ -280,9 +274,11 @@ class _Runner:
         from wsi_seg.inference.segmenter import choose_device
 
         device = choose_device(self._settings.run.device)
-        done = predict_image(job.path, self._bundle, job.out, device, at_model_size=self._at_model_size)
+        done = predict_image(job.path, self._bundle, job.out, device)
         if not self._quiet:
-            for path in (done.index_path, done.color_path, done.overlay_path):
+            for path in dict.fromkeys(
+                (done.index_path, done.network_index_path, done.color_path, done.overlay_path)
+            ):
                 typer.echo(f"  {path}")
         return Outcome(slide=str(job.path), result=str(job.out), status="finished", seconds=done.seconds)
 

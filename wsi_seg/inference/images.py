@@ -50,6 +50,9 @@ class ImagePrediction:
     ----------
     index_path : Path
         ``NAME_index.png``: class ids, 8-bit grey.
+    network_index_path : Path
+        ``NAME_index_WIDTHxHEIGHT.png``: class ids on the network's own grid, where that is another than the
+        image's; else the same as `index_path`.
     color_path : Path
         ``NAME_color.png``: the classes in their colours.
     overlay_path : Path
@@ -61,16 +64,17 @@ class ImagePrediction:
     """
 
     index_path: Path
+    network_index_path: Path
     color_path: Path
     overlay_path: Path
     shares: Mapping[str, float]
     seconds: float
 
 
-def predict_image(
-    path: Path, bundle: ModelBundle, out_dir: Path, device: torch.device, at_model_size: bool = False
-) -> ImagePrediction:
+def predict_image(path: Path, bundle: ModelBundle, out_dir: Path, device: torch.device) -> ImagePrediction:
     """Segment a plain image, and write its class map and pictures.
+
+    The class map is of the image's size: logits are enlarged before the best class is chosen.
 
     Parameters
     ----------
@@ -79,12 +83,9 @@ def predict_image(
     bundle : ModelBundle
         The model. It is moved to `device`.
     out_dir : Path
-        Folder for the three files; made if need be.
+        Folder for the files; made if need be.
     device : torch.device
         Where to compute.
-    at_model_size : bool
-        Keep the class map at the size the network saw. By default logits are enlarged to the image's own
-        size before the best class is chosen.
 
     Raises
     ------
@@ -102,24 +103,34 @@ def predict_image(
     seen = rgb if size is None else resize_like_opencv(rgb, size)
     try:
         logits = segment(seen, Segmenter(bundle, device))
-        target = (seen.shape[1], seen.shape[0]) if at_model_size else (width, height)
-        channels = best_channels(logits, target)
+        channels = best_channels(logits, (width, height))
+        channels_seen = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
     except torch.OutOfMemoryError as error:
         raise DeviceError(f"{path}: too large for {device}: use --device cpu or a smaller image") from error
-    labels = np.array(bundle.schema.ids, dtype=np.uint8)[channels]
+    ids = np.array(bundle.schema.ids, dtype=np.uint8)
+    labels = ids[channels]
 
     pictures = {
         "index": Image.fromarray(labels),
         "color": colored(labels, bundle.schema),
         "overlay": overlaid(rgb, labels, bundle.schema),
     }
+    network_index = "index"
+    if seen.shape != rgb.shape:
+        network_index = f"index_{seen.shape[1]}x{seen.shape[0]}"
+        pictures[network_index] = Image.fromarray(ids[channels_seen])
     files = {kind: out_dir / f"{path.stem}_{kind}.png" for kind in pictures}
     for kind, picture in pictures.items():
         write_png(files[kind], picture)
     counts = np.bincount(labels.ravel(), minlength=256)
     shares = {c.name: float(counts[c.id] / labels.size) for c in bundle.schema.classes}
     return ImagePrediction(
-        files["index"], files["color"], files["overlay"], shares, time.perf_counter() - start
+        index_path=files["index"],
+        network_index_path=files[network_index],
+        color_path=files["color"],
+        overlay_path=files["overlay"],
+        shares=shares,
+        seconds=time.perf_counter() - start,
     )
 
 
