@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import damage_tile, tissue_rgb, write_model, write_tiff
+from conftest import SCHEMA, damage_tile, tissue_rgb, write_model, write_tiff
+from PIL import Image
 
 from wsi_seg.cli.main import main
+from wsi_seg.models.bundle import Architecture, InputSpec, ModelHeader, save_bundle
+from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,27 @@ def test_a_damaged_model_is_refused(run, slide_path: Path, tmp_path: Path) -> No
     ended = run("predict", slide_path, "--model", model, "-o", tmp_path / "out")
     assert ended.code == 1
     assert "model.safetensors" in ended.line
+
+
+def test_a_model_for_street_images_is_refused_for_slides(run, slide_path: Path, tmp_path: Path) -> None:
+    network, header = new_street_model()
+    save_bundle(tmp_path / "street.safetensors", network, header)
+    ended = run("predict", slide_path, "--model", tmp_path / "street.safetensors", "-o", tmp_path / "out")
+    assert ended.code == 1
+    assert "no model for slides" in ended.line
+    image = tmp_path / "street.png"
+    Image.fromarray(tissue_rgb(60, 90)).save(image)
+    ended = run("predict", image, "--model", tmp_path / "street.safetensors", "-o", tmp_path / "out")
+    assert ended.code == 0, ended.err
+    written = sorted(p.name for p in (tmp_path / "out" / "street").iterdir())
+    assert written == [f"street_{kind}.png" for kind in ("color", "index", "index_48x32", "overlay")]
+
+
+def new_street_model():
+    config = ESPNetConfig(classes=len(SCHEMA), p=1, q=1)
+    spec = InputSpec(channels="bgr", mean=(80, 80, 80), std=(40, 40, 40), scale=255, size=(48, 32))
+    architecture = Architecture(config=config)
+    return ESPNet(config), ModelHeader(name="street", architecture=architecture, classes=SCHEMA, input=spec)
 
 
 def test_one_bad_slide_is_recorded_and_the_rest_goes_on(predict, tmp_path: Path) -> None:
