@@ -93,7 +93,8 @@ def _collagen(scene: Scene) -> tuple[Floats, Floats]:
     mottle = 0.045 * scene.fine + 0.05 * scene.broad + 0.06 * scene.middle
     dense = np.float32(scene.ground.trait("dense", 0.44, 0.9))
     eosin = np.maximum(dense * (1 + 0.13 * fibre + 0.09 * strand - 0.12 * loose) + mottle, 0.1)
-    return 0.05 * (1 - cleft), eosin * (1 - 0.85 * cleft)
+    eosin *= 1 - 0.85 * cleft
+    return eosin * np.float32(scene.ground.trait("collagen blue", 0.06, 0.28)), eosin
 
 
 def _desmoplasia(scene: Scene) -> Dye:

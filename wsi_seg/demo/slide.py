@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import itertools
 import math
+import tempfile
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
 
-from wsi_seg.demo.tiff import TILE, encode, is_big, reduce, whole_or_absent, write_level, write_truth
+from wsi_seg.demo.tiff import TILE, encode, is_big, reduce, write_level, write_truth
 from wsi_seg.demo.tissue import Tissue
 from wsi_seg.errors import UsageError
+from wsi_seg.files import replacing
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -97,10 +99,14 @@ def write_slide(
     """
     form = form or SlideFormat()
     width, height = size_px
-    with whole_or_absent(path) as (partial, scratch), ThreadPoolExecutor(form.workers) as pool:
-        labels = _map(scratch / "truth", (height, width)) if truth else None
+    with (
+        replacing(path) as partial,
+        tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch,
+        ThreadPoolExecutor(form.workers) as pool,
+    ):
+        labels = _map(Path(scratch) / "truth", (height, width)) if truth else None
         sizes = form.level_sizes(size_px)
-        coarser = [_map(scratch / f"level{i}", (h, w, 3)) for i, (w, h) in enumerate(sizes) if i > 0]
+        coarser = [_map(Path(scratch) / f"level{i}", (h, w, 3)) for i, (w, h) in enumerate(sizes) if i > 0]
 
         def draw(rect: Rect) -> NDArray[np.uint8]:
             rgb, block_labels = tissue.render(rect, mpp)
@@ -115,7 +121,8 @@ def write_slide(
                 tiles = _tiles(_LevelJob(size, read, keep, form), pool)
                 write_level(tiff, tiles, size, mpp * form.step**index, reduced=index > 0)
         if labels is not None:
-            with whole_or_absent(truth_path(path)) as (partial_truth, _):
+            # In place before the slide is: where there is a slide there is its truth.
+            with replacing(truth_path(path)) as partial_truth:
                 write_truth(partial_truth, labels, mpp)
 
 
@@ -153,10 +160,7 @@ def write_repeated_slide(
     form = form or SlideFormat()
     if block.shape[0] % TILE or block.shape[1] % TILE:
         raise UsageError(f"a block of {block.shape[1]} x {block.shape[0]} px: use multiples of {TILE}")
-    with (
-        whole_or_absent(path) as (partial, _),
-        tifffile.TiffWriter(partial, bigtiff=is_big(size_px)) as tiff,
-    ):
+    with replacing(path) as partial, tifffile.TiffWriter(partial, bigtiff=is_big(size_px)) as tiff:
         for index, size in enumerate(form.level_sizes(size_px)):
             tiles = _repeated_tiles(block, size, form.quality)
             write_level(tiff, tiles, size, mpp * form.step**index, reduced=index > 0)

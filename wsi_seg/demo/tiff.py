@@ -1,20 +1,16 @@
-"""The TIFF side of generated slides: JPEG tiles, pyramid levels, truth images, files whole or absent."""
+"""The TIFF side of generated slides: JPEG tiles, pyramid levels, truth images."""
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import imagecodecs
 import numpy as np
 import tifffile
 
-from wsi_seg.errors import OutputError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -103,24 +99,3 @@ def padded(pixels: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
 def is_big(size: tuple[int, int]) -> bool:
     """Say whether a slide of this width and height wants BigTIFF."""
     return size[0] * size[1] > BIG_TIFF_PIXELS
-
-
-@contextmanager
-def whole_or_absent(path: Path) -> Iterator[tuple[Path, Path]]:
-    """Give a path to write and a folder for scratch files; move the file into place at the end.
-
-    Raises
-    ------
-    OutputError
-        If the place can't be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-            partial = Path(folder) / path.name
-            yield partial, Path(folder)
-            partial.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror}): choose another place or make room"
-        ) from error
