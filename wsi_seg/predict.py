@@ -23,6 +23,7 @@ from wsi_seg.errors import OutputError
 from wsi_seg.files import replacing
 from wsi_seg.inference.ledger import Ledger
 from wsi_seg.inference.stream import RegionJob, local_cluster, probe, remote_cluster, run_regions
+from wsi_seg.memory import release_freed
 from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
 from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.outputs.export import export_polygons
@@ -170,6 +171,7 @@ def _segment(
                 progress.advance(_megapixels(by_name[finished.name]))
         finally:
             progress.end()
+    release_freed()
     with plan.timed("pyramid"):
         writer.write_overview(plan.overview_srgb)
         writer.build_levels(plan.settings.run.workers or 2)

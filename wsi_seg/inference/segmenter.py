@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -45,6 +45,9 @@ class Segmented:
 class Segmenter:
     """Runs a model over batches of patches. May be called from several threads; one batch runs at a time.
 
+    The network always runs in one thread of its own: memory allocators and OpenMP keep what they have for
+    each thread that calls them, and a network's worth of that is a lot.
+
     Parameters
     ----------
     bundle : ModelBundle
@@ -62,13 +65,12 @@ class Segmenter:
             raise UsageError("--precision float16 needs a GPU: use float32 or bfloat16")
         self.device = device
         self._dtype = DTYPES[precision]
-        self._lock = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._network = bundle.network.to(device, self._dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._stride = bundle.network.output_stride
         self._normalise = _Normalisation(bundle.input, device)
         self._class_ids = torch.tensor(bundle.schema.ids, dtype=torch.uint8, device=device)
 
-    @torch.inference_mode()
     def __call__(self, patches: NDArray[np.uint8], margin: int = 0, confidence: bool = False) -> Segmented:
         """Segment a batch.
 
@@ -87,21 +89,24 @@ class Segmenter:
             If the device runs out of memory.
         """
         try:
-            with self._lock:
-                logits = self.logits(patches)
-                if margin:
-                    logits = logits[:, :, margin:-margin, margin:-margin]
-                labels = self._class_ids[logits.argmax(dim=1)].cpu().numpy()
-                if not confidence:
-                    return Segmented(labels, None)
-                # The largest probability is 1 / sum(exp(logit - largest)).
-                spread = (logits - logits.amax(dim=1, keepdim=True)).exp().sum(dim=1)
-                return Segmented(labels, (255 / spread).round().to(torch.uint8).cpu().numpy())
+            return self._thread.submit(self._segment, patches, margin, confidence).result()
         except torch.OutOfMemoryError as error:
             raise DeviceError(
                 f"{self.device}: out of memory at {len(patches)} patches of {patches.shape[2]} px: "
                 "give a smaller --batch-size or --patch, and run the same command again"
             ) from error
+
+    @torch.inference_mode()
+    def _segment(self, patches: NDArray[np.uint8], margin: int, confidence: bool) -> Segmented:
+        logits = self.logits(patches)
+        if margin:
+            logits = logits[:, :, margin:-margin, margin:-margin]
+        labels = self._class_ids[logits.argmax(dim=1)].cpu().numpy()
+        if not confidence:
+            return Segmented(labels, None)
+        # The largest probability is 1 / sum(exp(logit - largest)).
+        spread = (logits - logits.amax(dim=1, keepdim=True)).exp().sum(dim=1)
+        return Segmented(labels, (255 / spread).round().to(torch.uint8).cpu().numpy())
 
     def logits(self, patches: NDArray[np.uint8]) -> Tensor:
         """Return float32 logits at full size, shape (batch, classes, height, width), on the device."""
