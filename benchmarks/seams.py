@@ -22,16 +22,18 @@ from wsi_seg.models.bundle import load_bundle, resolve_model
 from wsi_seg.slides.lattice import Lattice, Rect
 from wsi_seg.slides.slide import Slide
 
-OFFERED = [(512, 0), (512, 32), (512, 64), (512, 128), (1024, 0), (1024, 32), (1024, 64), (1024, 128)]
-OFFERED += [(2048, 64), (2048, 128)]
-DEFAULT = (1024, 64)
+OFFERED = [(512, 0), (512, 32), (512, 64), (512, 128), (1024, 0), (1024, 32), (1024, 64), (1024, 96), (1024, 128)]
+OFFERED += [(1280, 96), (1536, 64), (1536, 96), (2048, 64), (2048, 128)]
+DEFAULT = (1024, 96)
 CONTEXT = 512
 NEAR = 16
 
 
 def whole_pass(slide: Slide, segmenter: Segmenter, frames, field: Rect) -> np.ndarray:
     wide = field.padded(CONTEXT).clipped(*frames.label_size)
-    wide = Rect(wide.y0, wide.x0, wide.y1 - wide.height % 8, wide.x1 - wide.width % 8)
+    # Where a pass over the whole slide would have its strides; a start in between shifts all answers a bit.
+    y0, x0 = -(-wide.y0 // 32) * 32, -(-wide.x0 // 32) * 32
+    wide = Rect(y0, x0, wide.y1 - (wide.y1 - y0) % 8, wide.x1 - (wide.x1 - x0) % 8)
     labels = segmenter(slide.read(wide, frames).rgb[None]).labels[0]
     return labels[field.relative_to(wide).slices]
 

@@ -50,7 +50,7 @@ class LabelSettings(BaseModel):
     working_mpp: Positive | None = None
     allow_coarser: bool = False
     patch: int | None = None
-    overlap: Annotated[int, Field(ge=0)] = 128
+    overlap: Annotated[int, Field(ge=0)] = 192
     region_cores: Annotated[int, Field(ge=1)] | None = None
     batch_size: Annotated[int, Field(ge=1)] | None = None
     precision: Literal["float32", "bfloat16", "float16"] = "float32"

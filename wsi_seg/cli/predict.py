@@ -102,7 +102,7 @@ def predict(
     ] = None,
     overlap: Annotated[
         int | None,
-        running(help="Overlap of neighbouring patches in px. [default: 128]"),
+        running(help="Overlap of neighbouring patches in px. [default: 192]"),
     ] = None,
     workers: Annotated[int | None, running(help="Regions at a time in this process.")] = None,
     scheduler: Annotated[str | None, running(help="Address or file of a running Dask scheduler.")] = None,
