@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from wsi_seg.demo.course import Recipe, Settling, train
 from wsi_seg.demo.crops import GLASS, Shelf, restain
 from wsi_seg.demo.fields import FIELD_MPP, draw_field
-from wsi_seg.demo.train import NAME, NOTICE, VALIDATION_SEED, describe, validate
+from wsi_seg.demo.train import NAME, NOTICE, VALIDATION_SEED, Recipe, describe, train, validate
 from wsi_seg.models.bundle import builtin_models, load_bundle
 from wsi_seg.models.classes import load_schema
 
@@ -82,13 +81,7 @@ def one_thread() -> Iterator[None]:
 @pytest.mark.usefixtures("one_thread")
 def test_training_learns_and_repeats() -> None:
     recipe = Recipe(
-        steps=100,
-        batches=((2, 96), (1, 128)),
-        field_side=160,
-        first_fields=6,
-        steps_per_field=10,
-        warmup=5,
-        settling=Settling(steps=6, crop=128, window=64, halo=8),
+        steps=100, batches=((2, 96), (1, 128)), field_side=160, first_fields=6, steps_per_field=10, warmup=5
     )
     losses: list[str] = []
     network, spec = train(recipe, losses.append)

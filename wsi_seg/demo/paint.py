@@ -91,7 +91,7 @@ def _collagen(scene: Scene) -> tuple[Floats, Floats]:
     gaps = np.minimum(0.6 * scene.broad + 0.75 * scene.middle + 0.7 * loose, 1)
     cleft = np.clip(-2.2 * fibre - 2.3 + 0.3 * strand + gaps, 0, 1)
     mottle = 0.045 * scene.fine + 0.05 * scene.broad + 0.06 * scene.middle
-    dense = np.float32(scene.ground.trait("dense", 0.44, 1.05))
+    dense = np.float32(scene.ground.trait("dense", 0.44, 0.9))
     eosin = np.maximum(dense * (1 + 0.13 * fibre + 0.09 * strand - 0.12 * loose) + mottle, 0.1)
     eosin *= 1 - 0.85 * cleft
     return eosin * np.float32(scene.ground.trait("collagen blue", 0.06, 0.28)), eosin

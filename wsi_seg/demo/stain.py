@@ -55,7 +55,7 @@ class Stain:
 
     hematoxylin: Rgb = (0.62, 0.71, 0.34)
     eosin: Rgb = (0.13, 0.88, 0.42)
-    red_cells: Rgb = (0.18, 1.6, 1.0)
+    red_cells: Rgb = (0.16, 1.25, 0.86)
     ink: Rgb = INKS[0]
     white: Rgb = (0.945, 0.94, 0.95)
     gamma: float = 1.0

@@ -3,36 +3,170 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import math
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path  # noqa: TC003 - typer reads it at run time
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
 import typer
+from torch import Tensor, nn
+from torch.nn import functional
 
-from wsi_seg.demo.course import CLASSES, Recipe, normalise, train
-from wsi_seg.demo.fields import stream_fields
+from wsi_seg.demo.crops import Shelf
+from wsi_seg.demo.fields import FIELD_MPP, stream_fields
 from wsi_seg.demo.score import Score
 from wsi_seg.demo.tissue import GENERATOR_VERSION
 from wsi_seg.models.bundle import WEIGHTS_FOLDER, Architecture, InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.classes import load_schema
+from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
     from pydantic import JsonValue
 
-    from wsi_seg.models.espnet import ESPNet
-
 NAME = "breast-demo"
 NOTICE = "Demo model, trained on generated tissue. Not for diagnosis."
+CLASSES = 8
 
 VALIDATION_SEED = 1_000_000
 """Slides from this seed on are never trained on."""
 
 VALIDATION_FIELDS = 48
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides the weights, beside the generator, PyTorch and the machine.
+
+    Attributes
+    ----------
+    seed : int
+        Of the weights and the crops; the training slides are those from 10,000 times this on.
+    steps : int
+        Optimiser steps.
+    batches : tuple of (int, int)
+        Mosaics in a step and their side in pixels, in turn: the network must get used to borders, where its
+        convolutions see zeros, at any distance.
+    first_fields, steps_per_field : int
+        Fields that are there from the first step, and steps until the next one is added.
+    field_side : int
+        Side of a field in pixels.
+    learning_rate, warmup : float, int
+        The largest rate; it rises linearly for `warmup` steps and falls to zero along a cosine.
+    weight_decay : float
+        Decoupled.
+    """
+
+    seed: int = 1
+    steps: int = 3000
+    batches: tuple[tuple[int, int], ...] = ((4, 256), (2, 384), (1, 544))
+    first_fields: int = 48
+    steps_per_field: int = 6
+    field_side: int = 576
+    learning_rate: float = 2e-3
+    warmup: int = 80
+    weight_decay: float = 1e-4
+
+    @property
+    def fields(self) -> int:
+        """Training fields, one a slide."""
+        return self.first_fields + self.steps // self.steps_per_field
+
+
+def train(recipe: Recipe, say: Callable[[str], None]) -> tuple[ESPNet, InputSpec]:
+    """Train the network from nothing.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The same recipe gives the same weights on the same machine.
+    say : callable
+        Hears how it goes.
+
+    Returns
+    -------
+    network : ESPNet
+        In eval mode.
+    spec : InputSpec
+        What it was trained to see.
+    """
+    started = time.monotonic()
+    drawn = stream_fields(recipe.seed * 10_000, recipe.fields, recipe.field_side)
+    shelf = Shelf(recipe.fields, recipe.field_side, CLASSES, recipe.seed)
+    for _ in range(recipe.first_fields):
+        shelf.add(*next(drawn))
+    spec = _measure(shelf.rgb)
+    weight = _class_weights(np.stack([shelf.mosaic(recipe.batches[0][1])[1] for _ in range(300)]))
+    say(f"{len(shelf.rgb)} fields in {time.monotonic() - started:.0f} s")
+
+    torch.manual_seed(recipe.seed)
+    network = ESPNet(ESPNetConfig(classes=CLASSES)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(
+        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _pace(step, recipe))
+    network.train()
+    running = 0.0
+    for step in range(1, recipe.steps + 1):
+        pixels, labels = _batch(shelf, *recipe.batches[step % len(recipe.batches)])
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = network(normalise(pixels, spec))
+        loss = functional.cross_entropy(logits.float(), labels, weight)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimiser.step()
+        schedule.step()
+        if step % recipe.steps_per_field == 0:
+            shelf.add(*next(drawn))
+        running += float(loss.detach())
+        if step % 100 == 0:
+            say(f"step {step}, loss {running / 100:.3f}, {time.monotonic() - started:.0f} s")
+            running = 0.0
+    return network.eval(), spec
+
+
+def _batch(shelf: Shelf, count: int, side: int) -> tuple[Tensor, Tensor]:
+    """Return pixels (n, 3, side, side) of 0 to 255, and labels (n, side, side)."""
+    mosaics = [shelf.mosaic(side) for _ in range(count)]
+    pixels = torch.from_numpy(np.stack([rgb for rgb, _ in mosaics])).permute(0, 3, 1, 2)
+    return pixels, torch.from_numpy(np.stack([labels for _, labels in mosaics]).astype(np.int64))
+
+
+def _pace(step: int, recipe: Recipe) -> float:
+    """Return the learning rate after `step` steps as a share of the largest."""
+    if step < recipe.warmup:
+        return (step + 1) / recipe.warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)))
+
+
+def _measure(rgb: NDArray[np.uint8]) -> InputSpec:
+    """Return the normalisation: mean and standard deviation of the pixels in each channel."""
+    pixels = rgb.reshape(-1, 3)[::17].astype(np.float64)
+    red, green, blue = zip(
+        pixels.mean(axis=0).round(2).tolist(), pixels.std(axis=0).round(2).tolist(), strict=True
+    )
+    return InputSpec(
+        channels="rgb", mean=(red[0], green[0], blue[0]), std=(red[1], green[1], blue[1]), mpp=FIELD_MPP
+    )
+
+
+def _class_weights(labels: NDArray[np.uint8]) -> Tensor:
+    """Weigh each class by its share of the pixels, as the ESPNet authors do: ``1 / ln(1.10 + share)``."""
+    share = np.bincount(labels.ravel(), minlength=CLASSES) / labels.size
+    return torch.tensor(1 / np.log(1.10 + share), dtype=torch.float32)
+
+
+def normalise(pixels: Tensor, spec: InputSpec) -> Tensor:
+    """Turn pixels of 0 to 255, (n, 3, height, width), into what the network sees."""
+    mean = torch.tensor(spec.mean)[None, :, None, None]
+    std = torch.tensor(spec.std)[None, :, None, None]
+    return ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()
