@@ -43,7 +43,7 @@ class PlainProgress(Progress):
             return
         self._last = now
         rate = self._finished / max(now - self._begin, 1e-6)
-        left = (self._megapixels - self._finished) / max(rate, 1e-6)
+        left = max(self._megapixels - self._finished, 0.0) / max(rate, 1e-6)
         self.say(f"  {self._done}/{self._regions} regions, {rate:.2f} MP/s, {left:.0f} s left")
 
 
