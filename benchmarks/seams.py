@@ -22,7 +22,8 @@ from wsi_seg.models.bundle import load_bundle, resolve_model
 from wsi_seg.slides.lattice import Lattice, Rect
 from wsi_seg.slides.slide import Slide
 
-OFFERED = [(512, 0), (512, 32), (512, 64), (512, 128), (1024, 0), (1024, 32), (1024, 64), (1024, 96), (1024, 128)]
+OFFERED = [(512, 0), (512, 32), (512, 64), (512, 128)]
+OFFERED += [(1024, 0), (1024, 32), (1024, 64), (1024, 96), (1024, 128)]
 OFFERED += [(1280, 96), (1536, 64), (1536, 96), (2048, 64), (2048, 128)]
 DEFAULT = (1024, 96)
 CONTEXT = 512
