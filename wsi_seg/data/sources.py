@@ -1,0 +1,46 @@
+"""What training and evaluation read: pictures with the class of every pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsi_seg.slides.lattice import Rect
+
+IGNORE = 255
+"""Class index of pixels whose class is not known: loss, weights, sampling and metrics pass them over."""
+
+
+@dataclass(frozen=True)
+class LabelledPixels:
+    """Pixels and what is known of them.
+
+    Attributes
+    ----------
+    rgb : uint8 array, shape (height, width, 3)
+    classes : uint8 array, shape (height, width)
+        Class indices, which are positions in the class schema and a network's output channels, not the ids
+        that label images hold; `IGNORE` where the class is unknown.
+    """
+
+    rgb: NDArray[np.uint8]
+    classes: NDArray[np.uint8]
+
+
+class Source(Protocol):
+    """A slide with annotations, or an image with its mask. Pickles, and opens its files in each process."""
+
+    @property
+    def name(self) -> str:
+        """What people call it: the file's name without its suffix."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels at the resolution it is read in (label pixels, for slides)."""
+
+    def read(self, rect: Rect) -> LabelledPixels:
+        """Read a rectangle that lies inside the picture."""
