@@ -1,0 +1,191 @@
+"""One confusion matrix over a whole set, and the figures that follow from it.
+
+The rules:
+
+- Pixels are summed over all images before anything is divided; averages of images are not the same figures.
+- Pixels whose true class is not known (`IGNORE`) are in no figure.
+- Where a true class is known but none of the classes was found (not analysed, or void), the pixel is a false
+  negative of its class, and no class's false positive.
+- Means over classes are over those that the truth holds. A class that is found but is not in the truth has an
+  IoU of 0; it takes no part in the mean, and what it took from others lowers theirs.
+
+Cityscapes and PASCAL VOC count the same way. Their means take in classes that are found but not in the truth;
+on whole validation sets there are none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from wsi_seg.data.sources import IGNORE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+NONE_FOUND = 255
+"""Predicted class index of pixels for which no class was found."""
+
+_VALUES = 256
+
+
+@dataclass(eq=False)
+class Confusion:
+    """Pixels by true class and by class found.
+
+    Attributes
+    ----------
+    counts : int64 array, shape (classes, classes + 1)
+        Pixels by true class (row) and class found (column); in the last column, those for which none was.
+    """
+
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, classes: int) -> Self:
+        """Begin with no pixels."""
+        return cls(np.zeros((classes, classes + 1), np.int64))
+
+    @classmethod
+    def of(cls, truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: int) -> Self:
+        """Count the pixels of one picture.
+
+        Parameters
+        ----------
+        truth : uint8 array
+            Class indices, or `IGNORE`.
+        predicted : uint8 array of the same shape
+            Class indices, or `NONE_FOUND`.
+        classes : int
+            Indices run from 0 to this number less one.
+
+        Raises
+        ------
+        ValueError
+            If shapes differ, or a value is neither a class index nor 255.
+        """
+        confusion = cls.empty(classes)
+        confusion.add(truth, predicted)
+        return confusion
+
+    def add(self, truth: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> None:
+        """Count the pixels of one more picture, as `of` does."""
+        if truth.shape != predicted.shape:
+            raise ValueError(f"a truth of shape {truth.shape}, but a prediction of {predicted.shape}")
+        pairs = truth.astype(np.intp).ravel()
+        pairs *= _VALUES
+        pairs += predicted.ravel()
+        table = np.bincount(pairs, minlength=_VALUES**2).reshape(_VALUES, _VALUES)
+        n = len(self.counts)
+        # Rows of truth that is known, with the column of 255 moved up to follow the classes.
+        rows = np.delete(table, IGNORE, axis=0)
+        if rows[n:].any() or rows[:, n:NONE_FOUND].any():
+            raise ValueError(f"a class index that is none of the {n}, nor 255")
+        self.counts[:, :n] += rows[:n, :n]
+        self.counts[:, n] += rows[:n, NONE_FOUND]
+
+    def __add__(self, other: Confusion) -> Confusion:
+        if self.counts.shape != other.counts.shape:
+            raise ValueError(f"{len(self.counts)} classes and {len(other.counts)} classes do not add up")
+        return Confusion(self.counts + other.counts)
+
+    def merged(self, groups: Sequence[Sequence[int]]) -> Confusion:
+        """Return the confusion matrix of groups of classes, such as all tumours against the rest.
+
+        Parameters
+        ----------
+        groups : sequence of sequences of int
+            Class indices, each in one group at most. Classes in no group count as unknown in the truth, and
+            as none where they were found.
+        """
+        into = np.zeros((len(self.counts), len(groups) + 1), np.int64)
+        into[:, -1] = 1
+        for number, group in enumerate(groups):
+            into[list(group)] = np.eye(len(groups) + 1, dtype=np.int64)[number]
+        found = np.vstack([into, np.eye(len(groups) + 1, dtype=np.int64)[-1]])
+        return Confusion(into[:, :-1].T @ self.counts @ found)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels whose true class is known."""
+        return int(self.counts.sum())
+
+    @property
+    def none_found(self) -> int:
+        """Those among them for which no class was found."""
+        return int(self.counts[:, -1].sum())
+
+    @property
+    def true_pixels(self) -> NDArray[np.int64]:
+        """Pixels of each class in the truth."""
+        return np.asarray(self.counts.sum(axis=1))
+
+    @property
+    def found_pixels(self) -> NDArray[np.int64]:
+        """Pixels that each class was found in, where the truth is known."""
+        return np.asarray(self.counts[:, :-1].sum(axis=0))
+
+    @property
+    def hits(self) -> NDArray[np.int64]:
+        """Pixels of each class in which it was found too: the true positives."""
+        return np.asarray(np.diagonal(self.counts))
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Which classes the truth holds."""
+        return np.asarray(self.true_pixels > 0)
+
+    @property
+    def iou(self) -> NDArray[np.float64]:
+        """Intersection over union of each class; NaN where it is neither in the truth nor found."""
+        return share(self.hits, self.true_pixels + self.found_pixels - self.hits)
+
+    @property
+    def dice(self) -> NDArray[np.float64]:
+        """Dice coefficient, which is the F1 score, of each class; NaN where IoU is."""
+        return share(2 * self.hits, self.true_pixels + self.found_pixels)
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        """Share of each class's found pixels that are right; NaN where it was not found."""
+        return share(self.hits, self.found_pixels)
+
+    @property
+    def recall(self) -> NDArray[np.float64]:
+        """Share of each class's true pixels that were found; NaN where the truth lacks it."""
+        return share(self.hits, self.true_pixels)
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean IoU over the classes that the truth holds; NaN if it holds none."""
+        return mean(self.iou[self.present])
+
+    @property
+    def mean_dice(self) -> float:
+        """Mean Dice coefficient over the classes that the truth holds; NaN if it holds none."""
+        return mean(self.dice[self.present])
+
+    @property
+    def class_accuracy(self) -> float:
+        """Mean recall over the classes that the truth holds; NaN if it holds none."""
+        return mean(self.recall[self.present])
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Share of pixels whose class is right; NaN if there are none."""
+        return float(share(self.hits.sum(), self.counts.sum()))
+
+
+def share(part: NDArray[np.number] | np.number, whole: NDArray[np.number] | np.number) -> NDArray[np.float64]:
+    """Divide element by element, as float64; NaN where `whole` is 0."""
+    divided = np.full(np.shape(whole), np.nan)
+    return np.divide(part, whole, out=divided, where=np.asarray(whole) > 0)
+
+
+def mean(values: NDArray[np.float64]) -> float:
+    """Mean of all values, NaN if there are none."""
+    return float(values.mean()) if values.size else float("nan")
