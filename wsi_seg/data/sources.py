@@ -44,3 +44,12 @@ class Source(Protocol):
 
     def read(self, rect: Rect) -> LabelledPixels:
         """Read a rectangle that lies inside the picture."""
+
+    def class_map(self, stride: int) -> NDArray[np.uint8]:
+        """Return the class at the centre of each whole cell of `stride` x `stride` pixels, cheaply.
+
+        Returns
+        -------
+        NDArray of uint8, shape (height // stride, width // stride)
+            Class indices, or `IGNORE`; what reading the picture itself would add to that is left out.
+        """

@@ -1,0 +1,1 @@
+"""Training: from pictures whose pixels' classes are known to a model file."""

@@ -1,0 +1,202 @@
+"""What a training step sees: patches with every class as often as any other, or whole images.
+
+A draw is a function of the seed and its number alone. So a training that was killed goes on with the very
+draws it would have had, and any number of processes can share them out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import Dataset, Sampler
+
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.errors import AnnotationError
+from wsi_seg.slides.lattice import Rect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.training.cache import PixelCache
+    from wsi_seg.training.split import Split
+    from wsi_seg.training.survey import Survey
+
+TRIES = 2000
+
+
+class Draw(NamedTuple):
+    """Pixels (3, H, W) and class indices (H, W) of one patch or image, or of a batch of them; uint8."""
+
+    rgb: torch.Tensor
+    classes: torch.Tensor
+
+
+class PatchDraws(Dataset[Draw]):
+    """Square patches of the training part of the sources.
+
+    A class is drawn first, each as likely as any other; then a pixel of that class, and a patch at random
+    around it that touches nothing that is kept out.
+
+    Parameters
+    ----------
+    cache : PixelCache
+    sizes : sequence of (int, int)
+        Width and height of each source.
+    split : Split
+    surveys : sequence of Survey
+    schema : ClassSchema
+    side : int
+        Of a patch in pixels.
+    seed : int
+
+    Raises
+    ------
+    AnnotationError
+        If a class has no pixels left to train on.
+    """
+
+    def __init__(
+        self,
+        cache: PixelCache,
+        sizes: Sequence[tuple[int, int]],
+        split: Split,
+        surveys: Sequence[Survey],
+        schema: ClassSchema,
+        side: int,
+        seed: int,
+    ) -> None:
+        self._cache, self._sizes, self._side, self._seed = cache, tuple(sizes), side, seed
+        self._held_out = split.held_out
+        self._points: list[list[tuple[int, NDArray[np.int32]]]] = []
+        self._weights: list[NDArray[np.float64]] = []
+        known = {i: surveys[i].without(split.held_out[i]) for i in split.training}
+        for index, tissue_class in enumerate(schema.classes):
+            places = [(i, survey.points_xy(index)) for i, survey in known.items()]
+            places = [(i, points) for i, points in places if len(points)]
+            if not places:
+                raise AnnotationError(
+                    f"{tissue_class.name}: no pixels of this class to train on: outline some, or leave the class out"
+                )
+            areas = np.array([len(points) * known[i].stride ** 2 for i, points in places], np.float64)
+            self._points.append(places)
+            self._weights.append(areas / areas.sum())
+
+    def __getitem__(self, number: int) -> Draw:
+        rng = np.random.default_rng((self._seed, number))
+        for _ in range(TRIES):
+            places = self._points[rng.integers(len(self._points))]
+            which = rng.choice(len(places), p=self._weights[self._points.index(places)])
+            source, points_xy = places[which]
+            x, y = points_xy[rng.integers(len(points_xy))]
+            rect = self._around(source, int(x), int(y), rng)
+            if not any(rect.intersection(out).area for out in self._held_out[source]):
+                pixels = self._cache.read(source, rect)
+                return Draw(
+                    torch.from_numpy(pixels.rgb).permute(2, 0, 1).contiguous(),
+                    torch.from_numpy(pixels.classes),
+                )
+        raise AnnotationError(
+            f"no patch of {self._side} px fits between the parts kept out for validation: give a smaller --set data.patch"
+        )
+
+    def _around(self, source: int, x: int, y: int, rng: np.random.Generator) -> Rect:
+        """Return a patch around a pixel, inside the picture wherever it fits there."""
+        width, height = self._sizes[source]
+        x0, y0 = (
+            min(max(at - int(rng.integers(self._side)), 0), max(length - self._side, 0))
+            for at, length in ((x, width), (y, height))
+        )
+        return Rect(y0, x0, y0 + self._side, x0 + self._side)
+
+
+class ImageDraws(Dataset[Draw]):
+    """Whole images, resized; each once before any comes again.
+
+    Draws are numbered batch by batch: the batches of an epoch go through `sizes` in turn, one pass over all
+    images for each. Images of another aspect than the size are fitted into it, and what is beside them is
+    unknown.
+    """
+
+    def __init__(
+        self,
+        cache: PixelCache,
+        sizes: Sequence[tuple[int, int]],
+        split: Split,
+        passes: Sequence[tuple[int, int]],
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self._cache, self._sizes, self._seed = cache, tuple(sizes), seed
+        self._sources, self._passes, self._batch_size = split.training, tuple(passes), batch_size
+
+    @property
+    def pass_batches(self) -> int:
+        """Batches in which every image comes once."""
+        return -(-len(self._sources) // self._batch_size)
+
+    @property
+    def epoch_batches(self) -> int:
+        """Batches of an epoch."""
+        return self.pass_batches * len(self._passes)
+
+    def __getitem__(self, number: int) -> Draw:
+        batch, place = divmod(number, self._batch_size)
+        passed, batch = divmod(batch, self.pass_batches)
+        order = np.random.default_rng((self._seed, passed)).permutation(len(self._sources))
+        source = self._sources[order[(batch * self._batch_size + place) % len(order)]]
+        width, height = self._sizes[source]
+        pixels = self._cache.read(source, Rect(0, 0, height, width))
+        return fitted(pixels.rgb, pixels.classes, self._passes[passed % len(self._passes)])
+
+
+def fitted(rgb: NDArray[np.uint8], classes: NDArray[np.uint8], size: tuple[int, int]) -> Draw:
+    """Resize an image and its classes to fit into `size`, width and height, keeping its aspect.
+
+    An aspect that differs by less than a hundredth is not kept. Pixels beside the image are black and unknown.
+    """
+    height, width = classes.shape
+    scale = min(size[0] / width, size[1] / height)
+    inner = tuple(
+        side if abs(length * scale / side - 1) < 0.01 else max(1, round(length * scale))
+        for side, length in zip(size, (width, height), strict=True)
+    )
+    small_rgb = np.asarray(Image.fromarray(rgb).resize(inner, Image.Resampling.BILINEAR))
+    small_classes = np.asarray(Image.fromarray(classes).resize(inner, Image.Resampling.NEAREST))
+    margins = (0, size[1] - inner[1]), (0, size[0] - inner[0])
+    small_rgb = np.pad(small_rgb, (*margins, (0, 0)))
+    small_classes = np.pad(small_classes, margins, constant_values=IGNORE)
+    return Draw(torch.from_numpy(small_rgb).permute(2, 0, 1).contiguous(), torch.from_numpy(small_classes))
+
+
+class Numbers(Sampler[list[int]]):
+    """The numbers of the draws of each batch from a step on, shared out among processes.
+
+    Parameters
+    ----------
+    first : int
+        The step to begin with.
+    stop : int
+        The step to end before.
+    batch_size : int
+        On each process.
+    rank, world : int
+        Which process this is, of how many.
+    """
+
+    def __init__(self, first: int, stop: int, batch_size: int, rank: int = 0, world: int = 1) -> None:
+        self._steps = range(first, stop)
+        self._batch_size, self._rank, self._world = batch_size, rank, world
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in self._steps:
+            start = (step * self._world + self._rank) * self._batch_size
+            yield list(range(start, start + self._batch_size))

@@ -1,0 +1,261 @@
+"""The recipe of a training: every value that decides it, validated, and overridable one by one.
+
+A recipe is the part ``train`` of a file in ``pipelines/``; ``--set training.epochs=20`` changes one value.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from wsi_seg.errors import UsageError
+from wsi_seg.models.espnet import ENCODER_STRIDE
+from wsi_seg.training.augment import AugmentSettings
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=32, multiple_of=ENCODER_STRIDE)]
+
+STRICT = ConfigDict(frozen=True, extra="forbid")
+
+
+class EspnetRecipe(BaseModel):
+    """Which ESPNet to train; what is not named here is as in `wsi_seg.models.espnet.ESPNetConfig`."""
+
+    model_config = STRICT
+
+    name: Literal["espnet"] = "espnet"
+    p: Count = 2
+    q: Count = 3
+    branches: Count = 5
+    decoder_width: Count | None = None
+    decoder_skip: Literal["level1", "reinforced"] = "reinforced"
+
+
+class DataRecipe(BaseModel):
+    """What is drawn from the data.
+
+    Attributes
+    ----------
+    classes : str or None
+        Class schema, by name or as a YAML file; None takes the data set's own, or the classes that the
+        annotations name.
+    mpp : float or None
+        Working resolution of slides in um per pixel; None recommends one from the data.
+    sampling : {"patches", "whole"}
+        Draw square patches, every class as often as any other; or whole images, each once an epoch.
+    patch : int
+        Side of a patch in pixels.
+    sizes : tuple of (int, int)
+        Widths and heights that whole images are resized to: one pass over all images for each, an epoch.
+    input_size : (int, int) or None
+        Size at which whole images are validated, and at which the model will take them from then on; None
+        takes the first of `sizes`.
+    validation : {"auto", "given", "slides", "blocks", "images", "none"}
+        What is kept out of training: the data set's own split, whole slides, blocks of each slide, whole
+        images; or nothing, and then scores are those on the training data, and say so. "auto" takes the
+        first of these that the data allow.
+    validation_share : float
+        Share of the data that is kept out, where that is for us to choose.
+    cache_mb : int
+        Decoded pixels kept in memory, in MB over all processes.
+    """
+
+    model_config = STRICT
+
+    classes: str | None = None
+    mpp: Positive | None = None
+    sampling: Literal["patches", "whole"] = "patches"
+    patch: Side = 256
+    sizes: tuple[tuple[Side, Side], ...] = ()
+    input_size: tuple[Side, Side] | None = None
+    validation: Literal["auto", "given", "slides", "blocks", "images", "none"] = "auto"
+    validation_share: Share = 0.2
+    cache_mb: Annotated[int, Field(ge=0)] = 2048
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.sampling == "whole" and not self.sizes:
+            raise ValueError("sampling whole images needs sizes, such as [[1024, 512]]")
+        return self
+
+
+class LossRecipe(BaseModel):
+    """Cross-entropy over the pixels whose class is known, and what is added to it.
+
+    Attributes
+    ----------
+    class_weights : {"none", "log"}
+        "log" weighs a class that holds the share p of the known pixels by ``1 / ln(1.10 + p)``, as the ESPNet
+        authors do.
+    dice : float
+        Weight of a soft Dice loss beside it.
+    """
+
+    model_config = STRICT
+
+    class_weights: Literal["none", "log"] = "none"
+    dice: NonNegative = 0.0
+
+
+class OptimiserRecipe(BaseModel):
+    """How the weights follow the gradients.
+
+    Attributes
+    ----------
+    name : {"adam", "adamw", "sgd"}
+        "adam" adds the weight decay to the gradient, as PyTorch's Adam does; "adamw" decouples it.
+    learning_rate : float
+    betas : (float, float)
+        Of Adam.
+    momentum : float
+        Of SGD.
+    weight_decay : float
+        "adamw" spares biases, norms and PReLU slopes.
+    schedule : {"cosine", "step"}
+        The rate falls to zero along a cosine over the whole stage; or is multiplied by `step_factor` every
+        `step_epochs` epochs.
+    warmup_steps : int
+        Over which the rate rises linearly.
+    clip_norm : float or None
+        Largest norm of the gradient.
+    """
+
+    model_config = STRICT
+
+    name: Literal["adam", "adamw", "sgd"] = "adamw"
+    learning_rate: Positive = 2e-3
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: NonNegative = 1e-4
+    schedule: Literal["cosine", "step"] = "cosine"
+    step_epochs: Count = 100
+    step_factor: Share = 0.5
+    warmup_steps: Annotated[int, Field(ge=0)] = 50
+    clip_norm: Positive | None = 5.0
+
+
+class TrainingRecipe(BaseModel):
+    """How long, in which stages, and on what.
+
+    Attributes
+    ----------
+    minutes : float or None
+        Time for all stages together, validations included. One of `minutes` and `epochs` is given.
+    epochs : int or None
+        Epochs of each stage.
+    epoch_steps : int or None
+        Steps of an epoch when patches are drawn; None: as many as cover the known pixels once, at most 500.
+    stages : tuple of {"encoder", "full"}
+        "encoder" trains the network without its decoder, on labels at 1/8; "full" attaches the decoder to
+        what was trained before. The paper does both, in turn.
+    batch_size : int
+        Patches or images in a step, on each device.
+    averaging : float or None
+        Decay of a running average of the weights, which is what is validated and kept; None for none.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        Of the network's arithmetic; "auto" is bfloat16 where the device computes in it fast.
+    validations : int
+        Validations in a run that is bounded in time; with epochs there is one after each.
+    early_stop : int or None
+        Validations without a better mean IoU after which a stage ends; the best weights are kept then.
+    devices : int
+        GPUs to train on.
+    workers : int or None
+        Processes that read; None chooses: none on a CPU.
+    seed : int
+    """
+
+    model_config = STRICT
+
+    minutes: Positive | None = None
+    epochs: Count | None = None
+    epoch_steps: Count | None = None
+    stages: Annotated[tuple[Literal["encoder", "full"], ...], Field(min_length=1)] = ("full",)
+    batch_size: Count = 8
+    averaging: Share | None = 0.99
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    validations: Count = 10
+    early_stop: Count | None = None
+    devices: Count = 1
+    workers: Annotated[int, Field(ge=0)] | None = None
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.minutes is None) == (self.epochs is None):
+            raise ValueError("give either minutes or epochs")
+        return self
+
+
+class Recipe(BaseModel):
+    """All that decides a trained model, beside its data."""
+
+    model_config = STRICT
+
+    model: EspnetRecipe = EspnetRecipe()
+    data: DataRecipe = DataRecipe()
+    augment: AugmentSettings = AugmentSettings()
+    loss: LossRecipe = LossRecipe()
+    optimiser: OptimiserRecipe = OptimiserRecipe()
+    training: TrainingRecipe
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.optimiser.schedule == "step" and self.training.epochs is None:
+            raise ValueError("the step schedule counts epochs: give training.epochs")
+        return self
+
+
+def override(recipe: Recipe, settings: list[str]) -> Recipe:
+    """Change single values of a recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    settings : list of str
+        Each ``part.name=value``, the value as YAML: ``training.epochs=20``, ``data.sizes=[[512, 256]]``.
+
+    Raises
+    ------
+    UsageError
+        If there is no such value, or it cannot be that.
+    """
+    values = recipe.model_dump()
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        *parts, name = path.strip().split(".")
+        target = values
+        for part in parts:
+            target = target.get(part) if isinstance(target, dict) else None  # type: ignore[assignment]
+        if not equals or not isinstance(target, dict) or name not in target:
+            known = ", ".join(f"{path}{n}" for path, n in _names(recipe.model_dump()))
+            raise UsageError(f"--set {setting}: no such setting: use part.name=value, of {known}")
+        try:
+            target[name] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UsageError(f"--set {setting}: {text!r} is not a value: write it as in YAML") from error
+        if path.strip() == "training.minutes":
+            values["training"]["epochs"] = None
+        if path.strip() == "training.epochs":
+            values["training"]["minutes"] = None
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"recipe: {where or 'training'}: {first['msg'].lower()}: change it with --set"
+        ) from error
+
+
+def _names(values: dict[str, object], prefix: str = "") -> list[tuple[str, str]]:
+    """Return the names of all single values, each with the path before it."""
+    names = []
+    for name, value in values.items():
+        names += _names(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix, name)]
+    return names
