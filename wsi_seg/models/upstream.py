@@ -17,6 +17,7 @@ from torch import Tensor
 
 from wsi_seg.errors import ModelError, UsageError
 from wsi_seg.models.bundle import Architecture, InputSpec, ModelHeader, build_network
+from wsi_seg.models.classes import load_schema
 from wsi_seg.models.espnet import LEVEL1, RGB, ESPNet, ESPNetConfig
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsi_seg.models.classes import ClassSchema
+
+CITYSCAPES = "cityscapes"
+CITYSCAPES_VOID = "cityscapes-void"
+"""The schema of the authors' networks, which learned to predict void as one class more."""
 
 CITYSCAPES_INPUT = InputSpec(
     channels="bgr",
@@ -69,7 +74,7 @@ def import_checkpoint(
     path : Path
         A state dict as saved by `torch.save`, of the full network or of ESPNet-C.
     schema : ClassSchema
-        The classes of its output channels, in order.
+        The classes of its output channels, in order. For Cityscapes, void is added where the network has it.
     overrides : InputOverrides, optional
         Input that differs from the default. Only the Cityscapes schema has a default mean and std.
     name : str, optional
@@ -92,6 +97,8 @@ def import_checkpoint(
     spec = input_spec(schema, overrides or InputOverrides())
     state = read_state_dict(path)
     config = infer_config(path, state)
+    if schema.name == CITYSCAPES and config.classes == len(schema) + 1:
+        schema = load_schema(CITYSCAPES_VOID)
     if config.classes != len(schema):
         raise ModelError(
             f"{path}: a network of {config.classes} classes, but the schema {schema.name!r} has "
@@ -123,7 +130,7 @@ def input_spec(schema: ClassSchema, overrides: InputOverrides) -> InputSpec:
         If mean or std is missing, or a number makes no sense.
     """
     given = {f.name: value for f in fields(overrides) if (value := getattr(overrides, f.name)) is not None}
-    if schema.name == "cityscapes":
+    if schema.name in (CITYSCAPES, CITYSCAPES_VOID):
         defaults = CITYSCAPES_INPUT.model_dump()
     elif "mean" in given and "std" in given:
         defaults = {"channels": CITYSCAPES_INPUT.channels, "scale": CITYSCAPES_INPUT.scale}
