@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import struct
 import time
-import warnings
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch.nn import functional
 
-from wsi_seg.errors import DeviceError, SlideError
+from wsi_seg.errors import DeviceError
 from wsi_seg.files import replacing
 from wsi_seg.inference.segmenter import Segmenter
 from wsi_seg.models.espnet import ENCODER_STRIDE
+from wsi_seg.slides.picture import MAX_PIXELS, read_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,17 +27,11 @@ if TYPE_CHECKING:
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.classes import ClassSchema
 
-MAX_PIXELS = 2**26
-"""Largest image that is resized for the network: pictures of it take some 20 bytes a pixel."""
-
 MAX_PIXELS_AT_OWN_SIZE = 2**24
 """Largest image that the network sees at its own size, which takes some 300 bytes a pixel."""
 
 STRIP_VALUES = 2**24
 OVERLAY_STRENGTH = 0.5
-
-DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, struct.error, zlib.error)
-"""What Pillow raises for files that are damaged or are no images."""
 
 
 @dataclass(frozen=True)
@@ -132,53 +124,6 @@ def predict_image(path: Path, bundle: ModelBundle, out_dir: Path, device: torch.
         shares=shares,
         seconds=time.perf_counter() - start,
     )
-
-
-def read_rgb(path: Path, max_pixels: int) -> NDArray[np.uint8]:
-    """Read an image upright, as (height, width, 3) RGB.
-
-    What is transparent becomes white; 16 bits become the upper 8; of several pages the first is taken.
-
-    Raises
-    ------
-    SlideError
-        If the file is no image that can be read, or has more than `max_pixels`.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path)
-        with image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise _too_large(path, f"{width} x {height} pixels")
-            return _to_rgb(path, ImageOps.exif_transpose(image))
-    except Image.DecompressionBombError as error:
-        raise _too_large(path, "hundreds of megapixels") from error
-    except DECODE_ERRORS as error:
-        reason = " ".join(str(error).replace(str(path), "it").split()) or type(error).__name__
-        raise SlideError(
-            f"{path}: cannot be read as an image ({reason}): give a sound PNG, JPEG or TIFF"
-        ) from error
-
-
-def _too_large(path: Path, size: str) -> SlideError:
-    return SlideError(
-        f"{path}: {size} are too many for a plain image: convert it to a pyramidal TIFF "
-        "and predict that as a slide"
-    )
-
-
-def _to_rgb(path: Path, image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode.startswith("I") or image.mode == "F":
-        grey = np.asarray(image)
-        if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
-            raise SlideError(f"{path}: pixel values are not of 8 or 16 bits: convert it to an 8-bit PNG")
-        return np.repeat((grey // 256).astype(np.uint8)[:, :, None], 3, axis=2)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("RGB"))
 
 
 def resize_like_opencv(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
