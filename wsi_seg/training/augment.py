@@ -1,0 +1,330 @@
+"""Vary the patches of a batch as slides and scanners vary, with their classes in step.
+
+Geometry is one affine map a patch, by which pixels are read bilinearly and classes from the nearest pixel.
+Stains and colours are two more affine maps: one of optical densities, one of RGB. So it costs a tenth of
+what chains of ready-made operations do, and draws all it draws from the generator it is given.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.errors import UsageError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Change = Annotated[float, Field(ge=0, lt=1)]
+Zoom = Annotated[float, Field(ge=0.5, le=4)]
+"""Below a half, pixels that are read bilinearly would be skipped."""
+
+HEMATOXYLIN, EOSIN = (0.650, 0.704, 0.286), (0.072, 0.990, 0.105)
+"""Absorption of the dyes in R, G, B, after Ruifrok and Johnston (2001)."""
+
+YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
+"""From R, G, B to luma and two axes of colour, which is zero for greys."""
+
+BLUR_RADIUS = 4
+"""How far a blurred pixel looks, in pixels; the widest blur's kernel is cut off where it falls below 3 %."""
+
+
+class AugmentSettings(BaseModel):
+    """How much patches are varied; the defaults suit H&E slides at 1 to 2 micrometres per pixel.
+
+    Whatever is varied is drawn for each patch on its own and evenly over its range, factors evenly over their
+    logarithms. Zero (and for `scale` a range of one to one) leaves a thing as it is.
+
+    Attributes
+    ----------
+    flip_horizontal, flip_vertical : bool
+        Mirror every second patch left to right, and every second upside down.
+    quarter_turns : bool
+        Turn by 0, 90, 180 or 270 degrees; for square patches only.
+    rotation : float
+        Largest angle, in degrees, of a turn in either direction on top.
+    scale : (float, float)
+        Range of the factor by which things grow.
+    scaled : float
+        Share of the patches that are scaled and rotated; the others keep their pixels as they were read.
+    stain : float
+        Largest relative change of the amounts of haematoxylin and of eosin, each on its own: 0.2 stands for
+        factors of 1 / 1.2 to 1.2.
+    stain_residual : float
+        The same for the colour that neither dye explains.
+    stain_shift : float
+        Most dye (optical density, natural logarithm) that is added to or taken from all of the patch.
+    brightness, contrast, saturation : float
+        Largest relative change of the light, of the distance to the patch's mean grey, and of the
+        distance of colours to their grey.
+    hue : float
+        Largest turn of the colours, in degrees.
+    blurred : float
+        Share of the patches that are blurred.
+    blur : float
+        Widest blur, as the standard deviation of a Gaussian in pixels.
+    noisy : float
+        Share of the patches that are given noise.
+    noise : float
+        Strongest noise, the same in R, G and B, as its standard deviation in grey values of 255.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    flip_horizontal: bool = True
+    flip_vertical: bool = True
+    quarter_turns: bool = True
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    scale: tuple[Zoom, Zoom] = (0.8, 1.25)
+    scaled: Share = 0.5
+    stain: Change = 0.2
+    stain_residual: Change = 0.2
+    stain_shift: Annotated[float, Field(ge=0, le=0.5)] = 0.02
+    brightness: Change = 0.08
+    contrast: Change = 0.1
+    saturation: Change = 0.15
+    hue: Annotated[float, Field(ge=0, le=180)] = 6.0
+    blurred: Share = 0.2
+    blur: Annotated[float, Field(ge=0, le=1.5)] = 1.0
+    noisy: Share = 0.3
+    noise: Annotated[float, Field(ge=0, le=50)] = 4.0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.scale[0] > self.scale[1]:
+            raise ValueError(f"scale goes from {self.scale[0]:g} down to {self.scale[1]:g}: swap them")
+        return self
+
+    @classmethod
+    def none(cls) -> Self:
+        """Make settings that leave patches as they are."""
+        return cls(
+            flip_horizontal=False,
+            flip_vertical=False,
+            quarter_turns=False,
+            scale=(1, 1),
+            stain=0,
+            stain_residual=0,
+            stain_shift=0,
+            brightness=0,
+            contrast=0,
+            saturation=0,
+            hue=0,
+            blurred=0,
+            noisy=0,
+        )
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Cut patches out of what was read, and vary them.
+
+    Parameters
+    ----------
+    settings : AugmentSettings
+    size : (int, int)
+        Height and width of the patches that come out.
+
+    Raises
+    ------
+    UsageError
+        If patches are to be turned by quarters that are not square.
+    """
+
+    settings: AugmentSettings
+    size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        height, width = self.size
+        if self.settings.quarter_turns and height != width:
+            raise UsageError(
+                f"patches of {width} x {height} pixels cannot be turned by quarters: make them square, "
+                "or set quarter_turns to false"
+            )
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width to read so that no patch, however scaled and turned, reaches beyond it."""
+        s, (height, width) = self.settings, self.size
+        if s.scaled == 0:
+            return height, width
+        # What a turned patch spans is widest where its diagonal lies along the axis, if the turn gets there.
+        spans = []
+        for along, across in ((height, width), (width, height)):
+            angle = min(math.radians(s.rotation), math.atan2(across, along))
+            spans.append((along * math.cos(angle) + across * math.sin(angle)) / min(s.scale[0], 1))
+        return math.ceil(spans[0] - 1e-6), math.ceil(spans[1] - 1e-6)
+
+    @torch.no_grad()
+    def __call__(self, rgb: Tensor, classes: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Vary a batch.
+
+        Where the input is larger than a patch the patch is cut at a random place; where it is smaller, pixels
+        are mirrored at its edge, and their classes are unknown.
+
+        Parameters
+        ----------
+        rgb : uint8 tensor, shape (batch, 3, H, W)
+        classes : uint8 tensor, shape (batch, H, W)
+            Class indices, `IGNORE` where unknown; on the same device.
+        generator : Generator
+            All randomness; best on the CPU, wherever the batch is.
+
+        Returns
+        -------
+        rgb : float32 tensor, shape (batch, 3, height, width)
+            Values of 0 to 255.
+        classes : uint8 tensor, shape (batch, height, width)
+        """
+        s = self.settings
+        draw = _Draw(len(rgb), generator, rgb.device)
+        placement = _placement(s, self.size, (rgb.shape[2], rgb.shape[3]), draw)
+        pixels, classes = _resample(rgb, classes, placement, self.size)
+        if s.stain or s.stain_residual or s.stain_shift:
+            pixels = _restain(pixels, s, draw)
+        if s.brightness or s.contrast or s.saturation or s.hue:
+            pixels = _recolour(pixels, s, draw)
+        if s.blurred and s.blur:
+            _blur(pixels, s, draw)
+        if s.noisy and s.noise:
+            _add_noise(pixels, s, draw)
+        return pixels.clamp_(0, 255), classes
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Random numbers, one for each patch of a batch, drawn where the generator is and put where the batch is.
+
+    Small matrices are made where the numbers are drawn, so that a GPU has little to start.
+    """
+
+    count: int
+    generator: Generator
+    device: torch.device
+
+    def even(self, low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(
+            self.count, generator=self.generator, device=self.generator.device
+        )
+
+    def factor(self, change: float) -> Tensor:
+        """Factors of 1 / (1 + change) to 1 + change."""
+        return self.even(-math.log1p(change), math.log1p(change)).exp()
+
+    def chosen(self, share: float) -> Tensor:
+        """Choose this share of the patches, on average."""
+        return self.even(0, 1) < share
+
+    def normal(self, *shape: int) -> Tensor:
+        return torch.randn(shape, generator=self.generator, device=self.generator.device).to(self.device)
+
+
+def _placement(s: AugmentSettings, size: tuple[int, int], input_size: tuple[int, int], draw: _Draw) -> Tensor:
+    """Draw where patches lie in the input, as the maps (batch, 2, 3) that `affine_grid` asks for.
+
+    Those lead from a patch's x and y to the input's, both from -1 to 1 between their outer edges.
+    """
+    scaled = draw.chosen(s.scaled)
+    zoom = torch.where(scaled, draw.even(math.log(s.scale[0]), math.log(s.scale[1])).exp(), 1.0)
+    angle = torch.where(scaled, draw.even(-s.rotation, s.rotation), 0.0)
+    if s.quarter_turns:
+        angle = angle + 90 * draw.even(0, 4).floor()
+    mirror_x = torch.where(draw.chosen(0.5 if s.flip_horizontal else 0), -1.0, 1.0)
+    mirror_y = torch.where(draw.chosen(0.5 if s.flip_vertical else 0), -1.0, 1.0)
+    cos, sin = torch.cos(torch.deg2rad(angle)), torch.sin(torch.deg2rad(angle))
+    turn = torch.stack([mirror_x * cos, -mirror_y * sin, mirror_x * sin, mirror_y * cos], 1)
+    turn = turn.view(-1, 2, 2) / zoom.view(-1, 1, 1)
+
+    whole = torch.tensor(input_size[::-1], dtype=turn.dtype, device=turn.device)
+    patch = torch.tensor(size[::-1], dtype=turn.dtype, device=turn.device)
+    span = (turn.abs() @ patch).round(decimals=3)
+    spare = whole - span
+    place = torch.stack([draw.even(0, 1), draw.even(0, 1)], 1)
+    # By whole pixels, so that what is not scaled is not blurred either.
+    corner = torch.where(spare > 0, (place * (spare + 1)).floor().minimum(spare), (spare / 2).floor())
+    middle = (2 * corner + span) / whole - 1
+    return torch.cat([turn * patch / whole.view(2, 1), middle.unsqueeze(2)], 2).to(draw.device)
+
+
+def _resample(
+    rgb: Tensor, classes: Tensor, placement: Tensor, size: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Read patches of `size` (height, width) out of the input."""
+    grid = functional.affine_grid(placement, [len(rgb), 3, *size], align_corners=False)
+    pixels = functional.grid_sample(rgb.float(), grid, "bilinear", "reflection", align_corners=False)
+    # What lies outside is read as zero, which is to be `IGNORE`.
+    below = classes.unsqueeze(1).float() - IGNORE
+    found = functional.grid_sample(below, grid, "nearest", "zeros", align_corners=False) + IGNORE
+    return pixels, found.squeeze(1).to(torch.uint8)
+
+
+def _restain(pixels: Tensor, s: AugmentSettings, draw: _Draw) -> Tensor:
+    """Change the amounts of the dyes, which optical densities are sums of (colour deconvolution)."""
+    dyes = _dyes().to(draw.generator.device)
+    factors = torch.stack([draw.factor(s.stain), draw.factor(s.stain), draw.factor(s.stain_residual)], 1)
+    shifts = torch.stack([draw.even(-s.stain_shift, s.stain_shift) for _ in range(2)], 1)
+    change = dyes.T @ (factors.unsqueeze(2) * torch.linalg.inv(dyes.T))
+    shift = dyes[:2].T @ shifts.unsqueeze(2)
+    minus_density = pixels.add_(1).div_(256).log_()
+    return _mapped(minus_density, change, -shift, draw).exp_().mul_(256).sub_(1).clamp_(0, 255)
+
+
+def _recolour(pixels: Tensor, s: AugmentSettings, draw: _Draw) -> Tensor:
+    """Change brightness, contrast, saturation and hue, all at once."""
+    luma = torch.tensor(YIQ, device=draw.generator.device)
+    light, contrast, saturation = (draw.factor(c) for c in (s.brightness, s.contrast, s.saturation))
+    angle = torch.deg2rad(draw.even(-s.hue, s.hue))
+    cos, sin = saturation * torch.cos(angle), saturation * torch.sin(angle)
+    zero, one = torch.zeros_like(cos), torch.ones_like(cos)
+    turn = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], 1).view(-1, 3, 3)
+    colour = torch.linalg.inv(luma) @ turn @ luma
+    grey = pixels.mean((2, 3)) @ luma[0].to(draw.device)
+    shift = (light * (1 - contrast)).to(draw.device) * grey
+    return _mapped(pixels, (light * contrast).view(-1, 1, 1) * colour, shift.view(-1, 1, 1), draw)
+
+
+def _mapped(pixels: Tensor, matrix: Tensor, shift: Tensor, draw: _Draw) -> Tensor:
+    """Apply a matrix (batch, 3, 3) and a shift (batch, 3 or 1, 1) to the channels of each patch."""
+    mapped = matrix.to(draw.device) @ pixels.flatten(2)
+    return mapped.add_(shift.to(draw.device)).view_as(pixels)
+
+
+def _blur(pixels: Tensor, s: AugmentSettings, draw: _Draw) -> None:
+    """Blur some of the patches, in place."""
+    sigma = draw.even(0, s.blur).clamp_min(0.05)
+    chosen = draw.chosen(s.blurred).nonzero().squeeze(1)
+    if len(chosen) == 0:
+        return
+    steps = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=sigma.device)
+    taps = torch.exp(-0.5 * (steps / sigma[chosen].unsqueeze(1)) ** 2)
+    taps = (taps / taps.sum(1, keepdim=True)).repeat_interleave(3, 0).to(draw.device)
+    chosen = chosen.to(draw.device)
+    # Patches and colours side by side as channels, since each patch has a kernel of its own; channels last,
+    # which CPUs convolve four times as fast.
+    planes = pixels[chosen].flatten(0, 1).unsqueeze(0)
+    planes = functional.pad(planes, (BLUR_RADIUS,) * 4, mode="replicate")
+    planes = planes.contiguous(memory_format=torch.channels_last)
+    planes = functional.conv2d(planes, taps.view(-1, 1, 1, taps.shape[1]), groups=len(taps))
+    planes = functional.conv2d(planes, taps.view(-1, 1, taps.shape[1], 1), groups=len(taps))
+    pixels[chosen] = planes.reshape(-1, *pixels.shape[1:])
+
+
+def _add_noise(pixels: Tensor, s: AugmentSettings, draw: _Draw) -> None:
+    """Add noise to some of the patches, in place: grey, as most that demosaicking leaves of it is."""
+    sigma = draw.even(0, s.noise)
+    chosen = draw.chosen(s.noisy).nonzero().squeeze(1)
+    noise = draw.normal(len(chosen), 1, *pixels.shape[2:])
+    noise *= sigma[chosen].view(-1, 1, 1, 1).to(draw.device)
+    chosen = chosen.to(draw.device)
+    pixels[chosen] = pixels[chosen] + noise
+
+
+def _dyes() -> Tensor:
+    """Return haematoxylin, eosin and what is at right angles to both as rows of unit length."""
+    first, second = (functional.normalize(torch.tensor(dye), dim=0) for dye in (HEMATOXYLIN, EOSIN))
+    return torch.stack([first, second, functional.normalize(torch.linalg.cross(first, second), dim=0)])
