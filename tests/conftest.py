@@ -11,7 +11,8 @@ import tifffile
 import torch
 from numpy.typing import NDArray
 
-from wsi_seg.models.bundle import Architecture, InputSpec, ModelHeader, save_bundle
+from wsi_seg.models.architecture import architecture_of
+from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 
@@ -93,7 +94,7 @@ def write_model(path: Path, constant: int | None = None, seed: int = 0) -> Path:
             network.decoder.level1_up.weight[:, constant] = 1
     header = ModelHeader(
         name="test",
-        architecture=Architecture(config=config),
+        architecture=architecture_of(config),
         classes=SCHEMA,
         input=InputSpec(channels="rgb", mean=(170, 110, 170), std=(50, 50, 40), mpp=2.0),
     )

@@ -15,7 +15,8 @@ from conftest import SCHEMA, damage_tile, tissue_rgb, write_model, write_tiff
 from PIL import Image
 
 from wsi_seg.cli.main import main
-from wsi_seg.models.bundle import Architecture, InputSpec, ModelHeader, save_bundle
+from wsi_seg.models.architecture import architecture_of
+from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 
 
@@ -192,7 +193,7 @@ def test_a_model_for_street_images_is_refused_for_slides(run, slide_path: Path, 
 def new_street_model():
     config = ESPNetConfig(classes=len(SCHEMA), p=1, q=1)
     spec = InputSpec(channels="bgr", mean=(80, 80, 80), std=(40, 40, 40), scale=255, size=(48, 32))
-    architecture = Architecture(config=config)
+    architecture = architecture_of(config)
     return ESPNet(config), ModelHeader(name="street", architecture=architecture, classes=SCHEMA, input=spec)
 
 

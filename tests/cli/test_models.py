@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 from wsi_seg.cli.models import app
 from wsi_seg.errors import ModelError, UsageError, WsiSegError
 from wsi_seg.models import bundle as bundle_module
+from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import (
-    Architecture,
     InputSpec,
     ModelHeader,
     load_bundle,
@@ -54,7 +54,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = ESPNetConfig(8, p=1, q=1)
     header = ModelHeader(
         name="a [red]demo",
-        architecture=Architecture(config=config),
+        architecture=architecture_of(config),
         classes=load_schema("breast-biopsy"),
         input=InputSpec(channels="rgb", mean=(200.5, 150, 190), std=(30, 40, 35), mpp=1.87),
         notice=NOTICE,

@@ -17,7 +17,8 @@ from torch.nn import functional
 from wsi_seg.errors import OutputError, SlideError
 from wsi_seg.inference import images
 from wsi_seg.inference.images import best_channels, overlaid, predict_image, read_rgb, resize_like_opencv
-from wsi_seg.models.bundle import Architecture, InputSpec, ModelBundle, ModelHeader
+from wsi_seg.models.architecture import architecture_of
+from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader
 from wsi_seg.models.classes import ClassSchema, TissueClass, load_schema
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 from wsi_seg.models.upstream import import_checkpoint
@@ -36,7 +37,7 @@ def bundle_of(size: tuple[int, int] | None = None, variant: str = "full") -> Mod
     torch.manual_seed(2)
     config = ESPNetConfig(3, p=1, q=1, variant=variant)  # type: ignore[arg-type]
     spec = InputSpec(channels="rgb", mean=(128.0,) * 3, std=(64.0,) * 3, size=size)
-    header = ModelHeader(name="m", architecture=Architecture(config=config), classes=SCHEMA, input=spec)
+    header = ModelHeader(name="m", architecture=architecture_of(config), classes=SCHEMA, input=spec)
     return ModelBundle(ESPNet(config).eval(), header, "0" * 64, Path("m.safetensors"))
 
 

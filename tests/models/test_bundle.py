@@ -20,9 +20,9 @@ from safetensors.torch import load, save
 
 from wsi_seg.errors import ModelError, OutputError
 from wsi_seg.models import bundle as bundle_module
+from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import (
     METADATA_KEY,
-    Architecture,
     InputSpec,
     ModelHeader,
     load_bundle,
@@ -42,7 +42,7 @@ SCHEMA = ClassSchema(
 INPUT = InputSpec(channels="rgb", mean=(200.5, 150.25, 190.0), std=(30.0, 40.0, 35.0), mpp=1.87)
 HEADER = ModelHeader(
     name="a model",
-    architecture=Architecture(config=CONFIG),
+    architecture=architecture_of(CONFIG),
     classes=SCHEMA,
     input=INPUT,
     notice="Not for diagnosis.",
@@ -167,7 +167,7 @@ def test_a_header_has_as_many_classes_as_the_network() -> None:
     ):
         ModelHeader(
             name="x",
-            architecture=Architecture(config=replace(CONFIG, classes=4)),
+            architecture=architecture_of(replace(CONFIG, classes=4)),
             classes=SCHEMA,
             input=INPUT,
         )
@@ -229,8 +229,11 @@ def test_what_is_no_model_is_told(tmp_path: Path) -> None:
         ({"format_version": 2}, "upgrade wsi-seg"),
         ({"format_version": "1"}, "format_version"),
         ({"surprise": 1}, "surprise"),
-        ({"architecture": {"name": "unet", "config": {}}}, "architecture.name"),
-        ({"architecture": {"name": "espnet", "config": {"classes": 3, "r": 1}}}, "architecture.config.r"),
+        ({"architecture": {"name": "unet", "config": {}}}, "(unet): upgrade wsi-seg"),
+        (
+            {"architecture": {"name": "espnet", "config": {"classes": 3, "r": 1}}},
+            "architecture.espnet.config.r",
+        ),
         ({"architecture": {"name": "espnet", "config": {"classes": 4}}}, "4 output channels"),
         ({"architecture": {"name": "espnet", "config": {"classes": 1}}}, "classes is 1"),
         ({"input": {"channels": "rgb", "mean": [1, 2, 3], "std": [1, 0, 1]}}, "input.std.1"),

@@ -137,15 +137,11 @@ def show_model(
 def _summary(bundle: ModelBundle) -> dict[str, str]:
     """Collect what `show` says above the classes, by its heading."""
     spec = bundle.input
-    config = bundle.architecture.config
-    shape = f"p = {config.p}, q = {config.q}, {config.branches} branches"
-    if config.variant == "full":
-        shape += f", decoder {config.width} wide from the {config.decoder_skip} map"
     divisor = "" if spec.scale == 1 else f" / {spec.scale:g}"
     return {
         "File": str(bundle.path),
         "Fingerprint": bundle.fingerprint,
-        "Network": f"{_network(bundle.header)} ({shape})",
+        "Network": f"{_network(bundle.header)} ({bundle.architecture.config.shape})",
         "Parameters": f"{_parameters(bundle.network):,}",
         "Input": f"{spec.channels.upper()}, (pixel - mean) / std{divisor}",
         "Mean": ", ".join(f"{value:g}" for value in spec.mean),
@@ -200,8 +196,7 @@ def _print(*parts: Text | Padding) -> None:
 
 def _network(header: ModelHeader) -> str:
     config = header.architecture.config
-    variant = "" if config.variant == "full" else f"-{config.variant}"
-    return f"ESPNet{variant}, {config.classes} classes"
+    return f"{config.title}, {config.classes} classes"
 
 
 def _works_at(spec: InputSpec) -> str:

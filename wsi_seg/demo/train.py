@@ -19,7 +19,8 @@ from wsi_seg.demo.crops import Shelf
 from wsi_seg.demo.fields import FIELD_MPP, stream_fields
 from wsi_seg.demo.score import Score
 from wsi_seg.demo.tissue import GENERATOR_VERSION
-from wsi_seg.models.bundle import WEIGHTS_FOLDER, Architecture, InputSpec, ModelHeader, save_bundle
+from wsi_seg.models.architecture import architecture_of
+from wsi_seg.models.bundle import WEIGHTS_FOLDER, InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.classes import load_schema
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 
@@ -198,7 +199,7 @@ def describe(network: ESPNet, spec: InputSpec, recipe: Recipe, score: Score) -> 
     }
     return ModelHeader(
         name=NAME,
-        architecture=Architecture(config=network.config),
+        architecture=architecture_of(network.config),
         classes=schema,
         input=spec,
         notice=NOTICE,

@@ -19,8 +19,8 @@ from safetensors import torch as safetensors
 
 from wsi_seg.errors import ModelError
 from wsi_seg.files import replacing
+from wsi_seg.models.architecture import Architecture, Network, build_network
 from wsi_seg.models.classes import ClassSchema
-from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,9 +34,6 @@ PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x0
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Side = Annotated[int, Field(gt=0)]
-
-Network = ESPNet
-"""What a model file can hold; a union once there are more."""
 
 
 class InputSpec(BaseModel):
@@ -64,20 +61,6 @@ class InputSpec(BaseModel):
     scale: Positive = 1.0
     mpp: Positive | None = None
     size: tuple[Side, Side] | None = None
-
-
-class Architecture(BaseModel):
-    """A network's kind and shape."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Literal["espnet"] = "espnet"
-    config: ESPNetConfig
-
-    @property
-    def classes(self) -> int:
-        """Output channels."""
-        return self.config.classes
 
 
 class ModelHeader(BaseModel):
@@ -113,9 +96,9 @@ class ModelHeader(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.architecture.classes != len(self.classes):
+        if self.architecture.config.classes != len(self.classes):
             raise ValueError(
-                f"the network has {self.architecture.classes} output channels, "
+                f"the network has {self.architecture.config.classes} output channels, "
                 f"but the class schema {self.classes.name!r} has {len(self.classes)} classes"
             )
         return self
@@ -171,13 +154,6 @@ class ModelBundle:
     def training(self) -> Mapping[str, JsonValue]:
         """Where the weights come from."""
         return self.header.training
-
-
-def build_network(architecture: Architecture) -> Network:
-    """Make the network with fresh weights."""
-    match architecture.name:
-        case "espnet":
-            return ESPNet(architecture.config)
 
 
 def builtin_models() -> dict[str, Path]:
@@ -326,6 +302,10 @@ def _parse_header(path: Path, document: dict[str, JsonValue]) -> ModelHeader:
         return ModelHeader.model_validate({k: v for k, v in document.items() if k != "checksum"})
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "union_tag_invalid":
+            raise ModelError(
+                f"{path}: a network that this wsi-seg does not know ({first['ctx']['tag']}): upgrade wsi-seg"
+            ) from error
         where = ".".join(str(part) for part in first["loc"]) or "header"
         raise _damaged(path, f"{where}: {first['msg']}") from error
 

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from itertools import accumulate
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from pydantic import ConfigDict, with_config
 from torch import Tensor, nn
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LEVEL1, LEVEL2, LEVEL3 = 16, 64, 128
 """Channels of the three levels of the encoder, at 1/2, 1/4 and 1/8 of the image's sides."""
@@ -93,6 +97,19 @@ class ESPNetConfig:
         """Image pixels per logit along each side: 1 or 8."""
         return 1 if self.variant == "full" else ENCODER_STRIDE
 
+    @property
+    def title(self) -> str:
+        """What people call this network."""
+        return "ESPNet" if self.variant == "full" else f"ESPNet-{self.variant}"
+
+    @property
+    def shape(self) -> str:
+        """What sets this network apart from others of its title, in words."""
+        shape = f"p = {self.p}, q = {self.q}, {self.branches} branches"
+        if self.variant == "full":
+            shape += f", decoder {self.width} wide from the {self.decoder_skip} map"
+        return shape
+
 
 class NormAct(nn.Sequential):
     """Batch normalisation and a PReLU with a slope for each channel."""
@@ -114,6 +131,15 @@ def conv1x1(inputs: int, outputs: int) -> nn.Conv2d:
 def double(inputs: int, outputs: int) -> nn.ConvTranspose2d:
     """2x2 transposed convolution of stride 2 without bias: doubles a map's sides."""
     return nn.ConvTranspose2d(inputs, outputs, 2, stride=2, bias=False)
+
+
+def fuse(branches: Sequence[Tensor]) -> Tensor:
+    """Hierarchical feature fusion, which removes the gridding of large dilations.
+
+    As released, it leaves the undilated branch out: d1, d2, d2 + d4, d2 + d4 + d8, ..., side by side.
+    """
+    undilated, *dilated = branches
+    return torch.cat([undilated, *accumulate(dilated)], dim=1)
 
 
 class ESP(nn.Module):
@@ -145,13 +171,7 @@ class ESP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
         reduced = self.reduce(x)
-        undilated, *dilated = (branch(reduced) for branch in self.branches)
-        # Hierarchical feature fusion removes the gridding of large dilations. As released, it leaves the
-        # undilated branch out: d1, d2, d2 + d4, d2 + d4 + d8, ...
-        merged = [undilated]
-        for branch in dilated:
-            merged.append(branch if len(merged) == 1 else merged[-1] + branch)
-        y = torch.cat(merged, dim=1)
+        y = fuse([branch(reduced) for branch in self.branches])
         return self.norm_act(y + x if self.residual else y)  # type: ignore[no-any-return]
 
 
@@ -225,6 +245,14 @@ class Decoder(nn.Module):
         return self.level1_up(self.level1_merge(torch.cat([up, skip], dim=1)))  # type: ignore[no-any-return]
 
 
+def check_sides(image: Tensor) -> None:
+    """Raise ValueError unless an image's sides are multiples of 8."""
+    height, width = image.shape[-2:]
+    if height % ENCODER_STRIDE or width % ENCODER_STRIDE:
+        fit_h, fit_w = (-(-side // ENCODER_STRIDE) * ENCODER_STRIDE for side in (height, width))
+        raise ValueError(f"an image of {width} x {height} pixels does not fit: pad to {fit_w} x {fit_h}")
+
+
 class ESPNet(nn.Module):
     """ESPNet in any of the paper's four variants.
 
@@ -263,10 +291,7 @@ class ESPNet(nn.Module):
         ValueError
             If a side is not a multiple of 8.
         """
-        height, width = image.shape[-2:]
-        if height % ENCODER_STRIDE or width % ENCODER_STRIDE:
-            fit_h, fit_w = (-(-side // ENCODER_STRIDE) * ENCODER_STRIDE for side in (height, width))
-            raise ValueError(f"an image of {width} x {height} pixels does not fit: pad to {fit_w} x {fit_h}")
+        check_sides(image)
         level1, reinforced, level2, level3 = self.encoder(image)
         if self.decoder is None:
             return level3  # type: ignore[no-any-return]

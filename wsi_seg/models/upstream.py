@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from wsi_seg.errors import ModelError, UsageError
-from wsi_seg.models.bundle import Architecture, InputSpec, ModelHeader, build_network
+from wsi_seg.models.architecture import architecture_of
+from wsi_seg.models.bundle import InputSpec, ModelHeader
 from wsi_seg.models.classes import load_schema
 from wsi_seg.models.espnet import LEVEL1, RGB, ESPNet, ESPNetConfig
 
@@ -104,12 +105,11 @@ def import_checkpoint(
             f"{path}: a network of {config.classes} classes, but the schema {schema.name!r} has "
             f"{len(schema)}: name the schema that it was trained with"
         )
-    architecture = Architecture(config=config)
-    network = build_network(architecture)
+    network = ESPNet(config)
     network.load_state_dict(translate(path, state, network))
     header = ModelHeader(
         name=name or path.stem,
-        architecture=architecture,
+        architecture=architecture_of(config),
         classes=schema,
         input=spec,
         training={

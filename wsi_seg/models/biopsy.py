@@ -1,0 +1,338 @@
+"""The breast-biopsy network of the ESPNet authors, top to bottom, with or without its diagnosis head.
+
+Mehta, Mercan, Bartlett, Weaver, Elmore, Shapiro: "Y-Net: Joint Segmentation and Classification for Diagnosis
+of Breast Biopsy Images", MICCAI 2018, arXiv:1806.01313; without the diagnosis, at 8 classes, it has the
+2.75 million parameters of the network that the ESPNet paper reports on breast biopsies.
+
+Layer for layer the authors', with these freedoms: the heads may be wider than there are classes; their
+unused convolutions (dilation 16 in the joint network's blocks) are left out; and images of any size are
+served. Their pools were made for 384 x 384 pixels. What they come to there is small cells on every map, from
+6/5 to 8/3 of its pixels wide; cells of these sizes cover maps of other sizes too. So at 384 the pools are the
+authors', and a pixel's answer depends on its surroundings, not on the size of the patch that holds it: two
+patches that overlap agree where both see enough, if they lie a multiple of `POOL_PERIOD` pixels apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from pydantic import ConfigDict, with_config
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wsi_seg.models.espnet import ENCODER_STRIDE, RGB, check_sides, conv3x3, fuse
+
+LEVEL1, LEVEL2, LEVEL3 = 16, 128, 256
+"""Channels of the three levels of the encoder, at 1/2, 1/4 and 1/8 of the image's sides."""
+
+BLOCKS2, BLOCKS3 = 2, 5
+"""Blocks at the second and third level."""
+
+POOLED2, POOLED3 = 64, 128
+"""Channels of each pooled branch at the second and third level."""
+
+REDUCED3 = 128
+DIAGNOSIS1, DIAGNOSIS2, DIAGNOSIS_BLOCKS, DIAGNOSIS_HIDDEN = 128, 64, 2, 64
+
+BRANCHES = 4
+MIN_HEAD_WIDTH = 8
+
+CELLS = ((5, 6), (2, 3), (1, 2), (3, 8))
+"""The pools: so many cells on so many pixels of a map, along each side. On 48 these are 40, 32, 24 and 18."""
+
+POOL_PERIOD = 24 * ENCODER_STRIDE
+"""Image pixels after which the pattern of all the pools repeats itself."""
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True)
+class BiopsyConfig:
+    """Everything that decides the network's shape.
+
+    Attributes
+    ----------
+    classes : int
+        Output channels; 2 or more.
+    diagnoses : int or None
+        Outputs of the diagnosis head; None for the network without it. The authors' has 5.
+    block : {"esp", "residual"}
+        What the encoder is made of: efficient spatial pyramids, or the plain residual blocks of two 3x3
+        convolutions that the authors compared these with.
+    head_width : int or None
+        Channels of the segmentation heads; None stands for ``max(8, classes)``. The authors' networks have
+        ``classes``, which were 8.
+
+    Raises
+    ------
+    ValueError
+        If the numbers make no network.
+    """
+
+    classes: int
+    diagnoses: int | None = None
+    block: Literal["esp", "residual"] = "esp"
+    head_width: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.head_width is None:
+            object.__setattr__(self, "head_width", max(MIN_HEAD_WIDTH, self.classes))
+        if self.classes < 2:
+            raise ValueError(f"classes is {self.classes}: a segmentation needs 2 or more")
+        if self.diagnoses is not None and self.diagnoses < 2:
+            raise ValueError(f"diagnoses is {self.diagnoses}: use 2 or more, or none at all")
+        if self.block not in ("esp", "residual"):
+            raise ValueError(f"block is {self.block!r}: use esp or residual")
+        if self.width < 1:
+            raise ValueError(f"head_width is {self.width}: use 1 or more")
+
+    @property
+    def width(self) -> int:
+        """Channels of the segmentation heads."""
+        assert self.head_width is not None  # set by __post_init__
+        return self.head_width
+
+    @property
+    def title(self) -> str:
+        """What people call this network."""
+        return "Breast-biopsy network"
+
+    @property
+    def shape(self) -> str:
+        """What sets this network apart from others of its title, in words."""
+        shape = f"{'ESP' if self.block == 'esp' else 'residual'} blocks, heads {self.width} wide"
+        return shape if self.diagnoses is None else f"{shape}, {self.diagnoses} diagnoses"
+
+
+def norm_act(channels: int) -> nn.Sequential:
+    """Batch normalisation and a ReLU."""
+    return nn.Sequential(nn.BatchNorm2d(channels, eps=1e-3), nn.ReLU(inplace=True))
+
+
+def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    """Convolution without bias that keeps the map's size (or halves it), normalised and activated.
+
+    A 1x1 kernel looks the same however it is dilated, but on one CPU thread PyTorch takes another way through
+    an undilated one, which rounds hundreds of input channels differently than on several threads.
+    """
+    dilation = 2 if kernel == 1 else 1
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, dilation=dilation, bias=False)
+    return nn.Sequential(layer, norm_act(outputs))
+
+
+class ESPBlock(nn.Module):
+    """Efficient spatial pyramid with a 3x3 reduction and dilations of 1, 2, 4 and 8; residual."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        thin = channels // BRANCHES
+        self.reduce = conv3x3(channels, thin)
+        self.branches = nn.ModuleList(conv3x3(thin, thin, dilation=2**k) for k in range(BRANCHES))
+        self.norm_act = norm_act(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) -> the same shape."""
+        reduced = self.reduce(x)
+        return self.norm_act(fuse([branch(reduced) for branch in self.branches]) + x)  # type: ignore[no-any-return]
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions and the input (He et al., 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = convolution(channels, channels, 3)
+        self.second = nn.Sequential(conv3x3(channels, channels), nn.BatchNorm2d(channels, eps=1e-3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) -> the same shape."""
+        return functional.relu(self.second(self.first(x)) + x)
+
+
+class Level(nn.Module):
+    """One level of the encoder: halve the map, refine it, and hand on what went in beside what came out."""
+
+    def __init__(self, inputs: int, channels: int, blocks: int, config: BiopsyConfig) -> None:
+        super().__init__()
+        block = ESPBlock if config.block == "esp" else ResidualBlock
+        self.down = convolution(inputs, channels, 3, stride=2)
+        self.blocks = nn.Sequential(*(block(channels) for _ in range(blocks)))
+        self.merge = norm_act(2 * channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, 2 * channels, H / 2, W / 2)."""
+        first = self.down(x)
+        return self.merge(torch.cat([first, self.blocks(first)], dim=1))  # type: ignore[no-any-return]
+
+
+class PooledBranch(nn.Module):
+    """A map as seen through coarser cells: averaged over them, projected, and enlarged again.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    cells, pixels : int
+        So many cells, evenly laid and overlapping where they must, on so many pixels along each side.
+    """
+
+    def __init__(self, inputs: int, outputs: int, cells: int, pixels: int) -> None:
+        super().__init__()
+        self.cells, self.pixels = cells, pixels
+        self.project = convolution(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H, W)."""
+        height, width = x.shape[-2:]
+        bottom, right = -height % self.pixels, -width % self.pixels
+        if bottom or right:  # whole groups of cells, or their size would depend on the map's
+            x = functional.pad(x, (0, right, 0, bottom), mode="replicate")
+        rows, columns = (side // self.pixels * self.cells for side in x.shape[-2:])
+        pooled = self.project(functional.adaptive_avg_pool2d(x, (rows, columns)))
+        return enlarge(pooled, x.shape[-2], x.shape[-1])[..., :height, :width]
+
+
+class Pyramid(nn.Module):
+    """Pyramid pooling (Zhao et al., 2017): the map, and beside it the map through four sizes of cells."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(PooledBranch(inputs, outputs, *each) for each in CELLS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, inputs + 4 * outputs, H, W)."""
+        return torch.cat([x, *(branch(x) for branch in self.branches)], dim=1)
+
+
+class DiagnosisHead(nn.Module):
+    """From the third level's map to one diagnosis for the whole image."""
+
+    def __init__(self, config: BiopsyConfig, diagnoses: int) -> None:
+        super().__init__()
+        self.level4 = Level(2 * LEVEL3, DIAGNOSIS1, DIAGNOSIS_BLOCKS, config)
+        self.level5 = Level(2 * DIAGNOSIS1, DIAGNOSIS2, DIAGNOSIS_BLOCKS, config)
+        # As published, nothing lies between the two.
+        self.classify = nn.Sequential(
+            nn.Linear(2 * DIAGNOSIS2, DIAGNOSIS_HIDDEN), nn.Linear(DIAGNOSIS_HIDDEN, diagnoses)
+        )
+
+    def forward(self, level3: Tensor) -> Tensor:
+        """(N, 512, H, W) -> (N, diagnoses)."""
+        return self.classify(self.level5(self.level4(level3)).mean(dim=(2, 3)))  # type: ignore[no-any-return]
+
+
+class BiopsyNet(nn.Module):
+    """The breast-biopsy network: an encoder, a segmentation head at each level, and perhaps a diagnosis."""
+
+    def __init__(self, config: BiopsyConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.level1 = convolution(RGB, LEVEL1, 7, stride=2)
+        self.level2 = Level(LEVEL1, LEVEL2, BLOCKS2, config)
+        self.level3 = Level(2 * LEVEL2, LEVEL3, BLOCKS3, config)
+        self.head3 = nn.Sequential(
+            Pyramid(2 * LEVEL3, POOLED3),
+            convolution(2 * LEVEL3 + len(CELLS) * POOLED3, REDUCED3, 1),
+            convolution(REDUCED3, width, 3),
+            convolution(width, width, 1),
+        )
+        self.head2 = nn.Sequential(
+            Pyramid(width + 2 * LEVEL2, POOLED2),
+            convolution(width + 2 * LEVEL2 + len(CELLS) * POOLED2, width, 3),
+            convolution(width, width, 1),
+        )
+        self.head1 = nn.Sequential(
+            Pyramid(LEVEL1 + width, width),
+            convolution(LEVEL1 + width + len(CELLS) * width, width, 3),
+            nn.Conv2d(width, config.classes, 7, padding=3, bias=False),
+        )
+        self.diagnosis = None if config.diagnoses is None else DiagnosisHead(config, config.diagnoses)
+        self.apply(initialise)
+
+    @property
+    def output_stride(self) -> int:
+        """Image pixels per logit along each side."""
+        return 1
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Segment normalised images.
+
+        Parameters
+        ----------
+        image : Tensor
+            Float, (N, 3, H, W), with H and W multiples of 8.
+
+        Returns
+        -------
+        Tensor
+            Logits, (N, classes, H, W).
+
+        Raises
+        ------
+        ValueError
+            If a side is not a multiple of 8.
+        """
+        return self._segment(*self._encode(image))
+
+    def diagnose(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Segment normalised images, and diagnose each as a whole.
+
+        Parameters
+        ----------
+        image : Tensor
+            As `forward` takes it.
+
+        Returns
+        -------
+        logits : Tensor
+            As `forward` gives them.
+        diagnosis : Tensor
+            Logits, (N, diagnoses).
+
+        Raises
+        ------
+        ValueError
+            If a side is not a multiple of 8, or the network has no diagnosis head.
+        """
+        if self.diagnosis is None:
+            raise ValueError("this network has no diagnosis head: make one with `diagnoses` in its config")
+        level1, level2, level3 = self._encode(image)
+        return self._segment(level1, level2, level3), self.diagnosis(level3)
+
+    def _encode(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Image (N, 3, H, W) -> 16 channels at 1/2, 256 at 1/4, 512 at 1/8."""
+        check_sides(image)
+        level1 = self.level1(image)
+        level2 = self.level2(level1)
+        return level1, level2, self.level3(level2)
+
+    def _segment(self, level1: Tensor, level2: Tensor, level3: Tensor) -> Tensor:
+        """Turn the encoder's maps into logits at full size, from the coarsest to the finest."""
+        coarse = double(self.head3(level3))
+        middle = double(self.head2(torch.cat([coarse, level2], dim=1)))
+        return double(self.head1(torch.cat([level1, middle], dim=1)))
+
+
+def double(maps: Tensor) -> Tensor:
+    """Enlarge maps bilinearly to twice their sides."""
+    return enlarge(maps, 2 * maps.shape[-2], 2 * maps.shape[-1])
+
+
+def enlarge(maps: Tensor, height: int, width: int) -> Tensor:
+    """Enlarge maps bilinearly (pixel centres apart, edges repeated), the same to the bit for any threads.
+
+    PyTorch rounds maps of three channels or fewer differently with another number of CPU threads; four or
+    more, in the channels-last layout, it does not. So there are four.
+    """
+    channels = maps.shape[1]
+    if channels < 4:
+        maps = functional.pad(maps, (0, 0, 0, 0, 0, 4 - channels))
+    return functional.interpolate(maps, (height, width), mode="bilinear", align_corners=False)[:, :channels]
+
+
+def initialise(module: nn.Module) -> None:
+    """Draw a convolution's weights from He et al.'s normal distribution, for ReLUs; the rest keeps its own."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
