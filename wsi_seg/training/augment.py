@@ -86,11 +86,11 @@ class AugmentSettings(BaseModel):
     stain_residual: Change = 0.2
     stain_shift: Annotated[float, Field(ge=0, le=0.5)] = 0.02
     brightness: Change = 0.08
-    contrast: Change = 0.1
+    contrast: Change = 0.08
     saturation: Change = 0.15
     hue: Annotated[float, Field(ge=0, le=180)] = 6.0
     blurred: Share = 0.2
-    blur: Annotated[float, Field(ge=0, le=1.5)] = 1.0
+    blur: Annotated[float, Field(ge=0, le=1.5)] = 0.8
     noisy: Share = 0.3
     noise: Annotated[float, Field(ge=0, le=50)] = 4.0
 
