@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import warnings
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +14,14 @@ from PIL import Image, ImageOps
 from wsi_seg.errors import SlideError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+ORIENTATION = 0x0112
+QUARTER_TURNS = (5, 6, 7, 8)
+"""Values of the EXIF tag `ORIENTATION` for which width and height change places."""
 
 MAX_PIXELS = 2**26
 """Largest plain image that is read: pictures of it take some 20 bytes a pixel."""
@@ -34,6 +40,33 @@ def read_rgb(path: Path, max_pixels: int) -> NDArray[np.uint8]:
     SlideError
         If the file is no image that can be read, or has more than `max_pixels`.
     """
+    with _opened(path, max_pixels) as image:
+        return _to_rgb(path, ImageOps.exif_transpose(image))
+
+
+def verified_size(path: Path) -> tuple[int, int]:
+    """Return the width and height that `read_rgb` would give, having read the whole file but decoded little.
+
+    Raises
+    ------
+    SlideError
+        If the file is no image, is damaged, or has more than `MAX_PIXELS`.
+    """
+    with _opened(path, MAX_PIXELS) as image:
+        width, height = image.size
+        if image.format == "PNG":
+            turned = "exif" in image.info and image.getexif().get(ORIENTATION) in QUARTER_TURNS
+            image.verify()
+        else:
+            turned = image.getexif().get(ORIENTATION) in QUARTER_TURNS
+            image.draft(None, (width // 8, height // 8))
+            image.load()
+    return (height, width) if turned else (width, height)
+
+
+@contextmanager
+def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
+    """Open an image, and turn what Pillow raises until it is closed into one line."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -42,7 +75,7 @@ def read_rgb(path: Path, max_pixels: int) -> NDArray[np.uint8]:
             width, height = image.size
             if width * height > max_pixels:
                 raise _too_large(path, f"{width} x {height} pixels")
-            return _to_rgb(path, ImageOps.exif_transpose(image))
+            yield image
     except Image.DecompressionBombError as error:
         raise _too_large(path, "hundreds of megapixels") from error
     except DECODE_ERRORS as error:

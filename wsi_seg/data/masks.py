@@ -1,0 +1,233 @@
+"""Masks: pictures whose pixel values, or colours, stand for classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.errors import AnnotationError, UsageError
+from wsi_seg.slides.picture import DECODE_ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from wsi_seg.models.classes import ClassSchema, Rgb
+
+UNDEFINED = 254
+"""Entry of a look-up table for values that stand for nothing."""
+
+T = TypeVar("T", int, "NDArray[np.int32]")
+
+BLACK = (0, 0, 0)
+MAX_COLORS = 4096
+INSTANCE_BASE = 1000
+INTEGER_MODES = ("1", "L", "P", "I", "I;16", "I;16L", "I;16B", "I;16N")
+
+
+@dataclass(frozen=True)
+class MaskCoding:
+    """What the values of a mask stand for.
+
+    Attributes
+    ----------
+    table : bytes
+        For each value from 0 to 255 the class index, `IGNORE` or `UNDEFINED`.
+    colors : tuple of (Rgb, int)
+        Likewise for colours, in masks that are painted.
+    painted : bool
+        RGB masks hold colours. If not, their channels are equal and hold values.
+    per_instance : bool
+        A value from 1000 on is 1000 times the value, and the number of an instance.
+    """
+
+    table: bytes
+    colors: tuple[tuple[Rgb, int], ...] = ()
+    painted: bool = False
+    per_instance: bool = False
+
+    def undefined(self, content: MaskContent) -> list[str]:
+        """List the values or colours of a mask that stand for nothing."""
+        if content.colors and self.painted:
+            known = dict(self.colors)
+            return [f"rgb{color}".replace(" ", "") for color in sorted(content.colors) if color not in known]
+        values = np.array(sorted(content.values), np.int64)
+        return [str(value) for value in values[self._look_up(values) == UNDEFINED].tolist()]
+
+    def decode(self, pixels: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Turn the pixels of a mask, as `read_pixels` gives them, into class indices.
+
+        Returns
+        -------
+        uint8 array, shape (height, width)
+            Class indices, `IGNORE` or `UNDEFINED`.
+        """
+        if pixels.ndim == 2:
+            return self._look_up(pixels)
+        if self.painted:
+            return self._look_up_colors(pixels)
+        return self._look_up(pixels[..., 0])
+
+    def _look_up(self, values: NDArray[np.integer]) -> NDArray[np.uint8]:
+        table = np.frombuffer(self.table, np.uint8)
+        if values.dtype == np.uint8:
+            return np.take(table, values)
+        if self.per_instance:
+            values = np.where(values >= INSTANCE_BASE, values // INSTANCE_BASE, values)
+        within = (values >= 0) & (values < len(table))
+        return np.where(within, np.take(table, np.where(within, values, 0)), np.uint8(UNDEFINED))
+
+    def _look_up_colors(self, rgb: NDArray[np.integer]) -> NDArray[np.uint8]:
+        keys, indices = zip(*sorted((_packed(*color), index) for color, index in self.colors), strict=True)
+        pixels = _packed(*np.moveaxis(rgb.astype(np.int32), -1, 0))
+        place = np.searchsorted(keys, pixels).clip(max=len(keys) - 1)
+        return np.where(np.take(keys, place) == pixels, np.take(indices, place), UNDEFINED).astype(np.uint8)
+
+
+class MaskContent(NamedTuple):
+    """What a mask file holds.
+
+    Attributes
+    ----------
+    size : (int, int)
+        Width and height.
+    values : frozenset of int
+        The values in it; for RGB masks, those of its first channel.
+    colors : frozenset of Rgb
+        The colours in an RGB mask; empty for others.
+    """
+
+    size: tuple[int, int]
+    values: frozenset[int]
+    colors: frozenset[Rgb] = frozenset()
+
+    @property
+    def painted(self) -> bool:
+        """Whether it must hold colours, having pixels whose channels differ."""
+        return any(len(set(color)) > 1 for color in self.colors)
+
+
+def code_of_ids(schema: ClassSchema) -> MaskCoding:
+    """Make the coding of masks that hold a schema's ids, or its colours.
+
+    The value 255 means unknown, and so does black in painted masks unless it is a class's colour.
+    """
+    return _coding(schema, {c.id: i for i, c in enumerate(schema.classes)})
+
+
+def code_of_names(
+    schema: ClassSchema, names: Mapping[int, str | None], per_instance: bool = False
+) -> MaskCoding:
+    """Make the coding of a data set's own values.
+
+    Parameters
+    ----------
+    schema : ClassSchema
+        Has a class of each name, or one with such an alias.
+    names : mapping of int to str or None
+        What each value means; None for unknown, as 255 always is.
+    per_instance : bool
+        As in `MaskCoding`.
+
+    Raises
+    ------
+    UsageError
+        If the schema lacks one of them.
+    """
+    table = {value: _index(schema, name) for value, name in names.items()}
+    return _coding(schema, table, per_instance)
+
+
+def _index(schema: ClassSchema, name: str | None) -> int:
+    index = IGNORE if name is None else schema.index_of(name)
+    if index is None:
+        raise UsageError(f"the class schema {schema.name!r} has no class {name!r}: use another schema")
+    return index
+
+
+def _coding(schema: ClassSchema, table: Mapping[int, int], per_instance: bool = False) -> MaskCoding:
+    entries = np.full(256, UNDEFINED, np.uint8)
+    entries[IGNORE] = IGNORE
+    for value, index in table.items():
+        entries[value] = index
+    every = [c.color for c in schema.classes]
+    colors = {color: index for index, color in enumerate(every) if every.count(color) == 1}
+    if BLACK not in every:
+        colors[BLACK] = IGNORE
+    return MaskCoding(entries.tobytes(), tuple(colors.items()), per_instance=per_instance)
+
+
+def read_mask(path: Path, coding: MaskCoding) -> NDArray[np.uint8]:
+    """Read a mask as class indices, shape (height, width), `IGNORE` where the class is unknown.
+
+    Raises
+    ------
+    AnnotationError
+        If it can't be read, or holds a value that stands for no class.
+    """
+    classes = coding.decode(read_pixels(path))
+    if (classes == UNDEFINED).any():
+        values = ", ".join(coding.undefined(read_content(path))[:3])
+        raise AnnotationError(f"{path}: {values} stands for no class: mend the mask, or add it to the schema")
+    return classes
+
+
+def read_pixels(path: Path) -> NDArray[np.integer]:
+    """Read a mask's values, shape (height, width), or its colours, shape (height, width, 3).
+
+    Of palette pictures these are the indices and not the colours.
+
+    Raises
+    ------
+    AnnotationError
+        If it can't be read as a mask.
+    """
+    pixels = np.asarray(_load(path))
+    return pixels.astype(np.uint8) if pixels.dtype == np.bool_ else pixels
+
+
+def read_content(path: Path) -> MaskContent:
+    """Find out what values or colours a mask holds.
+
+    Raises
+    ------
+    AnnotationError
+        If it can't be read as a mask.
+    """
+    image = _load(path)
+    if image.mode != "RGB":
+        pixels = np.asarray(image).ravel()
+        narrow = pixels.dtype.kind in "bu"
+        values = np.flatnonzero(np.bincount(pixels)) if narrow else np.unique(pixels)
+        return MaskContent(image.size, frozenset(values.tolist()))
+    counted = image.getcolors(MAX_COLORS)
+    if counted is None:
+        raise AnnotationError(f"{path}: more than {MAX_COLORS} colours: give a mask, not a picture")
+    colors: frozenset[Rgb] = frozenset(color for _, color in counted)  # type: ignore[misc]
+    return MaskContent(image.size, frozenset(color[0] for color in colors), colors)
+
+
+def _load(path: Path) -> Image.Image:
+    """Read a mask in a mode whose pixels are values or RGB colours."""
+    try:
+        with Image.open(path) as image:
+            if image.format == "JPEG":
+                raise AnnotationError(f"{path}: JPEG alters the values of a mask: export it as PNG")
+            image.load()
+            if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
+                return image.convert("RGB")
+    except (*DECODE_ERRORS, Image.DecompressionBombError) as error:
+        raise AnnotationError(f"{path}: cannot be read as a mask: give a sound PNG") from error
+    if image.mode not in ("RGB", *INTEGER_MODES):
+        raise AnnotationError(f"{path}: {image.mode} pixels are no classes: export the mask as 8-bit PNG")
+    return image
+
+
+def _packed(red: T, green: T, blue: T) -> T:
+    return (red << 16) + (green << 8) + blue
