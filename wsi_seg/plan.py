@@ -32,7 +32,6 @@ LABELS_VERSION = 1
 """Raised whenever the same slide, model and settings would give other labels than before."""
 
 DEFAULT_PATCH = 1024
-OVERVIEW_SIDE = 2048
 BATCH_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 24}
 """Pixels that go through the network together, by kind of device."""
 
@@ -73,8 +72,6 @@ class Plan:
             If the regions of interest cannot be read.
         """
         labels = settings.labels
-        if labels.roi is not None:
-            read_regions(labels.roi)
         working_mpp = labels.working_mpp or bundle.input.mpp
         if working_mpp is None:
             raise ModelError(
@@ -82,18 +79,19 @@ class Plan:
                 "give --working-mpp if you know it, or use it on plain images"
             )
         frames = slide.frames(working_mpp, labels.allow_coarser)
+        if labels.roi is not None:
+            read_regions(labels.roi, frames)
         width, height = frames.label_size
         patch = labels.patch or min(DEFAULT_PATCH, -(-(max(width, height) + labels.overlap) // 64) * 64)
         kind = device.partition(":")[0]
         cores = labels.region_cores or REGION_CORES[kind]
         lattice = Lattice(width, height, patch, labels.overlap // 2, cores)
-        overview_level = (-(-max(width, height) // OVERVIEW_SIDE) - 1).bit_length()
         return cls(
             slide=slide,
             frames=frames,
             lattice=lattice,
             layout=PyramidLayout(
-                frames, bundle.schema, lattice.region, overview_level, labels.ngff, labels.confidence
+                frames, bundle.schema, lattice.region, frames.overview_level, labels.ngff, labels.confidence
             ),
             bundle=bundle,
             batch_size=labels.batch_size or max(1, min(BATCH_PIXELS[kind] // patch**2, cores**2)),

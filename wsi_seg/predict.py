@@ -35,7 +35,7 @@ from wsi_seg.outputs.summary import Summary, summarise_classes
 from wsi_seg.plan import Plan
 from wsi_seg.progress import Progress
 from wsi_seg.slides.slide import Slide
-from wsi_seg.slides.tissue import TissueMask, find_tissue
+from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,12 +195,8 @@ def _prepare(result: ResultFolder, plan: Plan, writer: PyramidWriter) -> None:
         with replacing(result.roi) as partial:
             partial.write_bytes(labels.roi.read_bytes())
     if labels.tissue_mask:
-        overview = plan.overview
-        mask = find_tissue(overview.rgb, overview.present, plan.frames.coarsened(plan.factor).label_mpp)
-        for rect in overview.unreadable:
-            # What the overview could not show may be tissue: the finer level decides, or reports it.
-            mask[rect.slices] = True
-        TissueMask(mask, plan.factor).save(result.tissue_mask)
+        overview_mpp = plan.frames.coarsened(plan.factor).label_mpp
+        TissueMask.of(plan.overview, overview_mpp, plan.factor).save(result.tissue_mask)
     writer.create(plan.attributes)
 
 

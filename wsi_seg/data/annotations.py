@@ -1,161 +1,158 @@
-"""Regions drawn by hand: read from QuPath's GeoJSON, and painted onto label pixels."""
+"""Shapes drawn on slides, read from the files of the tools that people draw them with."""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import shapely
 
-from wsi_seg.data.jsonfile import read_json
+from wsi_seg.data.formats.qupath import read_qupath
+from wsi_seg.data.jsonfile import parse_json
+from wsi_seg.data.mending import Mended, mend, polygonal
+from wsi_seg.data.unpack import read_unpacked
 from wsi_seg.errors import AnnotationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from wsi_seg.data.formats.outline import Drawn, Outline
+    from wsi_seg.models.classes import Rgb
+    from wsi_seg.slides.frames import Frames
 
-    from wsi_seg.slides.lattice import Rect
+Format = Literal["QuPath GeoJSON", "ASAP XML", "ImageScope XML", "HALO annotations"]
+Frame = Literal["qupath", "slide"]
 
 
-def read_regions(path: Path) -> shapely.MultiPolygon:
-    """Read the areas of an annotation file, whatever their class.
+@dataclass(frozen=True)
+class Annotation:
+    """One shape.
 
-    Takes what QuPath writes and reads: a FeatureCollection, an array, one Feature or a bare geometry, each
-    also gzipped. Overlapping areas are united; outlines that cross themselves are mended.
+    Attributes
+    ----------
+    geometry : Polygon or MultiPolygon
+        Valid, with an area, in the frame of its file.
+    class_name : str or None
+        None for a shape that was given no class.
+    color : (int, int, int) or None
+        The class's colour, if the file gives one.
+    order : int
+        Its place among the shapes of the file, from 1; the later was drawn later.
+    """
 
-    Parameters
+    geometry: shapely.Polygon | shapely.MultiPolygon
+    class_name: str | None
+    color: Rgb | None
+    order: int
+
+
+@dataclass(frozen=True)
+class AnnotationFile:
+    """The shapes of one file.
+
+    Attributes
     ----------
     path : Path
-        GeoJSON file.
+    format : str
+        The tool and its format, in words.
+    frame : {"qupath", "slide"}
+        The frame that the shapes are in.
+    shapes : tuple of Annotation
+        At least one, in the file's order.
+    mended, refused : tuple of str
+        What was mended, and which shapes are left out because it is not clear what they mean: a line each,
+        such as "shape 12 (Tumour): ...".
+    skipped : tuple of str
+        What else is left out, being no drawn area, and how often: "3 rulers".
+    """
 
-    Returns
-    -------
-    MultiPolygon
-        In the QuPath frame; never empty.
+    path: Path
+    format: Format
+    frame: Frame
+    shapes: tuple[Annotation, ...]
+    mended: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+    def outlines_label(self, frames: Frames) -> list[shapely.Geometry]:
+        """Return the shapes' geometries in a slide's label frame."""
+        convert = frames.qupath_to_label if self.frame == "qupath" else frames.slide_to_label
+        geometries = np.array([shape.geometry for shape in self.shapes], dtype=object)
+        return list(shapely.transform(geometries, convert))
+
+
+def read_annotations(path: Path) -> AnnotationFile:
+    """Read the shapes of an annotation file, whatever its name.
+
+    Takes QuPath's GeoJSON, in QuPath's frame. Each may be gzipped. Outlines that cross themselves are mended
+    where it is clear what they mean (`wsi_seg.data.mending`), else left out and named.
 
     Raises
     ------
     AnnotationError
-        If the file cannot be read, is no GeoJSON, or holds no area.
+        If the file cannot be read, is of no known format, or holds no usable shape.
     """
-    content = read_json(path).value
-    polygons: list[shapely.Polygon] = []
-    others: Counter[str] = Counter()
-    for number, geometry in enumerate(_geometries(content), start=1):
-        kind = str(geometry.get("type"))
-        coordinates: Any = geometry.get("coordinates")
-        try:
-            if kind == "Polygon":
-                polygons.append(_polygon(coordinates))
-            elif kind == "MultiPolygon":
-                polygons += [_polygon(rings) for rings in coordinates]
-            else:
-                others[kind] += 1
-        except (TypeError, ValueError) as error:
-            raise AnnotationError(
-                f"{path}: geometry {number} is no {kind} ({error}): draw it again, or leave it out"
-            ) from error
-    united = shapely.union_all(shapely.make_valid(polygons))
-    areas = [part for part in shapely.get_parts(shapely.get_parts(united)) if part.area > 0]
-    if not areas:
-        holds = ", ".join(f"{count} {kind!r}" for kind, count in sorted(others.items())) or "no shapes at all"
-        raise AnnotationError(f"{path}: holds no area ({holds}): draw closed regions, export them as GeoJSON")
-    return shapely.MultiPolygon(areas)
+    content, packed = read_unpacked(path)
+    return _checked(path, "QuPath GeoJSON", "qupath", read_qupath(parse_json(path, content, packed).value))
 
 
-def _geometries(content: Any) -> Iterator[dict[str, Any]]:
-    """Yield the plain geometries in any form of GeoJSON; what has none of these forms is passed over."""
-    pending = [content]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, list):
-            pending += reversed(item)
-        elif isinstance(item, dict):
-            inner = {
-                "FeatureCollection": "features",
-                "Feature": "geometry",
-                "GeometryCollection": "geometries",
-            }
-            kind = item.get("type")
-            if isinstance(kind, str) and kind in inner:
-                pending.append(item.get(inner[kind]))
-            else:
-                yield item
-
-
-def _polygon(rings: Any) -> shapely.Polygon:
-    shell, *holes = (ring_points(ring) for ring in rings)
-    return shapely.Polygon(shell, holes)
-
-
-def ring_points(ring: Any) -> NDArray[np.float64]:
-    """Return the points of a GeoJSON ring or line.
+def read_regions(path: Path, frames: Frames) -> shapely.MultiPolygon:
+    """Read the areas of an annotation file, whatever their class, united.
 
     Parameters
     ----------
-    ring : object
-        A list of ``[x, y]`` or ``[x, y, z]``, as it should be.
+    path : Path
+    frames : Frames
+        The frames of the slide that they were drawn on.
 
     Returns
     -------
-    NDArray of float64, shape (n, 2)
-        In the frame of the file.
+    MultiPolygon
+        In the label frame; never empty.
 
     Raises
     ------
-    ValueError
-        If it is anything else, or a number is not finite.
+    AnnotationError
+        If the file cannot be read, is of no known format, or one of its shapes is unusable.
     """
-    try:
-        points = np.array([point[:2] for point in ring])
-    except (TypeError, ValueError, LookupError) as error:
-        raise ValueError("a ring is a list of [x, y]") from error
-    if points.ndim != 2 or points.shape[1] != 2 or points.dtype.kind not in "iuf":
-        raise ValueError("a ring is a list of [x, y]")
-    if not np.isfinite(points).all():
-        raise ValueError("a coordinate is not a finite number")
-    return points.astype(np.float64)
+    file = read_annotations(path)
+    if file.refused:
+        raise AnnotationError(f"{path}: {file.refused[0]}: draw it again, or leave it out")
+    united = polygonal(shapely.union_all(np.array(file.outlines_label(frames), dtype=object)))
+    return shapely.MultiPolygon(shapely.get_parts(united).tolist())
 
 
-def rasterise(regions: shapely.Geometry, rect: Rect) -> NDArray[np.bool_]:
-    """Tell which pixels of a rectangle have their centre inside regions.
-
-    Where outlines cross each row of pixel centres is worked out in the regions' own frame, so a pixel's
-    answer is the same for every rectangle that holds it; rasterising libraries work in the rectangle's.
-
-    Parameters
-    ----------
-    regions : Polygon or MultiPolygon
-        Valid, in the label frame.
-    rect : Rect
-        In label pixels.
-
-    Returns
-    -------
-    NDArray of bool, shape (rect.height, rect.width)
-    """
-    points_xy, ring = shapely.get_coordinates(
-        shapely.get_rings(shapely.get_parts(regions)), return_index=True
+def _checked(path: Path, format_: Format, frame: Frame, drawn: Drawn) -> AnnotationFile:
+    """Mend what was drawn, and put aside what cannot be."""
+    sound: list[tuple[Outline, Mended]] = []
+    refused: list[str] = []
+    for outline in drawn.outlines:
+        try:
+            if outline.fault:
+                raise ValueError(outline.fault)
+            sound.append((outline, mend(outline.parts)))
+        except (ValueError, shapely.errors.GEOSException) as error:
+            refused.append(f"{_named(outline)}: {error}")
+    skipped = tuple(f"{count} {what}" for what, count in sorted(drawn.skipped.items()))
+    shapes = [
+        Annotation(mended.geometry, outline.class_name, outline.color, outline.number)
+        for outline, mended in sound
+        if not outline.negative
+    ]
+    if not shapes:
+        holds = "; ".join((*refused[:3], *skipped)) or "no shapes at all"
+        raise AnnotationError(f"{path}: holds no area ({holds}): draw closed regions, export them again")
+    return AnnotationFile(
+        path=path,
+        format=format_,
+        frame=frame,
+        shapes=tuple(shapes),
+        mended=tuple(f"{_named(outline)}: {mended.remark}" for outline, mended in sound if mended.remark),
+        refused=tuple(refused),
+        skipped=skipped,
     )
-    same_ring = ring[1:] == ring[:-1]
-    start, end = points_xy[:-1][same_ring], points_xy[1:][same_ring]
-    downwards = start[:, 1] < end[:, 1]
-    upper = np.where(downwards[:, None], start, end)
-    lower = np.where(downwards[:, None], end, start)
 
-    first = np.clip(np.ceil(upper[:, 1] - 0.5), rect.y0, rect.y1).astype(np.int64)
-    stop = np.clip(np.ceil(lower[:, 1] - 0.5), rect.y0, rect.y1).astype(np.int64)
-    count = stop - first
-    edge = np.repeat(np.arange(len(count)), count)
-    row = np.arange(len(edge)) + np.repeat(first - (np.cumsum(count) - count), count)
-    (x0, y0), (x1, y1) = upper[edge].T, lower[edge].T
-    crossing = x0 + (row + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
-    column = np.clip(np.ceil(crossing - 0.5), rect.x0, rect.x1).astype(np.int64)
 
-    # Every row is crossed an even number of times, so each starts outside.
-    flips = np.sort((row - rect.y0) * rect.width + column - rect.x0)
-    length = np.diff(flips, prepend=0, append=rect.area)
-    return np.repeat(np.arange(len(length)) % 2 == 1, length).reshape(rect.height, rect.width)
+def _named(outline: Outline) -> str:
+    return f"shape {outline.number}" + (f" ({outline.class_name})" if outline.class_name else "")

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
-import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from wsi_seg.data.unpack import read_unpacked
 from wsi_seg.errors import AnnotationError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-MAX_BYTES = 2**31 - 1
-"""No larger text is read: QuPath, being a Java program, could not hold it either."""
 
 
 class JsonFile(NamedTuple):
@@ -49,7 +44,11 @@ def read_json(path: Path) -> JsonFile:
     AnnotationError
         If the file cannot be read, or is no JSON; the message says where.
     """
-    packed, content = _unpacked(path)
+    return parse_json(path, *read_unpacked(path))
+
+
+def parse_json(path: Path, content: bytes, packed: bool = False) -> JsonFile:
+    """Do what `read_json` does, with a file whose bytes are there already."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -67,22 +66,3 @@ def read_json(path: Path) -> JsonFile:
         raise AnnotationError(
             f"{path}: not JSON ({fault.msg}, {where}): the file is cut off or damaged, export it again"
         ) from fault
-
-
-def _unpacked(path: Path) -> tuple[bool, bytes]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise AnnotationError(f"{path}: cannot be read ({error.strerror}): give a GeoJSON file") from error
-    if content.startswith(b"PK\x03\x04"):
-        raise AnnotationError(f"{path}: is a ZIP archive: unpack it and give the GeoJSON file inside")
-    packed = content.startswith(b"\x1f\x8b")
-    if packed:
-        try:
-            with gzip.open(io.BytesIO(content)) as file:
-                content = file.read(MAX_BYTES + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise AnnotationError(f"{path}: gzip data cut off or damaged ({error}): copy it again") from error
-    if len(content) > MAX_BYTES:
-        raise AnnotationError(f"{path}: holds more than 2 GiB of text: export fewer or simpler shapes")
-    return packed, content

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsi_seg.data.annotations import rasterise
+from wsi_seg.data.raster import rasterise
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
 
 if TYPE_CHECKING:

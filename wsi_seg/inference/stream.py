@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import shapely
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from distributed.comm.core import CommClosedError
 
@@ -257,7 +256,7 @@ def _open_job(job: RegionJob) -> RegionSegmenter:
     bundle, segmenter = _open_model(job.model_path, job.model_fingerprint, job.device, job.precision)
     roi = None
     if job.roi_path is not None:
-        roi = shapely.transform(read_regions(job.roi_path), job.frames.qupath_to_label)
+        roi = read_regions(job.roi_path, job.frames)
     return RegionSegmenter(
         slide=Slide(job.slide_path, job.mpp),
         frames=job.frames,

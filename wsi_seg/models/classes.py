@@ -80,6 +80,30 @@ class ClassSchema(BaseModel):
         """The classes by their label value."""
         return {c.id: c for c in self.classes}
 
+    @cached_property
+    def _index_by_key(self) -> dict[str, int]:
+        """Positions of the classes by name, then by alias, in the form that names are compared in."""
+        found: dict[str, int] = {}
+        for names in ([[c.name] for c in self.classes], [c.aliases for c in self.classes]):
+            for index, spellings in enumerate(names):
+                for spelling in spellings:
+                    found.setdefault(name_key(spelling), index)
+        return found
+
+    def index_of(self, name: str) -> int | None:
+        """Return the position of the class that annotations call `name`, or None if there is none.
+
+        Case and white space do not matter, and an alias is as good as the name, though a name comes first.
+        Of a derived class, as QuPath writes it, the whole is looked for first, then its bases: ``A: B: C``,
+        ``A: B``, ``A``.
+        """
+        for index, known in enumerate(self.classes):
+            if known.name == name:
+                return index
+        parts = name.split(":")
+        keys = (name_key(":".join(parts[:count])) for count in range(len(parts), 0, -1))
+        return next((self._index_by_key[key] for key in keys if key in self._index_by_key), None)
+
     @property
     def background_id(self) -> int | None:
         """Label value of the background class, if the schema has one."""
@@ -89,6 +113,11 @@ class ClassSchema(BaseModel):
     def outside_id(self) -> int:
         """Label value for pixels outside the tissue: the background class, else `OUTSIDE_ID`."""
         return OUTSIDE_ID if self.background_id is None else self.background_id
+
+
+def name_key(name: str) -> str:
+    """Return the form in which class names are compared: small letters, white space tidied."""
+    return ":".join(" ".join(part.split()) for part in name.split(":")).casefold()
 
 
 def load_schema(name_or_path: str) -> ClassSchema:

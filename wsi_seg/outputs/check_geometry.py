@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
-from wsi_seg.data.annotations import ring_points
+from wsi_seg.data.formats.qupath import ring_points
 from wsi_seg.outputs.faults import Findings, shown
 from wsi_seg.outputs.placing import valid_in_qupath
 

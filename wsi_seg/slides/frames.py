@@ -26,6 +26,9 @@ SNAP_TOLERANCE = 0.01
 """How far, as a share, the label frame's resolution may differ from the one asked for to land on a
 pixel grid that divides the slide's own."""
 
+OVERVIEW_SIDE = 2048
+"""Longest side, in pixels, of the picture that shows a whole slide."""
+
 
 class Bounds(BaseModel):
     """The rectangle of a slide that holds its image, in slide pixels."""
@@ -85,6 +88,11 @@ class Frames(BaseModel):
             downsample=(self.downsample[0] * factor, self.downsample[1] * factor),
             label_size=(-(-self.label_size[0] // factor), -(-self.label_size[1] // factor)),
         )
+
+    @property
+    def overview_level(self) -> int:
+        """How often the label frame is halved for its overview, no side of which is over `OVERVIEW_SIDE`."""
+        return (-(-max(self.label_size) // OVERVIEW_SIDE) - 1).bit_length()
 
     @property
     def label_mpp(self) -> tuple[float, float]:

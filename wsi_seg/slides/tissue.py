@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.slides.lattice import Rect
+    from wsi_seg.slides.slide import SlidePixels
 
 FACTOR_KEY = "label pixels per mask pixel"
 BRIGHT = 180
@@ -82,14 +83,30 @@ class TissueMask:
         except (OSError, KeyError, ValueError) as error:
             raise OutputError(f"{path}: no tissue mask there any more: run with --overwrite") from error
 
-    def at(self, rect: Rect) -> NDArray[np.bool_]:
-        """Return the mask of a rectangle in label pixels, with smooth outlines.
+    @classmethod
+    def of(cls, overview: SlidePixels, mpp: tuple[float, float], factor: int) -> TissueMask:
+        """Find the tissue in an overview of `mpp` micrometres, and `factor` label pixels, per pixel."""
+        mask = find_tissue(overview.rgb, overview.present, mpp)
+        for rect in overview.unreadable:
+            # What the overview could not show may be tissue: the finer level decides, or reports it.
+            mask[rect.slices] = True
+        return cls(mask, factor)
+
+    def at(self, rect: Rect, factor: int = 1) -> NDArray[np.bool_]:
+        """Return the mask of a rectangle, with smooth outlines.
 
         The coarse mask is interpolated bilinearly and cut at one half; a pixel's value does not depend on
         the rectangle.
+
+        Parameters
+        ----------
+        rect : Rect
+            In pixels that cover `factor` x `factor` label pixels.
+        factor : int
         """
-        low_y, high_y, weight_y = _taps(rect.y0, rect.y1, self.factor, self.mask.shape[0])
-        low_x, high_x, weight_x = _taps(rect.x0, rect.x1, self.factor, self.mask.shape[1])
+        step = self.factor / factor
+        low_y, high_y, weight_y = _taps(rect.y0, rect.y1, step, self.mask.shape[0])
+        low_x, high_x, weight_x = _taps(rect.x0, rect.x1, step, self.mask.shape[1])
         part = self.mask[low_y[0] : high_y[-1] + 1, low_x[0] : high_x[-1] + 1]
         if part.all() or not part.any():
             return np.full((rect.height, rect.width), bool(part.flat[0]))
@@ -188,7 +205,7 @@ def _tidy(found: NDArray[np.bool_], mpp: tuple[float, float]) -> NDArray[np.bool
 
 
 def _taps(
-    start: int, stop: int, factor: int, size: int
+    start: int, stop: int, factor: float, size: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
     """Return the two coarse pixels, and the second one's weight, for each label pixel's centre."""
     centre = (np.arange(start, stop) + 0.5) / factor - 0.5

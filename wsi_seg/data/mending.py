@@ -1,0 +1,116 @@
+"""Turning outlines as people draw them into valid shapes, where it is clear which pixels they mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import shapely
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wsi_seg.data.formats.outline import Ring
+
+MAX_DOUBT = 0.05
+"""Share of a mended shape that may be inside by one rule of filling outlines and outside by another."""
+
+FARTHEST = 2.0**31
+"""Coordinates beyond this lie on no slide."""
+
+
+class Mended(NamedTuple):
+    """A valid shape, and what had to be mended.
+
+    Attributes
+    ----------
+    geometry : Polygon or MultiPolygon
+        Valid, with an area.
+    remark : str
+        Empty if nothing had to be mended.
+    """
+
+    geometry: shapely.Polygon | shapely.MultiPolygon
+    remark: str
+
+
+def mend(parts: Sequence[Sequence[Ring]]) -> Mended:
+    """Make a valid shape of rings.
+
+    A line that crosses or touches itself, spikes, and parts or holes that overlap are mended: all that the
+    outer rings go round is inside, however often, but for what a hole goes round. Programs disagree about
+    the pixels that a line goes round twice; a shape is refused if these are more than `MAX_DOUBT` of it.
+
+    Parameters
+    ----------
+    parts : sequence of sequences of Ring
+        For each part, its outer ring and its holes.
+
+    Raises
+    ------
+    ValueError
+        If there is no telling what is meant; the message says why.
+    """
+    polygons, dropped = _polygons(parts)
+    drawn = polygons[0] if len(polygons) == 1 else shapely.MultiPolygon(polygons)
+    remark = "a hole without area is left out" if dropped else ""
+    if shapely.is_valid(drawn):
+        if drawn.area <= 0:
+            raise ValueError("has no area")
+        return Mended(drawn, remark)
+    filled = _areas([shapely.make_valid(p, method="structure", keep_collapsed=False) for p in polygons])
+    if filled.is_empty:
+        raise ValueError("has no area")
+    doubt = shapely.symmetric_difference(filled, _areas(shapely.make_valid(polygons))).area / filled.area
+    fault = _fault(drawn)
+    if doubt > MAX_DOUBT:
+        raise ValueError(f"{fault}, and it is not clear what is inside ({doubt:.0%} of the area is in doubt)")
+    return Mended(filled, f"{fault}, mended" + (f" ({doubt:.1%} of the area is in doubt)" if doubt else ""))
+
+
+def _polygons(parts: Sequence[Sequence[Ring]]) -> tuple[list[shapely.Polygon], int]:
+    """Return the parts as polygons, perhaps invalid, and the number of holes that have too few points."""
+    polygons, dropped = [], 0
+    for shell, *holes in (part for part in parts if part):
+        for ring in (shell, *holes):
+            if not np.isfinite(ring).all():
+                raise ValueError("a coordinate is not a finite number")
+            if np.abs(ring).max(initial=0) > FARTHEST:
+                raise ValueError("a coordinate lies beyond any slide")
+        if len(np.unique(shell, axis=0)) < 3:
+            raise ValueError("has fewer than 3 points")
+        sound = [hole for hole in holes if len(np.unique(hole, axis=0)) >= 3]
+        dropped += len(holes) - len(sound)
+        polygons.append(shapely.Polygon(shell, sound))
+    if not polygons:
+        raise ValueError("has no points")
+    return polygons, dropped
+
+
+def _areas(geometries: Sequence[shapely.Geometry]) -> shapely.Polygon | shapely.MultiPolygon:
+    """Unite geometries, without the points and lines among them."""
+    return polygonal(shapely.union_all(np.array(geometries, dtype=object)))
+
+
+def polygonal(geometry: shapely.Geometry) -> shapely.Polygon | shapely.MultiPolygon:
+    """Return the part of a geometry that has an area; an empty polygon if nothing has."""
+    pieces = shapely.get_parts(shapely.get_parts(geometry))
+    polygons = [piece for piece in pieces if piece.geom_type == "Polygon" and piece.area > 0]
+    if not polygons:
+        return shapely.Polygon()
+    return polygons[0] if len(polygons) == 1 else shapely.MultiPolygon(polygons)
+
+
+def _fault(drawn: shapely.Geometry) -> str:
+    """Say in words what is wrong with a geometry, and where."""
+    reason, _, place = shapely.is_valid_reason(drawn).partition("[")
+    where = ", ".join(f"{float(number):.0f}" for number in place.rstrip("]").split())
+    what = {
+        "Self-intersection": "the outline crosses itself",
+        "Ring Self-intersection": "the outline touches itself",
+        "Hole lies outside shell": "a hole lies outside",
+        "Holes are nested": "a hole lies in another",
+        "Nested shells": "a part lies in another",
+        "Interior is disconnected": "holes cut it apart",
+    }.get(reason.strip(), reason.strip().lower())
+    return f"{what} at ({where})" if where else what

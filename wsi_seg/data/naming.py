@@ -1,0 +1,113 @@
+"""Classes that annotations name: which a schema lacks, and a schema made of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsi_seg.data.truth import TruthSettings
+from wsi_seg.errors import UsageError
+from wsi_seg.models.classes import MAX_CLASSES, ClassSchema, Rgb, TissueClass, name_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wsi_seg.data.annotations import AnnotationFile
+
+SCHEMA_NAME = "annotations"
+REST_COLOR = (200, 200, 200)
+PALETTE: tuple[Rgb, ...] = (
+    (230, 25, 75), (60, 180, 75), (0, 130, 200), (245, 130, 48), (145, 30, 180), (70, 240, 240),
+    (240, 50, 230), (210, 245, 60), (0, 128, 128), (170, 110, 40), (128, 0, 0), (128, 128, 0),
+)  # fmt: skip
+"""Colours that are easy to tell apart, for classes that were given none."""
+
+DISTINCT = 40
+"""By how much, in one channel at least, colours must differ for one of the palette to be taken."""
+
+
+def is_ignored(class_name: str) -> bool:
+    """Tell whether shapes of a class mark what is to be ignored: QuPath ends such names in an asterisk."""
+    return class_name.endswith("*")
+
+
+def missing_classes(
+    files: Sequence[AnnotationFile], schema: ClassSchema, settings: TruthSettings
+) -> list[str]:
+    """Return the classes that a schema lacks, each with the number of its shapes and their first file."""
+    found: dict[str, tuple[int, AnnotationFile]] = {}
+    for file in files:
+        for name in (shape.class_name for shape in file.shapes):
+            if name is None or settings.is_roi(name) or is_ignored(name) or schema.index_of(name) is not None:
+                continue
+            count, first = found.get(name, (0, file))
+            found[name] = count + 1, first
+    return [
+        f"{name!r} ({count} shape{'s' * (count != 1)}, first in {file.path})"
+        for name, (count, file) in sorted(found.items())
+    ]
+
+
+def schema_from_annotations(
+    files: Sequence[AnnotationFile], rest: str | None = None, roi_class: str | None = None
+) -> ClassSchema:
+    """Make a class schema of the classes that annotations name.
+
+    Names that differ in case or white space alone are one class, spelt as it was first. Ids count from 0:
+    `rest` comes first, the others follow by name, so that another file or another order of files does not
+    renumber them. Colours are those of the annotations; classes without one get colours that differ.
+
+    The schema has no background class. `rest` is tissue, so it is not what glass belongs to: its area counts
+    as tissue in summaries, its polygons are written, and glass is left out by the tissue mask.
+
+    Parameters
+    ----------
+    files : sequence of AnnotationFile
+    rest : str, optional
+        Class of tissue that is not outlined.
+    roi_class : str, optional
+        Class of regions of interest, which is not one of the schema's.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than two classes, or more than labels can hold.
+    """
+    settings = TruthSettings(rest=rest, roi_class=roi_class)
+    names: dict[str, str] = {} if rest is None else {name_key(rest): rest}
+    colors: dict[str, Rgb] = {}
+    for shape in (shape for file in files for shape in file.shapes):
+        name = shape.class_name
+        if name is None or settings.is_roi(name) or is_ignored(name):
+            continue
+        names.setdefault(name_key(name), name)
+        if shape.color is not None:
+            colors.setdefault(name_key(name), shape.color)
+    first = [] if rest is None else [name_key(rest)]
+    keys = first + sorted(names.keys() - set(first))
+    if len(keys) < 2:
+        outlined = f"one class alone, {names[keys[0]]!r}" if keys else "no class"
+        raise UsageError(
+            f"the annotations name {outlined}: outline and classify a second one, "
+            "or say with --rest CLASS what all other tissue is"
+        )
+    if len(keys) > MAX_CLASSES:
+        raise UsageError(f"the annotations name {len(keys)} classes: {MAX_CLASSES} can be told apart at most")
+    if rest is not None:
+        colors.setdefault(name_key(rest), REST_COLOR)
+    _fill_in(colors, keys)
+    classes = tuple(TissueClass(id=i, name=names[key], color=colors[key]) for i, key in enumerate(keys))
+    return ClassSchema(name=SCHEMA_NAME, classes=classes)
+
+
+def _fill_in(colors: dict[str, Rgb], keys: Sequence[str]) -> None:
+    """Give colours to the classes that have none, unlike those that are taken as long as there are such."""
+    for number, key in enumerate(key for key in keys if key not in colors):
+        unlike = (
+            color
+            for color in PALETTE
+            if all(
+                max(abs(a - b) for a, b in zip(color, other, strict=True)) >= DISTINCT
+                for other in colors.values()
+            )
+        )
+        colors[key] = next(unlike, PALETTE[number % len(PALETTE)])

@@ -1,0 +1,191 @@
+"""Slides with shapes drawn on them, as something to train on and to evaluate with."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from wsi_seg.data.annotations import AnnotationFile, read_annotations
+from wsi_seg.data.naming import missing_classes, schema_from_annotations
+from wsi_seg.data.pairs import SlidePair
+from wsi_seg.data.sources import IGNORE, LabelledPixels
+from wsi_seg.data.truth import SlideTruth, TruthSettings, rest_index
+from wsi_seg.errors import AnnotationError, UsageError
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.slide import Slide
+from wsi_seg.slides.tissue import TissueMask
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.slides.frames import Frames
+
+OPEN_SLIDES = 32
+"""How many slides a process keeps open."""
+
+
+@dataclass(frozen=True)
+class LabelledSlide:
+    """A slide and what is known of its pixels: a `wsi_seg.data.sources.Source`.
+
+    Attributes
+    ----------
+    path : Path
+    given_mpp : float or None
+        Micrometres per slide pixel, in place of what the file says.
+    frames : Frames
+        The label frame that rectangles are read in.
+    truth : SlideTruth
+    files : tuple of AnnotationFile
+        What the shapes were read from.
+    """
+
+    path: Path
+    given_mpp: float | None
+    frames: Frames
+    truth: SlideTruth
+    files: tuple[AnnotationFile, ...]
+
+    @property
+    def name(self) -> str:
+        """The file's name without its suffix."""
+        return self.path.stem
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in label pixels."""
+        return self.frames.label_size
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was mended or left out in reading the annotations, a line each."""
+        return tuple(
+            f"{file.path}: {remark}"
+            for file in self.files
+            for remark in (
+                *file.mended,
+                *(f"{refused}: left out" for refused in file.refused),
+                *(f"{skipped}: left out, no drawn area" for skipped in file.skipped),
+            )
+        )
+
+    def read(self, rect: Rect) -> LabelledPixels:
+        """Read a rectangle of the label frame.
+
+        Pixels that the scanner did not record, or that cannot be decoded, have no class.
+
+        Raises
+        ------
+        SlideError
+            If the slide can no longer be opened.
+        """
+        pixels = _opened(self.path, self.given_mpp, os.getpid()).read(rect, self.frames)
+        classes = self.truth.read(rect)
+        classes[~pixels.present] = IGNORE
+        for unreadable in pixels.unreadable:
+            classes[unreadable.intersection(rect).relative_to(rect).slices] = IGNORE
+        return LabelledPixels(pixels.rgb, classes)
+
+
+@lru_cache(maxsize=OPEN_SLIDES)
+def _opened(path: Path, mpp: float | None, process: int) -> Slide:
+    """Return a slide that `process`, which is this one, has open: a file must not be shared by a fork."""
+    return Slide(path, mpp)
+
+
+def open_labelled_slides(
+    pairs: Sequence[SlidePair | tuple[Path, Path]],
+    schema: ClassSchema | None,
+    working_mpp: float,
+    settings: TruthSettings | None = None,
+    mpp: float | None = None,
+    allow_coarser: bool = False,
+) -> tuple[ClassSchema, list[LabelledSlide]]:
+    """Read annotations and lay them over their slides.
+
+    Parameters
+    ----------
+    pairs : sequence of SlidePair
+        Slides and their annotation files. A slide that is named again has the shapes of all its files.
+    schema : ClassSchema or None
+        The classes; None takes them from the annotations.
+    working_mpp : float
+        Resolution to read at, in micrometres per pixel.
+    settings : TruthSettings, optional
+    mpp : float, optional
+        Micrometres per slide pixel of slides that do not say, and whose pair does not.
+    allow_coarser : bool
+        Take slides that are coarser than `working_mpp`.
+
+    Returns
+    -------
+    schema : ClassSchema
+    slides : list of LabelledSlide
+        One for each slide, in the order that they are first named in.
+
+    Raises
+    ------
+    SlideError, MppError
+        If a slide cannot be opened, or its resolution does not do.
+    AnnotationError
+        If a file cannot be read, or names classes that the schema lacks: one line with all of them.
+    UsageError
+        If the settings do not fit the annotations.
+    """
+    settings = settings or TruthSettings()
+    grouped: dict[Path, list[SlidePair]] = {}
+    for pair in (SlidePair(*pair) for pair in pairs):
+        grouped.setdefault(pair.slide.resolve(), []).append(pair)
+    files = {path: tuple(read_annotations(p.annotations) for p in group) for path, group in grouped.items()}
+    every = [file for group in files.values() for file in group]
+    if schema is None:
+        schema = schema_from_annotations(every, settings.rest, settings.roi_class)
+    _check(every, schema, settings)
+    slides = []
+    for path, group in grouped.items():
+        given = next((pair.mpp for pair in group if pair.mpp is not None), mpp)
+        with Slide(group[0].slide, given) as slide:
+            frames = slide.frames(working_mpp, allow_coarser)
+            by_tissue = settings.rest is not None and settings.roi_class is None
+            tissue = _tissue(slide, frames) if by_tissue else None
+        outlines = [outline for file in files[path] for outline in file.outlines_label(frames)]
+        names = [shape.class_name for file in files[path] for shape in file.shapes]
+        truth = SlideTruth.of(outlines, names, schema, settings, tissue)
+        slides.append(LabelledSlide(group[0].slide, given, frames, truth, files[path]))
+    return schema, slides
+
+
+def _tissue(slide: Slide, frames: Frames) -> TissueMask:
+    """Find a slide's tissue as prediction does."""
+    factor = 2**frames.overview_level
+    coarse = frames.coarsened(factor)
+    width, height = coarse.label_size
+    return TissueMask.of(slide.read(Rect(0, 0, height, width), coarse), coarse.label_mpp, factor)
+
+
+def _check(files: Sequence[AnnotationFile], schema: ClassSchema, settings: TruthSettings) -> None:
+    """Refuse classes that the schema lacks, and settings that name what is not there."""
+    missing = missing_classes(files, schema, settings)
+    known = ", ".join(c.name for c in schema.classes)
+    if missing:
+        raise AnnotationError(
+            f"classes that {schema.name!r} lacks: {'; '.join(missing)}: it has {known}; "
+            "rename them, or add them or aliases to the schema"
+        )
+    if settings.rest is not None and schema.index_of(settings.rest) is None:
+        raise UsageError(f"--rest {settings.rest!r}: {schema.name!r} has no such class: it has {known}")
+    if settings.roi_class is None:
+        return
+    if rest_index(schema, settings) == IGNORE:
+        raise UsageError(
+            f"--roi-class {settings.roi_class!r}: {schema.name!r} has no background class: "
+            "say with --rest what the tissue is that is not outlined"
+        )
+    if not any(settings.is_roi(shape.class_name) for file in files for shape in file.shapes):
+        raise UsageError(
+            f"--roi-class {settings.roi_class!r}: no shape has this class: name one that is drawn"
+        )

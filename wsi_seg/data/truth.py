@@ -1,0 +1,143 @@
+"""What is known of each pixel of a slide from the shapes drawn on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from wsi_seg.data.raster import Painting
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.models.classes import name_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import shapely
+    from numpy.typing import NDArray
+
+    from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.slides.lattice import Rect
+    from wsi_seg.slides.tissue import TissueMask
+
+REGION_CLASS = "Region*"
+"""QuPath's own class for areas that hold annotations: it says nothing of the tissue in them."""
+
+
+class TruthSettings(BaseModel):
+    """What is to be made of pixels that nobody outlined.
+
+    Attributes
+    ----------
+    rest : str or None
+        Class of all tissue that is not outlined. None: it is not known.
+    roi_class : str or None
+        Class of the shapes within which all that is of interest has been outlined. Inside them, pixels that
+        are not outlined are `rest`, or background where there is no `rest`; outside them, they are unknown.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rest: str | None = None
+    roi_class: str | None = None
+
+    def is_roi(self, class_name: str | None) -> bool:
+        """Tell whether shapes of a class are regions of interest."""
+        return None not in (self.roi_class, class_name) and name_key(self.roi_class or "") == name_key(
+            class_name or ""
+        )
+
+
+@dataclass(frozen=True)
+class SlideTruth:
+    """The class of every pixel of a slide's label frame, as far as it is known.
+
+    Attributes
+    ----------
+    shapes : Painting
+        The outlined shapes, painted with class indices; with `IGNORE` where what is outlined has no class,
+        or one that is to be ignored.
+    rest : int
+        Class index of pixels in no shape, where `extent` says that they are known.
+    extent : TissueMask, Painting or None
+        Where pixels in no shape are `rest`: in the tissue, or in regions of interest (shapes painted with
+        `rest`). None: nowhere.
+    """
+
+    shapes: Painting
+    rest: int = IGNORE
+    extent: TissueMask | Painting | None = None
+
+    @classmethod
+    def of(
+        cls,
+        outlines_label: Sequence[shapely.Geometry],
+        class_names: Sequence[str | None],
+        schema: ClassSchema,
+        settings: TruthSettings,
+        tissue: TissueMask | None,
+    ) -> Self:
+        """Decide what shapes stand for.
+
+        Parameters
+        ----------
+        outlines_label : sequence of Polygon or MultiPolygon
+            In the label frame, the later ones last.
+        class_names : sequence of str or None
+            Class of each shape. Every name is one of the schema's, or is a region of interest's, or ends in
+            an asterisk, by which QuPath marks what is to be ignored.
+        schema : ClassSchema
+        settings : TruthSettings
+        tissue : TissueMask or None
+            Where the tissue is; needed for `rest` without regions of interest.
+        """
+        painted: list[tuple[shapely.Geometry, int]] = []
+        regions: list[shapely.Geometry] = []
+        for outline, name in zip(outlines_label, class_names, strict=True):
+            if settings.is_roi(name):
+                regions.append(outline)
+                continue
+            index = None if name is None else schema.index_of(name)
+            if index is None and name == REGION_CLASS:
+                continue
+            painted.append((outline, IGNORE if index is None else index))
+        rest = rest_index(schema, settings)
+        return cls(
+            shapes=Painting.of([outline for outline, _ in painted], [index for _, index in painted]),
+            rest=rest,
+            extent=tissue if settings.roi_class is None else Painting.of(regions, [rest] * len(regions)),
+        )
+
+    def read(self, rect: Rect, factor: int = 1) -> NDArray[np.uint8]:
+        """Return the class indices of a rectangle, `IGNORE` where the class is unknown.
+
+        Parameters
+        ----------
+        rect : Rect
+            In pixels that cover `factor` x `factor` label pixels.
+        factor : int
+            More than 1 gives a coarser map, each of its pixels with the class at its centre.
+
+        Returns
+        -------
+        uint8 array, shape (rect.height, rect.width)
+            A pixel's class does not depend on the rectangle it is read in.
+        """
+        classes = np.full((rect.height, rect.width), IGNORE, dtype=np.uint8)
+        if isinstance(self.extent, Painting):
+            self.extent.onto(classes, rect, factor)
+        elif self.extent is not None:
+            classes[self.extent.at(rect, factor)] = self.rest
+        self.shapes.onto(classes, rect, factor)
+        return classes
+
+
+def rest_index(schema: ClassSchema, settings: TruthSettings) -> int:
+    """Return the class index of known pixels in no shape, `IGNORE` if there are none."""
+    name = settings.rest
+    if name is None and settings.roi_class is not None:
+        name = schema.background
+    index = None if name is None else schema.index_of(name)
+    return IGNORE if index is None else index
