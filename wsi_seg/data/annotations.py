@@ -75,6 +75,16 @@ class AnnotationFile:
     refused: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was mended or left out, a line each that names the file."""
+        lines = (
+            *self.mended,
+            *(f"{refused}: left out" for refused in self.refused),
+            *(f"{skipped}: left out, no drawn area" for skipped in self.skipped),
+        )
+        return tuple(f"{self.path}: {line}" for line in lines)
+
     def outlines_label(self, frames: Frames) -> list[shapely.Geometry]:
         """Return the shapes' geometries in a slide's label frame."""
         convert = frames.qupath_to_label if self.frame == "qupath" else frames.slide_to_label

@@ -63,15 +63,7 @@ class LabelledSlide:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What was mended or left out in reading the annotations, a line each."""
-        return tuple(
-            f"{file.path}: {remark}"
-            for file in self.files
-            for remark in (
-                *file.mended,
-                *(f"{refused}: left out" for refused in file.refused),
-                *(f"{skipped}: left out, no drawn area" for skipped in file.skipped),
-            )
-        )
+        return tuple(remark for file in self.files for remark in file.remarks)
 
     def read(self, rect: Rect) -> LabelledPixels:
         """Read a rectangle of the label frame.
@@ -144,7 +136,7 @@ def open_labelled_slides(
     every = [file for group in files.values() for file in group]
     if schema is None:
         schema = schema_from_annotations(every, settings.rest, settings.roi_class)
-    _check(every, schema, settings)
+    check_classes(every, schema, settings)
     slides = []
     for path, group in grouped.items():
         given = next((pair.mpp for pair in group if pair.mpp is not None), mpp)
@@ -167,8 +159,16 @@ def _tissue(slide: Slide, frames: Frames) -> TissueMask:
     return TissueMask.of(slide.read(Rect(0, 0, height, width), coarse), coarse.label_mpp, factor)
 
 
-def _check(files: Sequence[AnnotationFile], schema: ClassSchema, settings: TruthSettings) -> None:
-    """Refuse classes that the schema lacks, and settings that name what is not there."""
+def check_classes(files: Sequence[AnnotationFile], schema: ClassSchema, settings: TruthSettings) -> None:
+    """Refuse classes that the schema lacks, and settings that name what is not there.
+
+    Raises
+    ------
+    AnnotationError
+        If shapes are of classes that the schema lacks: one line with all of them.
+    UsageError
+        If `settings` name a class that the schema lacks, or that no shape has.
+    """
     missing = missing_classes(files, schema, settings)
     known = ", ".join(c.name for c in schema.classes)
     if missing:
