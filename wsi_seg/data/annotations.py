@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import shapely
 
+from wsi_seg.data.formats import asap, halo, imagescope
 from wsi_seg.data.formats.qupath import read_qupath
 from wsi_seg.data.jsonfile import parse_json
 from wsi_seg.data.mending import Mended, mend, polygonal
 from wsi_seg.data.unpack import read_unpacked
+from wsi_seg.data.xmlfile import is_xml, parse_xml
 from wsi_seg.errors import AnnotationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from wsi_seg.data.formats.outline import Drawn, Outline
@@ -95,8 +98,10 @@ class AnnotationFile:
 def read_annotations(path: Path) -> AnnotationFile:
     """Read the shapes of an annotation file, whatever its name.
 
-    Takes QuPath's GeoJSON, in QuPath's frame. Each may be gzipped. Outlines that cross themselves are mended
-    where it is clear what they mean (`wsi_seg.data.mending`), else left out and named.
+    Takes QuPath's GeoJSON, whose shapes are in QuPath's frame, and the XML of ASAP, Aperio ImageScope and
+    HALO, whose are in the slide's; each may be gzipped. Which it is is told by the content. Outlines that
+    cross themselves are mended where it is clear what they mean (`wsi_seg.data.mending`), else left out and
+    named. Negative regions are cut out of the larger regions of their layer.
 
     Raises
     ------
@@ -104,7 +109,21 @@ def read_annotations(path: Path) -> AnnotationFile:
         If the file cannot be read, is of no known format, or holds no usable shape.
     """
     content, packed = read_unpacked(path)
-    return _checked(path, "QuPath GeoJSON", "qupath", read_qupath(parse_json(path, content, packed).value))
+    if not is_xml(content):
+        return _checked(
+            path, "QuPath GeoJSON", "qupath", read_qupath(parse_json(path, content, packed).value)
+        )
+    root = parse_xml(path, content)
+    if root.tag == asap.ROOT:
+        return _checked(path, "ASAP XML", "slide", asap.read_asap(root))
+    if root.tag != imagescope.ROOT:
+        raise AnnotationError(
+            f"{path}: XML of another kind (its root is <{root.tag[:40]}>): "
+            "give what QuPath, ASAP, ImageScope or HALO exports"
+        )
+    if halo.is_halo(root):
+        return _checked(path, "HALO annotations", "slide", halo.read_halo(root))
+    return _checked(path, "ImageScope XML", "slide", imagescope.read_imagescope(root))
 
 
 def read_regions(path: Path, frames: Frames) -> shapely.MultiPolygon:
@@ -145,11 +164,12 @@ def _checked(path: Path, format_: Format, frame: Frame, drawn: Drawn) -> Annotat
         except (ValueError, shapely.errors.GEOSException) as error:
             refused.append(f"{_named(outline)}: {error}")
     skipped = tuple(f"{count} {what}" for what, count in sorted(drawn.skipped.items()))
-    shapes = [
-        Annotation(mended.geometry, outline.class_name, outline.color, outline.number)
-        for outline, mended in sound
-        if not outline.negative
-    ]
+    shapes = []
+    for outline, geometry in _cut(sound):
+        if geometry.is_empty:
+            refused.append(f"{_named(outline)}: negative regions leave nothing of it")
+        else:
+            shapes.append(Annotation(geometry, outline.class_name, outline.color, outline.number))
     if not shapes:
         holds = "; ".join((*refused[:3], *skipped)) or "no shapes at all"
         raise AnnotationError(f"{path}: holds no area ({holds}): draw closed regions, export them again")
@@ -162,6 +182,27 @@ def _checked(path: Path, format_: Format, frame: Frame, drawn: Drawn) -> Annotat
         refused=tuple(refused),
         skipped=skipped,
     )
+
+
+def _cut(sound: Sequence[tuple[Outline, Mended]]) -> Iterator[tuple[Outline, shapely.Geometry]]:
+    """Yield the shapes, each without the negative regions of its layer that are smaller than it is.
+
+    What is drawn inside a hole is smaller than the hole, and stands.
+    """
+    holes: dict[int, list[shapely.Geometry]] = {}
+    for outline, mended in sound:
+        if outline.negative:
+            holes.setdefault(outline.layer, []).append(mended.geometry)
+    trees = {layer: shapely.STRtree(geometries) for layer, geometries in holes.items()}
+    for outline, (geometry, _) in sound:
+        if outline.negative:
+            continue
+        if outline.layer in trees:
+            met = trees[outline.layer].query(geometry, predicate="intersects")
+            near = [holes[outline.layer][i] for i in met]
+            cut = [hole for hole in near if hole.area < geometry.area]
+            geometry = polygonal(shapely.difference(geometry, shapely.union_all(cut))) if cut else geometry
+        yield outline, geometry
 
 
 def _named(outline: Outline) -> str:

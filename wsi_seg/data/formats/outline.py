@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from xml.etree.ElementTree import Element
 
 Ring = NDArray[np.float64]
 """Points of a closed line, shape (n, 2), in the frame of the file; the last may repeat the first."""
 
 ELLIPSE_POINTS = 256
+NAME_LENGTH = 40
 
 UNNAMED = frozenset({"", "none", "unclassified"})
 """Names, in small letters, by which tools mean that a shape has no class."""
@@ -62,6 +69,10 @@ class Drawn:
     outlines: list[Outline] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
 
+    def skip(self, what: str) -> None:
+        """Count something that is left out."""
+        self.skipped[repr(what[:NAME_LENGTH])] += 1
+
 
 def tidy_name(name: str | None) -> str | None:
     """Return a class name with its white space tidied, or None for one that means "no class".
@@ -84,14 +95,35 @@ def colorref(text: str | None) -> tuple[int, int, int] | None:
     return number & 255, number >> 8 & 255, number >> 16 & 255
 
 
+def points_of(elements: Iterable[Element]) -> Ring:
+    """Return the points that XML elements state as ``X`` and ``Y``; what is no number becomes NaN."""
+    points = [[_number(element.get(axis)) for axis in ("X", "Y")] for element in elements]
+    return np.array(points, dtype=np.float64).reshape(-1, 2)
+
+
+def _number(text: str | None) -> float:
+    try:
+        # Some tools write decimals as their user's language does.
+        return float((text or "").replace(",", "."))
+    except ValueError:
+        return math.nan
+
+
 def rectangle(points: Ring) -> Ring:
-    """Return the corners of the upright rectangle that spans points."""
+    """Return the ring of an upright rectangle given by two opposite corners, or of any by all its corners."""
+    if len(points) != 2:
+        return points
     (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
     return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
 
 
 def ellipse(points: Ring) -> Ring:
-    """Return points on the upright ellipse that fills the rectangle that spans `points`."""
+    """Return points on the upright ellipse that two or four corners of its box, or four extremes, bound.
+
+    More points than that are the ring itself.
+    """
+    if len(points) not in (2, 4):
+        return points
     low, high = points.min(axis=0), points.max(axis=0)
     turn = np.linspace(0, 2 * np.pi, ELLIPSE_POINTS, endpoint=False)
     circle = np.stack([np.cos(turn), np.sin(turn)], axis=1)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 INNER = {"FeatureCollection": "features", "Feature": "geometry", "GeometryCollection": "geometries"}
 """Where the objects that hold others keep them."""
 
-NAME_LENGTH = 40
-
 
 def read_qupath(content: object) -> Drawn:
     """Read the shapes of a GeoJSON file; what has none of its forms is passed over.
@@ -34,9 +32,9 @@ def read_qupath(content: object) -> Drawn:
     """
     drawn = Drawn()
     for geometry, properties in _geometries(content):
-        kind = str(geometry.get("type"))[:NAME_LENGTH]
+        kind = str(geometry.get("type"))
         if kind not in {"Polygon", "MultiPolygon"}:
-            drawn.skipped[repr(kind)] += 1
+            drawn.skip(kind)
             continue
         coordinates: Any = geometry.get("coordinates")
         parts: tuple[tuple[Ring, ...], ...] = ()
