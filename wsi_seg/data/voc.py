@@ -40,6 +40,13 @@ NAMES = (
 )
 """The classes, by the masks' values."""
 
+PALETTE = bytes(
+    sum(((value >> (3 * bit + channel)) & 1) << (7 - bit) for bit in range(3))
+    for value in range(256)
+    for channel in range(3)
+)
+"""Red, green and blue of each value, as in the official masks: three of its bits make a channel."""
+
 MASK_FOLDERS = ("SegmentationClass", "SegmentationClassAug")
 """The official masks, and those of the extended set that `trainaug` lists, as is usual."""
 
