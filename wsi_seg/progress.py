@@ -1,4 +1,4 @@
-"""How a run tells of itself while it is under way; silent unless someone listens."""
+"""How a run or a training tells of itself while it is under way; silent unless someone listens."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ class Progress:
     def say(self, text: str) -> None:
         """Hear one line about the run."""
 
-    def begin(self, slide: str, regions: int, done: int, megapixels: float) -> None:
+    def begin(self, slide: str, regions: int, done: int, megapixels: float, unit: str = "regions") -> None:
         """Hear that a slide's regions begin; `done` of them were finished by an earlier run.
 
-        `megapixels` counts the label pixels of those still to do.
+        `megapixels` counts the label pixels of those still to do; `unit` names what they are, if no regions.
         """
 
     def advance(self, megapixels: float) -> None:
@@ -20,3 +20,22 @@ class Progress:
 
     def end(self) -> None:
         """Hear that all regions are finished, or the slide was given up."""
+
+
+class TrainingProgress:
+    """Listens to a training. This one ignores all it hears."""
+
+    def say(self, text: str) -> None:
+        """Hear one line about the training."""
+
+    def begin(self, stage: int, stages: int) -> None:
+        """Hear that a stage begins, of so many."""
+
+    def advance(self, share: float, seconds: float, loss: float | None, miou: float | None) -> None:
+        """Hear how much of the stage is done, from 0 to 1, after so many seconds.
+
+        `loss` is the training loss of late, `miou` the last validation's mean IoU.
+        """
+
+    def end(self) -> None:
+        """Hear that the stage is over, or was given up."""

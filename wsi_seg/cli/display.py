@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from wsi_seg.progress import Progress
+from wsi_seg.progress import Progress, TrainingProgress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,17 +23,18 @@ class PlainProgress(Progress):
 
     def __init__(self) -> None:
         self._regions = self._done = 0
+        self._unit = ""
         self._megapixels = self._finished = 0.0
         self._begin = self._last = 0.0
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    def begin(self, slide: str, regions: int, done: int, megapixels: float) -> None:
-        self._regions, self._done = regions, done
+    def begin(self, slide: str, regions: int, done: int, megapixels: float, unit: str = "regions") -> None:
+        self._regions, self._done, self._unit = regions, done, unit
         self._megapixels, self._finished = megapixels, 0.0
         self._begin = self._last = time.monotonic()
-        self.say(f"{slide}: {regions - done} regions, {megapixels:.1f} MP to segment")
+        self.say(f"{slide}: {regions - done} {unit}, {megapixels:.1f} MP")
 
     def advance(self, megapixels: float) -> None:
         self._done += 1
@@ -44,7 +45,7 @@ class PlainProgress(Progress):
         self._last = now
         rate = self._finished / max(now - self._begin, 1e-6)
         left = max(self._megapixels - self._finished, 0.0) / max(rate, 1e-6)
-        self.say(f"  {self._done}/{self._regions} regions, {rate:.2f} MP/s, {left:.0f} s left")
+        self.say(f"  {self._done}/{self._regions} {self._unit}, {rate:.2f} MP/s, {left:.0f} s left")
 
 
 class BarProgress(Progress):
@@ -54,20 +55,21 @@ class BarProgress(Progress):
         self._bars = bars
         self._batch = bars.add_task("all slides", total=slides, unit="slides") if slides > 1 else None
         self._slide: TaskID | None = None
+        self._unit = ""
         self._begin = self._finished = 0.0
 
     def say(self, text: str) -> None:
         self._bars.console.print(text, highlight=False, markup=False)
 
-    def begin(self, slide: str, regions: int, done: int, megapixels: float) -> None:
-        self._begin, self._finished = time.monotonic(), 0.0
-        self._slide = self._bars.add_task(slide, total=regions, completed=done, unit="regions")
+    def begin(self, slide: str, regions: int, done: int, megapixels: float, unit: str = "regions") -> None:
+        self._begin, self._finished, self._unit = time.monotonic(), 0.0, unit
+        self._slide = self._bars.add_task(slide, total=regions, completed=done, unit=unit)
 
     def advance(self, megapixels: float) -> None:
         assert self._slide is not None  # `begin` comes first
         self._finished += megapixels
         rate = self._finished / max(time.monotonic() - self._begin, 1e-6)
-        self._bars.update(self._slide, advance=1, unit=f"regions, {rate:.2f} MP/s")
+        self._bars.update(self._slide, advance=1, unit=f"{self._unit}, {rate:.2f} MP/s")
 
     def end(self) -> None:
         if self._slide is not None:
@@ -102,3 +104,80 @@ def shown(slides: int, quiet: bool) -> Iterator[Progress]:
         transient=True,
     ) as bars:
         yield BarProgress(bars, slides)
+
+
+class PlainTraining(TrainingProgress):
+    """Plain lines on stderr, one every ten seconds at most."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+        self._stage = ""
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def begin(self, stage: int, stages: int) -> None:
+        self._stage = f"stage {stage} of {stages}, " if stages > 1 else ""
+
+    def advance(self, share: float, seconds: float, loss: float | None, miou: float | None) -> None:
+        now = time.monotonic()
+        if now - self._last < LINE_SECONDS and share < 1:
+            return
+        self._last = now
+        self.say(f"  {self._stage}{100 * share:.0f} %, {seconds:.0f} s{figures(loss, miou)}")
+
+
+class BarTraining(TrainingProgress):
+    """One bar for the stage under way."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
+
+    def say(self, text: str) -> None:
+        self._bars.console.print(text, highlight=False, markup=False)
+
+    def begin(self, stage: int, stages: int) -> None:
+        name = f"training {stage}/{stages}" if stages > 1 else "training"
+        self._task = self._bars.add_task(name, total=1.0, figures="")
+
+    def advance(self, share: float, seconds: float, loss: float | None, miou: float | None) -> None:
+        assert self._task is not None  # `begin` comes first
+        self._bars.update(self._task, completed=share, figures=figures(loss, miou))
+
+    def end(self) -> None:
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
+
+
+def figures(loss: float | None, miou: float | None) -> str:
+    """Put what is known of a training's figures into words."""
+    parts = [] if loss is None else [f", loss {loss:.3f}"]
+    parts += [] if miou is None else [f", mIoU {miou:.3f}"]
+    return "".join(parts)
+
+
+@contextmanager
+def listening(quiet: bool) -> Iterator[TrainingProgress]:
+    """Show how a training goes, in the way that fits where it is shown."""
+    if quiet:
+        yield TrainingProgress()
+        return
+    if not sys.stderr.isatty():
+        yield PlainTraining()
+        return
+    from rich import progress as rich
+    from rich.console import Console
+
+    with rich.Progress(
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.TaskProgressColumn(),
+        rich.TimeElapsedColumn(),
+        rich.TimeRemainingColumn(),
+        rich.TextColumn("{task.fields[figures]}"),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bars:
+        yield BarTraining(bars)

@@ -51,7 +51,11 @@ class Dataset:
 
 
 def read_dataset(
-    folder: Path, split: str, schema: ClassSchema | None = None, kind: DatasetKind | None = None
+    folder: Path,
+    split: str,
+    schema: ClassSchema | None = None,
+    kind: DatasetKind | None = None,
+    otherwise: ClassSchema | None = None,
 ) -> Dataset:
     """Find the images and masks of a data set, and check them all.
 
@@ -64,6 +68,8 @@ def read_dataset(
         Classes to read it with. By default those in the folder's ``classes.yaml``, or the kind's own.
     kind : DatasetKind, optional
         By default it is told from the layout.
+    otherwise : ClassSchema, optional
+        Classes where neither the caller nor the data set says: a model's, for one.
 
     Raises
     ------
@@ -76,7 +82,11 @@ def read_dataset(
     available = layout.splits(root)
     if split not in available:
         raise UsageError(f"{folder}: has no split {split!r}: choose one of {', '.join(available)}")
-    schema = schema or _default_schema(root, layout)
+    schema = schema or _default_schema(root, layout) or otherwise
+    if schema is None:
+        raise UsageError(
+            f"{folder}: what its masks' values mean is not known: give --classes, or put {CLASSES_FILE} there"
+        )
     faults = Faults()
     pairs = layout.pairs(root, split, faults)
     if lacking := _lacking(schema, layout):
@@ -128,12 +138,8 @@ def _lacking(schema: ClassSchema, layout: Layout) -> list[str]:
     return [name for name in layout.names if schema.index_of(name) is None]
 
 
-def _default_schema(folder: Path, layout: Layout) -> ClassSchema:
+def _default_schema(folder: Path, layout: Layout) -> ClassSchema | None:
     own = folder / CLASSES_FILE
     if own.is_file():
         return load_schema(str(own))
-    if layout.schema is None:
-        raise UsageError(
-            f"{folder}: what its masks' values mean is not known: give --classes, or put {CLASSES_FILE} there"
-        )
-    return load_schema(layout.schema)
+    return None if layout.schema is None else load_schema(layout.schema)

@@ -11,10 +11,11 @@ means: over all that is in the truth or was found.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wsi_seg.data.cityscapes import LABEL_IDS
 from wsi_seg.evaluation.metrics import mean, share
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.evaluation.metrics import Confusion
+
+CLASSES = tuple(LABEL_IDS)
 
 CATEGORIES = {
     "flat": ("road", "sidewalk"),
@@ -35,36 +38,17 @@ CATEGORIES = {
 }
 """The seven categories that are scored, and the names of their classes."""
 
-CLASSES = tuple(name for names in CATEGORIES.values() for name in names)
-
-
-class InstanceClass(NamedTuple):
-    """A class whose single instances are annotated.
-
-    Attributes
-    ----------
-    name : str
-    label_id : int
-        Its instances have ids from 1000 times this on.
-    mean_pixels : float
-        Mean size of an instance in the training set.
-    """
-
-    name: str
-    label_id: int
-    mean_pixels: float
-
-
-INSTANCE_CLASSES = (
-    InstanceClass("person", 24, 3462.4756337644),
-    InstanceClass("rider", 25, 3930.4788056518),
-    InstanceClass("car", 26, 12794.0202738185),
-    InstanceClass("truck", 27, 27855.1264367816),
-    InstanceClass("bus", 28, 35732.1511111111),
-    InstanceClass("train", 31, 67583.7075812274),
-    InstanceClass("motorcycle", 32, 6298.7200839748),
-    InstanceClass("bicycle", 33, 4672.3249222261),
-)
+MEAN_PIXELS = {
+    "person": 3462.4756337644,
+    "rider": 3930.4788056518,
+    "car": 12794.0202738185,
+    "truck": 27855.1264367816,
+    "bus": 35732.1511111111,
+    "train": 67583.7075812274,
+    "motorcycle": 6298.7200839748,
+    "bicycle": 4672.3249222261,
+}
+"""The classes whose single instances are annotated, and the mean size of one in the training set."""
 
 INSTANCE_CATEGORIES = ("human", "vehicle")
 """The categories all of whose classes have instances."""
@@ -75,9 +59,8 @@ LAST_PLAIN_ID = 1000
 NOT_SCORED = -1
 
 _category_of = {name: number for number, names in enumerate(CATEGORIES.values()) for name in names}
-_number_of = {c.name: number for number, c in enumerate(INSTANCE_CLASSES)}
-_number_of_label = {c.label_id: number for number, c in enumerate(INSTANCE_CLASSES)}
-_mean_pixels = np.array([c.mean_pixels for c in INSTANCE_CLASSES])
+_number_of = {name: number for number, name in enumerate(MEAN_PIXELS)}
+_number_of_label = {LABEL_IDS[name]: number for name, number in _number_of.items()}
 
 
 @dataclass(eq=False)
@@ -87,12 +70,12 @@ class InstanceTally:
     Attributes
     ----------
     total, found, category_found : float64 array, shape (8,)
-        For each of `INSTANCE_CLASSES`; in the last, any class of the right category counts as right.
+        For each of `MEAN_PIXELS`; in the last, any class of the right category counts as right.
     """
 
-    total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(INSTANCE_CLASSES)))
-    found: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(INSTANCE_CLASSES)))
-    category_found: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(INSTANCE_CLASSES)))
+    total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(MEAN_PIXELS)))
+    found: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(MEAN_PIXELS)))
+    category_found: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(MEAN_PIXELS)))
 
     def add(
         self, instance_ids: NDArray[np.integer], predicted: NDArray[np.uint8], names: Sequence[str]
@@ -111,14 +94,14 @@ class InstanceTally:
         of_instance = instance_ids > LAST_PLAIN_ID
         ids, which, sizes = np.unique(instance_ids[of_instance], return_inverse=True, return_counts=True)
         number = np.array([_number_of_label.get(i // 1000, NOT_SCORED) for i in ids.tolist()], np.intp)
-        category = np.array([_category_of[c.name] for c in INSTANCE_CLASSES])[number]
+        category = np.array([_category_of[name] for name in MEAN_PIXELS])[number]
 
         found = predicted[of_instance]
         right = _by_index(names, _number_of)[found] == number[which]
         right_category = _by_index(names, _category_of)[found] == category[which]
 
         scored = number != NOT_SCORED
-        weight = _mean_pixels[number] / sizes
+        weight = np.array(list(MEAN_PIXELS.values()))[number] / sizes
         for sums, pixels in (
             (self.total, sizes),
             (self.found, np.bincount(which, right, len(ids))),
@@ -167,9 +150,9 @@ def cityscapes_figures(
     class_iiou, category_iiou = {}, {}
     if instances is not None:
         false = classes.found_pixels - classes.hits
-        for number, c in enumerate(INSTANCE_CLASSES):
+        for number, name in enumerate(MEAN_PIXELS):
             hit, total = instances.found[number], instances.total[number]
-            class_iiou[c.name] = float(share(hit, total + false[CLASSES.index(c.name)]))
+            class_iiou[name] = float(share(hit, total + false[CLASSES.index(name)]))
         false = categories.found_pixels - categories.hits
         for category in INSTANCE_CATEGORIES:
             own = [_number_of[name] for name in CATEGORIES[category]]

@@ -13,8 +13,10 @@ from torch.nn import functional
 
 from wsi_seg.errors import DeviceError
 from wsi_seg.files import replacing
+from wsi_seg.inference.region import mirrored
 from wsi_seg.inference.segmenter import Segmenter
 from wsi_seg.models.espnet import ENCODER_STRIDE
+from wsi_seg.slides.lattice import Lattice
 from wsi_seg.slides.picture import MAX_PIXELS, read_rgb
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 MAX_PIXELS_AT_OWN_SIZE = 2**24
 """Largest image that the network sees at its own size, which takes some 300 bytes a pixel."""
+
+PATCH, HALO = 1024, 96
+"""How larger ones are cut, where that is done: as slides are."""
 
 STRIP_VALUES = 2**24
 OVERLAY_STRENGTH = 0.5
@@ -124,6 +129,47 @@ def predict_image(path: Path, bundle: ModelBundle, out_dir: Path, device: torch.
         shares=shares,
         seconds=time.perf_counter() - start,
     )
+
+
+def label_image(rgb: NDArray[np.uint8], bundle: ModelBundle, segmenter: Segmenter) -> NDArray[np.uint8]:
+    """Segment a (height, width, 3) image, and nothing else: what `predict_image` does to its pixels.
+
+    Where the model states no size to resize to, very large images are segmented patch by patch.
+
+    Returns
+    -------
+    uint8 array, shape (height, width)
+        Class ids.
+
+    Raises
+    ------
+    DeviceError
+        If the device runs out of memory.
+    """
+    height, width = rgb.shape[:2]
+    size = bundle.input.size
+    if size is None and height * width > MAX_PIXELS_AT_OWN_SIZE:
+        return _label_by_patches(rgb, segmenter)
+    seen = rgb if size is None else resize_like_opencv(rgb, size)
+    try:
+        channels = best_channels(segment(seen, segmenter), (width, height))
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"{segmenter.device}: out of memory at {seen.shape[1]} x {seen.shape[0]} px: use --device cpu"
+        ) from error
+    return np.array(bundle.schema.ids, dtype=np.uint8)[channels]
+
+
+def _label_by_patches(rgb: NDArray[np.uint8], segmenter: Segmenter) -> NDArray[np.uint8]:
+    height, width = rgb.shape[:2]
+    labels = np.empty((height, width), np.uint8)
+    for region in Lattice(width, height, PATCH, HALO, 1).regions():
+        for patch in region.patches():
+            rows = mirrored(patch.rect.y0, patch.rect.y1, height)
+            columns = mirrored(patch.rect.x0, patch.rect.x1, width)
+            found = segmenter(rgb[rows[:, None], columns][None], margin=HALO).labels[0]
+            labels[patch.core.slices] = found[: patch.core.height, : patch.core.width]
+    return labels
 
 
 def resize_like_opencv(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

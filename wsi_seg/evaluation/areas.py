@@ -1,0 +1,77 @@
+"""Score what lies under annotations, part by part: what nobody annotated is neither read nor segmented."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.evaluation.evaluation import Tally
+from wsi_seg.evaluation.metrics import Confusion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from wsi_seg.data.truth import SlideTruth
+    from wsi_seg.progress import Progress
+    from wsi_seg.slides.lattice import Rect
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Labels of a slide, beside what is known of it.
+
+    Attributes
+    ----------
+    name : str
+        Of the slide.
+    truth : SlideTruth
+    classes : int
+        Number of the truth's classes.
+    read : callable
+        Returns the label values of a rectangle in label pixels; called from several threads.
+    table : uint8 array, shape (256,)
+        What each label value means in the truth.
+    """
+
+    name: str
+    truth: SlideTruth
+    classes: int
+    read: Callable[[Rect], NDArray[np.uint8]]
+    table: NDArray[np.uint8]
+
+    def score(self, rects: Iterable[Rect], progress: Progress) -> Tally:
+        """Compare rectangle by rectangle; those without a pixel of known class are not read.
+
+        Parameters
+        ----------
+        rects : iterable of Rect
+            In label pixels; a few of them are held at a time.
+        progress : Progress
+            Hears of the rectangles and their pixels of known class.
+        """
+        known = {rect: int(np.count_nonzero(self.truth.read(rect) != IGNORE)) for rect in rects}
+        annotated = [rect for rect, pixels in known.items() if pixels]
+        total = Tally(self.name, Confusion.empty(self.classes))
+        progress.begin(self.name, len(annotated), 0, sum(known.values()) / 1e6)
+        threads = ThreadPoolExecutor(min(4, (os.cpu_count() or 1) + 1), thread_name_prefix="evaluate")
+        try:
+            for rect, part in zip(annotated, threads.map(self._part, annotated), strict=True):
+                total = total + part
+                progress.advance(known[rect] / 1e6)
+        finally:
+            # After an error, or when the user has had enough, nothing more is begun.
+            threads.shutdown(cancel_futures=True)
+            progress.end()
+        return total
+
+    def _part(self, rect: Rect) -> Tally:
+        part = Tally(self.name, Confusion.empty(self.classes))
+        part.add(self.truth.read(rect), self.read(rect), self.table)
+        return part

@@ -1,0 +1,124 @@
+"""What an evaluation comes to: how labels agree with the truth, source by source and all in all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.errors import UsageError
+from wsi_seg.evaluation.metrics import Confusion
+from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pydantic import JsonValue
+
+    from wsi_seg.evaluation.cityscapes import CityscapesFigures
+    from wsi_seg.models.classes import ClassSchema
+
+
+@dataclass(eq=False)
+class Tally:
+    """How labels agree with the truth in one image or slide, or in a part of one.
+
+    Attributes
+    ----------
+    name : str
+        Of the image or slide.
+    confusion : Confusion
+    unprocessed, outside : int
+        Pixels of known class that were not analysed: that could not be read, or that were not asked for. The
+        confusion matrix has them among those for which no class was found.
+    """
+
+    name: str
+    confusion: Confusion
+    unprocessed: int = 0
+    outside: int = 0
+
+    def add(self, truth: NDArray[np.uint8], labels: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+        """Count pixels.
+
+        Parameters
+        ----------
+        truth : uint8 array
+            Class indices, or `IGNORE`.
+        labels : uint8 array of the same shape
+            Label values.
+        table : uint8 array, shape (256,)
+            What each label value means in the truth, as `match_classes` tells.
+        """
+        self.confusion.add(truth, table[labels])
+        known = truth != IGNORE
+        self.unprocessed += int(np.count_nonzero(known & (labels == UNPROCESSED_ID)))
+        self.outside += int(np.count_nonzero(known & (labels == OUTSIDE_ID)))
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.name,
+            self.confusion + other.confusion,
+            self.unprocessed + other.unprocessed,
+            self.outside + other.outside,
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How labels agree with the truth.
+
+    Attributes
+    ----------
+    subject : str
+        What is evaluated: a model, or finished results.
+    data : str
+        What it is evaluated on.
+    schema : ClassSchema
+        The truth's classes.
+    tallies : tuple of Tally
+        One for each image or slide.
+    cityscapes : CityscapesFigures or None
+        What Cityscapes scores beside, for its own data.
+    remarks : tuple of str
+        What users should know of the truth, a line each.
+    details : dict
+        What else belongs to a report: fingerprints, settings.
+    """
+
+    subject: str
+    data: str
+    schema: ClassSchema
+    tallies: tuple[Tally, ...]
+    cityscapes: CityscapesFigures | None = None
+    remarks: tuple[str, ...] = ()
+    details: dict[str, JsonValue] = field(default_factory=dict)
+
+    @cached_property
+    def total(self) -> Tally:
+        """All sources together: one confusion matrix over the whole set."""
+        total = Tally("all", Confusion.empty(len(self.schema)))
+        for tally in self.tallies:
+            total = total + tally
+        return total
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each class index."""
+        return tuple(c.name for c in self.schema.classes)
+
+    def checked(self) -> Evaluation:
+        """Return this evaluation.
+
+        Raises
+        ------
+        UsageError
+            If there was nothing to compare with.
+        """
+        if not self.total.confusion.pixels:
+            raise UsageError(
+                f"{self.data}: no pixel of known class: give images with masks, or outlined areas"
+            )
+        return self

@@ -1,0 +1,124 @@
+"""A model on a data set of images with masks."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wsi_seg.data.layout import DatasetKind
+from wsi_seg.data.masks import read_pixels
+from wsi_seg.evaluation.cityscapes import CLASSES, InstanceTally, cityscapes_figures
+from wsi_seg.evaluation.evaluation import Evaluation, Tally
+from wsi_seg.evaluation.matching import match_classes
+from wsi_seg.evaluation.metrics import Confusion
+from wsi_seg.inference.images import label_image
+from wsi_seg.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsi_seg.data.dataset import Dataset
+    from wsi_seg.data.images import LabelledImage
+    from wsi_seg.data.sources import LabelledPixels
+    from wsi_seg.evaluation.cityscapes import CityscapesFigures
+    from wsi_seg.inference.segmenter import Segmenter
+    from wsi_seg.models.bundle import ModelBundle
+
+    Keep = Callable[[LabelledImage, NDArray[np.uint8]], None]
+
+
+def evaluate_images(
+    dataset: Dataset,
+    bundle: ModelBundle,
+    segmenter: Segmenter,
+    progress: Progress | None = None,
+    keep: Keep | None = None,
+) -> Evaluation:
+    """Segment the images of a data set at their full size, and compare.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    bundle : ModelBundle
+        The model that `segmenter` runs.
+    segmenter : Segmenter
+    progress : Progress, optional
+    keep : callable, optional
+        Gets each image and what was found in it: the data set's class indices, `NONE_FOUND` where the model
+        found none of its classes; uint8, (height, width).
+
+    Raises
+    ------
+    UsageError
+        If the model lacks a class of the data set, or the data set holds no known class and there is no
+        `keep` either.
+    WsiSegError
+        If an image or mask can't be read, or the device runs out of memory.
+    """
+    progress = progress or Progress()
+    table = match_classes(bundle.schema, dataset.schema, str(bundle.path))
+    tallies = []
+    streets = _Streets(dataset) if dataset.kind is DatasetKind.cityscapes else None
+    pixels = [source.size[0] * source.size[1] for source in dataset.sources]
+    progress.begin(f"{dataset.folder.name} {dataset.split}", len(pixels), 0, sum(pixels) / 1e6, "images")
+    try:
+        for source, picture in _decoded(dataset.sources):
+            labels = label_image(picture.rgb, bundle, segmenter)
+            tally = Tally(source.name, Confusion.empty(len(dataset.schema)))
+            tally.add(picture.classes, labels, table)
+            tallies.append(tally)
+            if streets is not None:
+                streets.add(source, table[labels])
+            if keep is not None:
+                keep(source, table[labels])
+            progress.advance(labels.size / 1e6)
+    finally:
+        progress.end()
+    evaluation = Evaluation(
+        subject=bundle.name,
+        data=f"{dataset.folder}, {dataset.split}",
+        schema=dataset.schema,
+        tallies=tuple(tallies),
+    )
+    if streets is not None:
+        evaluation = replace(evaluation, cityscapes=streets.figures(evaluation.total.confusion))
+    return evaluation if keep is not None else evaluation.checked()
+
+
+def _decoded(sources: Sequence[LabelledImage]) -> Iterator[tuple[LabelledImage, LabelledPixels]]:
+    """Read images, each while the one before it is segmented."""
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as reader:
+        begun: deque[tuple[LabelledImage, Future[LabelledPixels]]] = deque()
+        for source in sources:
+            begun.append((source, reader.submit(source.decode)))
+            if len(begun) > 1:
+                ready, picture = begun.popleft()
+                yield ready, picture.result()
+        for ready, picture in begun:
+            yield ready, picture.result()
+
+
+class _Streets:
+    """What Cityscapes scores beside, gathered image by image."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._names = [c.name for c in dataset.schema.classes]
+        for name in CLASSES:
+            index = dataset.schema.index_of(name)
+            assert index is not None  # `read_dataset` sees to that
+            self._names[index] = name
+        known = [source for source in dataset.sources if source.mask is not None]
+        self._instances = InstanceTally() if all(source.instances for source in known) else None
+
+    def add(self, source: LabelledImage, predicted: NDArray[np.uint8]) -> None:
+        if self._instances is not None and source.instances is not None:
+            self._instances.add(read_pixels(source.instances), predicted, self._names)
+
+    def figures(self, confusion: Confusion) -> CityscapesFigures:
+        return cityscapes_figures(confusion, self._names, self._instances)

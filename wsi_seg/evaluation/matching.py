@@ -1,0 +1,56 @@
+"""Bring the classes that were found together with those of the truth, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsi_seg.errors import UsageError
+from wsi_seg.evaluation.metrics import NONE_FOUND
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wsi_seg.models.classes import ClassSchema
+
+
+def match_classes(found: ClassSchema, truth: ClassSchema, owner: str) -> NDArray[np.uint8]:
+    """Find the truth's class for each label value.
+
+    A found class goes to the class that the truth calls so, by name or alias; several may go to one. Found
+    classes that the truth does not know count as nothing found.
+
+    Parameters
+    ----------
+    found, truth : ClassSchema
+    owner : str
+        Whose classes were found, for the error.
+
+    Returns
+    -------
+    uint8 array, shape (256,)
+        For each label value a class index of the truth, or `NONE_FOUND`.
+
+    Raises
+    ------
+    UsageError
+        If there are classes in the truth that can't be found: one line with all of them.
+    """
+    table = np.full(256, NONE_FOUND, np.uint8)
+    for c in found.classes:
+        index = truth.index_of(c.name)
+        if index is not None:
+            table[c.id] = index
+    for index, c in enumerate(truth.classes):
+        place = found.index_of(c.name)  # by an alias that the found classes have
+        if place is not None and table[found.ids[place]] == NONE_FOUND:
+            table[found.ids[place]] = index
+    missing = [c.name for index, c in enumerate(truth.classes) if index not in table]
+    if missing:
+        raise UsageError(
+            f"{owner}: does not know {', '.join(map(repr, missing))} of {truth.name!r}, the truth's classes; "
+            "give --classes with names or aliases that agree with its own, "
+            f"{', '.join(c.name for c in found.classes)}"
+        )
+    return table

@@ -1,0 +1,134 @@
+"""Finished results against annotations: the labels as `predict` left them, shard by shard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsi_seg.data.annotations import read_annotations
+from wsi_seg.data.slides import check_classes
+from wsi_seg.data.truth import SlideTruth, TruthSettings
+from wsi_seg.errors import OutputError, UsageError
+from wsi_seg.evaluation.areas import Comparison
+from wsi_seg.evaluation.evaluation import Evaluation
+from wsi_seg.evaluation.matching import match_classes
+from wsi_seg.outputs.labels import read_labels
+from wsi_seg.outputs.result import ResultFolder
+from wsi_seg.progress import Progress
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.tissue import TissueMask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from wsi_seg.data.annotations import AnnotationFile
+    from wsi_seg.evaluation.evaluation import Tally
+    from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.outputs.labels import LabelPyramid
+
+
+def is_result(path: Path) -> bool:
+    """Tell whether a folder is one that `predict` fills, or the OME-Zarr in it."""
+    result = _folder(path)
+    return path.name.endswith(".zarr") or result.work.is_dir() or result.zarr.is_dir()
+
+
+def evaluate_results(
+    pairs: Sequence[tuple[Path, Path]],
+    schema: ClassSchema | None = None,
+    settings: TruthSettings | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Compare the labels of results with annotations, where these are.
+
+    Pixels under annotations that were not processed, or not asked for, are wrong, and they are counted.
+
+    Parameters
+    ----------
+    pairs : sequence of (Path, Path)
+        Result folders, or the OME-Zarr in them, each with an annotation file. A result that is named again is
+        compared with all its files together.
+    schema : ClassSchema, optional
+        The truth's classes; by default those of the first result.
+    settings : TruthSettings, optional
+    progress : Progress, optional
+
+    Raises
+    ------
+    OutputError
+        If a result can't be read, or is not finished.
+    AnnotationError
+        If an annotation file can't be read, or names classes that the schema lacks.
+    UsageError
+        If the settings do not fit, a class of the truth is none of the result's, or nothing is annotated.
+    """
+    settings = settings or TruthSettings()
+    files: dict[Path, list[AnnotationFile]] = {}
+    for result, path in pairs:
+        files.setdefault(_folder(result).folder.resolve(), []).append(read_annotations(path))
+    opened = {folder: _open(folder) for folder in files}
+    schema = schema or next(iter(opened.values())).schema
+    every = [file for group in files.values() for file in group]
+    check_classes(every, schema, settings)
+    tallies = [
+        _evaluate(labels, files[folder], schema, settings, progress or Progress())
+        for folder, labels in opened.items()
+    ]
+    return Evaluation(
+        subject=", ".join(dict.fromkeys(str(labels.attributes.get("model")) for labels in opened.values())),
+        data=", ".join(folder.name for folder in opened),
+        schema=schema,
+        tallies=tuple(tallies),
+        remarks=tuple(remark for file in every for remark in file.remarks),
+    ).checked()
+
+
+def _folder(path: Path) -> ResultFolder:
+    return ResultFolder(path.parent if path.name.endswith(".zarr") else path)
+
+
+def _open(path: Path) -> LabelPyramid:
+    result = _folder(path)
+    if not result.zarr.is_dir() and result.work.is_dir():
+        raise OutputError(
+            f"{result.folder}: not finished: run `wsi-seg predict` again, which goes on with it"
+        )
+    return read_labels(result.zarr)
+
+
+def _evaluate(
+    labels: LabelPyramid,
+    files: Sequence[AnnotationFile],
+    schema: ClassSchema,
+    settings: TruthSettings,
+    progress: Progress,
+) -> Tally:
+    result = _folder(labels.path)
+    tissue = None
+    if settings.rest is not None and settings.roi_class is None:
+        if not result.tissue_mask.is_file():
+            raise UsageError(
+                f"{result.folder}: has no tissue mask, by which --rest goes: run `wsi-seg predict` with "
+                "--tissue-mask, or name the class of regions of interest with --roi-class"
+            )
+        tissue = TissueMask.load(result.tissue_mask)
+    outlines = [outline for file in files for outline in file.outlines_label(labels.frames)]
+    names = [shape.class_name for file in files for shape in file.shapes]
+    comparison = Comparison(
+        name=result.folder.name,
+        truth=SlideTruth.of(outlines, names, schema, settings, tissue),
+        classes=len(schema),
+        read=labels.read,
+        table=match_classes(labels.schema, schema, str(result.folder)),
+    )
+    return comparison.score(_shards(labels), progress)
+
+
+def _shards(labels: LabelPyramid) -> Iterator[Rect]:
+    """Yield what is one file each of the labels."""
+    height, width = labels.shape
+    finest = labels.levels[0]
+    down, across = finest.shards or finest.chunks
+    for y0 in range(0, height, down):
+        for x0 in range(0, width, across):
+            yield Rect(y0, x0, y0 + down, x0 + across).clipped(width, height)
