@@ -333,6 +333,6 @@ def enlarge(maps: Tensor, height: int, width: int) -> Tensor:
 
 
 def initialise(module: nn.Module) -> None:
-    """Draw a convolution's weights from He et al.'s normal distribution, for ReLUs; the rest keeps its own."""
+    """Draw a convolution's weights from He et al.'s normal distribution, for ReLUs; nothing else changes."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
