@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import shapely
 
-from wsi_seg.data.formats import asap, halo, imagescope
-from wsi_seg.data.formats.qupath import read_qupath
+from wsi_seg.data.formats import asap, halo, imagescope, qupath
 from wsi_seg.data.jsonfile import parse_json
 from wsi_seg.data.mending import Mended, mend, polygonal
 from wsi_seg.data.unpack import read_unpacked
@@ -110,9 +109,8 @@ def read_annotations(path: Path) -> AnnotationFile:
     """
     content, packed = read_unpacked(path)
     if not is_xml(content):
-        return _checked(
-            path, "QuPath GeoJSON", "qupath", read_qupath(parse_json(path, content, packed).value)
-        )
+        drawn = qupath.read_qupath(parse_json(path, content, packed).value)
+        return _checked(path, "QuPath GeoJSON", "qupath", drawn)
     root = parse_xml(path, content)
     if root.tag == asap.ROOT:
         return _checked(path, "ASAP XML", "slide", asap.read_asap(root))

@@ -65,7 +65,8 @@ def mend(parts: Sequence[Sequence[Ring]]) -> Mended:
     fault = _fault(drawn)
     if doubt > MAX_DOUBT:
         raise ValueError(f"{fault}, and it is not clear what is inside ({doubt:.0%} of the area is in doubt)")
-    return Mended(filled, f"{fault}, mended" + (f" ({doubt:.1%} of the area is in doubt)" if doubt else ""))
+    doubtful = f" ({doubt:.1%} of the area is in doubt)" if doubt >= 0.001 else ""
+    return Mended(filled, f"{fault}, mended{doubtful}")
 
 
 def _polygons(parts: Sequence[Sequence[Ring]]) -> tuple[list[shapely.Polygon], int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from wsi_seg.data.formats.outline import Drawn, Outline, points_of, rectangle, tidy_name
+from wsi_seg.data.formats.outline import NAME_LENGTH, Drawn, Outline, points_of, rectangle, tidy_name
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -27,7 +27,7 @@ def read_asap(root: Element) -> Drawn:
     for annotation in root.iterfind("Annotations/Annotation"):
         kind = annotation.get("Type", "Polygon")
         if kind not in AREAS:
-            drawn.skip(kind)
+            drawn.skip(repr(kind[:NAME_LENGTH]))
             continue
         points = points_of(sorted(annotation.iterfind("Coordinates/Coordinate"), key=_place))
         group = annotation.get("PartOfGroup")

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsi_seg.data.formats.outline import Drawn, Outline, colorref, ellipse, points_of, rectangle, tidy_name
+from wsi_seg.data.formats.outline import (
+    NAME_LENGTH,
+    Drawn,
+    Outline,
+    colorref,
+    ellipse,
+    points_of,
+    rectangle,
+    tidy_name,
+)
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -18,7 +27,7 @@ SHAPES = {"Polygon": lambda points: points, "Rectangle": rectangle, "Ellipse": e
 
 
 def is_halo(root: Element) -> bool:
-    """Tell whether a file, which is ImageScope's or HALO's, is HALO's: it names types and shortens vertices."""
+    """Tell HALO's files from ImageScope's: types are words in them, and vertices are called ``V``."""
     words = any(not region.get("Type", "0").isdigit() for region in root.iter("Region"))
     return words or next(root.iter("V"), None) is not None
 
@@ -31,7 +40,7 @@ def read_halo(root: Element) -> Drawn:
         for region in layer.iter("Region"):
             kind = region.get("Type", "Polygon")
             if kind not in SHAPES:
-                drawn.skip(kind)
+                drawn.skip(repr(kind[:NAME_LENGTH]))
                 continue
             ring = SHAPES[kind](points_of(region.iterfind("Vertices/V")))
             drawn.outlines.append(

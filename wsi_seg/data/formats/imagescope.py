@@ -2,15 +2,25 @@
 
 A layer's class is its name; where it has none, as in the dialect that names classes by attributes, the value
 of its first attribute that has one, or the name that one was given instead of "Description"; where that says
-nothing either, the region's text. Negative regions are holes. Regions that an analysis copied from another are
-results, not drawn, and left out. Coordinates are pixels of the slide's level 0.
+nothing either, the region's text. Negative regions are holes in the layer's larger regions. Regions that an
+analysis copied from another are results, not drawn, and left out. Coordinates are pixels of the slide's
+level 0.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsi_seg.data.formats.outline import Drawn, Outline, colorref, ellipse, points_of, rectangle, tidy_name
+from wsi_seg.data.formats.outline import (
+    NAME_LENGTH,
+    Drawn,
+    Outline,
+    colorref,
+    ellipse,
+    points_of,
+    rectangle,
+    tidy_name,
+)
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -28,9 +38,9 @@ def read_imagescope(root: Element) -> Drawn:
         for region in layer.iter("Region"):
             kind = region.get("Type", "0")
             if kind not in SHAPES:
-                drawn.skip(f"region of type {kind}")
+                drawn.skip(f"of region type {kind[:NAME_LENGTH]!r}")
             elif region.get("InputRegionId", "0") not in {"", "0"}:
-                drawn.skip("region copied by an analysis")
+                drawn.skip("copied by an analysis")
             else:
                 ring = SHAPES[kind](points_of(region.iterfind("Vertices/Vertex")))
                 drawn.outlines.append(

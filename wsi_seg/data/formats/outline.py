@@ -71,7 +71,7 @@ class Drawn:
 
     def skip(self, what: str) -> None:
         """Count something that is left out."""
-        self.skipped[repr(what[:NAME_LENGTH])] += 1
+        self.skipped[what] += 1
 
 
 def tidy_name(name: str | None) -> str | None:

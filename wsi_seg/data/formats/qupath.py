@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsi_seg.data.formats.outline import Drawn, Outline, tidy_name
+from wsi_seg.data.formats.outline import NAME_LENGTH, Drawn, Outline, tidy_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ def read_qupath(content: object) -> Drawn:
     for geometry, properties in _geometries(content):
         kind = str(geometry.get("type"))
         if kind not in {"Polygon", "MultiPolygon"}:
-            drawn.skip(kind)
+            drawn.skip(repr(kind[:NAME_LENGTH]))
             continue
         coordinates: Any = geometry.get("coordinates")
         parts: tuple[tuple[Ring, ...], ...] = ()
