@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from wsi_seg.config import PredictSettings
+    from wsi_seg.config import LabelSettings, PredictSettings
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.outputs.result import Key
     from wsi_seg.slides.frames import Frames
@@ -72,13 +72,7 @@ class Plan:
             If the regions of interest cannot be read.
         """
         labels = settings.labels
-        working_mpp = labels.working_mpp or bundle.input.mpp
-        if working_mpp is None:
-            raise ModelError(
-                f"{bundle.path}: states no working resolution, so it is no model for slides: "
-                "give --working-mpp if you know it, or use it on plain images"
-            )
-        frames = slide.frames(working_mpp, labels.allow_coarser)
+        frames = slide.frames(working_mpp(bundle, labels), labels.allow_coarser)
         if labels.roi is not None:
             read_regions(labels.roi, frames)
         width, height = frames.label_size
@@ -166,3 +160,20 @@ class Plan:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
+
+
+def working_mpp(bundle: ModelBundle, labels: LabelSettings) -> float:
+    """Return the resolution, in micrometres per pixel, that slides are segmented at.
+
+    Raises
+    ------
+    ModelError
+        If neither the settings nor the model states it.
+    """
+    mpp = labels.working_mpp or bundle.input.mpp
+    if mpp is None:
+        raise ModelError(
+            f"{bundle.path}: states no working resolution, so it is no model for slides: "
+            "give --working-mpp if you know it, or use it on plain images"
+        )
+    return mpp

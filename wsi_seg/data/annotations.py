@@ -80,7 +80,9 @@ class AnnotationFile:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What was mended or left out, a line each that names the file."""
+        unnamed = sum(shape.class_name is None for shape in self.shapes)
         lines = (
+            *([f"{unnamed} of {len(self.shapes)} shapes without a class: unknown"] if unnamed else []),
             *self.mended,
             *(f"{refused}: left out" for refused in self.refused),
             *(f"{skipped}: left out, no drawn area" for skipped in self.skipped),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsi_seg.data.truth import TruthSettings
-from wsi_seg.errors import UsageError
+from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.models.classes import MAX_CLASSES, ClassSchema, Rgb, TissueClass, name_key
 
 if TYPE_CHECKING:
@@ -28,6 +28,21 @@ DISTINCT = 40
 def is_ignored(class_name: str) -> bool:
     """Tell whether shapes of a class mark what is to be ignored: QuPath ends such names in an asterisk."""
     return class_name.endswith("*")
+
+
+def refuse_unclassified(files: Sequence[AnnotationFile]) -> None:
+    """Refuse annotations none of which has a class.
+
+    Raises
+    ------
+    AnnotationError
+        That names the files.
+    """
+    if all(shape.class_name is None for file in files for shape in file.shapes):
+        raise AnnotationError(
+            f"{', '.join(str(file.path) for file in files)}: no shape has a class: give them classes "
+            "where they were drawn (in QuPath: Set class; in other tools: name their group or layer)"
+        )
 
 
 def missing_classes(
@@ -69,9 +84,12 @@ def schema_from_annotations(
 
     Raises
     ------
+    AnnotationError
+        If no shape has a class.
     UsageError
         If there are fewer than two classes, or more than labels can hold.
     """
+    refuse_unclassified(files)
     settings = TruthSettings(rest=rest, roi_class=roi_class)
     names: dict[str, str] = {} if rest is None else {name_key(rest): rest}
     colors: dict[str, Rgb] = {}

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wsi_seg.data.annotations import AnnotationFile, read_annotations
-from wsi_seg.data.naming import missing_classes, schema_from_annotations
+from wsi_seg.data.naming import missing_classes, refuse_unclassified, schema_from_annotations
 from wsi_seg.data.pairs import SlidePair
 from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.data.truth import SlideTruth, TruthSettings, rest_index
@@ -20,6 +20,9 @@ from wsi_seg.slides.tissue import TissueMask
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from wsi_seg.models.classes import ClassSchema
     from wsi_seg.slides.frames import Frames
@@ -81,6 +84,11 @@ class LabelledSlide:
         for unreadable in pixels.unreadable:
             classes[unreadable.intersection(rect).relative_to(rect).slices] = IGNORE
         return LabelledPixels(pixels.rgb, classes)
+
+    def class_map(self, stride: int) -> NDArray[np.uint8]:
+        """Return the class at the centre of each whole cell of `stride` x `stride` pixels, from the shapes."""
+        width, height = self.size
+        return self.truth.read(Rect(0, 0, height // stride, width // stride), stride)
 
 
 @lru_cache(maxsize=OPEN_SLIDES)
@@ -165,10 +173,11 @@ def check_classes(files: Sequence[AnnotationFile], schema: ClassSchema, settings
     Raises
     ------
     AnnotationError
-        If shapes are of classes that the schema lacks: one line with all of them.
+        If no shape has a class, or some have classes that the schema lacks: one line with all of them.
     UsageError
         If `settings` name a class that the schema lacks, or that no shape has.
     """
+    refuse_unclassified(files)
     missing = missing_classes(files, schema, settings)
     known = ", ".join(c.name for c in schema.classes)
     if missing:

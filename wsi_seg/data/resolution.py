@@ -1,0 +1,86 @@
+"""Which resolution suits what was outlined."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsi_seg.data.annotations import read_annotations
+from wsi_seg.data.naming import is_ignored
+from wsi_seg.data.pairs import SlidePair
+from wsi_seg.data.truth import TruthSettings
+from wsi_seg.models.classes import name_key
+from wsi_seg.slides.slide import Slide
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+STRUCTURE_PX = 128
+"""Side of a typical structure, in label pixels, at the recommended resolution: large enough to be drawn
+finely, and small enough for a network that sees a few hundred pixels to see what surrounds it."""
+
+FINEST_UM = 0.5
+COARSEST_UM = 2.0
+"""What is recommended at most and at least: at 0.5 um a nucleus is 15 pixels across, at 2 um it is just
+still a dot, and tissue can be told by them."""
+
+
+def recommend_mpp(
+    pairs: Sequence[SlidePair | tuple[Path, Path]],
+    mpp: float | None = None,
+    settings: TruthSettings | None = None,
+) -> float:
+    """Recommend a working resolution for slides from what is outlined on them.
+
+    A shape's side is the square root of its area; a class's typical side that of the shape which half of the
+    class's area is in shapes smaller than. The class of the smallest structures decides: its typical shape
+    is to be `STRUCTURE_PX` wide, but at no resolution finer than `FINEST_UM` or coarser than `COARSEST_UM`.
+    Of the coarsest slide's own resolution and this halved once, twice and so on, which are where pyramid
+    levels lie and pixels need no interpolation, the one nearest to that is taken.
+
+    Thus 1.87 for lesions of hundreds of micrometres on a slide of 0.467 um, 1 for glands of 100 um, and 0.5
+    for nuclei on a slide of 0.25 um.
+
+    Parameters
+    ----------
+    pairs : sequence of SlidePair
+    mpp : float, optional
+        Micrometres per slide pixel of slides that do not say, and whose pair does not.
+    settings : TruthSettings, optional
+        Which class, if any, is that of regions of interest and so no structure.
+
+    Returns
+    -------
+    float
+        Micrometres per pixel; never finer than any of the slides.
+
+    Raises
+    ------
+    SlideError, MppError
+        If a slide cannot be opened, or its resolution is not known.
+    AnnotationError
+        If an annotation file cannot be read.
+    """
+    settings = settings or TruthSettings()
+    slide_mpp = 0.0
+    areas_um2: dict[str, list[float]] = {}
+    for pair in (SlidePair(*pair) for pair in pairs):
+        with Slide(pair.slide, pair.mpp if pair.mpp is not None else mpp) as slide:
+            x, y = slide.mpp
+        slide_mpp = max(slide_mpp, x, y)
+        for shape in read_annotations(pair.annotations).shapes:
+            name = shape.class_name
+            if name is not None and not is_ignored(name) and not settings.is_roi(name):
+                areas_um2.setdefault(name_key(name), []).append(shape.geometry.area * x * y)
+    side_um = min((_typical(areas) ** 0.5 for areas in areas_um2.values()), default=math.inf)
+    wanted = min(max(side_um / STRUCTURE_PX, FINEST_UM), COARSEST_UM)
+    return float(slide_mpp * 2 ** max(0, round(math.log2(wanted / slide_mpp))))
+
+
+def _typical(areas: Sequence[float]) -> float:
+    """Return the area of the shape that the middle of the total area lies in, from the smallest up."""
+    ordered = np.sort(areas)
+    return float(ordered[np.searchsorted(np.cumsum(ordered), ordered.sum() / 2)])
