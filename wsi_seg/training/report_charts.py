@@ -1,0 +1,267 @@
+"""The charts of a training's report: curves, confusion matrix, scores by class.
+
+Drawn on figures of their own, without matplotlib's global state. What differs in colour differs in lightness,
+line or marker too.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.ticker import MaxNLocator
+
+from wsi_seg.files import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from wsi_seg.evaluation.metrics import Confusion
+    from wsi_seg.training.report import HistoryRow
+
+BLUE, ORANGE, PALE_BLUE, GREEN = "#0072b2", "#d55e00", "#9dc9e8", "#00785a"
+INK, MUTED, FAINT, LINE = "#212529", "#646b73", "#a3a9af", "#d5d9dd"
+
+DPI = 120
+NAME_WIDTH, NAME_LINES = 30, 2
+COUNTED_CELLS, NUMBERED_CELLS = 8, 30
+"""Up to how many classes a cell of the confusion matrix has room for a count, and for a percentage."""
+
+SMOOTHED_FROM = 60
+"""From how many values on a curve is smoothed."""
+
+
+def save_chart(figure: Figure, path: Path) -> None:
+    """Save a chart as a PNG, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.2, facecolor="white")
+
+
+def draw_curves(history: Sequence[HistoryRow]) -> Figure:
+    """Draw losses, validation mIoU and learning rate over steps, with minutes along the top."""
+    figure = Figure(figsize=(9, 8.5), layout="constrained")
+    losses, miou, rate = figure.subplots(3, sharex=True, height_ratios=(3, 3, 1.6))
+    steps = np.array([row.step for row in history], float)
+
+    def series(values: Sequence[float | None]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        numbers = np.array([math.nan if v is None else v for v in values], float)
+        measured = np.isfinite(numbers)
+        return steps[measured], numbers[measured]
+
+    train = series([row.train_loss for row in history])
+    validated = series([row.val_loss for row in history])
+    _draw_train_loss(losses, *train)
+    losses.plot(*validated, color=ORANGE, marker="o", markersize=4.5, linewidth=1.6, label="validation")
+    losses.set_ylabel("loss")
+    _limit_losses(losses, train[1], validated[1])
+    if len(train[0]) or len(validated[0]):
+        losses.legend(frameon=False, loc="upper right")
+
+    x, y = series([row.val_miou for row in history])
+    miou.plot(x, y, color=GREEN, marker="o", markersize=4.5, linewidth=1.6)
+    miou.set_ylim(0, 1)
+    miou.set_ylabel("validation mIoU")
+    if len(x):
+        best = int(y.argmax())
+        note = f"best {y[best]:.3f} at step {x[best]:.0f}"
+        miou.plot(x[best], y[best], marker="o", markersize=10, fillstyle="none", color=INK)
+        # Below a high point and above a low one, on the side where there is room.
+        up, right = (14 if y[best] < 0.75 else -22), x[best] > steps.mean()
+        align = "right" if right else "left"
+        miou.annotate(note, (x[best], y[best]), (0, up), textcoords="offset points", ha=align, color=INK)
+
+    rate.plot(*series([row.learning_rate for row in history]), color=INK, linewidth=1.4)
+    rate.set_ylim(bottom=0)
+    rate.set_ylabel("learning rate")
+    rate.set_xlabel("step")
+    for axes in (losses, miou, rate):
+        _tidy(axes)
+        axes.margins(x=0.02)
+        axes.grid(color=LINE, linewidth=0.7)
+    _number_minutes(losses, history)
+    figure.align_ylabels()
+    return figure
+
+
+def _draw_train_loss(axes: Axes, steps: NDArray[np.float64], losses: NDArray[np.float64]) -> None:
+    """Draw the training loss; a long one paled, with its moving mean on top."""
+    if len(losses) < SMOOTHED_FROM:
+        mark = "o" if len(losses) < 2 else None
+        axes.plot(steps, losses, color=BLUE, linewidth=1.6, linestyle="--", marker=mark, label="training")
+        return
+    window = np.ones(len(losses) // 30)
+    counts = np.convolve(np.ones_like(losses), window, mode="same")
+    smooth = np.convolve(losses, window, mode="same") / counts
+    axes.plot(steps, losses, color=PALE_BLUE, linewidth=0.8, label="training, as measured")
+    axes.plot(steps, smooth, color=BLUE, linewidth=1.8, linestyle="--", label="training, moving mean")
+
+
+def _limit_losses(axes: Axes, *losses: NDArray[np.float64]) -> None:
+    """Begin at zero, and leave out the rare spike that would flatten all else."""
+    values = np.concatenate(losses)
+    if len(values) and values.min() >= 0 and values.max() > 0:
+        axes.set_ylim(0, 1.08 * float(np.quantile(values, 0.99, method="higher")))
+
+
+def _number_minutes(axes: Axes, history: Sequence[HistoryRow]) -> None:
+    """Write minutes along the top of a chart over steps."""
+    if not history:
+        return
+    minutes = np.maximum.accumulate([row.seconds / 60 for row in history])
+    steps = [row.step for row in history]
+    ticks: list[tuple[float, str]] = []
+    for minute in MaxNLocator(8, steps=[1, 2, 5, 10]).tick_values(0, max(minutes[-1], 1e-6)):
+        step = float(np.interp(minute, minutes, steps))
+        # Where time went by without steps, numbers would lie on one another.
+        apart = not ticks or step - ticks[-1][0] > 0.04 * (steps[-1] - steps[0])
+        if minutes[0] <= minute <= minutes[-1] and apart:
+            ticks.append((step, f"{minute:g}"))
+    top = axes.secondary_xaxis("top")
+    top.set_xticks([step for step, _ in ticks], [text for _, text in ticks])
+    top.set_xlabel("minutes", color=MUTED)
+    top.tick_params(colors=MUTED, length=3)
+    top.spines["top"].set_visible(False)
+
+
+def draw_confusion(confusion: Confusion, names: Sequence[str]) -> Figure:
+    """Draw how the pixels of each true class were found: a row adds up to 100 %."""
+    n = len(names)
+    counts = confusion.counts[:, :n]
+    totals = counts.sum(1)
+    percent = 100 * counts / np.maximum(totals, 1)[:, None]
+    cell = 0.95 if n <= COUNTED_CELLS else 0.52 if n <= NUMBERED_CELLS else 14 / n
+    figure = Figure(figsize=(n * cell + 1, n * cell + 1))
+    axes = figure.add_axes((0, 0, 1, 1))
+    # By the square root, for a confusion of 2 % to be seen.
+    picture = axes.imshow(percent, cmap="Blues", norm=PowerNorm(0.5, 0, 100))
+
+    labels = [_name(name) for name in names]
+    small = 9 if n <= NUMBERED_CELLS else max(3.0, 9 * 30 / n)
+    axes.set_xticks(range(n), labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=small)
+    axes.set_yticks(range(n), labels, fontsize=small)
+    axes.set_xlabel("found", fontsize=11, color=MUTED)
+    axes.set_ylabel("true", fontsize=11, color=MUTED)
+    axes.set_title(
+        "Of each true class, the pixels found as each class, in %", fontsize=12, loc="left", pad=26
+    )
+    axes.tick_params(length=0)
+    axes.set_xticks(np.arange(n + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(n + 1) - 0.5, minor=True)
+    if n <= NUMBERED_CELLS:
+        axes.grid(which="minor", color=LINE, linewidth=0.8)
+    axes.tick_params(which="minor", length=0)
+    axes.spines[:].set_visible(False)
+
+    for row, text in [(-0.5, "true pixels"), *((i, f"{t:,}" if t else "none") for i, t in enumerate(totals))]:
+        shift = (10, 8 if row < 0 else 0)
+        place = (n - 0.5, row)
+        axes.annotate(
+            text, place, shift, textcoords="offset points", va="center", color=MUTED, fontsize=small
+        )
+    for i in range(n):
+        if not totals[i]:
+            axes.axhspan(i - 0.5, i + 0.5, facecolor="none", edgecolor=LINE, hatch="///", linewidth=0)
+    if n <= NUMBERED_CELLS:
+        _number_cells(axes, counts, percent)
+    else:
+        figure.colorbar(picture, ax=axes, label="%", location="right", shrink=0.4, pad=0.12)
+    return figure
+
+
+def _number_cells(axes: Axes, counts: NDArray[np.int64], percent: NDArray[np.float64]) -> None:
+    """Write percentages into the cells, and pixels where there is room; nothing where there are none."""
+    roomy = len(counts) <= COUNTED_CELLS
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        value = percent[row, column]
+        few = value < 0.5 and not roomy
+        color = "white" if value > 45 else FAINT if few else INK
+        text = "<1" if few else f"{value:.1f}" if roomy else f"{value:.0f}"
+        raised = -0.12 if roomy else 0
+        size = 12 if roomy else 9
+        axes.text(column, row + raised, text, color=color, fontsize=size, ha="center", va="center")
+        if roomy:
+            pixels = _short(int(counts[row, column]))
+            axes.text(column, row + 0.22, pixels, color=color, fontsize=8, ha="center", va="center")
+
+
+def draw_scores(confusion: Confusion, names: Sequence[str]) -> Figure:
+    """Draw IoU and Dice of each class as bars, and their means."""
+    entries = [
+        (_name(name), iou, dice, "" if true else "not in the truth")
+        for name, iou, dice, true in zip(
+            names, confusion.iou, confusion.dice, confusion.present.tolist(), strict=True
+        )
+    ]
+    entries.append(("Mean", confusion.mean_iou, confusion.mean_dice, ""))
+    rows = np.arange(len(entries), dtype=float)
+    rows[-1] += 0.35
+    figure = Figure(figsize=(8, 0.46 * len(entries) + 1.1), layout="constrained")
+    axes = figure.add_subplot()
+    for column, (label, color, shift) in enumerate(
+        (("IoU", BLUE, -0.19), ("Dice", PALE_BLUE, 0.19)), start=1
+    ):
+        values = np.array([entry[column] for entry in entries], float)
+        axes.barh(rows + shift, np.nan_to_num(values), 0.36, color=color, label=label)
+        for row, value, remark in zip(rows, values, (entry[3] for entry in entries), strict=True):
+            text = f"{value:.3f}" if math.isfinite(value) else "no pixels"
+            if remark and column == 1:
+                text = f"{text}, {remark}" if math.isfinite(value) else "not in the truth, and not found"
+            elif not math.isfinite(value):
+                text = "" if column == 2 else text
+            place = 0.0 if math.isnan(value) else value
+            axes.text(place + 0.008, row + shift, text, fontsize=8, color=INK, va="center")
+    axes.axhline(rows[-1] - 0.68, color=LINE, linewidth=1)
+    axes.set_yticks(rows, [entry[0] for entry in entries])
+    axes.set_ylim(rows[-1] + 0.6, -0.6)
+    axes.set_xlim(0, 1.08)
+    axes.set_xticks(np.linspace(0, 1, 6))
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+    _tidy(axes)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color=LINE, linewidth=0.7)
+    axes.set_axisbelow(True)
+    return figure
+
+
+def _tidy(axes: Axes) -> None:
+    """Take away the frame's top and right, and pale what is left."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(LINE)
+    axes.tick_params(colors=INK, length=3)
+    axes.yaxis.label.set_color(INK)
+
+
+def _short(count: int) -> str:
+    """Write a number of pixels in three figures.
+
+    >>> _short(950), _short(12_345), _short(2_500_000)
+    ('950', '12.3 k', '2.5 M')
+    """
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return str(count)
+
+
+def _name(name: str) -> str:
+    """Break a class's name into lines, put ? for letters that the font lacks, and take dollars literally."""
+    lines = textwrap.wrap(name, NAME_WIDTH, max_lines=NAME_LINES, placeholder="…")
+    known = get_font(findfont("DejaVu Sans")).get_charmap()
+    letters = (c if ord(c) in known or c == "\n" else "?" for c in "\n".join(lines))
+    return "".join(letters).replace("$", r"\$")
