@@ -218,6 +218,11 @@ def test_unknown_pixels_are_veiled_and_indices_become_label_values():
     assert values.tolist() == [[7, 3, OUTSIDE_ID]]
 
 
+def test_the_command_is_said_once():
+    content = report(facts=FACTS | {"command": report().command})
+    assert render_markdown(compose(content)).count("wsi-seg train") == 1
+
+
 def test_a_confusion_matrix_of_another_size_is_refused():
     with pytest.raises(ValueError, match="3 classes"):
         report(confusion=np.zeros((2, 2), np.int64))

@@ -93,7 +93,9 @@ def compose(report: TrainingReport) -> Page:
         ),
         ("Curves", (Picture(CURVES, "Losses, validation mIoU and learning rate over steps and minutes"),)),
     ]
-    sections += [(_heading(name), (_facts(fact),)) for name, fact in report.facts.items()]
+    # The command may be among the facts too; it comes last, as it is.
+    facts = {name: fact for name, fact in report.facts.items() if fact != report.command}
+    sections += [(_heading(name), (_facts(fact),)) for name, fact in facts.items()]
     sections.append(("Command", (Command(report.command),)))
     return Page(report.title, (Paragraph(_summary(report)),), tuple(sections))
 
