@@ -13,7 +13,9 @@ from wsi_seg.data.pairs import SlidePair
 from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.data.truth import SlideTruth, TruthSettings, rest_index
 from wsi_seg.errors import AnnotationError, UsageError
+from wsi_seg.slides.coarse import CoarseMask
 from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.recorded import find_recorded
 from wsi_seg.slides.slide import Slide
 from wsi_seg.slides.tissue import TissueMask
 
@@ -86,7 +88,7 @@ class LabelledSlide:
         return LabelledPixels(pixels.rgb, classes)
 
     def class_map(self, stride: int) -> NDArray[np.uint8]:
-        """Return the class at the centre of each whole cell of `stride` x `stride` pixels, from the shapes."""
+        """Return the class at the centre of each whole cell of `stride` x `stride` pixels."""
         width, height = self.size
         return self.truth.read(Rect(0, 0, height // stride, width // stride), stride)
 
@@ -150,21 +152,22 @@ def open_labelled_slides(
         given = next((pair.mpp for pair in group if pair.mpp is not None), mpp)
         with Slide(group[0].slide, given) as slide:
             frames = slide.frames(working_mpp, allow_coarser)
-            by_tissue = settings.rest is not None and settings.roi_class is None
-            tissue = _tissue(slide, frames) if by_tissue else None
+            tissue, recorded = _masks(slide, frames)
         outlines = [outline for file in files[path] for outline in file.outlines_label(frames)]
         names = [shape.class_name for file in files[path] for shape in file.shapes]
-        truth = SlideTruth.of(outlines, names, schema, settings, tissue)
+        truth = SlideTruth.of(outlines, names, schema, settings, tissue, recorded)
         slides.append(LabelledSlide(group[0].slide, given, frames, truth, files[path]))
     return schema, slides
 
 
-def _tissue(slide: Slide, frames: Frames) -> TissueMask:
-    """Find a slide's tissue as prediction does."""
+def _masks(slide: Slide, frames: Frames) -> tuple[TissueMask, CoarseMask]:
+    """Find a slide's tissue, as prediction does, and what the scanner recorded."""
     factor = 2**frames.overview_level
     coarse = frames.coarsened(factor)
     width, height = coarse.label_size
-    return TissueMask.of(slide.read(Rect(0, 0, height, width), coarse), coarse.label_mpp, factor)
+    overview = slide.read(Rect(0, 0, height, width), coarse)
+    recorded = find_recorded(overview.rgb, overview.present, coarse.label_mpp)
+    return TissueMask.of(overview, coarse.label_mpp, factor), CoarseMask(recorded, factor)
 
 
 def check_classes(files: Sequence[AnnotationFile], schema: ClassSchema, settings: TruthSettings) -> None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.slides.coarse import CoarseMask
     from wsi_seg.slides.lattice import Rect
-    from wsi_seg.slides.tissue import TissueMask
 
 REGION_CLASS = "Region*"
 """QuPath's own class for areas that hold annotations: it says nothing of the tissue in them."""
@@ -61,14 +61,17 @@ class SlideTruth:
         or one that is to be ignored.
     rest : int
         Class index of pixels in no shape, where `extent` says that they are known.
-    extent : TissueMask, Painting or None
+    extent : CoarseMask, Painting or None
         Where pixels in no shape are `rest`: in the tissue, or in regions of interest (shapes painted with
         `rest`). None: nowhere.
+    recorded : CoarseMask or None
+        Where the scanner recorded pixels; elsewhere nothing is known, whatever is outlined. None: everywhere.
     """
 
     shapes: Painting
     rest: int = IGNORE
-    extent: TissueMask | Painting | None = None
+    extent: CoarseMask | Painting | None = None
+    recorded: CoarseMask | None = None
 
     @classmethod
     def of(
@@ -77,7 +80,8 @@ class SlideTruth:
         class_names: Sequence[str | None],
         schema: ClassSchema,
         settings: TruthSettings,
-        tissue: TissueMask | None,
+        tissue: CoarseMask | None,
+        recorded: CoarseMask | None = None,
     ) -> Self:
         """Decide what shapes stand for.
 
@@ -90,8 +94,10 @@ class SlideTruth:
             an asterisk, by which QuPath marks what is to be ignored.
         schema : ClassSchema
         settings : TruthSettings
-        tissue : TissueMask or None
-            Where the tissue is; needed for `rest` without regions of interest.
+        tissue : CoarseMask or None
+            Where the tissue is; made use of, and needed, for `rest` without regions of interest.
+        recorded : CoarseMask, optional
+            Where the scanner recorded pixels.
         """
         painted: list[tuple[shapely.Geometry, int]] = []
         regions: list[shapely.Geometry] = []
@@ -104,10 +110,14 @@ class SlideTruth:
                 continue
             painted.append((outline, IGNORE if index is None else index))
         rest = rest_index(schema, settings)
+        extent: CoarseMask | Painting | None = None if settings.rest is None else tissue
+        if settings.roi_class is not None:
+            extent = Painting.of(regions, [rest] * len(regions))
         return cls(
             shapes=Painting.of([outline for outline, _ in painted], [index for _, index in painted]),
             rest=rest,
-            extent=tissue if settings.roi_class is None else Painting.of(regions, [rest] * len(regions)),
+            extent=extent,
+            recorded=recorded,
         )
 
     def read(self, rect: Rect, factor: int = 1) -> NDArray[np.uint8]:
@@ -131,6 +141,8 @@ class SlideTruth:
         elif self.extent is not None:
             classes[self.extent.at(rect, factor)] = self.rest
         self.shapes.onto(classes, rect, factor)
+        if self.recorded is not None:
+            classes[~self.recorded.at(rect, factor)] = IGNORE
         return classes
 
 

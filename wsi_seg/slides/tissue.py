@@ -6,7 +6,6 @@ in doubt a pixel is called tissue: the mask only saves work, the network decides
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,13 +16,13 @@ from skimage import filters, morphology
 
 from wsi_seg.errors import OutputError
 from wsi_seg.files import replacing
+from wsi_seg.slides.coarse import CoarseMask
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from wsi_seg.slides.lattice import Rect
     from wsi_seg.slides.slide import SlidePixels
 
 FACTOR_KEY = "label pixels per mask pixel"
@@ -41,19 +40,8 @@ CLOSING_UM = 60.0
 MARGIN_UM = 50.0
 
 
-@dataclass(frozen=True)
-class TissueMask:
-    """A coarse mask of the label frame.
-
-    Attributes
-    ----------
-    mask : bool array, shape (height, width)
-        One pixel covers `factor` x `factor` label pixels.
-    factor : int
-    """
-
-    mask: NDArray[np.bool_]
-    factor: int
+class TissueMask(CoarseMask):
+    """Where the tissue is."""
 
     def save(self, path: Path) -> None:
         """Write the mask as a PNG, white for tissue, that also says its factor.
@@ -91,35 +79,6 @@ class TissueMask:
             # What the overview could not show may be tissue: the finer level decides, or reports it.
             mask[rect.slices] = True
         return cls(mask, factor)
-
-    def at(self, rect: Rect, factor: int = 1) -> NDArray[np.bool_]:
-        """Return the mask of a rectangle, with smooth outlines.
-
-        The coarse mask is interpolated bilinearly and cut at one half; a pixel's value does not depend on
-        the rectangle.
-
-        Parameters
-        ----------
-        rect : Rect
-            In pixels that cover `factor` x `factor` label pixels.
-        factor : int
-        """
-        step = self.factor / factor
-        low_y, high_y, weight_y = _taps(rect.y0, rect.y1, step, self.mask.shape[0])
-        low_x, high_x, weight_x = _taps(rect.x0, rect.x1, step, self.mask.shape[1])
-        part = self.mask[low_y[0] : high_y[-1] + 1, low_x[0] : high_x[-1] + 1]
-        if part.all() or not part.any():
-            return np.full((rect.height, rect.width), bool(part.flat[0]))
-        rows = self.mask[low_y] * (1 - weight_y)[:, None] + self.mask[high_y] * weight_y[:, None]
-        soft = rows[:, low_x] * (1 - weight_x) + rows[:, high_x] * weight_x
-        inside: NDArray[np.bool_] = soft >= 0.5
-        return inside
-
-    def touches(self, rect: Rect) -> bool:
-        """Tell whether any pixel of a rectangle, in label pixels, may be tissue."""
-        low_y, high_y, _ = _taps(rect.y0, rect.y1, self.factor, self.mask.shape[0])
-        low_x, high_x, _ = _taps(rect.x0, rect.x1, self.factor, self.mask.shape[1])
-        return bool(self.mask[low_y[0] : high_y[-1] + 1, low_x[0] : high_x[-1] + 1].any())
 
 
 def find_tissue(
@@ -202,13 +161,3 @@ def _tidy(found: NDArray[np.bool_], mpp: tuple[float, float]) -> NDArray[np.bool
     kept = morphology.remove_small_holes(kept, max_size=hole)
     grown: NDArray[np.bool_] = ndimage.distance_transform_edt(~kept) <= margin
     return grown
-
-
-def _taps(
-    start: int, stop: int, factor: float, size: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """Return the two coarse pixels, and the second one's weight, for each label pixel's centre."""
-    centre = (np.arange(start, stop) + 0.5) / factor - 0.5
-    low = np.floor(centre).astype(np.intp)
-    weight = (centre - low).astype(np.float32)
-    return np.clip(low, 0, size - 1), np.clip(low + 1, 0, size - 1), weight

@@ -1,0 +1,67 @@
+"""Coarse masks of the label frame, with smooth outlines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wsi_seg.slides.lattice import Rect
+
+
+@dataclass(frozen=True)
+class CoarseMask:
+    """A coarse mask of the label frame.
+
+    Attributes
+    ----------
+    mask : bool array, shape (height, width)
+        One pixel covers `factor` x `factor` label pixels.
+    factor : int
+    """
+
+    mask: NDArray[np.bool_]
+    factor: int
+
+    def at(self, rect: Rect, factor: int = 1) -> NDArray[np.bool_]:
+        """Return the mask of a rectangle, with smooth outlines.
+
+        The coarse mask is interpolated bilinearly and cut at one half; a pixel's value does not depend on
+        the rectangle.
+
+        Parameters
+        ----------
+        rect : Rect
+            In pixels that cover `factor` x `factor` label pixels.
+        factor : int
+        """
+        step = self.factor / factor
+        low_y, high_y, weight_y = _taps(rect.y0, rect.y1, step, self.mask.shape[0])
+        low_x, high_x, weight_x = _taps(rect.x0, rect.x1, step, self.mask.shape[1])
+        part = self.mask[low_y[0] : high_y[-1] + 1, low_x[0] : high_x[-1] + 1]
+        if part.all() or not part.any():
+            return np.full((rect.height, rect.width), bool(part.flat[0]))
+        rows = self.mask[low_y] * (1 - weight_y)[:, None] + self.mask[high_y] * weight_y[:, None]
+        soft = rows[:, low_x] * (1 - weight_x) + rows[:, high_x] * weight_x
+        inside: NDArray[np.bool_] = soft >= 0.5
+        return inside
+
+    def touches(self, rect: Rect) -> bool:
+        """Tell whether any pixel of a rectangle, in label pixels, may be tissue."""
+        low_y, high_y, _ = _taps(rect.y0, rect.y1, self.factor, self.mask.shape[0])
+        low_x, high_x, _ = _taps(rect.x0, rect.x1, self.factor, self.mask.shape[1])
+        return bool(self.mask[low_y[0] : high_y[-1] + 1, low_x[0] : high_x[-1] + 1].any())
+
+
+def _taps(
+    start: int, stop: int, factor: float, size: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Return the two coarse pixels, and the second one's weight, for each label pixel's centre."""
+    centre = (np.arange(start, stop) + 0.5) / factor - 0.5
+    low = np.floor(centre).astype(np.intp)
+    weight = (centre - low).astype(np.float32)
+    return np.clip(low, 0, size - 1), np.clip(low + 1, 0, size - 1), weight
