@@ -37,7 +37,7 @@ class Dataset:
     split : str
     schema : ClassSchema
     sources : tuple of LabelledImage
-        Sorted, and checked: they can be read, and their masks hold classes of the schema only.
+        Checked: they can be read, and their masks hold classes of the schema only.
     diagnoses : tuple of int, or None
         Class of each image as a whole, where the data set has that.
     """
@@ -81,21 +81,21 @@ def read_dataset(
     layout, root = _recognised(folder, schema, kind)
     available = layout.splits(root)
     if split not in available:
-        raise UsageError(f"{folder}: has no split {split!r}: choose one of {', '.join(available)}")
+        there = ", ".join(available) or "none at all"
+        raise UsageError(f"{folder}: has no split {split!r}, but {there}: choose another")
     schema = schema or _default_schema(root, layout) or otherwise
     if schema is None:
         raise UsageError(
             f"{folder}: what its masks' values mean is not known: give --classes, or put {CLASSES_FILE} there"
         )
+    if lacking := _lacking(schema, layout):
+        raise AnnotationError(
+            f"{folder}: holds classes that the schema {schema.name!r} lacks, {', '.join(lacking)}: "
+            "add them or aliases to the schema, or use another"
+        )
     faults = Faults()
     pairs = layout.pairs(root, split, faults)
-    if lacking := _lacking(schema, layout):
-        problem = f"classes of the data set that the schema {schema.name!r} lacks"
-        for name in lacking:
-            faults.add(problem, name)
-        sources = []
-    else:
-        sources = sound_sources(pairs, schema, layout, faults)
+    sources = sound_sources(pairs, schema, layout, faults)
     if faults:
         raise AnnotationError(f"{folder}: {faults}: mend or remove these, and start again")
     if not sources:

@@ -120,6 +120,9 @@ def _listed(folder: Path, listing: Path, faults: Faults) -> list[Pair]:
                 faults.add(f"{what} that are listed but absent", f"{entry} ({where})")
         if image and mask:
             found.append(Pair(image, mask, diagnosis=int(entries[2]) if entries[2:] else None))
+    undiagnosed = [pair.image.name for pair in found if pair.diagnosis is None]
+    for name in undiagnosed if len(undiagnosed) < len(found) else ():
+        faults.add("images without a diagnosis where others have one", name)
     return found
 
 
