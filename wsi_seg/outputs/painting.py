@@ -1,6 +1,7 @@
 """Paint classes, outlines and masks over a picture of the slide, pixel by pixel.
 
-All of it is done at twice the size that is asked for and halved at the end, which smooths every edge.
+Colours are laid out, with their opacities, at twice the size that is asked for and halved, which smooths
+every edge; then they go over the slide.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
 from wsi_seg.outputs.pyramid import halve_labels
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from wsi_seg.models.classes import ClassSchema
 
@@ -27,8 +28,16 @@ OUTLINE = 3
 OUTLINE_SHADE = 0.72
 """Brightness of a class's outline, as a share of its colour's."""
 
+VEIL = 0.55
+"""Opacity of the white over what was not asked for."""
+
 STRIPE = 10
 """Width of the stripes that mark unprocessed pixels, in pixels of twice the size."""
+
+STRIPE_GREYS = (228, 150)
+
+BORDER = 256
+"""Added to the label values of pixels at a border."""
 
 
 def paint_slide(rgb: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
@@ -56,22 +65,12 @@ def paint_classes(
     size : (int, int)
         Width and height of the picture.
     """
-    double = (2 * size[0], 2 * size[1])
-    large = _enlarged(labels, double)
-    paper = _pale(np.asarray(paint_slide(rgb, double)))
-
-    colors = np.zeros((256, 3), dtype=np.float32)
-    painted = np.zeros(256, dtype=np.bool_)
-    for tissue_class in schema.classes:
-        colors[tissue_class.id] = tissue_class.color
-        painted[tissue_class.id] = tissue_class.id != schema.background_id
-    color, inside = colors[large], painted[large][..., None]
-
-    paper = np.where(inside, (1 - FILL) * paper + FILL * color, paper)
-    paper = np.where(inside & _borders(large)[..., None], OUTLINE_SHADE * color, paper)
-    paper = np.where((large == OUTSIDE_ID)[..., None], 255 - 0.45 * (255 - paper), paper)
-    paper = np.where((large == UNPROCESSED_ID)[..., None], 0.2 * paper + 0.8 * _stripes(large.shape), paper)
-    return Image.fromarray(paper.round().astype(np.uint8)).reduce(2)
+    large = _enlarged(labels, (2 * size[0], 2 * size[1]))
+    state = large + np.uint16(BORDER) * _borders(large)
+    unprocessed = large == UNPROCESSED_ID
+    if unprocessed.any():
+        state[unprocessed] = _stripes(large.shape)[unprocessed]
+    return _laid_over(_pale(paint_slide(rgb, size)), _inks(schema)[state])
 
 
 def paint_swatch(value: int, schema: ClassSchema, size: tuple[int, int]) -> Image.Image:
@@ -105,20 +104,44 @@ def paint_mask(
     veil : float
         0 leaves the slide outside the mask as it is, 1 hides it.
     """
-    double = (2 * size[0], 2 * size[1])
-    large = _enlarged(mask.astype(np.uint8), double)
-    picture = np.asarray(paint_slide(rgb, double)).astype(np.float32)
-    picture = np.where(large[..., None] == 0, 255 - (1 - veil) * (255 - picture), picture)
-    picture[_borders(large) & (large == 1)] = color
-    return Image.fromarray(picture.round().astype(np.uint8)).reduce(2)
+    large = _enlarged(mask.astype(np.uint8), (2 * size[0], 2 * size[1]))
+    state = large + np.uint8(2) * (_borders(large) & (large == 1))
+    inks = _packed([(255, 255, 255, round(255 * veil)), (*color, 0), (0, 0, 0, 0), (*color, 255)])
+    return _laid_over(paint_slide(rgb, size), inks[state])
 
 
-def _pale(rgb: NDArray[np.uint8]) -> NDArray[np.floating]:
+def _inks(schema: ClassSchema) -> NDArray[np.uint32]:
+    """Return the colour and opacity of each label value, of its border, and of the two kinds of stripe."""
+    inks = np.zeros((BORDER + 256, 4), dtype=np.uint8)
+    for tissue_class in schema.classes:
+        if tissue_class.id != schema.background_id:
+            inks[tissue_class.id] = (*tissue_class.color, round(255 * FILL))
+            inks[BORDER + tissue_class.id] = (*(round(OUTLINE_SHADE * c) for c in tissue_class.color), 255)
+    inks[[OUTSIDE_ID, BORDER + OUTSIDE_ID]] = (255, 255, 255, round(255 * VEIL))
+    inks[[UNPROCESSED_ID, BORDER + UNPROCESSED_ID]] = [(grey, grey, grey, 204) for grey in STRIPE_GREYS]
+    return _packed(inks)
+
+
+def _packed(inks: ArrayLike) -> NDArray[np.uint32]:
+    """Return red, green, blue and opacity, shape (n, 4), as one number each, which is quicker to look up."""
+    return np.array(inks, dtype=np.uint8).view(np.uint32)[:, 0]
+
+
+def _laid_over(picture: Image.Image, inks: NDArray[np.uint32]) -> Image.Image:
+    """Lay packed colours with opacities, shape (2 h, 2 w), over a picture of h x w."""
+    height, width = inks.shape
+    smooth = Image.frombuffer("RGBA", (width, height), inks).reduce(2)
+    return Image.alpha_composite(picture.convert("RGBA"), smooth).convert("RGB")
+
+
+def _pale(picture: Image.Image) -> Image.Image:
     """Take most of the colour out of a picture, and lift it a little."""
-    picture = rgb.astype(np.float32)
-    grey = picture @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    muted = 0.25 * picture + 0.75 * grey[..., None]
-    return 255 - 0.85 * (255 - muted)
+    # Each row: red, green and blue's share in one channel, and what is added.
+    muted = [
+        [0.85 * (0.75 * grey + 0.25 * (i == j)) for j, grey in enumerate((0.299, 0.587, 0.114))]
+        for i in range(3)
+    ]
+    return picture.convert("RGB", [share for row in muted for share in (*row, 0.15 * 255)])
 
 
 def _enlarged(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -141,7 +164,8 @@ def _borders(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return borders
 
 
-def _stripes(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Diagonal stripes of two greys, shape (height, width, 1)."""
+def _stripes(shape: tuple[int, ...]) -> NDArray[np.uint16]:
+    """Return diagonal stripes of the two states that stand for unprocessed pixels, shape (height, width)."""
     y, x = np.ogrid[: shape[0], : shape[1]]
-    return np.where((x + y) // STRIPE % 2 == 0, 228, 150).astype(np.float32)[..., None]
+    stripes: NDArray[np.uint16] = np.uint16(UNPROCESSED_ID) + np.uint16(BORDER) * ((x + y) // STRIPE % 2 == 1)
+    return stripes
