@@ -320,6 +320,15 @@ def test_settings_are_checked():
         AugmentSettings.model_validate({"flip": True})
 
 
+def test_the_batch_may_lie_on_another_device_than_the_generator():
+    # PyTorch's "meta" device holds no values, but refuses to be mixed with another as a GPU does.
+    batch = [tensor.to("meta") for tensor in noise_batch(4, 40, 40)]
+    everything = AugmentSettings(rotation=10, blurred=1, noisy=1)
+    pixels, classes = Augmentation(everything, (32, 32))(*batch, generator())
+    assert pixels.device.type == classes.device.type == "meta"
+    assert pixels.shape == (4, 3, 32, 32)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_a_gpu_gives_the_same():
     batch = noise_batch(6, 40, 40)
