@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from wsi_seg.evaluation.cityscapes import CityscapesFigures
+    from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.classes import ClassSchema
 
 
@@ -83,7 +84,7 @@ class Evaluation:
     cityscapes : CityscapesFigures or None
         What Cityscapes scores beside, for its own data.
     remarks : tuple of str
-        What users should know of the truth, a line each.
+        What users should know of the model and the truth, a line each.
     details : dict
         What else belongs to a report: fingerprints, settings.
     """
@@ -122,3 +123,8 @@ class Evaluation:
                 f"{self.data}: no pixel of known class: give images with masks, or outlined areas"
             )
         return self
+
+
+def notices(bundle: ModelBundle) -> tuple[str, ...]:
+    """Return what a model's users must be told."""
+    return () if bundle.notice is None else (bundle.notice,)

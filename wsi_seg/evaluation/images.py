@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from wsi_seg.data.layout import DatasetKind
 from wsi_seg.data.masks import read_pixels
 from wsi_seg.evaluation.cityscapes import CLASSES, InstanceTally, cityscapes_figures
-from wsi_seg.evaluation.evaluation import Evaluation, Tally
+from wsi_seg.evaluation.evaluation import Evaluation, Tally, notices
 from wsi_seg.evaluation.matching import match_classes
 from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.inference.images import label_image
 from wsi_seg.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from concurrent.futures import Future
 
     import numpy as np
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from wsi_seg.evaluation.cityscapes import CityscapesFigures
     from wsi_seg.inference.segmenter import Segmenter
     from wsi_seg.models.bundle import ModelBundle
-
-    Keep = Callable[[LabelledImage, NDArray[np.uint8]], None]
+    from wsi_seg.outputs.submission import Submission
 
 
 def evaluate_images(
@@ -38,7 +37,7 @@ def evaluate_images(
     bundle: ModelBundle,
     segmenter: Segmenter,
     progress: Progress | None = None,
-    keep: Keep | None = None,
+    submission: Submission | None = None,
 ) -> Evaluation:
     """Segment the images of a data set at their full size, and compare.
 
@@ -49,15 +48,14 @@ def evaluate_images(
         The model that `segmenter` runs.
     segmenter : Segmenter
     progress : Progress, optional
-    keep : callable, optional
-        Gets each image and what was found in it: the data set's class indices, `NONE_FOUND` where the model
-        found none of its classes; uint8, (height, width).
+    submission : Submission, optional
+        Gets what was found in each image.
 
     Raises
     ------
     UsageError
-        If the model lacks a class of the data set, or the data set holds no known class and there is no
-        `keep` either.
+        If the model lacks a class of the data set, or no mask holds a known class and there is no submission
+        to be made.
     WsiSegError
         If an image or mask can't be read, or the device runs out of memory.
     """
@@ -75,8 +73,8 @@ def evaluate_images(
             tallies.append(tally)
             if streets is not None:
                 streets.add(source, table[labels])
-            if keep is not None:
-                keep(source, table[labels])
+            if submission is not None:
+                submission.add(source, table[labels])
             progress.advance(labels.size / 1e6)
     finally:
         progress.end()
@@ -85,10 +83,12 @@ def evaluate_images(
         data=f"{dataset.folder}, {dataset.split}",
         schema=dataset.schema,
         tallies=tuple(tallies),
+        remarks=notices(bundle),
+        details={"model_fingerprint": bundle.fingerprint},
     )
     if streets is not None:
         evaluation = replace(evaluation, cityscapes=streets.figures(evaluation.total.confusion))
-    return evaluation if keep is not None else evaluation.checked()
+    return evaluation if submission is not None else evaluation.checked()
 
 
 def _decoded(sources: Sequence[LabelledImage]) -> Iterator[tuple[LabelledImage, LabelledPixels]]:

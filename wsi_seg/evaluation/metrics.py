@@ -182,8 +182,9 @@ class Confusion:
 
 def share(part: NDArray[np.number] | np.number, whole: NDArray[np.number] | np.number) -> NDArray[np.float64]:
     """Divide element by element, as float64; NaN where `whole` is 0."""
-    divided = np.full(np.shape(whole), np.nan)
-    return np.divide(part, whole, out=divided, where=np.asarray(whole) > 0)
+    parts, wholes = np.broadcast_arrays(part, whole)
+    divided: NDArray[np.float64] = np.full(wholes.shape, np.nan)
+    return np.divide(parts, wholes, out=divided, where=wholes > 0)
 
 
 def mean(values: NDArray[np.float64]) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.evaluation.areas import Comparison
-from wsi_seg.evaluation.evaluation import Evaluation, Tally
+from wsi_seg.evaluation.evaluation import Evaluation, Tally, notices
 from wsi_seg.evaluation.matching import match_classes
 from wsi_seg.inference.extent import Extent
 from wsi_seg.inference.region import RegionSegmenter
@@ -96,7 +96,8 @@ def evaluate_slides(
         data=", ".join(slide.path.name for slide in slides),
         schema=schema,
         tallies=tuple(tallies),
-        remarks=tuple(remark for slide in slides for remark in slide.remarks),
+        remarks=(*notices(bundle), *(remark for slide in slides for remark in slide.remarks)),
+        details={"model_fingerprint": bundle.fingerprint},
     ).checked()
 
 

@@ -21,7 +21,7 @@ NONE = "none"
 """What the column is called of pixels for which no class was found."""
 
 FIGURES = ("iou", "dice", "precision", "recall")
-SOURCES_SHOWN = 20
+SOURCES_SHOWN, REMARKS_SHOWN = 20, 5
 
 
 def as_text(evaluation: Evaluation) -> str:
@@ -31,6 +31,8 @@ def as_text(evaluation: Evaluation) -> str:
         sections.append(_cityscapes(evaluation.cityscapes))
     if 1 < len(evaluation.tallies) <= SOURCES_SHOWN:
         sections.append(_sources(evaluation.tallies))
+    if evaluation.remarks:
+        sections.append(_remarks(evaluation.remarks))
     return "\n\n".join("\n".join(lines) for lines in sections)
 
 
@@ -184,6 +186,11 @@ def _sources(tallies: Sequence[Tally]) -> list[str]:
         scores = _score(confusion.mean_iou), _score(confusion.pixel_accuracy)
         rows.append((tally.name, *scores, str(confusion.pixels)))
     return list(_aligned(rows))
+
+
+def _remarks(remarks: Sequence[str]) -> list[str]:
+    more = [f"and {len(remarks) - REMARKS_SHOWN} more, in the JSON"] if len(remarks) > REMARKS_SHOWN else []
+    return [*remarks[:REMARKS_SHOWN], *more]
 
 
 def _aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -1,0 +1,230 @@
+"""`wsi-seg evaluate`: a model, or finished results, against masks or annotations."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import torch
+
+    from wsi_seg.config import PredictSettings
+    from wsi_seg.data.truth import TruthSettings
+    from wsi_seg.evaluation.evaluation import Evaluation
+    from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.progress import Progress
+
+images = partial(typer.Option, rich_help_panel="Images with masks")
+slides = partial(typer.Option, rich_help_panel="Slides with annotations")
+running = partial(typer.Option, rich_help_panel="How it runs")
+
+_Options = dict[str, object]
+
+
+def evaluate(
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|RESULT",
+            help="A model file, the name of a built-in model, or a result folder of `wsi-seg predict`.",
+            show_default=False,
+        ),
+    ],
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DATA...",
+            help="For a model: the folder of a data set, or SLIDE ANNOTATIONS [SLIDE ANNOTATIONS ...], or a "
+            "CSV file (slide,annotations[,mpp]). For a result: ANNOTATIONS [RESULT ANNOTATIONS ...].",
+            show_default=False,
+        ),
+    ],
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help="Classes to compare by: a schema's name or YAML file. A class there with aliases gathers "
+            "several of the model's. [default: the data set's, else the model's]"
+        ),
+    ] = None,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write everything to a JSON file as well.")
+    ] = None,
+    split: Annotated[
+        str | None, images(help="Part of the data set: train, val, test. [default: val]")
+    ] = None,
+    submission: Annotated[
+        Path | None, images(metavar="DIR", help="Write what the servers of Cityscapes or VOC take.")
+    ] = None,
+    rest: Annotated[
+        str | None, slides(metavar="CLASS", help="Class of all tissue that is not outlined.")
+    ] = None,
+    roi_class: Annotated[
+        str | None,
+        slides(metavar="CLASS", help="Class of the shapes within which everything is outlined."),
+    ] = None,
+    mpp: Annotated[float | None, slides(help="The slides' um per pixel, if a file does not say.")] = None,
+    working_mpp: Annotated[
+        float | None, slides(help="Segment at this um per pixel, not the model's.")
+    ] = None,
+    allow_coarser: Annotated[
+        bool, slides("--allow-coarser", help="Go on with slides coarser than the model's mpp.")
+    ] = False,
+    device: Annotated[str, running(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    precision: Annotated[str, running(help="float32, bfloat16 or float16.")] = "float32",
+    quiet: Annotated[bool, running("--quiet", "-q", help="Show nothing but errors and the tables.")] = False,
+) -> None:
+    """Compare a model, or finished results, with what is known.
+
+    Prints IoU, Dice, precision and recall of each class, mean IoU, accuracies and the confusion matrix, all
+    from one count over the whole set. Only pixels of known class count: slides are segmented only where they
+    are annotated.
+
+    Examples
+    --------
+        wsi-seg evaluate my-model.safetensors slide.svs drawn.geojson --rest Stroma
+
+        wsi-seg evaluate my-model.safetensors test-slides.csv --json scores.json
+
+        wsi-seg evaluate results/slide drawn.geojson
+
+        wsi-seg evaluate espnet.safetensors /data/cityscapes --submission to-send
+    """
+    from wsi_seg.cli.display import shown
+    from wsi_seg.data.truth import TruthSettings
+    from wsi_seg.evaluation.results import evaluate_results, is_result
+    from wsi_seg.models.classes import load_schema
+
+    of_images: _Options = {"--split": split, "--submission": submission}
+    of_truth: _Options = {"--rest": rest, "--roi-class": roi_class}
+    of_slides: _Options = {
+        "--mpp": mpp,
+        "--working-mpp": working_mpp,
+        "--allow-coarser": allow_coarser or None,
+    }
+    schema = load_schema(classes) if classes else None
+    truth = TruthSettings(rest=rest, roi_class=roi_class)
+    try:
+        with shown(1, quiet) as progress:
+            if is_result(Path(subject)):
+                _refuse(of_images | of_slides, "finished results")
+                evaluation = evaluate_results(_result_pairs(subject, data), schema, truth, progress)
+            elif len(data) == 1 and data[0].is_dir():
+                _refuse(of_truth | of_slides, "images with masks")
+                run = _Run.of(subject, schema, device, {"precision": precision})
+                evaluation = run.on_images(data[0], split or "val", submission, progress)
+            else:
+                _refuse(of_images, "slides")
+                _there(data[0])
+                labels: _Options = {
+                    "working_mpp": working_mpp,
+                    "allow_coarser": allow_coarser,
+                    "precision": precision,
+                }
+                run = _Run.of(subject, schema, device, labels)
+                evaluation = run.on_slides(data, truth, mpp, progress)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    _print(evaluation, json_path)
+
+
+def _refuse(options: _Options, data: str) -> None:
+    """Refuse options that mean nothing for such data, so that nobody believes in them."""
+    from wsi_seg.errors import UsageError
+
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        raise UsageError(f"{', '.join(given)}: means nothing for {data}: leave it out")
+
+
+def _there(data: Path) -> None:
+    from wsi_seg.errors import UsageError
+
+    if not data.exists():
+        raise UsageError(f"{data}: not there: give a data set's folder, SLIDE ANNOTATIONS, or a CSV file")
+
+
+def _result_pairs(subject: str, data: list[Path]) -> list[tuple[Path, Path]]:
+    from wsi_seg.errors import UsageError
+    from wsi_seg.evaluation.results import is_result
+
+    paths = [Path(subject), *data]
+    pairs = list(zip(paths[::2], paths[1::2], strict=False))
+    if len(paths) % 2 or not all(is_result(result) for result, _ in pairs):
+        raise UsageError(f"{subject}: a result: give RESULT ANNOTATIONS, as often as there are results")
+    return pairs
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A model that is to be evaluated, and how."""
+
+    bundle: ModelBundle
+    schema: ClassSchema | None
+    device: torch.device
+    settings: PredictSettings
+
+    @classmethod
+    def of(cls, model: str, schema: ClassSchema | None, device: str, labels: _Options) -> _Run:
+        from pydantic import ValidationError
+
+        from wsi_seg.config import LabelSettings, PredictSettings, explain
+        from wsi_seg.errors import UsageError
+        from wsi_seg.inference.segmenter import choose_device
+        from wsi_seg.models.bundle import load_bundle, resolve_model
+
+        try:
+            settings = PredictSettings(model=model, labels=LabelSettings.model_validate(labels))
+        except ValidationError as error:
+            remedy = "see `wsi-seg evaluate --help`"
+            raise UsageError(f"--{explain(error).replace('_', '-', 1)}: {remedy}") from error
+        return cls(load_bundle(resolve_model(model)), schema, choose_device(device), settings)
+
+    def on_images(self, folder: Path, split: str, submission: Path | None, progress: Progress) -> Evaluation:
+        from wsi_seg.data.dataset import read_dataset
+        from wsi_seg.evaluation.images import evaluate_images
+        from wsi_seg.inference.segmenter import Segmenter
+        from wsi_seg.outputs.submission import open_submission
+
+        dataset = read_dataset(folder, split, self.schema, otherwise=self.bundle.schema)
+        writer = open_submission(dataset.kind, submission, dataset.schema) if submission else None
+        segmenter = Segmenter(self.bundle, self.device, self.settings.labels.precision)
+        evaluation = evaluate_images(dataset, self.bundle, segmenter, progress, writer)
+        if writer is not None:
+            progress.say(f"{writer.close()}: {len(dataset.sources)} images to be sent to the server")
+        return evaluation
+
+    def on_slides(
+        self, data: list[Path], truth: TruthSettings, mpp: float | None, progress: Progress
+    ) -> Evaluation:
+        from wsi_seg.data.pairs import read_pairs
+        from wsi_seg.data.slides import open_labelled_slides
+        from wsi_seg.evaluation.slides import evaluate_slides
+        from wsi_seg.plan import working_mpp
+
+        labels = self.settings.labels
+        schema, slides = open_labelled_slides(
+            read_pairs(data),
+            self.schema or self.bundle.schema,
+            working_mpp(self.bundle, labels),
+            truth,
+            mpp,
+            labels.allow_coarser,
+        )
+        return evaluate_slides(slides, schema, self.bundle, self.device, self.settings, progress)
+
+
+def _print(evaluation: Evaluation, json_path: Path | None) -> None:
+    from wsi_seg.evaluation.tables import as_json, as_text
+    from wsi_seg.files import write_text
+
+    if json_path is not None:
+        evaluation.details["command"] = shlex.join(["wsi-seg", *sys.argv[1:]])
+        write_text(json_path, as_json(evaluation))
+    typer.echo(as_text(evaluation))
