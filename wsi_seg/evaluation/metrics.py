@@ -184,7 +184,8 @@ def share(part: NDArray[np.number] | np.number, whole: NDArray[np.number] | np.n
     """Divide element by element, as float64; NaN where `whole` is 0."""
     parts, wholes = np.broadcast_arrays(part, whole)
     divided: NDArray[np.float64] = np.full(wholes.shape, np.nan)
-    return np.divide(parts, wholes, out=divided, where=wholes > 0)
+    np.divide(parts, wholes, out=divided, where=wholes > 0)
+    return divided
 
 
 def mean(values: NDArray[np.float64]) -> float:
