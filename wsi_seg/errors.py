@@ -39,3 +39,7 @@ class SchedulerError(WsiSegError):
 
 class DeviceError(WsiSegError):
     """The asked-for compute device is not there, or ran out of memory."""
+
+
+class TrainingError(WsiSegError):
+    """A training cannot go on, or the data do not allow one."""

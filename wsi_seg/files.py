@@ -8,6 +8,8 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
+
 from wsi_seg.errors import OutputError
 
 if TYPE_CHECKING:
@@ -78,3 +80,35 @@ def remove_partial(folder: Path) -> None:
     with writing(folder):
         for stray in folder.glob(f".*{PARTIAL}"):
             stray.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path, work: Path) -> Iterator[None]:
+    """Keep other runs out of a folder; the lock ends with the process, however that ends.
+
+    Parameters
+    ----------
+    folder : Path
+        What the user calls it.
+    work : Path
+        Where the lock lies, inside the folder.
+
+    Raises
+    ------
+    OutputError
+        If another run is at work there, or the folder cannot be written.
+    """
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(work / "lock")
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise OutputError(f"{folder}: another run writes here: wait for it, or use -o") from error
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be written ({error.strerror}): mend that, or choose another with -o"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

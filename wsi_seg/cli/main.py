@@ -10,7 +10,7 @@ import traceback
 import typer
 
 from wsi_seg import __version__
-from wsi_seg.cli import check, demo, doctor, export, info, models, predict
+from wsi_seg.cli import check, demo, doctor, evaluate, export, info, models, predict, train
 from wsi_seg.errors import WsiSegError
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("predict")(predict.predict)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
 app.command("info")(info.info)
 app.command("export")(export.export)
 app.command("check")(check.check)

@@ -128,8 +128,9 @@ def predict(
     """
     from wsi_seg.batch import collect_jobs, run_batch
     from wsi_seg.cli.display import BarProgress, shown
-    from wsi_seg.config import PredictSettings, load_pipeline
+    from wsi_seg.config import PredictSettings
     from wsi_seg.models.bundle import load_bundle, resolve_model
+    from wsi_seg.pipelines import load_pipeline
 
     base = load_pipeline(pipeline).predict if pipeline else PredictSettings()
     settings = PredictSettings(

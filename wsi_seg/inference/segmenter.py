@@ -68,7 +68,7 @@ class Segmenter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._network = bundle.network.to(device, self._dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._stride = bundle.network.output_stride
-        self._normalise = _Normalisation(bundle.input, device)
+        self._normalise = Normalisation(bundle.input, device)
         self._class_ids = torch.tensor(bundle.schema.ids, dtype=torch.uint8, device=device)
 
     def __call__(self, patches: NDArray[np.uint8], margin: int = 0, confidence: bool = False) -> Segmented:
@@ -118,7 +118,7 @@ class Segmenter:
         return logits
 
 
-class _Normalisation:
+class Normalisation:
     """Pixel values 0 to 255 to what the network was trained on: one multiplication and one addition."""
 
     def __init__(self, spec: InputSpec, device: torch.device) -> None:

@@ -10,11 +10,10 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from wsi_seg.errors import OutputError
-from wsi_seg.files import remove_partial, write_text, writing
+from wsi_seg.files import locked, remove_partial, write_text, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,22 +99,10 @@ class ResultFolder:
         OutputError
             If another run is at work here, or the folder cannot be written.
         """
-        try:
-            self.work.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.work / "lock")
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise OutputError(f"{self.folder}: another run writes here: wait for it, or use -o") from error
-        except OSError as error:
-            raise OutputError(
-                f"{self.folder}: cannot be written ({error.strerror}): mend that, or choose another with -o"
-            ) from error
-        try:
+        with locked(self.folder, self.work):
             for folder in (self.folder, self.work, self.ledger):
                 remove_partial(folder)
             yield
-        finally:
-            lock.release()
 
     def read_record(self) -> RunRecord | None:
         """Return the record, or None if nothing usable was begun here.

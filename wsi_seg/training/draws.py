@@ -81,7 +81,8 @@ class PatchDraws(Dataset[Draw]):
             places = [(i, points) for i, points in places if len(points)]
             if not places:
                 raise AnnotationError(
-                    f"{tissue_class.name}: no pixels of this class to train on: outline some, or leave the class out"
+                    f"{tissue_class.name}: no pixels of this class to train on: outline some, "
+                    "or leave the class out"
                 )
             areas = np.array([len(points) * known[i].stride ** 2 for i, points in places], np.float64)
             self._points.append(places)
@@ -90,9 +91,10 @@ class PatchDraws(Dataset[Draw]):
     def __getitem__(self, number: int) -> Draw:
         rng = np.random.default_rng((self._seed, number))
         for _ in range(TRIES):
-            places = self._points[rng.integers(len(self._points))]
-            which = rng.choice(len(places), p=self._weights[self._points.index(places)])
-            source, points_xy = places[which]
+            index = rng.integers(len(self._points))
+            source, points_xy = self._points[index][
+                rng.choice(len(self._weights[index]), p=self._weights[index])
+            ]
             x, y = points_xy[rng.integers(len(points_xy))]
             rect = self._around(source, int(x), int(y), rng)
             if not any(rect.intersection(out).area for out in self._held_out[source]):
@@ -102,7 +104,8 @@ class PatchDraws(Dataset[Draw]):
                     torch.from_numpy(pixels.classes),
                 )
         raise AnnotationError(
-            f"no patch of {self._side} px fits between the parts kept out for validation: give a smaller --set data.patch"
+            f"no patch of {self._side} px fits between the parts kept out for validation: "
+            "give a smaller --set data.patch"
         )
 
     def _around(self, source: int, x: int, y: int, rng: np.random.Generator) -> Rect:
@@ -158,14 +161,16 @@ class ImageDraws(Dataset[Draw]):
 def fitted(rgb: NDArray[np.uint8], classes: NDArray[np.uint8], size: tuple[int, int]) -> Draw:
     """Resize an image and its classes to fit into `size`, width and height, keeping its aspect.
 
-    An aspect that differs by less than a hundredth is not kept. Pixels beside the image are black and unknown.
+    An aspect that differs by less than a hundredth is not kept. Pixels beside the image are black, and
+    their class is unknown.
     """
     height, width = classes.shape
     scale = min(size[0] / width, size[1] / height)
-    inner = tuple(
+    inner_width, inner_height = (
         side if abs(length * scale / side - 1) < 0.01 else max(1, round(length * scale))
         for side, length in zip(size, (width, height), strict=True)
     )
+    inner = inner_width, inner_height
     small_rgb = np.asarray(Image.fromarray(rgb).resize(inner, Image.Resampling.BILINEAR))
     small_classes = np.asarray(Image.fromarray(classes).resize(inner, Image.Resampling.NEAREST))
     margins = (0, size[1] - inner[1]), (0, size[0] - inner[0])

@@ -11,7 +11,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wsi_seg.errors import UsageError
-from wsi_seg.models.espnet import ENCODER_STRIDE
+from wsi_seg.models.architecture import Architecture, BiopsyArchitecture, ESPNetArchitecture
+from wsi_seg.models.biopsy import BiopsyConfig
+from wsi_seg.models.espnet import ENCODER_STRIDE, ESPNetConfig
 from wsi_seg.training.augment import AugmentSettings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -20,11 +22,13 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=32, multiple_of=ENCODER_STRIDE)]
 
+Stage = Literal["encoder", "full"]
+
 STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
-class EspnetRecipe(BaseModel):
-    """Which ESPNet to train; what is not named here is as in `wsi_seg.models.espnet.ESPNetConfig`."""
+class ESPNetRecipe(BaseModel):
+    """Which ESPNet to train; the values are those of `wsi_seg.models.espnet.ESPNetConfig`."""
 
     model_config = STRICT
 
@@ -34,6 +38,37 @@ class EspnetRecipe(BaseModel):
     branches: Count = 5
     decoder_width: Count | None = None
     decoder_skip: Literal["level1", "reinforced"] = "reinforced"
+
+    def architecture(self, classes: int, stage: Stage) -> Architecture:
+        """Return the network of a stage for so many classes."""
+        config = ESPNetConfig(
+            classes=classes,
+            p=self.p,
+            q=self.q,
+            branches=self.branches,
+            variant="C" if stage == "encoder" else "full",
+            decoder_width=self.decoder_width,
+            decoder_skip=self.decoder_skip,
+        )
+        return ESPNetArchitecture(config=config)
+
+
+class BiopsyRecipe(BaseModel):
+    """The breast-biopsy network; the values are those of `wsi_seg.models.biopsy.BiopsyConfig`."""
+
+    model_config = STRICT
+
+    name: Literal["biopsy"] = "biopsy"
+    block: Literal["esp", "residual"] = "esp"
+    head_width: Count | None = None
+
+    def architecture(self, classes: int, stage: Stage) -> Architecture:
+        """Return the network for so many classes; it has one stage only."""
+        config = BiopsyConfig(classes=classes, block=self.block, head_width=self.head_width)
+        return BiopsyArchitecture(config=config)
+
+
+ModelRecipe = Annotated[ESPNetRecipe | BiopsyRecipe, Field(discriminator="name")]
 
 
 class DataRecipe(BaseModel):
@@ -175,7 +210,7 @@ class TrainingRecipe(BaseModel):
     minutes: Positive | None = None
     epochs: Count | None = None
     epoch_steps: Count | None = None
-    stages: Annotated[tuple[Literal["encoder", "full"], ...], Field(min_length=1)] = ("full",)
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = ("full",)
     batch_size: Count = 8
     averaging: Share | None = 0.99
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -197,7 +232,7 @@ class Recipe(BaseModel):
 
     model_config = STRICT
 
-    model: EspnetRecipe = EspnetRecipe()
+    model: ModelRecipe = ESPNetRecipe()
     data: DataRecipe = DataRecipe()
     augment: AugmentSettings = AugmentSettings()
     loss: LossRecipe = LossRecipe()
@@ -208,6 +243,8 @@ class Recipe(BaseModel):
     def _check(self) -> Self:
         if self.optimiser.schedule == "step" and self.training.epochs is None:
             raise ValueError("the step schedule counts epochs: give training.epochs")
+        if self.model.name == "biopsy" and self.training.stages != ("full",):
+            raise ValueError("the biopsy network has no encoder stage: training.stages is [full]")
         return self
 
 

@@ -169,8 +169,8 @@ def by_blocks(
         tuple(range(len(sources))),
         held_out,
         tuple(chosen_blocks),
-        f"kept out: {len(chosen_blocks)} blocks of {side} x {side} px; no training patch comes nearer to them "
-        f"than {GAP} px, so no pixel of theirs is trained on",
+        f"kept out: {len(chosen_blocks)} blocks of {side} x {side} px; no training patch comes nearer to "
+        f"them than {GAP} px, so no pixel of theirs is trained on",
     )
 
 

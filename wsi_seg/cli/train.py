@@ -1,0 +1,148 @@
+"""`wsi-seg train`: slides with outlines, or images with masks, in; a model file and a report out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from wsi_seg.training.recipe import Recipe
+    from wsi_seg.training.run import Trained
+
+learning = partial(typer.Option, rich_help_panel="What is learned")
+running = partial(typer.Option, rich_help_panel="How it runs")
+
+
+def train(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DATA...",
+            help="SLIDE ANNOTATIONS [SLIDE ANNOTATIONS ...], a CSV (slide,annotations[,mpp]), "
+            "or a folder with images and masks.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder for the model, the report and the checkpoints.")
+    ] = Path("training"),
+    pipeline: Annotated[
+        str, typer.Option(help="Recipe: the part `train` of pipelines/NAME.yaml, or of a YAML file.")
+    ] = "quick",
+    minutes: Annotated[
+        float | None, typer.Option(help="Time to train, in place of the recipe's.", show_default=False)
+    ] = None,
+    rest: Annotated[
+        str | None,
+        learning(help="Class of all tissue that is not outlined; without it, that is unknown."),
+    ] = None,
+    roi_class: Annotated[
+        str | None,
+        learning(help="Class of shapes inside which everything of interest is outlined."),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        learning(help="Class schema: annotations/NAME.yaml, or a YAML file. [default: the data's own]"),
+    ] = None,
+    mpp: Annotated[float | None, learning(help="The slides' um per pixel, if they do not say.")] = None,
+    working_mpp: Annotated[
+        float | None,
+        learning(help="Train at this um per pixel. [default: recommended from the data]"),
+    ] = None,
+    allow_coarser: Annotated[
+        bool, learning("--allow-coarser", help="Take slides coarser than that.")
+    ] = False,
+    init: Annotated[
+        str | None, learning(help="Model to start from: a file, or the name of a built-in one.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        learning("--set", help="Change a value of the recipe: --set training.epochs=20."),
+    ] = None,
+    device: Annotated[str, running(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    resume: Annotated[bool, running("--resume", help="Go on with an interrupted training.")] = False,
+    overwrite: Annotated[bool, running("--overwrite", help="Throw away an earlier training.")] = False,
+    quiet: Annotated[bool, running("--quiet", "-q", help="Show nothing but errors.")] = False,
+) -> None:
+    """Train a network on what is outlined in QuPath, or on images with masks.
+
+    Leaves OUT/model.safetensors, which `wsi-seg predict --model` takes, and OUT/report/report.html.
+
+    Examples
+    --------
+        wsi-seg train slide.svs outlines.geojson --rest Other --minutes 10 -o tumour
+
+        wsi-seg train slides.csv --init breast-demo -o finer
+
+        wsi-seg train cityscapes/ --pipeline cityscapes -o streets
+    """
+    from wsi_seg.cli.display import listening
+    from wsi_seg.data.truth import TruthSettings
+
+    recipe = _recipe(pipeline, classes, minutes, settings or [])
+    training = _training_library()
+    request = training.TrainRequest(
+        data=training.DataRequest(
+            tuple(data), TruthSettings(rest=rest, roi_class=roi_class), mpp, working_mpp, allow_coarser
+        ),
+        recipe=recipe,
+        out=out,
+        init=init,
+        device=device,
+        resume=resume,
+        overwrite=overwrite,
+        command=shlex.join(["wsi-seg", *sys.argv[1:]]),
+    )
+    try:
+        with listening(quiet) as listener:
+            trained = training.train(request, listener)
+    except KeyboardInterrupt:
+        typer.echo("wsi-seg: interrupted: run the same command with --resume to go on", err=True)
+        raise typer.Exit(130) from None
+    if not quiet:
+        _print(trained)
+
+
+def _recipe(pipeline: str, classes: str | None, minutes: float | None, settings: list[str]) -> Recipe:
+    """Read the recipe, and put what the command line gives over it."""
+    import json
+
+    from wsi_seg.errors import UsageError
+    from wsi_seg.pipelines import load_pipeline
+    from wsi_seg.training.recipe import override
+
+    recipe = load_pipeline(pipeline).train
+    if recipe is None:
+        raise UsageError(f"pipeline {pipeline!r} trains nothing: use one with a part `train`, such as quick")
+    given = [] if classes is None else [f"data.classes={json.dumps(classes)}"]
+    given += [] if minutes is None else [f"training.minutes={minutes}"]
+    return override(recipe, given + settings)
+
+
+def _training_library() -> ModuleType:
+    """Import what trains; its packages are an extra."""
+    from wsi_seg.errors import UsageError
+
+    try:
+        from wsi_seg.training import run
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"training needs {error.name}, which is not installed: pip install 'wsi-seg[train]'"
+        ) from error
+    return run
+
+
+def _print(trained: Trained) -> None:
+    typer.echo(
+        f"mean IoU {trained.confusion.mean_iou:.3f}, pixel accuracy {trained.confusion.pixel_accuracy:.3f} "
+        f"on what was kept out, after {trained.seconds:.0f} s"
+    )
+    typer.echo(f"  {trained.model}: wsi-seg predict SLIDE --model {trained.model}")
+    typer.echo(f"  {trained.report}: curves, scores, examples")

@@ -1,0 +1,223 @@
+"""From the paths on the command line to sources, a split and what the network will see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsi_seg.data.dataset import dataset_splits, read_dataset
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.data.truth import TruthSettings
+from wsi_seg.errors import AnnotationError, UsageError
+from wsi_seg.models.bundle import InputSpec
+from wsi_seg.models.classes import load_schema
+from wsi_seg.training.draws import PatchDraws
+from wsi_seg.training.split import FEWEST_SLIDES, by_blocks, by_group, given, nothing_held_out
+from wsi_seg.training.survey import Survey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from wsi_seg.data.sources import Source
+    from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.training.cache import PixelCache
+    from wsi_seg.training.recipe import DataRecipe, Recipe
+    from wsi_seg.training.split import Split
+
+FEWEST_IMAGES = 5
+MEASURED_PATCHES = 64
+TILE_MARK = "_x"
+"""In names of tiles, what comes before where they were cut; before it is the slide's name."""
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """The data that the user names.
+
+    Attributes
+    ----------
+    paths : tuple of Path
+        Slides and annotations in turn, or one CSV that names them, or one folder with a data set.
+    truth : TruthSettings
+        What pixels are that nobody outlined.
+    mpp : float or None
+        Micrometres per slide pixel, where the slides do not say.
+    working_mpp : float or None
+        Resolution to train at; None takes the recipe's, or recommends one.
+    allow_coarser : bool
+        Take slides that are coarser than that.
+    """
+
+    paths: tuple[Path, ...]
+    truth: TruthSettings = field(default_factory=TruthSettings)
+    mpp: float | None = None
+    working_mpp: float | None = None
+    allow_coarser: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All that a training draws from.
+
+    Attributes
+    ----------
+    schema : ClassSchema
+    sources : tuple of Source
+    surveys : tuple of Survey
+        One for each source.
+    split : Split
+    mpp : float or None
+        Micrometres per pixel of the sources, for slides.
+    remarks : tuple of str
+        What the user should know of the data.
+    """
+
+    schema: ClassSchema
+    sources: tuple[Source, ...]
+    surveys: tuple[Survey, ...]
+    split: Split
+    mpp: float | None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Width and height of each source."""
+        return tuple(source.size for source in self.sources)
+
+    def training_pixels(self) -> NDArray[np.int64]:
+        """Return about how many pixels of each class there are to train on."""
+        surveys = (self.surveys[i].without(self.split.held_out[i]) for i in self.split.training)
+        total = np.zeros(len(self.schema), np.int64)
+        for survey in surveys:
+            total += survey.pixels(len(self.schema))
+        return total
+
+    def validation_pixels(self) -> NDArray[np.int64]:
+        """Return about how many pixels of each class there are to validate on."""
+        total = np.zeros(len(self.schema), np.int64)
+        for source, rect in self.split.validation:
+            survey = self.surveys[source]
+            counts = np.bincount(survey.within(rect).ravel(), minlength=IGNORE + 1)
+            total += counts[: len(total)] * survey.stride**2
+        return total
+
+
+def open_data(request: DataRequest, recipe: Recipe, default_mpp: float | None) -> TrainingData:
+    """Open and check all data, and decide what is kept out of training.
+
+    Parameters
+    ----------
+    request : DataRequest
+    recipe : Recipe
+    default_mpp : float or None
+        Working resolution if neither the request nor the recipe names one: that of the model to start from.
+
+    Raises
+    ------
+    UsageError, AnnotationError, SlideError
+        If anything is wrong with the data: one line that names it.
+    """
+    schema = load_schema(recipe.data.classes) if recipe.data.classes else None
+    if len(request.paths) == 1 and request.paths[0].is_dir():
+        return _images(request.paths[0], schema, recipe)
+    return _slides(request, schema, recipe, default_mpp)
+
+
+def _slides(
+    request: DataRequest, schema: ClassSchema | None, recipe: Recipe, default_mpp: float | None
+) -> TrainingData:
+    from wsi_seg.data.pairs import read_pairs
+    from wsi_seg.data.resolution import recommend_mpp
+    from wsi_seg.data.slides import open_labelled_slides
+
+    if recipe.data.sampling == "whole":
+        raise UsageError("slides are trained on in patches: give a recipe with data.sampling=patches")
+    pairs = read_pairs(request.paths)
+    mpp = (
+        request.working_mpp
+        or recipe.data.mpp
+        or default_mpp
+        or recommend_mpp(pairs, request.mpp, request.truth)
+    )
+    schema, slides = open_labelled_slides(
+        pairs, schema, mpp, request.truth, request.mpp, request.allow_coarser
+    )
+    surveys = tuple(Survey.of(slide) for slide in slides)
+    names = [f"{i}: {slide.name}" for i, slide in enumerate(slides)]
+    split = _split(slides, surveys, names, len(schema), recipe, FEWEST_SLIDES)
+    remarks = tuple(remark for slide in slides for remark in slide.remarks)
+    return TrainingData(schema, tuple(slides), surveys, split, mpp, remarks)
+
+
+def _images(folder: Path, schema: ClassSchema | None, recipe: Recipe) -> TrainingData:
+    splits = dataset_splits(folder, schema)
+    train = read_dataset(folder, "train" if "train" in splits else splits[0], schema)
+    sources: list[Source] = list(train.sources)
+    if recipe.data.validation in ("auto", "given") and "val" in splits and train.split != "val":
+        sources += read_dataset(folder, "val", train.schema).sources
+    elif recipe.data.validation == "given":
+        raise UsageError(
+            f"{folder}: has no split of its own: leave data.validation to auto, images or blocks"
+        )
+    surveys = tuple(Survey.of(source) for source in sources)
+    if len(sources) > len(train.sources):
+        split = given(sources, len(train.sources))
+    else:
+        groups = [source.name.rpartition(TILE_MARK)[0] or source.name for source in sources]
+        split = _split(sources, surveys, groups, len(train.schema), recipe, FEWEST_IMAGES)
+    return TrainingData(train.schema, tuple(sources), surveys, split, None)
+
+
+def _split(
+    sources: Sequence[Source],
+    surveys: Sequence[Survey],
+    groups: Sequence[str],
+    classes: int,
+    recipe: Recipe,
+    fewest: int,
+) -> Split:
+    """Keep part of the data out, in the way the recipe says or the data allow."""
+    data: DataRecipe = recipe.data
+    seed = recipe.training.seed
+    wanted = data.validation
+    if wanted == "none":
+        return nothing_held_out(sources)
+    if wanted in ("slides", "images") or (wanted == "auto" and len(set(groups)) >= fewest):
+        split = by_group(sources, surveys, groups, classes, data.validation_share, seed)
+        if split is not None:
+            return split
+        if wanted != "auto":
+            raise AnnotationError(
+                f"no choice of whole {wanted} leaves every class both to train and to validate on: "
+                "give more of them, or --set data.validation=blocks"
+            )
+    return by_blocks(sources, surveys, classes, data.validation_share, seed, data.patch)
+
+
+def measure_input(cache: PixelCache, data: TrainingData, recipe: Recipe) -> InputSpec:
+    """Measure the mean and the standard deviation of the pixels that are trained on.
+
+    Patches are drawn as for training, so that every class has its say; pixels of unknown class do not count.
+    """
+    draws = PatchDraws(
+        cache, data.sizes, data.split, data.surveys, data.schema, recipe.data.patch, recipe.training.seed
+    )
+    known = [
+        draw.rgb.numpy()[:, draw.classes.numpy() != IGNORE]
+        for draw in (draws[i] for i in range(MEASURED_PATCHES))
+    ]
+    pixels = np.concatenate(known, axis=1).astype(np.float64)
+    mean, std = pixels.mean(axis=1).round(2), pixels.std(axis=1).round(2).clip(1)
+    size = recipe.data.input_size or (recipe.data.sizes or (None,))[0]
+    return InputSpec(
+        channels="rgb",
+        mean=(float(mean[0]), float(mean[1]), float(mean[2])),
+        std=(float(std[0]), float(std[1]), float(std[2])),
+        mpp=data.mpp,
+        size=size if recipe.data.sampling == "whole" else None,
+    )

@@ -1,0 +1,113 @@
+"""The folder of a training: what it leaves, and what it needs to go on after an interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wsi_seg.errors import OutputError
+from wsi_seg.files import locked, remove_partial, write_text, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pydantic import JsonValue
+
+WORK = "work"
+
+
+class TrainingFolder:
+    """Paths of a training, and the record that keeps two of them from mixing.
+
+    Attributes
+    ----------
+    model : Path
+        The model file, there once the training is finished.
+    report : Path
+        Folder of the report.
+
+    Parameters
+    ----------
+    folder : Path
+    overwrite : bool
+        Throw away what is there.
+    resume : bool
+        Go on with what is there.
+    """
+
+    def __init__(self, folder: Path, overwrite: bool, resume: bool) -> None:
+        self.folder = folder
+        self.model = folder / "model.safetensors"
+        self.report = folder / "report"
+        self._work = folder / WORK
+        self._record = self._work / "record.json"
+        self._overwrite, self._resume = overwrite, resume
+
+    def stage(self, number: int, name: str) -> Path:
+        """Return the folder of a stage's checkpoints and logs."""
+        return self._work / f"{number}-{name}"
+
+    @contextmanager
+    def locked(self, record: Mapping[str, JsonValue]) -> Iterator[None]:
+        """Make the folder ready for the training that `record` describes, and keep others out.
+
+        Raises
+        ------
+        OutputError
+            If the folder holds another training, or one that the user did not say to go on with.
+        """
+        if int(os.environ.get("LOCAL_RANK", "0")):  # the first process has seen to it
+            yield
+            return
+        with locked(self.folder, self._work):
+            for folder in (self.folder, self._work, self.report):
+                remove_partial(folder)
+            self._prepare(json.loads(json.dumps(record)))
+            yield
+
+    def finish(self) -> None:
+        """Remove the checkpoints, which nothing needs any more; the logs stay."""
+        with writing(self._work):
+            for checkpoint in self._work.glob("*/*.ckpt"):
+                checkpoint.unlink()
+
+    def _prepare(self, record: dict[str, JsonValue]) -> None:
+        if self._overwrite:
+            self._clear()
+        earlier = self._read_record()
+        if self.model.exists():
+            raise OutputError(f"{self.model}: is there already: use --overwrite, or another -o")
+        if earlier is not None and not self._resume:
+            raise OutputError(
+                f"{self.folder}: holds an unfinished training: go on with --resume, "
+                "or start anew with --overwrite"
+            )
+        if earlier is not None and earlier != record:
+            names = sorted(n for n in earlier.keys() | record.keys() if earlier.get(n) != record.get(n))
+            raise OutputError(
+                f"{self.folder}: holds a training with another {' and '.join(names)}: "
+                "give what it was begun with, or start anew with --overwrite"
+            )
+        write_text(self._record, json.dumps(record, indent=1) + "\n")
+
+    def _read_record(self) -> dict[str, JsonValue] | None:
+        try:
+            record = json.loads(self._record.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise OutputError(f"{self._record}: damaged: start anew with --overwrite") from error
+        return record if isinstance(record, dict) else {}
+
+    def _clear(self) -> None:
+        """Remove an earlier training, but not the lock, nor any file that is not ours."""
+        with writing(self.folder):
+            self.model.unlink(missing_ok=True)
+            self._record.unlink(missing_ok=True)
+            shutil.rmtree(self.report, ignore_errors=True)
+            for stage in self._work.glob("[0-9]*-*"):
+                shutil.rmtree(stage)

@@ -1,0 +1,90 @@
+"""What training makes small."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wsi_seg.data.sources import IGNORE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsi_seg.training.recipe import LossRecipe
+
+LOG_OFFSET = 1.10
+"""Of the class weights as the ESPNet authors released them (and ENet's before): 1 / ln(1.10 + share)."""
+
+DICE_SMOOTHING = 1.0
+
+
+def class_weights(pixels: NDArray[np.int64], recipe: LossRecipe) -> Tensor | None:
+    """Weigh each class by the pixels that are known of it; None for equal weights.
+
+    Parameters
+    ----------
+    pixels : int64 array, shape (classes,)
+    recipe : LossRecipe
+    """
+    if recipe.class_weights == "none":
+        return None
+    counts = torch.from_numpy(pixels).double()
+    return (1 / torch.log(LOG_OFFSET + counts / counts.sum())).float()
+
+
+class SegmentationLoss(nn.Module):
+    """Cross-entropy, and soft Dice beside it, over the pixels whose class is known.
+
+    Parameters
+    ----------
+    weights : Tensor or None
+        One for each class.
+    dice : float
+        Weight of the Dice loss.
+    """
+
+    weights: Tensor | None
+
+    def __init__(self, weights: Tensor | None, dice: float) -> None:
+        super().__init__()
+        self.register_buffer("weights", weights, persistent=False)
+        self._dice = dice
+
+    def forward(self, logits: Tensor, classes: Tensor) -> Tensor:
+        """Compare logits with the truth.
+
+        Parameters
+        ----------
+        logits : Tensor
+            Shape (N, classes, H / stride, W / stride). Where the stride is more than 1, the truth is taken at
+            the centre of each of the logits' cells.
+        classes : Tensor
+            uint8, shape (N, H, W): class indices, or `IGNORE`.
+
+        Returns
+        -------
+        Tensor
+            A single number; zero, with zero gradient, if no class is known anywhere.
+        """
+        logits = logits.float()
+        stride = classes.shape[-1] // logits.shape[-1]
+        truth = classes[:, stride // 2 :: stride, stride // 2 :: stride].long()
+        # The mean over nothing would be NaN.
+        if not (truth != IGNORE).any():
+            return logits.sum() * 0
+        loss = functional.cross_entropy(logits, truth, self.weights, ignore_index=IGNORE)
+        return loss + self._dice * dice_loss(logits, truth) if self._dice else loss
+
+
+def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Return one less the mean, over classes, of the Dice coefficient with probabilities for labels."""
+    known = (truth != IGNORE).unsqueeze(1)
+    classes = logits.shape[1]
+    found = logits.softmax(1) * known
+    true = functional.one_hot(truth.clamp(max=classes - 1), classes).movedim(-1, 1) * known
+    both, sizes = (found * true).sum((0, 2, 3)), (found + true).sum((0, 2, 3))
+    return 1 - ((2 * both + DICE_SMOOTHING) / (sizes + DICE_SMOOTHING)).mean()

@@ -1,0 +1,127 @@
+"""One stage of a training as Lightning sees it: a step, a validation, an optimiser."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.errors import TrainingError
+from wsi_seg.evaluation.metrics import Confusion
+from wsi_seg.inference.segmenter import Normalisation, enlarge
+from wsi_seg.training.augment import Augmentation
+from wsi_seg.training.loss import SegmentationLoss
+
+if TYPE_CHECKING:
+    from wsi_seg.models.architecture import Network
+    from wsi_seg.models.bundle import InputSpec
+    from wsi_seg.training.draws import Draw
+    from wsi_seg.training.recipe import OptimiserRecipe, Recipe
+
+
+class SegmentationModule(LightningModule):
+    """Trains a network on draws.
+
+    Parameters
+    ----------
+    network : Network
+    spec : InputSpec
+        How pixels are normalised.
+    weights : Tensor or None
+        Of the classes in the loss.
+    recipe : Recipe
+    """
+
+    def __init__(self, network: Network, spec: InputSpec, weights: Tensor | None, recipe: Recipe) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.confusion = Confusion.empty(network.config.classes)
+        self._spec, self._recipe = spec, recipe
+        self._loss = SegmentationLoss(weights, recipe.loss.dice)
+        self._augmentations: dict[tuple[int, int], Augmentation] = {}
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        """Return the logits of pixels of 0 to 255, shape (N, 3, H, W)."""
+        logits: Tensor = self.network(Normalisation(self._spec, rgb.device)(rgb))
+        return logits
+
+    def training_step(self, batch: Draw, batch_idx: int) -> Tensor:
+        """Vary a batch and return its loss."""
+        # The step's own seed, so that a resumed training varies what it would have varied.
+        number = self.trainer.global_step * self.trainer.world_size + self.trainer.global_rank
+        generator = torch.Generator().manual_seed(self._recipe.training.seed * 1_000_003 + number)
+        with torch.autocast(self.device.type, enabled=False):
+            rgb, classes = self._augmentation(batch.rgb)(batch.rgb, batch.classes, generator)
+        loss: Tensor = self._loss(self(rgb), classes)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the loss is {value} at step {self.trainer.global_step}: start anew with --overwrite and a "
+                f"lower rate, --set optimiser.learning_rate={self._recipe.optimiser.learning_rate / 4:g}"
+            )
+        self.log("train_loss", value, prog_bar=True)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin with no pixels."""
+        self.confusion = Confusion.empty(len(self.confusion.counts))
+
+    def validation_step(self, batch: Draw, batch_idx: int) -> None:
+        """Compare a batch with its truth."""
+        logits = self(batch.rgb)
+        known = int((batch.classes != IGNORE).sum())
+        self.log("val_loss", self._loss(logits, batch.classes), batch_size=max(known, 1), sync_dist=True)
+        self.confusion.add(batch.classes.cpu().numpy(), predicted(logits, batch.classes.shape[-1]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Sum over all processes."""
+        counts = self.trainer.strategy.reduce(
+            torch.from_numpy(self.confusion.counts).to(self.device), reduce_op="sum"
+        )
+        assert isinstance(counts, Tensor)
+        self.confusion = Confusion(counts.cpu().numpy())
+        self.log("val_miou", self.confusion.mean_iou, prog_bar=True, rank_zero_only=False)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Make the recipe's optimiser; the rate is set before each step."""
+        return make_optimiser(self.network, self._recipe.optimiser)
+
+    def _augmentation(self, rgb: Tensor) -> Augmentation:
+        """Return the variation for draws of this size: patches are read larger than they come out."""
+        data = self._recipe.data
+        height, width = rgb.shape[-2:]
+        size = (data.patch, data.patch) if data.sampling == "patches" else (height, width)
+        return self._augmentations.setdefault(size, Augmentation(self._recipe.augment, size))
+
+
+def predicted(logits: Tensor, width: int) -> Any:
+    """Return class indices at full size, uint8 (N, H, W), of logits."""
+    factor = width // logits.shape[-1]
+    logits = logits.float()
+    return (enlarge(logits, factor) if factor > 1 else logits).argmax(1).to(torch.uint8).cpu().numpy()
+
+
+def make_optimiser(network: nn.Module, recipe: OptimiserRecipe) -> torch.optim.Optimizer:
+    """Make an optimiser over all of a network's parameters."""
+    parameters = list(network.parameters())
+    match recipe.name:
+        case "adam":
+            return torch.optim.Adam(
+                parameters, recipe.learning_rate, recipe.betas, weight_decay=recipe.weight_decay
+            )
+        case "sgd":
+            return torch.optim.SGD(
+                parameters, recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
+            )
+        case "adamw":
+            groups: list[dict[str, Any]] = [
+                {"params": [p for p in parameters if p.ndim > 1]},
+                {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+            ]
+            return torch.optim.AdamW(
+                groups, recipe.learning_rate, recipe.betas, weight_decay=recipe.weight_decay
+            )

@@ -1,0 +1,87 @@
+"""How far a stage has come: by its steps or by its time; and the learning rate that follows from it."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch.callbacks import Callback
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule, Trainer
+
+    from wsi_seg.training.recipe import OptimiserRecipe
+
+
+class Pace(Callback):
+    """Sets the learning rate before each step, and ends a stage that is bounded in time.
+
+    Parameters
+    ----------
+    recipe : OptimiserRecipe
+    steps : int or None
+        Steps of the stage.
+    seconds : float or None
+        Time of the stage, validations included; one of the two is given.
+    epoch_steps : int
+    """
+
+    def __init__(
+        self, recipe: OptimiserRecipe, steps: int | None, seconds: float | None, epoch_steps: int
+    ) -> None:
+        self._recipe, self._steps, self._seconds, self._epoch_steps = recipe, steps, seconds, epoch_steps
+        self._earlier = 0.0
+        self._start: float | None = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that this stage has taken, in all processes that have worked on it."""
+        return self._earlier + (0 if self._start is None else time.monotonic() - self._start)
+
+    def progress(self, step: int) -> float:
+        """Return how much of the stage is done after `step` steps, from 0 to 1."""
+        if self._seconds is not None:
+            return min(self.elapsed / self._seconds, 1.0)
+        assert self._steps is not None  # one of the two is given
+        return min(step / self._steps, 1.0)
+
+    def learning_rate(self, step: int) -> float:
+        """Return the learning rate of the step after `step` steps."""
+        r = self._recipe
+        warmup = min(1.0, (step + 1) / (r.warmup_steps + 1))
+        if r.schedule == "step":
+            decay = r.step_factor ** (step // self._epoch_steps // r.step_epochs)
+        else:
+            decay = 0.5 * (1 + math.cos(math.pi * self.progress(step)))
+        return r.learning_rate * warmup * decay
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._start = time.monotonic()
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        """Set the learning rate."""
+        rate = self.learning_rate(trainer.global_step)
+        for optimiser in trainer.optimizers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """End a stage whose time is up; the slowest process decides for all."""
+        if self._seconds is not None and trainer.strategy.reduce_boolean_decision(
+            self.elapsed >= self._seconds, all=False
+        ):
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {"elapsed": self.elapsed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._earlier = float(state_dict["elapsed"])

@@ -1,0 +1,79 @@
+"""The final word on a model: everything that was kept out, and some of it to look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.evaluation.metrics import Confusion
+from wsi_seg.inference.segmenter import Normalisation
+from wsi_seg.training.module import predicted
+from wsi_seg.training.report import Example
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wsi_seg.models.architecture import Network
+    from wsi_seg.models.bundle import InputSpec
+    from wsi_seg.training.data import TrainingData
+    from wsi_seg.training.validation import Images, Tiles
+
+EXAMPLES = 8
+
+
+@torch.inference_mode()
+def score(
+    network: Network, spec: InputSpec, data: TrainingData, validation: Tiles | Images
+) -> tuple[Confusion, tuple[Example, ...]]:
+    """Compare a network with the truth, in float32 on the CPU, as it is shipped.
+
+    Parameters
+    ----------
+    network : Network
+        In eval mode.
+    spec : InputSpec
+    data : TrainingData
+    validation : Tiles or Images
+
+    Returns
+    -------
+    Confusion
+    tuple of Example
+        A few of those with the most classes, evenly from all.
+    """
+    normalise = Normalisation(spec, torch.device("cpu"))
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    confusion = Confusion.empty(len(data.schema))
+    shown = _telling(validation)
+    examples = []
+    for number in range(len(validation)):
+        draw = validation[number]
+        truth = draw.classes.numpy()
+        found = predicted(network(normalise(draw.rgb[None])), truth.shape[-1])[0]
+        confusion.add(truth, found)
+        if number in shown:
+            source, rect = validation.tiles[number]
+            name = data.sources[source].name
+            if rect.area < np.prod(data.sizes[source]):
+                name += f", x {rect.x0}, y {rect.y0}"
+            examples.append(Example(name, draw.rgb.permute(1, 2, 0).numpy(), truth, found))
+    return confusion, tuple(examples)
+
+
+def _telling(validation: Tiles | Images) -> set[int]:
+    """Choose the tiles to show: of each stretch of all of them, the one with the most even mix of classes."""
+    chosen = set()
+    for stretch in np.array_split(np.arange(len(validation)), min(EXAMPLES, len(validation))):
+        mixed = [_mixture(validation[int(i)].classes.numpy()) for i in stretch[:24]]
+        chosen.add(int(stretch[int(np.argmax(mixed))]))
+    return chosen
+
+
+def _mixture(classes: NDArray[np.uint8]) -> float:
+    """Return the entropy of the classes' shares."""
+    counts = np.bincount(classes[classes != IGNORE].ravel())
+    shares = counts[counts > 0] / max(counts.sum(), 1)
+    return float(-(shares * np.log(shares)).sum())

@@ -1,0 +1,98 @@
+"""What a validation looks at: tiles of the parts kept out, or whole images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.training.draws import Draw, fitted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wsi_seg.training.cache import PixelCache
+    from wsi_seg.training.split import Split
+    from wsi_seg.training.survey import Survey
+
+CORE, MARGIN = 384, 64
+"""A tile's pixels that count, and those around them that the network needs to see for it."""
+
+
+class Tiles(Dataset[Draw]):
+    """Tiles of the parts kept out that hold known pixels, each with a margin whose classes do not count.
+
+    Parameters
+    ----------
+    cache : PixelCache
+    split : Split
+    surveys : sequence of Survey
+    limit : int or None
+        Tiles at most, taken evenly from all.
+    """
+
+    def __init__(
+        self, cache: PixelCache, split: Split, surveys: Sequence[Survey], limit: int | None = None
+    ) -> None:
+        self._cache = cache
+        tiles = [
+            (source, core)
+            for source, rect in split.validation
+            for core in _cores(rect)
+            if (surveys[source].within(core) != IGNORE).any()
+        ]
+        count = len(tiles) if limit is None else min(limit, len(tiles))
+        self.tiles = [tiles[i * len(tiles) // count] for i in range(count)]
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    def __getitem__(self, number: int) -> Draw:
+        source, core = self.tiles[number]
+        outer = Rect(core.y0, core.x0, core.y0 + CORE, core.x0 + CORE).padded(MARGIN)
+        pixels = self._cache.read(source, outer)
+        classes = np.full_like(pixels.classes, IGNORE)
+        inner = core.relative_to(outer).slices
+        classes[inner] = pixels.classes[inner]
+        return Draw(torch.from_numpy(pixels.rgb).permute(2, 0, 1).contiguous(), torch.from_numpy(classes))
+
+
+class Images(Dataset[Draw]):
+    """Whole images at the size the model will take them in.
+
+    Parameters
+    ----------
+    cache : PixelCache
+    split : Split
+    size : (int, int)
+        Width and height.
+    limit : int or None
+        Images at most, taken evenly from all.
+    """
+
+    def __init__(
+        self, cache: PixelCache, split: Split, size: tuple[int, int], limit: int | None = None
+    ) -> None:
+        self._cache, self._size = cache, size
+        count = len(split.validation) if limit is None else min(limit, len(split.validation))
+        self.tiles = [split.validation[i * len(split.validation) // count] for i in range(count)]
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    def __getitem__(self, number: int) -> Draw:
+        source, rect = self.tiles[number]
+        pixels = self._cache.read(source, rect)
+        return fitted(pixels.rgb, pixels.classes, self._size)
+
+
+def _cores(rect: Rect) -> list[Rect]:
+    return [
+        Rect(y, x, y + CORE, x + CORE).intersection(rect)
+        for y in range(rect.y0, rect.y1, CORE)
+        for x in range(rect.x0, rect.x1, CORE)
+    ]
