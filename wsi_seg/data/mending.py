@@ -10,6 +10,8 @@ import shapely
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from wsi_seg.data.formats.outline import Ring
 
 MAX_DOUBT = 0.05
@@ -58,7 +60,7 @@ def mend(parts: Sequence[Sequence[Ring]]) -> Mended:
         if drawn.area <= 0:
             raise ValueError("has no area")
         return Mended(drawn, remark)
-    filled = _areas([shapely.make_valid(p, method="structure", keep_collapsed=False) for p in polygons])
+    filled = _areas([_filled(polygon) for polygon in polygons])
     if filled.is_empty:
         raise ValueError("has no area")
     doubt = shapely.symmetric_difference(filled, _areas(shapely.make_valid(polygons))).area / filled.area
@@ -86,6 +88,30 @@ def _polygons(parts: Sequence[Sequence[Ring]]) -> tuple[list[shapely.Polygon], i
     if not polygons:
         raise ValueError("has no points")
     return polygons, dropped
+
+
+def _filled(polygon: shapely.Polygon) -> shapely.Geometry:
+    """Return all that a polygon's outer ring goes round but for what its holes go round."""
+    holes = shapely.union_all([_gone_round(hole) for hole in polygon.interiors])
+    return shapely.difference(_gone_round(polygon.exterior), holes)
+
+
+def _gone_round(ring: shapely.LinearRing) -> shapely.Geometry:
+    """Return the area that a line goes round, once or more often, in either direction."""
+    faces = shapely.get_parts(shapely.polygonize([shapely.node(ring)]))
+    start, end = np.array(ring.coords)[:-1], np.array(ring.coords)[1:]
+    within = shapely.get_coordinates(shapely.point_on_surface(faces))
+    inside = [_winding(start, end, point) != 0 for point in within]
+    return shapely.union_all(faces[np.array(inside, dtype=bool)])
+
+
+def _winding(start: NDArray[np.float64], end: NDArray[np.float64], point: NDArray[np.float64]) -> int:
+    """Return how often edges go round a point, anticlockwise less clockwise."""
+    x, y = point
+    rising, falling = (start[:, 1] <= y) & (end[:, 1] > y), (start[:, 1] > y) & (end[:, 1] <= y)
+    (x0, y0), (x1, y1) = start.T, end.T
+    side = (x1 - x0) * (y - y0) - (x - x0) * (y1 - y0)
+    return int(np.count_nonzero(rising & (side > 0)) - np.count_nonzero(falling & (side < 0)))
 
 
 def _areas(geometries: Sequence[shapely.Geometry]) -> shapely.Polygon | shapely.MultiPolygon:

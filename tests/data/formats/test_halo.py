@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+import shapely
+
+from wsi_seg.data.annotations import read_annotations
+
+CORNERS = ((0, 0), (10, 0), (10, 10), (0, 10))
+
+
+def region(kind="Polygon", points=CORNERS, negative=0):
+    vertices = "".join(f'<V X="{x}" Y="{y}" />' for x, y in points)
+    return (
+        f'<Region Type="{kind}" HasEndcaps="0" NegativeROA="{negative}"><Vertices>{vertices}</Vertices>'
+        "<Comments /></Region>"
+    )
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_xml(*regions, name="Tumor", color=5634047):
+        path = tmp_path / "slide.annotations"
+        path.write_text(
+            f'<Annotations><Annotation LineColor="{color}" Name="{name}" Visible="True">'
+            f"<Regions>{''.join(regions)}</Regions></Annotation></Annotations>"
+        )
+        return read_annotations(path)
+
+    return read_xml
+
+
+def test_a_layer_is_a_class(read):
+    (shape,) = read(region()).shapes
+
+    assert (shape.class_name, shape.color) == ("Tumor", (255, 247, 85))
+    assert shape.geometry.equals(shapely.box(0, 0, 10, 10))
+
+
+def test_rectangles_and_ellipses_are_two_corners(read):
+    corners = ((10, 20), (0, 0))
+
+    rectangle, ellipse = read(region("Rectangle", corners), region("Ellipse", corners)).shapes
+
+    assert rectangle.geometry.equals(shapely.box(0, 0, 10, 20))
+    assert ellipse.geometry.bounds == pytest.approx((0, 0, 10, 20))
+    assert ellipse.geometry.area == pytest.approx(np.pi * 5 * 10, rel=1e-3)
+
+
+def test_rulers_and_pins_are_counted(read):
+    file = read(region("Ruler", ((0, 0), (1, 1))), region("Pin", ((0, 0),)), region())
+
+    assert len(file.shapes) == 1
+    assert file.skipped == ("1 'Pin'", "1 'Ruler'")
+
+
+def test_types_in_words_tell_halo(tmp_path):
+    path = tmp_path / "slide.annotations"
+    path.write_text(
+        '<Annotations><Annotation Name="A"><Regions><Region Type="Rectangle"><Vertices><V X="0" Y="0"/>'
+        '<V X="4" Y="4"/></Vertices></Region></Regions></Annotation></Annotations>'
+    )
+
+    assert read_annotations(path).format == "HALO annotations"
+
+
+def test_an_island_in_a_hole_stands(read):
+    rings = [[(x0, x0), (x1, x0), (x1, x1), (x0, x1)] for x0, x1 in ((0, 100), (20, 80), (40, 60))]
+
+    file = read(region(points=rings[0]), region(points=rings[1], negative=1), region(points=rings[2]))
+
+    assert [s.geometry.area for s in file.shapes] == [6400, 400]
+
+
+def test_a_real_file_with_holes(shared_data):
+    path = shared_data / "annotations" / "halo_holes.annotations"
+    expected: list[tuple[str, float]] = []
+    holes = 0
+    for layer in ET.parse(path).getroot():
+        rings = [
+            (
+                r.get("NegativeROA"),
+                shapely.Polygon([(float(v.get("X")), float(v.get("Y"))) for v in r.iter("V")]),
+            )
+            for r in layer.iter("Region")
+        ]
+        for negative, ring in rings:
+            if negative == "0":
+                inside = [hole for sign, hole in rings if sign == "1" and ring.contains(hole)]
+                holes += len(inside)
+                expected.append((layer.get("Name"), ring.area - sum(hole.area for hole in inside)))
+
+    file = read_annotations(path)
+
+    assert holes == 1
+    assert [s.class_name for s in file.shapes] == [name for name, _ in expected]
+    assert [s.geometry.area for s in file.shapes] == pytest.approx([area for _, area in expected])
+    assert sum(len(s.geometry.interiors) for s in file.shapes) == 1
+    assert (file.format, file.frame, file.remarks) == ("HALO annotations", "slide", ())
