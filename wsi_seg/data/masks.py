@@ -202,10 +202,7 @@ def read_content(path: Path) -> MaskContent:
     """
     image = _load(path)
     if image.mode != "RGB":
-        pixels = np.asarray(image).ravel()
-        narrow = pixels.dtype.kind in "bu"
-        values = np.flatnonzero(np.bincount(pixels)) if narrow else np.unique(pixels)
-        return MaskContent(image.size, frozenset(values.tolist()))
+        return MaskContent(image.size, frozenset(_occurring(np.asarray(image)).tolist()))
     counted = image.getcolors(MAX_COLORS)
     if counted is None:
         raise AnnotationError(f"{path}: more than {MAX_COLORS} colours: give a mask, not a picture")
@@ -227,6 +224,15 @@ def _load(path: Path) -> Image.Image:
     if image.mode not in ("RGB", *INTEGER_MODES):
         raise AnnotationError(f"{path}: {image.mode} pixels are no classes: export the mask as 8-bit PNG")
     return image
+
+
+def _occurring(pixels: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Return the values in an array, in order; of 8 or 16 bits several times as fast as numpy does."""
+    if pixels.dtype.kind not in "bu" or pixels.dtype.itemsize > 2:
+        return np.unique(pixels)
+    occurs = np.zeros(2**16, np.bool_)
+    occurs[pixels.astype(np.uint8) if pixels.dtype.kind == "b" else pixels] = True
+    return np.flatnonzero(occurs)
 
 
 def _packed(red: T, green: T, blue: T) -> T:

@@ -58,11 +58,11 @@ def verified_size(path: Path) -> tuple[int, int]:
             turned = "exif" in image.info and image.getexif().get(ORIENTATION) in QUARTER_TURNS
             image.verify()
         else:
-            turned = image.getexif().get(ORIENTATION) in QUARTER_TURNS
-            image.draft(
-                None, (1, 1)
-            )  # of a JPEG, decode an eighth of each side: all its code is read even so
+            # Of a JPEG, an eighth of each side is decoded, for which all its code is read.
+            image.draft(None, (1, 1))
             image.load()
+            # Asked for now: Pillow has turned a TIFF upright by itself, size and all, and says so no more.
+            turned = image.getexif().get(ORIENTATION) in QUARTER_TURNS
     return (height, width) if turned else (width, height)
 
 
