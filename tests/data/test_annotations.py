@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import tempfile
+from pathlib import Path
 
 import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wsi_seg.data import unpack
-from wsi_seg.data.annotations import read_regions
+from wsi_seg.data.annotations import read_annotations, read_regions
 from wsi_seg.errors import AnnotationError
 from wsi_seg.slides.frames import Bounds, Frames
 
@@ -145,15 +150,144 @@ def test_a_file_that_unpacks_to_too_much_is_refused(written, monkeypatch):
         read_regions(written(geometry(HOLED), "roi.geojson.gz"), FRAMES)
 
 
-@pytest.mark.parametrize("name", ["qupath05.geojson", "qupath_holed.geojson", "qupath_polygon.geojson"])
-def test_real_files_are_read(shared_data, name):
-    path = shared_data / "annotations" / name
-    stored = json.loads(path.read_text())
-    shapes = (
-        [f["geometry"] for f in stored["features"]]
-        if "features" in stored
-        else [stored.get("geometry", stored)]
-    )
-    expected = shapely.union_all([shapely.geometry.shape(s).buffer(0) for s in shapes])
+ASAP = (
+    '<?xml version="1.0"?><ASAP_Annotations><Annotations><Annotation Name="a" Type="Polygon" '
+    'PartOfGroup="Tumor" Color="#ff0000"><Coordinates><Coordinate Order="0" X="110" Y="210" />'
+    '<Coordinate Order="1" X="120" Y="210" /><Coordinate Order="2" X="120" Y="220" /></Coordinates>'
+    "</Annotation></Annotations></ASAP_Annotations>"
+)
+HALO = (
+    '<Annotations><Annotation LineColor="255" Name="Tumor"><Regions><Region Type="Polygon" NegativeROA="0">'
+    '<Vertices><V X="110" Y="210" /><V X="120" Y="210" /><V X="120" Y="220" /></Vertices></Region></Regions>'
+    "</Annotation></Annotations>"
+)
+IMAGESCOPE = HALO.replace("<V ", "<Vertex ").replace('"Polygon"', '"0"')
+XML = {"ASAP XML": ASAP, "HALO annotations": HALO, "ImageScope XML": IMAGESCOPE}
 
-    assert read_regions(path, FRAMES).area == pytest.approx(expected.area)
+
+@pytest.mark.parametrize("kind", XML)
+@pytest.mark.parametrize("name", ["shapes.geojson", "shapes.xml.gz"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_format_is_told_by_the_content(written, kind, name, encoding):
+    file = read_annotations(written(XML[kind].encode(encoding), name))
+
+    assert (file.format, file.frame) == (kind, "slide")
+    assert [(s.class_name, s.geometry.area, s.color) for s in file.shapes] == [("Tumor", 50, (255, 0, 0))]
+
+
+@pytest.mark.parametrize("kind", XML)
+def test_tools_that_count_from_the_slides_corner_lose_the_bounds(written, kind):
+    """The slide's bounds begin at (100, 200): QuPath counts from there, the others from level 0's corner."""
+    assert read_regions(written(XML[kind].encode()), FRAMES).bounds == (10, 10, 20, 20)
+
+
+def test_label_pixels_are_as_coarse_as_the_label_frame(written):
+    coarse = FRAMES.model_copy(update={"downsample": (4.0, 2.0)})
+
+    assert read_regions(written(geometry(SQUARE)), coarse).bounds == (0, 0, 2.5, 5)
+    assert read_regions(written(ASAP.encode()), coarse).bounds == (2.5, 5, 5, 10)
+
+
+def test_what_is_left_out_is_said(written):
+    bad = feature(geometry([[[0, 0], [5, 0]]])) | {"properties": {"classification": "Tumor"}}
+    file = read_annotations(written([feature(geometry(SQUARE)), bad, geometry([1, 2], "Point")]))
+
+    assert [line.partition(": ")[2] for line in file.remarks] == [
+        "1 of 1 shapes without a class: unknown",
+        "shape 2 (Tumor): has fewer than 3 points: left out",
+        "1 'Point': left out, no drawn area",
+    ]
+
+
+def test_regions_of_interest_are_not_left_out_silently(written):
+    path = written([feature(geometry(SQUARE)), feature(geometry([[[0, 0], [5, 0]]]))])
+
+    with pytest.raises(AnnotationError, match="shape 2: has fewer than 3 points: draw it again"):
+        read_regions(path, FRAMES)
+
+
+BOMB = (
+    '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+    "<ASAP_Annotations>&b;</ASAP_Annotations>"
+)
+THIEF = '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]><Annotations>&a;</Annotations>'
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (BOMB, "declares XML entities"),
+        (THIEF, "declares XML entities"),
+        ("<Annotations><Annotation>", "not XML"),
+        ("<Annotations></annotations>", "not XML (mismatched tag, line 1, column 16)"),
+        ("<", "not XML"),
+        ('<?xml version="1.0" encoding="klingon"?><Annotations/>', "not XML"),
+        ("<annotations/>", "XML of another kind (its root is <annotations>)"),
+        ("<html><body/></html>", "XML of another kind"),
+        ("<Annotations/>", "no shapes at all"),
+        ("<ASAP_Annotations/>", "no shapes at all"),
+        (ASAP.replace("Polygon", "Dot"), "1 'Dot'"),
+        (ASAP.replace('X="120"', ""), "shape 1 (Tumor): a coordinate is not a finite number"),
+    ],
+)
+def test_unusable_xml_is_refused_in_one_line(written, content, says):
+    with pytest.raises(AnnotationError, match=re.escape(says)) as caught:
+        read_annotations(written(content.encode(), "shapes.xml"))
+
+    assert "\n" not in str(caught.value)
+    assert "shapes.xml" in str(caught.value)
+
+
+GEOJSON = json.dumps(
+    [feature(geometry(HOLED)) | {"properties": {"classification": {"name": "A", "color": [1, 2, 3]}}}]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([GEOJSON, *XML.values()]), st.data())
+def test_damage_is_survived_or_refused(text, data):
+    content = bytearray(text.encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        begin = data.draw(st.integers(0, len(content)))
+        end = min(len(content), begin + data.draw(st.integers(0, 12)))
+        content[begin:end] = data.draw(
+            st.one_of(
+                st.binary(max_size=4),
+                st.sampled_from([b"NaN", b"1e999", b"-1", b"[", b"{}", b"null", b"<V/>"]),
+            )
+        )
+    read_or_refuse(bytes(content))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "coordinates", "features", "geometry", "properties", "classification", "name"]
+            ),
+            inner | st.sampled_from(["Feature", "FeatureCollection", "Polygon", "MultiPolygon"]),
+            max_size=4,
+        )
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(json_values)
+def test_any_json_is_survived_or_refused(value):
+    read_or_refuse(json.dumps(value).encode())
+
+
+def read_or_refuse(content):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "shapes"
+        path.write_bytes(content)
+        try:
+            file = read_annotations(path)
+        except AnnotationError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+            return
+    assert file.shapes
+    assert all(shape.geometry.is_valid and shape.geometry.area > 0 for shape in file.shapes)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
-from wsi_seg.data.raster import rasterise
+from wsi_seg.data.raster import Painting, rasterise
 from wsi_seg.slides.lattice import Rect
 
 
@@ -64,3 +64,62 @@ def test_painting_agrees_with_gdal():
     expected = rasterize([region], (rect.height, rect.width), transform=Affine.translation(rect.x0, rect.y0))
 
     np.testing.assert_array_equal(rasterise(region, rect), expected.astype(bool))
+
+
+def test_the_smaller_shape_wins_and_of_equal_ones_the_later():
+    large, small = shapely.box(0, 0, 10, 10), shapely.box(4, 4, 8, 8)
+    shifted = shapely.box(6, 4, 10, 8)
+    pixels = np.full((10, 10), 255, np.uint8)
+
+    Painting.of([small, shifted, large], [1, 2, 3]).onto(pixels, Rect(0, 0, 10, 10))
+
+    expected = np.full((10, 10), 3, np.uint8)
+    expected[4:8, 4:6] = 1
+    expected[4:8, 6:10] = 2
+    np.testing.assert_array_equal(pixels, expected)
+
+
+def test_what_no_shape_covers_is_left_as_it_is():
+    pixels = np.arange(100, dtype=np.uint8).reshape(10, 10)
+
+    Painting.of([shapely.box(50, 50, 60, 60)], [1]).onto(pixels, Rect(0, 0, 10, 10))
+    Painting.of([], []).onto(pixels, Rect(0, 0, 10, 10))
+
+    np.testing.assert_array_equal(pixels, np.arange(100).reshape(10, 10))
+
+
+@st.composite
+def shapes(draw):
+    """Overlapping rectangles and triangles around a place far from the origin."""
+    point = st.tuples(st.integers(-8, 60), st.integers(-8, 60)).map(lambda p: (p[0] / 2, p[1] / 2))
+    rings = draw(st.lists(st.lists(point, min_size=3, max_size=4), min_size=1, max_size=6))
+    hulls = [shapely.MultiPoint(ring).convex_hull for ring in rings]
+    return [hull for hull in hulls if hull.geom_type == "Polygon"]
+
+
+@settings(deadline=None)
+@given(shapes(), st.sampled_from([1, 2, 5]), st.data())
+def test_a_painted_pixel_does_not_depend_on_the_rectangle(outlines, factor, data):
+    painting = Painting.of(outlines, range(1, len(outlines) + 1))
+    whole = Rect(-5, -5, 35, 35)
+    y0, x0 = (data.draw(st.integers(-5, 34)) for _ in range(2))
+    part = Rect(y0, x0, data.draw(st.integers(y0 + 1, 35)), data.draw(st.integers(x0 + 1, 35)))
+    pixels, cut = (np.zeros((rect.height, rect.width), np.uint8) for rect in (whole, part))
+
+    painting.onto(pixels, whole, factor)
+    painting.onto(cut, part, factor)
+
+    np.testing.assert_array_equal(cut, pixels[part.relative_to(whole).slices])
+
+
+@settings(deadline=None)
+@given(shapes(), st.sampled_from([1, 2, 5]))
+def test_painting_is_painting_shape_by_shape(outlines, factor):
+    rect = Rect(-5, -5, 35, 35)
+    pixels, expected = (np.zeros((rect.height, rect.width), np.uint8) for _ in range(2))
+
+    Painting.of(outlines, range(1, len(outlines) + 1)).onto(pixels, rect, factor)
+
+    for i in sorted(range(len(outlines)), key=lambda i: (-outlines[i].area, i)):
+        expected[rasterise(shapely.transform(outlines[i], lambda xy: xy / factor), rect)] = i + 1
+    np.testing.assert_array_equal(pixels, expected)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+
+from wsi_seg.models.classes import ClassSchema, TissueClass
+
+SCHEMA = ClassSchema(
+    name="test",
+    classes=(
+        TissueClass(id=7, name="Other tissue", color=(0, 0, 0), aliases=("Rest", "TUMOUR cells")),
+        TissueClass(id=3, name="Tumour", color=(1, 0, 0), aliases=("Tumor", "Carcinoma: Invasive", "stroma")),
+        TissueClass(id=5, name="Stroma", color=(2, 0, 0)),
+        TissueClass(id=6, name="tumour", color=(3, 0, 0)),
+        TissueClass(id=8, name="Tumour: Necrotic", color=(4, 0, 0)),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("Tumour", 1),
+        ("tumour", 3),
+        ("TUMOUR", 1),
+        ("  other \t tissue ", 0),
+        ("rest", 0),
+        ("tumor", 1),
+        ("Tumour Cells", 0),
+        ("Stroma", 2),
+        ("stroma", 2),
+        ("Tumour: Necrotic", 4),
+        ("tumour :necrotic", 4),
+        ("Tumour: Necrotic: Old", 4),
+        ("Tumour: Positive", 1),
+        ("Tumor: Positive: Weak", 1),
+        ("carcinoma:invasive", 1),
+        ("Carcinoma", None),
+        ("Carcinoma: In situ", None),
+        ("Necrotic", None),
+        ("Positive: Tumour", None),
+        ("Tumour*", None),
+        ("", None),
+        (":", None),
+    ],
+)
+def test_a_class_is_found_by_what_annotations_call_it(name, index):
+    assert SCHEMA.index_of(name) == index
