@@ -48,9 +48,9 @@ def match_classes(found: ClassSchema, truth: ClassSchema, owner: str) -> NDArray
             table[found.ids[place]] = index
     missing = [c.name for index, c in enumerate(truth.classes) if index not in table]
     if missing:
+        own = ", ".join(c.name for c in found.classes)
         raise UsageError(
-            f"{owner}: does not know {', '.join(map(repr, missing))} of {truth.name!r}, the truth's classes; "
-            "give --classes with names or aliases that agree with its own, "
-            f"{', '.join(c.name for c in found.classes)}"
+            f"{owner}: its classes ({own}) lack {', '.join(map(repr, missing))} of {truth.name!r}, which the "
+            "truth has: give --classes with names or aliases that agree"
         )
     return table

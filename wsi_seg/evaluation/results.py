@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from wsi_seg.data.annotations import read_annotations
 from wsi_seg.data.slides import check_classes
 from wsi_seg.data.truth import SlideTruth, TruthSettings
@@ -12,9 +14,13 @@ from wsi_seg.evaluation.areas import Comparison
 from wsi_seg.evaluation.evaluation import Evaluation
 from wsi_seg.evaluation.matching import match_classes
 from wsi_seg.outputs.labels import read_labels
+from wsi_seg.outputs.ngff import OVERVIEW
 from wsi_seg.outputs.result import ResultFolder
+from wsi_seg.outputs.storage import array_to_read, reading
 from wsi_seg.progress import Progress
+from wsi_seg.slides.coarse import CoarseMask
 from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.recorded import find_recorded
 from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
@@ -116,12 +122,22 @@ def _evaluate(
     names = [shape.class_name for file in files for shape in file.shapes]
     comparison = Comparison(
         name=result.folder.name,
-        truth=SlideTruth.of(outlines, names, schema, settings, tissue),
+        truth=SlideTruth.of(outlines, names, schema, settings, tissue, _recorded(labels)),
         classes=len(schema),
         read=labels.read,
         table=match_classes(labels.schema, schema, str(result.folder)),
     )
     return comparison.score(_shards(labels), progress)
+
+
+def _recorded(labels: LabelPyramid) -> CoarseMask:
+    """Find what the scanner recorded, in the overview that lies beside the labels."""
+    with reading(labels.path):
+        channels = np.asarray(array_to_read(labels.path / OVERVIEW / "0")[:], dtype=np.uint8)
+    rgb = np.moveaxis(channels, 0, -1)
+    factor = 2**labels.frames.overview_level
+    mpp = labels.frames.coarsened(factor).label_mpp
+    return CoarseMask(find_recorded(rgb, np.ones(rgb.shape[:2], dtype=bool), mpp), factor)
 
 
 def _shards(labels: LabelPyramid) -> Iterator[Rect]:
