@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.slide import Slide, SlidePixels
 
-LABELS_VERSION = 1
+LABELS_VERSION = 2
 """Raised whenever the same slide, model and settings would give other labels than before."""
 
 DEFAULT_PATCH = 1024

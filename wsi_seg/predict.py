@@ -34,6 +34,7 @@ from wsi_seg.outputs.result import RegionTotals, ResultFolder, RunRecord, differ
 from wsi_seg.outputs.summary import Summary, summarise_classes
 from wsi_seg.plan import Plan
 from wsi_seg.progress import Progress
+from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.slide import Slide
 from wsi_seg.slides.tissue import TissueMask
 
@@ -256,8 +257,11 @@ def _export(result: ResultFolder, plan: Plan, record: RunRecord, progress: Progr
 
 def _draw_overview(result: ResultFolder, plan: Plan, labels: LabelPyramid, pixels: dict[int, int]) -> None:
     with plan.timed("overview"):
-        mask = TissueMask.load(result.tissue_mask).mask if plan.settings.labels.tissue_mask else None
-        write_overview_picture(result.overview, plan.overview_srgb, labels, pixels, mask)
+        rgb = plan.overview_srgb
+        tissue = None
+        if plan.settings.labels.tissue_mask:
+            tissue = TissueMask.load(result.tissue_mask).at(Rect(0, 0, *rgb.shape[:2]), plan.factor)
+        write_overview_picture(result.overview, rgb, labels, pixels, tissue)
 
 
 def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:

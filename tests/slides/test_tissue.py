@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wsi_seg.errors import OutputError
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.slides.slide import Slide
+from wsi_seg.slides.slide import Slide, SlidePixels
 from wsi_seg.slides.tissue import TissueMask, find_tissue
 
 MPP = (16.0, 16.0)
@@ -71,6 +71,21 @@ def test_pixels_that_were_never_recorded_are_not_tissue() -> None:
     mask = find_tissue(rgb, present, MPP)
     assert mask[:, :150].all()
     assert not mask[:, 150:].any()
+
+
+def test_a_fine_overview_is_looked_at_coarsely() -> None:
+    rgb = np.kron(glass(), np.ones((8, 8, 1), dtype=np.uint8))
+    rgb[480:960, 640:1600] = tissue_rgb(480, 960)
+    present = np.ones(rgb.shape[:2], dtype=bool)
+    present[:, 1303:] = False
+    rgb[:, 1303:] = 0
+    mask = TissueMask.of(SlidePixels(rgb, present, (Rect(1500, 30, 1530, 70),)), (2.0, 2.0), factor=4)
+    assert mask.factor == 32
+    assert mask.mask.shape == (200, 300)
+    assert mask.mask[60:120, 80:163].all()
+    assert not mask.mask[:, 164:].any()
+    assert mask.mask[187:192, 3:9].all()
+    assert mask.mask[150:].sum() == 5 * 6
 
 
 def test_most_of_a_real_slide_s_annotated_lesions_are_tissue(shared_data: Path) -> None:

@@ -6,6 +6,8 @@ in doubt a pixel is called tissue: the mask only saves work, the network decides
 
 from __future__ import annotations
 
+import math
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +21,7 @@ from wsi_seg.files import replacing
 from wsi_seg.slides.coarse import CoarseMask
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,6 +37,7 @@ CHROMA_RANGE = (0.02, 0.03)
 NEUTRAL = 0.12
 """Chroma per density up to which a pixel is grey or black: dust, coverslip edge, black pen."""
 
+PIXEL_UM = 16.0
 SMALLEST_UM2 = 20_000.0
 LARGEST_HOLE_UM2 = 1_000_000.0
 CLOSING_UM = 60.0
@@ -73,12 +77,27 @@ class TissueMask(CoarseMask):
 
     @classmethod
     def of(cls, overview: SlidePixels, mpp: tuple[float, float], factor: int) -> TissueMask:
-        """Find the tissue in an overview of `mpp` micrometres, and `factor` label pixels, per pixel."""
-        mask = find_tissue(overview.rgb, overview.present, mpp)
+        """Find the tissue in an overview of `mpp` micrometres, and `factor` label pixels, per pixel.
+
+        A finer overview is looked at by pixels of about `PIXEL_UM`: that is as much as a mask needs.
+        """
+        step = int(2 ** max(0, round(math.log2(PIXEL_UM / max(mpp)))))
+        rgb, present = _reduced(overview, step)
+        mask = find_tissue(rgb, present, (mpp[0] * step, mpp[1] * step))
         for rect in overview.unreadable:
             # What the overview could not show may be tissue: the finer level decides, or reports it.
-            mask[rect.slices] = True
-        return cls(mask, factor)
+            mask[rect.y0 // step : -(-rect.y1 // step), rect.x0 // step : -(-rect.x1 // step)] = True
+        return cls(mask, factor * step)
+
+
+def _reduced(overview: SlidePixels, step: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return the mean of the recorded ones of each step x step pixels, and where there are any."""
+    if step == 1:
+        return overview.rgb, overview.present
+    alpha = overview.present.astype(np.uint8) * 255
+    # Pillow weighs colours by alpha.
+    rgba = np.asarray(Image.fromarray(np.dstack([overview.rgb, alpha])).reduce(step))
+    return rgba[..., :3], rgba[..., 3] > 0
 
 
 def find_tissue(
@@ -98,40 +117,45 @@ def find_tissue(
     -------
     bool array, shape (height, width)
     """
-    brightness = rgb.max(axis=2)
     if not present.any():
         return np.zeros_like(present)
-    if np.median(brightness[present]) < DARK_MEDIAN:
-        found = _fluorescent(brightness, present)
+    red, green, blue = (np.ascontiguousarray(plane) for plane in np.moveaxis(rgb, 2, 0))
+    brightest = reduce(np.maximum, (red, green, blue))
+    if np.median(brightest[present]) < DARK_MEDIAN:
+        found = _fluorescent(brightest, present)
     else:
-        found = _stained(rgb, present)
+        found = _stained((red, green, blue), present)
     return _tidy(found, mpp) & present
 
 
-def _stained(rgb: NDArray[np.uint8], present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _stained(planes: Sequence[NDArray[np.uint8]], present: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell stained tissue from glass by colour: dyes absorb unevenly, glass, shadows and dust evenly."""
-    density = _optical_density(rgb, present)
-    red, green, blue = np.moveaxis(density, 2, 0)
-    chroma = density.max(axis=2) - density.min(axis=2)
+    red, green, blue = density = _optical_density(planes, present)
+    chroma = reduce(np.maximum, density) - reduce(np.minimum, density)
     otsu: float = filters.threshold_otsu(np.clip(chroma[present], 0, 0.3))
     threshold = float(np.clip(otsu, *CHROMA_RANGE))
     # Tissue stains absorb green most, or, for brown chromogens, blue; pens absorb red, or spare green.
     blue_pen = (red > 1.15 * green) & (red > 0.25) & (red > 1.5 * blue)
     green_pen = (green < 0.75 * np.minimum(red, blue)) & (red > 0.2)
     pen = ndimage.binary_dilation(ndimage.binary_opening(blue_pen | green_pen), iterations=2)
-    coloured = chroma > NEUTRAL * density.mean(axis=2)
+    coloured = chroma > NEUTRAL * (red + green + blue) / 3
     stained: NDArray[np.bool_] = (chroma > threshold) & coloured & present & ~pen
     return stained
 
 
-def _optical_density(rgb: NDArray[np.uint8], present: NDArray[np.bool_]) -> NDArray[np.float32]:
-    smooth = np.stack([ndimage.gaussian_filter(c.astype(np.float32), 1.0) for c in np.moveaxis(rgb, 2, 0)], 2)
-    spread = rgb.max(axis=2).astype(np.int16) - rgb.min(axis=2)
-    glass = present & (rgb.min(axis=2) > BRIGHT) & (spread < 20)
+def _optical_density(
+    planes: Sequence[NDArray[np.uint8]], present: NDArray[np.bool_]
+) -> list[NDArray[np.float32]]:
+    darkest = reduce(np.minimum, planes)
+    glass = present & (darkest > BRIGHT) & (reduce(np.maximum, planes) - darkest < 20)
     # With too little glass in sight, its colour is taken to be a neutral white.
-    white = np.median(rgb[glass], axis=0) if glass.mean() > 0.005 else np.full(3, 243.0)
-    density: NDArray[np.float32] = -np.log((smooth + 1) / (white.astype(np.float32) + 1))
-    return np.clip(density, 0, None)
+    enough = glass.mean() > 0.005
+    density = []
+    for plane in planes:
+        white = np.float32(np.median(plane[glass]) if enough else 243)
+        smooth = ndimage.gaussian_filter(plane.astype(np.float32), 1.0)
+        density.append(np.clip(-np.log((smooth + 1) / (white + 1)), 0, None))
+    return density
 
 
 def _fluorescent(brightness: NDArray[np.uint8], present: NDArray[np.bool_]) -> NDArray[np.bool_]:
