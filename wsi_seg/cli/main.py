@@ -10,7 +10,7 @@ import traceback
 import typer
 
 from wsi_seg import __version__
-from wsi_seg.cli import check, demo, doctor, evaluate, export, info, models, predict, train
+from wsi_seg.cli import check, demo, doctor, evaluate, export, info, models, predict, tiles, train
 from wsi_seg.errors import WsiSegError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("info")(info.info)
 app.command("export")(export.export)
+app.command("tiles")(tiles.tiles)
 app.command("check")(check.check)
 app.command("doctor")(doctor.doctor)
 app.add_typer(models.app, name="models", help="Look at model files, and import released weights.")

@@ -9,7 +9,8 @@ from wsi_seg.data.camvid import CAMVID
 from wsi_seg.data.cityscapes import CITYSCAPES
 from wsi_seg.data.layout import DatasetKind, Faults, Layout
 from wsi_seg.data.soundness import sound_sources
-from wsi_seg.data.tiles import BREAST_BIOPSY, TILES
+from wsi_seg.data.tiles import BREAST_BIOPSY, CLASSES_FILE, TILES
+from wsi_seg.data.tiling import read_about
 from wsi_seg.data.voc import VOC
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.models.classes import load_schema
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 LAYOUTS = (CITYSCAPES, VOC, CAMVID, BREAST_BIOPSY, TILES)
 """In the order in which they are tried."""
-
-CLASSES_FILE = "classes.yaml"
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,8 @@ class Dataset:
         Checked: they can be read, and their masks hold classes of the schema only.
     diagnoses : tuple of int, or None
         Class of each image as a whole, where the data set has that.
+    mpp : float or None
+        Micrometres per pixel of tiles that `wsi-seg tiles` has cut.
     """
 
     kind: DatasetKind
@@ -48,6 +49,7 @@ class Dataset:
     schema: ClassSchema
     sources: tuple[LabelledImage, ...]
     diagnoses: tuple[int, ...] | None = None
+    mpp: float | None = None
 
 
 def read_dataset(
@@ -101,7 +103,9 @@ def read_dataset(
     if not sources:
         raise AnnotationError(f"{folder}: its split {split!r} holds no images: put some there")
     diagnoses = tuple(pair.diagnosis for pair in pairs if pair.diagnosis is not None)
-    return Dataset(layout.kind, root, split, schema, tuple(sources), diagnoses or None)
+    about = read_about(root)
+    mpp = None if about is None else about.mpp
+    return Dataset(layout.kind, root, split, schema, tuple(sources), diagnoses or None, mpp)
 
 
 def dataset_splits(

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 UNSPLIT = "train"
+CLASSES_FILE = "classes.yaml"
+"""In a data set's folder: its class schema."""
 
 
 def splits(folder: Path) -> tuple[str, ...]:

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import tissue_rgb, write_tiff
+from typer.testing import CliRunner
+
+from wsi_seg.cli.main import app
+from wsi_seg.data.dataset import read_dataset
+from wsi_seg.errors import UsageError
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["tiles", *map(str, arguments)], catch_exceptions=False)
+
+
+@pytest.fixture
+def pair(tmp_path):
+    write_tiff(tmp_path / "slide.tiff", tissue_rgb(192, 256))
+    square = [[[0, 0], [128, 0], [128, 96], [0, 96], [0, 0]]]
+    shape = {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": square},
+        "properties": {"objectType": "annotation", "classification": {"name": "Tumour", "color": [9, 9, 9]}},
+    }
+    (tmp_path / "drawn.geojson").write_text(json.dumps(shape))
+    return tmp_path / "slide.tiff", tmp_path / "drawn.geojson"
+
+
+def test_tiles_are_cut_and_counted(pair, tmp_path):
+    out = tmp_path / "tiles"
+    result = run(*pair, "-o", out, "--size", 64, "--rest", "Stroma")
+    assert result.exit_code == 0
+    first, *shares = result.stdout.splitlines()
+    assert first == f"{out}: 12 tiles of 64 px at 2 um/px"
+    assert shares == ["  Stroma: 75.0% of what is known", "  Tumour: 25.0% of what is known"]
+    assert len(read_dataset(out, "train").sources) == 12
+    assert "slide: 12 tiles" in result.stderr
+
+
+def test_the_resolution_can_be_chosen(pair, tmp_path):
+    result = run(*pair, "-o", tmp_path / "tiles", "--size", 64, "--rest", "Stroma", "--working-mpp", 4, "-q")
+    assert (result.exit_code, result.output) == (0, "")
+    dataset = read_dataset(tmp_path / "tiles", "train")
+    assert (dataset.mpp, len(dataset.sources)) == (4.0, 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--size", 5), "--size: "),
+        (("--min-labelled", 2), "--min-labelled: "),
+        (("--classes", "nothing"), "no class schema named 'nothing'"),
+        ((), "one class alone, 'Tumour'"),
+    ],
+)
+def test_refusals(pair, tmp_path, arguments, reason):
+    with pytest.raises(UsageError, match=reason):
+        run(*pair, "-o", tmp_path / "tiles", *arguments)
+    assert not (tmp_path / "tiles").exists()

@@ -1,0 +1,98 @@
+"""`wsi-seg tiles`: image and mask tiles of annotated slides, for other programs or to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from wsi_seg.data.tiling import TilingSettings
+
+
+def tiles(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SLIDE ANNOTATIONS...",
+            help="Slides and their annotations in turn, or one CSV file (slide,annotations[,mpp]).",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the tiles.", show_default=False)],
+    size: Annotated[int, typer.Option(help="Side of a tile in pixels.")] = 512,
+    working_mpp: Annotated[
+        float | None,
+        typer.Option(help="Cut at this um per pixel. [default: recommended from the annotations]"),
+    ] = None,
+    mpp: Annotated[float | None, typer.Option(help="The slides' um per pixel, if they do not say.")] = None,
+    allow_coarser: Annotated[
+        bool, typer.Option("--allow-coarser", help="Take slides coarser than the working mpp.")
+    ] = False,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="Class schema: annotations/NAME.yaml, or a YAML file. [default: the annotations']"),
+    ] = None,
+    rest: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="Class of all tissue that is not outlined; else it is unknown."),
+    ] = None,
+    roi_class: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="Class of the shapes within which everything is outlined."),
+    ] = None,
+    min_labelled: Annotated[
+        float, typer.Option(help="Leave out tiles of which a smaller share is known.")
+    ] = 0.05,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors.")] = False,
+) -> None:
+    """Cut annotated slides into image and mask tiles.
+
+    `wsi-seg train` does not need them: it reads slides directly. It takes the folder, though, as does
+    `wsi-seg evaluate`. A folder of tiles that is there already is replaced.
+
+    Example: `wsi-seg tiles slide.svs outlines.geojson --rest Stroma -o tiles`
+    """
+    from wsi_seg.cli.display import shown
+    from wsi_seg.data.pairs import read_pairs
+    from wsi_seg.data.resolution import recommend_mpp
+    from wsi_seg.data.slides import open_labelled_slides
+    from wsi_seg.data.tiling import write_tiles
+    from wsi_seg.data.truth import TruthSettings
+    from wsi_seg.models.classes import load_schema
+
+    settings = _settings(size, min_labelled)
+    pairs = read_pairs(data)
+    truth = TruthSettings(rest=rest, roi_class=roi_class)
+    label_mpp = working_mpp if working_mpp is not None else recommend_mpp(pairs, mpp, truth)
+    schema, slides = open_labelled_slides(
+        pairs, load_schema(classes) if classes else None, label_mpp, truth, mpp, allow_coarser
+    )
+    try:
+        with shown(len(slides), quiet) as progress:
+            for remark in (remark for slide in slides for remark in slide.remarks):
+                progress.say(remark)
+            tiling = write_tiles(slides, schema, label_mpp, out, settings, progress)
+    except KeyboardInterrupt:
+        typer.echo(f"wsi-seg: interrupted: {out} is not complete; run the same command again", err=True)
+        raise typer.Exit(130) from None
+    if quiet:
+        return
+    typer.echo(f"{out}: {sum(tiling.tiles.values())} tiles of {size} px at {label_mpp:g} um/px")
+    for c, pixels in zip(schema.classes, tiling.pixels, strict=True):
+        typer.echo(f"  {c.name}: {pixels / max(tiling.pixels.sum(), 1):.1%} of what is known")
+
+
+def _settings(size: int, min_labelled: float) -> TilingSettings:
+    from pydantic import ValidationError
+
+    from wsi_seg.config import explain
+    from wsi_seg.data.tiling import TilingSettings
+    from wsi_seg.errors import UsageError
+
+    try:
+        return TilingSettings(size=size, min_labelled=min_labelled)
+    except ValidationError as error:
+        remedy = "see `wsi-seg tiles --help`"
+        raise UsageError(f"--{explain(error).replace('_', '-', 1)}: {remedy}") from error
