@@ -170,7 +170,7 @@ def _images(folder: Path, schema: ClassSchema | None, recipe: Recipe) -> Trainin
     else:
         groups = [source.name.rpartition(TILE_MARK)[0] or source.name for source in sources]
         split = _split(sources, surveys, groups, len(train.schema), recipe, FEWEST_IMAGES)
-    return TrainingData(train.schema, tuple(sources), surveys, split, None)
+    return TrainingData(train.schema, tuple(sources), surveys, split, train.mpp)
 
 
 def _split(
