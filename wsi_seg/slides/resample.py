@@ -17,6 +17,9 @@ from PIL import Image
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+BAND = 24
+"""Output rows worked on at a time: few enough for the caches."""
+
 
 @dataclass(frozen=True)
 class AxisGrid:
@@ -108,12 +111,16 @@ def resample(
         # As CMYK, Pillow treats the four channels alike.
         image = Image.frombuffer("CMYK", (block.shape[1], block.shape[0]), np.ascontiguousarray(block))
         return np.asarray(image.reduce((factors[1], factors[0])))
-    index_y, weight_y = grid_y.taps(*rows)
     index_x, weight_x = grid_x.taps(*columns)
-    tall = _weigh(source, 0, index_y - source_origin_yx[0], weight_y)
-    out = _weigh(tall, 1, index_x - source_origin_yx[1], weight_x)
-    out += np.float32(0.5)
-    return out.astype(np.uint8)
+    out = np.empty((rows[1] - rows[0], columns[1] - columns[0], 4), dtype=np.uint8)
+    for start in range(*rows, BAND):
+        stop = min(start + BAND, rows[1])
+        index_y, weight_y = grid_y.taps(start, stop)
+        tall = _weigh(source, 0, index_y - source_origin_yx[0], weight_y)
+        wide = _weigh(tall, 1, index_x - source_origin_yx[1], weight_x)
+        wide += np.float32(0.5)
+        out[start - rows[0] : stop - rows[0]] = wide
+    return out
 
 
 def _weigh(
