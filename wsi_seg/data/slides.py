@@ -167,6 +167,9 @@ def _masks(slide: Slide, frames: Frames) -> tuple[TissueMask, CoarseMask]:
     width, height = coarse.label_size
     overview = slide.read(Rect(0, 0, height, width), coarse)
     recorded = find_recorded(overview.rgb, overview.present, coarse.label_mpp)
+    for rect in overview.unreadable:
+        # Recorded, though it can't be read: models are not spared it, and training hears of it in reading.
+        recorded[rect.slices] = True
     return TissueMask.of(overview, coarse.label_mpp, factor), CoarseMask(recorded, factor)
 
 

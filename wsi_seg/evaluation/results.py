@@ -13,6 +13,7 @@ from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.evaluation.areas import Comparison
 from wsi_seg.evaluation.evaluation import Evaluation
 from wsi_seg.evaluation.matching import match_classes
+from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.outputs.labels import read_labels
 from wsi_seg.outputs.ngff import OVERVIEW
 from wsi_seg.outputs.result import ResultFolder
@@ -135,9 +136,13 @@ def _recorded(labels: LabelPyramid) -> CoarseMask:
     with reading(labels.path):
         channels = np.asarray(array_to_read(labels.path / OVERVIEW / "0")[:], dtype=np.uint8)
     rgb = np.moveaxis(channels, 0, -1)
-    factor = 2**labels.frames.overview_level
-    mpp = labels.frames.coarsened(factor).label_mpp
-    return CoarseMask(find_recorded(rgb, np.ones(rgb.shape[:2], dtype=bool), mpp), factor)
+    height, width = rgb.shape[:2]
+    level = labels.frames.overview_level
+    mpp = labels.frames.coarsened(2**level).label_mpp
+    recorded = find_recorded(rgb, np.ones((height, width), dtype=bool), mpp)
+    # What could not be read was recorded all the same.
+    recorded |= labels.read(Rect(0, 0, height, width), level) == UNPROCESSED_ID
+    return CoarseMask(recorded, 2**level)
 
 
 def _shards(labels: LabelPyramid) -> Iterator[Rect]:
