@@ -18,6 +18,8 @@ from pydantic import ConfigDict, with_config
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wsi_seg.models.prelu import PReLU
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -115,7 +117,7 @@ class NormAct(nn.Sequential):
     """Batch normalisation and a PReLU with a slope for each channel."""
 
     def __init__(self, channels: int) -> None:
-        super().__init__(nn.BatchNorm2d(channels, eps=1e-3), nn.PReLU(channels, init=PRELU_SLOPE))
+        super().__init__(nn.BatchNorm2d(channels, eps=1e-3), PReLU(channels, init=PRELU_SLOPE))
 
 
 def conv3x3(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
