@@ -64,7 +64,7 @@ def score(
 
 
 def _telling(validation: Tiles | Images) -> set[int]:
-    """Choose the tiles to show: of each stretch of all of them, the one with the most even mix of classes."""
+    """Choose the tiles to show: of each stretch of all of them, the one that shows most."""
     chosen = set()
     for stretch in np.array_split(np.arange(len(validation)), min(EXAMPLES, len(validation))):
         mixed = [_mixture(validation[int(i)].classes.numpy()) for i in stretch[:24]]
@@ -73,7 +73,7 @@ def _telling(validation: Tiles | Images) -> set[int]:
 
 
 def _mixture(classes: NDArray[np.uint8]) -> float:
-    """Return the entropy of the classes' shares."""
+    """Return how much a tile shows: the entropy of its classes' shares, times the share that is known."""
     counts = np.bincount(classes[classes != IGNORE].ravel())
     shares = counts[counts > 0] / max(counts.sum(), 1)
-    return float(-(shares * np.log(shares)).sum())
+    return float(-(shares * np.log(shares)).sum() * counts.sum() / classes.size)
