@@ -16,7 +16,15 @@ from torch.nn import functional
 
 from wsi_seg.errors import OutputError, SlideError
 from wsi_seg.inference import images
-from wsi_seg.inference.images import best_channels, overlaid, predict_image, read_rgb, resize_like_opencv
+from wsi_seg.inference.images import (
+    best_channels,
+    label_image,
+    overlaid,
+    predict_image,
+    read_rgb,
+    resize_like_opencv,
+)
+from wsi_seg.inference.segmenter import Segmenter
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader
 from wsi_seg.models.classes import ClassSchema, TissueClass, load_schema
@@ -265,3 +273,30 @@ def test_a_single_pixel_is_an_image(tmp_path: Path) -> None:
     path = tmp_path / "pixel.png"
     Image.new("RGB", (1, 1)).save(path)
     assert sum(predict_image(path, bundle_of(), tmp_path, CPU).shares.values()) == 1
+
+
+@pytest.mark.parametrize("size", [None, (40, 24)])
+def test_labels_alone_are_those_of_predicting(
+    image: Path, tmp_path: Path, size: tuple[int, int] | None
+) -> None:
+    bundle = bundle_of(size)
+    predicted = Image.open(predict_image(image, bundle, tmp_path, CPU).index_path)
+    np.testing.assert_array_equal(label_image(RGB, bundle, Segmenter(bundle, CPU)), np.array(predicted))
+
+
+def test_very_large_images_are_segmented_patch_by_patch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_PIXELS_AT_OWN_SIZE", 100)
+    monkeypatch.setattr(images, "PATCH", 128)
+    monkeypatch.setattr(images, "HALO", 32)
+    rgb = np.random.default_rng(3).integers(0, 256, (70, 150, 3), dtype=np.uint8)
+    bundle = bundle_of(variant="C")
+    segmenter = Segmenter(bundle, CPU)
+    wide = np.pad(rgb, [(32, 128), (32, 128), (0, 0)], mode="reflect")
+    expected = np.zeros((128, 192), np.uint8)
+    for y in (0, 64):
+        for x in (0, 64, 128):
+            whole = segmenter(wide[y : y + 128, x : x + 128][None]).labels[0]
+            expected[y : y + 64, x : x + 64] = whole[32:96, 32:96]
+    found = label_image(rgb, bundle, segmenter)
+    np.testing.assert_array_equal(found, expected[:70, :150])
+    assert len(np.unique(found)) > 1

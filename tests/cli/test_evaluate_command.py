@@ -1,0 +1,173 @@
+"""`wsi-seg evaluate` as users meet it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from conftest import SCHEMA, tissue_rgb, write_tiff
+from drawn import write_boxes
+from pictures import save
+
+from wsi_seg.cli.main import main
+from wsi_seg.config import LabelSettings, PredictSettings, RunSettings
+from wsi_seg.predict import predict_slide
+
+TUMOUR = ("Tumour", (100.0, 60.0, 340.0, 260.0))
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def line(self) -> str:
+        """The one line that an error is."""
+        lines = [line for line in self.err.splitlines() if line.startswith("wsi-seg: ")]
+        assert len(lines) == 1, self.err
+        assert "Traceback" not in self.err
+        return lines[0]
+
+
+@pytest.fixture
+def evaluate(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["wsi-seg", "evaluate", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_boxes(tmp_path_factory.mktemp("drawn") / "drawn.geojson", TUMOUR)
+
+
+@pytest.fixture(scope="module")
+def result(slide_path: Path, model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out") / "tissue"
+    labels = LabelSettings(region_cores=1)
+    predict_slide(
+        slide_path, out, PredictSettings(model=str(model_path), labels=labels, run=RunSettings(workers=1))
+    )
+    return out
+
+
+@pytest.fixture
+def tiles(tmp_path: Path) -> Path:
+    folder = tmp_path / "tiles"
+    for name, seed in (("a", 1), ("b", 2)):
+        save(folder / "val" / "images" / f"{name}.png", tissue_rgb(64, 80, seed))
+        values = np.random.default_rng(seed).choice([0, 1, 2, 255], (64, 80)).astype(np.uint8)
+        save(folder / "val" / "masks" / f"{name}.png", values)
+    return folder
+
+
+def test_a_model_and_a_result_print_the_same(
+    evaluate, slide_path: Path, drawn: Path, model_path: Path, result: Path, tmp_path: Path
+) -> None:
+    scores = [tmp_path / "model.json", tmp_path / "deep" / "result.json"]
+    anew = evaluate(model_path, slide_path, drawn, "--rest", "Stroma", "--json", scores[0])
+    finished = evaluate(result, drawn, "--rest", "Stroma", "--json", scores[1], "--quiet")
+    assert (anew.code, finished.code) == (0, 0)
+    assert anew.out.splitlines()[1:] == finished.out.splitlines()[1:]
+    assert "mean IoU" in anew.out
+    assert "1 regions, " in anew.err
+    assert finished.err == ""
+    contents = [json.loads(path.read_text()) for path in scores]
+    assert contents[0]["confusion"] == contents[1]["confusion"]
+    assert contents[0]["command"].startswith("wsi-seg evaluate ")
+    assert len(contents[0]["model_fingerprint"]) == 64
+
+
+def test_a_csv_and_a_model_by_its_own_resolution(
+    evaluate, slide_path: Path, drawn: Path, model_path: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "slides.csv").write_text(f"slide,annotations\n{slide_path},{drawn}\n")
+    plain = evaluate(model_path, tmp_path / "slides.csv", "-q")
+    coarse = evaluate(model_path, tmp_path / "slides.csv", "-q", "--working-mpp", "4")
+    assert (plain.code, coarse.code) == (0, 0)
+    assert "48000 pixels of known class" in plain.out
+    assert "12000 pixels of known class" in coarse.out
+
+
+def test_images_take_the_models_classes_where_they_have_none(
+    evaluate, tiles: Path, model_path: Path, tmp_path: Path
+) -> None:
+    ended = evaluate(model_path, tiles, "--json", tmp_path / "scores.json")
+    assert ended.code == 0
+    content = json.loads((tmp_path / "scores.json").read_text())
+    assert [c["name"] for c in content["classes"]] == [c.name for c in SCHEMA.classes]
+    assert [source["name"] for source in content["sources"]] == ["a", "b"]
+    assert "2 images, 0.0 MP" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("MODEL", "nowhere"), 2, "nowhere: not there: give a data set's folder"),
+        (("MODEL", "SLIDE"), 2, "1 path given: give SLIDE ANNOTATIONS"),
+        (("MODEL", "SLIDE", "DRAWN", "--split", "val"), 2, "--split: means nothing for slides"),
+        (("MODEL", "TILES", "--rest", "Stroma"), 2, "--rest: means nothing for images with masks"),
+        (("RESULT", "DRAWN", "--mpp", "1"), 2, "--mpp: means nothing for finished results"),
+        (("MODEL", "TILES", "--split", "test"), 2, "tiles: has no split 'test'"),
+        (("MODEL", "TILES", "--submission", "out"), 2, "no server takes submissions for tiles"),
+        (("MODEL", "TILES", "--precision", "int8"), 2, "--precision: input should be 'float32'"),
+        (("MODEL", "TILES", "--device", "tpu"), 2, "no device named 'tpu'"),
+        (("MODEL", "TILES", "--classes", "no-such"), 2, "no class schema named 'no-such'"),
+        (
+            ("MODEL", "TILES", "--classes", "voc"),
+            2,
+            "its classes (Glass, Stroma, Tumour) lack 'background', ",
+        ),
+        (("MODEL", "SLIDE", "DRAWN", "--classes", "voc"), 1, "classes that 'voc' lacks: 'Tumour'"),
+        (("MODEL", "SLIDE", "DRAWN", "--rest", "Fat"), 2, "--rest 'Fat': 'three' has no such class"),
+        (("MODEL", "SLIDE", "DRAWN", "--working-mpp", "-1"), 2, "--working-mpp: input should be greater"),
+        (("MODEL", "SLIDE", "DRAWN", "--working-mpp", "1"), 1, "2 um per px is coarser than"),
+        (("MODEL", "SLIDE", "SLIDE"), 1, "tissue.tiff: "),
+        (("RESULT", "DRAWN", "RESULT"), 2, "give RESULT ANNOTATIONS, as often as there are results"),
+        (("RESULT", "SLIDE"), 1, "tissue.tiff: "),
+        (("RESULT", "nowhere.geojson"), 1, "nowhere.geojson: cannot be read"),
+        (("DRAWN", "SLIDE", "DRAWN"), 1, "drawn.geojson: not a model file"),
+        (("TILES", "SLIDE", "DRAWN"), 1, "tiles: is a folder"),
+        (("no-model", "TILES"), 1, "no-model: no such model"),
+        (("RESULT", "DRAWN", "--json", "DRAWN/scores.json"), 1, "scores.json: cannot be written"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(
+    evaluate,
+    slide_path: Path,
+    drawn: Path,
+    model_path: Path,
+    result: Path,
+    tiles: Path,
+    arguments: tuple[str, ...],
+    code: int,
+    told: str,
+) -> None:
+    stands_for = {"MODEL": model_path, "SLIDE": slide_path, "DRAWN": drawn, "RESULT": result, "TILES": tiles}
+    paths = []
+    for argument in arguments:
+        first, slash, rest = argument.partition("/")
+        paths.append(f"{stands_for.get(first, first)}{slash}{rest}")
+    ended = evaluate(*paths)
+    assert told in ended.line
+    assert ended.code == code
+    assert ended.out == ""
+
+
+def test_a_slide_without_resolution_wants_it(evaluate, drawn: Path, model_path: Path, tmp_path: Path) -> None:
+    slide = write_tiff(tmp_path / "plain.tiff", tissue_rgb(300, 400), mpp=None)
+    assert (
+        "plain.tiff: the file does not state its resolution: give it with --mpp"
+        in evaluate(model_path, slide, drawn).line
+    )
+    assert evaluate(model_path, slide, drawn, "--mpp", "2").code == 0
