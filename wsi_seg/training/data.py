@@ -199,6 +199,20 @@ def _split(
     return by_blocks(sources, surveys, classes, data.validation_share, seed, data.patch)
 
 
+def lacking(data: TrainingData) -> list[str]:
+    """Say which classes cannot be learned, and which cannot be validated."""
+    names = [c.name for c in data.schema.classes]
+    lines = []
+    for pixels, what in (
+        (data.training_pixels(), "no pixels to train on, so it will not be learned"),
+        (data.validation_pixels(), "no pixels to validate on, so nothing is known of how well it is found"),
+    ):
+        absent = [name for name, count in zip(names, pixels, strict=True) if count == 0]
+        if absent:
+            lines.append(f"{', '.join(absent)}: {what}")
+    return lines
+
+
 def measure_input(cache: PixelCache, data: TrainingData, recipe: Recipe) -> InputSpec:
     """Measure the mean and the standard deviation of the pixels that are trained on.
 

@@ -40,8 +40,8 @@ class Draw(NamedTuple):
 class PatchDraws(Dataset[Draw]):
     """Square patches of the training part of the sources.
 
-    A class is drawn first, each as likely as any other; then a pixel of that class, and a patch at random
-    around it that touches nothing that is kept out.
+    A class is drawn first, each of those that have pixels as likely as any other; then a pixel of that class,
+    and a patch at random around it that touches nothing that is kept out.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class PatchDraws(Dataset[Draw]):
     Raises
     ------
     AnnotationError
-        If a class has no pixels left to train on.
+        If fewer than two classes have pixels to train on.
     """
 
     def __init__(
@@ -76,17 +76,18 @@ class PatchDraws(Dataset[Draw]):
         self._points: list[list[tuple[int, NDArray[np.int32]]]] = []
         self._weights: list[NDArray[np.float64]] = []
         known = {i: surveys[i].without(split.held_out[i]) for i in split.training}
-        for index, tissue_class in enumerate(schema.classes):
+        for index in range(len(schema)):
             places = [(i, survey.points_xy(index)) for i, survey in known.items()]
             places = [(i, points) for i, points in places if len(points)]
-            if not places:
-                raise AnnotationError(
-                    f"{tissue_class.name}: no pixels of this class to train on: outline some, "
-                    "or leave the class out"
-                )
-            areas = np.array([len(points) * known[i].stride ** 2 for i, points in places], np.float64)
-            self._points.append(places)
-            self._weights.append(areas / areas.sum())
+            if places:
+                areas = np.array([len(points) * known[i].stride ** 2 for i, points in places], np.float64)
+                self._points.append(places)
+                self._weights.append(areas / areas.sum())
+        if len(self._points) < 2:
+            raise AnnotationError(
+                f"{len(self._points)} of {len(schema)} classes have pixels to train on: "
+                "two are needed: outline more, or say with --rest what all other tissue is"
+            )
 
     def __getitem__(self, number: int) -> Draw:
         rng = np.random.default_rng((self._seed, number))

@@ -18,7 +18,7 @@ from wsi_seg.inference.segmenter import choose_device
 from wsi_seg.models.architecture import Network, build_network
 from wsi_seg.models.bundle import ModelHeader, load_bundle, resolve_model, save_bundle
 from wsi_seg.training.cache import PixelCache
-from wsi_seg.training.data import DataRequest, TrainingData, measure_input, open_data
+from wsi_seg.training.data import DataRequest, TrainingData, lacking, measure_input, open_data
 from wsi_seg.training.draws import ImageDraws, PatchDraws
 from wsi_seg.training.folder import TrainingFolder
 from wsi_seg.training.inherit import take_over
@@ -111,7 +111,7 @@ def train(request: TrainRequest, listener: TrainingProgress) -> Trained:
     earlier = load_bundle(resolve_model(request.init)) if request.init else None
     recipe = request.recipe
     data = open_data(request.data, recipe, earlier.input.mpp if earlier else None)
-    for remark in data.remarks:
+    for remark in (*data.remarks, *lacking(data)):
         listener.say(remark)
     listener.say(data.split.description)
     folder = TrainingFolder(request.out, request.overwrite, request.resume)
@@ -293,6 +293,7 @@ def _facts(
             "started from": request.init or "random weights",
         },
         "split": data.split.description,
+        "scored": _scored(spec),
         "recipe": recipe.model_dump(mode="json"),
         "input": spec.model_dump(mode="json"),
         "machine": {
@@ -312,6 +313,16 @@ def _unoutlined(truth: TruthSettings) -> str:
     """Say what pixels are that nobody outlined."""
     what = truth.rest or ("background" if truth.roi_class else "unknown")
     return f"{what}, within {truth.roi_class}" if truth.roi_class else what
+
+
+def _scored(spec: InputSpec) -> str:
+    """Say what the scores are scores of."""
+    if spec.size is not None:
+        width, height = spec.size
+        return (
+            f"the final weights, on images resized to {width} x {height} (`wsi-seg evaluate` takes full size)"
+        )
+    return "the final weights, on all known pixels of what was kept out, in one confusion matrix"
 
 
 def _by_class(data: TrainingData, pixels: NDArray[np.int64]) -> dict[str, JsonValue]:
