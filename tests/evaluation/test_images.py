@@ -80,6 +80,46 @@ def test_without_a_known_pixel_there_is_nothing_to_say(camvid: Path) -> None:
         evaluate_images(read_dataset(camvid, "val"), bundle, Segmenter(bundle, CPU))
 
 
+def streets(folder: Path, split: str = "val") -> Path:
+    """One small picture in Cityscapes' layout, with instances; of the test set, without."""
+    rng = np.random.default_rng(0)
+    name = "a_000000_000019"
+    picture = rng.integers(0, 256, (24, 32, 3), np.uint8)
+    save(folder / "leftImg8bit" / split / "a" / f"{name}_leftImg8bit.png", picture)
+    if split != "test":
+        ids = rng.choice([7, 11, 24, 24001, 26002], (24, 32)).astype(np.uint16)
+        save(folder / "gtFine" / split / "a" / f"{name}_gtFine_instanceIds.png", ids)
+    return folder
+
+
+def test_streets_are_scored_as_cityscapes_does_unless_classes_are_merged(tmp_path: Path) -> None:
+    plain = load_schema("cityscapes")
+    *others, last = plain.classes
+    merged = ClassSchema(
+        name="merged", classes=(*others[:-1], last.model_copy(update={"aliases": ("motorcycle",)}))
+    )
+    renamed = ClassSchema(
+        name="renamed",
+        classes=(*others, last.model_copy(update={"name": "Fahrrad", "aliases": ("bicycle",)})),
+    )
+    streets(tmp_path)
+    for schema, scored in ((plain, True), (renamed, True), (merged, False)):
+        bundle = untrained(tmp_path, schema)
+        evaluation = evaluate_images(read_dataset(tmp_path, "val", schema), bundle, Segmenter(bundle, CPU))
+        assert (evaluation.cityscapes is not None) == scored
+        if evaluation.cityscapes is not None:
+            assert "bicycle" in evaluation.cityscapes.class_iiou
+
+
+def test_where_the_truth_is_held_back_a_submission_is_all(tmp_path: Path) -> None:
+    bundle = untrained(tmp_path, load_schema("cityscapes"))
+    dataset = read_dataset(streets(tmp_path, "test"), "test")
+    submission = open_submission(dataset.kind, tmp_path / "out", dataset.schema)
+    evaluation = evaluate_images(dataset, bundle, Segmenter(bundle, CPU), submission=submission)
+    assert as_text(evaluation).endswith("1 source, 0 pixels of known class")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a_000000_000019_labelIds.png"]
+
+
 @pytest.mark.slow
 def test_voc_scores_are_those_of_counting_pixel_by_pixel(shared_data: Path, tmp_path: Path) -> None:
     """Counted by another program, in plain Python, from the files that would go to the server."""

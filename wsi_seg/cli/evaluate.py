@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -225,6 +225,6 @@ def _print(evaluation: Evaluation, json_path: Path | None) -> None:
     from wsi_seg.files import write_text
 
     if json_path is not None:
-        evaluation.details["command"] = shlex.join(["wsi-seg", *sys.argv[1:]])
-        write_text(json_path, as_json(evaluation))
+        details = {**evaluation.details, "command": shlex.join(["wsi-seg", *sys.argv[1:]])}
+        write_text(json_path, as_json(replace(evaluation, details=details)))
     typer.echo(as_text(evaluation))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wsi_seg.evaluation.cityscapes import CityscapesFigures
     from wsi_seg.inference.segmenter import Segmenter
     from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.models.classes import ClassSchema
     from wsi_seg.outputs.submission import Submission
 
 
@@ -62,7 +63,9 @@ def evaluate_images(
     progress = progress or Progress()
     table = match_classes(bundle.schema, dataset.schema, str(bundle.path))
     tallies = []
-    streets = _Streets(dataset) if dataset.kind is DatasetKind.cityscapes else None
+    # A schema may merge classes; then there is nothing to be scored as Cityscapes does.
+    scored = dataset.kind is DatasetKind.cityscapes and not set(CLASSES) - set(_street_names(dataset.schema))
+    streets = _Streets(dataset) if scored else None
     pixels = [source.size[0] * source.size[1] for source in dataset.sources]
     progress.begin(f"{dataset.folder.name} {dataset.split}", len(pixels), 0, sum(pixels) / 1e6, "images")
     try:
@@ -108,11 +111,7 @@ class _Streets:
     """What Cityscapes scores beside, gathered image by image."""
 
     def __init__(self, dataset: Dataset) -> None:
-        self._names = [c.name for c in dataset.schema.classes]
-        for name in CLASSES:
-            index = dataset.schema.index_of(name)
-            assert index is not None  # `read_dataset` sees to that
-            self._names[index] = name
+        self._names = _street_names(dataset.schema)
         known = [source for source in dataset.sources if source.mask is not None]
         self._instances = InstanceTally() if all(source.instances for source in known) else None
 
@@ -122,3 +121,13 @@ class _Streets:
 
     def figures(self, confusion: Confusion) -> CityscapesFigures:
         return cityscapes_figures(confusion, self._names, self._instances)
+
+
+def _street_names(schema: ClassSchema) -> list[str]:
+    """Return the classes' names with those of Cityscapes in place of their aliases."""
+    names = [c.name for c in schema.classes]
+    for name in CLASSES:
+        index = schema.index_of(name)
+        if index is not None:
+            names[index] = name
+    return names

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsi_seg.data.annotations import AnnotationFile
-    from wsi_seg.evaluation.evaluation import Tally
     from wsi_seg.models.classes import ClassSchema
     from wsi_seg.outputs.labels import LabelPyramid
 
@@ -77,9 +76,19 @@ def evaluate_results(
     schema = schema or next(iter(opened.values())).schema
     every = [file for group in files.values() for file in group]
     check_classes(every, schema, settings)
-    tallies = [
-        _evaluate(labels, files[folder], schema, settings, progress or Progress())
+    comparisons = [
+        Comparison(
+            name=folder.name,
+            truth=_truth(labels, files[folder], schema, settings),
+            classes=len(schema),
+            read=labels.read,
+            table=match_classes(labels.schema, schema, str(folder)),
+        )
         for folder, labels in opened.items()
+    ]
+    tallies = [
+        comparison.score(_shards(labels), progress or Progress())
+        for comparison, labels in zip(comparisons, opened.values(), strict=True)
     ]
     return Evaluation(
         subject=", ".join(dict.fromkeys(str(labels.attributes.get("model")) for labels in opened.values())),
@@ -103,13 +112,10 @@ def _open(path: Path) -> LabelPyramid:
     return read_labels(result.zarr)
 
 
-def _evaluate(
-    labels: LabelPyramid,
-    files: Sequence[AnnotationFile],
-    schema: ClassSchema,
-    settings: TruthSettings,
-    progress: Progress,
-) -> Tally:
+def _truth(
+    labels: LabelPyramid, files: Sequence[AnnotationFile], schema: ClassSchema, settings: TruthSettings
+) -> SlideTruth:
+    """Lay annotations over a result as `wsi_seg.data.slides` lays them over its slide, which may be gone."""
     result = _folder(labels.path)
     tissue = None
     if settings.rest is not None and settings.roi_class is None:
@@ -121,14 +127,7 @@ def _evaluate(
         tissue = TissueMask.load(result.tissue_mask)
     outlines = [outline for file in files for outline in file.outlines_label(labels.frames)]
     names = [shape.class_name for file in files for shape in file.shapes]
-    comparison = Comparison(
-        name=result.folder.name,
-        truth=SlideTruth.of(outlines, names, schema, settings, tissue, _recorded(labels)),
-        classes=len(schema),
-        read=labels.read,
-        table=match_classes(labels.schema, schema, str(result.folder)),
-    )
-    return comparison.score(_shards(labels), progress)
+    return SlideTruth.of(outlines, names, schema, settings, tissue, _recorded(labels))
 
 
 def _recorded(labels: LabelPyramid) -> CoarseMask:

@@ -26,6 +26,8 @@ SOURCES_SHOWN, REMARKS_SHOWN = 20, 5
 
 def as_text(evaluation: Evaluation) -> str:
     """Lay an evaluation out for a terminal."""
+    if not evaluation.total.confusion.pixels:
+        return "\n".join(_heading(evaluation))
     sections = [_heading(evaluation), _classes(evaluation), _means(evaluation), _matrix(evaluation)]
     if evaluation.cityscapes is not None:
         sections.append(_cityscapes(evaluation.cityscapes))
