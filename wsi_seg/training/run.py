@@ -17,6 +17,7 @@ from wsi_seg.files import writing
 from wsi_seg.inference.segmenter import choose_device
 from wsi_seg.models.architecture import Network, build_network
 from wsi_seg.models.bundle import ModelHeader, load_bundle, resolve_model, save_bundle
+from wsi_seg.progress import TrainingProgress
 from wsi_seg.training.cache import PixelCache
 from wsi_seg.training.data import DataRequest, TrainingData, lacking, measure_input, open_data
 from wsi_seg.training.draws import ImageDraws, PatchDraws
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from wsi_seg.data.truth import TruthSettings
     from wsi_seg.evaluation.metrics import Confusion
     from wsi_seg.models.bundle import InputSpec, ModelBundle
-    from wsi_seg.progress import TrainingProgress
     from wsi_seg.training.recipe import Recipe
 
 VALIDATED = (8, 96)
@@ -99,14 +99,21 @@ class Trained:
     seconds: float
 
 
-def train(request: TrainRequest, listener: TrainingProgress) -> Trained:
+def train(request: TrainRequest, listener: TrainingProgress | None = None) -> Trained:
     """Train a model.
+
+    Parameters
+    ----------
+    request : TrainRequest
+    listener : TrainingProgress, optional
+        Hears how it goes.
 
     Raises
     ------
     WsiSegError
         One line that says what is wrong and what to do.
     """
+    listener = listener or TrainingProgress()
     device = choose_device(request.device)
     earlier = load_bundle(resolve_model(request.init)) if request.init else None
     recipe = request.recipe
