@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CACHE_BYTES = 64 << 20
-BLOCK = 1024
+BLOCK = 128
+"""Side of the blocks that inexact levels are read in: larger ones are cut up, and read again, more often."""
 
 GRID_FORMATS = frozenset({"aperio", "dicom", "generic-tiff", "hamamatsu", "philips-tiff"})
 """Formats whose tiles lie on one grid of whole pixels; scanners of the others place each field by itself."""
