@@ -60,7 +60,11 @@ def train(
         bool, learning("--allow-coarser", help="Take slides coarser than that.")
     ] = False,
     init: Annotated[
-        str | None, learning(help="Model to start from: a file, or the name of a built-in one.")
+        str | None,
+        learning(
+            help="Model to start from: a file, or the name of a built-in one. [default: the recipe's; "
+            "--set training.init=null for random weights]"
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -79,7 +83,7 @@ def train(
     --------
         wsi-seg train slide.svs outlines.geojson --rest Other --minutes 10 -o tumour
 
-        wsi-seg train slides.csv --init breast-demo -o finer
+        wsi-seg train slides.csv --init tumour/model.safetensors -o finer
 
         wsi-seg train cityscapes/ --pipeline cityscapes -o streets
     """

@@ -185,6 +185,9 @@ class TrainingRecipe(BaseModel):
         Epochs of each stage.
     epoch_steps : int or None
         Steps of an epoch when patches are drawn; None: as many as cover the known pixels once, at most 500.
+    init : str or None
+        Model to start from if the user names none: a file, or a built-in model's name. None starts from random
+        weights.
     stages : tuple of {"encoder", "full"}
         "encoder" trains the network without its decoder, on labels at 1/8; "full" attaches the decoder to
         what was trained before. The paper does both, in turn.
@@ -210,6 +213,7 @@ class TrainingRecipe(BaseModel):
     minutes: Positive | None = None
     epochs: Count | None = None
     epoch_steps: Count | None = None
+    init: str | None = None
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = ("full",)
     batch_size: Count = 8
     averaging: Share | None = 0.99

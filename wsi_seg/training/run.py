@@ -62,7 +62,7 @@ class TrainRequest:
     out : Path
         Folder for the model, the report and what is needed to go on.
     init : str or None
-        Model to start from.
+        Model to start from, and to take the working resolution from; None leaves it to the recipe.
     device : str
     resume, overwrite : bool
         Go on with the unfinished training in `out`; or throw away what is there.
@@ -115,9 +115,10 @@ def train(request: TrainRequest, listener: TrainingProgress | None = None) -> Tr
     """
     listener = listener or TrainingProgress()
     device = choose_device(request.device)
-    earlier = load_bundle(resolve_model(request.init)) if request.init else None
     recipe = request.recipe
-    data = open_data(request.data, recipe, earlier.input.mpp if earlier else None)
+    start = request.init or recipe.training.init
+    earlier = load_bundle(resolve_model(start)) if start else None
+    data = open_data(request.data, recipe, earlier.input.mpp if earlier and request.init else None)
     for remark in (*data.remarks, *lacking(data)):
         listener.say(remark)
     listener.say(data.split.description)
@@ -190,6 +191,7 @@ def _stages(
             seconds=None if recipe.training.minutes is None else recipe.training.minutes * 60 / len(stages),
             epoch_steps=epoch_steps,
             folder=folder.stage(number, stage),
+            logs=folder.stage_logs(number, stage),
             device=device,
             precision=LIGHTNING_PRECISION[_precision(recipe, device)],
         )
@@ -297,7 +299,7 @@ def _facts(
             "labelled megapixels to train on": _by_class(data, training),
             "labelled megapixels to validate on": _by_class(data, validation),
             "not outlined": _unoutlined(request.data.truth),
-            "started from": request.init or "random weights",
+            "started from": request.init or recipe.training.init or "random weights",
         },
         "split": data.split.description,
         "scored": _scored(spec),
