@@ -186,8 +186,8 @@ class TrainingRecipe(BaseModel):
     epoch_steps : int or None
         Steps of an epoch when patches are drawn; None: as many as cover the known pixels once, at most 500.
     init : str or None
-        Model to start from if the user names none: a file, or a built-in model's name. None starts from random
-        weights.
+        Model to start from if the user names none: a file, or a built-in model's name. None starts from
+        random weights.
     stages : tuple of {"encoder", "full"}
         "encoder" trains the network without its decoder, on labels at 1/8; "full" attaches the decoder to
         what was trained before. The paper does both, in turn.
