@@ -1,19 +1,24 @@
-"""Checkpoints that are whole or absent, and are never unpickled."""
+"""Checkpoints that are whole or absent, are never unpickled, and are taken where a training can go on."""
 
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
+from lightning.pytorch.callbacks import Checkpoint
 
-from wsi_seg.errors import ModelError
+from wsi_seg.errors import ModelError, TrainingError
 from wsi_seg.files import replacing
 
 if TYPE_CHECKING:
     from lightning.fabric.utilities.types import _PATH
+    from lightning.pytorch import LightningModule, Trainer
+
+CHECKPOINT_SECONDS = 30
 
 
 class SafeCheckpoints(CheckpointIO):
@@ -55,3 +60,67 @@ class SafeCheckpoints(CheckpointIO):
     def remove_checkpoint(self, path: _PATH) -> None:
         """Remove a checkpoint, if it is there."""
         Path(path).unlink(missing_ok=True)
+
+
+class LastState(Checkpoint):
+    """Keeps the last state: every half minute, and when something goes wrong.
+
+    It is never taken while a validation is due or under way: Lightning would go on behind that validation,
+    and the averaged weights stand in for the network's own meanwhile.
+
+    Parameters
+    ----------
+    path : Path
+    epoch_steps : int or None
+        Steps between validations; None if the time tells when to validate.
+    """
+
+    def __init__(self, path: Path, epoch_steps: int | None) -> None:
+        self._path, self._epoch_steps = path, epoch_steps
+        self._saved = time.monotonic()
+        self._validated = 0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Save if it is time, and no validation comes next."""
+        if not self._owes_validation(trainer):
+            self._save_in_time(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save if it is time."""
+        self._validated = trainer.global_step
+        self._save_in_time(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Save what has been learned, unless that is what is wrong."""
+        if isinstance(exception, TrainingError) or trainer.world_size > 1:  # the others know nothing of it
+            return
+        if trainer.global_step and not trainer.validating and not self._owes_validation(trainer):
+            trainer.save_checkpoint(self._path)
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Count whole steps, though one may have been broken off in the middle."""
+        done = trainer.global_step
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        for counts in (progress["total"], progress["current"]):
+            counts.update(ready=done, started=done, processed=done, completed=done - 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {"validated": self._validated}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._validated = int(state_dict["validated"])
+
+    def _owes_validation(self, trainer: Trainer) -> bool:
+        step = trainer.global_step
+        return self._epoch_steps is not None and step % self._epoch_steps == 0 and step != self._validated
+
+    def _save_in_time(self, trainer: Trainer) -> None:
+        if trainer.strategy.broadcast(time.monotonic() - self._saved >= CHECKPOINT_SECONDS):
+            trainer.save_checkpoint(self._path)
+            self._saved = time.monotonic()

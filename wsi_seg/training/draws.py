@@ -200,7 +200,8 @@ class Numbers(Sampler[list[int]]):
         self._batch_size, self._rank, self._world = batch_size, rank, world
 
     def __len__(self) -> int:
-        return len(self._steps)
+        """Return the steps there are in all, for Lightning counts those before `first` as taken from here."""
+        return self._steps.stop
 
     def __iter__(self) -> Iterator[list[int]]:
         for step in self._steps:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-WORK = "work"
+WORK = ".wsi-seg"
 
 
 class TrainingFolder:
@@ -29,6 +29,8 @@ class TrainingFolder:
         The model file, there once the training is finished.
     report : Path
         Folder of the report.
+    logs : Path
+        Folder of the logs, one of each stage in it: a CSV, and what TensorBoard reads.
 
     Parameters
     ----------
@@ -43,13 +45,18 @@ class TrainingFolder:
         self.folder = folder
         self.model = folder / "model.safetensors"
         self.report = folder / "report"
+        self.logs = folder / "logs"
         self._work = folder / WORK
-        self._record = self._work / "record.json"
+        self._record = self._work / "training.json"
         self._overwrite, self._resume = overwrite, resume
 
     def stage(self, number: int, name: str) -> Path:
-        """Return the folder of a stage's checkpoints and logs."""
+        """Return the folder of a stage's checkpoints."""
         return self._work / f"{number}-{name}"
+
+    def stage_logs(self, number: int, name: str) -> Path:
+        """Return the folder of a stage's logs."""
+        return self.logs / f"{number}-{name}"
 
     @contextmanager
     def locked(self, record: Mapping[str, JsonValue]) -> Iterator[None]:
@@ -64,7 +71,7 @@ class TrainingFolder:
             yield
             return
         with locked(self.folder, self._work):
-            for folder in (self.folder, self._work, self.report):
+            for folder in (self.folder, self._work, self.report, *self._stages()):
                 remove_partial(folder)
             self._prepare(json.loads(json.dumps(record)))
             yield
@@ -72,8 +79,8 @@ class TrainingFolder:
     def finish(self) -> None:
         """Remove the checkpoints, which nothing needs any more; the logs stay."""
         with writing(self._work):
-            for checkpoint in self._work.glob("*/*.ckpt"):
-                checkpoint.unlink()
+            for stage in self._stages():
+                shutil.rmtree(stage)
 
     def _prepare(self, record: dict[str, JsonValue]) -> None:
         if self._overwrite:
@@ -108,6 +115,9 @@ class TrainingFolder:
         with writing(self.folder):
             self.model.unlink(missing_ok=True)
             self._record.unlink(missing_ok=True)
-            shutil.rmtree(self.report, ignore_errors=True)
-            for stage in self._work.glob("[0-9]*-*"):
-                shutil.rmtree(stage)
+            for folder in (self.report, self.logs, *self._stages()):
+                if folder.exists():
+                    shutil.rmtree(folder)
+
+    def _stages(self) -> list[Path]:
+        return list(self._work.glob("[0-9]*-*"))

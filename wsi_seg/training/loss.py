@@ -20,6 +20,7 @@ LOG_OFFSET = 1.10
 """Of the class weights as the ESPNet authors released them (and ENet's before): 1 / ln(1.10 + share)."""
 
 DICE_SMOOTHING = 1.0
+MEAN_SMOOTHING = 1e-6
 
 
 def class_weights(pixels: NDArray[np.int64], recipe: LossRecipe) -> Tensor | None:
@@ -73,11 +74,17 @@ class SegmentationLoss(nn.Module):
         logits = logits.float()
         stride = classes.shape[-1] // logits.shape[-1]
         truth = classes[:, stride // 2 :: stride, stride // 2 :: stride].long()
-        # The mean over nothing would be NaN.
-        if not (truth != IGNORE).any():
-            return logits.sum() * 0
-        loss = functional.cross_entropy(logits, truth, self.weights, ignore_index=IGNORE)
+        loss = functional.cross_entropy(logits, truth, self.weights, ignore_index=IGNORE, reduction="sum")
+        # Divided here, since PyTorch's mean over nothing is NaN; and to ask first would keep a GPU waiting.
+        loss = loss / self._weight_of(truth).clamp_min(MEAN_SMOOTHING)
         return loss + self._dice * dice_loss(logits, truth) if self._dice else loss
+
+    def _weight_of(self, truth: Tensor) -> Tensor:
+        """Return the weight of all known pixels together."""
+        known = truth != IGNORE
+        if self.weights is None:
+            return known.sum()
+        return (self.weights[truth.clamp(max=len(self.weights) - 1)] * known).sum()
 
 
 def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,7 +9,6 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from wsi_seg.data.sources import IGNORE
-from wsi_seg.errors import TrainingError
 from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.inference.segmenter import Normalisation, enlarge
 from wsi_seg.training.augment import Augmentation
@@ -43,10 +41,13 @@ class SegmentationModule(LightningModule):
         self._spec, self._recipe = spec, recipe
         self._loss = SegmentationLoss(weights, recipe.loss.dice)
         self._augmentations: dict[tuple[int, int], Augmentation] = {}
+        self._normalisations: dict[torch.device, Normalisation] = {}
 
     def forward(self, rgb: Tensor) -> Tensor:
         """Return the logits of pixels of 0 to 255, shape (N, 3, H, W)."""
-        logits: Tensor = self.network(Normalisation(self._spec, rgb.device)(rgb))
+        if rgb.device not in self._normalisations:
+            self._normalisations[rgb.device] = Normalisation(self._spec, rgb.device)
+        logits: Tensor = self.network(self._normalisations[rgb.device](rgb))
         return logits
 
     def training_step(self, batch: Draw, batch_idx: int) -> Tensor:
@@ -57,13 +58,6 @@ class SegmentationModule(LightningModule):
         with torch.autocast(self.device.type, enabled=False):
             rgb, classes = self._augmentation(batch.rgb)(batch.rgb, batch.classes, generator)
         loss: Tensor = self._loss(self(rgb), classes)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"the loss is {value} at step {self.trainer.global_step}: start anew with --overwrite and a "
-                f"lower rate, --set optimiser.learning_rate={self._recipe.optimiser.learning_rate / 4:g}"
-            )
-        self.log("train_loss", value, prog_bar=True)
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -74,7 +68,8 @@ class SegmentationModule(LightningModule):
         """Compare a batch with its truth."""
         logits = self(batch.rgb)
         known = int((batch.classes != IGNORE).sum())
-        self.log("val_loss", self._loss(logits, batch.classes), batch_size=max(known, 1), sync_dist=True)
+        loss = self._loss(logits, batch.classes)
+        self.log("val_loss", loss, batch_size=max(known, 1), sync_dist=True, logger=False)
         self.confusion.add(batch.classes.cpu().numpy(), predicted(logits, batch.classes.shape[-1]))
 
     def on_validation_epoch_end(self) -> None:
@@ -84,7 +79,7 @@ class SegmentationModule(LightningModule):
         )
         assert isinstance(counts, Tensor)
         self.confusion = Confusion(counts.cpu().numpy())
-        self.log("val_miou", self.confusion.mean_iou, prog_bar=True, rank_zero_only=False)
+        self.log("val_miou", self.confusion.mean_iou, rank_zero_only=False, logger=False)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Make the recipe's optimiser; the rate is set before each step."""

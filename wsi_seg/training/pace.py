@@ -35,6 +35,11 @@ class Pace(Callback):
         self._start: float | None = None
 
     @property
+    def highest_rate(self) -> float:
+        """The learning rate that the schedule starts from."""
+        return self._recipe.learning_rate
+
+    @property
     def elapsed(self) -> float:
         """Seconds that this stage has taken, in all processes that have worked on it."""
         return self._earlier + (0 if self._start is None else time.monotonic() - self._start)

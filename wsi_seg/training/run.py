@@ -141,7 +141,6 @@ def train(request: TrainRequest, listener: TrainingProgress | None = None) -> Tr
             input=spec,
             training={**facts, "scores": _scores(confusion, data)},
         )
-        save_bundle(folder.model, network, header)
         report = TrainingReport(
             title=header.name,
             command=request.command,
@@ -152,6 +151,7 @@ def train(request: TrainRequest, listener: TrainingProgress | None = None) -> Tr
             facts=facts,
         )
         page = write_report(folder.report, report)
+        save_bundle(folder.model, network, header)  # last, since it says that the training is finished
         folder.finish()
     return Trained(folder.model, page, confusion, seconds)
 

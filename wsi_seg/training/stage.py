@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from wsi_seg.training.checkpoints import SafeCheckpoints
+from wsi_seg.training.checkpoints import LastState, SafeCheckpoints
 from wsi_seg.training.draws import Draw, Numbers
 from wsi_seg.training.history import History
 from wsi_seg.training.pace import Pace
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from wsi_seg.training.module import SegmentationModule
     from wsi_seg.training.recipe import Recipe
 
-CHECKPOINT_SECONDS = 30
-LAST = "last.ckpt"
-BEST = "best.ckpt"
+LAST, BEST, FINAL = "last.ckpt", "best.ckpt", "final.ckpt"
 ENDLESS = 1 << 40
 """Steps of a stage that its time ends."""
 
@@ -54,8 +52,8 @@ class StagePlan:
         Time of the stage.
     epoch_steps : int
         Steps between validations, if there are `steps`; what an epoch is in any case.
-    folder : Path
-        For checkpoints and logs.
+    folder, logs : Path
+        For checkpoints, and for logs.
     device : torch.device
     precision : str
         As Lightning calls it.
@@ -67,6 +65,7 @@ class StagePlan:
     seconds: float | None
     epoch_steps: int
     folder: Path
+    logs: Path
     device: torch.device
     precision: str
 
@@ -109,18 +108,37 @@ def run_stage(
     """
     pace = Pace(recipe.optimiser, plan.steps, plan.seconds, plan.epoch_steps)
     history = History(pace, plan, listener)
-    last = plan.folder / LAST
-    resumed = last if last.is_file() else None
-    first = _steps_done(last) if resumed else 0
+    final = plan.folder / FINAL
+    if final.is_file():
+        ended = SafeCheckpoints().load_checkpoint(final, map_location="cpu")
+        module.load_state_dict(ended["state_dict"])
+        history.load_state_dict(ended["history"])
+        return history
     with _quiet():
         trainer = _trainer(plan, recipe, [pace, *_averaging(recipe), history, *_checkpoints(plan, recipe)])
-        batches = Numbers(
-            first,
-            plan.steps or ENDLESS,
-            recipe.training.batch_size,
-            trainer.global_rank,
-            trainer.world_size,
-        )
+        _fit(trainer, module, data, plan, recipe)
+    if recipe.training.early_stop is not None and (plan.folder / BEST).is_file():
+        best = SafeCheckpoints().load_checkpoint(plan.folder / BEST, map_location="cpu")
+        module.load_state_dict(best["state_dict"])
+    if trainer.is_global_zero:
+        ended = {"state_dict": module.state_dict(), "history": history.state_dict()}
+        SafeCheckpoints().save_checkpoint(ended, final)
+    return history
+
+
+def _fit(
+    trainer: Trainer, module: SegmentationModule, data: StageData, plan: StagePlan, recipe: Recipe
+) -> None:
+    last = plan.folder / LAST
+    resumed = last if last.is_file() else None
+    batches = Numbers(
+        _steps_done(last) if resumed else 0,
+        plan.steps or ENDLESS,
+        recipe.training.batch_size,
+        trainer.global_rank,
+        trainer.world_size,
+    )
+    try:
         trainer.fit(
             module,
             _loader(data.draws, data.workers, plan.device, batches),
@@ -128,21 +146,17 @@ def run_stage(
             ckpt_path=resumed,
             weights_only=True,
         )
-        best = plan.folder / BEST
-        if recipe.training.early_stop is not None and best.is_file():
-            state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
-            module.load_state_dict(state)
-    return history
+    except SystemExit as end:  # what Lightning makes of an interruption
+        raise KeyboardInterrupt from end
 
 
 def _trainer(plan: StagePlan, recipe: Recipe, callbacks: list[Callback]) -> Trainer:
     interval: int | timedelta = plan.epoch_steps
     if plan.seconds is not None:
         interval = timedelta(seconds=plan.seconds / (recipe.training.validations + 0.5))
-    gpu = plan.device.type == "cuda"
     return Trainer(
-        accelerator="gpu" if gpu else "cpu",
-        devices=_devices(plan.device, recipe.training.devices) if gpu else 1,
+        accelerator="gpu" if plan.device.type == "cuda" else "cpu",
+        devices=_devices(plan.device, recipe.training.devices),
         precision=plan.precision,  # type: ignore[arg-type]
         max_steps=plan.steps or -1,
         max_epochs=-1,
@@ -152,10 +166,7 @@ def _trainer(plan: StagePlan, recipe: Recipe, callbacks: list[Callback]) -> Trai
         gradient_clip_val=recipe.optimiser.clip_norm,
         callbacks=callbacks,
         plugins=[SafeCheckpoints()],
-        logger=[
-            CSVLogger(plan.folder, name="csv"),
-            TensorBoardLogger(plan.folder, name="tensorboard", version="run"),
-        ],
+        logger=TensorBoardLogger(plan.logs.parent, name=plan.logs.name, version=""),
         log_every_n_steps=10,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -164,7 +175,7 @@ def _trainer(plan: StagePlan, recipe: Recipe, callbacks: list[Callback]) -> Trai
 
 
 def _devices(device: torch.device, count: int) -> list[int] | int:
-    return count if count > 1 else [device.index or 0]
+    return [device.index or 0] if device.type == "cuda" and count == 1 else count
 
 
 def _averaging(recipe: Recipe) -> list[Callback]:
@@ -173,37 +184,30 @@ def _averaging(recipe: Recipe) -> list[Callback]:
     if decay is None:
         return []
 
-    def average(averaged: Tensor, current: Tensor, count: int | Tensor) -> Tensor:
-        if not averaged.is_floating_point():  # how often a batch normalisation was updated
-            return current
-        return torch.lerp(averaged, current, 1 - min(decay, (1 + int(count)) / (10 + int(count))))
+    def average(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+        if averaged[0].is_floating_point():
+            share = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
+            torch._foreach_lerp_(averaged, current, share)
+        else:  # how often a batch normalisation was updated
+            torch._foreach_copy_(averaged, current)
 
-    return [WeightAveraging(avg_fn=average)]
+    return [WeightAveraging(multi_avg_fn=average)]
 
 
 def _checkpoints(plan: StagePlan, recipe: Recipe) -> list[Callback]:
-    """Keep the last state every half minute, and the best if the stage may stop early."""
-    kept: list[Callback] = [
-        ModelCheckpoint(
-            plan.folder,
-            filename=LAST.removesuffix(".ckpt"),
-            train_time_interval=timedelta(seconds=CHECKPOINT_SECONDS),
-            enable_version_counter=False,
-            save_on_exception=True,
-        )
-    ]
-    if recipe.training.early_stop is not None:
-        kept += [
-            EarlyStopping("val_miou", patience=recipe.training.early_stop, mode="max"),
-            ModelCheckpoint(
-                plan.folder,
-                filename=BEST.removesuffix(".ckpt"),
-                monitor="val_miou",
-                mode="max",
-                enable_version_counter=False,
-            ),
-        ]
-    return kept
+    """Keep the last state, and the best if the stage may stop early."""
+    last = LastState(plan.folder / LAST, None if plan.seconds else plan.epoch_steps)
+    patience = recipe.training.early_stop
+    if patience is None:
+        return [last]
+    best = ModelCheckpoint(
+        plan.folder,
+        filename=BEST.removesuffix(".ckpt"),
+        monitor="val_miou",
+        mode="max",
+        enable_version_counter=False,
+    )
+    return [EarlyStopping("val_miou", patience=patience, mode="max"), best, last]
 
 
 def _loader(
@@ -212,7 +216,7 @@ def _loader(
     return DataLoader(
         dataset,
         batch_sampler=batches,
-        batch_size=1 if batches else VALIDATION_BATCH,
+        batch_size=1 if batches is not None else VALIDATION_BATCH,
         num_workers=workers,
         # Slides are opened in each process; a fork would share their handles.
         multiprocessing_context="spawn" if workers else None,
@@ -237,6 +241,7 @@ def _quiet() -> Iterator[None]:
             for advice in (
                 ".*does not have many workers.*",
                 ".*Checkpoint directory .* exists and is not empty.*",
+                ".*your dataloader is not resumable.*",
                 ".*LeafSpec.*",
             ):
                 warnings.filterwarnings("ignore", advice)
