@@ -80,14 +80,19 @@ def _polygons(parts: Sequence[Sequence[Ring]]) -> tuple[list[shapely.Polygon], i
                 raise ValueError("a coordinate is not a finite number")
             if np.abs(ring).max(initial=0) > FARTHEST:
                 raise ValueError("a coordinate lies beyond any slide")
-        if len(np.unique(shell, axis=0)) < 3:
+        if _is_line(shell):
             raise ValueError("has fewer than 3 points")
-        sound = [hole for hole in holes if len(np.unique(hole, axis=0)) >= 3]
+        sound = [hole for hole in holes if not _is_line(hole)]
         dropped += len(holes) - len(sound)
         polygons.append(shapely.Polygon(shell, sound))
     if not polygons:
         raise ValueError("has no points")
     return polygons, dropped
+
+
+def _is_line(ring: Ring) -> bool:
+    """Tell whether a ring has fewer than three points that differ."""
+    return len({(x, y) for x, y in ring.tolist()}) < 3
 
 
 def _filled(polygon: shapely.Polygon) -> shapely.Geometry:

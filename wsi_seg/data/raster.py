@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 import shapely
 
-from wsi_seg.slides.lattice import Rect
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from wsi_seg.slides.lattice import Rect
+
+
+BATCH_PIXELS = 1 << 22
+"""About how many pixels are painted at a time."""
 
 
 class Edges(NamedTuple):
@@ -43,7 +47,9 @@ def rasterise(regions: shapely.Geometry, rect: Rect) -> NDArray[np.bool_]:
     NDArray of bool, shape (rect.height, rect.width)
     """
     edges, _ = _edges([regions])
-    return _inside(edges, rect)
+    start, length, _ = _spans(edges, np.zeros(len(edges.upper_xy), np.int64), rect)
+    runs = np.diff(np.stack([start, start + length], axis=1).ravel(), prepend=0, append=rect.area)
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(rect.height, rect.width)
 
 
 @dataclass(frozen=True)
@@ -100,25 +106,27 @@ class Painting:
 
         Parameters
         ----------
-        pixels : uint8 array, shape (rect.height, rect.width)
+        pixels : uint8 array, shape (rect.height, rect.width), contiguous
             Painted where a shape covers a pixel's centre, else left as it is.
         rect : Rect
             In pixels that cover `factor` x `factor` label pixels.
         factor : int
         """
-        boxes = self.boxes / factor
-        x0, y0, x1, y1 = boxes.T
-        met = (x0 < rect.x1) & (x1 > rect.x0) & (y0 < rect.y1) & (y1 > rect.y0)
-        for number in np.flatnonzero(met).tolist():
-            part = _whole_pixels(boxes[number]).intersection(rect)
-            own = slice(self.first_edge[number], self.first_edge[number + 1])
-            edges = Edges(self.edges.upper_xy[own] / factor, self.edges.lower_xy[own] / factor)
-            pixels[part.relative_to(rect).slices][_inside(edges, part)] = self.values[number]
-
-
-def _whole_pixels(box: NDArray[np.float64]) -> Rect:
-    x0, y0, x1, y1 = (int(side) for side in (*np.floor(box[:2]), *np.ceil(box[2:])))
-    return Rect(y0, x0, y1, x1)
+        x0, y0, x1, y1 = (self.boxes / factor).T
+        met = np.flatnonzero((x0 < rect.x1) & (x1 > rect.x0) & (y0 < rect.y1) & (y1 > rect.y0))
+        width = np.minimum(x1[met], rect.x1) - np.maximum(x0[met], rect.x0)
+        height = np.minimum(y1[met], rect.y1) - np.maximum(y0[met], rect.y0)
+        batch = np.cumsum((width + 1) * (height + 1)) // BATCH_PIXELS
+        flat = pixels.reshape(-1)
+        for shapes in np.split(met, np.flatnonzero(np.diff(batch)) + 1):
+            count = self.first_edge[shapes + 1] - self.first_edge[shapes]
+            edge = _ranges(self.first_edge[shapes], count)
+            top, bottom = self.edges.upper_xy[edge, 1], self.edges.lower_xy[edge, 1]
+            near = (top < rect.y1 * factor) & (bottom > rect.y0 * factor)
+            edges = Edges(*(ends[edge[near]] / factor for ends in self.edges))
+            start, length, shape = _spans(edges, np.repeat(np.arange(len(shapes)), count)[near], rect)
+            # Of what is written to a pixel several times, the last stays.
+            flat[_ranges(start, length)] = np.repeat(self.values[shapes[shape]], length)
 
 
 def _edges(outlines: Sequence[shapely.Geometry]) -> tuple[Edges, NDArray[np.intp]]:
@@ -133,22 +141,47 @@ def _edges(outlines: Sequence[shapely.Geometry]) -> tuple[Edges, NDArray[np.intp
     return edges, part_shape[ring_part[ring[:-1][same_ring]]]
 
 
-def _inside(edges: Edges, rect: Rect) -> NDArray[np.bool_]:
-    """Tell which pixels of a rectangle have their centre within edges that close.
+def _spans(
+    edges: Edges, shape: NDArray[np.int64], rect: Rect
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the pixels of a rectangle that have their centre within edges that close.
 
     Where outlines cross each row of pixel centres is worked out in the outlines' own frame, so a pixel's
     answer is the same for every rectangle that holds it; rasterising libraries work in the rectangle's.
+
+    Parameters
+    ----------
+    edges : Edges
+        Of one or several shapes, each closed but for edges above or below the rectangle.
+    shape : int64 array, shape (edges,)
+        Number of the shape that each belongs to.
+    rect : Rect
+
+    Returns
+    -------
+    start, length : int64 arrays
+        Places of pixels side by side, counted row by row; in the order of the shapes, and for each shape
+        from the top.
+    shape : int64 array of the same length
+        The shape that covers them.
     """
     first = np.clip(np.ceil(edges.upper_xy[:, 1] - 0.5), rect.y0, rect.y1).astype(np.int64)
     stop = np.clip(np.ceil(edges.lower_xy[:, 1] - 0.5), rect.y0, rect.y1).astype(np.int64)
-    count = stop - first
-    edge = np.repeat(np.arange(len(count)), count)
-    row = np.arange(len(edge)) + np.repeat(first - (np.cumsum(count) - count), count)
+    edge, row = np.repeat(np.arange(len(first)), stop - first), _ranges(first, stop - first)
     (x0, y0), (x1, y1) = edges.upper_xy[edge].T, edges.lower_xy[edge].T
     crossing = x0 + (row + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
     column = np.clip(np.ceil(crossing - 0.5), rect.x0, rect.x1).astype(np.int64)
 
-    # Every row is crossed an even number of times, so each starts outside.
-    flips = np.sort((row - rect.y0) * rect.width + column - rect.x0)
-    length = np.diff(flips, prepend=0, append=rect.area)
-    return np.repeat(np.arange(len(length)) % 2 == 1, length).reshape(rect.height, rect.width)
+    # Each shape crosses every row an even number of times: sorted, crossings are where it begins and ends.
+    line = shape[edge] * rect.height + row - rect.y0
+    line, column = np.divmod(np.sort(line * (rect.width + 1) + column - rect.x0), rect.width + 1)
+    line, begin, end = line[::2], column[::2], column[1::2]
+    return line % rect.height * rect.width + begin, end - begin, line // rect.height
+
+
+def _ranges(start: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return ``start``, ``start + 1``, ... of each range in turn."""
+    ends = np.cumsum(length)
+    ranges: NDArray[np.int64] = np.repeat(start - ends + length, length)
+    ranges += np.arange(len(ranges))
+    return ranges
