@@ -34,7 +34,7 @@ class LabelSettings(BaseModel):
     tissue_mask : bool
         Leave glass out.
     roi : Path or None
-        GeoJSON with the shapes to restrict the run to.
+        Annotation file with the shapes to restrict the run to.
     confidence : bool
         Write a confidence image.
     ngff : {"0.5", "0.4"}

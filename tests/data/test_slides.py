@@ -198,3 +198,18 @@ def test_outlines_lie_on_what_they_outline(shared_data):
     assert [c.name for c in schema.classes] == ["Other tissue", "Carcinoma in situ", "Invasive carcinoma"]
     assert contrast(0, 0) > max(shifted)
     assert (read.classes[filling] == IGNORE).mean() > 0.97
+
+
+def test_shapes_of_another_slide_are_refused(tmp_path, pair):
+    path = write_shapes(tmp_path / "other.geojson", ("Tumour", (7000, 0, 7100, 100)))
+
+    with pytest.raises(AnnotationError, match=r"other\.geojson: lies nowhere on .*slide\.tiff"):
+        opened(SlidePair(pair.slide, path))
+
+
+def test_shapes_beyond_the_slide_are_told(tmp_path, pair):
+    path = write_shapes(tmp_path / "other.geojson", ("Tumour", TUMOUR), ("Tumour", (7000, 0, 7100, 100)))
+
+    labelled = opened(SlidePair(pair.slide, path))
+
+    assert labelled.remarks == (f"{path}: 1 of 2 shapes lie beyond slide.tiff",)

@@ -63,7 +63,7 @@ def predict(
     ] = None,
     roi: Annotated[
         Path | None,
-        segmenting(help="GeoJSON from QuPath: segment inside its shapes only."),
+        segmenting(help="Outlines from QuPath, ASAP, ImageScope or HALO: segment inside these only."),
     ] = None,
     confidence: Annotated[
         bool | None,

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+import shapely
+
 from wsi_seg.data.annotations import AnnotationFile, read_annotations
 from wsi_seg.data.naming import missing_classes, refuse_unclassified, schema_from_annotations
 from wsi_seg.data.pairs import SlidePair
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from wsi_seg.models.classes import ClassSchema
@@ -45,15 +47,15 @@ class LabelledSlide:
     frames : Frames
         The label frame that rectangles are read in.
     truth : SlideTruth
-    files : tuple of AnnotationFile
-        What the shapes were read from.
+    remarks : tuple of str
+        What was mended or left out in reading the annotations, a line each.
     """
 
     path: Path
     given_mpp: float | None
     frames: Frames
     truth: SlideTruth
-    files: tuple[AnnotationFile, ...]
+    remarks: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -64,11 +66,6 @@ class LabelledSlide:
     def size(self) -> tuple[int, int]:
         """Width and height in label pixels."""
         return self.frames.label_size
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What was mended or left out in reading the annotations, a line each."""
-        return tuple(remark for file in self.files for remark in file.remarks)
 
     def read(self, rect: Rect) -> LabelledPixels:
         """Read a rectangle of the label frame.
@@ -134,7 +131,8 @@ def open_labelled_slides(
     SlideError, MppError
         If a slide cannot be opened, or its resolution does not do.
     AnnotationError
-        If a file cannot be read, or names classes that the schema lacks: one line with all of them.
+        If a file cannot be read, was drawn on another slide, or names classes that the schema lacks: one line
+        with all of them.
     UsageError
         If the settings do not fit the annotations.
     """
@@ -153,11 +151,30 @@ def open_labelled_slides(
         with Slide(group[0].slide, given) as slide:
             frames = slide.frames(working_mpp, allow_coarser)
             tissue, recorded = _masks(slide, frames)
-        outlines = [outline for file in files[path] for outline in file.outlines_label(frames)]
+        outlines, remarks = _laid(files[path], group[0].slide, frames)
         names = [shape.class_name for file in files[path] for shape in file.shapes]
         truth = SlideTruth.of(outlines, names, schema, settings, tissue, recorded)
-        slides.append(LabelledSlide(group[0].slide, given, frames, truth, files[path]))
+        slides.append(LabelledSlide(group[0].slide, given, frames, truth, remarks))
     return schema, slides
+
+
+def _laid(
+    files: Sequence[AnnotationFile], slide: Path, frames: Frames
+) -> tuple[list[shapely.Geometry], tuple[str, ...]]:
+    """Lay the shapes of annotation files over a slide; return them, and what there is to be said of them."""
+    outlines: list[shapely.Geometry] = []
+    remarks: list[str] = []
+    whole = shapely.box(0, 0, *frames.label_size)
+    for file in files:
+        own = file.outlines_label(frames)
+        outlines += own
+        remarks += file.remarks
+        beyond = len(own) - int(np.count_nonzero(shapely.intersects(whole, own)))
+        if beyond == len(own):
+            raise AnnotationError(f"{file.path}: lies nowhere on {slide}: was it drawn on another slide?")
+        if beyond:
+            remarks.append(f"{file.path}: {beyond} of {len(own)} shapes lie beyond {slide.name}")
+    return outlines, tuple(remarks)
 
 
 def _masks(slide: Slide, frames: Frames) -> tuple[TissueMask, CoarseMask]:
