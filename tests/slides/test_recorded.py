@@ -36,3 +36,15 @@ def test_what_the_file_does_not_have_is_not_recorded():
     present[:, :50] = True
 
     np.testing.assert_array_equal(find_recorded(picture(), present, MPP), present)
+
+
+def test_ripples_of_compression_beside_a_filling_belong_to_it():
+    rgb = picture()
+    rgb[:, 200:] = 240
+    rgb[:, 200:206:2] = (243, 238, 241)
+    rgb[:, 190:192] = 239  # as bright, but not beside it
+
+    recorded = find_recorded(rgb, np.ones((200, 300), dtype=bool), MPP)
+
+    assert not recorded[:, 200:].any()
+    assert recorded[:, :200].all()

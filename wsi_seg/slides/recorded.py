@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 SMALLEST_FILLING_UM2 = 250_000.0
 """A flat area of less than this may be an overexposed gap in the tissue."""
 
+COMPRESSION_REACH = 8
+"""JPEG lets the edge of what was scanned ripple this far, in overview pixels, into what was filled in."""
+
+RIPPLE = 6
+"""By how many grey values."""
+
 
 def find_recorded(
     rgb: NDArray[np.uint8], present: NDArray[np.bool_], mpp: tuple[float, float]
@@ -40,5 +46,15 @@ def find_recorded(
     flat = ndimage.binary_dilation((lowest == highest).all(axis=2), np.ones((3, 3), dtype=bool))
     smallest = max(2, round(SMALLEST_FILLING_UM2 / (mpp[0] * mpp[1])))
     filling = morphology.remove_small_objects(flat, max_size=smallest - 1)
-    recorded: NDArray[np.bool_] = present & ~filling
+    recorded: NDArray[np.bool_] = present & ~_with_ripples(rgb, filling)
     return recorded
+
+
+def _with_ripples(rgb: NDArray[np.uint8], filling: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Add to what was filled in the pixels beside it that compression made to differ a little."""
+    if filling.all() or not filling.any():
+        return filling
+    rows, columns = ndimage.distance_transform_edt(~filling, return_distances=False, return_indices=True)
+    alike = (np.abs(rgb.astype(np.int16) - rgb[rows, columns]) <= RIPPLE).all(axis=2)
+    around = np.ones((3, 3), dtype=bool)
+    return np.asarray(ndimage.binary_dilation(filling, around, iterations=COMPRESSION_REACH, mask=alike))
