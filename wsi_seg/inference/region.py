@@ -7,11 +7,13 @@ nothing, halos are read anew, and pixels outside the frame are mirrored from ins
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wsi_seg.inference.pool import LANES
 from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.slides.lattice import Rect
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.inference.extent import Extent
+    from wsi_seg.inference.pool import SegmenterPool
     from wsi_seg.inference.segmenter import Segmenter
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.lattice import Patch, Region
@@ -62,7 +65,7 @@ class RegionSegmenter:
     frames : Frames
     extent : Extent
         Which pixels are to be analysed.
-    segmenter : Segmenter
+    segmenter : Segmenter or SegmenterPool
     batch_size : int
         Patches that go through the network together. The last batch of a region is filled up, so that the
         network always computes on the same shape, and so in the same way.
@@ -72,7 +75,7 @@ class RegionSegmenter:
     slide: Slide
     frames: Frames
     extent: Extent
-    segmenter: Segmenter
+    segmenter: Segmenter | SegmenterPool
     batch_size: int
     confidence: bool
 
@@ -100,8 +103,10 @@ class RegionSegmenter:
 
         begin = time.perf_counter()
         found = RegionPixels(np.empty_like(labels), confidence)
-        for start in range(0, len(active), self.batch_size):
-            self._segment(active[start : start + self.batch_size], pixels.rgb, field_rect, found, rect)
+        groups = [active[i : i + self.batch_size] for i in range(0, len(active), self.batch_size)]
+        with ThreadPoolExecutor(LANES, thread_name_prefix="patches") as pool:
+            for _ in pool.map(lambda g: self._segment(g, pixels.rgb, field_rect, found, rect), groups):
+                pass
         seconds = {"read": read_seconds, "model": time.perf_counter() - begin}
 
         unreadable = []

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from distributed.comm.core import CommClosedError
 
@@ -28,8 +29,9 @@ from wsi_seg.data.annotations import read_regions
 from wsi_seg.errors import ModelError, SchedulerError
 from wsi_seg.inference.extent import Extent
 from wsi_seg.inference.ledger import Ledger, RegionRecord
+from wsi_seg.inference.pool import SegmenterPool
 from wsi_seg.inference.region import RegionSegmenter
-from wsi_seg.inference.segmenter import Precision, Segmenter, choose_device
+from wsi_seg.inference.segmenter import Precision, choose_device
 from wsi_seg.models.bundle import ModelBundle, load_bundle
 from wsi_seg.slides.lattice import Lattice, Region
 from wsi_seg.slides.slide import Slide
@@ -196,6 +198,7 @@ def _workers(client: Client) -> tuple[str, int, dict[str, int] | None]:
 def local_cluster(threads: int | None) -> Iterator[Client]:
     """Start a Dask cluster of threads in this process; nothing of it is reached from other machines."""
     _silence()
+    computing_threads = torch.get_num_threads()
     with (
         LocalCluster(
             n_workers=1,
@@ -208,7 +211,10 @@ def local_cluster(threads: int | None) -> Iterator[Client]:
         ) as cluster,
         Client(cluster) as client,
     ):
-        yield client
+        try:
+            yield client
+        finally:
+            torch.set_num_threads(computing_threads)
 
 
 @contextmanager
@@ -274,8 +280,8 @@ def _open_job(job: RegionJob) -> RegionSegmenter:
 @lru_cache(maxsize=1)
 def _open_model(
     path: Path, fingerprint: str, device: str, precision: Precision
-) -> tuple[ModelBundle, Segmenter]:
+) -> tuple[ModelBundle, SegmenterPool]:
     bundle = load_bundle(path)
     if bundle.fingerprint != fingerprint:
         raise ModelError(f"{path}: a worker found another model there: give all of them the same file")
-    return bundle, Segmenter(bundle, choose_device(device), precision)
+    return bundle, SegmenterPool(bundle, choose_device(device), precision)
