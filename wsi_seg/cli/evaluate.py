@@ -40,7 +40,7 @@ def evaluate(
     data: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DATA...",
+            metavar="DATA",
             help="For a model: the folder of a data set, or SLIDE ANNOTATIONS [SLIDE ANNOTATIONS ...], or a "
             "CSV file (slide,annotations[,mpp]). For a result: ANNOTATIONS [RESULT ANNOTATIONS ...].",
             show_default=False,
@@ -63,11 +63,12 @@ def evaluate(
         Path | None, images(metavar="DIR", help="Write what the servers of Cityscapes or VOC take.")
     ] = None,
     rest: Annotated[
-        str | None, slides(metavar="CLASS", help="Class of all tissue that is not outlined.")
+        str | None,
+        slides(metavar="CLASS", help="Class of all tissue that is not outlined; else it is unknown."),
     ] = None,
     roi_class: Annotated[
         str | None,
-        slides(metavar="CLASS", help="Class of the shapes within which everything is outlined."),
+        slides(metavar="CLASS", help="Class of shapes inside which everything is outlined."),
     ] = None,
     mpp: Annotated[float | None, slides(help="The slides' um per pixel, if a file does not say.")] = None,
     working_mpp: Annotated[

@@ -15,7 +15,7 @@ def tiles(
     data: Annotated[
         list[Path],
         typer.Argument(
-            metavar="SLIDE ANNOTATIONS...",
+            metavar="SLIDE ANNOTATIONS",
             help="Slides and their annotations in turn, or one CSV file (slide,annotations[,mpp]).",
             show_default=False,
         ),
@@ -32,7 +32,7 @@ def tiles(
     ] = False,
     classes: Annotated[
         str | None,
-        typer.Option(help="Class schema: annotations/NAME.yaml, or a YAML file. [default: the annotations']"),
+        typer.Option(help="Class schema: a shipped one's name, or a YAML file. [default: the annotations']"),
     ] = None,
     rest: Annotated[
         str | None,
@@ -40,7 +40,7 @@ def tiles(
     ] = None,
     roi_class: Annotated[
         str | None,
-        typer.Option(metavar="CLASS", help="Class of the shapes within which everything is outlined."),
+        typer.Option(metavar="CLASS", help="Class of shapes inside which everything is outlined."),
     ] = None,
     min_labelled: Annotated[
         float, typer.Option(help="Leave out tiles of which a smaller share is known.")

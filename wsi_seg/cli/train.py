@@ -24,7 +24,7 @@ def train(
     data: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DATA...",
+            metavar="DATA",
             help="SLIDE ANNOTATIONS [SLIDE ANNOTATIONS ...], a CSV (slide,annotations[,mpp]), "
             "or a folder with images and masks.",
             show_default=False,
@@ -34,22 +34,23 @@ def train(
         Path, typer.Option("-o", "--out", help="Folder for the model, the report and the checkpoints.")
     ] = Path("training"),
     pipeline: Annotated[
-        str, typer.Option(help="Recipe: the part `train` of pipelines/NAME.yaml, or of a YAML file.")
+        str, typer.Option(help="Recipe: quick, breast-biopsy, cityscapes, voc, camvid, or a YAML file.")
     ] = "quick",
     minutes: Annotated[
-        float | None, typer.Option(help="Time to train, in place of the recipe's.", show_default=False)
+        float | None,
+        typer.Option(help="How long to train, in place of the recipe's length.", show_default=False),
     ] = None,
     rest: Annotated[
         str | None,
-        learning(help="Class of all tissue that is not outlined; without it, that is unknown."),
+        learning(metavar="CLASS", help="Class of all tissue that is not outlined; else it is unknown."),
     ] = None,
     roi_class: Annotated[
         str | None,
-        learning(help="Class of shapes inside which everything of interest is outlined."),
+        learning(metavar="CLASS", help="Class of shapes inside which everything is outlined."),
     ] = None,
     classes: Annotated[
         str | None,
-        learning(help="Class schema: annotations/NAME.yaml, or a YAML file. [default: the data's own]"),
+        learning(help="Class schema: a shipped one's name, or a YAML file. [default: the data's own]"),
     ] = None,
     mpp: Annotated[float | None, learning(help="The slides' um per pixel, if they do not say.")] = None,
     working_mpp: Annotated[
@@ -57,7 +58,7 @@ def train(
         learning(help="Train at this um per pixel. [default: recommended from the data]"),
     ] = None,
     allow_coarser: Annotated[
-        bool, learning("--allow-coarser", help="Take slides coarser than that.")
+        bool, learning("--allow-coarser", help="Take slides coarser than the working mpp.")
     ] = False,
     init: Annotated[
         str | None,
@@ -68,7 +69,11 @@ def train(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        learning("--set", help="Change a value of the recipe: --set training.epochs=20."),
+        learning(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Change a value of the recipe, such as training.epochs=20; may be repeated.",
+        ),
     ] = None,
     device: Annotated[str, running(help="auto, cpu, cuda or cuda:N.")] = "auto",
     resume: Annotated[bool, running("--resume", help="Go on with an interrupted training.")] = False,
