@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from wsi_seg.data.sources import Source
 
-FINEST_STRIDE = 4
+SMALL = 1 << 22
+"""Sources of up to this many pixels are surveyed pixel by pixel, others on a grid of `STRIDE` or more."""
+
+STRIDE = 4
 MOST_CELLS = 1 << 24
 """Cells of one source's survey: 16 MB."""
 
@@ -41,7 +44,7 @@ class Survey:
     def of(cls, source: Source) -> Survey:
         """Survey a source, finely enough for small shapes and coarsely enough for gigapixel slides."""
         width, height = source.size
-        stride = FINEST_STRIDE
+        stride = 1 if width * height <= SMALL else STRIDE
         while (width // stride) * (height // stride) > MOST_CELLS:
             stride *= 2
         stride = min(stride, width, height)
