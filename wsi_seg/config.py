@@ -124,4 +124,5 @@ def explain(error: ValidationError) -> str:
     """Put what pydantic found first into a few words."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    return f"{where or 'the file'}: {first['msg'].lower()}"
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{where or 'the file'}: {said[0].lower()}{said[1:]}"

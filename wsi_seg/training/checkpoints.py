@@ -71,12 +71,10 @@ class LastState(Checkpoint):
     Parameters
     ----------
     path : Path
-    epoch_steps : int or None
-        Steps between validations; None if the time tells when to validate.
     """
 
-    def __init__(self, path: Path, epoch_steps: int | None) -> None:
-        self._path, self._epoch_steps = path, epoch_steps
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._saved = time.monotonic()
         self._validated = 0
 
@@ -117,8 +115,8 @@ class LastState(Checkpoint):
         self._validated = int(state_dict["validated"])
 
     def _owes_validation(self, trainer: Trainer) -> bool:
-        step = trainer.global_step
-        return self._epoch_steps is not None and step % self._epoch_steps == 0 and step != self._validated
+        step, every = trainer.global_step, trainer.val_check_batch
+        return isinstance(every, int) and step % every == 0 and step != self._validated
 
     def _save_in_time(self, trainer: Trainer) -> None:
         if trainer.strategy.broadcast(time.monotonic() - self._saved >= CHECKPOINT_SECONDS):

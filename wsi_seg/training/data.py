@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -137,6 +138,9 @@ def _slides(
 
     if recipe.data.sampling == "whole":
         raise UsageError("slides are trained on in patches: give a recipe with data.sampling=patches")
+    for option, value in (("--mpp", request.mpp), ("--working-mpp", request.working_mpp)):
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(f"{option} {value:g}: no resolution: give um per pixel, such as 2")
     pairs = read_pairs(request.paths)
     mpp = (
         request.working_mpp

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import OutputError
 from wsi_seg.files import locked, remove_partial, write_text, writing
+from wsi_seg.training.processes import only_helps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,7 +67,7 @@ class TrainingFolder:
         OutputError
             If the folder holds another training, or one that the user did not say to go on with.
         """
-        if int(os.environ.get("LOCAL_RANK", "0")):  # the first process has seen to it
+        if only_helps():  # the first process has seen to it
             yield
             return
         with locked(self.folder, self._work):
@@ -88,6 +88,8 @@ class TrainingFolder:
         earlier = self._read_record()
         if self.model.exists():
             raise OutputError(f"{self.model}: is there already: use --overwrite, or another -o")
+        if not any(self._work.glob("*/*.ckpt")):  # nothing to lose yet
+            earlier = None
         if earlier is not None and not self._resume:
             raise OutputError(
                 f"{self.folder}: holds an unfinished training: go on with --resume, "

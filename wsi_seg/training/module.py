@@ -79,7 +79,7 @@ class SegmentationModule(LightningModule):
         )
         assert isinstance(counts, Tensor)
         self.confusion = Confusion(counts.cpu().numpy())
-        self.log("val_miou", self.confusion.mean_iou, rank_zero_only=False, logger=False)
+        self.log("val_miou", self.confusion.mean_iou, sync_dist=True, logger=False)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Make the recipe's optimiser; the rate is set before each step."""

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
     from wsi_seg.training.recipe import OptimiserRecipe
 
+ENDLESS = 1 << 40
+"""Steps of a stage that its time ends."""
+
 
 class Pace(Callback):
-    """Sets the learning rate before each step, and ends a stage that is bounded in time.
+    """Sets the learning rate before each step; validates and ends in time where a stage is bounded in time.
+
+    Several processes all go by the clock of the first.
 
     Parameters
     ----------
@@ -25,12 +30,20 @@ class Pace(Callback):
     seconds : float or None
         Time of the stage, validations included; one of the two is given.
     epoch_steps : int
+    validations : int
+        In a stage that is bounded in time, the last of them at its end.
     """
 
     def __init__(
-        self, recipe: OptimiserRecipe, steps: int | None, seconds: float | None, epoch_steps: int
+        self,
+        recipe: OptimiserRecipe,
+        steps: int | None,
+        seconds: float | None,
+        epoch_steps: int,
+        validations: int = 1,
     ) -> None:
         self._recipe, self._steps, self._seconds, self._epoch_steps = recipe, steps, seconds, epoch_steps
+        self._validations, self._validated = validations, 0
         self._earlier = 0.0
         self._start: float | None = None
 
@@ -70,6 +83,8 @@ class Pace(Callback):
     ) -> None:
         """Set the learning rate."""
         rate = self.learning_rate(trainer.global_step)
+        if self._seconds is not None:
+            rate = trainer.strategy.broadcast(rate)
         for optimiser in trainer.optimizers:
             for group in optimiser.param_groups:
                 group["lr"] = rate
@@ -77,16 +92,21 @@ class Pace(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """End a stage whose time is up; the slowest process decides for all."""
-        if self._seconds is not None and trainer.strategy.reduce_boolean_decision(
-            self.elapsed >= self._seconds, all=False
-        ):
-            trainer.should_stop = True
+        """End a stage whose time is up, and validate whenever a share of the time is over."""
+        if self._seconds is None:
+            return
+        over, passed = trainer.strategy.broadcast(
+            (self.elapsed >= self._seconds, int(self.elapsed * self._validations / self._seconds))
+        )
+        # Lightning validates where the number of steps is a multiple of this.
+        trainer.val_check_batch = trainer.global_step if passed > self._validated else ENDLESS
+        self._validated = passed
+        trainer.should_stop = trainer.should_stop or over
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        return {"elapsed": self.elapsed}
+        return {"elapsed": self.elapsed, "validated": self._validated}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self._earlier = float(state_dict["elapsed"])
+        self._earlier, self._validated = float(state_dict["elapsed"]), int(state_dict["validated"])

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from wsi_seg.config import explain
 from wsi_seg.errors import UsageError
 from wsi_seg.models.architecture import Architecture, BiopsyArchitecture, ESPNetArchitecture
 from wsi_seg.models.biopsy import BiopsyConfig
@@ -268,35 +269,29 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
     """
     values = recipe.model_dump()
     for setting in settings:
-        path, equals, text = setting.partition("=")
-        *parts, name = path.strip().split(".")
-        target = values
-        for part in parts:
-            target = target.get(part) if isinstance(target, dict) else None  # type: ignore[assignment]
-        if not equals or not isinstance(target, dict) or name not in target:
-            known = ", ".join(f"{path}{n}" for path, n in _names(recipe.model_dump()))
-            raise UsageError(f"--set {setting}: no such setting: use part.name=value, of {known}")
+        path, equals, text = (part.strip() for part in setting.partition("="))
+        part, _, name = path.partition(".")
+        if not equals or part not in values or name not in values[part]:
+            known = ", ".join(f"{part}.{name}" for name in values.get(part, ())) or ", ".join(
+                f"{part}. ..." for part in values
+            )
+            raise UsageError(f"--set {setting}: no such setting: use NAME=VALUE with one of {known}")
         try:
-            target[name] = yaml.safe_load(text)
+            value = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise UsageError(f"--set {setting}: {text!r} is not a value: write it as in YAML") from error
-        if path.strip() == "training.minutes":
-            values["training"]["epochs"] = None
-        if path.strip() == "training.epochs":
-            values["training"]["minutes"] = None
+        if path == "model.name":
+            values["model"] = _model_values(value)
+        elif path in ("training.minutes", "training.epochs"):
+            values["training"] |= {"minutes": None, "epochs": None}
+        values[part][name] = value
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            f"recipe: {where or 'training'}: {first['msg'].lower()}: change it with --set"
-        ) from error
+        raise UsageError(f"recipe: {explain(error)}: change it with --set") from error
 
 
-def _names(values: dict[str, object], prefix: str = "") -> list[tuple[str, str]]:
-    """Return the names of all single values, each with the path before it."""
-    names = []
-    for name, value in values.items():
-        names += _names(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix, name)]
-    return names
+def _model_values(name: object) -> dict[str, object]:
+    """Return the values of a network that another one's mean nothing to."""
+    recipes = {"espnet": ESPNetRecipe(), "biopsy": BiopsyRecipe()}
+    return recipes[name].model_dump() if isinstance(name, str) and name in recipes else {}

@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from wsi_seg import __version__
-from wsi_seg.errors import DeviceError, TrainingError, WsiSegError
-from wsi_seg.files import writing
+from wsi_seg.errors import TrainingError
 from wsi_seg.inference.segmenter import choose_device
 from wsi_seg.models.architecture import Network, build_network
-from wsi_seg.models.bundle import ModelHeader, load_bundle, resolve_model, save_bundle
+from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, resolve_model, save_bundle
 from wsi_seg.progress import TrainingProgress
 from wsi_seg.training.cache import PixelCache
 from wsi_seg.training.data import DataRequest, TrainingData, lacking, measure_input, open_data
 from wsi_seg.training.draws import ImageDraws, PatchDraws
+from wsi_seg.training.failures import in_one_line
 from wsi_seg.training.folder import TrainingFolder
+from wsi_seg.training.hardware import check_device, precision, workers
 from wsi_seg.training.inherit import take_over
 from wsi_seg.training.loss import class_weights
 from wsi_seg.training.module import SegmentationModule
+from wsi_seg.training.processes import helping, only_helps
+from wsi_seg.training.provenance import facts, identity, scores
 from wsi_seg.training.report import HistoryRow, TrainingReport, write_report
 from wsi_seg.training.score import score
 from wsi_seg.training.stage import StageData, StagePlan, run_stage
 from wsi_seg.training.validation import Images, Tiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
-    from pydantic import JsonValue
-
-    from wsi_seg.data.truth import TruthSettings
     from wsi_seg.evaluation.metrics import Confusion
-    from wsi_seg.models.bundle import InputSpec, ModelBundle
+    from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.training.recipe import Recipe
 
 VALIDATED = (8, 96)
@@ -113,9 +106,16 @@ def train(request: TrainRequest, listener: TrainingProgress | None = None) -> Tr
     WsiSegError
         One line that says what is wrong and what to do.
     """
-    listener = listener or TrainingProgress()
-    device = choose_device(request.device)
+    if not only_helps():
+        return _train(request, listener or TrainingProgress())
+    with helping():
+        return _train(request, TrainingProgress())
+
+
+def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
     recipe = request.recipe
+    device = choose_device(request.device)
+    check_device(device, recipe)
     start = request.init or recipe.training.init
     earlier = load_bundle(resolve_model(start)) if start else None
     data = open_data(request.data, recipe, earlier.input.mpp if earlier and request.init else None)
@@ -123,23 +123,26 @@ def train(request: TrainRequest, listener: TrainingProgress | None = None) -> Tr
         listener.say(remark)
     listener.say(data.split.description)
     folder = TrainingFolder(request.out, request.overwrite, request.resume)
-    with folder.locked(_record(request, data, earlier)), _told(device, request.out):
-        cache = PixelCache(data.sources, recipe.data.cache_mb)
-        spec = earlier.input.model_copy(update={"mpp": data.mpp or earlier.input.mpp}) if earlier else None
-        spec = spec or measure_input(cache, data, recipe)
+    with folder.locked(identity(request, data, earlier)), in_one_line(device, request.out):
+        processes = recipe.training.devices * (1 + workers(recipe, device))
+        cache = PixelCache(data.sources, recipe.data.cache_mb // processes)
+        spec = measure_input(cache, data, recipe)
+        if earlier is not None:
+            kept = earlier.input.model_dump(include={"channels", "mean", "std", "scale"})
+            spec = InputSpec.model_validate(spec.model_dump() | kept)
         network, rows = _stages(data, cache, spec, earlier, recipe, device, folder, listener)
-        if int(os.environ.get("LOCAL_RANK", "0")):  # this process only lent a hand
+        if only_helps():
             raise SystemExit(0)
         listener.say("scoring all that was kept out")
         confusion, examples = score(network, spec, data, _validation(data, cache, spec, None))
         seconds = rows[-1].seconds if rows else 0.0
-        facts = _facts(request, data, spec, device, seconds)
+        provenance = facts(request, data, spec, device, seconds)
         header = ModelHeader(
             name=request.out.resolve().name,
             architecture=recipe.model.architecture(len(data.schema), recipe.training.stages[-1]),
             classes=data.schema,
             input=spec,
-            training={**facts, "scores": _scores(confusion, data)},
+            training={**provenance, "scores": scores(confusion, data)},
         )
         report = TrainingReport(
             title=header.name,
@@ -148,7 +151,7 @@ def train(request: TrainRequest, listener: TrainingProgress | None = None) -> Tr
             history=tuple(rows),
             confusion=confusion.counts[:, :-1],
             examples=examples,
-            facts=facts,
+            facts=provenance,
         )
         page = write_report(folder.report, report)
         save_bundle(folder.model, network, header)  # last, since it says that the training is finished
@@ -193,11 +196,11 @@ def _stages(
             folder=folder.stage(number, stage),
             logs=folder.stage_logs(number, stage),
             device=device,
-            precision=LIGHTNING_PRECISION[_precision(recipe, device)],
+            precision=LIGHTNING_PRECISION[precision(recipe, device)],
         )
         module = SegmentationModule(network, spec, weights, recipe)
         stage_data = StageData(
-            drawn, _validation(data, cache, spec, _validated(recipe)), _workers(recipe, device)
+            drawn, _validation(data, cache, spec, _validated(recipe)), workers(recipe, device)
         )
         history = run_stage(module, stage_data, plan, recipe, listener)
         network = module.network.cpu()
@@ -236,22 +239,6 @@ def _validated(recipe: Recipe) -> int:
     return most if minutes is None else min(max(int(minutes * VALIDATED_A_MINUTE), fewest), most)
 
 
-def _precision(recipe: Recipe, device: torch.device) -> str:
-    """Choose bfloat16 where there is hardware for it."""
-    if recipe.training.precision != "auto":
-        return recipe.training.precision
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    return "bfloat16" if torch.cpu.get_capabilities().get("amx_bf16") else "float32"
-
-
-def _workers(recipe: Recipe, device: torch.device) -> int:
-    """On a CPU the network needs all cores, and the cache makes reading cheap."""
-    if recipe.training.workers is not None:
-        return recipe.training.workers
-    return 0 if device.type == "cpu" else min(8, max((os.cpu_count() or 1) - 1, 1))
-
-
 def _shifted(rows: list[HistoryRow], before: list[HistoryRow]) -> list[HistoryRow]:
     """Let steps, epochs and seconds go on where the stage before ended."""
     if not before:
@@ -269,101 +256,3 @@ def _shifted(rows: list[HistoryRow], before: list[HistoryRow]) -> list[HistoryRo
         )
         for row in rows
     ]
-
-
-def _record(request: TrainRequest, data: TrainingData, earlier: ModelBundle | None) -> dict[str, JsonValue]:
-    """Return what must be the same for a training to go on."""
-    return {
-        "recipe": request.recipe.model_dump(mode="json"),
-        "data": [str(path.resolve()) for path in request.data.paths],
-        "truth": request.data.truth.model_dump(mode="json"),
-        "classes": data.schema.model_dump(mode="json"),
-        "resolution": [data.mpp, request.data.mpp],
-        "pixels": data.training_pixels().tolist(),
-        "init": earlier.fingerprint if earlier else None,
-    }
-
-
-def _facts(
-    request: TrainRequest, data: TrainingData, spec: InputSpec, device: torch.device, seconds: float
-) -> dict[str, JsonValue]:
-    """Return what the report and the model file say of where the weights come from."""
-    recipe = request.recipe
-    training, validation = data.training_pixels(), data.validation_pixels()
-    device_name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    names: list[JsonValue] = [source.name for source in data.sources]
-    return {
-        "data": {
-            "sources": names if len(names) <= 20 else [*names[:20], f"and {len(names) - 20} more"],
-            "um per pixel": data.mpp,
-            "labelled megapixels to train on": _by_class(data, training),
-            "labelled megapixels to validate on": _by_class(data, validation),
-            "not outlined": _unoutlined(request.data.truth),
-            "started from": request.init or recipe.training.init or "random weights",
-        },
-        "split": data.split.description,
-        "scored": _scored(spec),
-        "recipe": recipe.model_dump(mode="json"),
-        "input": spec.model_dump(mode="json"),
-        "machine": {
-            "device": device_name,
-            "cores": os.cpu_count(),
-            "precision": _precision(recipe, device),
-            "seconds": round(seconds, 1),
-            "platform": platform.platform(),
-            "wsi-seg": __version__,
-            "torch": torch.__version__,
-        },
-        "command": request.command,
-    }
-
-
-def _unoutlined(truth: TruthSettings) -> str:
-    """Say what pixels are that nobody outlined."""
-    what = truth.rest or ("background" if truth.roi_class else "unknown")
-    return f"{what}, within {truth.roi_class}" if truth.roi_class else what
-
-
-def _scored(spec: InputSpec) -> str:
-    """Say what the scores are scores of."""
-    if spec.size is not None:
-        width, height = spec.size
-        return (
-            f"the final weights, on images resized to {width} x {height} (`wsi-seg evaluate` takes full size)"
-        )
-    return "the final weights, on all known pixels of what was kept out, in one confusion matrix"
-
-
-def _by_class(data: TrainingData, pixels: NDArray[np.int64]) -> dict[str, JsonValue]:
-    return {c.name: round(int(n) / 1e6, 4) for c, n in zip(data.schema.classes, pixels, strict=True)}
-
-
-def _scores(confusion: Confusion, data: TrainingData) -> dict[str, JsonValue]:
-    """Return the final figures, null for classes that nothing is known of."""
-    return {
-        "mean_iou": _rounded(confusion.mean_iou),
-        "pixel_accuracy": _rounded(confusion.pixel_accuracy),
-        "iou": {c.name: _rounded(float(v)) for c, v in zip(data.schema.classes, confusion.iou, strict=True)},
-    }
-
-
-def _rounded(value: float) -> float | None:
-    return round(value, 4) if np.isfinite(value) else None
-
-
-@contextmanager
-def _told(device: torch.device, folder: Path) -> Iterator[None]:
-    """Turn what goes wrong underneath into one line."""
-    try:
-        with writing(folder):
-            yield
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            f"{device}: out of memory: give a smaller --set training.batch_size or --set data.patch, "
-            "and start anew with --overwrite"
-        ) from error
-    except WsiSegError as error:
-        # A reading process hands its traceback on as the message; the last line of it is the error's own.
-        line = str(error).strip().splitlines()[-1]
-        own = line.removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")
-        raise type(error)(own) from error

@@ -184,12 +184,14 @@ def _choose(counts: NDArray[np.int64], share: float, seed: int) -> tuple[list[in
     Returns
     -------
     rows : list of int, or None
-        None if every draw took all or none of a class's pixels.
+        None if every draw took all or none of a class's pixels, or there are none.
     deviation : float
         Largest distance of a class's share from the share asked for.
     """
     present = counts.sum(axis=0) > 0
     counts = counts[:, present]
+    if not counts.size:
+        return None, np.inf
     total = counts.sum(axis=0)
     rng = np.random.default_rng(seed)
     best: list[int] | None = None

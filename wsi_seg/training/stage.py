@@ -6,19 +6,19 @@ import logging
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
+from wsi_seg.errors import TrainingError
 from wsi_seg.training.checkpoints import LastState, SafeCheckpoints
 from wsi_seg.training.draws import Draw, Numbers
 from wsi_seg.training.history import History
-from wsi_seg.training.pace import Pace
+from wsi_seg.training.pace import ENDLESS, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,13 +28,12 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from wsi_seg.progress import TrainingProgress
+    from wsi_seg.training.draws import ImageDraws, PatchDraws
     from wsi_seg.training.module import SegmentationModule
     from wsi_seg.training.recipe import Recipe
+    from wsi_seg.training.validation import Images, Tiles
 
 LAST, BEST, FINAL = "last.ckpt", "best.ckpt", "final.ckpt"
-ENDLESS = 1 << 40
-"""Steps of a stage that its time ends."""
-
 VALIDATION_BATCH = 4
 
 
@@ -74,8 +73,8 @@ class StagePlan:
 class StageData:
     """What a stage draws from."""
 
-    draws: Dataset[Draw]
-    validation: Dataset[Draw]
+    draws: PatchDraws | ImageDraws
+    validation: Tiles | Images
     workers: int
 
 
@@ -106,7 +105,8 @@ def run_stage(
     OutputError
         If a checkpoint cannot be written.
     """
-    pace = Pace(recipe.optimiser, plan.steps, plan.seconds, plan.epoch_steps)
+    validations = recipe.training.validations
+    pace = Pace(recipe.optimiser, plan.steps, plan.seconds, plan.epoch_steps, validations)
     history = History(pace, plan, listener)
     final = plan.folder / FINAL
     if final.is_file():
@@ -138,36 +138,41 @@ def _fit(
         trainer.global_rank,
         trainer.world_size,
     )
+    shared = range(trainer.global_rank, len(data.validation), trainer.world_size)
+    validation = Subset(data.validation, shared if shared else range(len(data.validation)))
     try:
         trainer.fit(
             module,
             _loader(data.draws, data.workers, plan.device, batches),
-            _loader(data.validation, 0, plan.device),
+            _loader(validation, 0, plan.device),
             ckpt_path=resumed,
             weights_only=True,
         )
     except SystemExit as end:  # what Lightning makes of an interruption
         raise KeyboardInterrupt from end
+    except RuntimeError as error:
+        if trainer.world_size == 1 or isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise TrainingError(
+            f"training in {trainer.world_size} processes broke off ({error}): go on with --resume"
+        ) from error
 
 
 def _trainer(plan: StagePlan, recipe: Recipe, callbacks: list[Callback]) -> Trainer:
-    interval: int | timedelta = plan.epoch_steps
-    if plan.seconds is not None:
-        interval = timedelta(seconds=plan.seconds / (recipe.training.validations + 0.5))
     return Trainer(
         accelerator="gpu" if plan.device.type == "cuda" else "cpu",
         devices=_devices(plan.device, recipe.training.devices),
         precision=plan.precision,  # type: ignore[arg-type]
         max_steps=plan.steps or -1,
         max_epochs=-1,
-        val_check_interval=interval,
+        val_check_interval=plan.epoch_steps if plan.seconds is None else ENDLESS,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         gradient_clip_val=recipe.optimiser.clip_norm,
         callbacks=callbacks,
         plugins=[SafeCheckpoints()],
         logger=TensorBoardLogger(plan.logs.parent, name=plan.logs.name, version=""),
-        log_every_n_steps=10,
+        log_every_n_steps=1,  # only `History` logs
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
@@ -196,7 +201,7 @@ def _averaging(recipe: Recipe) -> list[Callback]:
 
 def _checkpoints(plan: StagePlan, recipe: Recipe) -> list[Callback]:
     """Keep the last state, and the best if the stage may stop early."""
-    last = LastState(plan.folder / LAST, None if plan.seconds else plan.epoch_steps)
+    last = LastState(plan.folder / LAST)
     patience = recipe.training.early_stop
     if patience is None:
         return [last]

@@ -1,0 +1,36 @@
+"""Several processes that train one model: the first does all the writing and the talking."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GRACE_SECONDS = 5.0
+
+
+def only_helps() -> bool:
+    """Tell whether this process only lends a hand: Lightning starts those with their number in here."""
+    return os.environ.get("LOCAL_RANK", "0") != "0"
+
+
+@contextmanager
+def helping() -> Iterator[None]:
+    """End with the process that started this one, and leave it to that to say what went wrong for both."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        time.sleep(GRACE_SECONDS)
+        raise
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
