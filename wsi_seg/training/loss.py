@@ -31,10 +31,14 @@ def class_weights(pixels: NDArray[np.int64], recipe: LossRecipe) -> Tensor | Non
     pixels : int64 array, shape (classes,)
     recipe : LossRecipe
     """
-    if recipe.class_weights == "none":
-        return None
-    counts = torch.from_numpy(pixels).double()
-    return (1 / torch.log(LOG_OFFSET + counts / counts.sum())).float()
+    shares = torch.from_numpy(pixels).double() / max(int(pixels.sum()), 1)
+    match recipe.class_weights:
+        case "none":
+            return None
+        case "log":
+            return (1 / torch.log(LOG_OFFSET + shares)).float()
+        case "sqrt":  # a class that is nowhere gets the weight of one that has a single pixel
+            return shares.clamp_min(1 / max(int(pixels.sum()), 1)).rsqrt().float()
 
 
 class SegmentationLoss(nn.Module):

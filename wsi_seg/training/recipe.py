@@ -125,16 +125,16 @@ class LossRecipe(BaseModel):
 
     Attributes
     ----------
-    class_weights : {"none", "log"}
+    class_weights : {"none", "log", "sqrt"}
         "log" weighs a class that holds the share p of the known pixels by ``1 / ln(1.10 + p)``, as the ESPNet
-        authors do.
+        authors do; "sqrt" by ``1 / sqrt(p)``, which lets classes of a few pixels be learned.
     dice : float
         Weight of a soft Dice loss beside it.
     """
 
     model_config = STRICT
 
-    class_weights: Literal["none", "log"] = "none"
+    class_weights: Literal["none", "log", "sqrt"] = "none"
     dice: NonNegative = 0.0
 
 
