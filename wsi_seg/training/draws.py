@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from wsi_seg.training.split import Split
     from wsi_seg.training.survey import Survey
 
-TRIES = 2000
+TRIES = 500
+"""To find a place for a patch around pixels of a class."""
 
 
 class Draw(NamedTuple):
@@ -91,32 +92,28 @@ class PatchDraws(Dataset[Draw]):
 
     def __getitem__(self, number: int) -> Draw:
         rng = np.random.default_rng((self._seed, number))
-        for _ in range(TRIES):
-            index = rng.integers(len(self._points))
-            source, points_xy = self._points[index][
-                rng.choice(len(self._weights[index]), p=self._weights[index])
-            ]
-            x, y = points_xy[rng.integers(len(points_xy))]
-            rect = self._around(source, int(x), int(y), rng)
-            if not any(rect.intersection(out).area for out in self._held_out[source]):
-                pixels = self._cache.read(source, rect)
-                return Draw(
-                    torch.from_numpy(pixels.rgb).permute(2, 0, 1).contiguous(),
-                    torch.from_numpy(pixels.classes),
-                )
+        for index in rng.permutation(len(self._points)):  # the first, if a patch fits anywhere around it
+            for _ in range(TRIES):
+                source, rect = self._place(index, rng)
+                if not any(rect.intersection(out).area for out in self._held_out[source]):
+                    pixels = self._cache.read(source, rect)
+                    return Draw(
+                        torch.from_numpy(pixels.rgb).permute(2, 0, 1).contiguous(),
+                        torch.from_numpy(pixels.classes),
+                    )
         raise AnnotationError(
             f"no patch of {self._side} px fits between the parts kept out for validation: "
             "give a smaller --set data.patch"
         )
 
-    def _around(self, source: int, x: int, y: int, rng: np.random.Generator) -> Rect:
-        """Return a patch around a pixel, inside the picture wherever it fits there."""
-        width, height = self._sizes[source]
+    def _place(self, index: int, rng: np.random.Generator) -> tuple[int, Rect]:
+        """Draw a source, and a patch around a pixel of a class, inside the picture wherever it fits there."""
+        source, points_xy = self._points[index][rng.choice(len(self._weights[index]), p=self._weights[index])]
         x0, y0 = (
-            min(max(at - int(rng.integers(self._side)), 0), max(length - self._side, 0))
-            for at, length in ((x, width), (y, height))
+            min(max(int(at) - int(rng.integers(self._side)), 0), max(length - self._side, 0))
+            for at, length in zip(points_xy[rng.integers(len(points_xy))], self._sizes[source], strict=True)
         )
-        return Rect(y0, x0, y0 + self._side, x0 + self._side)
+        return source, Rect(y0, x0, y0 + self._side, x0 + self._side)
 
 
 class ImageDraws(Dataset[Draw]):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torch import nn
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -62,13 +64,14 @@ def take_over(
         differs only in the number of classes takes over the outputs of classes with the same name.
     """
     own = network.state_dict()
+    last, axis = _last_layer(network)
     kept, rows = [], []
     for name, tensor in own.items():
         other = weights.get(name)
         if other is None:
             continue
-        if classes is not None and earlier is not None and _is_output(name, network, len(classes), tensor):
-            if _take_rows(tensor, other, classes, earlier):
+        if classes is not None and earlier is not None and name == last:
+            if _take_rows(tensor.movedim(axis, 0), other.movedim(axis, 0), classes, earlier):
                 rows.append(name)
         elif other.shape == tensor.shape:
             tensor.copy_(other)
@@ -77,21 +80,19 @@ def take_over(
     return Kept(len(kept), len(own), new, tuple(rows))
 
 
-def _is_output(name: str, network: Network, classes: int, tensor: Tensor) -> bool:
-    """Tell whether a tensor is the weight of a network's last layer."""
-    last = [n for n, t in network.state_dict().items() if t.ndim == 4][-1]
-    return name == last and classes in tensor.shape[:2]
+def _last_layer(network: Network) -> tuple[str, int]:
+    """Return the name of the weight of a network's last layer, and its axis of classes."""
+    convolutions = (nn.Conv2d, nn.ConvTranspose2d)
+    name, layer = [(n, m) for n, m in network.named_modules() if isinstance(m, convolutions)][-1]
+    return f"{name}.weight", 1 if isinstance(layer, nn.ConvTranspose2d) else 0
 
 
 def _take_rows(tensor: Tensor, other: Tensor, classes: ClassSchema, earlier: ClassSchema) -> bool:
     """Copy the outputs of classes with the same name; tell whether there were any."""
-    axis = 0 if tensor.shape[0] == len(classes) and other.shape[0] == len(earlier) else 1
-    expected = list(tensor.shape)
-    expected[axis] = len(earlier)
-    if list(other.shape) != expected:
+    if tensor.shape[1:] != other.shape[1:]:
         return False
     pairs = [(i, earlier.index_of(c.name)) for i, c in enumerate(classes.classes)]
     for i, j in pairs:
         if j is not None:
-            tensor.select(axis, i).copy_(other.select(axis, j))
+            tensor[i].copy_(other[j])
     return any(j is not None for _, j in pairs)
