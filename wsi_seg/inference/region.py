@@ -142,7 +142,8 @@ class RegionSegmenter:
         for i, patch in enumerate(group):
             rows = mirrored(patch.rect.y0, patch.rect.y1, height) - field_rect.y0
             columns = mirrored(patch.rect.x0, patch.rect.x1, width) - field_rect.x0
-            batch[i] = rgb[rows[:, None], columns]
+            # Nothing is clipped; but only so numpy writes straight to where it is to go.
+            rgb.take(rows, axis=0).take(columns, axis=1, out=batch[i], mode="clip")
         halo = group[0].core.x0 - group[0].rect.x0
         cores = self.segmenter(batch, margin=halo, confidence=found.confidence is not None)
         for i, patch in enumerate(group):

@@ -19,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import dask
 import numpy as np
 import torch
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
@@ -48,6 +49,9 @@ WINDOW_PER_THREAD = 2
 """Regions submitted for each thread: one at work, one to go on with."""
 
 GPU = "GPU"
+
+QUIET = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
+"""Dask watches itself a hundred times a second: a twentieth of a core, and here nobody looks."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +104,10 @@ def process_region(job: RegionJob, row: int, column: int) -> RegionRecord:
     pixels = _region_segmenter(job)(region)
     begin = time.perf_counter()
     job.writer.write_region(region.label_rect, pixels.labels, pixels.confidence)
-    values, counts = np.unique(pixels.labels, return_counts=True)
+    counts = np.bincount(pixels.labels.reshape(-1))
     record = RegionRecord(
         name=region.name,
-        pixels=dict(zip(values.tolist(), counts.tolist(), strict=True)),
+        pixels={value: int(counts[value]) for value in counts.nonzero()[0].tolist()},
         unreadable=tuple((r.y0, r.x0, r.y1, r.x1) for r in pixels.unreadable),
         patches=pixels.patches,
         seconds={**pixels.seconds, "write": time.perf_counter() - begin},
@@ -200,6 +204,7 @@ def local_cluster(threads: int | None) -> Iterator[Client]:
     _silence()
     computing_threads = torch.get_num_threads()
     with (
+        dask.config.set(QUIET),
         LocalCluster(
             n_workers=1,
             threads_per_worker=threads or min(4, (os.cpu_count() or 1) + 1),

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wsi_seg.slides.lattice import Rect
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wsi_seg.slides.lattice import Rect
+PIECE = 256
+"""Side of the squares that are interpolated one by one: most lie on one side of all outlines."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,19 @@ class CoarseMask:
             In pixels that cover `factor` x `factor` label pixels.
         factor : int
         """
-        step = self.factor / factor
+        inside = np.empty((rect.height, rect.width), dtype=np.bool_)
+        for y in range(rect.y0, rect.y1, PIECE):
+            for x in range(rect.x0, rect.x1, PIECE):
+                piece = Rect(y, x, y + PIECE, x + PIECE).intersection(rect)
+                inside[piece.relative_to(rect).slices] = self._interpolated(piece, self.factor / factor)
+        return inside
+
+    def _interpolated(self, rect: Rect, step: float) -> NDArray[np.bool_] | bool:
         low_y, high_y, weight_y = _taps(rect.y0, rect.y1, step, self.mask.shape[0])
         low_x, high_x, weight_x = _taps(rect.x0, rect.x1, step, self.mask.shape[1])
         part = self.mask[low_y[0] : high_y[-1] + 1, low_x[0] : high_x[-1] + 1]
         if part.all() or not part.any():
-            return np.full((rect.height, rect.width), bool(part.flat[0]))
+            return bool(part.flat[0])
         rows = self.mask[low_y] * (1 - weight_y)[:, None] + self.mask[high_y] * weight_y[:, None]
         soft = rows[:, low_x] * (1 - weight_x) + rows[:, high_x] * weight_x
         inside: NDArray[np.bool_] = soft >= 0.5
