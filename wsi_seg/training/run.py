@@ -183,8 +183,8 @@ def _stages(
             kept = take_over(network, earlier.network.state_dict(), data.schema, earlier.schema)
             if not kept.tensors:
                 raise TrainingError(
-                    f"{earlier.path}: no layer fits this network: choose one like it with --set model.NAME=VALUE, "
-                    "or start from random weights with --set training.init=null"
+                    f"{earlier.path}: no layer fits this network: choose one like it with "
+                    "--set model.NAME=VALUE, or start from random weights with --set training.init=null"
                 )
             listener.say(f"from {earlier.name}: {kept}")
         drawn, epoch_steps = _draws(data, cache, recipe)
