@@ -151,7 +151,7 @@ def _training_library() -> ModuleType:
 def _print(trained: Trained) -> None:
     typer.echo(
         f"mean IoU {trained.confusion.mean_iou:.3f}, pixel accuracy {trained.confusion.pixel_accuracy:.3f} "
-        f"on what was kept out, after {trained.seconds:.0f} s"
+        f"on the validation part, after {trained.seconds:.0f} s"
     )
     typer.echo(f"  {trained.model}: wsi-seg predict SLIDE --model {trained.model}")
     typer.echo(f"  {trained.report}: curves, scores, examples")

@@ -40,6 +40,9 @@ VALIDATED_A_MINUTE = 4
 """Tiles or images in a validation under way, so that those take a small part of the time; the last one takes
 all that was kept out."""
 
+LARGEST_WHOLE = 1 << 22
+"""Images of more pixels are validated tile by tile, unless the model resizes them."""
+
 EPOCH_STEPS = (20, 500)
 LIGHTNING_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 
@@ -228,7 +231,8 @@ def _draws(data: TrainingData, cache: PixelCache, recipe: Recipe) -> tuple[Patch
 
 
 def _validation(data: TrainingData, cache: PixelCache, spec: InputSpec, limit: int | None) -> Tiles | Images:
-    if spec.size is not None and spec.mpp is None:
+    small = max(width * height for width, height in data.sizes) <= LARGEST_WHOLE
+    if data.mpp is None and (spec.size is not None or small):
         return Images(cache, data.split, spec.size, limit)
     return Tiles(cache, data.split, data.surveys, limit)
 

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from wsi_seg.training.validation import Images, Tiles
 
 LAST, BEST, FINAL = "last.ckpt", "best.ckpt", "final.ckpt"
-VALIDATION_BATCH = 4
 
 
 @dataclass(frozen=True)
@@ -143,8 +142,8 @@ def _fit(
     try:
         trainer.fit(
             module,
-            _loader(data.draws, data.workers, plan.device, batches),
-            _loader(validation, 0, plan.device),
+            _loader(data.draws, plan.device, data.workers, batches),
+            _loader(validation, plan.device, batch_size=data.validation.batch_size),
             ckpt_path=resumed,
             weights_only=True,
         )
@@ -216,12 +215,16 @@ def _checkpoints(plan: StagePlan, recipe: Recipe) -> list[Callback]:
 
 
 def _loader(
-    dataset: Dataset[Draw], workers: int, device: torch.device, batches: Numbers | None = None
+    dataset: Dataset[Draw],
+    device: torch.device,
+    workers: int = 0,
+    batches: Numbers | None = None,
+    batch_size: int = 1,
 ) -> DataLoader[Draw]:
     return DataLoader(
         dataset,
         batch_sampler=batches,
-        batch_size=1 if batches is not None else VALIDATION_BATCH,
+        batch_size=batch_size,
         num_workers=workers,
         # Slides are opened in each process; a fork would share their handles.
         multiprocessing_context="spawn" if workers else None,

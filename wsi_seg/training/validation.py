@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from wsi_seg.data.sources import IGNORE
+from wsi_seg.data.sources import IGNORE, LabelledPixels
+from wsi_seg.models.espnet import ENCODER_STRIDE
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.training.draws import Draw, fitted
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from wsi_seg.training.cache import PixelCache
     from wsi_seg.training.split import Split
     from wsi_seg.training.survey import Survey
+
+BATCH = 4
+"""Tiles, or images of one size, that go through the network together."""
 
 CORE, MARGIN = 384, 64
 """A tile's pixels that count, and those around them that the network needs to see for it."""
@@ -39,6 +43,7 @@ class Tiles(Dataset[Draw]):
         self, cache: PixelCache, split: Split, surveys: Sequence[Survey], limit: int | None = None
     ) -> None:
         self._cache = cache
+        self.batch_size = BATCH
         tiles = [
             (source, core)
             for source, rect in split.validation
@@ -58,7 +63,7 @@ class Tiles(Dataset[Draw]):
         classes = np.full_like(pixels.classes, IGNORE)
         inner = core.relative_to(outer).slices
         classes[inner] = pixels.classes[inner]
-        return Draw(torch.from_numpy(pixels.rgb).permute(2, 0, 1).contiguous(), torch.from_numpy(classes))
+        return _draw(LabelledPixels(pixels.rgb, classes))
 
 
 class Images(Dataset[Draw]):
@@ -68,16 +73,17 @@ class Images(Dataset[Draw]):
     ----------
     cache : PixelCache
     split : Split
-    size : (int, int)
-        Width and height.
+    size : (int, int) or None
+        Width and height; None leaves images as they are, but for a rim that makes their sides multiples of 8.
     limit : int or None
         Images at most, taken evenly from all.
     """
 
     def __init__(
-        self, cache: PixelCache, split: Split, size: tuple[int, int], limit: int | None = None
+        self, cache: PixelCache, split: Split, size: tuple[int, int] | None, limit: int | None = None
     ) -> None:
         self._cache, self._size = cache, size
+        self.batch_size = BATCH if size else 1
         count = len(split.validation) if limit is None else min(limit, len(split.validation))
         self.tiles = [split.validation[i * len(split.validation) // count] for i in range(count)]
 
@@ -86,8 +92,15 @@ class Images(Dataset[Draw]):
 
     def __getitem__(self, number: int) -> Draw:
         source, rect = self.tiles[number]
-        pixels = self._cache.read(source, rect)
-        return fitted(pixels.rgb, pixels.classes, self._size)
+        if self._size is not None:
+            pixels = self._cache.read(source, rect)
+            return fitted(pixels.rgb, pixels.classes, self._size)
+        height, width = (-(-side // ENCODER_STRIDE) * ENCODER_STRIDE for side in (rect.height, rect.width))
+        return _draw(self._cache.read(source, Rect(rect.y0, rect.x0, rect.y0 + height, rect.x0 + width)))
+
+
+def _draw(pixels: LabelledPixels) -> Draw:
+    return Draw(torch.from_numpy(pixels.rgb).permute(2, 0, 1).contiguous(), torch.from_numpy(pixels.classes))
 
 
 def _cores(rect: Rect) -> list[Rect]:
