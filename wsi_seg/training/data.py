@@ -15,11 +15,11 @@ from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.models.bundle import InputSpec
 from wsi_seg.models.classes import load_schema
 from wsi_seg.training.draws import PatchDraws
-from wsi_seg.training.split import FEWEST_SLIDES, by_blocks, by_group, given, nothing_held_out
-from wsi_seg.training.survey import Survey
+from wsi_seg.training.split import FEWEST_SLIDES, by_blocks, by_group, given, nothing_held_out, whole
+from wsi_seg.training.survey import survey_all
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -29,9 +29,12 @@ if TYPE_CHECKING:
     from wsi_seg.training.cache import PixelCache
     from wsi_seg.training.recipe import DataRecipe, Recipe
     from wsi_seg.training.split import Split
+    from wsi_seg.training.survey import Survey
 
 FEWEST_IMAGES = 5
-MEASURED_PATCHES = 64
+MEASURED = 64
+"""Patches or images."""
+
 TILE_MARK = "_x"
 """In names of tiles, what comes before where they were cut; before it is the slide's name."""
 
@@ -151,7 +154,7 @@ def _slides(
     schema, slides = open_labelled_slides(
         pairs, schema, mpp, request.truth, request.mpp, request.allow_coarser
     )
-    surveys = tuple(Survey.of(slide) for slide in slides)
+    surveys = survey_all(slides)
     names = [f"{i}: {slide.name}" for i, slide in enumerate(slides)]
     split = _split(slides, surveys, names, len(schema), recipe, FEWEST_SLIDES)
     remarks = tuple(remark for slide in slides for remark in slide.remarks)
@@ -168,7 +171,7 @@ def _images(folder: Path, schema: ClassSchema | None, recipe: Recipe) -> Trainin
         raise UsageError(
             f"{folder}: has no split of its own: leave data.validation to auto, images or blocks"
         )
-    surveys = tuple(Survey.of(source) for source in sources)
+    surveys = survey_all(sources)
     if len(sources) > len(train.sources):
         split = given(sources, len(train.sources))
     else:
@@ -191,14 +194,17 @@ def _split(
     wanted = data.validation
     if wanted == "none":
         return nothing_held_out(sources)
-    if wanted in ("slides", "images") or (wanted == "auto" and len(set(groups)) >= fewest):
+    whole_images = data.sampling == "whole"
+    enough = whole_images or len(set(groups)) >= fewest
+    if wanted in ("slides", "images") or (wanted == "auto" and enough):
         split = by_group(sources, surveys, groups, classes, data.validation_share, seed)
         if split is not None:
             return split
-        if wanted != "auto":
+        if wanted != "auto" or whole_images:
+            what, other = ("images", "none") if whole_images else (wanted, "blocks")
             raise AnnotationError(
-                f"no choice of whole {wanted} leaves every class both to train and to validate on: "
-                "give more of them, or --set data.validation=blocks"
+                f"no choice of whole {what} leaves every class both to train and to validate on: "
+                f"give more of them, or --set data.validation={other}"
             )
     return by_blocks(sources, surveys, classes, data.validation_share, seed, data.patch)
 
@@ -220,17 +226,18 @@ def lacking(data: TrainingData) -> list[str]:
 def measure_input(cache: PixelCache, data: TrainingData, recipe: Recipe) -> InputSpec:
     """Measure the mean and the standard deviation of the pixels that are trained on.
 
-    Patches are drawn as for training, so that every class has its say; pixels of unknown class do not count.
+    Where patches are drawn it is from such patches, so that every class has its say, and else from whole
+    images; pixels of unknown class do not count.
     """
-    draws = PatchDraws(
-        cache, data.sizes, data.split, data.surveys, data.schema, recipe.data.patch, recipe.training.seed
-    )
-    known = [
-        draw.rgb.numpy()[:, draw.classes.numpy() != IGNORE]
-        for draw in (draws[i] for i in range(MEASURED_PATCHES))
-    ]
-    pixels = np.concatenate(known, axis=1).astype(np.float64)
-    mean, std = pixels.mean(axis=1).round(2), pixels.std(axis=1).round(2).clip(1)
+    count, total, squares = 0, np.zeros(3), np.zeros(3)
+    for rgb, classes in _measured(cache, data, recipe):
+        known = rgb[:, classes != IGNORE].astype(np.float64)
+        count += known.shape[1]
+        total += known.sum(axis=1)
+        squares += (known**2).sum(axis=1)
+    mean = total / count
+    std = np.sqrt(squares / count - mean**2).clip(1).round(2)
+    mean = mean.round(2)
     size = recipe.data.input_size or (recipe.data.sizes or (None,))[0]
     return InputSpec(
         channels="rgb",
@@ -239,3 +246,21 @@ def measure_input(cache: PixelCache, data: TrainingData, recipe: Recipe) -> Inpu
         mpp=data.mpp,
         size=size if recipe.data.sampling == "whole" else None,
     )
+
+
+def _measured(
+    cache: PixelCache, data: TrainingData, recipe: Recipe
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Give pixels, (3, height, width), and classes of what is trained on, some of all of it."""
+    if recipe.data.sampling == "whole":
+        images = data.split.training
+        count = min(MEASURED, len(images))
+        for source in (images[i * len(images) // count] for i in range(count)):
+            pixels = cache.read(source, whole(data.sources[source]))
+            yield pixels.rgb.transpose(2, 0, 1), pixels.classes
+        return
+    draws = PatchDraws(
+        cache, data.sizes, data.split, data.surveys, data.schema, recipe.data.patch, recipe.training.seed
+    )
+    for draw in (draws[i] for i in range(MEASURED)):
+        yield draw.rgb.numpy(), draw.classes.numpy()

@@ -117,6 +117,8 @@ class DataRecipe(BaseModel):
     def _check(self) -> Self:
         if self.sampling == "whole" and not self.sizes:
             raise ValueError("sampling whole images needs sizes, such as [[1024, 512]]")
+        if self.sampling == "whole" and self.validation == "blocks":
+            raise ValueError("no blocks can be kept out of images that are trained on whole: use images")
         return self
 
 
@@ -250,6 +252,9 @@ class Recipe(BaseModel):
             raise ValueError("the step schedule counts epochs: give training.epochs")
         if self.model.name == "biopsy" and self.training.stages != ("full",):
             raise ValueError("the biopsy network has no encoder stage: training.stages is [full]")
+        oblong = any(width != height for width, height in self.data.sizes)
+        if self.data.sampling == "whole" and oblong and self.augment.quarter_turns:
+            raise ValueError("oblong images cannot be turned by quarters: augment.quarter_turns is false")
         return self
 
 

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
     from wsi_seg.data.sources import Source
 
-SMALL = 1 << 22
-"""Sources of up to this many pixels are surveyed pixel by pixel, others on a grid of `STRIDE` or more."""
+SMALL, FEW = 1 << 22, 1 << 27
+"""Sources of up to `SMALL` pixels, `FEW` in all, are surveyed pixel by pixel."""
 
 STRIDE = 4
+"""Pixels along the cells of others, or more."""
+
 MOST_CELLS = 1 << 24
 """Cells of one source's survey: 16 MB."""
 
@@ -41,10 +43,17 @@ class Survey:
     stride: int
 
     @classmethod
-    def of(cls, source: Source) -> Survey:
-        """Survey a source, finely enough for small shapes and coarsely enough for gigapixel slides."""
+    def of(cls, source: Source, many: bool = False) -> Survey:
+        """Survey a source, finely enough for small shapes and coarsely enough for gigapixel slides.
+
+        Parameters
+        ----------
+        source : Source
+        many : bool
+            Whether it is one of so many that none is surveyed pixel by pixel.
+        """
         width, height = source.size
-        stride = 1 if width * height <= SMALL else STRIDE
+        stride = STRIDE if many or width * height > SMALL else 1
         while (width // stride) * (height // stride) > MOST_CELLS:
             stride *= 2
         stride = min(stride, width, height)
@@ -75,3 +84,9 @@ class Survey:
         s = self.stride
         covered = Rect(rect.y0 // s, rect.x0 // s, -(-rect.y1 // s), -(-rect.x1 // s))
         return covered.clipped(self.cells.shape[1], self.cells.shape[0])
+
+
+def survey_all(sources: Sequence[Source]) -> tuple[Survey, ...]:
+    """Survey sources, so finely that memory does for all of them."""
+    many = sum(width * height for width, height in (source.size for source in sources)) > FEW
+    return tuple(Survey.of(source, many) for source in sources)
