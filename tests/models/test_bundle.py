@@ -22,7 +22,6 @@ from wsi_seg.errors import ModelError, OutputError
 from wsi_seg.models import bundle as bundle_module
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import (
-    METADATA_KEY,
     InputSpec,
     ModelHeader,
     load_bundle,
@@ -31,6 +30,7 @@ from wsi_seg.models.bundle import (
     save_bundle,
 )
 from wsi_seg.models.classes import ClassSchema, TissueClass
+from wsi_seg.models.container import METADATA_KEY, pack
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 
 CONFIG = ESPNetConfig(3, p=1, q=1, branches=2, decoder_width=8)
@@ -69,9 +69,7 @@ def rewritten(source: Path, target: Path, document: dict[str, Any] | None = None
     content = json.loads(json.loads(data[8:end])["__metadata__"][METADATA_KEY]) | (document or {})
     content.pop("checksum")
     state = {name: tensor for name, tensor in (load(data) | tensors).items() if tensor is not None}
-    index, weights = bundle_module._split(target, save(state, {METADATA_KEY: "{}"}))[1:]
-    content["checksum"] = bundle_module._checksum(content, index, weights)
-    target.write_bytes(save(state, {METADATA_KEY: json.dumps(content)}))
+    target.write_bytes(pack(target, content, state))
     return target
 
 

@@ -7,29 +7,24 @@ input, notice, training provenance, and a checksum over itself and the weights. 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
-from safetensors import SafetensorError
-from safetensors import torch as safetensors
 
 from wsi_seg.errors import ModelError
 from wsi_seg.files import replacing
 from wsi_seg.models.architecture import Architecture, Network, build_network
 from wsi_seg.models.classes import ClassSchema
+from wsi_seg.models.container import Document, damaged, pack, read_document, read_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMAT_VERSION = 1
-METADATA_KEY = "wsi_seg"
 WEIGHTS_FOLDER = Path(__file__).resolve().parent / "weights"
-MAX_HEADER_BYTES = 16 * 2**20
-PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -212,10 +207,7 @@ def save_bundle(path: Path, network: Network, header: ModelHeader) -> str:
         )
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     _check_tensors(path, tensors, network)
-    document = header.model_dump(mode="json")
-    draft = safetensors.save(tensors, {METADATA_KEY: "{}"})
-    document["checksum"] = _checksum(document, *_split(path, draft)[1:])
-    data = safetensors.save(tensors, {METADATA_KEY: json.dumps(document, sort_keys=True)})
+    data = pack(path, header.model_dump(mode="json"), tensors)
     with replacing(path) as partial:
         partial.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
@@ -229,13 +221,7 @@ def read_header(path: Path) -> ModelHeader:
     ModelError
         If the file is missing, is no model file, or is of a newer format.
     """
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-            start += file.read(min(int.from_bytes(start, "little"), MAX_HEADER_BYTES))
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    return _parse_header(path, _split(path, start)[0])
+    return _parse_header(path, read_document(path))
 
 
 def load_bundle(path: Path) -> ModelBundle:
@@ -247,59 +233,24 @@ def load_bundle(path: Path) -> ModelBundle:
         If the file is missing, damaged, no model file, or of a newer format; one line that says which.
     """
     header = read_header(path)  # refuses a slide, say, before gigabytes of it are read
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    document, index, weights = _split(path, data)
-    checksum = document.pop("checksum", None)
-    if checksum != _checksum(document, index, weights):
-        raise _damaged(path, "its checksum does not match its content")
-    try:
-        tensors = safetensors.load(data)
-    except (SafetensorError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
+    tensors, fingerprint = read_tensors(path)
     # Not on the "meta" device, though the weights drawn here are replaced at once: its first use imports
     # half of torch, a second's work.
     with torch.random.fork_rng(devices=[]):
         network = build_network(header.architecture)
     _check_tensors(path, tensors, network)
     network.load_state_dict(tensors, assign=True)
-    return ModelBundle(network.eval(), header, hashlib.sha256(data).hexdigest(), path)
+    return ModelBundle(network.eval(), header, fingerprint, path)
 
 
-def _split(path: Path, data: bytes) -> tuple[dict[str, JsonValue], dict[str, JsonValue], bytes]:
-    """Cut a safetensors file into our JSON document, its index of tensors, and their bytes."""
-    end = 8 + int.from_bytes(data[:8], "little")
-    if end > 8 + MAX_HEADER_BYTES or data[8:9] != b"{":
-        if data.startswith(PICKLE_STARTS):
-            raise ModelError(f"{path}: a PyTorch checkpoint: make a model of it with `wsi-seg models import`")
-        raise ModelError(f"{path}: not a model file: give a .safetensors file written by wsi-seg")
-    if len(data) < end:
-        raise _damaged(path, "it ends early")
-    try:
-        index = json.loads(data[8:end])
-        metadata = index.pop("__metadata__", {})
-        if METADATA_KEY not in metadata:
-            raise ModelError(
-                f"{path}: safetensors, but not a model of ours: use one that wsi-seg has written"
-            )
-        document = json.loads(metadata[METADATA_KEY])
-    except (ValueError, TypeError, AttributeError) as error:
-        raise _damaged(path, "its header is not JSON") from error
-    if not isinstance(document, dict):
-        raise _damaged(path, "its header is no JSON object")
-    return document, index, data[end:]
-
-
-def _parse_header(path: Path, document: dict[str, JsonValue]) -> ModelHeader:
+def _parse_header(path: Path, document: Document) -> ModelHeader:
     version = document.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise ModelError(
             f"{path}: model format {version}, this wsi-seg reads up to {FORMAT_VERSION}: upgrade wsi-seg"
         )
     try:
-        return ModelHeader.model_validate({k: v for k, v in document.items() if k != "checksum"})
+        return ModelHeader.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         if first["type"] == "union_tag_invalid":
@@ -307,7 +258,7 @@ def _parse_header(path: Path, document: dict[str, JsonValue]) -> ModelHeader:
                 f"{path}: a network that this wsi-seg does not know ({first['ctx']['tag']}): upgrade wsi-seg"
             ) from error
         where = ".".join(str(part) for part in first["loc"]) or "header"
-        raise _damaged(path, f"{where}: {first['msg']}") from error
+        raise damaged(path, f"{where}: {first['msg']}") from error
 
 
 def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], network: Network) -> None:
@@ -316,28 +267,13 @@ def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], network: Net
     odd = sorted(tensors.keys() ^ expected.keys())
     if odd:
         what = "missing from" if odd[0] in expected else "not part of"
-        raise _damaged(path, f"{len(odd)} tensors do not fit, {odd[0]} is {what} the network")
+        raise damaged(path, f"{len(odd)} tensors do not fit, {odd[0]} is {what} the network")
     for name, tensor in tensors.items():
         want = expected[name]
         if tensor.shape != want.shape or tensor.dtype != want.dtype:
-            raise _damaged(
+            raise damaged(
                 path,
                 f"{name} is {tuple(tensor.shape)} {tensor.dtype}, not {tuple(want.shape)} {want.dtype}",
             )
         if not torch.isfinite(tensor).all():
             raise ModelError(f"{path}: {name} holds NaN or infinite weights: train or import the model again")
-
-
-def _checksum(document: dict[str, JsonValue], index: dict[str, JsonValue], weights: bytes) -> str:
-    described = json.dumps([document, index], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(described.encode() + weights).hexdigest()
-
-
-def _damaged(path: Path, reason: str) -> ModelError:
-    return ModelError(f"{path}: damaged model file ({' '.join(reason.split())}): get or train it again")
-
-
-def _unreadable(path: Path, error: OSError) -> ModelError:
-    return ModelError(
-        f"{path}: cannot be read ({error.strerror}): give the path of a .safetensors model file"
-    )

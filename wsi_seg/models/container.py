@@ -1,0 +1,131 @@
+"""The bytes of a model file: safetensors, with one JSON document of ours in its metadata.
+
+The document's ``checksum`` covers the rest of it, the index of the tensors, and their bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
+from safetensors import SafetensorError
+from safetensors import torch as safetensors
+
+from wsi_seg.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+METADATA_KEY = "wsi_seg"
+MAX_HEADER_BYTES = 16 * 2**20
+PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+Document = dict[str, JsonValue]
+
+
+def pack(path: Path, document: Document, tensors: Mapping[str, Tensor]) -> bytes:
+    """Return the file of a document and tensors; the same content gives the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+        What errors name.
+    document : dict
+        JSON-able, without a ``checksum``.
+    tensors : mapping of str to Tensor
+        On the CPU, contiguous.
+    """
+    draft = safetensors.save(dict(tensors), {METADATA_KEY: "{}"})
+    signed = {**document, "checksum": _checksum(document, *_split(path, draft)[1:])}
+    return safetensors.save(dict(tensors), {METADATA_KEY: json.dumps(signed, sort_keys=True)})
+
+
+def read_document(path: Path) -> Document:
+    """Read a file's document from its first bytes, without checking it.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, cut short or no model file.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+            start += file.read(min(int.from_bytes(start, "little"), MAX_HEADER_BYTES))
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    document, _, _ = _split(path, start)
+    document.pop("checksum", None)
+    return document
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
+    """Read a file's tensors, checking every byte of the file.
+
+    Returns
+    -------
+    tensors : dict of str to Tensor
+    fingerprint : str
+        The file's SHA-256, in hexadecimal.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged or no model file.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    document, index, weights = _split(path, data)
+    if document.pop("checksum", None) != _checksum(document, index, weights):
+        raise damaged(path, "its checksum does not match its content")
+    try:
+        return safetensors.load(data), hashlib.sha256(data).hexdigest()
+    except (SafetensorError, ValueError) as error:
+        raise damaged(path, str(error)) from error
+
+
+def damaged(path: Path, reason: str) -> ModelError:
+    """Return the error that says so in one line."""
+    return ModelError(f"{path}: damaged model file ({' '.join(reason.split())}): get or train it again")
+
+
+def _split(path: Path, data: bytes) -> tuple[Document, Document, bytes]:
+    """Cut a safetensors file into our JSON document, its index of tensors, and their bytes."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    if end > 8 + MAX_HEADER_BYTES or data[8:9] != b"{":
+        if data.startswith(PICKLE_STARTS):
+            raise ModelError(f"{path}: a PyTorch checkpoint: make a model of it with `wsi-seg models import`")
+        raise ModelError(f"{path}: not a model file: give a .safetensors file written by wsi-seg")
+    if len(data) < end:
+        raise damaged(path, "it ends early")
+    try:
+        index = json.loads(data[8:end])
+        metadata = index.pop("__metadata__", {})
+        if METADATA_KEY not in metadata:
+            raise ModelError(
+                f"{path}: safetensors, but not a model of ours: use one that wsi-seg has written"
+            )
+        document = json.loads(metadata[METADATA_KEY])
+    except (ValueError, TypeError, AttributeError) as error:
+        raise damaged(path, "its header is not JSON") from error
+    if not isinstance(document, dict):
+        raise damaged(path, "its header is no JSON object")
+    return document, index, data[end:]
+
+
+def _checksum(document: Document, index: Document, weights: bytes) -> str:
+    described = json.dumps([document, index], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(described.encode() + weights).hexdigest()
+
+
+def _unreadable(path: Path, error: OSError) -> ModelError:
+    return ModelError(
+        f"{path}: cannot be read ({error.strerror}): give the path of a .safetensors model file"
+    )
