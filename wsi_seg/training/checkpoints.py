@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +51,11 @@ class SafeCheckpoints(CheckpointIO):
             If it is missing, damaged, or holds anything but tensors and plain values.
         """
         try:
+            with zipfile.ZipFile(path) as archive:  # torch.load does not look at the checksums
+                if wrong := archive.testzip():
+                    raise zipfile.BadZipFile(wrong)
             content: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
-        except Exception as error:  # torch.load raises whatever a damaged file makes happen
+        except Exception as error:  # a damaged file makes anything happen
             raise ModelError(
                 f"{path}: damaged checkpoint: start the training anew with --overwrite"
             ) from error

@@ -1,0 +1,142 @@
+"""Recipes: those shipped are sound, every value can be changed, and mistakes are named."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from trainings import tiny_recipe
+
+from wsi_seg.errors import UsageError
+from wsi_seg.models.architecture import build_network
+from wsi_seg.pipelines import load_pipeline, pipelines_folder
+from wsi_seg.training.recipe import Recipe, TrainingRecipe, override
+
+SHIPPED = sorted(path.stem for path in pipelines_folder().glob("*.yaml"))
+PLAIN = Recipe(training=TrainingRecipe(epochs=3))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_recipes_make_the_networks_they_name(name: str):
+    recipe = load_pipeline(name).train
+    assert recipe is not None
+    for stage in recipe.training.stages:
+        network = build_network(recipe.model.architecture(3, stage))
+        side = 64
+        logits = network(torch.zeros(2, 3, side, side))
+        assert logits.shape == (2, 3, side // network.output_stride, side // network.output_stride)
+        assert network.output_stride == (8 if stage == "encoder" else 1)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_recipe_is_the_same_after_a_round_through_json(name: str):
+    recipe = load_pipeline(name).train
+    assert recipe is not None
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("setting", "path", "value"),
+    [
+        ("training.epochs=20", "training.epochs", 20),
+        (" training.seed = 7 ", "training.seed", 7),
+        ("data.sizes=[[512, 256], [64, 32]]", "data.sizes", ((512, 256), (64, 32))),
+        ("optimiser.learning_rate=1.0e-4", "optimiser.learning_rate", 1e-4),
+        ("optimiser.clip_norm=null", "optimiser.clip_norm", None),
+        ("training.stages=[encoder, full]", "training.stages", ("encoder", "full")),
+        ("augment.scale=[1, 2]", "augment.scale", (1, 2)),
+        ("data.classes=voc", "data.classes", "voc"),
+    ],
+)
+def test_any_value_can_be_changed(setting: str, path: str, value: object):
+    found: object = override(PLAIN, [setting])
+    for name in path.split("."):
+        found = getattr(found, name)
+    assert found == value
+
+
+def test_later_settings_go_over_earlier_ones_and_the_original_stays():
+    changed = override(PLAIN, ["training.seed=1", "training.seed=2"])
+    assert changed.training.seed == 2
+    assert PLAIN.training.seed == 0
+    assert override(PLAIN, []) == PLAIN
+
+
+def test_minutes_and_epochs_take_each_others_place():
+    timed = override(PLAIN, ["training.minutes=2.5"])
+    assert (timed.training.minutes, timed.training.epochs) == (2.5, None)
+    counted = override(timed, ["training.epochs=4"])
+    assert (counted.training.minutes, counted.training.epochs) == (None, 4)
+
+
+def test_the_network_can_be_exchanged_with_values_of_its_own():
+    changed = override(PLAIN, ["model.name=biopsy", "model.block=residual"])
+    assert changed.model.name == "biopsy"
+    assert changed.model.block == "residual"
+    assert override(changed, ["model.name=espnet", "model.q=5"]).model.q == 5
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        (
+            "training.epoch=3",
+            r"use NAME=VALUE with one of training\.minutes, training\.epochs",
+        ),
+        ("training.epochs", "no such setting: use NAME=VALUE"),
+        ("training=3", r"one of training\.minutes"),
+        ("nonsense.x=3", r"one of model\. \.\.\., data\. \.\.\."),
+        ("=3", "no such setting"),
+        ("model.block=esp", r"one of model\.name, model\.p"),
+        ("model.q=[1", "'\\[1' is not a value: write it as in YAML"),
+        ("model.name=resnet", "recipe: model: input tag 'resnet'"),
+        ("training.epochs=abc", r"recipe: training\.epochs: input should be a valid integer"),
+        ("training.epochs=0", r"recipe: training\.epochs: input should be greater than or equal to 1"),
+        ("training.minutes=0", r"recipe: training\.minutes: input should be greater than 0"),
+        ("training.minutes=nan", r"recipe: training\.minutes: input should be a finite number"),
+        ("training.minutes=null", "recipe: training: give either minutes or epochs"),
+        ("training.stages=[]", r"recipe: training\.stages: tuple should have at least 1 item"),
+        ("training.stages=[decoder]", r"recipe: training\.stages\.0: input should be 'encoder' or 'full'"),
+        ("data.patch=100", r"recipe: data\.patch: input should be a multiple of 8"),
+        (
+            "data.sampling=whole",
+            r"recipe: data: sampling whole images needs sizes, such as \[\[1024",
+        ),
+        ("loss.dice=.nan", r"recipe: loss\.dice: input should be a finite number"),
+        ("augment.scale=[2, 1]", "recipe: augment: scale goes from 2 down to 1: swap them"),
+        ("data.classes=3", r"recipe: data\.classes: input should be a valid string"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(setting: str, said: str):
+    with pytest.raises(UsageError, match=said) as error:
+        override(PLAIN, [setting])
+    assert "\n" not in str(error.value)
+    assert "value error" not in str(error.value).lower()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["training.minutes=1", "optimiser.schedule=step"], "the step schedule counts epochs"),
+        (["model.name=biopsy", "training.stages=[encoder, full]"], "the biopsy network has no encoder stage"),
+        (["data.sampling=whole", "data.sizes=[[64, 32]]"], "oblong images cannot be turned by quarters"),
+    ],
+)
+def test_values_that_do_not_go_together(settings: list[str], said: str):
+    with pytest.raises(UsageError, match=said):
+        override(PLAIN, settings)
+
+
+def test_a_pipeline_with_a_typo_names_file_and_value(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("description: mine\ntrain:\n  training: {epochs: 3, epoch_step: 5}\n")
+    with pytest.raises(UsageError, match=r"mine\.yaml: train\.training\.epoch_step: extra inputs"):
+        load_pipeline(str(path))
+    path.write_text("description: mine\ntrain:\n  training: {epochs: 3\n")
+    with pytest.raises(UsageError, match=r"mine\.yaml: not YAML"):
+        load_pipeline(str(path))
+    with pytest.raises(UsageError, match="no pipeline named 'quik': use one of "):
+        load_pipeline("quik")
+
+
+def test_the_tests_own_recipe_is_sound():
+    assert tiny_recipe("training.epochs=2").training.epochs == 2
