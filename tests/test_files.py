@@ -35,6 +35,7 @@ def test_a_failure_keeps_the_old_content_and_leaves_nothing_behind(tmp_path: Pat
 
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".a.txt.0123.partial").touch()
+    (tmp_path / ".slide.ome.zarr.partial" / "0").mkdir(parents=True)
     (tmp_path / "mine.partial").touch()
     remove_partial(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.partial"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PARTIAL = ".partial"
-"""How the names of files end that are not whole; they begin with a dot, and may be removed at any time."""
+"""How the names of files and folders end that are not whole; they begin with a dot, and may be removed at any time."""
 
 
 @contextmanager
@@ -79,7 +80,10 @@ def remove_partial(folder: Path) -> None:
     """Remove what killed runs left unfinished in a folder."""
     with writing(folder):
         for stray in folder.glob(f".*{PARTIAL}"):
-            stray.unlink(missing_ok=True)
+            if stray.is_dir():
+                shutil.rmtree(stray)
+            else:
+                stray.unlink(missing_ok=True)
 
 
 @contextmanager
