@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from wsi_seg import __version__
 from wsi_seg.data.annotations import read_regions
@@ -15,23 +18,26 @@ from wsi_seg.errors import ModelError
 from wsi_seg.outputs.ngff import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
 from wsi_seg.slides.lattice import Lattice, Rect
+from wsi_seg.slides.slide import SlidePixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from wsi_seg.config import LabelSettings, PredictSettings
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.outputs.result import Key
     from wsi_seg.slides.frames import Frames
-    from wsi_seg.slides.slide import Slide, SlidePixels
+    from wsi_seg.slides.slide import Slide
 
 LABELS_VERSION = 2
 """Raised whenever the same slide, model and settings would give other labels than before."""
 
 DEFAULT_PATCH = 1024
+OVERVIEW_BANDS = 4
+"""Pieces of the overview that are read at a time."""
+
 BATCH_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 24}
 """Pixels that go through the network together, by kind of device."""
 
@@ -145,9 +151,18 @@ class Plan:
         """The slide at the overview's resolution."""
         frames = self.frames.coarsened(self.factor)
         width, height = frames.label_size
-        return self.slide.read(Rect(0, 0, height, width), frames)
+        step = -(-height // OVERVIEW_BANDS)
+        bands = [Rect(y, 0, min(y + step, height), width) for y in range(0, height, step)]
+        # All else waits for the overview: let no core be idle meanwhile.
+        with ThreadPoolExecutor(len(bands), thread_name_prefix="overview") as pool:
+            parts = list(pool.map(lambda band: self.slide.read(band, frames), bands))
+        return SlidePixels(
+            rgb=np.concatenate([part.rgb for part in parts]),
+            present=np.concatenate([part.present for part in parts]),
+            unreadable=tuple(sorted({rect for part in parts for rect in part.unreadable})),
+        )
 
-    @property
+    @cached_property
     def overview_srgb(self) -> NDArray[np.uint8]:
         """The overview as a screen shows it, by the slide's colour profile if it has one."""
         return to_srgb(self.overview.rgb, self.slide.icc_profile)
