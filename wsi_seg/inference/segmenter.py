@@ -129,11 +129,11 @@ class Normalisation:
         self._flip = spec.channels == "bgr"
 
     def __call__(self, pixels: Tensor) -> Tensor:
+        """Normalise RGB pixels, shape (N, 3, height, width), of any type; they themselves stay as they are."""
         if self._flip:
             pixels = pixels.flip(1)
-        return (
-            pixels.float().mul_(self._factor).add_(self._shift).contiguous(memory_format=torch.channels_last)
-        )
+        values = pixels.to(torch.float32, copy=True).mul_(self._factor).add_(self._shift)
+        return values.contiguous(memory_format=torch.channels_last)
 
 
 def enlarge(maps: Tensor, factor: int) -> Tensor:
