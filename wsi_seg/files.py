@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PARTIAL = ".partial"
-"""How the names of files and folders end that are not whole; they begin with a dot, and may be removed at any time."""
+"""How the names of files and folders end that are not whole; they begin with a dot, and may be removed at any
+time."""
 
 
 @contextmanager

@@ -129,7 +129,7 @@ class Normalisation:
         self._flip = spec.channels == "bgr"
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """Normalise RGB pixels, shape (N, 3, height, width), of any type; they themselves stay as they are."""
+        """Normalise RGB pixels, shape (N, 3, height, width), of any type; they stay as they are."""
         if self._flip:
             pixels = pixels.flip(1)
         values = pixels.to(torch.float32, copy=True).mul_(self._factor).add_(self._shift)
