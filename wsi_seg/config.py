@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -118,11 +118,3 @@ class PredictSettings(BaseModel):
     labels: LabelSettings = LabelSettings()
     export: ExportSettings = ExportSettings()
     run: RunSettings = RunSettings()
-
-
-def explain(error: ValidationError) -> str:
-    """Put what pydantic found first into a few words."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    said = first["msg"].removeprefix("Value error, ")
-    return f"{where or 'the file'}: {said[0].lower()}{said[1:]}"

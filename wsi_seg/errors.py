@@ -1,5 +1,12 @@
 """The errors that reach a user: one line that names the file and the remedy."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class WsiSegError(Exception):
     """Something is wrong with the data or the machine; the message is one line for the user."""
@@ -43,3 +50,11 @@ class DeviceError(WsiSegError):
 
 class TrainingError(WsiSegError):
     """A training cannot go on, or the data do not allow one."""
+
+
+def explain(error: ValidationError) -> str:
+    """Put what pydantic found first into a few words."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{where or 'the file'}: {said[0].lower()}{said[1:]}"

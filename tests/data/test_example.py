@@ -15,12 +15,13 @@ from wsi_seg.demo import DEMO_SEED
 from wsi_seg.demo.slide import truth_path, write_slide
 from wsi_seg.demo.stain import Stain
 from wsi_seg.demo.tissue import Tissue
-from wsi_seg.models.classes import annotations_folder, load_schema
+from wsi_seg.models.classes import load_schema
 from wsi_seg.outputs.check import check_file
+from wsi_seg.shipped import shipped_folder
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Rect
 
-DEMO = annotations_folder() / "demo.geojson"
+DEMO = shipped_folder("annotations") / "demo.geojson"
 
 
 def test_qupath_takes_the_example() -> None:

@@ -8,10 +8,11 @@ from trainings import tiny_recipe
 
 from wsi_seg.errors import UsageError
 from wsi_seg.models.architecture import build_network
-from wsi_seg.pipelines import load_pipeline, pipelines_folder
+from wsi_seg.pipelines import load_pipeline
+from wsi_seg.shipped import shipped_folder
 from wsi_seg.training.recipe import Recipe, TrainingRecipe, override
 
-SHIPPED = sorted(path.stem for path in pipelines_folder().glob("*.yaml"))
+SHIPPED = sorted(path.stem for path in shipped_folder("pipelines").glob("*.yaml"))
 PLAIN = Recipe(training=TrainingRecipe(epochs=3))
 
 

@@ -175,8 +175,8 @@ class _Run:
     def of(cls, model: str, schema: ClassSchema | None, device: str, labels: _Options) -> _Run:
         from pydantic import ValidationError
 
-        from wsi_seg.config import LabelSettings, PredictSettings, explain
-        from wsi_seg.errors import UsageError
+        from wsi_seg.config import LabelSettings, PredictSettings
+        from wsi_seg.errors import UsageError, explain
         from wsi_seg.inference.segmenter import choose_device
         from wsi_seg.models.bundle import load_bundle, resolve_model
 

@@ -37,8 +37,8 @@ def export(
     """
     from pydantic import ValidationError
 
-    from wsi_seg.config import ExportSettings, explain
-    from wsi_seg.errors import UsageError
+    from wsi_seg.config import ExportSettings
+    from wsi_seg.errors import UsageError, explain
     from wsi_seg.outputs.export import export_csv, export_polygons
     from wsi_seg.outputs.labels import read_labels
 

@@ -197,8 +197,7 @@ def _override(base: Settings, given: dict[str, Any]) -> Settings:
     """Put what the command line gives over what the pipeline says."""
     from pydantic import ValidationError
 
-    from wsi_seg.config import explain
-    from wsi_seg.errors import UsageError
+    from wsi_seg.errors import UsageError, explain
 
     values = {**base.model_dump(), **{name: value for name, value in given.items() if value is not None}}
     try:

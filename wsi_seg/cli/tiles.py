@@ -87,9 +87,8 @@ def tiles(
 def _settings(size: int, min_labelled: float) -> TilingSettings:
     from pydantic import ValidationError
 
-    from wsi_seg.config import explain
     from wsi_seg.data.tiling import TilingSettings
-    from wsi_seg.errors import UsageError
+    from wsi_seg.errors import UsageError, explain
 
     try:
         return TilingSettings(size=size, min_labelled=min_labelled)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from wsi_seg.errors import UsageError
+from wsi_seg.shipped import read_yaml
 
 UNPROCESSED_ID = 255
 """Label value of pixels that were not analysed because they could not be read, or not yet."""
@@ -128,23 +126,4 @@ def load_schema(name_or_path: str) -> ClassSchema:
     UsageError
         If there is no such schema, or the file is not one.
     """
-    path = Path(name_or_path)
-    if path.suffix not in {".yaml", ".yml"}:
-        path = annotations_folder() / f"{name_or_path}.yaml"
-        if not path.is_file():
-            known = ", ".join(sorted(p.stem for p in annotations_folder().glob("*.yaml")))
-            raise UsageError(f"no class schema named {name_or_path!r}: use one of {known}, or a YAML file")
-    try:
-        return ClassSchema.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}): give a class schema's path") from error
-    except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"{path}: not a class schema ({reason}): see annotations/ for examples") from error
-
-
-def annotations_folder() -> Path:
-    """Return the folder of shipped class schemas: in the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "annotations"
-    return inside if inside.is_dir() else package.parent / "annotations"
+    return read_yaml(ClassSchema, name_or_path, "annotations", "class schema")

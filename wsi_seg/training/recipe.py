@@ -10,8 +10,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from wsi_seg.config import explain
-from wsi_seg.errors import UsageError
+from wsi_seg.errors import UsageError, explain
 from wsi_seg.models.architecture import Architecture, BiopsyArchitecture, ESPNetArchitecture
 from wsi_seg.models.biopsy import BiopsyConfig
 from wsi_seg.models.espnet import ENCODER_STRIDE, ESPNetConfig

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from wsi_seg.errors import UsageError
+from wsi_seg.models.classes import ClassSchema
+from wsi_seg.pipelines import Pipeline
+from wsi_seg.shipped import read_yaml, shipped_folder
+
+
+@pytest.mark.parametrize(("content", "folder"), [(ClassSchema, "annotations"), (Pipeline, "pipelines")])
+def test_all_that_is_shipped_can_be_read(content: type[BaseModel], folder: str) -> None:
+    shipped = sorted(shipped_folder(folder).glob("*.yaml"))
+    assert shipped
+    for path in shipped:
+        assert read_yaml(content, path.stem, folder, "thing") == read_yaml(
+            content, str(path), folder, "thing"
+        )
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (b"name: three\nclasses: 3\n", "no class schema (classes: "),
+        (b"3", "no class schema (the file: "),
+        (b"a: [", "not YAML"),
+        (b"\xff\xfe\x00", "not YAML"),
+        (None, "cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, written: bytes | None, said: str) -> None:
+    path = tmp_path / "mine.yaml"
+    if written is not None:
+        path.write_bytes(written)
+    with pytest.raises(UsageError) as caught:
+        read_yaml(ClassSchema, str(path), "annotations", "class schema")
+    assert str(caught.value).startswith(f"{path}: ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_names_that_are_known_are_named() -> None:
+    with pytest.raises(
+        UsageError, match=r"no class schema named 'x': use one of .*breast-biopsy.* or a YAML file"
+    ):
+        read_yaml(ClassSchema, "x", "annotations", "class schema")
