@@ -24,8 +24,8 @@ def test_all_that_is_shipped_can_be_read(content: type[BaseModel], folder: str) 
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        (b"name: three\nclasses: 3\n", "no class schema (classes: "),
-        (b"3", "no class schema (the file: "),
+        (b"name: three\nclasses: 3\n", "mine.yaml: classes: "),
+        (b"3", "mine.yaml: the file: "),
         (b"a: [", "not YAML"),
         (b"\xff\xfe\x00", "not YAML"),
         (None, "cannot be read"),

@@ -43,7 +43,7 @@ def read_yaml(content: type[Content], name_or_path: str, folder: str, what: str)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}): give a {what}'s path") from error
     except ValidationError as error:
-        raise UsageError(f"{path}: no {what} ({explain(error)}): see {folder}/ for examples") from error
+        raise UsageError(f"{path}: {explain(error)}: see {folder}/ for examples") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not YAML ({' '.join(str(error).split())}): mend it") from error
 
