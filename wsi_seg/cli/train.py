@@ -137,13 +137,17 @@ def _recipe(pipeline: str, classes: str | None, minutes: float | None, settings:
 
 def _training_library() -> ModuleType:
     """Import what trains; its packages are an extra."""
+    from importlib import import_module
+
     from wsi_seg.errors import UsageError
 
     try:
+        import_module("tensorboard")  # which Lightning would miss only once it logs
         from wsi_seg.training import run
     except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
         raise UsageError(
-            f"training needs {error.name}, which is not installed: pip install 'wsi-seg[train]'"
+            f"training needs {package}, which is not installed: pip install 'wsi-seg[train]'"
         ) from error
     return run
 
