@@ -4,6 +4,9 @@
 
 For each slide, in one process each: the run itself; reading the same regions only; the model on as many
 patches only. The floor is the larger of the last two. Peak memory is the run's own process's.
+
+Wall time is what a user waits for; processor time tells the same on a machine that others use too, and what
+the wall time would be if every core were busy all the time.
 """
 
 from __future__ import annotations
@@ -17,9 +20,46 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from machine import keep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FIGURES = [
+    *("label MP", "patches"),
+    *("whole s", "read only s", "model only s", "whole / floor"),
+    *("whole CPU s", "read only CPU s", "model only CPU s", "CPU whole / floor"),
+    *("halo cost", "polygons and export", "peak MB", "GeoJSON kB"),
+]
+STAGES = {
+    "open": "open",
+    "mask": "mask",
+    "segment": "segment",
+    "read": "(read)",
+    "model": "(model)",
+    "write": "(write)",
+    "pyramid": "pyramid",
+    "polygons": "polygons",
+    "overview": "overview",
+    "total": "total",
+}
+
+
+class Stopwatch:
+    """Wall and processor seconds of this process since it was made."""
+
+    def __init__(self) -> None:
+        self._begin = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        return {
+            "wall": time.perf_counter() - self._begin[0],
+            "cpu": time.process_time() - self._begin[1],
+        }
 
 
 def run_whole(slide: Path, model: str, mpp: float | None) -> dict:
@@ -28,9 +68,9 @@ def run_whole(slide: Path, model: str, mpp: float | None) -> dict:
 
     with tempfile.TemporaryDirectory() as folder:
         settings = PredictSettings(model=model, labels=LabelSettings(mpp=mpp))
-        begin = time.perf_counter()
+        watch = Stopwatch()
         summary = predict_slide(slide, Path(folder) / "out", settings)
-        seconds = time.perf_counter() - begin
+        seconds = watch.read()
         bytes_out = (Path(folder) / "out" / "slide.geojson.gz").stat().st_size
     return {
         "seconds": seconds,
@@ -50,20 +90,19 @@ def run_floor(slide: Path, model: str, mpp: float | None) -> dict:
 
     from wsi_seg.config import LabelSettings, PredictSettings
     from wsi_seg.inference.extent import Extent
+    from wsi_seg.inference.pool import LANES, SegmenterPool
     from wsi_seg.inference.region import RegionSegmenter
-    from wsi_seg.inference.segmenter import Segmenter
     from wsi_seg.models.bundle import load_bundle, resolve_model
     from wsi_seg.plan import Plan
     from wsi_seg.slides.slide import Slide
-    from wsi_seg.slides.tissue import TissueMask, find_tissue
+    from wsi_seg.slides.tissue import TissueMask
 
     bundle = load_bundle(resolve_model(model))
     settings = PredictSettings(model=model, labels=LabelSettings(mpp=mpp))
     plan = Plan.make(Slide(slide, mpp), bundle, "cpu", settings)
-    overview = plan.overview
-    mask = find_tissue(overview.rgb, overview.present, plan.frames.coarsened(plan.factor).label_mpp)
-    extent = Extent(TissueMask(mask, plan.factor), None, 0)
-    segmenter = Segmenter(bundle, torch.device("cpu"))
+    mask = TissueMask.of(plan.overview, plan.frames.coarsened(plan.factor).label_mpp, plan.factor)
+    extent = Extent(mask, None, 0)
+    segmenter = SegmenterPool(bundle, torch.device("cpu"))
     runner = RegionSegmenter(plan.slide, plan.frames, extent, segmenter, plan.batch_size, confidence=False)
     fields, patches = [], 0
     for region in plan.lattice.regions():
@@ -73,22 +112,18 @@ def run_floor(slide: Path, model: str, mpp: float | None) -> dict:
         if active:
             fields.append(runner._field(active))
     fresh = Slide(slide, mpp)
-    begin = time.perf_counter()
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        for _ in pool.map(lambda rect: fresh.read(rect, plan.frames), fields):
-            pass
-    read = time.perf_counter() - begin
     side = plan.lattice.patch
     batch = np.random.default_rng(0).integers(0, 255, (plan.batch_size, side, side, 3), dtype=np.uint8)
-    segmenter(batch, margin=plan.lattice.halo)
-    begin = time.perf_counter()
-    for _ in range(-(-patches // plan.batch_size)):
-        segmenter(batch, margin=plan.lattice.halo)
-    return {
-        "read": read,
-        "model": time.perf_counter() - begin,
-        "halo": (plan.lattice.patch / plan.lattice.core) ** 2,
-    }
+    batches = [batch] * -(-patches // plan.batch_size)
+    with ThreadPoolExecutor(max(2, LANES)) as pool:
+        watch = Stopwatch()
+        list(pool.map(lambda rect: fresh.read(rect, plan.frames).present.size, fields))
+        read = watch.read()
+        list(pool.map(partial(segmenter, margin=plan.lattice.halo), batches[:LANES]))
+        watch = Stopwatch()
+        list(pool.map(partial(segmenter, margin=plan.lattice.halo), batches))
+        network = watch.read()
+    return {"read": read, "model": network, "halo": (plan.lattice.patch / plan.lattice.core) ** 2}
 
 
 def in_a_process(mode: str, slide: Path, model: str, mpp: float | None) -> dict:
@@ -111,61 +146,51 @@ def main() -> None:
         work = run_whole if args.mode == "whole" else run_floor
         print(json.dumps(work(args.slides[0], args.model, args.mpp)))
         return
-    lines = [
-        "| slide | label MP | patches | whole s | read only s | model only s | segment stage / floor "
-        "| whole / floor | halo cost | polygons and export | peak MB | GeoJSON kB |",
-        "|--|--|--|--|--|--|--|--|--|--|--|--|",
-    ]
-    stages = []
+    rows, stages = [], []
     for slide in args.slides:
-        pairs = [
-            (
-                in_a_process("whole", slide, args.model, args.mpp),
-                in_a_process("floor", slide, args.model, args.mpp),
-            )
-            for _ in range(args.repeats)
-        ]
-
-        def median(pick, pairs=pairs) -> float:
-            return statistics.median(pick(w, f) for w, f in pairs)
-
-        whole = pairs[0][0]
-        lines.append(
-            f"| {slide.name} | {whole['megapixels']:.1f} | {whole['patches']} "
-            f"| {median(lambda w, f: w['seconds']):.2f} | {median(lambda w, f: f['read']):.2f} "
-            f"| {median(lambda w, f: f['model']):.2f} "
-            f"| {median(lambda w, f: w['stages']['segment'] / max(f['read'], f['model'])):.2f} "
-            f"| {median(lambda w, f: w['seconds'] / max(f['read'], f['model'])):.2f} "
-            f"| {pairs[0][1]['halo']:.2f} "
-            f"| {median(lambda w, f: 100 * w['stages']['polygons'] / w['seconds']):.1f} % "
-            f"| {max(w['peak_mb'] for w, _ in pairs):.0f} | {whole['geojson_kb']:.0f} |"
-        )
-        names = [
-            "open",
-            "mask",
-            "segment",
-            "read",
-            "model",
-            "write",
-            "pyramid",
-            "polygons",
-            "overview",
-            "total",
-        ]
-        row = " | ".join(f"{median(lambda w, f, n=n: w['stages'].get(n, 0.0)):.2f}" for n in names)
-        stages.append(f"| {slide.name} | {row} |")
-        print(lines[-1], flush=True)
-    stage_names = "open | mask | segment | (read) | (model) | (write) | pyramid | polygons | overview | total"
-    header = f"| slide | {stage_names} |"
+        given = slide, args.model, args.mpp
+        pairs = [(in_a_process("whole", *given), in_a_process("floor", *given)) for _ in range(args.repeats)]
+        rows.append(line([slide.name, *figures(pairs)]))
+        seconds = [statistics.median(w["stages"].get(stage, 0.0) for w, _ in pairs) for stage in STAGES]
+        stages.append(line([slide.name, *(f"{s:.2f}" for s in seconds)]))
+        print(rows[-1], flush=True)
     keep(
         "predict",
         f"Model {args.model}, {args.repeats} pairs of runs in turn, medians; peak memory is the largest. "
         "(read), (model) and (write) are parts of segment, added up over its threads; "
         "(model) includes waiting for the model.\n\n"
-        + "\n".join(lines)
+        + "\n".join([line(["slide", *FIGURES]), line(["--"] * (len(FIGURES) + 1)), *rows])
         + "\n\nSeconds by stage:\n\n"
-        + "\n".join([header, "|--" * 11 + "|", *stages]),
+        + "\n".join([line(["slide", *STAGES.values()]), line(["--"] * (len(STAGES) + 1)), *stages]),
     )
+
+
+def figures(pairs: list[tuple[dict, dict]]) -> list[str]:
+    """Return what `FIGURES` names, from pairs of a whole run and its floor."""
+
+    def median(pick: Callable[[dict, dict], float]) -> float:
+        return statistics.median(pick(w, f) for w, f in pairs)
+
+    whole, floor = pairs[0]
+    cells = [f"{whole['megapixels']:.1f}", str(whole["patches"])]
+    for kind in ("wall", "cpu"):
+        cells += [
+            f"{median(lambda w, f, k=kind: w['seconds'][k]):.2f}",
+            f"{median(lambda w, f, k=kind: f['read'][k]):.2f}",
+            f"{median(lambda w, f, k=kind: f['model'][k]):.2f}",
+            f"{median(lambda w, f, k=kind: w['seconds'][k] / max(f['read'][k], f['model'][k])):.2f}",
+        ]
+    return [
+        *cells,
+        f"{floor['halo']:.2f}",
+        f"{median(lambda w, f: 100 * w['stages']['polygons'] / w['seconds']['wall']):.1f} %",
+        f"{max(w['peak_mb'] for w, _ in pairs):.0f}",
+        f"{whole['geojson_kb']:.0f}",
+    ]
+
+
+def line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
