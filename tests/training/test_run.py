@@ -171,8 +171,8 @@ def interrupt(patch: pytest.MonkeyPatch, hook: str, at: int, act: Callable[[], N
     """Do something at the n-th call of a hook of the module, after its work."""
     original, calls = getattr(SegmentationModule, hook), [0]
 
-    def hooked(self: SegmentationModule, batch: object, number: int) -> object:
-        result = original(self, batch, number)
+    def hooked(self: SegmentationModule, *args: object) -> object:
+        result = original(self, *args)
         calls[0] += 1
         if calls[0] == at:
             act()
@@ -197,6 +197,7 @@ def terminate() -> None:
         ("training_step", 4, press_ctrl_c),
         ("training_step", 6, press_ctrl_c),
         ("training_step", 10, press_ctrl_c),
+        ("optimizer_step", 4, press_ctrl_c),
         ("validation_step", 1, press_ctrl_c),
         ("training_step", 7, terminate),
         ("training_step", 5, terminate),
@@ -320,7 +321,7 @@ def test_a_slide_that_vanishes_is_one_line(tmp_path: Path):
 
 @pytest.mark.slow
 def test_a_slide_that_vanishes_for_a_reading_process_is_one_line(tmp_path: Path):
-    pair = write_outlined(tmp_path)
+    pair = write_outlined(tmp_path, size=(4096, 3072))  # more than OpenSlide keeps in memory
     request = requested(
         pair, tmp_path / "out", "data.cache_mb=0", "training.workers=1", "training.epoch_steps=200"
     )
@@ -348,7 +349,7 @@ def test_reading_processes_change_nothing(pair, undisturbed: Path, tmp_path: Pat
 @pytest.mark.slow
 def test_tiles_that_cannot_be_decoded_are_unknown(pair, undisturbed: Path, tmp_path: Path):
     slide, outlines = write_outlined(tmp_path)
-    for tile in (0, 3, 8, 10):
+    for tile in (0, 3, 8, 20):  # the last of them in what is kept out
         damage_tile(slide, tile)
     result = train(requested((slide, outlines), tmp_path / "out"))
     intact = json.loads((undisturbed / "report" / "report.json").read_text())["confusion"]
@@ -367,7 +368,10 @@ def test_a_class_without_pixels_is_told_and_passed_over(pair, tmp_path: Path):
     listener = Listening()
     result = train(requested(pair, tmp_path / "out", f"data.classes={schema}"), listener)
     assert "Nerve: no pixels to train on, so it will not be learned" in listener.said
-    assert load_bundle(result.model).training["scores"]["iou"]["Nerve"] is None
+    assert result.confusion.counts.sum(axis=1)[2] == 0
+    scores = load_bundle(result.model).training["scores"]["iou"]
+    assert scores["Stroma"] > 0
+    assert not scores["Nerve"]  # none, or nothing where it is still predicted somewhere
 
 
 @pytest.mark.slow

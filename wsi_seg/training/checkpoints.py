@@ -18,6 +18,8 @@ from wsi_seg.files import replacing
 if TYPE_CHECKING:
     from lightning.fabric.utilities.types import _PATH
     from lightning.pytorch import LightningModule, Trainer
+    from torch import Tensor
+    from torch.optim import Optimizer
 
 CHECKPOINT_SECONDS = 30
 
@@ -70,7 +72,9 @@ class LastState(Checkpoint):
     """Keeps the last state: every half minute, and when something goes wrong.
 
     It is never taken while a validation is due or under way: Lightning would go on behind that validation,
-    and the averaged weights stand in for the network's own meanwhile.
+    and the averaged weights stand in for the network's own meanwhile. Nor while a step changes the weights;
+    a step that is broken off before that leaves no trace, though it has updated the statistics of batch
+    normalisation.
 
     Parameters
     ----------
@@ -81,11 +85,26 @@ class LastState(Checkpoint):
         self._path = path
         self._saved = time.monotonic()
         self._validated = 0
+        self._buffers: list[Tensor] = []
+        self._changing_weights = False
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        """Remember what a step changes before it is complete."""
+        self._buffers = [buffer.clone() for buffer in pl_module.buffers()]
+
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
+    ) -> None:
+        """From here to the end of the step there is no state to go on from."""
+        self._changing_weights = True
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """Save if it is time, and no validation comes next."""
+        self._changing_weights, self._buffers = False, []
         if not self._owes_validation(trainer):
             self._save_in_time(trainer)
 
@@ -98,7 +117,11 @@ class LastState(Checkpoint):
         """Save what has been learned, unless that is what is wrong."""
         if isinstance(exception, TrainingError) or trainer.world_size > 1:  # the others know nothing of it
             return
-        if trainer.global_step and not trainer.validating and not self._owes_validation(trainer):
+        if self._changing_weights or trainer.validating or self._owes_validation(trainer):
+            return
+        if trainer.global_step:
+            if self._buffers:
+                torch._foreach_copy_(list(pl_module.buffers()), self._buffers)
             trainer.save_checkpoint(self._path)
 
     def on_save_checkpoint(
