@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from wsi_seg.errors import ModelError, TrainingError
 from wsi_seg.files import replacing
@@ -68,43 +68,62 @@ class SafeCheckpoints(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
-class LastState(Checkpoint):
-    """Keeps the last state: every half minute, and when something goes wrong.
+class WholeSteps(Callback):
+    """Undoes a step that was broken off. Comes after the callbacks that a step is not whole without."""
 
-    It is never taken while a validation is due or under way: Lightning would go on behind that validation,
-    and the averaged weights stand in for the network's own meanwhile. Nor while a step changes the weights;
-    a step that is broken off before that leaves no trace, though it has updated the statistics of batch
-    normalisation.
-
-    Parameters
-    ----------
-    path : Path
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._saved = time.monotonic()
-        self._validated = 0
+    def __init__(self) -> None:
         self._buffers: list[Tensor] = []
         self._changing_weights = False
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
     ) -> None:
-        """Remember what a step changes before it is complete."""
+        """Remember what a step changes before the weights: the statistics of batch normalisation."""
         self._buffers = [buffer.clone() for buffer in pl_module.buffers()]
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
-        """From here to the end of the step there is no state to go on from."""
+        """From here to the end of the step there is no way back."""
         self._changing_weights = True
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Save if it is time, and no validation comes next."""
+        """Note that the step is whole."""
         self._changing_weights, self._buffers = False, []
+
+    def undo(self, pl_module: LightningModule) -> bool:
+        """Undo what a step did that was broken off; return whether the module is as after a whole step."""
+        if self._changing_weights:
+            return False
+        if self._buffers:
+            torch._foreach_copy_(list(pl_module.buffers()), self._buffers)
+        return True
+
+
+class LastState(Checkpoint):
+    """Keeps the last state: every half minute, and when something goes wrong.
+
+    It is never taken while a validation is due or under way: Lightning would go on behind that validation,
+    and the averaged weights stand in for the network's own meanwhile.
+
+    Parameters
+    ----------
+    path : Path
+    steps : WholeSteps
+        Knows of a step that was broken off.
+    """
+
+    def __init__(self, path: Path, steps: WholeSteps) -> None:
+        self._path, self._steps = path, steps
+        self._saved = time.monotonic()
+        self._validated = 0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Save if it is time, and no validation comes next."""
         if not self._owes_validation(trainer):
             self._save_in_time(trainer)
 
@@ -117,11 +136,9 @@ class LastState(Checkpoint):
         """Save what has been learned, unless that is what is wrong."""
         if isinstance(exception, TrainingError) or trainer.world_size > 1:  # the others know nothing of it
             return
-        if self._changing_weights or trainer.validating or self._owes_validation(trainer):
+        if trainer.validating or self._owes_validation(trainer):
             return
-        if trainer.global_step:
-            if self._buffers:
-                torch._foreach_copy_(list(pl_module.buffers()), self._buffers)
+        if trainer.global_step and self._steps.undo(pl_module):
             trainer.save_checkpoint(self._path)
 
     def on_save_checkpoint(

@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader, Subset
 
 from wsi_seg.errors import TrainingError
-from wsi_seg.training.checkpoints import LastState, SafeCheckpoints
+from wsi_seg.training.checkpoints import LastState, SafeCheckpoints, WholeSteps
 from wsi_seg.training.draws import Draw, Numbers
 from wsi_seg.training.history import History
 from wsi_seg.training.pace import ENDLESS, Pace
@@ -114,7 +114,9 @@ def run_stage(
         history.load_state_dict(ended["history"])
         return history
     with _quiet():
-        trainer = _trainer(plan, recipe, [pace, *_averaging(recipe), history, *_checkpoints(plan, recipe)])
+        steps = WholeSteps()
+        callbacks = [pace, *_averaging(recipe), steps, history, *_checkpoints(plan, recipe, steps)]
+        trainer = _trainer(plan, recipe, callbacks)
         _fit(trainer, module, data, plan, recipe)
     if recipe.training.early_stop is not None and (plan.folder / BEST).is_file():
         best = SafeCheckpoints().load_checkpoint(plan.folder / BEST, map_location="cpu")
@@ -198,9 +200,9 @@ def _averaging(recipe: Recipe) -> list[Callback]:
     return [WeightAveraging(multi_avg_fn=average)]
 
 
-def _checkpoints(plan: StagePlan, recipe: Recipe) -> list[Callback]:
+def _checkpoints(plan: StagePlan, recipe: Recipe, steps: WholeSteps) -> list[Callback]:
     """Keep the last state, and the best if the stage may stop early."""
-    last = LastState(plan.folder / LAST)
+    last = LastState(plan.folder / LAST, steps)
     patience = recipe.training.early_stop
     if patience is None:
         return [last]
