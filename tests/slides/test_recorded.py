@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wsi_seg.slides.recorded import find_recorded
+from wsi_seg.slides.recorded import find_recorded, find_slits
 
 MPP = (8.0, 8.0)
 
@@ -48,3 +48,50 @@ def test_ripples_of_compression_beside_a_filling_belong_to_it():
 
     assert not recorded[:, 200:].any()
     assert recorded[:, :200].all()
+
+
+def test_what_differs_more_in_the_midst_of_ripples_belongs_to_the_filling_too():
+    rgb = picture()
+    rgb[:, 200:] = 240
+    rgb[:, 200:206] = 243
+    rgb[50:60:2, 203] = 225
+
+    assert not find_recorded(rgb, np.ones((200, 300), dtype=bool), MPP)[:, 200:].any()
+
+
+def slit_picture():
+    """A filled area, and apart from it two straight lines in almost its colour."""
+    rgb = picture()
+    rgb[:, 200:] = 240
+    rng = np.random.default_rng(1)
+    for rows in (slice(60, 64), slice(120, 124)):
+        rgb[rows, 20:150] = 240 + rng.integers(-8, 9, (4, 130, 3))
+    return rgb
+
+
+def test_slits_are_told_from_white_lines_of_tissue_by_the_finest_pixels():
+    rgb = slit_picture()
+    recorded = find_recorded(rgb, np.ones((200, 300), dtype=bool), MPP)
+    looked_at = set()
+
+    def sample(x, y):
+        looked_at.add(y // 60)
+        fine = np.full((16, 16, 3), 240, np.uint8)
+        return (
+            fine if y < 100 else fine + np.random.default_rng(x).integers(0, 3, fine.shape).astype(np.uint8)
+        )
+
+    slits = find_slits(rgb, recorded, MPP, sample)
+
+    assert looked_at == {1, 2}
+    expected = np.zeros((200, 300), dtype=bool)
+    expected[60:64, 20:150] = True
+    np.testing.assert_array_equal(slits, expected)
+
+
+def test_without_any_filling_nothing_is_looked_at():
+    def sample(x, y):
+        raise AssertionError
+
+    rgb = slit_picture()[:, :200]
+    assert not find_slits(rgb, np.ones((200, 200), dtype=bool), MPP, sample).any()

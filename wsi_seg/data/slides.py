@@ -18,7 +18,7 @@ from wsi_seg.data.truth import SlideTruth, TruthSettings, rest_index
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.slides.coarse import CoarseMask
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.slides.recorded import find_recorded
+from wsi_seg.slides.recorded import recorded_in
 from wsi_seg.slides.slide import Slide
 from wsi_seg.slides.tissue import TissueMask
 
@@ -183,10 +183,7 @@ def _masks(slide: Slide, frames: Frames) -> tuple[TissueMask, CoarseMask]:
     coarse = frames.coarsened(factor)
     width, height = coarse.label_size
     overview = slide.read(Rect(0, 0, height, width), coarse)
-    recorded = find_recorded(overview.rgb, overview.present, coarse.label_mpp)
-    for rect in overview.unreadable:
-        # Recorded, though it can't be read: models are not spared it, and training hears of it in reading.
-        recorded[rect.slices] = True
+    recorded = recorded_in(slide, overview, coarse)
     return TissueMask.of(overview, coarse.label_mpp, factor), CoarseMask(recorded, factor)
 
 
