@@ -10,10 +10,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
+from wsi_seg.models.comparison.enet import ENet, ENetConfig
+from wsi_seg.models.comparison.erfnet import ERFNet, ERFNetConfig
+from wsi_seg.models.comparison.pspnet import PSPNet, PSPNetConfig
+from wsi_seg.models.comparison.segnet import SegNet, SegNetConfig
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 
-Network = ESPNet | BiopsyNet
-NetworkConfig = ESPNetConfig | BiopsyConfig
+Network = ESPNet | BiopsyNet | ENet | ERFNet | SegNet | PSPNet
+NetworkConfig = ESPNetConfig | BiopsyConfig | ENetConfig | ERFNetConfig | SegNetConfig | PSPNetConfig
 
 
 class ESPNetArchitecture(BaseModel):
@@ -34,7 +38,51 @@ class BiopsyArchitecture(BaseModel):
     config: BiopsyConfig
 
 
-Architecture = Annotated[ESPNetArchitecture | BiopsyArchitecture, Field(discriminator="name")]
+class ENetArchitecture(BaseModel):
+    """ENet."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["enet"] = "enet"
+    config: ENetConfig
+
+
+class ERFNetArchitecture(BaseModel):
+    """ERFNet."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["erfnet"] = "erfnet"
+    config: ERFNetConfig
+
+
+class SegNetArchitecture(BaseModel):
+    """SegNet, of any width."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["segnet"] = "segnet"
+    config: SegNetConfig
+
+
+class PSPNetArchitecture(BaseModel):
+    """PSPNet, of any depth and width."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["pspnet"] = "pspnet"
+    config: PSPNetConfig
+
+
+Architecture = Annotated[
+    ESPNetArchitecture
+    | BiopsyArchitecture
+    | ENetArchitecture
+    | ERFNetArchitecture
+    | SegNetArchitecture
+    | PSPNetArchitecture,
+    Field(discriminator="name"),
+]
 """A network's kind and shape."""
 
 
@@ -45,6 +93,14 @@ def architecture_of(config: NetworkConfig) -> Architecture:
             return ESPNetArchitecture(config=config)
         case BiopsyConfig():
             return BiopsyArchitecture(config=config)
+        case ENetConfig():
+            return ENetArchitecture(config=config)
+        case ERFNetConfig():
+            return ERFNetArchitecture(config=config)
+        case SegNetConfig():
+            return SegNetArchitecture(config=config)
+        case PSPNetConfig():
+            return PSPNetArchitecture(config=config)
 
 
 def build_network(architecture: Architecture) -> Network:
@@ -54,3 +110,11 @@ def build_network(architecture: Architecture) -> Network:
             return ESPNet(config)
         case BiopsyArchitecture(config=config):
             return BiopsyNet(config)
+        case ENetArchitecture(config=config):
+            return ENet(config)
+        case ERFNetArchitecture(config=config):
+            return ERFNet(config)
+        case SegNetArchitecture(config=config):
+            return SegNet(config)
+        case PSPNetArchitecture(config=config):
+            return PSPNet(config)

@@ -248,10 +248,10 @@ class Decoder(nn.Module):
 
 
 def check_sides(image: Tensor) -> None:
-    """Raise ValueError unless an image's sides are multiples of 8."""
+    """Raise ValueError unless an image's sides are multiples of 8, with those that would do."""
     height, width = image.shape[-2:]
-    if height % ENCODER_STRIDE or width % ENCODER_STRIDE:
-        fit_h, fit_w = (-(-side // ENCODER_STRIDE) * ENCODER_STRIDE for side in (height, width))
+    if height % ENCODER_STRIDE or width % ENCODER_STRIDE or not height or not width:
+        fit_h, fit_w = (max(1, -(-side // ENCODER_STRIDE)) * ENCODER_STRIDE for side in (height, width))
         raise ValueError(f"an image of {width} x {height} pixels does not fit: pad to {fit_w} x {fit_h}")
 
 

@@ -1,0 +1,148 @@
+"""What every network keeps to. A network's tests inherit it, and say which shapes of it are tested:
+
+@pytest.mark.parametrize("config", [ESPNetConfig(3), ...], ids=str)
+class TestContract(NetworkContract): ...
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from wsi_seg.models.architecture import Network, NetworkConfig, architecture_of, build_network
+from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, save_bundle
+from wsi_seg.models.classes import ClassSchema, TissueClass
+
+SIZES = ((1, 8, 8), (2, 40, 64), (3, 24, 136))
+"""Batch, height and width."""
+
+
+def header_of(config: NetworkConfig) -> ModelHeader:
+    names = [TissueClass(id=i, name=f"class {i}", color=(i, 5 * i, 255 - i)) for i in range(config.classes)]
+    return ModelHeader(
+        name="tested",
+        architecture=architecture_of(config),
+        classes=ClassSchema(name="some", classes=tuple(names)),
+        input=InputSpec(channels="rgb", mean=(170, 110, 170), std=(50, 50, 40), mpp=2.0),
+    )
+
+
+def same(actual: Tensor, expected: Tensor, tolerance: float = 1e-4) -> None:
+    """Compare logits that were computed in another order: to a share of the largest."""
+    torch.testing.assert_close(actual, expected, rtol=0, atol=tolerance * expected.abs().max().item())
+
+
+class NetworkContract:
+    """Tests of one network, made fresh for each.
+
+    `threads` are the numbers of CPU threads that give the same bytes; `outputs` is all that the network can
+    compute of an image.
+    """
+
+    threads: tuple[int, ...] = (1, 2, 3)
+
+    @pytest.fixture
+    def network(self, config: NetworkConfig) -> Network:
+        torch.manual_seed(0)
+        return build_network(architecture_of(config)).eval()
+
+    def outputs(self, network: Network, image: Tensor) -> tuple[Tensor, ...]:
+        return (network(image),)
+
+    @torch.inference_mode()
+    def test_logits_cover_the_image(self, network: Network, config: NetworkConfig) -> None:
+        stride = network.output_stride
+        assert stride in (1, 8)
+        for batch, height, width in SIZES:
+            logits = network(torch.randn(batch, 3, height, width))
+            assert logits.shape == (batch, config.classes, height // stride, width // stride)
+            assert torch.isfinite(logits).all()
+
+    @pytest.mark.parametrize(
+        ("height", "width", "fit"),
+        [(64, 100, "104 x 64"), (1, 1, "8 x 8"), (31, 8, "8 x 32"), (0, 8, "8 x 8")],
+    )
+    def test_sides_that_do_not_fit_are_refused_with_the_size_that_does(
+        self, network: Network, height: int, width: int, fit: str
+    ) -> None:
+        with pytest.raises(ValueError, match=f"{width} x {height} pixels does not fit: pad to {fit}"):
+            network(torch.zeros(1, 3, height, width))
+
+    def test_gradients_reach_every_parameter(self, network: Network) -> None:
+        # Not in training mode, where a convolution's bias is lost in the norm that follows.
+        outputs = self.outputs(network, torch.randn(2, 3, 96, 64))
+        sum(output.square().sum() for output in outputs).backward()
+        for name, parameter in network.named_parameters():
+            assert parameter.grad is not None, name
+            assert torch.isfinite(parameter.grad).all(), name
+            assert parameter.grad.abs().sum() > 0, name
+
+    def test_a_step_of_training_changes_every_parameter(self, network: Network) -> None:
+        network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+        image = torch.randn(2, 3, 64, 64).to(memory_format=torch.channels_last)
+        optimiser = torch.optim.Adam(network.parameters(), 1e-2)
+        sum(output.square().sum() for output in self.outputs(network, image)).backward()
+        optimiser.step()
+        for name, parameter in network.named_parameters():
+            assert torch.isfinite(parameter).all(), name
+            assert not torch.equal(parameter, before[name]), name
+
+    @torch.inference_mode()
+    def test_logits_are_the_same_bytes_for_any_threads_and_neighbours(self, network: Network) -> None:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        image = torch.randn(2, 3, 72, 136).to(memory_format=torch.channels_last)
+        expected = network(image)
+        before = torch.get_num_threads()
+        try:
+            for threads in self.threads:
+                torch.set_num_threads(threads)
+                assert torch.equal(network(image), expected), threads
+                assert torch.equal(network(image.flip(0)).flip(0), expected), threads
+        finally:
+            torch.set_num_threads(before)
+
+    @torch.inference_mode()
+    def test_the_memory_layout_changes_nothing(self, network: Network) -> None:
+        image = torch.randn(1, 3, 64, 40)
+        expected = network(image)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        same(network(image.to(memory_format=torch.channels_last)), expected)
+
+    @torch.inference_mode()
+    def test_a_model_file_gives_it_back(
+        self, network: Network, config: NetworkConfig, tmp_path: Path
+    ) -> None:
+        header, path, again = (
+            header_of(config),
+            tmp_path / "model.safetensors",
+            tmp_path / "again.safetensors",
+        )
+        save_bundle(path, network, header)
+        bundle = load_bundle(path)
+        image = torch.randn(1, 3, 40, 64)
+        assert bundle.header == header
+        assert bundle.network.config == config
+        assert torch.equal(bundle.network(image), network(image))
+        save_bundle(again, bundle.network, bundle.header)
+        assert again.read_bytes() == path.read_bytes()
+
+    def test_it_says_what_it_is(self, config: NetworkConfig) -> None:
+        assert config.title
+        assert config.shape
+
+    @torch.inference_mode()
+    def test_a_gpu_agrees(self, network: Network) -> None:
+        if not torch.cuda.is_available():
+            pytest.skip("no GPU that PyTorch can use here")
+        image = torch.randn(2, 3, 72, 136)
+        expected = network(image)
+        before = torch.backends.cudnn.allow_tf32
+        try:
+            torch.backends.cudnn.allow_tf32 = False
+            same(network.cuda()(image.cuda()).cpu(), expected, tolerance=1e-3)
+        finally:
+            torch.backends.cudnn.allow_tf32 = before

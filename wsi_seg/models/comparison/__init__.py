@@ -1,0 +1,1 @@
+"""The networks that ESPNet is compared with, each from its own paper."""

@@ -1,0 +1,201 @@
+"""PSPNet, the whole network, top to bottom.
+
+Zhao, Shi, Qi, Wang, Jia: "Pyramid Scene Parsing Network", CVPR 2017, arXiv:1612.01105: a residual network,
+dilated so that it works at 1/8 of the image's sides, and averages over ever larger parts of the whole map. As
+in the authors' Caffe networks, the stem is three 3x3 convolutions and a block is strided in its first one.
+
+The 65.7 million parameters that ESPNet's paper gives are those of the network that segments. While training,
+the authors added a second output after the third stage, with a loss of its own (2.4 million parameters more);
+it has no part in the result, and is left out here, of the network and of its training. So is their start from
+weights trained on ImageNet. They served images of 8 k + 1 pixels a side and enlarged logits corner to corner;
+images of 8 k have no far corner to reach, and so logits are enlarged as areas are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from pydantic import ConfigDict, with_config
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wsi_seg.models.biopsy import enlarge
+from wsi_seg.models.espnet import RGB, check_sides
+
+EXPANSION = 4
+"""Channels that leave a block over those of its middle convolution."""
+
+STAGES = ((1, 1), (2, 1), (1, 2), (1, 4))
+"""Of the residual network: stride and dilation."""
+
+CELLS = (1, 2, 3, 6)
+"""Cells along each side of the map, in the pyramid's four levels."""
+
+DROPOUT = 0.1
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True)
+class PSPNetConfig:
+    """Everything that decides a PSPNet's shape.
+
+    Attributes
+    ----------
+    classes : int
+        Output channels; 2 or more.
+    blocks : (int, int, int, int)
+        Of the residual network's stages; (3, 4, 23, 3) makes PSPNet-101, (3, 4, 6, 3) PSPNet-50.
+    width : int
+        Channels of the first stage's middle convolutions, which all others are multiples of; 64 as published.
+
+    Raises
+    ------
+    ValueError
+        If the numbers make no network.
+    """
+
+    classes: int
+    blocks: tuple[int, int, int, int] = (3, 4, 23, 3)
+    width: int = 64
+
+    def __post_init__(self) -> None:
+        if self.classes < 2:
+            raise ValueError(f"classes is {self.classes}: a segmentation needs 2 or more")
+        if len(self.blocks) != len(STAGES) or min(self.blocks) < 1:
+            raise ValueError(f"blocks is {self.blocks}: use four numbers of 1 or more")
+        if self.width < 1:
+            raise ValueError(f"width is {self.width}: use 1 or more")
+
+    @property
+    def title(self) -> str:
+        """What people call this network."""
+        return f"PSPNet-{3 * sum(self.blocks) + 2}"
+
+    @property
+    def shape(self) -> str:
+        """What sets this network apart from others of its title, in words."""
+        return f"{', '.join(map(str, self.blocks))} blocks, {self.width} channels wide"
+
+
+def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """Convolution without bias that keeps the map's size (or halves it); normalised.
+
+    A 1x1 kernel looks the same however it is dilated, but on one CPU thread PyTorch takes another way through
+    an undilated one, which rounds hundreds of input channels differently than on several threads.
+    """
+    pad = dilation * (kernel // 2)
+    layer = nn.Conv2d(
+        inputs, outputs, kernel, stride, pad, dilation=2 if kernel == 1 else dilation, bias=False
+    )
+    return nn.Sequential(layer, nn.BatchNorm2d(outputs))
+
+
+def activated(layer: nn.Module) -> nn.Sequential:
+    """Put a ReLU after a layer."""
+    return nn.Sequential(layer, nn.ReLU(inplace=True))
+
+
+class Block(nn.Module):
+    """A residual block: 1x1, 3x3, 1x1; the input is projected where it has another shape."""
+
+    def __init__(self, inputs: int, thin: int, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        outputs = EXPANSION * thin
+        self.layers = nn.Sequential(
+            activated(convolution(inputs, thin, 1, stride)),
+            activated(convolution(thin, thin, 3, dilation=dilation)),
+            convolution(thin, outputs, 1),
+        )
+        self.shortcut = nn.Identity() if inputs == outputs else convolution(inputs, outputs, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, 4 * thin, H / stride, W / stride)."""
+        return functional.relu(self.layers(x) + self.shortcut(x))
+
+
+def stage(inputs: int, thin: int, blocks: int, stride: int, dilation: int) -> nn.Sequential:
+    """One stage of the residual network."""
+    rest = (Block(EXPANSION * thin, thin, 1, dilation) for _ in range(blocks - 1))
+    return nn.Sequential(Block(inputs, thin, stride, dilation), *rest)
+
+
+class Pyramid(nn.Module):
+    """The map, and beside it the map averaged over 1, 2 x 2, 3 x 3 and 6 x 6 cells, and enlarged again."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        thin = channels // len(CELLS)
+        self.branches = nn.ModuleList(activated(convolution(channels, thin, 1)) for _ in CELLS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) -> (N, 2 * channels, H, W)."""
+        height, width = x.shape[-2:]
+        maps = [x]
+        for cells, project in zip(CELLS, self.branches, strict=True):
+            maps.append(enlarge(project(functional.adaptive_avg_pool2d(x, cells)), height, width))
+        return torch.cat(maps, dim=1)
+
+
+class PSPNet(nn.Module):
+    """PSPNet of any depth."""
+
+    def __init__(self, config: PSPNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        thin = [width * 2**level for level in range(len(STAGES))]
+        inputs = [2 * width] + [EXPANSION * channels for channels in thin]
+        self.stem = nn.Sequential(
+            activated(convolution(RGB, width, 3, stride=2)),
+            activated(convolution(width, width, 3)),
+            activated(convolution(width, 2 * width, 3)),
+            nn.MaxPool2d(3, stride=2, padding=1),
+        )
+        self.stages = nn.Sequential(
+            *(
+                stage(inputs[level], thin[level], config.blocks[level], stride, dilation)
+                for level, (stride, dilation) in enumerate(STAGES)
+            )
+        )
+        self.pyramid = Pyramid(inputs[-1])
+        self.merge = nn.Sequential(
+            activated(convolution(2 * inputs[-1], thin[-1], 3)),
+            nn.Dropout2d(DROPOUT),
+        )
+        self.classify = nn.Conv2d(thin[-1], config.classes, 1, dilation=2)
+        self.apply(initialise)
+
+    @property
+    def output_stride(self) -> int:
+        """Image pixels per logit along each side."""
+        return 1
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Segment normalised images.
+
+        Parameters
+        ----------
+        image : Tensor
+            Float, (N, 3, H, W), with H and W multiples of 8. The pyramid sees all of it: the answer for a
+            pixel depends on the size of the image that holds it.
+
+        Returns
+        -------
+        Tensor
+            Logits, (N, classes, H, W).
+
+        Raises
+        ------
+        ValueError
+            If a side is not a multiple of 8.
+        """
+        check_sides(image)
+        logits = self.classify(self.merge(self.pyramid(self.stages(self.stem(image)))))
+        return enlarge(logits, image.shape[-2], image.shape[-1])
+
+
+def initialise(module: nn.Module) -> None:
+    """Draw a convolution's weights from He et al.'s normal distribution, for ReLUs; nothing else changes."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
