@@ -1,0 +1,1 @@
+"""Networks rearranged for inference: the same function, less work."""

@@ -1,0 +1,318 @@
+"""Maps and layers as the compiled kernels take them; `kernels.cpp` says how they compute."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import POINTER, Structure, byref, c_float, c_int64, c_uint8
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from wsi_seg.inference.fast.build import load_kernels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from wsi_seg.models.bundle import InputSpec
+
+LINE = 16
+"""Floats in a cache line."""
+
+STEP = 32
+"""At least as many pixels as a kernel writes at a time; rows have room for whole steps."""
+
+NEGLIGIBLE = 1e-20
+"""Smaller weights are taken for 0. In trained networks, some have decayed to 1e-40 and the like: they change
+no result, but processors compute with such numbers a hundred times slower."""
+
+
+OVERHEAD = 2
+"""Reading a tile's input costs as much as computing this many of its channels."""
+
+
+class _Map(Structure):
+    _fields_ = (
+        ("origin", POINTER(c_float)),
+        *((name, c_int64) for name in ("plane", "row", "channels", "height", "width")),
+    )
+
+
+class _Layer(Structure):
+    _fields_ = (
+        ("weights", POINTER(c_float)),
+        ("finish", POINTER(c_float)),
+        ("dilations", POINTER(c_int64)),
+        *((name, c_int64) for name in ("size", "stride", "branches", "inputs", "outputs", "tile")),
+    )
+
+
+class _Window(Structure):
+    _fields_ = tuple((name, c_int64) for name in ("y0", "y1", "x0", "x1"))
+
+
+@dataclass(frozen=True)
+class Window:
+    """Pixels of a map: rows ``y0`` up to ``y1``, columns ``x0`` up to ``x1``."""
+
+    y0: int
+    y1: int
+    x0: int
+    x1: int
+
+    def halved(self) -> Window:
+        """Return the pixels, on a map of half the sides, that these lie in."""
+        return Window(self.y0 // 2, -(-self.y1 // 2), self.x0 // 2, -(-self.x1 // 2))
+
+    def grown(self, reach: int) -> Window:
+        """Return these pixels and `reach` more on each side, or less if that is negative."""
+        return Window(self.y0 - reach, self.y1 + reach, self.x0 - reach, self.x1 + reach)
+
+    def within(self, other: Window) -> Window:
+        """Return those of these pixels that are in another window."""
+        return Window(
+            max(self.y0, other.y0), min(self.y1, other.y1), max(self.x0, other.x0), min(self.x1, other.x1)
+        )
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Float32 maps of one image: for each row, the row of each channel, with zeros on both sides.
+
+    Attributes
+    ----------
+    memory : float32 array, shape (height, channels of all, floats of a row)
+    first, channels : int
+        Which of the channels in memory these are.
+    width : int
+    pad : int
+        Zeros on either side of a row.
+    """
+
+    memory: NDArray[np.float32]
+    first: int
+    channels: int
+    width: int
+    pad: int
+
+    @classmethod
+    def zeros(cls, channels: int, height: int, width: int, reach: int) -> Self:
+        """Make maps for convolutions that reach no further than `reach` to the side."""
+        pad = -(-reach // LINE) * LINE
+        # An odd number of cache lines: with a power of two, all channels of a pixel would compete for one
+        # place in the cache.
+        row = (pad + -(-width // STEP) * STEP + pad) // LINE | 1
+        # Kernels that halve a map read, and don't use, up to two steps too much: one row is to spare.
+        memory = np.zeros((height * channels * row * LINE + 4 * STEP), np.float32)
+        rows = memory[: height * channels * row * LINE].reshape(height, channels, row * LINE)
+        return cls(rows, 0, channels, width, pad)
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return len(self.memory)
+
+    @property
+    def whole(self) -> Window:
+        """All pixels."""
+        return Window(0, self.height, 0, self.width)
+
+    def part(self, first: int, channels: int) -> Maps:
+        """Return some of the channels, in the same memory."""
+        return Maps(self.memory, self.first + first, channels, self.width, self.pad)
+
+    @cached_property
+    def struct(self) -> _Map:
+        """These maps as kernels take them."""
+        _, channels, row = self.memory.shape
+        address = self.memory.ctypes.data + 4 * (self.pad + self.first * row)
+        origin = ctypes.cast(address, POINTER(c_float))
+        return _Map(origin, row, channels * row, self.channels, self.height, self.width)
+
+    def array(self) -> NDArray[np.float32]:
+        """Return the maps as a (channels, height, width) array, in the same memory."""
+        window = self.memory[:, self.first : self.first + self.channels, self.pad : self.pad + self.width]
+        return window.transpose(1, 0, 2)
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What follows a sum, channel by channel: ``prelu(sum * scale + shift)``."""
+
+    scale: Tensor
+    shift: Tensor
+    slope: Tensor
+
+    @classmethod
+    def nothing(cls, channels: int) -> Finish:
+        """Leave sums as they are."""
+        return cls(torch.ones(channels), torch.zeros(channels), torch.ones(channels))
+
+    def part(self, first: int, channels: int) -> Finish:
+        """Return that of some of the channels."""
+        window = slice(first, first + channels)
+        return Finish(self.scale[window], self.shift[window], self.slope[window])
+
+
+class _Kernel:
+    """Weights laid out for a kernel, and what follows the sums."""
+
+    def __init__(self, tiles: Tensor, finish: Finish, then: Finish | None, layer: dict[str, int]) -> None:
+        then = then or Finish.nothing(len(finish.scale))
+        steps = [finish.scale, finish.shift, finish.slope, then.scale, then.shift, then.slope]
+        self._weights, self._finish = _floats(tiles), _floats(torch.stack(steps))
+        self._library = load_kernels()
+        self.struct = _Layer(_pointer(self._weights), _pointer(self._finish), **layer)
+
+
+class Convolution(_Kernel):
+    """Convolutions of one map, 1x1 or 3x3, whose sums run on from one to the next.
+
+    Parameters
+    ----------
+    weights : sequence of Tensor
+        One (outputs, inputs, size, size) tensor for each; that of the second is added to the first's sum and
+        so on. The results are written side by side.
+    finish : Finish
+        For all of them, side by side.
+    then : Finish, optional
+        Of the second place that results can be written to: what follows the first.
+    stride : {1, 2}
+    dilations : sequence of int
+        One for each.
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Tensor],
+        finish: Finish,
+        then: Finish | None = None,
+        stride: int = 1,
+        dilations: Sequence[int] = (1,),
+    ) -> None:
+        outputs, inputs, size, _ = weights[0].shape
+        tile = _tile(outputs)
+        filled = torch.zeros(len(weights), -(-outputs // tile) * tile, inputs, size, size)
+        filled[:, :outputs] = torch.stack(list(weights))
+        # (branch, output, input, row, column) -> (tile, branch, input, row, column, output in the tile)
+        tiles = filled.reshape(len(weights), -1, tile, inputs, size, size).permute(1, 0, 3, 4, 5, 2)
+        sizes = {"size": size, "stride": stride, "branches": len(weights), "inputs": inputs}
+        super().__init__(tiles, finish, then, {**sizes, "outputs": outputs, "tile": tile})
+        self._dilations = (c_int64 * len(dilations))(*dilations)
+        self.struct.dilations = self._dilations
+
+    def __call__(
+        self,
+        source: Maps,
+        out: Maps | None,
+        then: Maps | None = None,
+        plus: Maps | None = None,
+        window: Window | None = None,
+        threads: int = 1,
+    ) -> None:
+        """Write results to `out` and, one step further, to `then`; `plus` is added to the sums before."""
+        wanted = window or (out or then).whole  # type: ignore[union-attr]
+        self._library.wsi_seg_convolve(
+            byref(source.struct),
+            _reference(plus),
+            _reference(out),
+            _reference(then),
+            byref(self.struct),
+            _window(wanted),
+            c_int64(threads),
+        )
+
+
+class Doubling(_Kernel):
+    """A 2x2 transposed convolution of stride 2; `weight` is (inputs, outputs, 2, 2)."""
+
+    def __init__(self, weight: Tensor, finish: Finish, then: Finish | None = None) -> None:
+        inputs, outputs = weight.shape[:2]
+        tile = _tile(outputs)
+        filled = torch.zeros(inputs, -(-outputs // tile) * tile, 2, 2)
+        filled[:, :outputs] = weight
+        # (input, output, row, column) -> (tile, row, input, column, output in the tile)
+        tiles = filled.reshape(inputs, -1, tile, 2, 2).permute(1, 3, 0, 4, 2)
+        sizes = {"size": 2, "stride": 2, "branches": 1, "inputs": inputs}
+        super().__init__(tiles, finish, then, {**sizes, "outputs": outputs, "tile": tile})
+
+    def __call__(
+        self,
+        source: Maps,
+        out: Maps | None,
+        then: Maps | None = None,
+        window: Window | None = None,
+        threads: int = 1,
+    ) -> None:
+        """Write results to `out` and, one step further, to `then`."""
+        wanted = window or (out or then).whole  # type: ignore[union-attr]
+        self._library.wsi_seg_double(
+            byref(source.struct),
+            _reference(out),
+            _reference(then),
+            byref(self.struct),
+            _window(wanted),
+            c_int64(threads),
+        )
+
+    def best(self, source: Maps, window: Window, threads: int = 1) -> NDArray[np.uint8]:
+        """Return which channel is the largest at each pixel in the window, and write no channel down."""
+        best = np.empty((window.y1 - window.y0, window.x1 - window.x0), np.uint8)
+        self._library.wsi_seg_double_argmax(
+            byref(source.struct),
+            byref(self.struct),
+            _window(window),
+            best.ctypes.data_as(POINTER(c_uint8)),
+            c_int64(threads),
+        )
+        return best
+
+
+class Normaliser:
+    """Pixel values 0 to 255 to three maps of what a network was trained on."""
+
+    def __init__(self, spec: InputSpec) -> None:
+        std, mean = np.array(spec.std) * spec.scale, np.array(spec.mean)
+        self._factor, self._shift = (1 / std).astype(np.float32), (-mean / std).astype(np.float32)
+        self._flip = spec.channels == "bgr"
+
+    def __call__(self, pixels: NDArray[np.uint8], out: Maps, threads: int = 1) -> None:
+        """Normalise an RGB image, shape (height, width, 3)."""
+        load_kernels().wsi_seg_normalise(
+            np.ascontiguousarray(pixels).ctypes.data_as(POINTER(c_uint8)),
+            c_int64(self._flip),
+            _pointer(self._factor),
+            _pointer(self._shift),
+            byref(out.struct),
+            c_int64(threads),
+        )
+
+
+def _tile(outputs: int) -> int:
+    """Choose how many output channels are computed together: so that little is computed in vain."""
+    sizes = (c_int64 * 16)()
+    tiles = sorted(sizes[: load_kernels().wsi_seg_tiles(sizes)])
+    return min(tiles, key=lambda tile: (-(-outputs // tile) * (tile + OVERHEAD), -tile))
+
+
+def _floats(values: Tensor) -> NDArray[np.float32]:
+    """Turn to a contiguous array, without what is too small to matter."""
+    return torch.where(values.abs() < NEGLIGIBLE, 0.0, values).float().contiguous().numpy()
+
+
+def _pointer(values: NDArray[np.float32]) -> ctypes._Pointer[c_float]:
+    return values.ctypes.data_as(POINTER(c_float))
+
+
+def _reference(maps: Maps | None) -> object:
+    return None if maps is None else byref(maps.struct)
+
+
+def _window(window: Window) -> object:
+    return byref(_Window(window.y0, window.y1, window.x0, window.x1))

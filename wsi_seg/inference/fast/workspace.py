@@ -1,0 +1,86 @@
+"""The maps that a network is computed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wsi_seg.inference.fast.kernels import Maps
+from wsi_seg.models.espnet import LEVEL1, LEVEL2, LEVEL3, RGB
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from wsi_seg.models.espnet import ESPNetConfig
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """All the maps of a network, for images of one size; some are written by several layers, side by side.
+
+    Attributes
+    ----------
+    image : Maps
+        Normalised, at full size.
+    half, level1, reinforced : Maps
+        At 1/2: the image's averages; the first convolution's result; both together, normalised once more.
+    thin2, work2, level2 : Maps
+        At 1/4: what ESP modules reduce to, what they are done to, and the level's result.
+    thin3, work3, level3, head : Maps
+        At 1/8: the same, and the encoder's last.
+    joined2, decoder_thin2, merged2 : Maps
+        At 1/4, of the decoder: what enters its ESP module, what that reduces to, its result.
+    joined1, last : Maps
+        At 1/2, of the decoder: what enters its last convolution, its result.
+    """
+
+    image: Maps
+    half: Maps
+    level1: Maps
+    reinforced: Maps
+    thin2: Maps
+    work2: Maps
+    level2: Maps
+    thin3: Maps
+    work3: Maps
+    level3: Maps
+    head: Maps
+    joined2: Maps
+    decoder_thin2: Maps
+    merged2: Maps
+    joined1: Maps
+    last: Maps
+
+    @classmethod
+    def make(cls, config: ESPNetConfig, height: int, width: int) -> Self:
+        """Make them; sides are multiples of 8. What a variant does not have is of no channels."""
+        reach = 2 ** (config.branches - 1)
+
+        def maps(channels: int, stride: int) -> Maps:
+            return Maps.zeros(channels, height // stride, width // stride, reach)
+
+        image = RGB if config.variant in ("C", "full") else 0
+        shared = 1 if config.variant == "A" else 2
+        wide = config.width if config.variant == "full" else 0
+        work2, work3 = maps(LEVEL2, 4), maps(LEVEL3, 8)
+        reinforced_skips = config.decoder_skip == "reinforced"
+        joined1 = maps(wide + LEVEL1 + (image if reinforced_skips else 0), 2)
+        skip = joined1.part(wide, joined1.channels - wide)
+        return cls(
+            image=maps(RGB, 1),
+            half=maps(image, 2),
+            level1=skip.part(0, LEVEL1),
+            reinforced=skip if reinforced_skips or not image else maps(LEVEL1 + image, 2),
+            thin2=maps(LEVEL2 // config.branches, 4),
+            work2=work2,
+            level2=work2 if shared == 1 else maps(shared * LEVEL2 + image, 4),
+            thin3=maps(LEVEL3 // config.branches, 8),
+            work3=work3,
+            level3=work3 if shared == 1 else maps(shared * LEVEL3, 8),
+            head=maps(wide or config.classes, 8),
+            joined2=maps(2 * wide, 4),
+            decoder_thin2=maps(wide // config.branches, 4),
+            merged2=maps(wide, 4),
+            joined1=joined1,
+            last=maps(wide, 2),
+        )
