@@ -9,6 +9,7 @@ from trainings import SCHEMA
 
 from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
 from wsi_seg.models.classes import ClassSchema, TissueClass
+from wsi_seg.models.comparison.segnet import SegNet, SegNetConfig
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 from wsi_seg.training.inherit import take_over
 
@@ -70,6 +71,16 @@ def test_reordered_classes_keep_their_meaning():
     schema = ClassSchema(name="reversed", classes=SCHEMA.classes[::-1])
     network, other = (espnet(3, seed, decoder_width=3, branches=2).eval() for seed in (0, 1))
     take_over(network, other.state_dict(), schema, SCHEMA)
+    image = torch.randn(1, 3, 32, 32)
+    torch.testing.assert_close(network(image), other(image).flip(1))
+
+
+def test_a_last_layers_bias_goes_with_its_weight():
+    schema = ClassSchema(name="reversed", classes=SCHEMA.classes[::-1])
+    network, other = SegNet(SegNetConfig(3, width=2)).eval(), SegNet(SegNetConfig(3, width=2)).eval()
+    torch.nn.init.normal_(other.classify.bias)
+    kept = take_over(network, other.state_dict(), schema, SCHEMA)
+    assert kept.rows == ("classify.weight", "classify.bias")
     image = torch.randn(1, 3, 32, 32)
     torch.testing.assert_close(network(image), other(image).flip(1))
 

@@ -76,6 +76,15 @@ def test_the_network_can_be_exchanged_with_values_of_its_own():
     assert override(changed, ["model.name=espnet", "model.q=5"]).model.q == 5
 
 
+@pytest.mark.parametrize("name", ["enet", "erfnet", "segnet", "pspnet"])
+def test_the_networks_of_the_comparison_are_as_published(name: str):
+    architecture = override(PLAIN, [f"model.name={name}"]).model.architecture(19, "full")
+    assert architecture.name == name
+    assert architecture.config == type(architecture.config)(19)
+    with pytest.raises(UsageError, match=f"the {name} network has no encoder stage"):
+        override(PLAIN, [f"model.name={name}", "training.stages=[encoder, full]"])
+
+
 @pytest.mark.parametrize(
     ("setting", "said"),
     [

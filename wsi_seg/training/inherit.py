@@ -64,13 +64,14 @@ def take_over(
         differs only in the number of classes takes over the outputs of classes with the same name.
     """
     own = network.state_dict()
-    last, axis = _last_layer(network)
+    last = _last_layer(network)
     kept, rows = [], []
     for name, tensor in own.items():
         other = weights.get(name)
         if other is None:
             continue
-        if classes is not None and earlier is not None and name == last:
+        if classes is not None and earlier is not None and name in last:
+            axis = last[name]
             if _take_rows(tensor.movedim(axis, 0), other.movedim(axis, 0), classes, earlier):
                 rows.append(name)
         elif other.shape == tensor.shape:
@@ -80,11 +81,11 @@ def take_over(
     return Kept(len(kept), len(own), new, tuple(rows))
 
 
-def _last_layer(network: Network) -> tuple[str, int]:
-    """Return the name of the weight of a network's last layer, and its axis of classes."""
+def _last_layer(network: Network) -> dict[str, int]:
+    """Return the names of the weight and the bias of a network's last layer, and their axes of classes."""
     convolutions = (nn.Conv2d, nn.ConvTranspose2d)
     name, layer = [(n, m) for n, m in network.named_modules() if isinstance(m, convolutions)][-1]
-    return f"{name}.weight", 1 if isinstance(layer, nn.ConvTranspose2d) else 0
+    return {f"{name}.weight": 1 if isinstance(layer, nn.ConvTranspose2d) else 0, f"{name}.bias": 0}
 
 
 def _take_rows(tensor: Tensor, other: Tensor, classes: ClassSchema, earlier: ClassSchema) -> bool:

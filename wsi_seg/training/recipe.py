@@ -11,8 +11,17 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wsi_seg.errors import UsageError, explain
-from wsi_seg.models.architecture import Architecture, BiopsyArchitecture, ESPNetArchitecture
+from wsi_seg.models.architecture import (
+    Architecture,
+    BiopsyArchitecture,
+    ESPNetArchitecture,
+    architecture_of,
+)
 from wsi_seg.models.biopsy import BiopsyConfig
+from wsi_seg.models.comparison.enet import ENetConfig
+from wsi_seg.models.comparison.erfnet import ERFNetConfig
+from wsi_seg.models.comparison.pspnet import PSPNetConfig
+from wsi_seg.models.comparison.segnet import SegNetConfig
 from wsi_seg.models.espnet import ENCODER_STRIDE, ESPNetConfig
 from wsi_seg.training.augment import AugmentSettings
 
@@ -68,7 +77,27 @@ class BiopsyRecipe(BaseModel):
         return BiopsyArchitecture(config=config)
 
 
-ModelRecipe = Annotated[ESPNetRecipe | BiopsyRecipe, Field(discriminator="name")]
+class ComparisonRecipe(BaseModel):
+    """A network that ESPNet is compared with, as published (`wsi_seg.models.comparison`)."""
+
+    model_config = STRICT
+
+    name: Literal["enet", "erfnet", "segnet", "pspnet"]
+
+    def architecture(self, classes: int, stage: Stage) -> Architecture:
+        """Return the network for so many classes; it has one stage only."""
+        match self.name:
+            case "enet":
+                return architecture_of(ENetConfig(classes))
+            case "erfnet":
+                return architecture_of(ERFNetConfig(classes))
+            case "segnet":
+                return architecture_of(SegNetConfig(classes))
+            case "pspnet":
+                return architecture_of(PSPNetConfig(classes))
+
+
+ModelRecipe = Annotated[ESPNetRecipe | BiopsyRecipe | ComparisonRecipe, Field(discriminator="name")]
 
 
 class DataRecipe(BaseModel):
@@ -249,8 +278,8 @@ class Recipe(BaseModel):
     def _check(self) -> Self:
         if self.optimiser.schedule == "step" and self.training.epochs is None:
             raise ValueError("the step schedule counts epochs: give training.epochs")
-        if self.model.name == "biopsy" and self.training.stages != ("full",):
-            raise ValueError("the biopsy network has no encoder stage: training.stages is [full]")
+        if self.model.name != "espnet" and self.training.stages != ("full",):
+            raise ValueError(f"the {self.model.name} network has no encoder stage: training.stages is [full]")
         oblong = any(width != height for width, height in self.data.sizes)
         if self.data.sampling == "whole" and oblong and self.augment.quarter_turns:
             raise ValueError("oblong images cannot be turned by quarters: augment.quarter_turns is false")

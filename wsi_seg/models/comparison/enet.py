@@ -19,6 +19,7 @@ from pydantic import ConfigDict, with_config
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wsi_seg.models.comparison.unpool import unpool
 from wsi_seg.models.espnet import RGB, check_sides
 from wsi_seg.models.prelu import PReLU
 
@@ -180,14 +181,8 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor, places: Tensor) -> Tensor:
         """(N, inputs, H, W), and places (N, outputs, H, W) -> (N, outputs, 2 * H, 2 * W)."""
-        return self.act(unpool(self.project(x), places) + self.extension(x))  # type: ignore[no-any-return]
-
-
-def unpool(maps: Tensor, places: Tensor) -> Tensor:
-    """Double maps' sides: each value goes where the maximum of its square lay, and zeros beside it."""
-    # Not `functional.max_unpool2d`, which asks for Python numbers and so cannot be traced.
-    size = [2 * side for side in maps.shape[-2:]]
-    return torch.ops.aten.max_unpool2d(maps, places, size)  # type: ignore[no-any-return]
+        unpooled = unpool(self.project(x), places, 2 * x.shape[-2], 2 * x.shape[-1])
+        return self.act(unpooled + self.extension(x))  # type: ignore[no-any-return]
 
 
 def stage(channels: int) -> list[nn.Module]:

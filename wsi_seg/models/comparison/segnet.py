@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-import torch
 from pydantic import ConfigDict, with_config
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wsi_seg.models.comparison.unpool import unpool
 from wsi_seg.models.espnet import RGB, check_sides
 
 STAGES = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))
@@ -127,8 +127,7 @@ class SegNet(nn.Module):
             x, places = functional.max_pool2d(x, 2, ceil_mode=True, return_indices=True)
             pooled.append((size, places))
         for stage, (size, places) in zip(self.decoder, reversed(pooled), strict=True):
-            # Not `functional.max_unpool2d`, which asks for Python numbers and so cannot be traced.
-            x = stage(torch.ops.aten.max_unpool2d(x, places, size))
+            x = stage(unpool(x, places, *size))
         return self.classify(x)  # type: ignore[no-any-return]
 
 
