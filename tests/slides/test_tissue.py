@@ -63,6 +63,15 @@ def test_the_white_inside_of_tissue_is_tissue() -> None:
     assert found(rgb)[60:120, 80:200].all()
 
 
+def test_glass_that_the_slide_s_edge_cuts_off_is_glass() -> None:
+    rgb = glass()
+    rgb[12:188] = tissue_rgb(176, 300)  # leaves two strips of 0.9 mm2
+    mask = found(rgb)
+    assert mask[12:188].all()
+    assert not mask[:6].any()
+    assert not mask[194:].any()
+
+
 def test_pixels_that_were_never_recorded_are_not_tissue() -> None:
     rgb = tissue_rgb(200, 300)
     present = np.zeros((200, 300), dtype=bool)
@@ -86,6 +95,16 @@ def test_a_fine_overview_is_looked_at_coarsely() -> None:
     assert not mask.mask[:, 164:].any()
     assert mask.mask[187:192, 3:9].all()
     assert mask.mask[150:].sum() == 5 * 6
+
+
+def test_what_a_file_fills_in_around_tissue_is_none() -> None:
+    rgb = np.full((400, 600, 3), 240, dtype=np.uint8)
+    rgb[150:250, 200:400] = tissue_rgb(100, 200)
+    present = np.ones(rgb.shape[:2], dtype=bool)
+    mask = TissueMask.of(SlidePixels(rgb, present, ()), (8.0, 8.0), factor=4).mask
+    assert mask.shape == (200, 300)
+    assert mask[75:125, 100:200].all()
+    assert mask.sum() == 50 * 100
 
 
 def test_most_of_a_real_slide_s_annotated_lesions_are_tissue(shared_data: Path) -> None:

@@ -1,7 +1,8 @@
 """Where the tissue is: a mask from an overview of the slide.
 
-Glass, pen marks and dust are left out; pale tissue is kept, and so is fat, the white inside of tissue. When
-in doubt a pixel is called tissue: the mask only saves work, the network decides.
+Glass, pen marks and dust are left out, and what the file only fills in between scanned parts; pale tissue is
+kept, and so is fat, the white inside of tissue. When in doubt a pixel is called tissue: the mask only saves
+work, the network decides.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from scipy import ndimage
-from skimage import filters, morphology
+from skimage import filters, morphology, segmentation
 
 from wsi_seg.errors import OutputError
 from wsi_seg.files import replacing
 from wsi_seg.slides.coarse import CoarseMask
+from wsi_seg.slides.recorded import find_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +85,8 @@ class TissueMask(CoarseMask):
         """
         step = int(2 ** max(0, round(math.log2(PIXEL_UM / max(mpp)))))
         rgb, present = _reduced(overview, step)
-        mask = find_tissue(rgb, present, (mpp[0] * step, mpp[1] * step))
+        pixel_um = (mpp[0] * step, mpp[1] * step)
+        mask = find_tissue(rgb, present, pixel_um) & find_recorded(rgb, present, pixel_um)
         for rect in overview.unreadable:
             # What the overview could not show may be tissue: the finer level decides, or reports it.
             mask[rect.y0 // step : -(-rect.y1 // step), rect.x0 // step : -(-rect.x1 // step)] = True
@@ -182,6 +185,8 @@ def _tidy(found: NDArray[np.bool_], mpp: tuple[float, float]) -> NDArray[np.bool
     kept = morphology.remove_small_objects(kept, max_size=smallest - 1)
     if not kept.any():
         return np.zeros_like(found)
-    kept = morphology.remove_small_holes(kept, max_size=hole)
+    # Glass that the slide's edge cuts off is none of the tissue's holes, however little of it is in sight.
+    holes = segmentation.clear_border(~kept)
+    kept |= holes & ~morphology.remove_small_objects(holes, max_size=hole)
     grown: NDArray[np.bool_] = ndimage.distance_transform_edt(~kept) <= margin
     return grown
