@@ -30,6 +30,7 @@ from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader
 from wsi_seg.models.classes import ClassSchema, TissueClass, load_schema
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 from wsi_seg.models.upstream import import_checkpoint
+from wsi_seg.slides import picture
 
 CPU = torch.device("cpu")
 IDS = (3, 0, 200)
@@ -63,9 +64,9 @@ def image(tmp_path: Path) -> Path:
     return path
 
 
-def refused(path: Path, max_pixels: int = 10**6) -> str:
+def refused(path: Path) -> str:
     with pytest.raises(SlideError) as caught:
-        read_rgb(path, max_pixels)
+        read_rgb(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
@@ -180,16 +181,16 @@ def test_formats_are_read_as_rgb(tmp_path: Path) -> None:
     grey = np.asarray(picture.convert("L"))
     for suffix in ("png", "tif", "bmp"):
         picture.save(tmp_path / f"rgb.{suffix}")
-        assert (read_rgb(tmp_path / f"rgb.{suffix}", 630) == RGB).all()
+        assert (read_rgb(tmp_path / f"rgb.{suffix}") == RGB).all()
     picture.convert("L").save(tmp_path / "grey.png")
-    assert (read_rgb(tmp_path / "grey.png", 630) == grey[:, :, None]).all()
+    assert (read_rgb(tmp_path / "grey.png") == grey[:, :, None]).all()
     palette = picture.quantize(8)
     palette.save(tmp_path / "palette.png")
-    assert (read_rgb(tmp_path / "palette.png", 630) == np.asarray(palette.convert("RGB"))).all()
+    assert (read_rgb(tmp_path / "palette.png") == np.asarray(palette.convert("RGB"))).all()
     smooth = Image.new("RGB", (30, 21), (200, 30, 60))
     for mode in ("RGB", "CMYK", "YCbCr"):
         smooth.convert(mode).save(tmp_path / f"{mode}.jpg", quality=100)
-        assert np.abs(read_rgb(tmp_path / f"{mode}.jpg", 630).astype(int) - (200, 30, 60)).max() <= 3
+        assert np.abs(read_rgb(tmp_path / f"{mode}.jpg").astype(int) - (200, 30, 60)).max() <= 3
 
 
 def test_sixteen_bits_keep_their_upper_eight(tmp_path: Path) -> None:
@@ -197,34 +198,36 @@ def test_sixteen_bits_keep_their_upper_eight(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "rgb.tif", deep, photometric="rgb")
     tifffile.imwrite(tmp_path / "grey.tif", deep[:, :, 0])
     Image.fromarray(deep[:, :, 0]).save(tmp_path / "grey.png")
-    assert (read_rgb(tmp_path / "rgb.tif", 630) == RGB).all()
+    assert (read_rgb(tmp_path / "rgb.tif") == RGB).all()
     for name in ("grey.tif", "grey.png"):
-        assert (read_rgb(tmp_path / name, 630) == RGB[:, :, :1]).all()
+        assert (read_rgb(tmp_path / name) == RGB[:, :, :1]).all()
     tifffile.imwrite(tmp_path / "float.tif", deep[:, :, 0].astype(np.float32))
     assert "convert it to an 8-bit PNG" in refused(tmp_path / "float.tif")
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_transparency_becomes_white(tmp_path: Path, mode: str) -> None:
-    picture = Image.new(mode, (4, 4), (0,) * len(mode))
-    picture.save(tmp_path / "clear.png")
-    assert (read_rgb(tmp_path / "clear.png", 16) == 255).all()
+    Image.new(mode, (4, 4), (0,) * len(mode)).save(tmp_path / "clear.png")
+    assert (read_rgb(tmp_path / "clear.png") == 255).all()
 
 
 def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # stored rotated by a quarter turn, to the left
     Image.fromarray(RGB).save(tmp_path / "turned.png", exif=exif)
-    assert (read_rgb(tmp_path / "turned.png", 630) == np.rot90(RGB, -1)).all()
+    assert (read_rgb(tmp_path / "turned.png") == np.rot90(RGB, -1)).all()
 
 
-def test_large_images_are_sent_to_slides(image: Path, tmp_path: Path) -> None:
-    assert "30 x 21 pixels" in refused(image, 629)
-    assert "pyramidal TIFF" in refused(image, 629)
+def test_large_images_are_sent_to_slides(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for side in (11_000, 20_000):
         path = tmp_path / f"{side}.png"
         Image.new("1", (side, side)).save(path)
-        assert "pyramidal TIFF" in refused(path, images.MAX_PIXELS)
+        assert "pyramidal TIFF" in refused(path)
+    monkeypatch.setattr(picture, "MAX_PIXELS", 629)
+    assert "30 x 21 pixels" in refused(image)
+    assert "pyramidal TIFF" in refused(image)
 
 
 def test_what_is_no_image_is_refused(image: Path, tmp_path: Path) -> None:
@@ -239,7 +242,10 @@ def test_what_is_no_image_is_refused(image: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_damage_is_refused_in_one_line_or_read_over(tmp_path: Path, suffix: str, data: st.DataObject) -> None:
+def test_damage_is_refused_in_one_line_or_read_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, data: st.DataObject
+) -> None:
+    monkeypatch.setattr(picture, "MAX_PIXELS", 10**6)
     path = tmp_path / f"damaged.{suffix}"
     Image.fromarray(RGB).save(path, compression="tiff_lzw" if suffix == "tif" else None)
     content = bytearray(path.read_bytes())
@@ -247,7 +253,7 @@ def test_damage_is_refused_in_one_line_or_read_over(tmp_path: Path, suffix: str,
         content[position] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
     try:
-        shape = read_rgb(path, 10**6).shape
+        shape = read_rgb(path).shape
     except SlideError as error:
         refusal = str(error)
         event("refused")
@@ -284,7 +290,9 @@ def test_labels_alone_are_those_of_predicting(
     np.testing.assert_array_equal(label_image(RGB, bundle, Segmenter(bundle, CPU)), np.array(predicted))
 
 
-def test_very_large_images_are_segmented_patch_by_patch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_very_large_images_are_segmented_patch_by_patch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(images, "MAX_PIXELS_AT_OWN_SIZE", 100)
     monkeypatch.setattr(images, "PATCH", 128)
     monkeypatch.setattr(images, "HALO", 32)
@@ -300,3 +308,7 @@ def test_very_large_images_are_segmented_patch_by_patch(monkeypatch: pytest.Monk
     found = label_image(rgb, bundle, segmenter)
     np.testing.assert_array_equal(found, expected[:70, :150])
     assert len(np.unique(found)) > 1
+    Image.fromarray(rgb).save(tmp_path / "large.png")
+    predicted = predict_image(tmp_path / "large.png", bundle, tmp_path / "out", CPU)
+    np.testing.assert_array_equal(np.array(Image.open(predicted.index_path)), found)
+    assert predicted.network_index_path == predicted.index_path

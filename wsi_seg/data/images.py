@@ -12,7 +12,7 @@ import numpy as np
 from wsi_seg.data.masks import read_mask
 from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.errors import AnnotationError
-from wsi_seg.slides.picture import MAX_PIXELS, read_rgb
+from wsi_seg.slides.picture import read_rgb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +79,7 @@ class LabelledImage:
 
     def decode(self) -> LabelledPixels:
         """Read the whole picture; raises as `read` does."""
-        rgb = read_rgb(self.image, MAX_PIXELS)
+        rgb = read_rgb(self.image)
         classes = self._read_classes()
         if rgb.shape[:2] != classes.shape:
             raise AnnotationError(

@@ -17,7 +17,7 @@ from wsi_seg.inference.region import mirrored
 from wsi_seg.inference.segmenter import Segmenter
 from wsi_seg.models.espnet import ENCODER_STRIDE
 from wsi_seg.slides.lattice import Lattice
-from wsi_seg.slides.picture import MAX_PIXELS, read_rgb
+from wsi_seg.slides.picture import read_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wsi_seg.models.classes import ClassSchema
 
 MAX_PIXELS_AT_OWN_SIZE = 2**24
-"""Largest image that the network sees at its own size, which takes some 300 bytes a pixel."""
+"""Largest image that the network sees in one piece at its own size, which takes some 300 bytes a pixel."""
 
 PATCH, HALO = 1024, 96
 """How larger ones are cut, where that is done: as slides are."""
@@ -71,7 +71,8 @@ class ImagePrediction:
 def predict_image(path: Path, bundle: ModelBundle, out_dir: Path, device: torch.device) -> ImagePrediction:
     """Segment a plain image, and write its class map and pictures.
 
-    The class map is of the image's size: logits are enlarged before the best class is chosen.
+    The class map is of the image's size: logits are enlarged before the best class is chosen. Where the model
+    states no size to resize to, very large images are segmented patch by patch.
 
     Parameters
     ----------
@@ -87,25 +88,18 @@ def predict_image(path: Path, bundle: ModelBundle, out_dir: Path, device: torch.
     Raises
     ------
     SlideError
-        If the image can't be read, or is too large to be segmented in one piece.
+        If the image can't be read, or is too large to be held in memory.
     DeviceError
         If the device runs out of memory.
     OutputError
         If a file can't be written.
     """
     start = time.perf_counter()
-    size = bundle.input.size
-    rgb = read_rgb(path, MAX_PIXELS_AT_OWN_SIZE if size is None else MAX_PIXELS)
-    height, width = rgb.shape[:2]
-    seen = rgb if size is None else resize_like_opencv(rgb, size)
+    rgb = read_rgb(path)
     try:
-        logits = segment(seen, Segmenter(bundle, device))
-        channels = best_channels(logits, (width, height))
-        channels_seen = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
+        labels, labels_seen = _labelled(rgb, bundle, Segmenter(bundle, device))
     except torch.OutOfMemoryError as error:
         raise DeviceError(f"{path}: too large for {device}: use --device cpu or a smaller image") from error
-    ids = np.array(bundle.schema.ids, dtype=np.uint8)
-    labels = ids[channels]
 
     pictures = {
         "index": Image.fromarray(labels),
@@ -113,9 +107,9 @@ def predict_image(path: Path, bundle: ModelBundle, out_dir: Path, device: torch.
         "overlay": overlaid(rgb, labels, bundle.schema),
     }
     network_index = "index"
-    if seen.shape != rgb.shape:
-        network_index = f"index_{seen.shape[1]}x{seen.shape[0]}"
-        pictures[network_index] = Image.fromarray(ids[channels_seen])
+    if labels_seen.shape != labels.shape:
+        network_index = f"index_{labels_seen.shape[1]}x{labels_seen.shape[0]}"
+        pictures[network_index] = Image.fromarray(labels_seen)
     files = {kind: out_dir / f"{path.stem}_{kind}.png" for kind in pictures}
     for kind, picture in pictures.items():
         write_png(files[kind], picture)
@@ -134,8 +128,6 @@ def predict_image(path: Path, bundle: ModelBundle, out_dir: Path, device: torch.
 def label_image(rgb: NDArray[np.uint8], bundle: ModelBundle, segmenter: Segmenter) -> NDArray[np.uint8]:
     """Segment a (height, width, 3) image, and nothing else: what `predict_image` does to its pixels.
 
-    Where the model states no size to resize to, very large images are segmented patch by patch.
-
     Returns
     -------
     uint8 array, shape (height, width)
@@ -146,18 +138,28 @@ def label_image(rgb: NDArray[np.uint8], bundle: ModelBundle, segmenter: Segmente
     DeviceError
         If the device runs out of memory.
     """
+    try:
+        return _labelled(rgb, bundle, segmenter)[0]
+    except torch.OutOfMemoryError as error:
+        height, width = rgb.shape[:2]
+        raise DeviceError(
+            f"{segmenter.device}: out of memory at {width} x {height} px: use --device cpu"
+        ) from error
+
+
+def _labelled(
+    rgb: NDArray[np.uint8], bundle: ModelBundle, segmenter: Segmenter
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the class ids of an image's pixels, and of those that the network saw in their place."""
     height, width = rgb.shape[:2]
     size = bundle.input.size
     if size is None and height * width > MAX_PIXELS_AT_OWN_SIZE:
-        return _label_by_patches(rgb, segmenter)
-    seen = rgb if size is None else resize_like_opencv(rgb, size)
-    try:
-        channels = best_channels(segment(seen, segmenter), (width, height))
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            f"{segmenter.device}: out of memory at {seen.shape[1]} x {seen.shape[0]} px: use --device cpu"
-        ) from error
-    return np.array(bundle.schema.ids, dtype=np.uint8)[channels]
+        labels = _label_by_patches(rgb, segmenter)
+        return labels, labels
+    logits = segment(rgb if size is None else resize_like_opencv(rgb, size), segmenter)
+    ids = np.array(bundle.schema.ids, dtype=np.uint8)
+    seen = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
+    return ids[best_channels(logits, (width, height))], ids[seen]
 
 
 def _label_by_patches(rgb: NDArray[np.uint8], segmenter: Segmenter) -> NDArray[np.uint8]:

@@ -30,7 +30,7 @@ DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupEr
 """What Pillow raises for files that are damaged or are no images."""
 
 
-def read_rgb(path: Path, max_pixels: int) -> NDArray[np.uint8]:
+def read_rgb(path: Path) -> NDArray[np.uint8]:
     """Read an image upright, as (height, width, 3) RGB.
 
     What is transparent becomes white; 16 bits become the upper 8; of several pages the first is taken.
@@ -38,9 +38,9 @@ def read_rgb(path: Path, max_pixels: int) -> NDArray[np.uint8]:
     Raises
     ------
     SlideError
-        If the file is no image that can be read, or has more than `max_pixels`.
+        If the file is no image that can be read, or has more than `MAX_PIXELS`.
     """
-    with _opened(path, max_pixels) as image:
+    with _opened(path) as image:
         return _to_rgb(path, ImageOps.exif_transpose(image))
 
 
@@ -52,7 +52,7 @@ def verified_size(path: Path) -> tuple[int, int]:
     SlideError
         If the file is no image, is damaged, or has more than `MAX_PIXELS`.
     """
-    with _opened(path, MAX_PIXELS) as image:
+    with _opened(path) as image:
         width, height = image.size
         if image.format == "PNG":
             turned = "exif" in image.info and image.getexif().get(ORIENTATION) in QUARTER_TURNS
@@ -67,7 +67,7 @@ def verified_size(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
+def _opened(path: Path) -> Iterator[Image.Image]:
     """Open an image, and turn what Pillow raises until it is closed into one line."""
     try:
         with warnings.catch_warnings():
@@ -75,7 +75,7 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
             image = Image.open(path)
         with image:
             width, height = image.size
-            if width * height > max_pixels:
+            if width * height > MAX_PIXELS:
                 raise _too_large(path, f"{width} x {height} pixels")
             yield image
     except Image.DecompressionBombError as error:
