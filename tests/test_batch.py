@@ -55,3 +55,8 @@ def test_plain_images_are_told_from_slides(shared_data: Path, slide_path: Path) 
     assert not is_plain_image(Path("slide.svs"))
     assert not is_plain_image(slide_path)
     assert not is_plain_image(shared_data / "slides" / "breast_A03.tiff")
+
+
+def test_a_resolution_in_a_csv_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "slides.csv").write_text("slide,mpp\na.svs,\nb.svs,0\nc.svs,0.25\n")
+    assert [job.mpp for job in collect_jobs([tmp_path / "slides.csv"], Path("out"), 0.5)] == [0.5, 0, 0.25]

@@ -93,7 +93,7 @@ def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None) -> tuple[
     found: list[tuple[Path, float | None]] = []
     for path in inputs:
         if path.suffix.lower() == ".csv":
-            found += [(slide, given or mpp) for slide, given in _read_csv(path)]
+            found += [(slide, mpp if given is None else given) for slide, given in _read_csv(path)]
         elif path.is_dir():
             found += [(slide, mpp) for slide in _slides_in(path)]
         else:

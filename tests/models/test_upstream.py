@@ -161,6 +161,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         "cut": whole[:5000],
         "pickle": b"\x80\x02}q\x00.",
         "zip": b"PK\x03\x04junk",
+        "pickle.safetensors": b"\x80\x04\x95\x0c\x00\x00\x00\x00\x00\x00\x00}q\x00.",
     }
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from wsi_seg.errors import ModelError, UsageError
@@ -42,6 +43,7 @@ CITYSCAPES_INPUT = InputSpec(
 
 LOAD_ERRORS = (
     pickle.UnpicklingError,
+    SafetensorError,  # by the file's name, torch tries that format too
     RuntimeError,
     EOFError,
     ValueError,  # UnicodeDecodeError too
