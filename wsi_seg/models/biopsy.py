@@ -22,7 +22,8 @@ from pydantic import ConfigDict, with_config
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsi_seg.models.espnet import ENCODER_STRIDE, RGB, check_sides, conv3x3, fuse
+from wsi_seg.models.espnet import ENCODER_STRIDE, RGB, check_sides, fuse
+from wsi_seg.models.layers import conv3x3
 
 LEVEL1, LEVEL2, LEVEL3 = 16, 128, 256
 """Channels of the three levels of the encoder, at 1/2, 1/4 and 1/8 of the image's sides."""

@@ -8,17 +8,25 @@ classes, because the authors' own, as wide as the classes, starves on the two to
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from pydantic import ConfigDict, with_config
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsi_seg.models.prelu import PReLU
+from wsi_seg.models.blocks import (
+    BLOCK_TITLES,
+    EQUAL_WIDTHS,
+    MAX_WIDTH,
+    BlockName,
+    BlockShape,
+    build_block,
+    width_step,
+)
+from wsi_seg.models.layers import Activation, NormAct, conv1x1, conv3x3, double, initialise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +38,17 @@ RGB = 3
 ENCODER_STRIDE = 8
 MIN_DECODER_WIDTH = 20
 MAX_DEPTH = 100
-PRELU_SLOPE = 0.25
 
 Variant = Literal["A", "B", "C", "full"]
+
+CHOICES: dict[str, tuple[object, ...]] = {
+    "variant": get_args(Variant),
+    "decoder_skip": ("level1", "reinforced"),
+    "block": ("esp", *BLOCK_TITLES),
+    "down": ("block", "conv"),
+    "reduce": (1, 3),
+    "activation": get_args(Activation),
+}
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -58,6 +74,23 @@ class ESPNetConfig:
     decoder_skip : {"level1", "reinforced"}
         The half-size map that enters the decoder: the first convolution's 16 channels, or these with the
         image beside them (19). The authors released both: the former for Cityscapes, the latter for CamVid.
+    block : str
+        What stands where the paper has its ESP modules: these ("esp"), or one of `wsi_seg.models.blocks`.
+    block_width : int or None
+        Channels inside such another block at level 3, in proportion elsewhere; None stands for the width
+        that costs as many parameters as ESP modules.
+    down : {"block", "conv"}
+        What opens a level and halves the map: a strided block, or a plain 3x3 convolution.
+    reduce : {1, 3}
+        Side of the convolution that an ESP module begins with; the strided one's is 3 always.
+    hff : bool
+        Hierarchical feature fusion: sum up the dilated branches of an ESP module.
+    residual : bool
+        Add an ESP module's input to its output.
+    reinforce : bool or None
+        Input reinforcement; None stands for what the variant says.
+    activation : {"prelu", "relu"}
+        Throughout.
 
     Raises
     ------
@@ -72,21 +105,49 @@ class ESPNetConfig:
     variant: Variant = "full"
     decoder_width: int | None = None
     decoder_skip: Literal["level1", "reinforced"] = "reinforced"
+    block: Literal["esp"] | BlockName = "esp"
+    block_width: int | None = None
+    down: Literal["block", "conv"] = "block"
+    reduce: Literal[1, 3] = 1
+    hff: bool = True
+    residual: bool = True
+    reinforce: bool | None = None
+    activation: Activation = "prelu"
 
     def __post_init__(self) -> None:
         if self.decoder_width is None:
             object.__setattr__(self, "decoder_width", max(MIN_DECODER_WIDTH, self.classes))
+        if self.block_width is None and self.block in EQUAL_WIDTHS:
+            object.__setattr__(self, "block_width", EQUAL_WIDTHS[self.block])
         if self.classes < 2:
             raise ValueError(f"classes is {self.classes}: a segmentation needs 2 or more")
         if not (1 <= self.p <= MAX_DEPTH and 1 <= self.q <= MAX_DEPTH):
             raise ValueError(f"p and q are {self.p} and {self.q}: a level has 1 to {MAX_DEPTH} ESP modules")
-        if self.variant not in ("A", "B", "C", "full"):
-            raise ValueError(f"variant is {self.variant!r}: use A, B, C or full")
-        if self.decoder_skip not in ("level1", "reinforced"):
-            raise ValueError(f"decoder_skip is {self.decoder_skip!r}: use level1 or reinforced")
-        narrowest = min(LEVEL2, self.width) if self.variant == "full" else LEVEL2
-        if not 1 <= self.branches <= narrowest:
-            raise ValueError(f"branches is {self.branches}: use 1 to {narrowest}, the narrowest module")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                *others, last = map(str, known)
+                raise ValueError(f"{name} is {getattr(self, name)!r}: use {', '.join(others)} or {last}")
+        if self.width < 1:
+            raise ValueError(f"decoder_width is {self.width}: use 1 or more")
+        self._check_block()
+
+    def _check_block(self) -> None:
+        """Refuse what the block cannot be, or means nothing to it."""
+        if self.block == "esp":
+            narrowest = min(LEVEL2, self.width) if self.variant == "full" else LEVEL2
+            if not 1 <= self.branches <= narrowest:
+                raise ValueError(f"branches is {self.branches}: use 1 to {narrowest}, the narrowest module")
+            if self.block_width is not None:
+                raise ValueError(f"block_width is {self.block_width}: an ESP module has branches instead")
+            return
+        for name, default in (("branches", 5), ("reduce", 1), ("hff", True), ("residual", True)):
+            if getattr(self, name) != default:
+                raise ValueError(f"{name} is {getattr(self, name)}: {self.block} blocks have no such setting")
+        step = width_step(self.block)
+        if self.block_width is None or not step <= self.block_width <= MAX_WIDTH or self.block_width % step:
+            raise ValueError(
+                f"block_width is {self.block_width}: use a multiple of {step}, up to {MAX_WIDTH}"
+            )
 
     @property
     def width(self) -> int:
@@ -105,34 +166,40 @@ class ESPNetConfig:
         return "ESPNet" if self.variant == "full" else f"ESPNet-{self.variant}"
 
     @property
+    def shares(self) -> bool:
+        """Whether each level hands on its first map beside its last."""
+        return self.variant != "A"
+
+    @property
+    def reinforces(self) -> bool:
+        """Whether each level sees the image."""
+        return self.variant in ("C", "full") if self.reinforce is None else self.reinforce
+
+    @property
+    def ablations(self) -> tuple[str, ...]:
+        """What sets this network apart from the paper's own, in words; empty for those."""
+        published = self.variant in ("C", "full")
+        told = {
+            f"{BLOCK_TITLES[self.block]} blocks {self.block_width} wide" if self.block != "esp" else "": True,
+            "plain strided convolutions": self.down == "conv",
+            "3x3 reduction": self.reduce == 3,
+            "no feature fusion": not self.hff,
+            "no residual": not self.residual,
+            "no input reinforcement": published and not self.reinforces,
+            "input reinforcement": not published and self.reinforces,
+            "ReLU": self.activation == "relu",
+        }
+        return tuple(words for words, applies in told.items() if words and applies)
+
+    @property
     def shape(self) -> str:
         """What sets this network apart from others of its title, in words."""
-        shape = f"p = {self.p}, q = {self.q}, {self.branches} branches"
+        parts = [f"p = {self.p}, q = {self.q}"]
+        if self.block == "esp":
+            parts.append(f"{self.branches} branches")
         if self.variant == "full":
-            shape += f", decoder {self.width} wide from the {self.decoder_skip} map"
-        return shape
-
-
-class NormAct(nn.Sequential):
-    """Batch normalisation and a PReLU with a slope for each channel."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(nn.BatchNorm2d(channels, eps=1e-3), PReLU(channels, init=PRELU_SLOPE))
-
-
-def conv3x3(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
-    """3x3 convolution without bias, padded to keep the map's size (or halve it, rounding up)."""
-    return nn.Conv2d(inputs, outputs, 3, stride, padding=dilation, dilation=dilation, bias=False)
-
-
-def conv1x1(inputs: int, outputs: int) -> nn.Conv2d:
-    """1x1 convolution without bias."""
-    return nn.Conv2d(inputs, outputs, 1, bias=False)
-
-
-def double(inputs: int, outputs: int) -> nn.ConvTranspose2d:
-    """2x2 transposed convolution of stride 2 without bias: doubles a map's sides."""
-    return nn.ConvTranspose2d(inputs, outputs, 2, stride=2, bias=False)
+            parts.append(f"decoder {self.width} wide from the {self.decoder_skip} map")
+        return ", ".join([*parts, *self.ablations])
 
 
 def fuse(branches: Sequence[Tensor]) -> Tensor:
@@ -150,36 +217,49 @@ class ESP(nn.Module):
     Parameters
     ----------
     inputs, outputs : int
-        Channels. ``outputs // branches`` per branch; the undilated one takes the remainder as well.
-    branches : int
-        Parallel 3x3 convolutions, with dilations 1, 2, 4, ...
+        Channels. ``outputs // branches`` per branch; the undilated one takes the remainder as well. Where
+        they are equal, and the stride is 1, the input is added to the output.
+    config : ESPNetConfig
+        Its `branches` are parallel 3x3 convolutions, with dilations 1, 2, 4, ...
     stride : {1, 2}
         2 makes the "strided ESP", whose reduction is a 3x3 convolution.
-    residual : bool
-        Add the input to the output; needs equal channels and stride 1.
     """
 
-    def __init__(
-        self, inputs: int, outputs: int, branches: int, stride: int = 1, residual: bool = False
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, config: ESPNetConfig, stride: int = 1) -> None:
         super().__init__()
-        thin = outputs // branches
-        widths = [outputs - (branches - 1) * thin] + [thin] * (branches - 1)
-        self.residual = residual
-        self.reduce = conv3x3(inputs, thin, stride=2) if stride == 2 else conv1x1(inputs, thin)
+        thin = outputs // config.branches
+        widths = [outputs - (config.branches - 1) * thin] + [thin] * (config.branches - 1)
+        self.residual = config.residual and inputs == outputs and stride == 1
+        self.hff = config.hff
+        self.reduce = (
+            conv3x3(inputs, thin, stride) if stride == 2 or config.reduce == 3 else conv1x1(inputs, thin)
+        )
         self.branches = nn.ModuleList(conv3x3(thin, width, dilation=2**k) for k, width in enumerate(widths))
-        self.norm_act = NormAct(outputs)
+        self.norm_act = NormAct(outputs, config.activation)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
         reduced = self.reduce(x)
-        y = fuse([branch(reduced) for branch in self.branches])
+        maps = [branch(reduced) for branch in self.branches]
+        y = fuse(maps) if self.hff else torch.cat(maps, dim=1)
         return self.norm_act(y + x if self.residual else y)  # type: ignore[no-any-return]
 
 
-def esp_chain(channels: int, count: int, branches: int) -> nn.Sequential:
-    """`count` residual ESP modules in a row."""
-    return nn.Sequential(*(ESP(channels, channels, branches, residual=True) for _ in range(count)))
+def build_module(inputs: int, outputs: int, config: ESPNetConfig, stride: int = 1) -> nn.Module:
+    """Make an ESP module, or what the config has in its place."""
+    if stride == 2 and config.down == "conv":
+        return nn.Sequential(conv3x3(inputs, outputs, stride), NormAct(outputs, config.activation))
+    if config.block == "esp":
+        return ESP(inputs, outputs, config, stride)
+    assert config.block_width is not None  # set by __post_init__
+    step = max(1, width_step(config.block) // 2)
+    width = max(step, config.block_width * outputs // LEVEL3 // step * step)
+    return build_block(config.block, BlockShape(inputs, outputs, stride, width, config.activation))
+
+
+def chain(channels: int, count: int, config: ESPNetConfig) -> nn.Sequential:
+    """`count` modules in a row."""
+    return nn.Sequential(*(build_module(channels, channels, config) for _ in range(count)))
 
 
 class Encoder(nn.Module):
@@ -187,21 +267,23 @@ class Encoder(nn.Module):
 
     def __init__(self, config: ESPNetConfig, outputs: int) -> None:
         super().__init__()
-        self.shares = config.variant != "A"
-        self.reinforces = config.variant in ("C", "full")
+        self.shares, self.reinforces = config.shares, config.reinforces
         image = RGB if self.reinforces else 0
         maps = 2 if self.shares else 1
 
-        self.level1 = nn.Sequential(conv3x3(RGB, LEVEL1, stride=2), NormAct(LEVEL1))
-        self.level1_merge = NormAct(LEVEL1 + image) if self.reinforces else nn.Identity()
+        def merge(channels: int, merges: bool) -> nn.Module:
+            return NormAct(channels, config.activation) if merges else nn.Identity()
 
-        self.level2_down = ESP(LEVEL1 + image, LEVEL2, config.branches, stride=2)
-        self.level2 = esp_chain(LEVEL2, config.p, config.branches)
-        self.level2_merge = NormAct(maps * LEVEL2 + image) if self.shares else nn.Identity()
+        self.level1 = nn.Sequential(conv3x3(RGB, LEVEL1, stride=2), NormAct(LEVEL1, config.activation))
+        self.level1_merge = merge(LEVEL1 + image, self.reinforces)
 
-        self.level3_down = ESP(maps * LEVEL2 + image, LEVEL3, config.branches, stride=2)
-        self.level3 = esp_chain(LEVEL3, config.q, config.branches)
-        self.level3_merge = NormAct(maps * LEVEL3) if self.shares else nn.Identity()
+        self.level2_down = build_module(LEVEL1 + image, LEVEL2, config, stride=2)
+        self.level2 = chain(LEVEL2, config.p, config)
+        self.level2_merge = merge(maps * LEVEL2 + image, self.shares or self.reinforces)
+
+        self.level3_down = build_module(maps * LEVEL2 + image, LEVEL3, config, stride=2)
+        self.level3 = chain(LEVEL3, config.q, config)
+        self.level3_merge = merge(maps * LEVEL3, self.shares)
 
         self.head = conv1x1(maps * LEVEL3, outputs)
 
@@ -215,9 +297,8 @@ class Encoder(nn.Module):
 
         first = self.level2_down(reinforced)
         level2 = self.level2(first)
-        if self.shares:
-            level2 = torch.cat([level2, first, quarter] if self.reinforces else [level2, first], dim=1)
-        level2 = self.level2_merge(level2)
+        maps = [level2, *([first] if self.shares else []), *([quarter] if self.reinforces else [])]
+        level2 = self.level2_merge(torch.cat(maps, dim=1) if maps[1:] else level2)
 
         first = self.level3_down(level2)
         level3 = self.level3(first)
@@ -231,13 +312,16 @@ class Decoder(nn.Module):
 
     def __init__(self, config: ESPNetConfig) -> None:
         super().__init__()
-        width = config.width
-        skip = LEVEL1 + RGB if config.decoder_skip == "reinforced" else LEVEL1
+        width, activation = config.width, config.activation
+        image = RGB if config.reinforces else 0
+        skip = LEVEL1 + image if config.decoder_skip == "reinforced" else LEVEL1
         self.level3_up = nn.Sequential(nn.BatchNorm2d(width, eps=1e-3), double(width, width))
-        self.level2_reduce = conv1x1(2 * LEVEL2 + RGB, width)
-        self.level2_merge = nn.Sequential(NormAct(2 * width), ESP(2 * width, width, config.branches))
-        self.level2_up = nn.Sequential(double(width, width), NormAct(width))
-        self.level1_merge = nn.Sequential(conv3x3(width + skip, width), NormAct(width))
+        self.level2_reduce = conv1x1(2 * LEVEL2 + image, width)
+        self.level2_merge = nn.Sequential(
+            NormAct(2 * width, activation), build_module(2 * width, width, config)
+        )
+        self.level2_up = nn.Sequential(double(width, width), NormAct(width, activation))
+        self.level1_merge = nn.Sequential(conv3x3(width + skip, width), NormAct(width, activation))
         self.level1_up = double(width, config.classes)
 
     def forward(self, skip: Tensor, level2: Tensor, level3: Tensor) -> Tensor:
@@ -299,15 +383,3 @@ class ESPNet(nn.Module):
             return level3  # type: ignore[no-any-return]
         skip = reinforced if self.config.decoder_skip == "reinforced" else level1
         return self.decoder(skip, level2, level3)  # type: ignore[no-any-return]
-
-
-def initialise(module: nn.Module) -> None:
-    """Draw a convolution's weights from He et al.'s normal distribution, for PReLUs that start at 0.25.
-
-    The variance is ``2 / ((1 + 0.25 ** 2) * fan_in)``. Each output pixel of the transposed convolutions here
-    sees a single input pixel, which their `fan_in` in PyTorch does not say. All else keeps its defaults.
-    """
-    if isinstance(module, nn.ConvTranspose2d):
-        nn.init.normal_(module.weight, std=math.sqrt(2 / (1 + PRELU_SLOPE**2) / module.in_channels))
-    elif isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, a=PRELU_SLOPE, mode="fan_in", nonlinearity="leaky_relu")

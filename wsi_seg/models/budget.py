@@ -1,0 +1,94 @@
+"""Equal limits: the ESPNet of some block that costs nearest to, and not over, a budget.
+
+The ESPNet paper compares blocks under the same limits of memory and computation. What gives way here is one
+number: the width of the block, or, for ESP modules, how many of them level 3 has (the paper's q).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from wsi_seg.models.blocks import MAX_WIDTH, width_step
+from wsi_seg.models.cost import count_macs, count_parameters
+from wsi_seg.models.espnet import MAX_DEPTH, ESPNet, ESPNetConfig
+
+MACS_SIZE = (512, 1024)
+"""Height and width of the image whose multiply-accumulates are counted: the paper's."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A network that keeps to a budget, and what it costs.
+
+    Attributes
+    ----------
+    config : ESPNetConfig
+    parameters : int
+    macs : int
+        Multiply-accumulates at 1024 x 512.
+    """
+
+    config: ESPNetConfig
+    parameters: int
+    macs: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.config.title} ({self.config.shape}): {self.parameters:,} parameters, "
+            f"{self.macs / 1e9:.2f} billion multiply-accumulates at {MACS_SIZE[1]} x {MACS_SIZE[0]}"
+        )
+
+
+def fit_to_budget(config: ESPNetConfig, parameters: int | None = None, macs: int | None = None) -> Fit:
+    """Find the largest network that keeps to all limits given.
+
+    Parameters
+    ----------
+    config : ESPNetConfig
+        All but its `block_width`, or `q` where its block is "esp", stays.
+    parameters : int or None
+        Limit; None for none.
+    macs : int or None
+        Limit of multiply-accumulates at 1024 x 512.
+
+    Raises
+    ------
+    ValueError
+        If there is no limit, or the smallest such network is over it.
+    """
+    if parameters is None and macs is None:
+        raise ValueError("no budget: give parameters, macs or both")
+    step, most = (1, MAX_DEPTH) if config.block == "esp" else (width_step(config.block), MAX_WIDTH)
+    if not _keeps(_sized(config, step), parameters, macs):
+        raise ValueError(f"the budget is too small for {_cost(_sized(config, step))}: give a larger one")
+    fits, over = 1, most // step + 1  # in steps: the largest known to fit, the smallest known not to
+    while over - fits > 1:
+        middle = (fits + over) // 2
+        if _keeps(_sized(config, middle * step), parameters, macs):
+            fits = middle
+        else:
+            over = middle
+    return _cost(_sized(config, fits * step))
+
+
+def _sized(config: ESPNetConfig, size: int) -> ESPNetConfig:
+    return replace(config, q=size) if config.block == "esp" else replace(config, block_width=size)
+
+
+def _keeps(config: ESPNetConfig, parameters: int | None, macs: int | None) -> bool:
+    network = _weightless(config)
+    return (parameters is None or count_parameters(network) <= parameters) and (
+        macs is None or count_macs(network, *MACS_SIZE) <= macs
+    )
+
+
+def _cost(config: ESPNetConfig) -> Fit:
+    network = _weightless(config)
+    return Fit(config, count_parameters(network), count_macs(network, *MACS_SIZE))
+
+
+def _weightless(config: ESPNetConfig) -> ESPNet:
+    with torch.device("meta"):
+        return ESPNet(config)
