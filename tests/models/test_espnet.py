@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from models.contract import NetworkContract
 from torch import nn
 from torch.nn import functional
 
@@ -31,6 +32,18 @@ ABLATIONS: tuple[dict[str, Any], ...] = (
     *({"block": block} for block in BLOCK_TITLES),
     {"block": "resnet", "down": "conv", "activation": "relu"},
 )
+
+CONTRACTED = (
+    *(ESPNetConfig(3, p=1, q=1, variant=variant) for variant in VARIANTS),  # type: ignore[arg-type]
+    ESPNetConfig(3, p=1, q=1, reduce=3, hff=False, residual=False, reinforce=False, activation="relu"),
+    ESPNetConfig(3, p=1, q=1, variant="A", reinforce=True, down="conv"),
+    *(ESPNetConfig(3, p=1, q=1, block=block) for block in BLOCK_TITLES),
+)
+
+
+@pytest.mark.parametrize("config", CONTRACTED, ids=lambda config: f"{config.title}, {config.shape}")
+class TestContract(NetworkContract):
+    pass
 
 
 @pytest.fixture
