@@ -95,12 +95,36 @@ def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None) -> tuple[
         if path.suffix.lower() == ".csv":
             found += [(slide, mpp if given is None else given) for slide, given in _read_csv(path)]
         elif path.is_dir():
-            found += [(slide, mpp) for slide in _slides_in(path)]
+            found += [(slide, mpp) for slide in slides_in(path)]
         else:
             found.append((path, mpp))
     unique = list(dict.fromkeys(found))
     names = _result_names([path for path, _ in unique])
     return tuple(Job(path, given, out / name) for (path, given), name in zip(unique, names, strict=True))
+
+
+def slides_in(folder: Path) -> list[Path]:
+    """Return the slides in a folder; of the files of a DICOM series, the first.
+
+    Raises
+    ------
+    SlideError
+        If there are none.
+    """
+    slides = []
+    seen: set[str] = set()
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in SLIDE_SUFFIXES or not path.is_file():
+            continue
+        if path.suffix.lower() == ".dcm":
+            series = _dicom_series(path)
+            if series in seen:
+                continue
+            seen.add(series)
+        slides.append(path)
+    if not slides:
+        raise SlideError(f"{folder}: no slide in this folder: name slide files, or a folder that holds some")
+    return slides
 
 
 def run_batch(
@@ -151,24 +175,6 @@ def _read_csv(path: Path) -> list[tuple[Path, float | None]]:
             raise UsageError(f"{path}: line {line}: mpp is {mpp!r}: write um per pixel, or nothing") from None
         if not name:
             raise UsageError(f"{path}: line {line}: names no slide")
-    return slides
-
-
-def _slides_in(folder: Path) -> list[Path]:
-    """Return the slides in a folder; of the files of a DICOM series, the first."""
-    slides = []
-    seen: set[str] = set()
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in SLIDE_SUFFIXES or not path.is_file():
-            continue
-        if path.suffix.lower() == ".dcm":
-            series = _dicom_series(path)
-            if series in seen:
-                continue
-            seen.add(series)
-        slides.append(path)
-    if not slides:
-        raise SlideError(f"{folder}: no slide in this folder: name slide files, or a folder that holds some")
     return slides
 
 

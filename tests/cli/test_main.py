@@ -96,6 +96,17 @@ def test_predict_then_export_then_check(predict, run, slide_path: Path, tmp_path
     assert run("check", tmp_path / "exact.geojson", result / "slide.geojson.gz").code == 0
 
 
+def test_an_export_is_compressed_as_its_name_says(predict, run, slide_path: Path, tmp_path: Path) -> None:
+    predict(slide_path)
+    result = tmp_path / "results" / "tissue"
+    for name in ("plain.geojson", "packed.geojson.gz"):
+        assert run("export", result, "-o", tmp_path / name).code == 0
+        assert run("check", tmp_path / name).code == 0
+    ended = run("export", result, "-o", tmp_path / "other.geojson", "--gzip")
+    assert (ended.code, "other.geojson" in ended.line) == (2, True)
+    assert not (tmp_path / "other.geojson").exists()
+
+
 def test_info_as_text_and_as_json(run, slide_path: Path) -> None:
     ended = run("info", slide_path)
     assert ended.code == 0
@@ -103,6 +114,9 @@ def test_info_as_text_and_as_json(run, slide_path: Path) -> None:
     described = json.loads(run("info", slide_path, "--json").out)[0]
     assert described["mpp"] == pytest.approx([2.0, 2.0])
     assert described["levels"][0]["tile"] == [128, 128]
+    assert json.loads(run("info", slide_path.parent, "--json").out) == [described]
+    (slide_path.parent / "empty").mkdir()
+    assert "no slide in this folder" in run("info", slide_path.parent / "empty").line
 
 
 def test_bad_slides_are_named_with_the_remedy(predict, shared_data: Path, tmp_path: Path) -> None:

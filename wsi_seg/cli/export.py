@@ -25,7 +25,10 @@ def export(
         typer.Option(help="Tolerance of outlines in um; 0: pixel edges. [default: 1.5 label px]"),
     ] = None,
     object_type: Annotated[str, typer.Option(help="annotation or detection.")] = "annotation",
-    gzip: Annotated[bool, typer.Option("--gzip/--no-gzip", help="Compress GeoJSON.")] = True,
+    gzip: Annotated[
+        bool | None,
+        typer.Option("--gzip/--no-gzip", help="Compress GeoJSON. [default: by the name in -o, else gzip]"),
+    ] = None,
     include_background: Annotated[
         bool, typer.Option("--include-background", help="Outline the background class too.")
     ] = False,
@@ -44,13 +47,16 @@ def export(
 
     if file_format not in {"geojson", "csv"}:
         raise UsageError(f"--format {file_format}: use geojson or csv")
+    named_gzip = gzip is not False if out is None else out.suffix == ".gz"
+    if file_format == "geojson" and gzip not in {None, named_gzip}:
+        raise UsageError(f"{out}: end its name with .gz for --gzip, and only then: QuPath goes by the name")
     try:
         settings = ExportSettings.model_validate(
             {
                 "simplify_um": simplify,
                 "min_area_um2": min_area,
                 "object_type": object_type,
-                "gzip": gzip,
+                "gzip": named_gzip,
                 "include_background": include_background,
                 "max_vertices": max_vertices,
             }
@@ -58,7 +64,7 @@ def export(
     except ValidationError as error:
         raise UsageError(f"{explain(error)}: see `wsi-seg export --help`") from error
     pyramid = read_labels(result if result.name.endswith(".zarr") else result / "slide.ome.zarr")
-    suffix = "csv" if file_format == "csv" else "geojson.gz" if gzip else "geojson"
+    suffix = "csv" if file_format == "csv" else "geojson.gz" if named_gzip else "geojson"
     target = out or pyramid.path.parent / f"slide.{suffix}"
     if file_format == "csv":
         report = export_csv(pyramid, target, settings)

@@ -13,25 +13,27 @@ if TYPE_CHECKING:
 
 
 def info(
-    slides: Annotated[list[Path], typer.Argument(help="Slide files.", show_default=False)],
+    slides: Annotated[list[Path], typer.Argument(help="Slides, or folders of slides.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what slide files hold: format, size, levels, resolution, bounds, tiles, colour profile.
 
     Example: `wsi-seg info slide.svs other.mrxs --json`
     """
+    from wsi_seg.batch import slides_in
     from wsi_seg.errors import SlideError
     from wsi_seg.slides.slide import Slide
 
     described: list[dict[str, Any]] = []
     failed = False
-    for path in slides:
-        try:
-            with Slide(path) as slide:
-                described.append(describe(slide))
-        except SlideError as error:
-            failed = True
-            typer.echo(f"wsi-seg: {error}", err=True)
+    for given in slides:
+        for path in slides_in(given) if given.is_dir() else [given]:
+            try:
+                with Slide(path) as slide:
+                    described.append(describe(slide))
+            except SlideError as error:
+                failed = True
+                typer.echo(f"wsi-seg: {error}", err=True)
     if as_json:
         typer.echo(json.dumps(described, indent=2))
     else:
