@@ -9,7 +9,8 @@ from conftest import SCHEMA, tissue_rgb, write_model
 from torch.nn import functional
 
 from wsi_seg.errors import DeviceError, UsageError
-from wsi_seg.inference.segmenter import Segmenter, choose_device, enlarge
+from wsi_seg.inference.pixels import enlarge
+from wsi_seg.inference.segmenter import Segmenter, choose_device
 from wsi_seg.models.bundle import load_bundle
 
 CPU = torch.device("cpu")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from wsi_seg.inference.segmenter import Precision, Segmented, Segmenter
+from wsi_seg.inference.segmenter import Segmented, Segmenter
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from wsi_seg.inference.network import Compile, Precision
     from wsi_seg.models.bundle import ModelBundle
 
 LANES = 2
@@ -23,7 +24,9 @@ THREADS = torch.get_num_threads()
 
 
 class SegmenterPool:
-    """Segments like a `Segmenter`, but on a CPU `LANES` batches at a time; on a GPU, one.
+    """Segments like a `Segmenter`, but on a CPU `LANES` batches at a time.
+
+    On a GPU there is one network, which computes a batch while the next one is on its way.
 
     A network on all cores has them wait for one another after each of its steps: for the slowest, when any
     core has something else to do, such as reading the next region. Two networks on half the cores each do
@@ -34,22 +37,31 @@ class SegmenterPool:
     Parameters
     ----------
     bundle : ModelBundle
-        Its network is moved to `device`.
+        Its network is copied, and stays as it is.
     device : torch.device
     precision : {"float32", "bfloat16", "float16"}
+    compiled : {"auto", "yes", "no"}
 
     Raises
     ------
     UsageError
-        If the device cannot compute in that precision.
+        If the device cannot compute in that precision, or not by compiled kernels though these are asked for.
     """
 
-    def __init__(self, bundle: ModelBundle, device: torch.device, precision: Precision = "float32") -> None:
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        device: torch.device,
+        precision: Precision = "float32",
+        compiled: Compile = "auto",
+    ) -> None:
         lanes = min(LANES, THREADS) if device.type == "cpu" else 1
         torch.set_num_threads(THREADS // lanes)
         self._free: SimpleQueue[Segmenter] = SimpleQueue()
-        for _ in range(lanes):
-            self._free.put(Segmenter(bundle, device, precision))
+        first = Segmenter(bundle, device, precision, compiled)
+        segmenters = [first, *(first.twin() for _ in range(lanes - 1))]
+        for turn in range(LANES):
+            self._free.put(segmenters[turn % lanes])
 
     def __call__(self, patches: NDArray[np.uint8], margin: int = 0, confidence: bool = False) -> Segmented:
         """Segment a batch as `Segmenter` does, when it is its turn.

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import copy
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from wsi_seg.errors import DeviceError, UsageError
+from wsi_seg.inference.network import DTYPES as DTYPES
+from wsi_seg.inference.network import Compile, choose_form, run_as
+from wsi_seg.inference.network import Precision as Precision
+from wsi_seg.inference.pixels import cropped, enlarge
+from wsi_seg.inference.transfer import Transfer
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Callable
+    from typing import Self
+
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from wsi_seg.models.bundle import InputSpec, ModelBundle
+    from wsi_seg.models.bundle import ModelBundle
 
-Precision = Literal["float32", "bfloat16", "float16"]
-
-DTYPES: dict[Precision, torch.dtype] = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,36 +47,63 @@ class Segmented:
 
 
 class Segmenter:
-    """Runs a model over batches of patches. May be called from several threads; one batch runs at a time.
+    """Runs a model over batches of patches. Several threads may call it; one batch is computed at a time.
 
     The network always runs in one thread of its own: memory allocators and OpenMP keep what they have for
     each thread that calls them, and a network's worth of that is a lot.
 
+    This is the fast network for whoever wants one: give it a bundle, and call it or its `logits`.
+
     Parameters
     ----------
     bundle : ModelBundle
+        Its network is copied, and stays as it is.
     device : torch.device
     precision : {"float32", "bfloat16", "float16"}
+    compiled : {"auto", "yes", "no"}
+        Whether by compiled kernels; "auto" where it can be done: see `choose_form`.
+
+    Attributes
+    ----------
+    device : torch.device
+    choice : Choice
+        The form that the network runs in, and why.
+    most : int or None
+        Patches that fit the device's memory, after it has run out of it.
 
     Raises
     ------
     UsageError
-        If the device cannot compute in that precision.
+        If the device cannot compute in that precision, or not by compiled kernels though these are asked for.
     """
 
-    def __init__(self, bundle: ModelBundle, device: torch.device, precision: Precision = "float32") -> None:
-        if precision == "float16" and device.type == "cpu":
-            raise UsageError("--precision float16 needs a GPU: use float32 or bfloat16")
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        device: torch.device,
+        precision: Precision = "float32",
+        compiled: Compile = "auto",
+    ) -> None:
         self.device = device
-        self._dtype = DTYPES[precision]
+        self.most: int | None = None
+        self.choice = choose_form(bundle.network, device.type, precision, compiled)
+        self._network = run_as(self.choice.form, bundle.network, bundle.input, device, precision)
+        self._transfer = Transfer(device)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
-        self._network = bundle.network.to(device, self._dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._stride = bundle.network.output_stride
-        self._normalise = Normalisation(bundle.input, device)
-        self._class_ids = torch.tensor(bundle.schema.ids, dtype=torch.uint8, device=device)
+        self._class_ids = np.array(bundle.schema.ids, dtype=np.uint8)
+
+    def twin(self) -> Self:
+        """Return another that can compute at the same time; they share what they can."""
+        twin = copy.copy(self)
+        twin._network = self._network.twin()
+        twin._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
+        return twin
 
     def __call__(self, patches: NDArray[np.uint8], margin: int = 0, confidence: bool = False) -> Segmented:
         """Segment a batch.
+
+        If the device runs out of memory, half as many patches go through at a time from then on, and a
+        warning is logged.
 
         Parameters
         ----------
@@ -86,83 +117,67 @@ class Segmenter:
         Raises
         ------
         DeviceError
-            If the device runs out of memory.
+            If the device runs out of memory at a single patch.
         """
-        try:
-            return self._thread.submit(self._segment, patches, margin, confidence).result()
-        except torch.OutOfMemoryError as error:
-            raise DeviceError(
-                f"{self.device}: out of memory at {len(patches)} patches of {patches.shape[2]} px: "
-                "give a smaller --batch-size or --patch, and run the same command again"
-            ) from error
+        while True:
+            count = min(self.most or len(patches), len(patches))
+            try:
+                return _joined(
+                    [self._part(p, margin, confidence) for p in _parts(patches, count)], len(patches)
+                )
+            except torch.OutOfMemoryError as error:
+                what = f"{self.device}: out of memory at {count} patches of {patches.shape[2]} px"
+                if count == 1:
+                    remedy = "give a smaller --patch or --device cpu, and run the same command again"
+                    raise DeviceError(f"{what}: {remedy}") from error
+                self.most = min(self.most or count, count // 2)
+                log.warning("%s: going on with %d at a time", what, self.most)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _part(self, patches: NDArray[np.uint8], margin: int, confidence: bool) -> Segmented:
+        pixels = self._transfer.send(patches)
+        labels, sure = self._thread.submit(self._segment, pixels, margin, confidence).result()
+        return Segmented(self._class_ids[labels()], sure() if sure else None)
 
     @torch.inference_mode()
-    def _segment(self, patches: NDArray[np.uint8], margin: int, confidence: bool) -> Segmented:
-        logits = self.logits(patches)
-        if margin:
-            logits = logits[:, :, margin:-margin, margin:-margin]
-        labels = self._class_ids[logits.argmax(dim=1)].cpu().numpy()
+    def _segment(
+        self, pixels: Callable[[], Tensor], margin: int, confidence: bool
+    ) -> tuple[Callable[[], NDArray[np.uint8]], Callable[[], NDArray[np.uint8]] | None]:
+        """Compute channels and confidence; what is returned waits for them."""
         if not confidence:
-            return Segmented(labels, None)
+            return self._transfer.fetch(self._network.best(pixels(), margin)), None
+        logits = cropped(self._at_full_size(pixels()), margin)
+        most, channels = logits.max(dim=1, keepdim=True)
         # The largest probability is 1 / sum(exp(logit - largest)).
-        spread = (logits - logits.amax(dim=1, keepdim=True)).exp().sum(dim=1)
-        return Segmented(labels, (255 / spread).round().to(torch.uint8).cpu().numpy())
+        sure = (255 / (logits - most).exp().sum(dim=1)).round().to(torch.uint8)
+        return self._transfer.fetch(channels[:, 0].to(torch.uint8)), self._transfer.fetch(sure)
 
     def logits(self, patches: NDArray[np.uint8]) -> Tensor:
         """Return float32 logits at full size, shape (batch, classes, height, width), on the device."""
-        # (batch, height, width, 3) seen as (batch, 3, height, width) is the channels-last layout as it is.
-        pixels = torch.from_numpy(patches).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
-        logits: Tensor = self._network(self._normalise(pixels).to(self._dtype)).float()
-        if self._stride > 1:
-            logits = enlarge(logits, self._stride)
-        return logits
+        return self._at_full_size(self._transfer.send(patches)())
+
+    def _at_full_size(self, pixels: Tensor) -> Tensor:
+        logits = self._network.logits(pixels)
+        stride = self._network.output_stride
+        return enlarge(logits, stride) if stride > 1 else logits
 
 
-class Normalisation:
-    """Pixel values 0 to 255 to what the network was trained on: one multiplication and one addition."""
-
-    def __init__(self, spec: InputSpec, device: torch.device) -> None:
-        std = torch.tensor(spec.std, dtype=torch.float64) * spec.scale
-        mean = torch.tensor(spec.mean, dtype=torch.float64)
-        self._factor = (1 / std).float().to(device)[None, :, None, None]
-        self._shift = (-mean / std).float().to(device)[None, :, None, None]
-        self._flip = spec.channels == "bgr"
-
-    def __call__(self, pixels: Tensor) -> Tensor:
-        """Normalise RGB pixels, shape (N, 3, height, width), of any type; they stay as they are."""
-        if self._flip:
-            pixels = pixels.flip(1)
-        values = pixels.to(torch.float32, copy=True).mul_(self._factor).add_(self._shift)
-        return values.contiguous(memory_format=torch.channels_last)
+def _parts(patches: NDArray[np.uint8], count: int) -> list[NDArray[np.uint8]]:
+    """Cut a batch into parts of equal size; the last is filled up, so that all are computed alike."""
+    missing = -len(patches) % count
+    filled = np.concatenate([patches, np.zeros_like(patches[:missing])]) if missing else patches
+    return [filled[i : i + count] for i in range(0, len(filled), count)]
 
 
-def enlarge(maps: Tensor, factor: int) -> Tensor:
-    """Enlarge maps bilinearly (pixel centres apart, edges repeated), the same to the bit for any threads.
-
-    `torch.nn.functional.interpolate` rounds differently with another number of CPU threads; a subtraction,
-    a multiplication and an addition of whole tensors, one after another, do not.
-
-    Parameters
-    ----------
-    maps : Tensor
-        Float, (..., height, width).
-    factor : int
-
-    Returns
-    -------
-    Tensor
-        (..., height * factor, width * factor).
-    """
-    for axis in (-2, -1):
-        side = maps.shape[axis]
-        place = (torch.arange(side * factor, device=maps.device, dtype=torch.float64) + 0.5) / factor - 0.5
-        place = place.clamp(0, side - 1)
-        low = place.floor().long()
-        weight = (place - low).to(maps.dtype)
-        lower = maps.index_select(axis, low)
-        step = maps.index_select(axis, (low + 1).clamp_max(side - 1)).sub_(lower)
-        maps = step.mul_(weight if axis == -1 else weight[:, None]).add_(lower)
-    return maps
+def _joined(parts: list[Segmented], count: int) -> Segmented:
+    if len(parts) == 1:
+        return parts[0]
+    sure = [part.confidence for part in parts if part.confidence is not None]
+    return Segmented(
+        np.concatenate([part.labels for part in parts])[:count],
+        np.concatenate(sure)[:count] if sure else None,
+    )
 
 
 def choose_device(name: str) -> torch.device:

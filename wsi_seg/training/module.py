@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.evaluation.metrics import Confusion
-from wsi_seg.inference.segmenter import Normalisation, enlarge
+from wsi_seg.inference.pixels import Normalisation, enlarge
 from wsi_seg.training.augment import Augmentation
 from wsi_seg.training.loss import SegmentationLoss
 

@@ -9,7 +9,7 @@ import torch
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.evaluation.metrics import Confusion
-from wsi_seg.inference.segmenter import Normalisation
+from wsi_seg.inference.pixels import Normalisation
 from wsi_seg.training.module import predicted
 from wsi_seg.training.report import Example
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,12 @@ class FastESPNet:
         self._encoder = FastEncoder(network.config, weights)
         self._decoder = FastDecoder(network.config, weights) if network.config.variant == "full" else None
         self._maps: Workspace | None = None
+
+    def twin(self) -> FastESPNet:
+        """Return another with the same weights and maps of its own."""
+        twin = copy.copy(self)
+        twin._maps = None
+        return twin
 
     def logits(self, pixels: NDArray[np.uint8], threads: int = 1) -> NDArray[np.float32]:
         """Return the logits of an image.

@@ -1,0 +1,52 @@
+"""A network as trained, and the same with less to do: what any network of ours allows."""
+
+from __future__ import annotations
+
+import copy
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from wsi_seg.inference.fast.kernels import NEGLIGIBLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+@torch.no_grad()
+def folded(network: Module) -> Module:
+    """Copy a network for inference, with each batch normalisation folded into the convolution before it.
+
+    Only where both stand in one `nn.Sequential` is it known that nothing else sees what is between them.
+    Weights too small to matter become 0: see `NEGLIGIBLE`.
+
+    Parameters
+    ----------
+    network : Module
+        In eval mode. It stays as it is.
+    """
+    network = copy.deepcopy(network)
+    for module in list(network.modules()):
+        if isinstance(module, nn.Sequential):
+            for (owner, name, step), (norm_owner, norm_name, norm) in pairwise(list(_steps(module))):
+                if isinstance(step, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    setattr(owner, name, fuse_conv_bn_eval(step, norm))
+                    setattr(norm_owner, norm_name, nn.Identity())
+    for tensor in network.state_dict().values():
+        if tensor.is_floating_point():
+            tensor[tensor.abs() < NEGLIGIBLE] = 0
+    return network
+
+
+def _steps(sequence: nn.Sequential) -> Iterator[tuple[nn.Module, str, nn.Module]]:
+    """Yield what is done one after another, with the module that holds it and its name there."""
+    for name, module in sequence.named_children():
+        if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
+            yield from _steps(module)
+        else:
+            yield sequence, name, module
