@@ -10,7 +10,7 @@ import traceback
 import typer
 
 from wsi_seg import __version__
-from wsi_seg.cli import check, demo, doctor, evaluate, export, info, models, predict, tiles, train
+from wsi_seg.cli import bench, check, demo, doctor, evaluate, export, info, models, predict, tiles, train
 from wsi_seg.errors import WsiSegError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("predict")(predict.predict)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("bench")(bench.bench)
 app.command("info")(info.info)
 app.command("export")(export.export)
 app.command("tiles")(tiles.tiles)

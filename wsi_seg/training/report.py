@@ -175,7 +175,8 @@ def write_report(folder: Path, report: TrainingReport) -> Path:
         If something cannot be written.
     """
     # matplotlib takes a moment to load, and a training should not wait for it.
-    from wsi_seg.training.report_charts import draw_confusion, draw_curves, draw_scores, save_chart
+    from wsi_seg.charts import save_chart
+    from wsi_seg.training.report_charts import draw_confusion, draw_curves, draw_scores
     from wsi_seg.training.report_examples import draw_examples
     from wsi_seg.training.report_page import compose, render_html, render_markdown
 

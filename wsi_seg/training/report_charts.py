@@ -1,7 +1,6 @@
 """The charts of a training's report: curves, confusion matrix, scores by class.
 
-Drawn on figures of their own, without matplotlib's global state. What differs in colour differs in lightness,
-line or marker too.
+What differs in colour differs in lightness, line or marker too.
 """
 
 from __future__ import annotations
@@ -16,11 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator
 
-from wsi_seg.files import replacing
+from wsi_seg.charts import BLUE, FAINT, GREEN, INK, LINE, MUTED, ORANGE, PALE_BLUE, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
@@ -28,28 +26,12 @@ if TYPE_CHECKING:
     from wsi_seg.evaluation.metrics import Confusion
     from wsi_seg.training.report import HistoryRow
 
-BLUE, ORANGE, PALE_BLUE, GREEN = "#0072b2", "#d55e00", "#9dc9e8", "#00785a"
-INK, MUTED, FAINT, LINE = "#212529", "#646b73", "#a3a9af", "#d5d9dd"
-
-DPI = 120
 NAME_WIDTH, NAME_LINES = 30, 2
 COUNTED_CELLS, NUMBERED_CELLS = 8, 30
 """Up to how many classes a cell of the confusion matrix has room for a count, and for a percentage."""
 
 SMOOTHED_FROM = 60
 """From how many values on a curve is smoothed."""
-
-
-def save_chart(figure: Figure, path: Path) -> None:
-    """Save a chart as a PNG, whole or not at all.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    with replacing(path) as partial:
-        figure.savefig(partial, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.2, facecolor="white")
 
 
 def draw_curves(history: Sequence[HistoryRow]) -> Figure:
@@ -90,7 +72,7 @@ def draw_curves(history: Sequence[HistoryRow]) -> Figure:
     rate.set_ylabel("learning rate")
     rate.set_xlabel("step")
     for axes in (losses, miou, rate):
-        _tidy(axes)
+        tidy(axes)
         axes.margins(x=0.02)
         axes.grid(color=LINE, linewidth=0.7)
     _number_minutes(losses, history)
@@ -231,20 +213,12 @@ def draw_scores(confusion: Confusion, names: Sequence[str]) -> Figure:
     axes.set_xlim(0, 1.08)
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
-    _tidy(axes)
+    tidy(axes)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color=LINE, linewidth=0.7)
     axes.set_axisbelow(True)
     return figure
-
-
-def _tidy(axes: Axes) -> None:
-    """Take away the frame's top and right, and pale what is left."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(LINE)
-    axes.tick_params(colors=INK, length=3)
-    axes.yaxis.label.set_color(INK)
 
 
 def _short(count: int) -> str:

@@ -1,0 +1,158 @@
+"""Comparisons of small networks on small images, on the CPU."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from wsi_seg.bench import measure as measuring
+from wsi_seg.bench.catalogue import CATALOGUE, PAPER, REFERENCE
+from wsi_seg.bench.measure import Row, measure
+from wsi_seg.bench.memory import PeakMemory, fits, running_out
+from wsi_seg.bench.reading import Missing
+from wsi_seg.bench.run import Bench, BenchRequest
+from wsi_seg.bench.runner import Runner, Setting
+from wsi_seg.bench.subject import find_subject
+from wsi_seg.bench.timing import Limits, OutOfMemoryError
+from wsi_seg.errors import DeviceError, UsageError
+
+QUICK = Limits(2, 0.0)
+SMALL = Setting(64, 32, "cpu", "float32", "plain")
+REQUEST = BenchRequest((REFERENCE,), ((64, 32),), ("cpu",), ("float32",), ("plain",), QUICK)
+
+
+def test_the_catalogue_has_the_papers_networks() -> None:
+    names = [entry.name for entry in CATALOGUE]
+    assert len(set(names)) == len(names)
+    assert set(PAPER) <= set(names)
+    reported = {"espnet": 364_569, "espnet-q3": 202_649, "espnet-c": 187_529}
+    for name, parameters in reported.items():
+        assert find_subject(name).parameters == parameters
+
+
+def test_a_network_is_the_same_whatever_was_drawn_before() -> None:
+    state = torch.random.get_rng_state()
+    subject = find_subject("espnet-q3")
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert subject.file_bytes > 4 * subject.parameters
+    assert not subject.network.training
+
+
+def test_a_model_file_is_a_subject(model_path: Path) -> None:
+    subject = find_subject(str(model_path))
+    assert (subject.title, subject.group) == ("test", "model")
+    assert subject.file_bytes == model_path.stat().st_size
+
+
+def test_an_unknown_network_is_told_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match=r"^espnot: no such network: give a model file .* one of espnet, "):
+        find_subject("espnot")
+
+
+@pytest.mark.parametrize("form", ["plain", "predict"])
+def test_a_network_is_measured_and_stays_as_it_is(form: str, model_path: Path) -> None:
+    subject = find_subject(str(model_path))
+    before = {name: tensor.clone() for name, tensor in subject.network.state_dict().items()}
+    row = measure(subject, Setting.from_arguments(["64", "32", "cpu", "float32", form]), Limits(3, 0.3))
+    assert row.single is not None
+    assert row.best is not None
+    assert 1 <= row.single.seconds.count <= 3
+    assert row.best.images_per_second >= row.single.images_per_second
+    assert row.cost.parameters == subject.parameters
+    assert all(torch.equal(before[name], tensor) for name, tensor in subject.network.state_dict().items())
+    if sys.platform == "linux":
+        assert not isinstance(row.memory, Missing)
+
+
+def test_every_setting_has_every_network_and_espnet_first(model_path: Path) -> None:
+    request = replace(REQUEST, networks=(str(model_path),), sizes=((64, 32), (32, 32)), system=True)
+    bench = Bench(request)
+    heard: list[Row] = []
+    bench.run(heard.append)
+    assert heard == bench.report.rows
+    assert [(row.network, row.setting.width) for row in heard] == [
+        *((REFERENCE, 64), (str(model_path), 64)),
+        *((REFERENCE, 32), (str(model_path), 32)),
+    ]
+    assert bench.report.reference(heard[3]) is heard[2]
+    assert [remark.partition(",")[0] for remark in bench.report.remarks] == ["64 x 32", "32 x 32"]
+    assert heard[1].system is not None
+    assert heard[1].system.gpu_watts == Missing("no GPU in use")
+    assert heard[1].system.efficiency.warp == Missing("no GPU in use")
+
+
+def test_sizes_and_precisions_that_cannot_be_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"^--size 1000x500: sides .* of 8: use 1000x504$"):
+        Bench(replace(REQUEST, sizes=((1000, 500),)))
+    with pytest.raises(UsageError, match="float16 needs a GPU"):
+        Bench(replace(REQUEST, precisions=("float16",)))
+
+
+def test_a_network_that_does_not_fit_is_told_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, model_path: Path
+) -> None:
+    def full(*_: object) -> None:
+        raise OutOfMemoryError
+
+    subject = find_subject(str(model_path))
+    monkeypatch.setattr(measuring.Runner, "passes", full)
+    row = measure(subject, SMALL, QUICK)
+    assert (row.single, row.best) == (None, None)
+    assert row.remarks == ("out of memory at one image",)
+    monkeypatch.setattr(measuring, "fits", lambda *_: False)
+    assert measure(subject, SMALL, QUICK).remarks == ("not run: too little memory for one image",)
+
+
+def test_out_of_memory_is_known_by_all_its_names() -> None:
+    for error in (
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+        DeviceError("cuda: out of memory at 2 patches"),
+    ):
+        with pytest.raises(OutOfMemoryError), running_out():
+            raise error
+    with pytest.raises(RuntimeError, match="something else"), running_out():
+        raise RuntimeError("something else")
+
+
+def test_an_allocation_beyond_all_memory_is_out_of_memory() -> None:
+    with pytest.raises(OutOfMemoryError), running_out():
+        torch.empty(2**56)
+    assert not fits(torch.device("cpu"), 2**56)
+    assert fits(torch.device("cpu"), 2**20)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's peak memory")
+def test_the_peak_is_seen_after_it_is_gone() -> None:
+    peak = PeakMemory(torch.device("cpu"))
+    megabytes = 200
+    torch.ones(megabytes * 2**18).sum()
+    seen = peak.read()
+    assert isinstance(seen, float)
+    assert megabytes * 2**20 <= seen < 2 * megabytes * 2**20
+    peak.restart()
+    after = peak.read()
+    assert isinstance(after, float)
+    assert after < seen / 2
+
+
+def test_bfloat16_runs_in_bfloat16(model_path: Path) -> None:
+    bundle = find_subject(str(model_path)).bundle
+    runner = Runner(bundle, replace(SMALL, precision="bfloat16"))
+    runner.passes(2)()
+    assert {tensor.dtype for tensor in runner._network.parameters()} == {torch.bfloat16}
+
+
+def test_one_pass_runs_in_a_process_of_its_own_as_a_profiler_starts_it(model_path: Path) -> None:
+    script = (
+        "import torch, contextlib; torch.cuda.profiler.profile = contextlib.nullcontext\n"
+        "from wsi_seg.bench.one_pass import main\n"
+        f"main({str(model_path)!r}, '1', *{SMALL.as_arguments()!r})"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
