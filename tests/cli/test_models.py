@@ -227,3 +227,56 @@ def test_help_needs_no_torch() -> None:
     root = Path(bundle_module.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False False"
+
+
+def test_export_writes_a_network_and_its_description(model: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out" / "torchscript_model.pt"
+    result = run("export", model, "--format", "torchscript", "-o", output, "--patch", "384")
+    first, second = result.stdout.splitlines()
+    assert first.startswith(f"{output}: ESPNet, 8 classes, logits within ")
+    assert second == f"  {NOTICE}"
+    assert json.loads((output.parent / "config.json").read_text())["patch_size_pixels"] == 384
+    with pytest.raises(UsageError, match="already exists: give --overwrite"):
+        run("export", model, "--format", "torchscript", "-o", output)
+    output.unlink()
+    with pytest.raises(UsageError, match=r"config\.json: already exists: give --overwrite"):
+        run("export", model, "--format", "torchscript", "-o", output)
+    run("export", model, "--format", "torchscript", "-o", output, "--overwrite")
+    assert json.loads((output.parent / "config.json").read_text())["patch_size_pixels"] == 512
+
+
+@pytest.mark.slow
+def test_export_writes_onnx(model: Path, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra `onnx`")
+    output = tmp_path / "network.onnx"
+    assert run("export", model, "--format", "onnx", "-o", output).exit_code == 0
+    session = onnxruntime.InferenceSession(output, providers=["CPUExecutionProvider"])
+    assert [i.shape for i in session.get_inputs()] == [["batch", 3, "8*rows", "8*columns"]]
+    assert [o.shape for o in session.get_outputs()] == [["batch", 8, "8*rows", "8*columns"]]
+    header = json.loads(session.get_modelmeta().custom_metadata_map["wsi_seg"])
+    assert header["notice"] == NOTICE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (
+            ("--format", "onnx", "-o", "network.pt"),
+            r"network\.pt: not a name of onnx files: end it in \.onnx",
+        ),
+        (("--format", "torchscript", "-o", "x"), r"x: not a name of torchscript files: end it in \.pt"),
+        (("--format", "onnx", "-o", "x.onnx", "--patch", "100"), "--patch 100: use a multiple of 8"),
+        (("--format", "onnx", "-o", "x.onnx", "--patch", "0"), "--patch 0: use a multiple of 8"),
+    ],
+)
+def test_export_says_which_option_is_wrong(model: Path, arguments: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        run("export", model, *arguments)
+
+
+def test_export_refuses_what_is_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("no model")
+    with pytest.raises(ModelError, match=r"notes\.txt: not a model file"):
+        run("export", path, "--format", "onnx", "-o", tmp_path / "x.onnx")
+    assert not (tmp_path / "x.onnx").exists()

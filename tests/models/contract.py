@@ -6,15 +6,18 @@ class TestContract(NetworkContract): ...
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from wsi_seg.models.architecture import Network, NetworkConfig, architecture_of, build_network
-from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, save_bundle
+from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader, load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
+from wsi_seg.models.export import CHECKED, Format, export_model, open_onnx, open_torchscript
 
 SIZES = ((1, 8, 8), (2, 40, 64), (3, 24, 136))
 """Batch, height and width."""
@@ -30,12 +33,35 @@ def header_of(config: NetworkConfig) -> ModelHeader:
     )
 
 
+def check_export(network: Network, config: NetworkConfig, path: Path, kind: Format) -> None:
+    """Export a network, and compare it at sizes that the export itself does not check."""
+    bundle = ModelBundle(network, header_of(config), "a fingerprint", Path("a model"))
+    assert export_model(bundle, path, kind, 256).difference < 1e-4
+    run = open_onnx(path) if kind == "onnx" else open_torchscript(path)
+    for size in ((2, 3, 48, 24), (1, 3, 104, 136)):
+        assert size not in CHECKED
+        image = torch.randn(size)
+        expected = network(image)
+        if network.output_stride > 1:
+            expected = functional.interpolate(expected, size[2:], mode="bilinear")
+        same(run(image), expected)
+
+
 def same(actual: Tensor, expected: Tensor, tolerance: float = 1e-4) -> None:
     """Compare logits that were computed in another order: to a share of the largest."""
     torch.testing.assert_close(actual, expected, rtol=0, atol=tolerance * expected.abs().max().item())
 
 
-class NetworkContract:
+class Built:
+    """Gives each test a network of its own."""
+
+    @pytest.fixture
+    def network(self, config: NetworkConfig) -> Network:
+        torch.manual_seed(0)
+        return build_network(architecture_of(config)).eval()
+
+
+class NetworkContract(Built):
     """Tests of one network, made fresh for each.
 
     `threads` are the numbers of CPU threads that give the same bytes; `outputs` is all that the network can
@@ -43,11 +69,6 @@ class NetworkContract:
     """
 
     threads: tuple[int, ...] = (1, 2, 3)
-
-    @pytest.fixture
-    def network(self, config: NetworkConfig) -> Network:
-        torch.manual_seed(0)
-        return build_network(architecture_of(config)).eval()
 
     def outputs(self, network: Network, image: Tensor) -> tuple[Tensor, ...]:
         return (network(image),)
@@ -130,6 +151,14 @@ class NetworkContract:
         save_bundle(again, bundle.network, bundle.header)
         assert again.read_bytes() == path.read_bytes()
 
+    @torch.inference_mode()
+    def test_torchscript_agrees(self, network: Network, config: NetworkConfig, tmp_path: Path) -> None:
+        path = tmp_path / "model.pt"
+        check_export(network, config, path, "torchscript")
+        with warnings.catch_warnings(action="ignore"):
+            graph = str(torch.jit.load(path).inlined_graph)
+        assert 'value="cpu"' not in graph  # or it would not run on a GPU
+
     def test_it_says_what_it_is(self, config: NetworkConfig) -> None:
         assert config.title
         assert config.shape
@@ -146,3 +175,13 @@ class NetworkContract:
             same(network.cuda()(image.cuda()).cpu(), expected, tolerance=1e-3)
         finally:
             torch.backends.cudnn.allow_tf32 = before
+
+
+class OnnxContract(Built):
+    """The export that takes long, and so is tested for fewer shapes."""
+
+    @pytest.mark.slow
+    @torch.no_grad()
+    def test_onnx_agrees(self, network: Network, config: NetworkConfig, tmp_path: Path) -> None:
+        pytest.importorskip("onnxruntime", reason="needs the extra `onnx`")
+        check_export(network, config, tmp_path / "model.onnx", "onnx")

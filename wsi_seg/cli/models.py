@@ -1,4 +1,4 @@
-"""``wsi-seg models``: import the authors' checkpoints, list model files, show what one says of itself."""
+"""``wsi-seg models``: import checkpoints, list model files, show what one says, export one elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader
     from wsi_seg.models.classes import ClassSchema
 
-app = typer.Typer(help="Import, list and inspect model files.", no_args_is_help=True)
+app = typer.Typer(help="Import, list, inspect and export model files.", no_args_is_help=True)
 
 
 class Channels(str, Enum):  # noqa: UP042 - Typer takes the options from a str Enum's values
@@ -29,6 +29,13 @@ class Channels(str, Enum):  # noqa: UP042 - Typer takes the options from a str E
 
     bgr = "bgr"
     rgb = "rgb"
+
+
+class ExportFormat(str, Enum):  # noqa: UP042 - as above
+    """What other programs read."""
+
+    onnx = "onnx"
+    torchscript = "torchscript"
 
 
 @app.command("import")
@@ -132,6 +139,41 @@ def show_model(
     _print(Text("Classes", style="bold"), _indented(_class_table(bundle.schema)))
     if bundle.training:
         _print(Text("Training", style="bold"), _indented(_facts(_flattened(bundle.training))))
+
+
+@app.command("export")
+def export_model(
+    model: Annotated[str, typer.Argument(help="A built-in model's name, or a model file.")],
+    form: Annotated[ExportFormat, typer.Option("--format", help="What to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File to write (.onnx or .pt); config.json goes beside it.")
+    ],
+    patch: Annotated[int, typer.Option(help="Side of a patch in pixels that config.json recommends.")] = 512,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+) -> None:
+    """Write a model's network for other programs, checked to give the same logits.
+
+    It takes any number of normalised RGB images, (N, 3, H, W), with sides that are multiples of 8, and gives
+    logits at full size. config.json has classes, resolution and normalisation, as WSInfer's models do.
+    """
+    from wsi_seg.models import export
+    from wsi_seg.models.bundle import load_bundle, resolve_model
+
+    suffix = export.SUFFIXES[form.value]
+    if output.suffix != suffix:
+        raise UsageError(f"{output}: not a name of {form.value} files: end it in {suffix}")
+    if patch < 8 or patch % 8:
+        raise UsageError(f"--patch {patch}: use a multiple of 8")
+    for path in (output, output.with_name(export.CONFIG_NAME)):
+        if path.exists() and not overwrite:
+            raise UsageError(f"{path}: already exists: give --overwrite to replace it, or another --output")
+    bundle = load_bundle(resolve_model(model))
+    exported = export.export_model(bundle, output, form.value, patch)
+    typer.echo(f"{output}: {_network(bundle.header)}, logits within {exported.difference:.1g} of the largest")
+    if exported.config is None:
+        typer.echo("  no config.json, which needs um/px: this model works at no fixed resolution")
+    if bundle.notice:
+        typer.echo(f"  {bundle.notice}")
 
 
 def _summary(bundle: ModelBundle) -> dict[str, str]:

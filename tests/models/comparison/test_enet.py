@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from models.contract import NetworkContract
+from models.contract import NetworkContract, OnnxContract
 from torch import nn
 
 from wsi_seg.models.comparison.enet import Bottleneck, Down, ENet, ENetConfig, Up
@@ -13,6 +13,10 @@ from wsi_seg.models.comparison.enet import Bottleneck, Down, ENet, ENetConfig, U
 @pytest.mark.parametrize("config", [ENetConfig(3)], ids=str)
 class TestContract(NetworkContract):
     threads = (1, 2)  # its transposed convolutions round differently on more
+
+
+@pytest.mark.parametrize("config", [ENetConfig(3)], ids=str)
+class TestOnnx(OnnxContract): ...
 
 
 def weights_by_hand(classes: int) -> int:

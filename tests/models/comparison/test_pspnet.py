@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from models.contract import NetworkContract
+from models.contract import NetworkContract, OnnxContract
 from torch import nn
 from torch.nn import functional
 
@@ -15,6 +15,10 @@ SMALL = PSPNetConfig(3, blocks=(1, 2, 1, 2), width=4)
 
 @pytest.mark.parametrize("config", [SMALL], ids=str)
 class TestContract(NetworkContract): ...
+
+
+@pytest.mark.parametrize("config", [SMALL], ids=str)
+class TestOnnx(OnnxContract): ...
 
 
 def weights_by_hand(classes: int, blocks: tuple[int, ...]) -> int:

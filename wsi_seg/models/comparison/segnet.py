@@ -135,4 +135,5 @@ def initialise(module: nn.Module) -> None:
     """Draw a convolution's weights from He et al.'s normal distribution, for ReLUs, and its bias as zero."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+        assert module.bias is not None
         nn.init.zeros_(module.bias)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch import Tensor
+import torch
+from torch import Tensor
 
 
 def unpool(maps: Tensor, places: Tensor, height: int, width: int) -> Tensor:
-    """Put values where the maxima of a max-pooling lay, and zeros elsewhere.
+    """Put values where the maxima of a max-pooling of 2x2 squares lay, and zeros beside them.
 
-    Written as a scatter, which can be exported and is the same to the bit on every run;
-    `torch.nn.functional.max_unpool2d` is neither. Pixels come before channels, as they lie in memory.
+    Written in plain arithmetic, which can be exported for any device and is the same to the bit on every run,
+    as `torch.nn.functional.max_unpool2d` is not. Pixels come before channels, as they lie in memory.
 
     Parameters
     ----------
@@ -21,13 +19,18 @@ def unpool(maps: Tensor, places: Tensor, height: int, width: int) -> Tensor:
     places : Tensor
         Of the same shape, int64: row * width + column, as `max_pool2d` returns them.
     height, width : int
-        Of the map that was pooled.
+        Of the map that was pooled; the last squares of odd sides were cut short.
 
     Returns
     -------
     Tensor
         (N, channels, height, width), channels-last.
     """
-    values, at = (x.flatten(2).transpose(1, 2) for x in (maps, places))
-    spread = values.new_zeros(values.shape[0], height * width, values.shape[2]).scatter(1, at, values)
-    return spread.transpose(1, 2).unflatten(2, (height, width))
+    maps, places = maps.permute(0, 2, 3, 1), places.permute(0, 2, 3, 1)
+    corner = places // width % 2 * 2 + places % width % 2
+    top, bottom = (
+        torch.stack([maps.masked_fill(corner != 2 * row + column, 0) for column in (0, 1)], dim=3)
+        for row in (0, 1)
+    )
+    squares = torch.stack([top, bottom], dim=2)  # (N, h, 2, w, 2, channels)
+    return squares.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)[..., :height, :width]

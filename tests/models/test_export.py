@@ -1,0 +1,141 @@
+"""Exported models: they give the same logits, say what they need, and nothing is written that does not."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import SCHEMA, tissue_rgb
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional
+
+from wsi_seg.errors import ModelError, UsageError
+from wsi_seg.inference.segmenter import Segmenter
+from wsi_seg.models import export
+from wsi_seg.models.architecture import architecture_of
+from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader, load_bundle, save_bundle
+from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+
+BGR = InputSpec(channels="bgr", mean=(170, 110, 180), std=(50, 45, 40), scale=255, mpp=0.5)
+
+
+def bundle_of(path: Path, spec: InputSpec = BGR) -> ModelBundle:
+    """Make a model whose channels are the other way round and whose logits are at 1/8."""
+    torch.manual_seed(0)
+    config = ESPNetConfig(3, p=1, q=1, variant="C")
+    header = ModelHeader(
+        name="a model",
+        architecture=architecture_of(config),
+        classes=SCHEMA,
+        input=spec,
+        notice="Not for diagnosis.",
+    )
+    save_bundle(path / "model.safetensors", ESPNet(config), header)
+    return load_bundle(path / "model.safetensors")
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> ModelBundle:
+    return bundle_of(tmp_path)
+
+
+def transformed(rgb: Tensor, config: Path) -> Tensor:
+    """Apply what config.json says to pixels of 0 to 255, as torchvision's transforms of these names do."""
+    (to_tensor, normalise) = json.loads(config.read_text())["transform"]
+    assert to_tensor == {"name": "ToTensor"}
+    assert normalise["name"] == "Normalize"
+    mean, std = (torch.tensor(normalise["arguments"][key])[:, None, None] for key in ("mean", "std"))
+    return (rgb.permute(0, 3, 1, 2) / 255 - mean) / std
+
+
+@pytest.mark.parametrize("kind", ["torchscript", pytest.param("onnx", marks=pytest.mark.slow)])
+@torch.inference_mode()
+def test_with_its_description_it_gives_what_predict_sees(
+    kind: export.Format, bundle: ModelBundle, tmp_path: Path
+) -> None:
+    path = tmp_path / "new" / f"network{export.SUFFIXES[kind]}"
+    exported = export.export_model(bundle, path, kind, 256)
+    assert exported.config == path.parent / "config.json"
+    assert exported.difference < 1e-4
+    assert sorted(p.name for p in path.parent.iterdir()) == sorted([path.name, "config.json"])
+    run = export.open_onnx(path) if kind == "onnx" else export.open_torchscript(path)
+    rgb = torch.from_numpy(tissue_rgb(72, 104))[None]
+    expected = Segmenter(bundle, torch.device("cpu")).logits(rgb.numpy())
+    found = run(transformed(rgb, exported.config))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4 * expected.abs().max().item())
+
+
+def test_the_description_is_what_wsinfers_zoo_reads(bundle: ModelBundle) -> None:
+    config = export.describe(bundle, 256)
+    assert list(config) == [
+        "spec_version",
+        "architecture",
+        "num_classes",
+        "patch_size_pixels",
+        "spacing_um_px",
+        "class_names",
+        "transform",
+    ]
+    assert (config["spec_version"], config["architecture"], config["num_classes"]) == ("1.0", "ESPNet-C", 3)
+    assert (config["patch_size_pixels"], config["spacing_um_px"]) == (256, 0.5)
+    assert config["class_names"] == ["Glass", "Stroma", "Tumour"]
+    normalise = config["transform"][1]["arguments"]  # type: ignore[index, call-overload]
+    assert normalise["mean"] == pytest.approx([180 / 255, 110 / 255, 170 / 255])  # type: ignore[index, call-overload]
+    assert normalise["std"] == pytest.approx([40, 45, 50])  # type: ignore[index, call-overload]
+
+
+def test_a_model_of_no_resolution_has_no_description(tmp_path: Path) -> None:
+    bundle = bundle_of(tmp_path, BGR.model_copy(update={"mpp": None}))
+    out = tmp_path / "out"
+    assert export.export_model(bundle, out / "network.pt", "torchscript", 256).config is None
+    assert [p.name for p in out.iterdir()] == ["network.pt"]
+
+
+def test_the_header_goes_along(bundle: ModelBundle, tmp_path: Path) -> None:
+    export.export_model(bundle, tmp_path / "network.pt", "torchscript", 256)
+    found = {export.HEADER_KEY: ""}
+    with warnings.catch_warnings(action="ignore"):
+        torch.jit.load(tmp_path / "network.pt", _extra_files=found)
+    assert ModelHeader.model_validate_json(found[export.HEADER_KEY]) == bundle.header
+
+
+@pytest.mark.parametrize("wrong", [1.01, float("nan")])
+def test_a_network_that_gives_other_logits_is_not_written(
+    wrong: float, bundle: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = export.Exportable(bundle)
+    monkeypatch.setattr(export, "open_torchscript", lambda _: lambda image: wrong * network(image))
+    path = tmp_path / "out" / "network.pt"
+    with pytest.raises(ModelError, match=r"not written: its logits are off the model's by (0.01|nan) of"):
+        export.export_model(bundle, path, "torchscript", 256)
+    assert not list(path.parent.iterdir())
+
+
+def test_logits_of_another_shape_differ(bundle: ModelBundle) -> None:
+    network = export.Exportable(bundle)
+    assert export.difference_of(network, lambda image: network(image)[..., 1:]) == float("inf")
+    assert export.difference_of(network, network) == 0
+
+
+def test_what_is_missing_is_named(
+    bundle: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnxruntime" else name)
+    with pytest.raises(UsageError, match=r"needs onnxruntime, which .*: pip install 'wsi-seg\[onnx\]'"):
+        export.export_model(bundle, tmp_path / "network.onnx", "onnx", 256)
+    assert not (tmp_path / "network.onnx").exists()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sides=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    cells=st.tuples(st.integers(1, 24), st.integers(1, 24)),
+)
+def test_averages_are_those_of_adaptive_pooling(sides: tuple[int, int], cells: tuple[int, int]) -> None:
+    x = torch.randn(1, 2, *sides)
+    torch.testing.assert_close(export.average(x, cells), functional.adaptive_avg_pool2d(x, cells))

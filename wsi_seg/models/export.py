@@ -1,0 +1,248 @@
+"""Models for other programs: ONNX or TorchScript, and beside it what its user must know.
+
+What is written takes RGB images that are normalised already, float32, (N, 3, H, W) with any sides that are
+multiples of 8, and returns logits at full size. The normalisation stands in `config.json`, in the form of the
+WSInfer model zoo (https://github.com/SBU-BMI/wsinfer-zoo, model-config.schema.json), whose programs apply it;
+the model file's whole header goes along within the exported file.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wsi_seg.errors import ModelError, UsageError
+from wsi_seg.files import replacing, write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from pydantic import JsonValue
+
+    from wsi_seg.models.bundle import ModelBundle
+
+Format = Literal["onnx", "torchscript"]
+
+SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torchscript": ".pt"}
+CONFIG_NAME = "config.json"
+ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+HEADER_KEY = "wsi_seg"
+"""Where the header lies in an exported file: ONNX metadata, or an extra file of TorchScript."""
+
+EXAMPLE = (2, 3, 40, 56)
+"""What a network is traced with. Where some sides of maps need padding before they are pooled, those of this
+image's maps do: so the padding is part of the graph, and adds nothing to sides that need none."""
+
+CHECKED = ((1, 3, 64, 96), (3, 3, 40, 72), (1, 3, 8, 16), (2, 3, 128, 128))
+"""What an exported network must give the same logits for."""
+
+TOLERANCE = 1e-3
+"""Largest difference, as a share of the largest logit; other programs add up in another order."""
+
+POOL = torch.ops.aten.adaptive_avg_pool2d.default
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes
+    ----------
+    difference : float
+        Between the network's logits and the exported one's, at most, as a share of the largest logit.
+    config : Path or None
+        The description beside it; None for a model of no fixed resolution, which the form has no place for.
+    """
+
+    difference: float
+    config: Path | None
+
+
+class Exportable(nn.Module):
+    """A model's network as others see it: RGB in, whatever its channel order; logits at full size out."""
+
+    def __init__(self, bundle: ModelBundle) -> None:
+        super().__init__()
+        self.network = bundle.network
+        self.flip = bundle.input.channels == "bgr"
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, 3, H, W), normalised -> (N, classes, H, W)."""
+        logits: Tensor = self.network(image.flip(1) if self.flip else image)
+        if self.network.output_stride == 1:
+            return logits
+        size = (image.shape[-2], image.shape[-1])
+        return functional.interpolate(logits, size, mode="bilinear", align_corners=False)
+
+
+def export_model(bundle: ModelBundle, path: Path, kind: Format, patch: int) -> Exported:
+    """Write a model's network for other programs, once it has given the same logits as here.
+
+    Parameters
+    ----------
+    bundle : ModelBundle
+    path : Path
+        Where to write; an older file, and `config.json` beside it, are replaced.
+    kind : {"onnx", "torchscript"}
+    patch : int
+        Side of a patch in pixels that the description recommends; the exported network takes any.
+
+    Returns
+    -------
+    Exported
+
+    Raises
+    ------
+    UsageError
+        If a package is missing.
+    ModelError
+        If the exported network gives other logits; nothing is written then.
+    OutputError
+        If the files can't be written.
+    """
+    network = Exportable(bundle).eval()
+    header = bundle.header.model_dump_json()
+    with replacing(path) as partial:
+        if kind == "onnx":
+            write_onnx(network, partial, header)
+            run = open_onnx(partial)
+        else:
+            write_torchscript(network, partial, header)
+            run = open_torchscript(partial)
+        difference = difference_of(network, run)
+        if not difference <= TOLERANCE:
+            raise ModelError(
+                f"{path}: not written: its logits are off the model's by {difference:.2g} of the largest: "
+                "use another --format, and report this"
+            )
+    if bundle.input.mpp is None:
+        return Exported(difference, None)
+    config = path.with_name(CONFIG_NAME)
+    write_text(config, json.dumps(describe(bundle, patch), indent=2, ensure_ascii=False) + "\n")
+    return Exported(difference, config)
+
+
+def describe(bundle: ModelBundle, patch: int) -> dict[str, JsonValue]:
+    """Return what stands in `config.json`: the WSInfer model zoo's description, version 1.0."""
+    spec = bundle.input
+    step = -1 if spec.channels == "bgr" else 1
+    return {
+        "spec_version": "1.0",
+        "architecture": bundle.architecture.config.title,
+        "num_classes": len(bundle.schema),
+        "patch_size_pixels": patch,
+        "spacing_um_px": spec.mpp,
+        "class_names": [c.name for c in bundle.schema.classes],
+        "transform": [
+            {"name": "ToTensor"},  # which divides by 255
+            {
+                "name": "Normalize",
+                "arguments": {
+                    "mean": [mean / 255 for mean in list(spec.mean)[::step]],
+                    "std": [std * spec.scale / 255 for std in list(spec.std)[::step]],
+                },
+            },
+        ],
+    }
+
+
+def write_torchscript(network: nn.Module, path: Path, header: str) -> None:
+    """Trace a network; the graph is one of tensors and of sizes computed from theirs."""
+    with _quietly(), torch.no_grad():
+        script = torch.jit.trace(network, torch.zeros(EXAMPLE), check_trace=False)
+        torch.jit.save(script, str(path), _extra_files={HEADER_KEY: header})  # type: ignore[no-untyped-call]
+
+
+def open_torchscript(path: Path) -> Callable[[Tensor], Tensor]:
+    """Return a function that runs an exported network."""
+    with _quietly():
+        return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-any-return, no-untyped-call]
+
+
+def write_onnx(network: nn.Module, path: Path, header: str) -> None:
+    """Write a network as ONNX, with its weights inside.
+
+    Raises
+    ------
+    UsageError
+        If a package is missing.
+    """
+    missing = [package for package in ONNX_PACKAGES if find_spec(package) is None]
+    if missing:
+        raise UsageError(
+            f"ONNX needs {', '.join(missing)}, which is not installed: pip install 'wsi-seg[onnx]'"
+        )
+    batch, rows, columns = (torch.export.Dim(name, min=1, max=4096) for name in ("batch", "rows", "columns"))
+    sizes = ({0: batch, 2: 8 * rows, 3: 8 * columns},)
+    with _quietly(), torch.no_grad():
+        program = torch.export.export(network, (torch.zeros(EXAMPLE),), dynamic_shapes=sizes)
+        if any(node.target is POOL for node in program.graph.nodes):
+            program = program.run_decompositions({POOL: average})
+        onnx = torch.onnx.export(
+            program, input_names=["image"], output_names=["logits"], dynamo=True, verbose=False
+        )
+        assert onnx is not None
+        onnx.model.metadata_props[HEADER_KEY] = header
+        onnx.save(str(path), external_data=False)
+
+
+def open_onnx(path: Path) -> Callable[[Tensor], Tensor]:
+    """Return a function that runs an exported network."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return lambda image: torch.from_numpy(session.run(["logits"], {"image": image.numpy()})[0])
+
+
+@torch.no_grad()
+def difference_of(network: nn.Module, exported: Callable[[Tensor], Tensor]) -> float:
+    """Return by how much two networks' logits differ, as a share of the largest; inf for other shapes."""
+    generator = torch.Generator().manual_seed(0)
+    shares = []
+    for size in CHECKED:
+        image = torch.randn(size, generator=generator)
+        expected, found = network(image), exported(image)
+        if found.shape != expected.shape:
+            return float("inf")
+        shares.append((found - expected).abs().max() / expected.abs().max())
+    return torch.stack(shares).max().item()  # NaN, if there is one
+
+
+def average(x: Tensor, output_size: Sequence[int]) -> Tensor:
+    """Pool a map to cells as `adaptive_avg_pool2d` does, in operations that are the same for any size.
+
+    PyTorch's own way of taking it apart depends on whether the sides are multiples of the cells.
+    """
+
+    def shares(side: int, cells: int) -> Tensor:
+        """Return each pixel's share of each cell, (cells, side); cells overlap by a pixel where they must."""
+        cell = torch.arange(cells, device=x.device)[:, None]
+        pixel = torch.arange(side, device=x.device)
+        first, end = cell * side // cells, -(-(cell + 1) * side // cells)
+        return ((pixel >= first) & (pixel < end)).to(x.dtype) / (end - first).to(x.dtype)
+
+    rows, columns = (shares(*each) for each in zip(x.shape[-2:], output_size, strict=True))
+    return rows @ (x @ columns.transpose(0, 1))
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep back what the exporters say to their developers."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
