@@ -22,9 +22,9 @@ from wsi_seg.models.biopsy import (
     POOL_PERIOD,
     BiopsyConfig,
     BiopsyNet,
-    ESPBlock,
     PooledBranch,
     Pyramid,
+    count_unused,
     enlarge,
 )
 from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, save_bundle
@@ -65,10 +65,12 @@ def test_parameter_counts_are_the_authors() -> None:
 
 def test_the_joint_network_lacks_only_the_authors_unused_convolutions() -> None:
     joint = BiopsyNet(BiopsyConfig(8, diagnoses=5))
-    blocks = [module for module in joint.modules() if isinstance(module, ESPBlock)]
-    unused = sum(block.branches[-1].weight.numel() for block in blocks)  # one more, of dilation 16, in each
-    assert len(blocks) == 2 + 5 + 2 + 2
-    assert parameters(joint) + unused == 3_913_381
+    # A fourth of the channels to a fourth, 3x3: blocks of 128 and 256; the head's of 128 and 64.
+    assert count_unused(joint) == 9 * (2 * 32**2 + 5 * 64**2 + 2 * 32**2 + 2 * 16**2) == 225_792
+    assert parameters(joint) == 3_687_589
+    assert parameters(joint) + count_unused(joint) == 3_913_381
+    assert count_unused(BiopsyNet(BiopsyConfig(8))) == 0
+    assert count_unused(BiopsyNet(BiopsyConfig(8, diagnoses=5, block="residual"))) == 0
 
 
 @settings(max_examples=8, deadline=None)

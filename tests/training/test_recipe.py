@@ -46,6 +46,10 @@ def test_a_recipe_is_the_same_after_a_round_through_json(name: str):
         ("training.stages=[encoder, full]", "training.stages", ("encoder", "full")),
         ("augment.scale=[1, 2]", "augment.scale", (1, 2)),
         ("data.classes=voc", "data.classes", "voc"),
+        ("model.hff=false", "model.hff", False),
+        ("model.reinforce=false", "model.reinforce", False),
+        ("model.reduce=3", "model.reduce", 3),
+        ("model.block=mobilenet", "model.block", "mobilenet"),
     ],
 )
 def test_any_value_can_be_changed(setting: str, path: str, value: object):
@@ -76,6 +80,18 @@ def test_the_network_can_be_exchanged_with_values_of_its_own():
     assert override(changed, ["model.name=espnet", "model.q=5"]).model.q == 5
 
 
+def test_ablations_and_blocks_reach_the_network_of_every_stage():
+    changed = override(PLAIN, ["model.block=resnext", "model.block_width=40", "model.activation=relu"])
+    for stage in ("encoder", "full"):
+        config = changed.model.architecture(4, stage).config
+        assert (config.block, config.block_width, config.activation) == ("resnext", 40, "relu")
+    plain = override(PLAIN, ["model.hff=false", "model.residual=false", "model.reduce=3", "model.down=conv"])
+    config = plain.model.architecture(4, "full").config
+    assert (config.hff, config.residual, config.reduce, config.down) == (False, False, 3, "conv")
+    with pytest.raises(UsageError, match="hff is False: resnext blocks have no such setting"):
+        override(changed, ["model.hff=false"])
+
+
 @pytest.mark.parametrize("name", ["enet", "erfnet", "segnet", "pspnet"])
 def test_the_networks_of_the_comparison_are_as_published(name: str):
     architecture = override(PLAIN, [f"model.name={name}"]).model.architecture(19, "full")
@@ -96,7 +112,10 @@ def test_the_networks_of_the_comparison_are_as_published(name: str):
         ("training=3", r"one of training\.minutes"),
         ("nonsense.x=3", r"one of model\. \.\.\., data\. \.\.\."),
         ("=3", "no such setting"),
-        ("model.block=esp", r"one of model\.name, model\.p"),
+        ("model.blocks=esp", r"one of model\.name, model\.p"),
+        ("model.block=vgg", r"recipe: model\.espnet\.block: input should be 'esp'"),
+        ("model.block_width=3", r"recipe: model\.espnet: block_width is 3: an ESP module has branches"),
+        ("model.reduce=5", r"recipe: model\.espnet\.reduce: input should be 1 or 3"),
         ("model.q=[1", "'\\[1' is not a value: write it as in YAML"),
         ("model.name=resnet", "recipe: model: input tag 'resnet'"),
         ("training.epochs=abc", r"recipe: training\.epochs: input should be a valid integer"),

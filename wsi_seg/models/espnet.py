@@ -105,7 +105,7 @@ class ESPNetConfig:
     variant: Variant = "full"
     decoder_width: int | None = None
     decoder_skip: Literal["level1", "reinforced"] = "reinforced"
-    block: Literal["esp"] | BlockName = "esp"
+    block: Literal["esp", BlockName] = "esp"
     block_width: int | None = None
     down: Literal["block", "conv"] = "block"
     reduce: Literal[1, 3] = 1

@@ -18,11 +18,13 @@ from wsi_seg.models.architecture import (
     architecture_of,
 )
 from wsi_seg.models.biopsy import BiopsyConfig
+from wsi_seg.models.blocks import BlockName
 from wsi_seg.models.comparison.enet import ENetConfig
 from wsi_seg.models.comparison.erfnet import ERFNetConfig
 from wsi_seg.models.comparison.pspnet import PSPNetConfig
 from wsi_seg.models.comparison.segnet import SegNetConfig
 from wsi_seg.models.espnet import ENCODER_STRIDE, ESPNetConfig
+from wsi_seg.models.layers import Activation
 from wsi_seg.training.augment import AugmentSettings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -47,6 +49,19 @@ class ESPNetRecipe(BaseModel):
     branches: Count = 5
     decoder_width: Count | None = None
     decoder_skip: Literal["level1", "reinforced"] = "reinforced"
+    block: Literal["esp", BlockName] = "esp"
+    block_width: Count | None = None
+    down: Literal["block", "conv"] = "block"
+    reduce: Literal[1, 3] = 1
+    hff: bool = True
+    residual: bool = True
+    reinforce: bool | None = None
+    activation: Activation = "prelu"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.architecture(2, "full")  # which says what is wrong with settings that do not go together
+        return self
 
     def architecture(self, classes: int, stage: Stage) -> Architecture:
         """Return the network of a stage for so many classes."""
@@ -58,6 +73,14 @@ class ESPNetRecipe(BaseModel):
             variant="C" if stage == "encoder" else "full",
             decoder_width=self.decoder_width,
             decoder_skip=self.decoder_skip,
+            block=self.block,
+            block_width=self.block_width,
+            down=self.down,
+            reduce=self.reduce,
+            hff=self.hff,
+            residual=self.residual,
+            reinforce=self.reinforce,
+            activation=self.activation,
         )
         return ESPNetArchitecture(config=config)
 
@@ -70,10 +93,11 @@ class BiopsyRecipe(BaseModel):
     name: Literal["biopsy"] = "biopsy"
     block: Literal["esp", "residual"] = "esp"
     head_width: Count | None = None
+    diagnoses: Annotated[int, Field(ge=2)] | None = None
 
     def architecture(self, classes: int, stage: Stage) -> Architecture:
         """Return the network for so many classes; it has one stage only."""
-        config = BiopsyConfig(classes=classes, block=self.block, head_width=self.head_width)
+        config = BiopsyConfig(classes, self.diagnoses, self.block, self.head_width)
         return BiopsyArchitecture(config=config)
 
 
@@ -160,12 +184,15 @@ class LossRecipe(BaseModel):
         authors do; "sqrt" by ``1 / sqrt(p)``, which lets classes of a few pixels be learned.
     dice : float
         Weight of a soft Dice loss beside it.
+    diagnosis : float
+        Weight of the cross-entropy over diagnoses of whole images, for a network that makes them.
     """
 
     model_config = STRICT
 
     class_weights: Literal["none", "log", "sqrt"] = "none"
     dice: NonNegative = 0.0
+    diagnosis: NonNegative = 1.0
 
 
 class OptimiserRecipe(BaseModel):
@@ -224,6 +251,9 @@ class TrainingRecipe(BaseModel):
         what was trained before. The paper does both, in turn.
     batch_size : int
         Patches or images in a step, on each device.
+    batch_parts : int
+        Parts of a batch that are normalised each by itself, and that a CPU computes side by side: two
+        networks on a core each do more than one on two.
     averaging : float or None
         Decay of a running average of the weights, which is what is validated and kept; None for none.
     precision : {"auto", "float32", "bfloat16", "float16"}
@@ -247,6 +277,7 @@ class TrainingRecipe(BaseModel):
     init: str | None = None
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = ("full",)
     batch_size: Count = 8
+    batch_parts: Count = 1
     averaging: Share | None = 0.99
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     validations: Count = 10
@@ -259,6 +290,8 @@ class TrainingRecipe(BaseModel):
     def _check(self) -> Self:
         if (self.minutes is None) == (self.epochs is None):
             raise ValueError("give either minutes or epochs")
+        if self.batch_size % self.batch_parts:
+            raise ValueError(f"batch_parts is {self.batch_parts}: it has to divide batch_size")
         return self
 
 
