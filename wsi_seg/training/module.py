@@ -13,6 +13,7 @@ from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.inference.pixels import Normalisation, enlarge
 from wsi_seg.training.augment import Augmentation
 from wsi_seg.training.loss import SegmentationLoss
+from wsi_seg.training.parts import Parts
 
 if TYPE_CHECKING:
     from wsi_seg.models.architecture import Network
@@ -42,12 +43,11 @@ class SegmentationModule(LightningModule):
         self._loss = SegmentationLoss(weights, recipe.loss.dice)
         self._augmentations: dict[tuple[int, int], Augmentation] = {}
         self._normalisations: dict[torch.device, Normalisation] = {}
+        self._parts: Parts | None = None
 
     def forward(self, rgb: Tensor) -> Tensor:
         """Return the logits of pixels of 0 to 255, shape (N, 3, H, W)."""
-        if rgb.device not in self._normalisations:
-            self._normalisations[rgb.device] = Normalisation(self._spec, rgb.device)
-        logits: Tensor = self.network(self._normalisations[rgb.device](rgb))
+        logits: Tensor = self.network(self._normalised(rgb))
         return logits
 
     def training_step(self, batch: Draw, batch_idx: int) -> Tensor:
@@ -57,8 +57,21 @@ class SegmentationModule(LightningModule):
         generator = torch.Generator().manual_seed(self._recipe.training.seed * 1_000_003 + number)
         with torch.autocast(self.device.type, enabled=False):
             rgb, classes = self._augmentation(batch.rgb)(batch.rgb, batch.classes, generator)
-        loss: Tensor = self._loss(self(rgb), classes)
+        count = self._recipe.training.batch_parts
+        if count == 1 or self.device.type != "cpu":
+            return self._training_loss(self.network, self._normalised(rgb), classes)
+        if self._parts is None:
+            self._parts = Parts(self.network, self._training_loss, count)
+        return self._parts(self._normalised(rgb), classes)
+
+    def _training_loss(self, network: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+        loss: Tensor = self._loss(network(images), classes)
         return loss
+
+    def _normalised(self, rgb: Tensor) -> Tensor:
+        if rgb.device not in self._normalisations:
+            self._normalisations[rgb.device] = Normalisation(self._spec, rgb.device)
+        return self._normalisations[rgb.device](rgb)
 
     def on_validation_epoch_start(self) -> None:
         """Begin with no pixels."""
