@@ -20,7 +20,7 @@ HEADING = (
 def line(kernel: int, metric: str, unit: str, value: str) -> str:
     return (
         f'"{kernel}","4242","python3.11","127.0.0.1","conv<float>(int, float*)","1","7",'
-        f'"(256, 1, 1)","(1024, 1, 1)","0","9.0","Command line profiler metrics","{metric}","{unit}","{value}"'
+        f'"(256, 1, 1)","(1024, 1, 1)","0","9.0","Command line metrics","{metric}","{unit}","{value}"'
     )
 
 

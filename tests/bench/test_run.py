@@ -64,6 +64,7 @@ def test_a_network_is_measured_and_stays_as_it_is(form: str, model_path: Path) -
     assert 1 <= row.single.seconds.count <= 3
     assert row.best.images_per_second >= row.single.images_per_second
     assert row.cost.parameters == subject.parameters
+    assert any(remark.startswith("runs ") for remark in row.remarks) == (form == "predict")
     assert all(torch.equal(before[name], tensor) for name, tensor in subject.network.state_dict().items())
     if sys.platform == "linux":
         assert not isinstance(row.memory, Missing)

@@ -161,7 +161,7 @@ def measure(subject: Subject, setting: Setting, limits: Limits, system: bool = F
         memory=watch.memory[1],
         best_memory=watch.memory[best.batch],
         system=_observe(watch.runner, subject, best.batch, limits) if system else None,
-        remarks=(ended,) if ended else (),
+        remarks=tuple(filter(None, (watch.runner.remark, ended))),
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
 from wsi_seg.bench.memory import running_out
+from wsi_seg.bench.timing import OutOfMemoryError
 from wsi_seg.inference.segmenter import DTYPES, Precision, Segmenter
 from wsi_seg.models.cost import RGB
 
@@ -69,19 +70,26 @@ class Runner:
     Parameters
     ----------
     bundle : ModelBundle
-        Its network is copied, and stays as it is.
+        Its network stays as it is.
     setting : Setting
+
+    Attributes
+    ----------
+    remark : str
+        How `predict` chose to run it; empty for the network alone.
     """
 
     def __init__(self, bundle: ModelBundle, setting: Setting) -> None:
         self.setting = setting
         self.device = torch.device(setting.device)
         self._dtype = DTYPES[setting.precision]
-        network = copy.deepcopy(bundle.network)
         if setting.form == "plain":
-            self._network = network.to(self.device, self._dtype).eval()
+            self._network = copy.deepcopy(bundle.network).to(self.device, self._dtype).eval()
+            self.remark = ""
         else:
-            self._segmenter = Segmenter(replace(bundle, network=network), self.device, setting.precision)
+            self._segmenter = Segmenter(bundle, self.device, setting.precision)
+            choice = self._segmenter.choice
+            self.remark = f"runs {choice.form} ({choice.why})"
 
     def passes(self, batch: int) -> Callable[[], None]:
         """Return what runs one pass over a batch, and waits until the device has finished it.
@@ -114,5 +122,9 @@ class Runner:
         def run() -> None:
             with running_out():
                 self._segmenter(images)
+            if (
+                self._segmenter.most is not None
+            ):  # it went on with half as many at a time, which is another batch
+                raise OutOfMemoryError
 
         return run
