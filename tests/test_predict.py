@@ -17,7 +17,9 @@ from shapely.geometry import shape
 
 from wsi_seg.config import ExportSettings, LabelSettings, PredictSettings, RunSettings
 from wsi_seg.errors import AnnotationError, MppError, OutputError, SchedulerError, UsageError
-from wsi_seg.inference.stream import _open_job
+from wsi_seg.inference import network
+from wsi_seg.inference.fast.build import KernelsError
+from wsi_seg.inference.stream import _open_job, _open_model
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.classes import OUTSIDE_ID
 from wsi_seg.outputs.check import check_file
@@ -161,6 +163,45 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
     assert "resuming" in heard.said[0]
     assert 0 < heard.regions <= 19
     assert fingerprints(out) == fingerprints(result)
+
+
+def test_a_run_goes_on_with_the_network_that_it_was_begun_with(
+    slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stop(Recorder):
+        def advance(self, megapixels: float) -> None:
+            raise KeyboardInterrupt
+
+    def none_here() -> None:
+        raise KernelsError("no C++ compiler")
+
+    out, plain = tmp_path / "out", SMALL.model_copy(update={"compile": "no"})
+    with monkeypatch.context() as without:
+        without.setattr(network, "load_kernels", none_here)
+        with pytest.raises(KeyboardInterrupt):
+            predict_slide(slide_path, out, settings(model_path), Stop())
+    assert predict_slide(slide_path, out, settings(model_path)).network == "plain: as the run was begun"
+    expected = predict_slide(slide_path, tmp_path / "plain", settings(model_path, plain))
+    assert expected.network == "plain: as asked for"
+    np.testing.assert_array_equal(labels_of(out), labels_of(tmp_path / "plain"))
+
+    by_itself = predict_slide(slide_path, tmp_path / "compiled", settings(model_path))
+    assert by_itself.network == "compiled: for this processor"
+    assert (labels_of(tmp_path / "compiled") == labels_of(out)).mean() >= 0.9999
+    with pytest.raises(OutputError, match=r"network \(compiled then, plain now\).*--overwrite"):
+        predict_slide(slide_path, tmp_path / "compiled", settings(model_path, plain))
+
+
+def test_a_worker_that_cannot_do_as_the_others_says_so(
+    model_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_here() -> None:
+        raise KernelsError("no C++ compiler")
+
+    monkeypatch.setattr(network, "load_kernels", none_here)
+    fingerprint = load_bundle(model_path).fingerprint
+    with pytest.raises(SchedulerError, match=r"a worker .*: no C\+\+ compiler: give --compile no"):
+        _open_model.__wrapped__(model_path, fingerprint, "cpu", "float32", "compiled")
 
 
 def test_regions_of_interest_limit_the_run(slide_path: Path, model_path: Path, tmp_path: Path) -> None:

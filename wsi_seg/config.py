@@ -31,6 +31,8 @@ class LabelSettings(BaseModel):
     batch_size : int or None
         Patches that go through the network together; None chooses it.
     precision : {"float32", "bfloat16", "float16"}
+    compile : {"auto", "yes", "no"}
+        Run the network by compiled kernels: see `wsi_seg.inference.network.choose_form`.
     tissue_mask : bool
         Leave glass out.
     roi : Path or None
@@ -51,6 +53,7 @@ class LabelSettings(BaseModel):
     region_cores: Annotated[int, Field(ge=1)] | None = None
     batch_size: Annotated[int, Field(ge=1)] | None = None
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    compile: Literal["auto", "yes", "no"] = "auto"
     tissue_mask: bool = True
     roi: Path | None = None
     confidence: bool = False

@@ -15,6 +15,7 @@ import numpy as np
 from wsi_seg import __version__
 from wsi_seg.data.annotations import read_regions
 from wsi_seg.errors import ModelError
+from wsi_seg.inference.network import choose_form
 from wsi_seg.outputs.ngff import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
 from wsi_seg.slides.lattice import Lattice, Rect
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.config import LabelSettings, PredictSettings
+    from wsi_seg.inference.network import Choice
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.outputs.result import Key
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.slide import Slide
 
-LABELS_VERSION = 3
+LABELS_VERSION = 4
 """Raised whenever the same slide, model and settings would give other labels than before."""
 
 DEFAULT_PATCH = 1024
@@ -56,15 +58,33 @@ class Plan:
     bundle: ModelBundle
     batch_size: int
     device: str
+    choice: Choice
     settings: PredictSettings
     command: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def make(
-        cls, slide: Slide, bundle: ModelBundle, device: str, settings: PredictSettings, command: str = ""
+        cls,
+        slide: Slide,
+        bundle: ModelBundle,
+        device: str,
+        settings: PredictSettings,
+        command: str = "",
+        choice: Choice | None = None,
     ) -> Plan:
         """Decide sizes for a slide.
+
+        Parameters
+        ----------
+        slide : Slide
+        bundle : ModelBundle
+        device : str
+        settings : PredictSettings
+        command : str
+            What the summary says the result was made with.
+        choice : Choice, optional
+            The form that the network runs in; None chooses it.
 
         Raises
         ------
@@ -73,7 +93,7 @@ class Plan:
         ModelError
             If the model is not one for slides.
         UsageError
-            If sizes do not fit together.
+            If sizes do not fit together, or the network can't be compiled though that is asked for.
         AnnotationError
             If the regions of interest cannot be read.
         """
@@ -96,6 +116,7 @@ class Plan:
             bundle=bundle,
             batch_size=labels.batch_size or max(1, min(BATCH_PIXELS[kind] // patch**2, cores**2)),
             device=device,
+            choice=choice or choose_form(bundle.network, device, labels.precision, labels.compile),
             settings=settings,
             command=command,
         )
@@ -116,6 +137,7 @@ class Plan:
             "batch size": self.batch_size,
             "device": self.device.partition(":")[0],
             "precision": labels.precision,
+            "network": self.choice.form,
             "tissue mask": labels.tissue_mask,
             "roi": roi,
             "confidence": labels.confidence,

@@ -21,7 +21,9 @@ from wsi_seg import __version__
 from wsi_seg.config import PredictSettings
 from wsi_seg.errors import OutputError
 from wsi_seg.files import replacing
+from wsi_seg.inference.fast.build import kernels_are_there
 from wsi_seg.inference.ledger import Ledger
+from wsi_seg.inference.network import Choice, choose_form
 from wsi_seg.inference.stream import RegionJob, local_cluster, probe, remote_cluster, run_regions
 from wsi_seg.memory import release_freed
 from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
@@ -109,9 +111,10 @@ def predict_on(
     begin = time.perf_counter()
     device = probe(client, settings.run.device)
     opened = slide if isinstance(slide, Slide) else Slide(slide, settings.labels.mpp)
-    plan = Plan.make(opened, bundle, device, settings, command)
-    plan.seconds["open"] = time.perf_counter() - begin
     result = ResultFolder(out.resolve())
+    choice = _choose_form(result, bundle, device, settings, progress)
+    plan = Plan.make(opened, bundle, device, settings, command, choice)
+    plan.seconds["open"] = time.perf_counter() - begin
     with result.locked():
         record = _begin(result, plan, progress)
         if record.progress == "segmenting":
@@ -119,6 +122,20 @@ def predict_on(
         if record.progress == "exporting":
             return _export(result, plan, record, progress, begin)
         return _read_summary(result)
+
+
+def _choose_form(
+    result: ResultFolder, bundle: ModelBundle, device: str, settings: PredictSettings, progress: Progress
+) -> Choice:
+    """Choose the form to run the network in: in a run that is gone on with, the one that it was begun in."""
+    labels = settings.labels
+    if labels.compile == "auto" and not settings.run.overwrite:
+        record = result.read_record()
+        if record is not None and record.labels.get("network") == "plain":
+            return Choice("plain", "as the run was begun")
+    if labels.compile != "no" and device == "cpu" and not kernels_are_there():
+        progress.say("compiling the network for this processor: some seconds, once")
+    return choose_form(bundle.network, device, labels.precision, labels.compile)
 
 
 def _begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
@@ -212,6 +229,7 @@ def _job(result: ResultFolder, plan: Plan, writer: PyramidWriter, ledger: Ledger
         model_fingerprint=plan.bundle.fingerprint,
         device=plan.settings.run.device,
         precision=labels.precision,
+        form=plan.choice.form,
         batch_size=plan.batch_size,
         tissue_path=result.tissue_mask if labels.tissue_mask else None,
         roi_path=result.roi if labels.roi is not None else None,
@@ -293,6 +311,7 @@ def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
         polygons=sum(exported.file.polygons.values()),
         remarks=exported.remarks,
         patches=totals.patches,
+        network=f"{plan.choice.form}: {plan.choice.why}",
         seconds={k: round(v, 3) for k, v in {**totals.seconds, **plan.seconds}.items()},
         versions=versions(),
         settings=plan.settings.model_dump(mode="json"),

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,7 +14,9 @@ from torch.nn import functional
 from wsi_seg.errors import DeviceError, UsageError
 from wsi_seg.inference.pixels import enlarge
 from wsi_seg.inference.segmenter import Segmenter, choose_device
-from wsi_seg.models.bundle import load_bundle
+from wsi_seg.models.architecture import architecture_of
+from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, save_bundle
+from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 
 CPU = torch.device("cpu")
 
@@ -87,3 +92,73 @@ def test_devices_that_are_not_there_are_named() -> None:
 def test_float16_needs_a_gpu(model_path: Path) -> None:
     with pytest.raises(UsageError, match="float16"):
         Segmenter(load_bundle(model_path), CPU, "float16")
+
+
+@pytest.mark.parametrize("confidence", [False, True])
+def test_batches_too_large_for_the_device_are_halved(
+    model_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, confidence: bool
+) -> None:
+    segmenter, seen = Segmenter(load_bundle(model_path), CPU), []
+    expected = segmenter(batch(5, 64), 8, confidence)
+    plain = segmenter._segment
+
+    def limited(pixels: Callable[[], torch.Tensor], *more: object) -> object:
+        seen.append(len(pixels()))
+        if seen[-1] > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return plain(pixels, *more)
+
+    monkeypatch.setattr(segmenter, "_segment", limited)
+    for _ in range(2):
+        found = segmenter(batch(5, 64), 8, confidence)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        if confidence:
+            np.testing.assert_array_equal(found.confidence, expected.confidence)
+    assert seen == [5, *[2] * 3, *[2] * 3]
+    assert segmenter.most == 2
+    assert [r.message for r in caplog.records] == [
+        "cpu: out of memory at 5 patches of 64 px: going on with 2 at a time"
+    ]
+
+
+def test_a_single_patch_too_large_for_the_device_is_an_error(
+    model_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    segmenter = Segmenter(load_bundle(model_path), CPU)
+    monkeypatch.setattr(segmenter, "_segment", full)
+    with pytest.raises(DeviceError, match="out of memory at 1 patches of 64 px: give a smaller --patch"):
+        segmenter(batch(2, 64))
+
+
+@pytest.mark.parametrize("variant", ["C", "full"])
+def test_compiled_or_not_the_labels_are_the_same(tmp_path: Path, variant: Literal["C", "full"]) -> None:
+    network = ESPNet(ESPNetConfig(len(SCHEMA), p=1, q=1, variant=variant))
+    header = ModelHeader(
+        name="test",
+        architecture=architecture_of(network.config),
+        classes=SCHEMA,
+        input=InputSpec(channels="rgb", mean=(180, 150, 190), std=(50, 50, 50)),
+    )
+    save_bundle(tmp_path / "model.safetensors", network, header)
+    bundle = load_bundle(tmp_path / "model.safetensors")
+    compiled, plain = Segmenter(bundle, CPU), Segmenter(bundle, CPU, compiled="no")
+    assert (compiled.choice.form, plain.choice.form) == ("compiled", "plain")
+    one, other = compiled(batch(), 16, confidence=True), plain(batch(), 16, confidence=True)
+    assert (one.labels == other.labels).mean() >= 0.9999
+    assert np.abs(one.confidence.astype(int) - other.confidence).max() <= 1  # type: ignore[union-attr]
+    np.testing.assert_array_equal(one.labels, compiled(batch(), 16).labels)
+
+
+def test_twins_compute_side_by_side(model_path: Path) -> None:
+    segmenter = Segmenter(load_bundle(model_path), CPU)
+    batches = [batch(1, 64 + 8 * i) for i in range(4)]
+    expected = [segmenter(b).labels for b in batches]
+    with ThreadPoolExecutor(4) as pool:
+        twins = [segmenter, *(segmenter.twin() for _ in range(3))]
+        for _ in range(3):
+            found = pool.map(lambda twin, b: twin(b).labels, twins, batches)
+            for one, other in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(one, other)

@@ -79,6 +79,7 @@ def evaluate(
     ] = False,
     device: Annotated[str, running(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[str, running(help="float32, bfloat16 or float16.")] = "float32",
+    compile_: Annotated[str, running("--compile", help="Run compiled: auto, yes or no.")] = "auto",
     quiet: Annotated[bool, running("--quiet", "-q", help="Show nothing but errors and the tables.")] = False,
 ) -> None:
     """Compare a model, or finished results, with what is known.
@@ -118,7 +119,7 @@ def evaluate(
                 evaluation = evaluate_results(_result_pairs(subject, data), schema, truth, progress)
             elif len(data) == 1 and data[0].is_dir():
                 _refuse(of_truth | of_slides, "images with masks")
-                run = _Run.of(subject, schema, device, {"precision": precision})
+                run = _Run.of(subject, schema, device, {"precision": precision, "compile": compile_})
                 evaluation = run.on_images(data[0], split or "val", submission, progress)
             else:
                 _refuse(of_images, "slides")
@@ -127,6 +128,7 @@ def evaluate(
                     "working_mpp": working_mpp,
                     "allow_coarser": allow_coarser,
                     "precision": precision,
+                    "compile": compile_,
                 }
                 run = _Run.of(subject, schema, device, labels)
                 evaluation = run.on_slides(data, truth, mpp, progress)
@@ -195,7 +197,8 @@ class _Run:
 
         dataset = read_dataset(folder, split, self.schema, otherwise=self.bundle.schema)
         writer = open_submission(dataset.kind, submission, dataset.schema) if submission else None
-        segmenter = Segmenter(self.bundle, self.device, self.settings.labels.precision)
+        labels = self.settings.labels
+        segmenter = Segmenter(self.bundle, self.device, labels.precision, labels.compile)
         evaluation = evaluate_images(dataset, self.bundle, segmenter, progress, writer)
         if writer is not None:
             progress.say(f"{writer.close()}: {len(dataset.sources)} images to be sent to the server")

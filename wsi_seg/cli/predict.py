@@ -95,6 +95,10 @@ def predict(
         str | None,
         running(help="float32, bfloat16 or float16. [default: float32]"),
     ] = None,
+    compile_: Annotated[
+        str | None,
+        running("--compile", help="Run compiled for this processor: auto, yes or no. [default: auto]"),
+    ] = None,
     batch_size: Annotated[str | None, running(help="Patches at a time, or auto. [default: auto]")] = None,
     patch: Annotated[
         int | None,
@@ -145,6 +149,7 @@ def predict(
                 "overlap": overlap,
                 "batch_size": None if batch_size == "auto" else batch_size,
                 "precision": precision,
+                "compile": compile_,
                 "tissue_mask": tissue_mask,
                 "roi": roi,
                 "confidence": confidence,
@@ -273,8 +278,8 @@ class _Runner:
         from wsi_seg.inference.images import predict_image
         from wsi_seg.inference.segmenter import choose_device
 
-        device = choose_device(self._settings.run.device)
-        done = predict_image(job.path, self._bundle, job.out, device)
+        device, labels = choose_device(self._settings.run.device), self._settings.labels
+        done = predict_image(job.path, self._bundle, job.out, device, labels.precision, labels.compile)
         if not self._quiet:
             for path in dict.fromkeys(
                 (done.index_path, done.network_index_path, done.color_path, done.overlay_path)

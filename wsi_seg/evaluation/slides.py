@@ -85,7 +85,7 @@ def evaluate_slides(
         annotated.
     """
     table = match_classes(bundle.schema, schema, str(bundle.path))
-    segmenter = Segmenter(bundle, device, settings.labels.precision)
+    segmenter = Segmenter(bundle, device, settings.labels.precision, settings.labels.compile)
     tallies = []
     for labelled in slides:
         with Slide(labelled.path, labelled.given_mpp) as slide:

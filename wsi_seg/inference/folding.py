@@ -32,7 +32,7 @@ def folded(network: Module) -> Module:
     """
     network = copy.deepcopy(network)
     for module in list(network.modules()):
-        if isinstance(module, nn.Sequential):
+        if _is_plain_sequence(module):
             for (owner, name, step), (norm_owner, norm_name, norm) in pairwise(list(_steps(module))):
                 if isinstance(step, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                     setattr(owner, name, fuse_conv_bn_eval(step, norm))
@@ -43,10 +43,15 @@ def folded(network: Module) -> Module:
     return network
 
 
-def _steps(sequence: nn.Sequential) -> Iterator[tuple[nn.Module, str, nn.Module]]:
+def _steps(sequence: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:
     """Yield what is done one after another, with the module that holds it and its name there."""
     for name, module in sequence.named_children():
-        if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
+        if _is_plain_sequence(module):
             yield from _steps(module)
         else:
             yield sequence, name, module
+
+
+def _is_plain_sequence(module: nn.Module) -> bool:
+    """Whether a module hands on what each of its parts gives to the next, and nothing else."""
+    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from wsi_seg.inference.network import Compile, Precision
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.classes import ClassSchema
 
@@ -68,7 +69,14 @@ class ImagePrediction:
     seconds: float
 
 
-def predict_image(path: Path, bundle: ModelBundle, out_dir: Path, device: torch.device) -> ImagePrediction:
+def predict_image(
+    path: Path,
+    bundle: ModelBundle,
+    out_dir: Path,
+    device: torch.device,
+    precision: Precision = "float32",
+    compiled: Compile = "auto",
+) -> ImagePrediction:
     """Segment a plain image, and write its class map and pictures.
 
     The class map is of the image's size: logits are enlarged before the best class is chosen. Where the model
@@ -79,11 +87,13 @@ def predict_image(path: Path, bundle: ModelBundle, out_dir: Path, device: torch.
     path : Path
         A PNG, JPEG or TIFF that fits in memory.
     bundle : ModelBundle
-        The model. It is moved to `device`.
+        The model.
     out_dir : Path
         Folder for the files; made if need be.
     device : torch.device
         Where to compute.
+    precision, compiled
+        How: as `Segmenter` takes them.
 
     Raises
     ------
@@ -97,7 +107,7 @@ def predict_image(path: Path, bundle: ModelBundle, out_dir: Path, device: torch.
     start = time.perf_counter()
     rgb = read_rgb(path)
     try:
-        labels, labels_seen = _labelled(rgb, bundle, Segmenter(bundle, device))
+        labels, labels_seen = _labelled(rgb, bundle, Segmenter(bundle, device, precision, compiled))
     except torch.OutOfMemoryError as error:
         raise DeviceError(f"{path}: too large for {device}: use --device cpu or a smaller image") from error
 

@@ -81,7 +81,7 @@ def choose_form(network: nn.Module, device: str, precision: Precision, wanted: C
         else:
             return Choice("compiled", "for this processor")
     if wanted == "yes":
-        raise UsageError(f"--compile yes: {choice.why}: leave it out")
+        raise UsageError(f"--compile yes: {choice.why}: give --compile no")
     return choice
 
 

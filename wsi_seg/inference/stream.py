@@ -27,12 +27,12 @@ from distributed.comm.core import CommClosedError
 
 from wsi_seg import __version__
 from wsi_seg.data.annotations import read_regions
-from wsi_seg.errors import ModelError, SchedulerError
+from wsi_seg.errors import ModelError, SchedulerError, UsageError
 from wsi_seg.inference.extent import Extent
 from wsi_seg.inference.ledger import Ledger, RegionRecord
 from wsi_seg.inference.pool import SegmenterPool
 from wsi_seg.inference.region import RegionSegmenter
-from wsi_seg.inference.segmenter import Precision, choose_device
+from wsi_seg.inference.segmenter import choose_device
 from wsi_seg.models.bundle import ModelBundle, load_bundle
 from wsi_seg.slides.lattice import Lattice, Region
 from wsi_seg.slides.slide import Slide
@@ -41,6 +41,7 @@ from wsi_seg.slides.tissue import TissueMask
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from wsi_seg.inference.network import Compile, Form, Precision
     from wsi_seg.outputs.pyramid import PyramidWriter
     from wsi_seg.slides.frames import Frames
 
@@ -49,6 +50,9 @@ WINDOW_PER_THREAD = 2
 """Regions submitted for each thread: one at work, one to go on with."""
 
 GPU = "GPU"
+
+FORCED: dict[Form, Compile] = {"plain": "no", "compiled": "yes"}
+"""A run's form is chosen once; its workers do not choose."""
 
 QUIET = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
 """Dask watches itself a hundred times a second: a twentieth of a core, and here nobody looks."""
@@ -67,7 +71,7 @@ class RegionJob:
     model_path : Path
     model_fingerprint : str
         A worker that finds another file there refuses.
-    device, precision, batch_size
+    device, precision, form, batch_size
         As resolved by the client; device "auto" lets each worker choose its own.
     tissue_path : Path or None
         The coarse mask, as saved by `save_mask`.
@@ -85,6 +89,7 @@ class RegionJob:
     model_fingerprint: str
     device: str
     precision: Precision
+    form: Form
     batch_size: int
     tissue_path: Path | None
     roi_path: Path | None
@@ -264,7 +269,9 @@ def _region_segmenter(job: RegionJob) -> RegionSegmenter:
 
 @lru_cache(maxsize=1)
 def _open_job(job: RegionJob) -> RegionSegmenter:
-    bundle, segmenter = _open_model(job.model_path, job.model_fingerprint, job.device, job.precision)
+    bundle, segmenter = _open_model(
+        job.model_path, job.model_fingerprint, job.device, job.precision, job.form
+    )
     roi = None
     if job.roi_path is not None:
         roi = read_regions(job.roi_path, job.frames)
@@ -284,9 +291,12 @@ def _open_job(job: RegionJob) -> RegionSegmenter:
 
 @lru_cache(maxsize=1)
 def _open_model(
-    path: Path, fingerprint: str, device: str, precision: Precision
+    path: Path, fingerprint: str, device: str, precision: Precision, form: Form
 ) -> tuple[ModelBundle, SegmenterPool]:
     bundle = load_bundle(path)
     if bundle.fingerprint != fingerprint:
         raise ModelError(f"{path}: a worker found another model there: give all of them the same file")
-    return bundle, SegmenterPool(bundle, choose_device(device), precision)
+    try:
+        return bundle, SegmenterPool(bundle, choose_device(device), precision, FORCED[form])
+    except UsageError as error:
+        raise SchedulerError(f"a worker cannot run the network as the others do: {error}") from error

@@ -46,6 +46,8 @@ class Summary(BaseModel):
         Tiles of the slide that could not be decoded.
     remarks : dict
         How often polygons had to be drawn otherwise than asked; empty if never.
+    network : str
+        The form that the network ran in, and why.
     seconds : dict
         Wall seconds of each stage of the last run; "read", "model" and "write" are added up over workers.
     """
@@ -67,6 +69,7 @@ class Summary(BaseModel):
     polygons: int
     remarks: dict[str, int]
     patches: int
+    network: str
     seconds: dict[str, float]
     versions: dict[str, str]
     settings: dict[str, object]

@@ -51,6 +51,11 @@ def load_kernels() -> ctypes.CDLL:
         raise KernelsError(f"{library}: {error}") from error
 
 
+def kernels_are_there() -> bool:
+    """Whether the kernels were compiled before."""
+    return _cached_path().exists()
+
+
 def cache_folder() -> Path:
     """Return the folder for what is made once a machine."""
     if given := os.environ.get(CACHE_VARIABLE):
