@@ -103,6 +103,7 @@ class Picture:
     name: str
     rgb: NDArray[np.uint8]
     classes: NDArray[np.uint8]
+    diagnosis: int | None = None
 
     @classmethod
     def at_random(cls, width: int, height: int, classes: int = 2, seed: int = 0) -> Picture:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trainings import SCHEMA, Picture, striped
 
-from wsi_seg.data.sources import IGNORE
+from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.errors import AnnotationError
 from wsi_seg.models.classes import ClassSchema
 from wsi_seg.slides.lattice import Rect
@@ -19,6 +19,7 @@ from wsi_seg.training.cache import PixelCache
 from wsi_seg.training.draws import ImageDraws, Numbers, PatchDraws, fitted
 from wsi_seg.training.split import GAP, Split, nothing_held_out
 from wsi_seg.training.survey import Survey, survey_all
+from wsi_seg.training.validation import Images, Tiles
 
 
 def patch_draws(
@@ -150,21 +151,41 @@ def test_the_order_of_images_changes_from_pass_to_pass():
 
 
 def test_images_keep_their_aspect_and_what_is_beside_them_is_unknown():
-    rgb, classes = striped(40, 80)
-    draw = fitted(rgb, classes, (64, 64))
-    assert draw.rgb.shape == (3, 64, 64)
-    assert (draw.classes[32:] == IGNORE).all()
-    assert (draw.classes[:32] != IGNORE).all()
-    assert (draw.rgb[:, 32:] == 0).all()
-    near = fitted(rgb, classes, (400, 201))
+    pixels = LabelledPixels(*striped(40, 80))
+    small = fitted(pixels, (64, 64))
+    assert small.rgb.shape == (64, 64, 3)
+    assert (small.classes[32:] == IGNORE).all()
+    assert (small.classes[:32] != IGNORE).all()
+    assert (small.rgb[32:] == 0).all()
+    near = fitted(pixels, (400, 201))
     assert (near.classes != IGNORE).all()
 
 
 def test_an_image_of_the_right_size_is_left_as_it_is():
-    rgb, classes = striped(40, 80)
-    draw = fitted(rgb, classes, (80, 40))
-    np.testing.assert_array_equal(draw.rgb.permute(1, 2, 0), rgb)
-    np.testing.assert_array_equal(draw.classes, classes)
+    pixels = LabelledPixels(*striped(40, 80))
+    same = fitted(pixels, (80, 40))
+    np.testing.assert_array_equal(same.rgb, pixels.rgb)
+    np.testing.assert_array_equal(same.classes, pixels.classes)
+
+
+def test_draws_know_what_their_picture_as_a_whole_was_found_to_be():
+    classes = striped(160, 256)[1]
+    pictures = [
+        Picture(str(i), np.full((160, 256, 3), i, np.uint8), classes, diagnosis)
+        for i, diagnosis in enumerate((None, 3, 0))
+    ]
+    split, surveys = nothing_held_out(pictures), survey_all(pictures)
+    cache, sizes = PixelCache(pictures, 64), [picture.size for picture in pictures]
+    for draws in (
+        PatchDraws(cache, sizes, split, surveys, SCHEMA, 64, 0),
+        ImageDraws(cache, sizes, split, [(64, 40)], 3, 0),
+        Images(cache, split, None),
+        Images(cache, split, (64, 40)),
+        Tiles(cache, split, surveys),
+    ):
+        seen = {(int(draws[i].rgb[0, 0, 0]), int(draws[i].diagnosis)) for i in range(3)}
+        assert seen <= {(0, IGNORE), (1, 3), (2, 0)}
+        assert len(seen) > 1
 
 
 @settings(max_examples=60, deadline=None)

@@ -119,6 +119,7 @@ def test_json_holds_what_was_given(tmp_path: Path):
         "train_loss": 1.0,
         "val_loss": 0.9,
         "val_miou": 0.4,
+        "val_diagnosis": None,
     }
     assert data["history"][2]["train_loss"] is None
     assert data["history"][2]["val_miou"] is None

@@ -53,6 +53,9 @@ class Recording:
         self.rects.append((source, rect))
         return self.cache.read(source, rect)
 
+    def diagnosis(self, source: int) -> int:
+        return self.cache.diagnosis(source)
+
 
 @settings(max_examples=12, deadline=None)
 @given(

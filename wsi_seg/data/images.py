@@ -43,6 +43,8 @@ class LabelledImage:
         What the mask's values stand for.
     instances : Path or None
         Picture that tells single objects apart, as in Cityscapes.
+    diagnosis : int or None
+        Class of the whole image, from 0.
     """
 
     name: str
@@ -51,6 +53,7 @@ class LabelledImage:
     mask: Path | None
     coding: MaskCoding
     instances: Path | None = None
+    diagnosis: int | None = None
 
     def read(self, rect: Rect) -> LabelledPixels:
         """Read a rectangle that lies inside the picture.

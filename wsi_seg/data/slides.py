@@ -67,6 +67,10 @@ class LabelledSlide:
         """Width and height in label pixels."""
         return self.frames.label_size
 
+    @property
+    def diagnosis(self) -> None:
+        """Nothing is known of a slide as a whole."""
+
     def read(self, rect: Rect) -> LabelledPixels:
         """Read a rectangle of the label frame.
 

@@ -69,8 +69,8 @@ def sound_sources(
         elif content is not None and (undefined := coding.undefined(content)):
             faults.add(of_no_class, f"{_name(pair)} ({', '.join(undefined[:VALUES_NAMED])})")
         else:
-            source = LabelledImage(pair.image.stem, size, pair.image, pair.mask, coding, pair.instances)
-            sources.append(source)
+            name, image, mask = pair.image.stem, pair.image, pair.mask
+            sources.append(LabelledImage(name, size, image, mask, coding, pair.instances, pair.diagnosis))
     return sources
 
 

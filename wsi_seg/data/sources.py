@@ -42,6 +42,10 @@ class Source(Protocol):
     def size(self) -> tuple[int, int]:
         """Width and height in pixels at the resolution it is read in (label pixels, for slides)."""
 
+    @property
+    def diagnosis(self) -> int | None:
+        """Class of the whole picture, from 0; None where it is not known."""
+
     def read(self, rect: Rect) -> LabelledPixels:
         """Read a rectangle that lies inside the picture."""
 

@@ -312,7 +312,7 @@ class BiopsyNet(nn.Module):
         ValueError
             If a side is not a multiple of 8, or the network has no diagnosis head.
         """
-        return self._diagnosis_head(self._encode(image)[2])
+        return self._diagnosis_head(self._encode(image)[2])  # type: ignore[no-any-return]
 
     @property
     def _diagnosis_head(self) -> DiagnosisHead:
@@ -347,8 +347,8 @@ def count_unused(network: BiopsyNet) -> int:
     """
     if network.config.diagnoses is None:
         return 0
-    blocks = (module for module in network.modules() if isinstance(module, ESPBlock))
-    return sum(block.branches[-1].weight.numel() for block in blocks)  # type: ignore[operator, union-attr]
+    blocks = [module for module in network.modules() if isinstance(module, ESPBlock)]
+    return sum(sum(weight.numel() for weight in block.branches[-1].parameters()) for block in blocks)
 
 
 def double(maps: Tensor) -> Tensor:

@@ -68,6 +68,11 @@ class PixelCache:
             np.pad(classes, margins, constant_values=IGNORE),
         )
 
+    def diagnosis(self, source: int) -> int:
+        """Return the class of a source as a whole, or `IGNORE`."""
+        diagnosis = self._sources[source].diagnosis
+        return IGNORE if diagnosis is None else diagnosis
+
     def _block(self, source: int, by: int, bx: int, area: Rect) -> LabelledPixels:
         key = source, by, bx
         block = self._blocks.get(key)

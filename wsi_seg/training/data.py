@@ -139,6 +139,8 @@ def _slides(
     from wsi_seg.data.resolution import recommend_mpp
     from wsi_seg.data.slides import open_labelled_slides
 
+    if recipe.model.name == "biopsy" and recipe.model.diagnoses is not None:
+        raise UsageError("slides have no diagnoses to learn: leave them out, --set model.diagnoses=null")
     if recipe.data.sampling == "whole":
         raise UsageError("slides are trained on in patches: give a recipe with data.sampling=patches")
     for option, value in (("--mpp", request.mpp), ("--working-mpp", request.working_mpp)):
@@ -171,13 +173,41 @@ def _images(folder: Path, schema: ClassSchema | None, recipe: Recipe) -> Trainin
         raise UsageError(
             f"{folder}: has no split of its own: leave data.validation to auto, images or blocks"
         )
+    remarks = check_diagnoses(folder, sources, recipe)
     surveys = survey_all(sources)
     if len(sources) > len(train.sources):
         split = given(sources, len(train.sources))
     else:
         groups = [source.name.rpartition(TILE_MARK)[0] or source.name for source in sources]
         split = _split(sources, surveys, groups, len(train.schema), recipe, FEWEST_IMAGES)
-    return TrainingData(train.schema, tuple(sources), surveys, split, train.mpp)
+    return TrainingData(train.schema, tuple(sources), surveys, split, train.mpp, remarks)
+
+
+def check_diagnoses(folder: Path, sources: Sequence[Source], recipe: Recipe) -> tuple[str, ...]:
+    """Say what of the images' diagnoses will not be learned.
+
+    Raises
+    ------
+    UsageError
+        If diagnoses are to be learned and there are none, or too high ones.
+    """
+    wanted = recipe.model.diagnoses if recipe.model.name == "biopsy" else None
+    known = {source.diagnosis for source in sources if source.diagnosis is not None}
+    if wanted is None:
+        if len(known) < 2 or recipe.model.name != "biopsy":
+            return ()
+        return (f"diagnoses are not learned: --set model.diagnoses={max(known) + 1} would",)
+    if not known:
+        raise UsageError(
+            f"{folder}: names no diagnoses: give them as numbers in the third column of train.txt, or train "
+            "without them, --set model.diagnoses=null"
+        )
+    if max(known) >= wanted:
+        raise UsageError(
+            f"{folder}: diagnosis {max(known)} is none of model.diagnoses={wanted}, numbered from 0: "
+            f"--set model.diagnoses={max(known) + 1}"
+        )
+    return ()
 
 
 def _split(

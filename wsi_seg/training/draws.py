@@ -6,14 +6,14 @@ draws it would have had, and any number of processes can share them out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 import torch
 from PIL import Image
 from torch.utils.data import Dataset, Sampler
 
-from wsi_seg.data.sources import IGNORE
+from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.errors import AnnotationError
 from wsi_seg.slides.lattice import Rect
 
@@ -32,10 +32,20 @@ TRIES = 500
 
 
 class Draw(NamedTuple):
-    """Pixels (3, H, W) and class indices (H, W) of one patch or image, or of a batch of them; uint8."""
+    """Pixels (3, H, W) and class indices (H, W) of one patch or image, or of a batch of them; uint8.
+
+    And the diagnosis, int64 (), of the whole picture that it is from, or `IGNORE`.
+    """
 
     rgb: torch.Tensor
     classes: torch.Tensor
+    diagnosis: torch.Tensor
+
+    @classmethod
+    def of(cls, pixels: LabelledPixels, diagnosis: int) -> Self:
+        """Take pixels as sources give them."""
+        rgb = torch.from_numpy(pixels.rgb).permute(2, 0, 1).contiguous()
+        return cls(rgb, torch.from_numpy(pixels.classes), torch.tensor(diagnosis))
 
 
 class PatchDraws(Dataset[Draw]):
@@ -96,11 +106,7 @@ class PatchDraws(Dataset[Draw]):
             for _ in range(TRIES):
                 source, rect = self._place(index, rng)
                 if not any(rect.intersection(out).area for out in self._held_out[source]):
-                    pixels = self._cache.read(source, rect)
-                    return Draw(
-                        torch.from_numpy(pixels.rgb).permute(2, 0, 1).contiguous(),
-                        torch.from_numpy(pixels.classes),
-                    )
+                    return Draw.of(self._cache.read(source, rect), self._cache.diagnosis(source))
         raise AnnotationError(
             f"no patch of {self._side} px fits between the parts kept out for validation: "
             "give a smaller --set data.patch"
@@ -152,29 +158,31 @@ class ImageDraws(Dataset[Draw]):
         order = np.random.default_rng((self._seed, passed)).permutation(len(self._sources))
         source = self._sources[order[(batch * self._batch_size + place) % len(order)]]
         width, height = self._sizes[source]
-        pixels = self._cache.read(source, Rect(0, 0, height, width))
-        return fitted(pixels.rgb, pixels.classes, self._passes[passed % len(self._passes)])
+        pixels = fitted(
+            self._cache.read(source, Rect(0, 0, height, width)), self._passes[passed % len(self._passes)]
+        )
+        return Draw.of(pixels, self._cache.diagnosis(source))
 
 
-def fitted(rgb: NDArray[np.uint8], classes: NDArray[np.uint8], size: tuple[int, int]) -> Draw:
+def fitted(pixels: LabelledPixels, size: tuple[int, int]) -> LabelledPixels:
     """Resize an image and its classes to fit into `size`, width and height, keeping its aspect.
 
     An aspect that differs by less than a hundredth is not kept. Pixels beside the image are black, and
     their class is unknown.
     """
-    height, width = classes.shape
+    height, width = pixels.classes.shape
     scale = min(size[0] / width, size[1] / height)
     inner_width, inner_height = (
         side if abs(length * scale / side - 1) < 0.01 else max(1, round(length * scale))
         for side, length in zip(size, (width, height), strict=True)
     )
     inner = inner_width, inner_height
-    small_rgb = np.asarray(Image.fromarray(rgb).resize(inner, Image.Resampling.BILINEAR))
-    small_classes = np.asarray(Image.fromarray(classes).resize(inner, Image.Resampling.NEAREST))
+    small_rgb = np.asarray(Image.fromarray(pixels.rgb).resize(inner, Image.Resampling.BILINEAR))
+    small_classes = np.asarray(Image.fromarray(pixels.classes).resize(inner, Image.Resampling.NEAREST))
     margins = (0, size[1] - inner[1]), (0, size[0] - inner[0])
     small_rgb = np.pad(small_rgb, (*margins, (0, 0)))
     small_classes = np.pad(small_classes, margins, constant_values=IGNORE)
-    return Draw(torch.from_numpy(small_rgb).permute(2, 0, 1).contiguous(), torch.from_numpy(small_classes))
+    return LabelledPixels(small_rgb, small_classes)
 
 
 class Numbers(Sampler[list[int]]):

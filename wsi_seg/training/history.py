@@ -52,14 +52,15 @@ class History(Callback):
         """Note the loss."""
         self._losses.append(outputs["loss"].detach())
         if trainer.global_step % ROW_STEPS == 0:
-            self._note(trainer, None, None)
+            self._note(trainer)
         self._tell(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note a validation."""
         metrics = trainer.callback_metrics
         self._miou = float(metrics["val_miou"])
-        self._note(trainer, float(metrics["val_loss"]), self._miou)
+        diagnosis = metrics.get("val_diagnosis")
+        self._note(trainer, float(metrics["val_loss"]), self._miou, diagnosis)
         self._tell(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -84,7 +85,13 @@ class History(Callback):
         self._losses = list(state_dict["losses"])
         self._loss, self._miou = state_dict["last"]
 
-    def _note(self, trainer: Trainer, val_loss: float | None, val_miou: float | None) -> None:
+    def _note(
+        self,
+        trainer: Trainer,
+        val_loss: float | None = None,
+        val_miou: float | None = None,
+        val_diagnosis: Tensor | None = None,
+    ) -> None:
         losses = [float(loss) for loss in self._losses]
         self._losses = []
         train_loss = sum(losses) / len(losses) if losses else None
@@ -103,6 +110,7 @@ class History(Callback):
             train_loss=train_loss,
             val_loss=val_loss,
             val_miou=val_miou,
+            val_diagnosis=None if val_diagnosis is None else float(val_diagnosis),
         )
         self.rows.append(row)
         if trainer.is_global_zero:

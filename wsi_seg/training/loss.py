@@ -91,6 +91,20 @@ class SegmentationLoss(nn.Module):
         return (self.weights[truth.clamp(max=len(self.weights) - 1)] * known).sum()
 
 
+def diagnosis_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Return the mean cross-entropy over the pictures whose diagnosis is known; zero if there are none.
+
+    Parameters
+    ----------
+    logits : Tensor
+        Shape (N, diagnoses).
+    truth : Tensor
+        int64, shape (N,): diagnoses, or `IGNORE`.
+    """
+    loss = functional.cross_entropy(logits.float(), truth, ignore_index=IGNORE, reduction="sum")
+    return loss / (truth != IGNORE).sum().clamp_min(1)
+
+
 def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
     """Return one less the mean, over classes, of the Dice coefficient with probabilities for labels."""
     known = (truth != IGNORE).unsqueeze(1)

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.inference.pixels import Normalisation, enlarge
+from wsi_seg.models.biopsy import diagnoses
 from wsi_seg.training.augment import Augmentation
-from wsi_seg.training.loss import SegmentationLoss
+from wsi_seg.training.loss import SegmentationLoss, diagnosis_loss
 from wsi_seg.training.parts import Parts
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class SegmentationModule(LightningModule):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.confusion = Confusion.empty(network.config.classes)
+        self.diagnoses = Confusion.empty(count_diagnoses(network))
         self._spec, self._recipe = spec, recipe
         self._loss = SegmentationLoss(weights, recipe.loss.dice)
         self._augmentations: dict[tuple[int, int], Augmentation] = {}
@@ -59,14 +61,24 @@ class SegmentationModule(LightningModule):
             rgb, classes = self._augmentation(batch.rgb)(batch.rgb, batch.classes, generator)
         count = self._recipe.training.batch_parts
         if count == 1 or self.device.type != "cpu":
-            return self._training_loss(self.network, self._normalised(rgb), classes)
+            return self._training_loss(self.network, self._normalised(rgb), classes, batch.diagnosis)
         if self._parts is None:
             self._parts = Parts(self.network, self._training_loss, count)
-        return self._parts(self._normalised(rgb), classes)
+        return self._parts(self._normalised(rgb), classes, batch.diagnosis)
 
-    def _training_loss(self, network: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-        loss: Tensor = self._loss(network(images), classes)
-        return loss
+    def _training_loss(
+        self, network: nn.Module, images: Tensor, classes: Tensor, diagnosis: Tensor
+    ) -> Tensor:
+        return self._compared(*look(network, images), classes, diagnosis)
+
+    def _compared(
+        self, logits: Tensor, diagnosed: Tensor | None, classes: Tensor, diagnosis: Tensor
+    ) -> Tensor:
+        """Return the loss of what a network made of images: of the classes, and of the diagnoses beside."""
+        loss: Tensor = self._loss(logits, classes)
+        if diagnosed is None:
+            return loss
+        return loss + self._recipe.loss.diagnosis * diagnosis_loss(diagnosed, diagnosis)
 
     def _normalised(self, rgb: Tensor) -> Tensor:
         if rgb.device not in self._normalisations:
@@ -76,23 +88,34 @@ class SegmentationModule(LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Begin with no pixels."""
         self.confusion = Confusion.empty(len(self.confusion.counts))
+        self.diagnoses = Confusion.empty(len(self.diagnoses.counts))
 
     def validation_step(self, batch: Draw, batch_idx: int) -> None:
         """Compare a batch with its truth."""
-        logits = self(batch.rgb)
+        logits, diagnosed = look(self.network, self._normalised(batch.rgb))
         known = int((batch.classes != IGNORE).sum())
-        loss = self._loss(logits, batch.classes)
+        loss = self._compared(logits, diagnosed, batch.classes, batch.diagnosis)
         self.log("val_loss", loss, batch_size=max(known, 1), sync_dist=True, logger=False)
         self.confusion.add(batch.classes.cpu().numpy(), predicted(logits, batch.classes.shape[-1]))
+        if diagnosed is not None:
+            self.diagnoses.add(
+                *(t.to(torch.uint8).cpu().numpy() for t in (batch.diagnosis, diagnosed.argmax(1)))
+            )
 
     def on_validation_epoch_end(self) -> None:
         """Sum over all processes."""
+        self.confusion = self._summed(self.confusion)
+        self.log("val_miou", self.confusion.mean_iou, sync_dist=True, logger=False)
+        if len(self.diagnoses.counts):
+            self.diagnoses = self._summed(self.diagnoses)
+            self.log("val_diagnosis", self.diagnoses.pixel_accuracy, sync_dist=True, logger=False)
+
+    def _summed(self, confusion: Confusion) -> Confusion:
         counts = self.trainer.strategy.reduce(
-            torch.from_numpy(self.confusion.counts).to(self.device), reduce_op="sum"
+            torch.from_numpy(confusion.counts).to(self.device), reduce_op="sum"
         )
         assert isinstance(counts, Tensor)
-        self.confusion = Confusion(counts.cpu().numpy())
-        self.log("val_miou", self.confusion.mean_iou, sync_dist=True, logger=False)
+        return Confusion(counts.cpu().numpy())
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Make the recipe's optimiser; the rate is set before each step."""
@@ -104,6 +127,16 @@ class SegmentationModule(LightningModule):
         height, width = rgb.shape[-2:]
         size = (data.patch, data.patch) if data.sampling == "patches" else (height, width)
         return self._augmentations.setdefault(size, Augmentation(self._recipe.augment, size))
+
+
+def look(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return what a network makes of normalised images: logits, and those of diagnoses if it makes any."""
+    return network.diagnose(images) if diagnoses(network) else (network(images), None)
+
+
+def count_diagnoses(network: nn.Module) -> int:
+    """Return how many diagnoses a network tells apart; 0 if it makes none."""
+    return network.config.diagnoses or 0 if diagnoses(network) else 0
 
 
 def predicted(logits: Tensor, width: int) -> Any:

@@ -92,13 +92,20 @@ def _by_class(data: TrainingData, pixels: NDArray[np.int64]) -> dict[str, JsonVa
     return {c.name: round(int(n) / 1e6, 4) for c, n in zip(data.schema.classes, pixels, strict=True)}
 
 
-def scores(confusion: Confusion, data: TrainingData) -> dict[str, JsonValue]:
+def scores(confusion: Confusion, diagnoses: Confusion, data: TrainingData) -> dict[str, JsonValue]:
     """Return the final figures, null for classes that nothing is known of."""
-    return {
+    figures: dict[str, JsonValue] = {
         "mean_iou": _rounded(confusion.mean_iou),
         "pixel_accuracy": _rounded(confusion.pixel_accuracy),
         "iou": {c.name: _rounded(float(v)) for c, v in zip(data.schema.classes, confusion.iou, strict=True)},
     }
+    if len(diagnoses.counts):
+        figures["diagnosis"] = {
+            "accuracy": _rounded(diagnoses.pixel_accuracy),
+            "right": int(np.trace(diagnoses.counts)),
+            "diagnosed": diagnoses.pixels,
+        }
+    return figures
 
 
 def _rounded(value: float) -> float | None:

@@ -29,6 +29,7 @@ from wsi_seg.training.augment import AugmentSettings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+MAX_CLASSES = 200
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=32, multiple_of=ENCODER_STRIDE)]
@@ -93,7 +94,7 @@ class BiopsyRecipe(BaseModel):
     name: Literal["biopsy"] = "biopsy"
     block: Literal["esp", "residual"] = "esp"
     head_width: Count | None = None
-    diagnoses: Annotated[int, Field(ge=2)] | None = None
+    diagnoses: Annotated[int, Field(ge=2, le=MAX_CLASSES)] | None = None
 
     def architecture(self, classes: int, stage: Stage) -> Architecture:
         """Return the network for so many classes; it has one stage only."""

@@ -43,6 +43,8 @@ class HistoryRow:
         Of this step, or the mean since the row before.
     val_loss, val_miou : float or None
         Over all validation pixels whose class is known.
+    val_diagnosis : float or None
+        Share of the validated patches or images whose diagnosis was found, for a network that makes them.
     """
 
     step: int
@@ -52,6 +54,7 @@ class HistoryRow:
     train_loss: float | None = None
     val_loss: float | None = None
     val_miou: float | None = None
+    val_diagnosis: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

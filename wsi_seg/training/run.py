@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -137,29 +137,30 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
         if only_helps():
             raise SystemExit(0)
         listener.say("scoring all that was kept out")
-        confusion, examples = score(network, spec, data, _validation(data, cache, spec, None))
+        scored = score(network, spec, data, _validation(data, cache, spec, None))
         seconds = rows[-1].seconds if rows else 0.0
         provenance = facts(request, data, spec, device, seconds)
+        final = scores(scored.confusion, scored.diagnoses, data)
         header = ModelHeader(
             name=request.out.resolve().name,
             architecture=recipe.model.architecture(len(data.schema), recipe.training.stages[-1]),
             classes=data.schema,
             input=spec,
-            training={**provenance, "scores": scores(confusion, data)},
+            training={**provenance, "scores": final},
         )
         report = TrainingReport(
             title=header.name,
             command=request.command,
             schema=data.schema,
             history=tuple(rows),
-            confusion=confusion.counts[:, :-1],
-            examples=examples,
-            facts=provenance,
+            confusion=scored.confusion.counts[:, :-1],
+            examples=scored.examples,
+            facts=({"diagnosis": final["diagnosis"]} if "diagnosis" in final else {}) | provenance,
         )
         page = write_report(folder.report, report)
         save_bundle(folder.model, network, header)  # last, since it says that the training is finished
         folder.finish()
-    return Trained(folder.model, page, confusion, seconds)
+    return Trained(folder.model, page, scored.confusion, seconds)
 
 
 def _stages(
@@ -250,14 +251,8 @@ def _shifted(rows: list[HistoryRow], before: list[HistoryRow]) -> list[HistoryRo
         return rows
     last = before[-1]
     return [
-        HistoryRow(
-            step=row.step + last.step,
-            epoch=row.epoch + last.epoch,
-            seconds=row.seconds + last.seconds,
-            learning_rate=row.learning_rate,
-            train_loss=row.train_loss,
-            val_loss=row.val_loss,
-            val_miou=row.val_miou,
+        replace(
+            row, step=row.step + last.step, epoch=row.epoch + last.epoch, seconds=row.seconds + last.seconds
         )
         for row in rows
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.inference.pixels import Normalisation
-from wsi_seg.training.module import predicted
+from wsi_seg.training.module import count_diagnoses, look, predicted
 from wsi_seg.training.report import Example
 
 if TYPE_CHECKING:
@@ -24,10 +25,27 @@ if TYPE_CHECKING:
 EXAMPLES = 8
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What was found in what was kept out.
+
+    Attributes
+    ----------
+    confusion : Confusion
+        Pixels by class.
+    diagnoses : Confusion
+        Patches or images by diagnosis; empty for a network that makes none.
+    examples : tuple of Example
+        A few of those with the most classes, evenly from all.
+    """
+
+    confusion: Confusion
+    diagnoses: Confusion
+    examples: tuple[Example, ...]
+
+
 @torch.inference_mode()
-def score(
-    network: Network, spec: InputSpec, data: TrainingData, validation: Tiles | Images
-) -> tuple[Confusion, tuple[Example, ...]]:
+def score(network: Network, spec: InputSpec, data: TrainingData, validation: Tiles | Images) -> Scored:
     """Compare a network with the truth, in float32 on the CPU, as it is shipped.
 
     Parameters
@@ -37,30 +55,27 @@ def score(
     spec : InputSpec
     data : TrainingData
     validation : Tiles or Images
-
-    Returns
-    -------
-    Confusion
-    tuple of Example
-        A few of those with the most classes, evenly from all.
     """
     normalise = Normalisation(spec, torch.device("cpu"))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    confusion = Confusion.empty(len(data.schema))
+    confusion, diagnoses = Confusion.empty(len(data.schema)), Confusion.empty(count_diagnoses(network))
     shown = _telling(validation)
     examples = []
     for number in range(len(validation)):
         draw = validation[number]
         truth = draw.classes.numpy()
-        found = predicted(network(normalise(draw.rgb[None])), truth.shape[-1])[0]
+        logits, diagnosed = look(network, normalise(draw.rgb[None]))
+        found = predicted(logits, truth.shape[-1])[0]
         confusion.add(truth, found)
+        if diagnosed is not None:
+            diagnoses.add(*(t.to(torch.uint8).numpy() for t in (draw.diagnosis[None], diagnosed.argmax(1))))
         if number in shown:
             source, rect = validation.tiles[number]
             name = data.sources[source].name
             if rect.area < np.prod(data.sizes[source]):
                 name += f", x {rect.x0}, y {rect.y0}"
             examples.append(Example(name, draw.rgb.permute(1, 2, 0).numpy(), truth, found))
-    return confusion, tuple(examples)
+    return Scored(confusion, diagnoses, tuple(examples))
 
 
 def _telling(validation: Tiles | Images) -> set[int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from torch.utils.data import Dataset
 
 from wsi_seg.data.sources import IGNORE, LabelledPixels
@@ -63,7 +62,7 @@ class Tiles(Dataset[Draw]):
         classes = np.full_like(pixels.classes, IGNORE)
         inner = core.relative_to(outer).slices
         classes[inner] = pixels.classes[inner]
-        return _draw(LabelledPixels(pixels.rgb, classes))
+        return Draw.of(LabelledPixels(pixels.rgb, classes), self._cache.diagnosis(source))
 
 
 class Images(Dataset[Draw]):
@@ -93,14 +92,13 @@ class Images(Dataset[Draw]):
     def __getitem__(self, number: int) -> Draw:
         source, rect = self.tiles[number]
         if self._size is not None:
-            pixels = self._cache.read(source, rect)
-            return fitted(pixels.rgb, pixels.classes, self._size)
-        height, width = (-(-side // ENCODER_STRIDE) * ENCODER_STRIDE for side in (rect.height, rect.width))
-        return _draw(self._cache.read(source, Rect(rect.y0, rect.x0, rect.y0 + height, rect.x0 + width)))
-
-
-def _draw(pixels: LabelledPixels) -> Draw:
-    return Draw(torch.from_numpy(pixels.rgb).permute(2, 0, 1).contiguous(), torch.from_numpy(pixels.classes))
+            pixels = fitted(self._cache.read(source, rect), self._size)
+        else:
+            height, width = (
+                -(-side // ENCODER_STRIDE) * ENCODER_STRIDE for side in (rect.height, rect.width)
+            )
+            pixels = self._cache.read(source, Rect(rect.y0, rect.x0, rect.y0 + height, rect.x0 + width))
+        return Draw.of(pixels, self._cache.diagnosis(source))
 
 
 def _cores(rect: Rect) -> list[Rect]:
