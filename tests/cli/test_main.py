@@ -96,12 +96,19 @@ def test_predict_then_export_then_check(predict, run, slide_path: Path, tmp_path
     assert run("check", tmp_path / "exact.geojson", result / "slide.geojson.gz").code == 0
 
 
-def test_an_export_is_compressed_as_its_name_says(predict, run, slide_path: Path, tmp_path: Path) -> None:
+def test_an_export_goes_by_its_name_and_a_run_makes_its_own_again(
+    predict, run, slide_path: Path, tmp_path: Path
+) -> None:
     predict(slide_path)
     result = tmp_path / "results" / "tissue"
     for name in ("plain.geojson", "packed.geojson.gz"):
         assert run("export", result, "-o", tmp_path / name).code == 0
         assert run("check", tmp_path / name).code == 0
+    polygons = (result / "slide.geojson.gz").read_bytes()
+    assert run("export", result, "--simplify", 0).code == 0
+    assert (result / "slide.geojson.gz").read_bytes() != polygons
+    assert "making polygons again" in predict(slide_path).err
+    assert (result / "slide.geojson.gz").read_bytes() == polygons
     ended = run("export", result, "-o", tmp_path / "other.geojson", "--gzip")
     assert (ended.code, "other.geojson" in ended.line) == (2, True)
     assert not (tmp_path / "other.geojson").exists()

@@ -44,6 +44,7 @@ def export(
     from wsi_seg.errors import UsageError, explain
     from wsi_seg.outputs.export import export_csv, export_polygons
     from wsi_seg.outputs.labels import read_labels
+    from wsi_seg.outputs.result import ResultFolder
 
     if file_format not in {"geojson", "csv"}:
         raise UsageError(f"--format {file_format}: use geojson or csv")
@@ -66,6 +67,7 @@ def export(
     pyramid = read_labels(result if result.name.endswith(".zarr") else result / "slide.ome.zarr")
     suffix = "csv" if file_format == "csv" else "geojson.gz" if named_gzip else "geojson"
     target = out or pyramid.path.parent / f"slide.{suffix}"
+    ResultFolder(pyramid.path.parent).disown_polygons(target)
     if file_format == "csv":
         report = export_csv(pyramid, target, settings)
     else:

@@ -135,6 +135,21 @@ class ResultFolder:
         """
         write_text(self._record, record.model_dump_json(indent=2))
 
+    def disown_polygons(self, path: Path) -> None:
+        """Note that polygons are about to be written to `path`: over its own, a run has to write them again.
+
+        Raises
+        ------
+        OutputError
+            If the record is damaged, cannot be written, or a run is at work here.
+        """
+        own = (self.geojson(True).resolve(), self.geojson(False).resolve())
+        if path.resolve() in own and self._record.exists():
+            with self.locked():
+                record = self.read_record()
+                if record is not None:
+                    self.write_record(record.model_copy(update={"export": {}}))
+
     def clear(self) -> None:
         """Remove a result, whole or half, but not the lock, nor any file that is not ours."""
         with writing(self.folder):
