@@ -130,7 +130,8 @@ class CompiledESPNet:
     def logits(self, pixels: Tensor) -> Tensor:
         """Return float32 logits of RGB pixels, uint8 (N, height, width, 3), as the network gives them."""
         threads = torch.get_num_threads()
-        return torch.from_numpy(np.stack([self._fast.logits(p, threads) for p in pixels.numpy()]))
+        logits = [self._fast.logits(p, threads) for p in pixels.numpy()]
+        return torch.from_numpy(logits[0][None] if len(logits) == 1 else np.stack(logits))
 
     def best(self, pixels: Tensor, margin: int) -> Tensor:
         """Return the channel of the largest logit, uint8 (N, height, width) less a margin on every side."""

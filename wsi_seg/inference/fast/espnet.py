@@ -14,15 +14,15 @@ import copy
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from wsi_seg.inference.fast.kernels import Convolution, Doubling, Finish, Maps, Normaliser, Window
+from wsi_seg.inference.fast.kernels import STEP, Convolution, Doubling, Finish, Maps, Normaliser, Window
 from wsi_seg.inference.fast.weights import Weights
 from wsi_seg.inference.fast.workspace import Workspace
 from wsi_seg.models.espnet import LEVEL1, LEVEL2, LEVEL3, RGB, ESPNet, ESPNetConfig
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from torch import nn
 
@@ -93,9 +93,14 @@ class FastESPNet:
         maps = self._run(pixels, 0, threads)
         if self._decoder is None:
             return maps.head.array().copy()
-        logits = Maps.zeros(self._config.classes, pixels.shape[0], pixels.shape[1], 0)
-        self._decoder.up1(maps.last, logits, threads=threads)
-        return logits.array()
+        logits = np.empty((self._config.classes, *pixels.shape[:2]), np.float32)
+        if pixels.shape[1] % STEP == 0:
+            self._decoder.up1(maps.last, Maps.over(logits), threads=threads)
+        else:
+            wider = Maps.zeros(*logits.shape, reach=0)
+            self._decoder.up1(maps.last, wider, threads=threads)
+            logits[:] = wider.array()
+        return logits
 
     def best(self, pixels: NDArray[np.uint8], margin: int = 0, threads: int = 1) -> NDArray[np.uint8]:
         """Return which logit is the largest at each pixel, for a network with a decoder.

@@ -88,6 +88,7 @@ class Maps:
     Attributes
     ----------
     memory : float32 array, shape (height, channels of all, floats of a row)
+        Not always in this order.
     first, channels : int
         Which of the channels in memory these are.
     width : int
@@ -113,6 +114,11 @@ class Maps:
         rows = memory[: height * channels * row * LINE].reshape(height, channels, row * LINE)
         return cls(rows, 0, channels, width, pad)
 
+    @classmethod
+    def over(cls, array: NDArray[np.float32]) -> Self:
+        """Take a (channels, height, width) array as maps to write to; its width is a multiple of `STEP`."""
+        return cls(array.transpose(1, 0, 2), 0, array.shape[0], array.shape[2], 0)
+
     @property
     def height(self) -> int:
         """Rows."""
@@ -130,10 +136,10 @@ class Maps:
     @cached_property
     def struct(self) -> _Map:
         """These maps as kernels take them."""
-        _, channels, row = self.memory.shape
-        address = self.memory.ctypes.data + 4 * (self.pad + self.first * row)
+        row, plane, value = self.memory.strides
+        address = self.memory.ctypes.data + self.first * plane + self.pad * value
         origin = ctypes.cast(address, POINTER(c_float))
-        return _Map(origin, row, channels * row, self.channels, self.height, self.width)
+        return _Map(origin, plane // value, row // value, self.channels, self.height, self.width)
 
     def array(self) -> NDArray[np.float32]:
         """Return the maps as a (channels, height, width) array, in the same memory."""
