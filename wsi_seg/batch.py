@@ -35,7 +35,8 @@ class Job:
 class Outcome(BaseModel):
     """What became of one slide.
 
-    `status` is the summary's, or "failed" with the error's one line.
+    `status` is the summary's, or "failed" with the error's one line. `diagnosis` is that of a plain image, by
+    a model that makes one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +47,7 @@ class Outcome(BaseModel):
     error: str | None = None
     unprocessed_mm2: float = 0.0
     seconds: float = 0.0
+    diagnosis: int | None = None
 
     @property
     def good(self) -> bool:

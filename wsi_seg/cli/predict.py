@@ -285,7 +285,15 @@ class _Runner:
                 (done.index_path, done.network_index_path, done.color_path, done.overlay_path)
             ):
                 typer.echo(f"  {path}")
-        return Outcome(slide=str(job.path), result=str(job.out), status="finished", seconds=done.seconds)
+            if done.diagnosis is not None:
+                typer.echo(f"  {done.diagnosis}")
+        return Outcome(
+            slide=str(job.path),
+            result=str(job.out),
+            status="finished",
+            seconds=done.seconds,
+            diagnosis=None if done.diagnosis is None else done.diagnosis.number,
+        )
 
 
 def _print_summary(summary: Summary, out: Path) -> None:

@@ -157,5 +157,9 @@ def _print(trained: Trained) -> None:
         f"mean IoU {trained.confusion.mean_iou:.3f}, pixel accuracy {trained.confusion.pixel_accuracy:.3f} "
         f"on the validation part, after {trained.seconds:.0f} s"
     )
+    if trained.diagnoses.pixels:
+        typer.echo(
+            f"diagnosis right for {trained.diagnoses.pixel_accuracy:.1%} of {trained.diagnoses.pixels}"
+        )
     typer.echo(f"  {trained.model}: wsi-seg predict SLIDE --model {trained.model}")
     typer.echo(f"  {trained.report}: curves, scores, examples")

@@ -13,7 +13,8 @@ from wsi_seg.evaluation.cityscapes import CLASSES, InstanceTally, cityscapes_fig
 from wsi_seg.evaluation.evaluation import Evaluation, Tally, notices
 from wsi_seg.evaluation.matching import match_classes
 from wsi_seg.evaluation.metrics import Confusion
-from wsi_seg.inference.images import label_image
+from wsi_seg.inference.diagnosis import Diagnoser
+from wsi_seg.inference.images import diagnose_image, label_image
 from wsi_seg.progress import Progress
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     import numpy as np
+    import torch
     from numpy.typing import NDArray
+    from pydantic import JsonValue
 
     from wsi_seg.data.dataset import Dataset
     from wsi_seg.data.images import LabelledImage
@@ -63,6 +66,7 @@ def evaluate_images(
     progress = progress or Progress()
     table = match_classes(bundle.schema, dataset.schema, str(bundle.path))
     tallies = []
+    diagnoses = _Diagnoses(bundle, segmenter.device)
     # A schema may merge classes; then there is nothing to be scored as Cityscapes does.
     scored = dataset.kind is DatasetKind.cityscapes and not set(CLASSES) - set(_street_names(dataset.schema))
     streets = _Streets(dataset) if scored else None
@@ -71,6 +75,7 @@ def evaluate_images(
     try:
         for source, picture in _decoded(dataset.sources):
             labels = label_image(picture.rgb, bundle, segmenter)
+            diagnoses.add(source, picture.rgb)
             tally = Tally(source.name, Confusion.empty(len(dataset.schema)))
             tally.add(picture.classes, labels, table)
             tallies.append(tally)
@@ -86,8 +91,8 @@ def evaluate_images(
         data=f"{dataset.folder}, {dataset.split}",
         schema=dataset.schema,
         tallies=tuple(tallies),
-        remarks=notices(bundle),
-        details={"model_fingerprint": bundle.fingerprint},
+        remarks=(*notices(bundle), *diagnoses.remarks),
+        details={"model_fingerprint": bundle.fingerprint, **diagnoses.details},
     )
     if streets is not None:
         evaluation = replace(evaluation, cityscapes=streets.figures(evaluation.total.confusion))
@@ -105,6 +110,41 @@ def _decoded(sources: Sequence[LabelledImage]) -> Iterator[tuple[LabelledImage, 
                 yield ready, picture.result()
         for ready, picture in begun:
             yield ready, picture.result()
+
+
+class _Diagnoses:
+    """What each image as a whole was found to be, for models that tell."""
+
+    def __init__(self, bundle: ModelBundle, device: torch.device) -> None:
+        self._bundle, self._diagnoser = bundle, Diagnoser.of(bundle, device)
+        self._images: list[JsonValue] = []
+        self._right = self._known = 0
+
+    def add(self, source: LabelledImage, rgb: NDArray[np.uint8]) -> None:
+        diagnosis = diagnose_image(rgb, self._bundle, self._diagnoser)
+        if diagnosis is None:
+            return
+        self._known += source.diagnosis is not None
+        self._right += source.diagnosis == diagnosis.number
+        probabilities: list[JsonValue] = [round(p, 4) for p in diagnosis.probabilities]
+        self._images.append(
+            {
+                "name": source.name,
+                "found": diagnosis.number,
+                "true": source.diagnosis,
+                "probabilities": probabilities,
+            }
+        )
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        return (f"diagnosis right for {self._right} of {self._known} images",) if self._known else ()
+
+    @property
+    def details(self) -> dict[str, JsonValue]:
+        if not self._images:
+            return {}
+        return {"diagnosis": {"right": self._right, "known": self._known, "images": self._images}}
 
 
 class _Streets:

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from wsi_seg.errors import DeviceError
 from wsi_seg.files import replacing
+from wsi_seg.inference.diagnosis import Diagnoser
 from wsi_seg.inference.region import mirrored
 from wsi_seg.inference.segmenter import Segmenter
 from wsi_seg.models.espnet import ENCODER_STRIDE
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from wsi_seg.inference.diagnosis import Diagnosis
     from wsi_seg.inference.network import Compile, Precision
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.classes import ClassSchema
@@ -57,6 +59,8 @@ class ImagePrediction:
         ``NAME_overlay.png``: these over the image, at the image's size; background is left clear.
     shares : mapping of str to float
         Share of the class map's pixels, for each class in the schema's order.
+    diagnosis : Diagnosis or None
+        Of the whole image, where the model makes one, and sees the image in one piece.
     seconds : float
         From opening the image to the last file written.
     """
@@ -66,6 +70,7 @@ class ImagePrediction:
     color_path: Path
     overlay_path: Path
     shares: Mapping[str, float]
+    diagnosis: Diagnosis | None
     seconds: float
 
 
@@ -108,6 +113,7 @@ def predict_image(
     rgb = read_rgb(path)
     try:
         labels, labels_seen = _labelled(rgb, bundle, Segmenter(bundle, device, precision, compiled))
+        diagnosis = diagnose_image(rgb, bundle, Diagnoser.of(bundle, device))
     except torch.OutOfMemoryError as error:
         raise DeviceError(f"{path}: too large for {device}: use --device cpu or a smaller image") from error
 
@@ -131,6 +137,7 @@ def predict_image(
         color_path=files["color"],
         overlay_path=files["overlay"],
         shares=shares,
+        diagnosis=diagnosis,
         seconds=time.perf_counter() - start,
     )
 
@@ -155,6 +162,15 @@ def label_image(rgb: NDArray[np.uint8], bundle: ModelBundle, segmenter: Segmente
         raise DeviceError(
             f"{segmenter.device}: out of memory at {width} x {height} px: use --device cpu"
         ) from error
+
+
+def diagnose_image(
+    rgb: NDArray[np.uint8], bundle: ModelBundle, diagnoser: Diagnoser | None
+) -> Diagnosis | None:
+    """Diagnose a (height, width, 3) image; None without a diagnoser, or if it is too large for one piece."""
+    if diagnoser is None or (bundle.input.size is None and rgb[..., 0].size > MAX_PIXELS_AT_OWN_SIZE):
+        return None
+    return diagnoser(rgb if bundle.input.size is None else resize_like_opencv(rgb, bundle.input.size))
 
 
 def _labelled(

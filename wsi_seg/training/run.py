@@ -85,6 +85,8 @@ class Trained:
     model, report : Path
     confusion : Confusion
         Of the final model on everything that was kept out.
+    diagnoses : Confusion
+        Of the patches or images there as a whole; empty for a network that makes no diagnosis.
     seconds : float
         Of the stages, validations included.
     """
@@ -92,6 +94,7 @@ class Trained:
     model: Path
     report: Path
     confusion: Confusion
+    diagnoses: Confusion
     seconds: float
 
 
@@ -160,7 +163,7 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
         page = write_report(folder.report, report)
         save_bundle(folder.model, network, header)  # last, since it says that the training is finished
         folder.finish()
-    return Trained(folder.model, page, scored.confusion, seconds)
+    return Trained(folder.model, page, scored.confusion, scored.diagnoses, seconds)
 
 
 def _stages(
