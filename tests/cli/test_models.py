@@ -233,7 +233,7 @@ def test_export_writes_a_network_and_its_description(model: Path, tmp_path: Path
     output = tmp_path / "out" / "torchscript_model.pt"
     result = run("export", model, "--format", "torchscript", "-o", output, "--patch", "384")
     first, second = result.stdout.splitlines()
-    assert first.startswith(f"{output}: ESPNet, 8 classes, logits within ")
+    assert first == f"{output}: ESPNet, 8 classes, logits the same"
     assert second == f"  {NOTICE}"
     assert json.loads((output.parent / "config.json").read_text())["patch_size_pixels"] == 384
     with pytest.raises(UsageError, match="already exists: give --overwrite"):

@@ -169,7 +169,8 @@ def export_model(
             raise UsageError(f"{path}: already exists: give --overwrite to replace it, or another --output")
     bundle = load_bundle(resolve_model(model))
     exported = export.export_model(bundle, output, form.value, patch)
-    typer.echo(f"{output}: {_network(bundle.header)}, logits within {exported.difference:.1g} of the largest")
+    same = f"within {exported.difference:.0e} of the largest" if exported.difference else "the same"
+    typer.echo(f"{output}: {_network(bundle.header)}, logits {same}")
     if exported.config is None:
         typer.echo("  no config.json, which needs um/px: this model works at no fixed resolution")
     if bundle.notice:

@@ -27,10 +27,11 @@ def unpool(maps: Tensor, places: Tensor, height: int, width: int) -> Tensor:
         (N, channels, height, width), channels-last.
     """
     maps, places = maps.permute(0, 2, 3, 1), places.permute(0, 2, 3, 1)
-    corner = places // width % 2 * 2 + places % width % 2
+    row = places // width
+    corner = row % 2 * 2 + (places - row * width) % 2  # ONNX has no remainder of a size that varies
     top, bottom = (
-        torch.stack([maps.masked_fill(corner != 2 * row + column, 0) for column in (0, 1)], dim=3)
-        for row in (0, 1)
+        torch.stack([maps.masked_fill(corner != 2 * down + right, 0) for right in (0, 1)], dim=3)
+        for down in (0, 1)
     )
     squares = torch.stack([top, bottom], dim=2)  # (N, h, 2, w, 2, channels)
     return squares.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)[..., :height, :width]
