@@ -30,16 +30,15 @@ HEADINGS = [
     *("best batch", "images/s", "x", "memory MB"),
 ]
 NOTES = """x: times ESPNet's (p = 2, q = 8) in the same run. Maps: the most memory that maps take at once,
-counted. ms: median of a pass. Images/s: at the best batch. Memory: the most in use at batch 1, with weights.
-ESPNet-A, -B and -C have p = 2 and q = 3."""
+counted. ms: median of a pass, the networks taken in turn. Images/s: at the best batch. Memory: the most in
+use at batch 1, with weights. ESPNet-A, -B and -C have p = 2 and q = 3."""
 
 
 def main() -> None:
     runs = [json.loads(Path(name).read_text()) for name in sys.argv[1:]]
     rows = [row for run in runs for row in run["rows"]]
     (machine,) = {run["machine"] for run in runs}
-    remarks = [remark for run in runs for remark in run["remarks"]]
-    merged = {"machine": machine, "limits": runs[0]["limits"], "rows": rows, "remarks": remarks}
+    merged = {"machine": machine, "limits": runs[0]["limits"], "rows": rows}
     (RESULTS / "bench.json").write_text(json.dumps(merged, indent=1) + "\n")
     with (RESULTS / "bench.csv").open("w", newline="") as file:
         columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -48,7 +47,6 @@ def main() -> None:
         writer.writerows(rows)
     parts = [f"# bench\n\nMachine: {machine}\n\n{NOTES}\n\n![](bench.png)"]
     parts += [f"## {setting}\n\n{table(list(members))}" for setting, members in groupby(rows, key=in_words)]
-    parts.append("Drift of the machine:\n\n" + "\n".join(f"- {remark}" for remark in remarks))
     (RESULTS / "bench.md").write_text("\n\n".join(parts) + "\n")
 
 

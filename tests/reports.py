@@ -19,7 +19,7 @@ def make_report() -> Report:
         Setting(1024, 512, "cpu", "float32", "plain"),
         Setting(512, 512, "cpu", "bfloat16", "predict"),
     )
-    report = Report("A machine", Limits(5, 10.0), remarks=["It was hot."])
+    report = Report("A machine", Limits(5, 10.0, 3))
     for setting in settings:
         metered = setting is settings[0]
         small = Timed(1, Spread(0.125, 0.1, 0.2, 5)), Timed(4, Spread(0.25, 0.2, 0.5, 5))

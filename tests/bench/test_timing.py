@@ -9,7 +9,6 @@ import pytest
 from wsi_seg.bench.timing import (
     MAX_BATCH,
     WARM_UP,
-    Limits,
     OutOfMemoryError,
     Spread,
     Timed,
@@ -40,16 +39,18 @@ def test_spread_is_the_median_and_the_quartiles() -> None:
 
 def test_passes_are_counted_after_warming_up() -> None:
     work = Work(9, 5, 4, 1)
-    assert time_passes(work.run, Limits(6, 1000), work.clock) == [1] * 6
+    assert time_passes(work.run, 6, 1000, clock=work.clock) == [1] * 6
     assert work.runs == WARM_UP + 6
 
 
 def test_time_limits_the_passes_but_one_is_always_counted() -> None:
     work = Work(1)
-    assert len(time_passes(work.run, Limits(100, 10), work.clock)) == 10 - WARM_UP
+    assert len(time_passes(work.run, 100, 10, clock=work.clock)) == 10 - WARM_UP
     work = Work(60)
-    assert time_passes(work.run, Limits(100, 10), work.clock) == [60]
+    assert time_passes(work.run, 100, 10, clock=work.clock) == [60]
     assert work.runs == 2
+    assert time_passes(work.run, 100, 10, 0, work.clock) == [60]
+    assert work.runs == 3
 
 
 def timed(batch: int, images_per_second: float) -> Timed:

@@ -13,7 +13,15 @@ from wsi_seg.bench.power import gpu_meter
 from wsi_seg.bench.reading import Missing
 from wsi_seg.bench.runner import Runner
 from wsi_seg.bench.system import observe
-from wsi_seg.bench.timing import Limits, OutOfMemoryError, Spread, Timed, search_batch, time_passes
+from wsi_seg.bench.timing import (
+    WARM_UP,
+    Limits,
+    OutOfMemoryError,
+    Spread,
+    Timed,
+    search_batch,
+    time_passes,
+)
 from wsi_seg.inference.segmenter import DTYPES
 from wsi_seg.models.cost import activation_peak, count_macs
 
@@ -96,78 +104,92 @@ class Row:
     remarks: tuple[str, ...] = ()
 
 
-class _Stopwatch:
-    """Times batches of one network, and notes the memory that each took."""
-
-    def __init__(self, subject: Subject, setting: Setting, limits: Limits) -> None:
-        self._limits = limits
-        self._memory = PeakMemory(torch.device(setting.device))  # before the network is there
-        with running_out():
-            self.runner = Runner(subject.bundle, setting)
-        self.memory: dict[int, Reading] = {}
-
-    def time(self, batch: int, share: float) -> Timed:
-        """Time a batch, in a share of the time."""
-        self._memory.restart()
-        limits = Limits(self._limits.repeats, share * self._limits.seconds)
-        seconds = time_passes(self.runner.passes(batch), limits)
-        self.memory[batch] = self._memory.read()
-        return Timed(batch, Spread.of(seconds))
-
-    def search(self, single: Timed, cost: Cost) -> tuple[Timed, str]:
-        """Find the batch that gives the most images a second."""
-
-        def roomy(batch: int) -> bool:
-            return fits(self.runner.device, SLACK * batch * cost.activation_bytes)
-
-        share = SEARCH_SHARE / BATCHES_TIMED
-        return search_batch(
-            single, lambda batch: self.time(batch, share), roomy, SEARCH_SHARE * self._limits.seconds
-        )
-
-
-def measure(subject: Subject, setting: Setting, limits: Limits, system: bool = False) -> Row:
-    """Find out what a network costs at a setting, and time it.
+class Trial:
+    """One network at one setting, on its way to a row.
 
     Parameters
     ----------
     subject : Subject
     setting : Setting
     limits : Limits
-        Half of the time goes to batch 1, half to the search for the best batch.
-    system : bool
-        Whether to watch the machine's meters too, for a third of that time on top.
+        Half of the time goes to batch 1, in rounds; half to the search for the best batch.
 
     Raises
     ------
     ValueError
         If the network does not take images of that size.
     """
-    cost = Cost.of(subject, setting)
-    lacking = Missing("out of memory")
-    row = Row(subject.name, subject.title, subject.group, cost, setting, None, None, lacking, lacking)
-    if not fits(torch.device(setting.device), SLACK * cost.activation_bytes):
-        return replace(row, remarks=("not run: too little memory for one image",))
-    try:
-        watch = _Stopwatch(subject, setting, limits)
-        single = watch.time(1, 1 - SEARCH_SHARE)
-    except OutOfMemoryError:
-        return replace(row, remarks=("out of memory at one image",))
-    best, ended = watch.search(single, cost)
-    return replace(
-        row,
-        single=single,
-        best=best,
-        memory=watch.memory[1],
-        best_memory=watch.memory[best.batch],
-        system=_observe(watch.runner, subject, best.batch, limits) if system else None,
-        remarks=tuple(filter(None, (watch.runner.remark, ended))),
-    )
 
+    def __init__(self, subject: Subject, setting: Setting, limits: Limits) -> None:
+        self._subject, self._setting, self._limits = subject, setting, limits
+        self._device = torch.device(setting.device)
+        self._cost = Cost.of(subject, setting)
+        self._weights = _weight_bytes(subject, setting)
+        self._runner: Runner | None = None
+        self._failure = ""
+        self._seconds: list[float] = []
+        self._memory: dict[int, Reading] = {}
 
-def time_single(subject: Subject, setting: Setting, limits: Limits) -> Timed:
-    """Time a network at batch 1 only."""
-    return _Stopwatch(subject, setting, limits).time(1, 1 - SEARCH_SHARE)
+    def time_single(self) -> None:
+        """Time batch 1, for one round; where it fails, no further round tries."""
+        if self._failure:
+            return
+        if not self._roomy(1):
+            self._failure = "not run: too little memory for one image"
+            return
+        try:
+            if self._runner is None:
+                with running_out():
+                    self._runner = Runner(self._subject.bundle, self._setting)
+            self._seconds += self._time(self._runner, 1, (1 - SEARCH_SHARE) / self._limits.rounds)
+        except OutOfMemoryError:
+            self._failure = "out of memory at one image"
+
+    def finish(self, system: bool) -> Row:
+        """Search for the best batch, and put all of it into a row.
+
+        Parameters
+        ----------
+        system : bool
+            Whether to watch the machine's meters too, for a third of the time on top.
+        """
+        subject, lacking = self._subject, Missing("out of memory")
+        row = Row(
+            *(subject.name, subject.title, subject.group, self._cost, self._setting),
+            *(None, None, lacking, lacking),
+        )
+        if self._failure or self._runner is None:
+            return replace(row, remarks=(self._failure,))
+        runner, single = self._runner, Timed(1, Spread.of(self._seconds))
+        best, ended = self._search(runner, single)
+        return replace(
+            row,
+            single=single,
+            best=best,
+            memory=self._memory[1],
+            best_memory=self._memory[best.batch],
+            system=_observe(runner, subject, best.batch, self._limits) if system else None,
+            remarks=tuple(filter(None, (runner.remark, ended))),
+        )
+
+    def _search(self, runner: Runner, single: Timed) -> tuple[Timed, str]:
+        def measure(batch: int) -> Timed:
+            return Timed(batch, Spread.of(self._time(runner, batch, SEARCH_SHARE / BATCHES_TIMED)))
+
+        return search_batch(single, measure, self._roomy, SEARCH_SHARE * self._limits.seconds)
+
+    def _time(self, runner: Runner, batch: int, share: float) -> list[float]:
+        """Time passes over a batch, in a share of the time, and note the memory they take."""
+        seconds, peak = share * self._limits.seconds, PeakMemory(self._device)
+        known = batch == 1 and self._seconds
+        warm_up = WARM_UP if not known else int(self._seconds[-1] < seconds)
+        times = time_passes(runner.passes(batch), self._limits.repeats, seconds, warm_up)
+        # The first round's, which had to make all that stays for the others.
+        self._memory.setdefault(batch, _plus(peak.read(), self._weights))
+        return times
+
+    def _roomy(self, batch: int) -> bool:
+        return fits(self._device, SLACK * batch * self._cost.activation_bytes)
 
 
 def _observe(runner: Runner, subject: Subject, batch: int, limits: Limits) -> SystemFigures:
@@ -181,3 +203,13 @@ def _observe(runner: Runner, subject: Subject, batch: int, limits: Limits) -> Sy
     run = runner.passes(batch)
     run()
     return observe(run, batch, gpu_meter(runner.device), SYSTEM_SHARE * limits.seconds, efficiency)
+
+
+def _weight_bytes(subject: Subject, setting: Setting) -> int:
+    """Count what the weights, and all else that is stored with them, take in the setting's precision."""
+    size = DTYPES[setting.precision].itemsize
+    return sum(tensor.numel() * size for tensor in subject.network.state_dict().values())
+
+
+def _plus(reading: Reading, more: float) -> Reading:
+    return reading if isinstance(reading, Missing) else reading + more

@@ -29,33 +29,32 @@ MEMINFO = Path("/proc/meminfo")
 
 
 class PeakMemory:
-    """The most memory that a device's work took since this was made, and since `restart`.
+    """The most memory that work on a device takes, above what was taken when this was made.
 
-    On a GPU: what PyTorch's allocator held for tensors. On a CPU: the process's resident memory above what it
-    was at the beginning; Linux alone tells.
+    On a GPU: what PyTorch's allocator holds for tensors. On a CPU: the process's resident memory; Linux alone
+    tells.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         gc.collect()
-        release_freed()
-        self._floor = 0 if device.type == "cuda" else _status("VmRSS")
-        self.restart()
-
-    def restart(self) -> None:
-        """Forget the peak so far."""
-        if self._device.type == "cuda":
+        self._floor: int | None
+        if device.type == "cuda":
             torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats(self._device)
-        elif CLEAR_REFS.exists():
-            release_freed()
+            torch.cuda.reset_peak_memory_stats(device)
+            self._floor = torch.cuda.memory_allocated(device)
+            return
+        release_freed()
+        if CLEAR_REFS.exists():
             CLEAR_REFS.write_text("5")
+        self._floor = _status("VmRSS")
 
     def read(self) -> Reading:
         """Return bytes."""
         if self._device.type == "cuda":
-            return float(torch.cuda.max_memory_allocated(self._device))
-        peak = _status("VmHWM")
+            peak: int | None = torch.cuda.max_memory_allocated(self._device)
+        else:
+            peak = _status("VmHWM")
         if peak is None or self._floor is None:
             return Missing("this system does not tell a process's peak memory")
         return float(max(peak - self._floor, 0))

@@ -35,7 +35,6 @@ def as_json(report: Report) -> str:
         "wsi_seg": __version__,
         "limits": asdict(report.limits),
         "rows": _records(report),
-        "remarks": report.remarks,
     }
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 

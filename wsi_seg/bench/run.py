@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
 from wsi_seg.bench.catalogue import PAPER, REFERENCE
 from wsi_seg.bench.machine import describe_machine
-from wsi_seg.bench.measure import measure, time_single
+from wsi_seg.bench.measure import Row, Trial
 from wsi_seg.bench.runner import Setting
 from wsi_seg.bench.subject import find_subject
-from wsi_seg.bench.timing import Limits, OutOfMemoryError
+from wsi_seg.bench.timing import Limits
 from wsi_seg.errors import UsageError
 from wsi_seg.models.espnet import ENCODER_STRIDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wsi_seg.bench.measure import Row
     from wsi_seg.bench.runner import Form
-    from wsi_seg.bench.subject import Subject
     from wsi_seg.inference.segmenter import Precision
 
 
-SMALL = 64
+SMALL, ONCE = 64, Limits(repeats=1, seconds=0, rounds=1)
 
 
 @dataclass(frozen=True)
@@ -67,14 +64,11 @@ class Report:
         In one line.
     limits : Limits
     rows : list of Row
-    remarks : list of str
-        What concerns no row alone.
     """
 
     machine: str
     limits: Limits
     rows: list[Row] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
 
     def reference(self, row: Row) -> Row | None:
         """Return ESPNet's row at the same setting."""
@@ -114,33 +108,26 @@ class Bench:
         names = dict.fromkeys((REFERENCE, *(request.networks or PAPER)))
         self._subjects = [find_subject(name) for name in names]
 
-    def run(self, listen: Callable[[Row], None]) -> None:
-        """Measure, and tell of each row; `report` holds them, also if this is broken off."""
+    def run(self, say: Callable[[str], None]) -> None:
+        """Measure, and tell how it goes; `report` holds what is done, also if this is broken off."""
         self._load_libraries()
+        limits = self._request.limits
         for setting in self._settings:
-            for subject in self._subjects:
-                row = measure(subject, setting, self._request.limits, self._request.system)
+            trials = [Trial(subject, setting, limits) for subject in self._subjects]
+            for turn in range(limits.rounds):
+                say(f"{setting}: round {turn + 1} of {limits.rounds}")
+                for trial in trials:
+                    trial.time_single()
+            while trials:  # each is given up, and the memory it holds, as soon as it is finished
+                row = trials.pop(0).finish(self._request.system)
                 self.report.rows.append(row)
-                listen(row)
-            self._time_again(self._subjects[0], setting)
+                took = "not run" if row.single is None else f"{1000 * row.single.seconds.median:.1f} ms"
+                say(f"  {row.title}: {took}")
 
     def _load_libraries(self) -> None:
         """Run a network once, lest what PyTorch loads then be counted as the first one's memory."""
         for setting in self._settings:
-            small = replace(setting, width=SMALL, height=SMALL)
-            with suppress(OutOfMemoryError):
-                time_single(self._subjects[0], small, Limits(1, 0))
-
-    def _time_again(self, subject: Subject, setting: Setting) -> None:
-        """Time ESPNet once more, after all others: the machine may not run as it did."""
-        first = next(row for row in self.report.rows if row.setting == setting)
-        if first.single is None or len(self._subjects) == 1:
-            return
-        again = time_single(subject, setting, self._request.limits)
-        slower = again.seconds.median / first.single.seconds.median
-        self.report.remarks.append(
-            f"{setting}: after the other networks, {subject.title} took {slower:.2f} times as long as before"
-        )
+            Trial(self._subjects[0], replace(setting, width=SMALL, height=SMALL), ONCE).time_single()
 
 
 def _check_size(width: int, height: int) -> None:

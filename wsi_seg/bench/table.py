@@ -42,7 +42,8 @@ SYSTEM_HEADINGS = {
 
 LEGEND = (
     "x: times ESPNet's. Maps: the most memory that maps take at once, counted. ms: median of a pass at batch "
-    "1 (quartiles; passes). Images/s: at the best batch. Memory: the most in use at batch 1, with weights."
+    "1 (quartiles; passes), the networks taken in turn. Images/s: at the best batch. Memory: the most in use "
+    "at batch 1, with weights."
 )
 
 
@@ -55,7 +56,6 @@ def tables(report: Report) -> RenderableType:
         parts += [Text(f"{remark}: {', '.join(titles)}") for remark, titles in _remarks(listed).items()]
         if any(row.system for row in listed):
             parts += [Text(""), *_system(listed)]
-    parts += [Text(remark) for remark in report.remarks]
     parts.append(Text(f"\n{LEGEND}", style="dim"))
     return Group(*parts)
 

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 WARM_UP = 3
-"""Passes that are not counted, as long as they leave time for others."""
 
 WARM_UP_SHARE = 0.4
 """Of the time limit: when it is over, no further pass is spent on warming up."""
@@ -34,13 +33,17 @@ class Limits:
     Attributes
     ----------
     repeats : int
-        Passes that are counted, at each batch size.
+        Passes that are counted, at each batch size and in each round.
     seconds : float
-        After so long no further pass begins; one always is counted.
+        For all passes together; some always are counted.
+    rounds : int
+        All networks are timed one after the other so many times: what else the machine does meanwhile falls
+        on all of them alike.
     """
 
     repeats: int
     seconds: float
+    rounds: int
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,11 @@ class Timed:
 
 
 def time_passes(
-    run: Callable[[], None], limits: Limits, clock: Callable[[], float] = time.perf_counter
+    run: Callable[[], None],
+    repeats: int,
+    limit: float,
+    warm_up: int = WARM_UP,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[float]:
     """Time passes, after warming up.
 
@@ -100,7 +107,12 @@ def time_passes(
     ----------
     run : callable
         One pass; the device has finished it when this returns.
-    limits : Limits
+    repeats : int
+        Passes that are counted, at most.
+    limit : float
+        Seconds after which no further pass begins; one always is counted.
+    warm_up : int
+        Passes that are not counted, as long as they leave time for others.
     clock : callable
         Seconds, from any beginning.
 
@@ -110,12 +122,12 @@ def time_passes(
         Seconds of each pass that is counted; one or more.
     """
     begin = clock()
-    for _ in range(WARM_UP):
+    for _ in range(warm_up):
         run()
-        if clock() - begin > WARM_UP_SHARE * limits.seconds:
+        if clock() - begin > WARM_UP_SHARE * limit:
             break
     seconds: list[float] = []
-    while not seconds or (len(seconds) < limits.repeats and clock() - begin < limits.seconds):
+    while not seconds or (len(seconds) < repeats and clock() - begin < limit):
         start = clock()
         run()
         seconds.append(clock() - start)

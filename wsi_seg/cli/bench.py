@@ -11,7 +11,6 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wsi_seg.bench.measure import Row
     from wsi_seg.bench.run import Report
     from wsi_seg.bench.runner import Form
     from wsi_seg.inference.segmenter import Precision
@@ -51,9 +50,12 @@ def bench(
             "runs it; may be repeated. [default: plain]"
         ),
     ] = None,
-    repeats: Annotated[int, running(min=1, help="Passes that are counted, at most.")] = 50,
+    repeats: Annotated[int, running(min=1, help="Passes that are counted, in a round, at most.")] = 20,
+    rounds: Annotated[
+        int, running(min=1, help="How many times all networks are timed, one after the other.")
+    ] = 3,
     seconds: Annotated[
-        float, running(min=0, help="For each network at each setting; one pass always is made.")
+        float, running(min=0, help="For each network at each setting; a pass a round always is made.")
     ] = 10.0,
     system: Annotated[
         bool,
@@ -93,12 +95,12 @@ def bench(
             devices=_devices(device or ["auto"]),
             precisions=_precisions(precision or ["float32"]),
             forms=_forms(form or ["plain"]),
-            limits=Limits(repeats, seconds),
+            limits=Limits(repeats, seconds, rounds),
             system=system,
         )
     )
     try:
-        comparison.run(_ignore if quiet else _tell)
+        comparison.run(_ignore if quiet else partial(typer.echo, err=True))
     except KeyboardInterrupt:
         typer.echo("wsi-seg: interrupted: what follows was measured before", err=True)
         _write(comparison.report, json_path, csv_path, plot)
@@ -129,13 +131,7 @@ def _write(report: Report, json_path: Path | None, csv_path: Path | None, plot: 
         save_chart(draw_throughput(report), plot)
 
 
-def _tell(row: Row) -> None:
-    """Tell of a network as soon as it is measured."""
-    took = "not run" if row.single is None else f"{1000 * row.single.seconds.median:.1f} ms"
-    typer.echo(f"  {row.setting}: {row.title}: {took}", err=True)
-
-
-def _ignore(_: Row) -> None:
+def _ignore(_: str) -> None:
     """Tell of nothing."""
 
 
