@@ -83,6 +83,15 @@ def test_running_again_does_nothing(result: Path, slide_path: Path, model_path: 
     assert fingerprints(result) == before
 
 
+def test_polygons_that_were_deleted_are_made_again(result: Path, slide_path: Path, model_path: Path) -> None:
+    before = (result / "slide.geojson.gz").read_bytes()
+    (result / "slide.geojson.gz").unlink()
+    heard = Recorder()
+    predict_slide(slide_path, result, settings(model_path), heard)
+    assert heard.regions == 0
+    assert (result / "slide.geojson.gz").read_bytes() == before
+
+
 def test_other_settings_or_models_are_not_mixed_in(
     result: Path, slide_path: Path, model_path: Path, tmp_path: Path
 ) -> None:

@@ -159,7 +159,8 @@ def _begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
         result.write_record(fresh)
         return fresh
     if record.progress == "finished":
-        if record.export == plan.export_key and result.summary_json.exists():
+        polygons = result.geojson(plan.settings.export.gzip)
+        if record.export == plan.export_key and result.summary_json.exists() and polygons.exists():
             progress.say("finished already: nothing to do (--overwrite starts anew)")
             return record
         progress.say("labels are finished: making polygons again with the settings given now")

@@ -267,3 +267,40 @@ def test_a_pathologists_mask_keeps_its_areas_when_simplified(breast_mask):
         of_class = [s for s in shapes if s.class_id == value]
         pixels = sum(s.area_px for s in of_class)
         assert sum(s.polygon.area for s in of_class) == pytest.approx(pixels, rel=0.01)
+
+
+def class_areas(shapes):
+    """Simplified and exact area of each class."""
+    simplified, exact = Counter(), Counter()
+    for shape in shapes:
+        simplified[shape.class_id] += shape.polygon.area
+        exact[shape.class_id] += shape.area_px
+    return simplified, exact
+
+
+@settings(deadline=None, max_examples=100)
+@given(label_images(), st.sampled_from([0.8, 1.5, 4.0]), st.sampled_from([1, 5]))
+def test_simplifying_costs_no_class_more_than_a_hundredth_of_its_area(image, tolerance_px, min_area_px):
+    shapes = drawn(image, tile=16, tolerance_px=tolerance_px, min_area_px=min_area_px)
+    simplified, exact = class_areas(shapes)
+    for class_id, area in exact.items():
+        assert abs(simplified[class_id] - area) <= 0.01 * area
+
+
+def test_a_class_of_specks_keeps_only_its_own_tiles_from_being_simplified():
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:256, :512]
+    image = (np.hypot(x - 120, y - 128) < 100).astype(np.uint8)  # smooth, on the left
+    for cy, cx in rng.integers(8, 248, (40, 2)):
+        image[np.hypot(x - 256 - cx, y - cy) < 2.5] = 2  # specks, on the right
+
+    exact, simplified = drawn(image, tile=256), drawn(image, tile=256, tolerance_px=2.0)
+    on_the_left, on_the_right = (
+        [
+            sum(shapely.get_num_coordinates(s.polygon) for s in shapes if s.class_id == class_id)
+            for shapes in (exact, simplified)
+        ]
+        for class_id in (1, 2)
+    )
+    assert on_the_left[1] < 0.5 * on_the_left[0]
+    assert on_the_right[1] == on_the_right[0]

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
 
 from wsi_seg.errors import UsageError
+from wsi_seg.outputs.balance import AreaBalance
 from wsi_seg.outputs.components import Components, find_components
 from wsi_seg.outputs.join import Joiner, Pieces, Shape
 from wsi_seg.outputs.outlines import simplify, trace
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
+
+LESS = (0.5, 0.0)
+"""Shares of the tolerance that a tile is tried with in turn, where the whole of it costs a class too much."""
 
 SPLITS = 16
 """A component with too many corners is cut on a grid of at most this many cells along a tile's side."""
@@ -147,13 +151,32 @@ def vectorise(
         for y0 in range(0, height, settings.tile)
         for x0 in range(0, width, settings.tile)
     )
+    balance = AreaBalance()
     for pieces, as_asked, far_enough in _in_order(
         lambda rect: cut_tile(labels, confidence, rect, settings), tiles, settings.threads
     ):
         tally.tiles += 1
         tally.less_simplified += not as_asked
         tally.cut_short += not far_enough
-        yield from joiner.add(pieces)
+        yield from joiner.add(_balanced(pieces, balance, labels, confidence, settings))
+
+
+def _balanced(
+    pieces: Pieces,
+    balance: AreaBalance,
+    labels: LabelSource,
+    confidence: LabelSource | None,
+    settings: PolygonSettings,
+) -> Pieces:
+    """Draw a tile again, less simplified, if a class would stray too far from its area by it."""
+    for share in LESS:
+        if balance.takes(pieces):
+            break
+        less = replace(settings, tolerance_px=settings.tolerance_px * share)
+        pieces, _, _ = cut_tile(labels, confidence, pieces.rect, less)
+    else:
+        balance.takes(pieces)
+    return pieces
 
 
 def cut_tile(
