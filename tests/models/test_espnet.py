@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models.contract import NetworkContract
+from models.contract import NetworkContract, OnnxContract
 from torch import nn
 from torch.nn import functional
 
@@ -42,8 +42,13 @@ CONTRACTED = (
 
 
 @pytest.mark.parametrize("config", CONTRACTED, ids=lambda config: f"{config.title}, {config.shape}")
-class TestContract(NetworkContract):
-    pass
+class TestContract(NetworkContract): ...
+
+
+@pytest.mark.parametrize(
+    "config", [ESPNetConfig(3, p=1, q=1), ESPNetConfig(3, p=1, q=1, block="shufflenet")], ids=str
+)
+class TestOnnx(OnnxContract): ...
 
 
 @pytest.fixture
