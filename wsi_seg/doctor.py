@@ -33,6 +33,7 @@ def examine() -> list[Finding]:
             "wsi-seg", True, f"{__version__} on Python {platform.python_version()}, {platform.platform()}"
         ),
         *_torch(),
+        _kernels(),
         _openslide(),
         Finding("packages", True, ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)),
         _models(),
@@ -61,6 +62,17 @@ def _torch() -> list[Finding]:
             )
         )
     return findings
+
+
+def _kernels() -> Finding:
+    from wsi_seg.inference.fast.build import KernelsError, load_kernels
+
+    try:
+        load_kernels()
+    except KernelsError as error:
+        says = f"{error}: ESPNet runs by PyTorch, at a third of the speed"
+        return Finding("kernels", True, says, "install a C++ compiler (Debian: apt install g++)")
+    return Finding("kernels", True, "compiled for this processor")
 
 
 def _openslide() -> Finding:
