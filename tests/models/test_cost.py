@@ -56,17 +56,25 @@ def test_macs_of_single_layers(layer: nn.Module, macs: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "parameters", "macs"),
+    ("network", "parameters", "macs", "peak"),
     [
-        (ESPNet(ESPNetConfig(20, variant="C")), 187_529, 2_159_435_776),
-        (authors(q=3), 202_649, 3_398_721_536),
-        (authors(q=8), 364_569, 4_709_441_536),
+        # C, in floats: the image, half and quarter; level 1, plain and reinforced; the first map of
+        # level 2; and three times level 2 with all that is beside it: merged, normalised, activated.
+        (
+            ESPNet(ESPNetConfig(20, variant="C")),
+            187_529,
+            2_159_435_776,
+            4 * 512 * 1024 * (3 + 3 / 4 + 3 / 16 + (16 + 19) / 4 + (64 + 3 * 131) / 16),
+        ),
+        (authors(q=3), 202_649, 3_398_721_536, 100.5 * 2**20),
+        (authors(q=8), 364_569, 4_709_441_536, 100.5 * 2**20),
     ],
     ids=["C", "q=3", "q=8"],
 )
-def test_the_papers_networks_at_1024_x_512(network: ESPNet, parameters: int, macs: int) -> None:
+def test_the_papers_networks_at_1024_x_512(network: ESPNet, parameters: int, macs: int, peak: float) -> None:
     assert count_parameters(network) == parameters
     assert count_macs(network, 512, 1024) == macs
+    assert activation_peak(network, 512, 1024) == peak
 
 
 def test_two_ways_of_counting_agree() -> None:

@@ -202,13 +202,14 @@ class ESPNetConfig:
         return ", ".join([*parts, *self.ablations])
 
 
-def fuse(branches: Sequence[Tensor]) -> Tensor:
+def fuse(branches: Sequence[Tensor], hierarchical: bool = True) -> Tensor:
     """Hierarchical feature fusion, which removes the gridding of large dilations.
 
-    As released, it leaves the undilated branch out: d1, d2, d2 + d4, d2 + d4 + d8, ..., side by side.
+    As released, it leaves the undilated branch out: d1, d2, d2 + d4, d2 + d4 + d8, ..., side by side. Without
+    it all branches lie side by side as they are.
     """
     undilated, *dilated = branches
-    return torch.cat([undilated, *accumulate(dilated)], dim=1)
+    return torch.cat([undilated, *(accumulate(dilated) if hierarchical else dilated)], dim=1)
 
 
 class ESP(nn.Module):
@@ -240,8 +241,7 @@ class ESP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
         reduced = self.reduce(x)
-        maps = [branch(reduced) for branch in self.branches]
-        y = fuse(maps) if self.hff else torch.cat(maps, dim=1)
+        y = fuse([branch(reduced) for branch in self.branches], self.hff)
         return self.norm_act(y + x if self.residual else y)  # type: ignore[no-any-return]
 
 
@@ -297,8 +297,10 @@ class Encoder(nn.Module):
 
         first = self.level2_down(reinforced)
         level2 = self.level2(first)
-        maps = [level2, *([first] if self.shares else []), *([quarter] if self.reinforces else [])]
-        level2 = self.level2_merge(torch.cat(maps, dim=1) if maps[1:] else level2)
+        beside = [*([first] if self.shares else []), *([quarter] if self.reinforces else [])]
+        if beside:
+            level2 = torch.cat([level2, *beside], dim=1)
+        level2 = self.level2_merge(level2)
 
         first = self.level3_down(level2)
         level3 = self.level3(first)
