@@ -29,7 +29,7 @@ def run_one(side: int, model: str, cheap: bool) -> dict:
     from wsi_seg.predict import predict_slide
 
     if cheap:
-        stream.Segmenter = Threshold
+        stream.SegmenterPool = Threshold
     with tempfile.TemporaryDirectory() as folder:
         slide = Path(folder) / "slide.tiff"
         made = subprocess.run(
@@ -60,7 +60,7 @@ def make(path: Path, side: int) -> None:
 class Threshold:
     """In the network's place: two classes by the green channel of 8 x 8 pixels, at next to no cost."""
 
-    def __init__(self, bundle, device, precision) -> None:
+    def __init__(self, *_) -> None:
         pass
 
     def __call__(self, patches, margin=0, confidence=False):

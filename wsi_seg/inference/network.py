@@ -164,8 +164,9 @@ class PlainNetwork:
 
     def logits(self, pixels: Tensor) -> Tensor:
         """Return float32 logits of RGB pixels, uint8 (N, height, width, 3), as the network gives them."""
-        return self._forward(pixels)
+        logits = self._forward(pixels)
+        return logits.clone() if isinstance(self._forward, Graphed) else logits
 
     def best(self, pixels: Tensor, margin: int) -> Tensor:
         """Return the channel of the largest logit, uint8 (N, height, width) less a margin on every side."""
-        return best_channel(self.logits(pixels), self.output_stride, margin)
+        return best_channel(self._forward(pixels), self.output_stride, margin)

@@ -97,7 +97,7 @@ class FastESPNet:
         if pixels.shape[1] % STEP == 0:
             self._decoder.up1(maps.last, Maps.over(logits), threads=threads)
         else:
-            wider = Maps.zeros(*logits.shape, reach=0)
+            wider = Maps.zeros(self._config.classes, pixels.shape[0], pixels.shape[1], reach=0)
             self._decoder.up1(maps.last, wider, threads=threads)
             logits[:] = wider.array()
         return logits
