@@ -96,6 +96,19 @@ def test_every_setting_has_every_network_and_espnet_first(model_path: Path) -> N
     assert heard[1].system.efficiency.warp == Missing("no GPU in use")
 
 
+def test_what_is_broken_off_keeps_what_was_timed(model_path: Path) -> None:
+    bench = Bench(replace(REQUEST, networks=(str(model_path),), sizes=((64, 32), (32, 32))))
+
+    def stop_at_the_first_result(line: str) -> None:
+        if line.startswith("  "):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(stop_at_the_first_result)
+    assert [row.network for row in bench.report.rows] == [REFERENCE, str(model_path)]
+    assert bench.report.rows[1].best == bench.report.rows[1].single is not None
+
+
 def test_sizes_and_precisions_that_cannot_be_are_refused() -> None:
     with pytest.raises(UsageError, match=r"^--size 1000x500: sides .* of 8: use 1000x504$"):
         Bench(replace(REQUEST, sizes=((1000, 500),)))

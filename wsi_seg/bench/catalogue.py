@@ -52,6 +52,10 @@ class Entry:
     architecture: Architecture
 
 
+SWAPPED = "ESPNet-C, "
+"""How the titles of swaps begin."""
+
+
 def _espnet(name: str, title: str, config: ESPNetConfig) -> Entry:
     return Entry(name, "ESPNet", title, ESPNetArchitecture(config=config))
 
@@ -69,7 +73,7 @@ def _variant(variant: Literal["A", "B", "C"]) -> Entry:
 def _swap(block: BlockName) -> Entry:
     """Put other blocks into ESPNet-C, as many parameters in all: `EQUAL_WIDTHS` has settled how wide."""
     config = ESPNetConfig(STREETS, p=2, q=3, variant="C", block=block)
-    title = f"{config.title}, {BLOCK_TITLES[block]}"
+    title = f"{SWAPPED}{BLOCK_TITLES[block]}"
     return Entry(f"espnet-c-{block}", "swap", title, ESPNetArchitecture(config=config))
 
 

@@ -145,6 +145,21 @@ class Trial:
         except OutOfMemoryError:
             self._failure = "out of memory at one image"
 
+    def row(self) -> Row:
+        """Put what is known so far into a row: no batch but 1 has been tried."""
+        subject, lacking = self._subject, Missing("out of memory")
+        row = Row(
+            *(subject.name, subject.title, subject.group, self._cost, self._setting),
+            *(None, None, lacking, lacking),
+        )
+        if self._failure:
+            return replace(row, remarks=(self._failure,))
+        if self._runner is None or not self._seconds:
+            return replace(row, remarks=("not run",))
+        single, memory = Timed(1, Spread.of(self._seconds)), self._memory[1]
+        remarks = (self._runner.remark,) if self._runner.remark else ()
+        return replace(row, single=single, best=single, memory=memory, best_memory=memory, remarks=remarks)
+
     def finish(self, system: bool) -> Row:
         """Search for the best batch, and put all of it into a row.
 
@@ -153,23 +168,16 @@ class Trial:
         system : bool
             Whether to watch the machine's meters too, for a third of the time on top.
         """
-        subject, lacking = self._subject, Missing("out of memory")
-        row = Row(
-            *(subject.name, subject.title, subject.group, self._cost, self._setting),
-            *(None, None, lacking, lacking),
-        )
-        if self._failure or self._runner is None:
-            return replace(row, remarks=(self._failure,))
-        runner, single = self._runner, Timed(1, Spread.of(self._seconds))
-        best, ended = self._search(runner, single)
+        row = self.row()
+        if self._runner is None or row.single is None:
+            return row
+        best, ended = self._search(self._runner, row.single)
         return replace(
             row,
-            single=single,
             best=best,
-            memory=self._memory[1],
             best_memory=self._memory[best.batch],
-            system=_observe(runner, subject, best.batch, self._limits) if system else None,
-            remarks=tuple(filter(None, (runner.remark, ended))),
+            system=_observe(self._runner, self._subject, best.batch, self._limits) if system else None,
+            remarks=(*row.remarks, ended) if ended else row.remarks,
         )
 
     def _search(self, runner: Runner, single: Timed) -> tuple[Timed, str]:

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from wsi_seg.bench.catalogue import SWAPPED
 from wsi_seg.charts import BLUE, FAINT, GREEN, INK, LINE, MUTED, ORANGE, tidy
 
 if TYPE_CHECKING:
@@ -36,8 +37,10 @@ COLUMNS = 2
 NAME_SIZE, NAME_GAP, NAME_OFFSET = 8.5, 11.5, 9.0
 """Points: of letters, between the middles of names above one another, from a marker to its name."""
 
-CROWD = 40.0
-"""Points along the axis of parameters: markers nearer to one another than this share the room for names."""
+CROWD = 20.0
+"""Points along the axis of parameters: markers nearer to one another than this share a column of names."""
+
+FEW = 2
 
 
 def draw_throughput(report: Report) -> Figure:
@@ -67,7 +70,7 @@ def _draw_panel(axes: Axes, rows: Sequence[Row]) -> None:
             axes.plot(x, y, marker, color=color, markersize=7, markeredgecolor="white", label=name, zorder=3)
     x, y = _places(rows)
     if x:
-        axes.set_xlim(min(x) / 3, max(x) * 2.5)
+        axes.set_xlim(min(x) / 4, max(x) * 2.5)
         axes.set_ylim(min(y) / 1.8, max(y) * 1.8)
         axes.legend(frameon=False, fontsize=9, loc="upper right")
     for axis in (axes.xaxis, axes.yaxis):
@@ -102,13 +105,10 @@ def _write_names(axes: Axes, rows: Sequence[Row]) -> None:
     points = axes.transData.transform(np.column_stack((x, y))) * 72 / axes.figure.dpi
     marks = [Mark(float(left), float(up), row) for (left, up), row in zip(points, rows, strict=True)]
     for crowd in _crowds(marks):
-        # ESPNet's names stand on one side of a crowd and all others on the other, so that both find room.
-        lefts = [mark for mark in crowd if len(crowd) > 2 and mark.row.group == "ESPNet"]
-        rights = [mark for mark in crowd if mark not in lefts]
-        if lefts:
-            _write_column(axes, lefts, min(mark.x for mark in lefts) - NAME_OFFSET, "right")
-        if rights:
-            _write_column(axes, rights, max(mark.x for mark in crowd) + NAME_OFFSET, "left")
+        if len(crowd) > FEW:  # to the left, where there is nothing smaller
+            _write_column(axes, crowd, min(mark.x for mark in crowd) - NAME_OFFSET, "right")
+        else:
+            _write_column(axes, crowd, max(mark.x for mark in crowd) + NAME_OFFSET, "left")
 
 
 def _crowds(marks: Sequence[Mark]) -> list[list[Mark]]:
@@ -130,7 +130,7 @@ def _write_column(axes: Axes, marks: Sequence[Mark], x: float, align: Literal["l
         shift = (x - mark.x, height - mark.y)
         line = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 4}
         axes.annotate(
-            mark.row.title.replace("$", r"\$"),
+            mark.row.title.removeprefix(SWAPPED).replace("$", r"\$"),
             (mark.row.cost.parameters, mark.row.best.images_per_second),
             shift,
             textcoords="offset points",

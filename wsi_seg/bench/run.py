@@ -111,18 +111,27 @@ class Bench:
     def run(self, say: Callable[[str], None]) -> None:
         """Measure, and tell how it goes; `report` holds what is done, also if this is broken off."""
         self._load_libraries()
-        limits = self._request.limits
         for setting in self._settings:
-            trials = [Trial(subject, setting, limits) for subject in self._subjects]
-            for turn in range(limits.rounds):
-                say(f"{setting}: round {turn + 1} of {limits.rounds}")
-                for trial in trials:
-                    trial.time_single()
-            while trials:  # each is given up, and the memory it holds, as soon as it is finished
-                row = trials.pop(0).finish(self._request.system)
-                self.report.rows.append(row)
-                took = "not run" if row.single is None else f"{1000 * row.single.seconds.median:.1f} ms"
-                say(f"  {row.title}: {took}")
+            trials = [Trial(subject, setting, self._request.limits) for subject in self._subjects]
+            try:
+                self._run(setting, trials, say)
+            except KeyboardInterrupt:
+                self.report.rows += [trial.row() for trial in trials]
+                raise
+
+    def _run(self, setting: Setting, trials: list[Trial], say: Callable[[str], None]) -> None:
+        """Time networks in turn, and then finish one after the other; those left in the list are not."""
+        rounds = self._request.limits.rounds
+        for turn in range(rounds):
+            say(f"{setting}: round {turn + 1} of {rounds}")
+            for trial in trials:
+                trial.time_single()
+        while trials:
+            row = trials[0].finish(self._request.system)
+            self.report.rows.append(row)
+            del trials[0]  # and with it the memory that it holds
+            took = "not run" if row.single is None else f"{1000 * row.single.seconds.median:.1f} ms"
+            say(f"  {row.title}: {took}")
 
     def _load_libraries(self) -> None:
         """Run a network once, lest what PyTorch loads then be counted as the first one's memory."""
