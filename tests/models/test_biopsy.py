@@ -1,4 +1,4 @@
-"""The breast-biopsy network: its size, its shapes, its equations written out a second time, and its file."""
+"""The breast-biopsy network: its size, its shapes, and its equations written out a second time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from conftest import tissue_rgb, write_tiff
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from models.contract import NetworkContract, OnnxContract
 from results import labels_of
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 from wsi_seg.cli.models import app
 from wsi_seg.config import LabelSettings, PredictSettings
 from wsi_seg.inference.segmenter import Segmenter
-from wsi_seg.models.architecture import NetworkConfig, architecture_of, build_network
+from wsi_seg.models.architecture import Network, NetworkConfig, architecture_of, build_network
 from wsi_seg.models.biopsy import (
     POOL_PERIOD,
     BiopsyConfig,
@@ -34,6 +35,21 @@ from wsi_seg.predict import predict_slide
 
 AUTHORS_POOLS = (5 / 6, 2 / 3, 1 / 2, 3 / 8)
 """40, 32, 24 and 18 of 48; 80, 64, 48 and 36 of 96; 160, 128, 96 and 72 of 192."""
+
+
+@pytest.mark.parametrize(
+    "config",
+    [BiopsyConfig(3), BiopsyConfig(3, diagnoses=4), BiopsyConfig(9, diagnoses=2, block="residual")],
+    ids=str,
+)
+class TestContract(NetworkContract):
+    def outputs(self, network: Network, image: Tensor) -> tuple[Tensor, ...]:
+        assert isinstance(network, BiopsyNet)
+        return (network(image),) if network.diagnosis is None else network.diagnose(image)
+
+
+@pytest.mark.parametrize("config", [BiopsyConfig(3)], ids=str)
+class TestOnnx(OnnxContract): ...
 
 
 @pytest.fixture(autouse=True)
@@ -89,11 +105,6 @@ def test_logits_have_the_size_of_the_image(
     assert network.output_stride == 1
     assert logits.shape == (1, classes, 8 * rows, 8 * columns)
     assert torch.isfinite(logits).all()
-
-
-def test_sides_that_do_not_fit_are_refused_with_the_size_that_does() -> None:
-    with pytest.raises(ValueError, match="100 x 64 pixels does not fit: pad to 104 x 64"):
-        BiopsyNet(BiopsyConfig(2))(torch.zeros(1, 3, 64, 100))
 
 
 @pytest.mark.parametrize(
@@ -208,19 +219,6 @@ def test_enlarging_is_the_same_for_any_threads(channels: int, dtype: torch.dtype
     torch.testing.assert_close(answers[0], bilinear(maps, torch.Size([128, 73])), atol=0.02, rtol=0.02)
 
 
-@pytest.mark.parametrize(
-    "config", [BiopsyConfig(3), BiopsyConfig(3, diagnoses=4), BiopsyConfig(9, diagnoses=2, block="residual")]
-)
-def test_gradients_reach_every_parameter(config: BiopsyConfig) -> None:
-    network = BiopsyNet(config)
-    image = torch.randn(2, 3, 96, 64)
-    outputs = (network(image),) if config.diagnoses is None else network.diagnose(image)
-    sum(output.square().sum() for output in outputs).backward()
-    for name, parameter in network.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.abs().sum() > 0, name
-
-
 def test_no_convolution_has_a_bias() -> None:
     network = BiopsyNet(BiopsyConfig(8, diagnoses=5))
     assert all(m.bias is None for m in network.modules() if isinstance(m, nn.Conv2d))
@@ -262,17 +260,6 @@ def test_bfloat16_agrees_with_float32_on_most_pixels(tmp_path: Path) -> None:
         for precision in ("float32", "bfloat16")
     )
     assert (full == half).mean() > 0.9
-
-
-@pytest.mark.parametrize("config", [BiopsyConfig(3, diagnoses=5), BiopsyConfig(4)])
-def test_a_model_file_holds_it(config: BiopsyConfig, tmp_path: Path) -> None:
-    path = write_biopsy_model(tmp_path / "model.safetensors", config)
-    bundle = load_bundle(path)
-    assert bundle.architecture == architecture_of(config)
-    assert bundle.network.config == config
-    again = tmp_path / "again.safetensors"
-    save_bundle(again, bundle.network, bundle.header)
-    assert again.read_bytes() == path.read_bytes()
 
 
 def test_show_tells_its_shape(tmp_path: Path) -> None:

@@ -300,7 +300,7 @@ class BiopsyNet(nn.Module):
         ValueError
             If a side is not a multiple of 8, or the network has no diagnosis head.
         """
-        head = self._diagnosis_head
+        head = self._diagnosis_head()
         level1, level2, level3 = self._encode(image)
         return self._segment(level1, level2, level3), head(level3)
 
@@ -312,9 +312,8 @@ class BiopsyNet(nn.Module):
         ValueError
             If a side is not a multiple of 8, or the network has no diagnosis head.
         """
-        return self._diagnosis_head(self._encode(image)[2])  # type: ignore[no-any-return]
+        return self._diagnosis_head()(self._encode(image)[2])  # type: ignore[no-any-return]
 
-    @property
     def _diagnosis_head(self) -> DiagnosisHead:
         if self.diagnosis is None:
             raise ValueError("this network has no diagnosis head: make one with `diagnoses` in its config")
