@@ -1,15 +1,15 @@
 """Puts several runs of `wsi-seg bench --json` into one result: a run of all settings takes long.
 
-    python benchmarks/bench.py RUN.json...
+    python benchmarks/bench.py RUN.json... [--note TEXT]
 
 Writes results/bench.md, bench.json and bench.csv; the picture is a run's own (`wsi-seg bench --plot`).
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
-import sys
 from itertools import groupby
 from pathlib import Path
 
@@ -35,17 +35,20 @@ use at batch 1, with weights. ESPNet-A, -B and -C have p = 2 and q = 3."""
 
 
 def main() -> None:
-    runs = [json.loads(Path(name).read_text()) for name in sys.argv[1:]]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--note", default="", help="What else is to be known of the runs.")
+    args = parser.parse_args()
+    runs = [json.loads(path.read_text()) for path in args.runs]
     rows = [row for run in runs for row in run["rows"]]
     (machine,) = {run["machine"] for run in runs}
-    merged = {"machine": machine, "limits": runs[0]["limits"], "rows": rows}
-    (RESULTS / "bench.json").write_text(json.dumps(merged, indent=1) + "\n")
+    (RESULTS / "bench.json").write_text(json.dumps({"note": args.note, "runs": runs}, indent=1) + "\n")
     with (RESULTS / "bench.csv").open("w", newline="") as file:
         columns = list(dict.fromkeys(key for row in rows for key in row))
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    parts = [f"# bench\n\nMachine: {machine}\n\n{NOTES}\n\n![](bench.png)"]
+    parts = [f"# bench\n\nMachine: {machine}", *filter(None, [args.note]), NOTES, "![](bench.png)"]
     parts += [f"## {setting}\n\n{table(list(members))}" for setting, members in groupby(rows, key=in_words)]
     (RESULTS / "bench.md").write_text("\n\n".join(parts) + "\n")
 
