@@ -22,7 +22,7 @@ from wsi_seg.bench.timing import (
     search_batch,
     time_passes,
 )
-from wsi_seg.inference.segmenter import DTYPES
+from wsi_seg.inference.network import DTYPES
 from wsi_seg.models.cost import activation_peak, count_macs
 
 if TYPE_CHECKING:

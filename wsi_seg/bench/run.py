@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wsi_seg.bench.runner import Form
-    from wsi_seg.inference.segmenter import Precision
+    from wsi_seg.inference.network import Precision
 
 
 SMALL, ONCE = 64, Limits(repeats=1, seconds=0, rounds=1)

@@ -11,7 +11,8 @@ import torch
 
 from wsi_seg.bench.memory import running_out
 from wsi_seg.bench.timing import OutOfMemoryError
-from wsi_seg.inference.segmenter import DTYPES, Precision, Segmenter
+from wsi_seg.inference.network import DTYPES, Precision
+from wsi_seg.inference.segmenter import Segmenter
 from wsi_seg.models.cost import RGB
 
 if TYPE_CHECKING:

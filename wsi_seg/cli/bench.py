@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from wsi_seg.bench.run import Report
     from wsi_seg.bench.runner import Form
-    from wsi_seg.inference.segmenter import Precision
+    from wsi_seg.inference.network import Precision
 
     Choice = TypeVar("Choice")
 

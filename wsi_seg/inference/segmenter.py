@@ -12,9 +12,7 @@ import numpy as np
 import torch
 
 from wsi_seg.errors import DeviceError, UsageError
-from wsi_seg.inference.network import DTYPES as DTYPES
-from wsi_seg.inference.network import Compile, choose_form, run_as
-from wsi_seg.inference.network import Precision as Precision
+from wsi_seg.inference.network import choose_form, run_as
 from wsi_seg.inference.pixels import cropped, enlarge
 from wsi_seg.inference.transfer import Transfer
 
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from wsi_seg.inference.network import Compile, Precision
     from wsi_seg.models.bundle import ModelBundle
 
 log = logging.getLogger(__name__)
