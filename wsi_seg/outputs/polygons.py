@@ -102,6 +102,27 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Tile:
+    """A tile as drawn.
+
+    Attributes
+    ----------
+    pieces : Pieces
+    exact : NDArray of object
+        The pieces' polygons before they were simplified.
+    as_asked : bool
+        Whether the outlines are simplified as far as the settings say.
+    far_enough : bool
+        Whether the sieve saw far enough around the tile; see `read_sieved`.
+    """
+
+    pieces: Pieces
+    exact: NDArray[np.object_]
+    as_asked: bool
+    far_enough: bool
+
+
+@dataclass(frozen=True)
 class ArraySource:
     """A numpy or zarr array as a `LabelSource`."""
 
@@ -152,46 +173,37 @@ def vectorise(
         for x0 in range(0, width, settings.tile)
     )
     balance = AreaBalance()
-    for pieces, as_asked, far_enough in _in_order(
-        lambda rect: cut_tile(labels, confidence, rect, settings), tiles, settings.threads
-    ):
+    for tile in _in_order(lambda rect: cut_tile(labels, confidence, rect, settings), tiles, settings.threads):
         tally.tiles += 1
-        tally.less_simplified += not as_asked
-        tally.cut_short += not far_enough
-        yield from joiner.add(_balanced(pieces, balance, labels, confidence, settings))
+        tally.less_simplified += not tile.as_asked
+        tally.cut_short += not tile.far_enough
+        yield from joiner.add(_balanced(tile, balance, labels, confidence, settings))
 
 
 def _balanced(
-    pieces: Pieces,
+    tile: Tile,
     balance: AreaBalance,
     labels: LabelSource,
     confidence: LabelSource | None,
     settings: PolygonSettings,
 ) -> Pieces:
-    """Draw a tile again, less simplified, if a class would stray too far from its area by it."""
+    """Simplify a tile less, or not at all, if a class would stray too far from its area by it."""
+    pieces = tile.pieces
     for share in LESS:
         if balance.takes(pieces):
-            break
-        less = replace(settings, tolerance_px=settings.tolerance_px * share)
-        pieces, _, _ = cut_tile(labels, confidence, pieces.rect, less)
-    else:
-        balance.takes(pieces)
+            return pieces
+        less = settings.tolerance_px * share
+        pieces = replace(pieces, polygons=simplify(tile.exact, less)[0])
+        if (shapely.get_num_coordinates(pieces.polygons) > settings.max_vertices).any():
+            pieces = cut_tile(labels, confidence, pieces.rect, replace(settings, tolerance_px=less)).pieces
+    balance.takes(pieces)
     return pieces
 
 
 def cut_tile(
     labels: LabelSource, confidence: LabelSource | None, rect: Rect, settings: PolygonSettings
-) -> tuple[Pieces, bool, bool]:
-    """Draw the polygons of one tile.
-
-    Returns
-    -------
-    pieces : Pieces
-    as_asked : bool
-        Whether the outlines are simplified as far as the settings say.
-    far_enough : bool
-        Whether the sieve saw far enough around the tile; see `read_sieved`.
-    """
+) -> Tile:
+    """Draw the polygons of one tile."""
     height, width = labels.shape
     seen = rect.padded(1).clipped(width, height)
     sieved, far_enough = read_sieved(labels, seen, settings.min_area_px)
@@ -223,7 +235,7 @@ def cut_tile(
         top_corners=outlines.corners[0],
         left_corners=outlines.corners[:, 0],
     )
-    return pieces, as_asked, far_enough
+    return Tile(pieces, outlines.polygons, as_asked, far_enough)
 
 
 def _seam_corners(sieved: NDArray[np.uint8], inner: Rect, spacing: int) -> NDArray[np.bool_]:
@@ -286,15 +298,13 @@ def _sum_over(components: Components, image: LabelSource | None, rect: Rect) -> 
     return total.astype(np.float64, copy=False)
 
 
-def _in_order(
-    work: Callable[[Rect], tuple[Pieces, bool, bool]], rects: Iterable[Rect], threads: int
-) -> Iterator[tuple[Pieces, bool, bool]]:
+def _in_order(work: Callable[[Rect], Tile], rects: Iterable[Rect], threads: int) -> Iterator[Tile]:
     """Yield each rectangle's result in turn, working on as many at a time as there are threads."""
     if threads == 1:
         yield from map(work, rects)
         return
     with ThreadPoolExecutor(threads) as pool:
-        ahead: deque[Future[tuple[Pieces, bool, bool]]] = deque()
+        ahead: deque[Future[Tile]] = deque()
         try:
             for rect in rects:
                 ahead.append(pool.submit(work, rect))
