@@ -135,8 +135,9 @@ class Bench:
 
     def _load_libraries(self) -> None:
         """Run a network once, lest what PyTorch loads then be counted as the first one's memory."""
-        for setting in self._settings:
-            Trial(self._subjects[0], replace(setting, width=SMALL, height=SMALL), ONCE).time_single()
+        small = (replace(setting, width=SMALL, height=SMALL) for setting in self._settings)
+        for setting in dict.fromkeys(small):
+            Trial(self._subjects[0], setting, ONCE).time_single()
 
 
 def _check_size(width: int, height: int) -> None:

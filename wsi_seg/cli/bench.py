@@ -28,7 +28,7 @@ def bench(
     networks: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NETWORK|MODEL]...",
+            metavar="[NETWORK|MODEL]",
             help="Names that --list has, model files, or built-in models. [default: the paper's comparison]",
             show_default=False,
         ),
@@ -69,8 +69,8 @@ def bench(
 ) -> None:
     """Measure networks beside ESPNet: size, multiply-accumulates, memory, latency, throughput.
 
-    ESPNet is always measured too: every figure has its ratio to ESPNet's beside it. Weights do not matter
-    for speed, so networks that are named have random ones.
+    ESPNet is always measured too: every figure has its ratio to ESPNet's beside it. Networks that are named
+    have random weights; those of a model file can be slower on a CPU, if some are subnormal numbers.
 
     Examples
     --------
