@@ -114,6 +114,9 @@ def test_sizes_and_precisions_that_cannot_be_are_refused() -> None:
         Bench(replace(REQUEST, sizes=((1000, 500),)))
     with pytest.raises(UsageError, match="float16 needs a GPU"):
         Bench(replace(REQUEST, precisions=("float16",)))
+    said: list[str] = []
+    Bench(replace(REQUEST, precisions=("float16", "float32"))).run(said.append)
+    assert said[0] == "cpu, float16: left out, as it needs a GPU"
 
 
 def test_a_network_that_does_not_fit_is_told_and_the_others_go_on(

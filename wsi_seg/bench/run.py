@@ -110,6 +110,8 @@ class Bench:
 
     def run(self, say: Callable[[str], None]) -> None:
         """Measure, and tell how it goes; `report` holds what is done, also if this is broken off."""
+        if "cpu" in self._request.devices and "float16" in self._request.precisions:
+            say("cpu, float16: left out, as it needs a GPU")
         self._load_libraries()
         for setting in self._settings:
             trials = [Trial(subject, setting, self._request.limits) for subject in self._subjects]
