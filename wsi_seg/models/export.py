@@ -159,8 +159,8 @@ def describe(bundle: ModelBundle, patch: int) -> dict[str, JsonValue]:
 def write_torchscript(network: nn.Module, path: Path, header: str) -> None:
     """Trace a network; the graph is one of tensors and of sizes computed from theirs."""
     with _quietly(), torch.no_grad():
-        script = torch.jit.trace(network, torch.zeros(EXAMPLE), check_trace=False)
-        torch.jit.save(script, str(path), _extra_files={HEADER_KEY: header})  # type: ignore[no-untyped-call]
+        script = torch.jit.trace(network, torch.zeros(EXAMPLE), check_trace=False)  # type: ignore[no-untyped-call]
+        torch.jit.save(script, str(path), _extra_files={HEADER_KEY: header})
 
 
 def open_torchscript(path: Path) -> Callable[[Tensor], Tensor]:
