@@ -124,3 +124,13 @@ def test_no_class_in_common_leaves_the_outputs_new():
     last = "decoder.level1_up.weight"
     assert kept.new == (last,)
     assert torch.equal(network.state_dict()[last], fresh[last])
+
+
+def test_the_last_layer_of_a_network_that_diagnoses_is_its_segmentation_s():
+    torch.manual_seed(0)
+    network, other = (BiopsyNet(BiopsyConfig(classes, diagnoses=3)) for classes in (3, 4))
+    kept = take_over(network, other.state_dict(), SCHEMA, OTHER)
+    assert kept.rows == ("head1.2.weight",)
+    assert any(name.startswith("diagnosis.classify") for name in network.state_dict())
+    for mine, theirs in PAIRS:
+        assert torch.equal(network.head1[2].weight[mine], other.head1[2].weight[theirs])

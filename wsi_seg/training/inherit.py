@@ -82,9 +82,13 @@ def take_over(
 
 
 def _last_layer(network: Network) -> dict[str, int]:
-    """Return the names of the weight and the bias of a network's last layer, and their axes of classes."""
+    """Return the names of weight and bias of a segmentation's last layer, and their axes of classes."""
     convolutions = (nn.Conv2d, nn.ConvTranspose2d)
-    name, layer = [(n, m) for n, m in network.named_modules() if isinstance(m, convolutions)][-1]
+    name, layer = [
+        (name, module)
+        for name, module in network.named_modules()
+        if isinstance(module, convolutions) and not name.startswith("diagnosis.")
+    ][-1]
     return {f"{name}.weight": 1 if isinstance(layer, nn.ConvTranspose2d) else 0, f"{name}.bias": 0}
 
 
