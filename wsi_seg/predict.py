@@ -24,7 +24,7 @@ from wsi_seg.files import replacing
 from wsi_seg.inference.fast.build import kernels_are_there
 from wsi_seg.inference.ledger import Ledger
 from wsi_seg.inference.network import Choice, choose_form
-from wsi_seg.inference.stream import RegionJob, local_cluster, probe, remote_cluster, run_regions
+from wsi_seg.inference.stream import RegionJob, close_job, local_cluster, probe, remote_cluster, run_regions
 from wsi_seg.memory import release_freed
 from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
 from wsi_seg.models.classes import UNPROCESSED_ID
@@ -190,6 +190,7 @@ def _segment(
                 progress.advance(_megapixels(by_name[finished.name]))
         finally:
             progress.end()
+    close_job()
     release_freed()
     with plan.timed("pyramid"):
         writer.write_overview(plan.overview_srgb)

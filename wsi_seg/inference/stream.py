@@ -261,6 +261,13 @@ def _silence() -> None:
 _building = threading.Lock()
 
 
+def close_job() -> None:
+    """Close the slide and the model, maps and all, that this process has open for its regions."""
+    with _building:
+        _open_job.cache_clear()
+        _open_model.cache_clear()
+
+
 def _region_segmenter(job: RegionJob) -> RegionSegmenter:
     """Return this process's segmenter for a job; model and slide are opened once a process."""
     with _building:
