@@ -295,7 +295,7 @@ def test_too_little_memory_on_the_device_is_one_line(pair, tmp_path: Path, monke
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    monkeypatch.setattr(SegmentationModule, "forward", full)
+    monkeypatch.setattr(SegmentationModule, "training_step", full)
     with pytest.raises(DeviceError, match=r"cpu: out of memory: give a smaller --set training\.batch_size"):
         train(requested(pair, tmp_path))
 

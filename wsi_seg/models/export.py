@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from onnx_ir import Value
     from pydantic import JsonValue
 
     from wsi_seg.models.bundle import ModelBundle
@@ -192,8 +193,17 @@ def write_onnx(network: nn.Module, path: Path, header: str) -> None:
             program, input_names=["image"], output_names=["logits"], dynamo=True, verbose=False
         )
         assert onnx is not None
+        for value in (*onnx.model.graph.inputs, *onnx.model.graph.outputs):
+            _name_axes(value)
         onnx.model.metadata_props[HEADER_KEY] = header
         onnx.save(str(path), external_data=False)
+
+
+def _name_axes(value: Value) -> None:
+    """Name what may be of any size, which is numbered only; sides are multiples of 8."""
+    assert value.shape is not None
+    for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
+        value.shape[axis] = name
 
 
 def open_onnx(path: Path) -> Callable[[Tensor], Tensor]:
