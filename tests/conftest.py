@@ -11,6 +11,7 @@ import tifffile
 import torch
 from numpy.typing import NDArray
 
+from wsi_seg.inference.fast.build import KernelsError, find_compiler, load_kernels
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
@@ -25,6 +26,16 @@ SCHEMA = ClassSchema(
         TissueClass(id=2, name="Tumour", color=(0, 0, 130)),
     ),
 )
+
+
+@pytest.fixture(scope="session")
+def kernels() -> None:
+    """See that the compiled kernels are there; tests that need them skip where there is no compiler."""
+    try:
+        find_compiler()
+    except KernelsError as error:
+        pytest.skip(f"ESPNet cannot be compiled here: {error}")
+    load_kernels()
 
 
 @pytest.fixture(scope="session")

@@ -174,6 +174,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
     assert fingerprints(out) == fingerprints(result)
 
 
+@pytest.mark.usefixtures("kernels")
 def test_a_run_goes_on_with_the_network_that_it_was_begun_with(
     slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 ESPNET = ESPNet(ESPNetConfig(2, p=1, q=1))
 
 
+@pytest.mark.usefixtures("kernels")
 def test_an_espnet_is_compiled_by_itself() -> None:
     assert choose_form(ESPNET, "cpu", "float32", "auto").form == "compiled"
     assert choose_form(ESPNET, "cpu", "float32", "yes").form == "compiled"

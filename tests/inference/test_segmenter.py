@@ -133,6 +133,7 @@ def test_a_single_patch_too_large_for_the_device_is_an_error(
         segmenter(batch(2, 64))
 
 
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("variant", ["C", "full"])
 def test_compiled_or_not_the_labels_are_the_same(tmp_path: Path, variant: Literal["C", "full"]) -> None:
     network = ESPNet(ESPNetConfig(len(SCHEMA), p=1, q=1, variant=variant))

@@ -30,7 +30,7 @@ def copying(made: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def made() -> Path:
+def made(kernels: None) -> Path:
     """The kernels as compiled in earnest, so that not every test does so."""
     load_kernels()
     (library,) = build.cache_folder().glob(f"{build._cached_path().stem}.so")

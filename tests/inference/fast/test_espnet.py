@@ -8,7 +8,6 @@ import torch
 from conftest import tissue_rgb
 from torch import nn
 
-from wsi_seg.inference.fast.build import load_kernels
 from wsi_seg.inference.fast.espnet import FastESPNet, can_rearrange
 from wsi_seg.inference.pixels import Normalisation
 from wsi_seg.models.bundle import InputSpec
@@ -28,9 +27,7 @@ CONFIGS = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def kernels() -> None:
-    load_kernels()  # where there is no compiler, tests of speed's own path have nothing to test
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 def trained(config: ESPNetConfig) -> ESPNet:

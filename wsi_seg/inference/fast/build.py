@@ -82,7 +82,7 @@ def _processor() -> str:
 
 def _compile(library: Path) -> None:
     """Compile to a temporary name first, so that several processes may do so at a time."""
-    compiler = _find_compiler()
+    compiler = find_compiler()
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         made = Path(folder) / "kernels.so"
         for parallel in ((PARALLEL,), ()):  # Apple's Clang has no OpenMP: one thread a network, then
@@ -98,7 +98,14 @@ def _compile(library: Path) -> None:
     raise KernelsError(f"{compiler} failed: {first.strip()}")
 
 
-def _find_compiler() -> str:
+def find_compiler() -> str:
+    """Return the C++ compiler that there is.
+
+    Raises
+    ------
+    KernelsError
+        If there is none.
+    """
     if given := os.environ.get("CXX"):
         if shutil.which(given) is None:
             raise KernelsError(f"no C++ compiler {given!r}, which CXX names")
