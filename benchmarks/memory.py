@@ -78,7 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", default="breast-demo")
     parser.add_argument("--cheap", action="store_true", help="a threshold in the network's place")
-    parser.add_argument("--sides", type=int, nargs="+", default=[3000, 12_000])
+    parser.add_argument("--sides", type=int, nargs="+", default=[6000, 24_000])
     parser.add_argument("--one", action="store_true")
     parser.add_argument("--make", type=Path)
     parser.add_argument("--name", default="memory")
