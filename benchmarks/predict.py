@@ -95,13 +95,11 @@ def run_floor(slide: Path, model: str, mpp: float | None) -> dict:
     from wsi_seg.models.bundle import load_bundle, resolve_model
     from wsi_seg.plan import Plan
     from wsi_seg.slides.slide import Slide
-    from wsi_seg.slides.tissue import TissueMask
 
     bundle = load_bundle(resolve_model(model))
     settings = PredictSettings(model=model, labels=LabelSettings(mpp=mpp))
     plan = Plan.make(Slide(slide, mpp), bundle, "cpu", settings)
-    mask = TissueMask.of(plan.overview, plan.frames.coarsened(plan.factor).label_mpp, plan.factor)
-    extent = Extent(mask, None, 0)
+    extent = Extent(plan.find_tissue(), None, 0)
     segmenter = SegmenterPool(bundle, torch.device("cpu"))
     runner = RegionSegmenter(plan.slide, plan.frames, extent, segmenter, plan.batch_size, confidence=False)
     fields, patches = [], 0

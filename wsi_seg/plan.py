@@ -20,6 +20,7 @@ from wsi_seg.outputs.ngff import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
 from wsi_seg.slides.lattice import Lattice, Rect
 from wsi_seg.slides.slide import SlidePixels
+from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.slide import Slide
 
-LABELS_VERSION = 4
+LABELS_VERSION = 5
 """Raised whenever the same slide, model and settings would give other labels than before."""
 
 DEFAULT_PATCH = 1024
@@ -188,6 +189,10 @@ class Plan:
     def overview_srgb(self) -> NDArray[np.uint8]:
         """The overview as a screen shows it, by the slide's colour profile if it has one."""
         return to_srgb(self.overview.rgb, self.slide.icc_profile)
+
+    def find_tissue(self) -> TissueMask:
+        """Find the tissue, in the overview."""
+        return TissueMask.in_slide(self.slide, self.overview, self.frames.coarsened(self.factor), self.factor)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

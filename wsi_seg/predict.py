@@ -215,8 +215,7 @@ def _prepare(result: ResultFolder, plan: Plan, writer: PyramidWriter) -> None:
         with replacing(result.roi) as partial:
             partial.write_bytes(labels.roi.read_bytes())
     if labels.tissue_mask:
-        overview_mpp = plan.frames.coarsened(plan.factor).label_mpp
-        TissueMask.of(plan.overview, overview_mpp, plan.factor).save(result.tissue_mask)
+        plan.find_tissue().save(result.tissue_mask)
     writer.create(plan.attributes)
 
 

@@ -16,7 +16,6 @@ from wsi_seg.models.classes import OUTSIDE_ID
 from wsi_seg.plan import Plan
 from wsi_seg.progress import Progress
 from wsi_seg.slides.slide import Slide
-from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,7 +110,7 @@ def _evaluate(
 ) -> Tally:
     tissue = None
     if plan.settings.labels.tissue_mask:
-        tissue = TissueMask.of(plan.overview, plan.frames.coarsened(plan.factor).label_mpp, plan.factor)
+        tissue = plan.find_tissue()
     segment = RegionSegmenter(
         slide=plan.slide,
         frames=plan.frames,

@@ -55,7 +55,6 @@ def recorded_in(slide: Slide, overview: SlidePixels, frames: Frames) -> NDArray[
         For each overview pixel. What cannot be read counts as recorded: models are not spared it, and
         training hears of it in reading.
     """
-    recorded = find_recorded(overview.rgb, overview.present, frames.label_mpp)
     finest = slide.frames(max(slide.mpp), allow_coarser=True)
     step_x, step_y = (a / b for a, b in zip(frames.downsample, finest.downsample, strict=True))
 
@@ -63,6 +62,7 @@ def recorded_in(slide: Slide, overview: SlidePixels, frames: Frames) -> NDArray[
         pixel = Rect(int(y * step_y), int(x * step_x), int((y + 1) * step_y), int((x + 1) * step_x))
         return slide.read(pixel.clipped(*finest.label_size), finest).rgb
 
+    recorded = find_recorded(overview.rgb, overview.present, frames.label_mpp)
     recorded &= ~find_slits(overview.rgb, recorded, frames.label_mpp, sample)
     for rect in overview.unreadable:
         recorded[rect.slices] = True
@@ -89,9 +89,7 @@ def find_recorded(
     -------
     bool array, shape (height, width)
     """
-    window = (3, 3, 1)
-    lowest, highest = ndimage.minimum_filter(rgb, window), ndimage.maximum_filter(rgb, window)
-    flat = ndimage.binary_dilation((lowest == highest).all(axis=2), np.ones((3, 3), dtype=bool))
+    flat = _flat(_packed(rgb))
     smallest = max(2, round(SMALLEST_FILLING_UM2 / (mpp[0] * mpp[1])))
     filling = morphology.remove_small_objects(flat, max_size=smallest - 1)
     recorded: NDArray[np.bool_] = present & ~_with_ripples(rgb, filling)
@@ -128,12 +126,11 @@ def find_slits(
     slits = np.zeros_like(recorded)
     if recorded.all() or not recorded.any():
         return slits
-    colours, counts = np.unique(rgb[~recorded], axis=0, return_counts=True)
-    filling = colours[counts.argmax()]
+    values, counts = np.unique(_packed(rgb[~recorded]), return_counts=True)
+    filling = values[[counts.argmax()]].view(np.uint8)[:3]
     alike = recorded & (np.abs(rgb.astype(np.int16) - filling) <= SLIT_RANGE).all(axis=2)
     across, down = (max(2, round(SHORTEST_SLIT_UM / um)) for um in mpp)
-    lines = (np.ones(shape, dtype=bool) for shape in ((1, across), (down, 1)))
-    straight = np.logical_or(*(ndimage.binary_opening(alike, line) for line in lines))
+    straight = np.logical_or(*(ndimage.grey_opening(alike, size) for size in ((1, across), (down, 1))))
     labels, count = ndimage.label(straight, np.ones((3, 3)))
     for label in range(1, count + 1):
         rows, columns = np.nonzero(labels == label)
@@ -142,6 +139,24 @@ def find_slits(
         if np.median([(pixels == filling).all(axis=2).mean() for pixels in samples]) >= SAMPLE_SHARE:
             slits |= labels == label
     return slits
+
+
+def _packed(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Return colours, shape (..., 3), as one number each."""
+    padding = [(0, 0)] * (rgb.ndim - 1) + [(0, 1)]
+    return np.pad(rgb, padding).view(np.uint32)[..., 0]
+
+
+def _flat(colours: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Find the pixels in any square of 3 x 3 equal ones; beyond its edge the image goes on as it ends."""
+    colours = np.pad(colours, 1, mode="edge")
+    beside = colours[:, 1:] == colours[:, :-1]
+    below = colours[1:] == colours[:-1]
+    pairs = beside[:-1] & beside[1:] & below[:, :-1]  # squares of 2 x 2
+    squares = np.pad(pairs[:-1, :-1] & pairs[:-1, 1:] & pairs[1:, :-1] & pairs[1:, 1:], 1)
+    rows = squares[:-2] | squares[1:-1] | squares[2:]
+    flat: NDArray[np.bool_] = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+    return flat
 
 
 def _with_ripples(rgb: NDArray[np.uint8], filling: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -20,7 +20,8 @@ from skimage import filters, morphology, segmentation
 from wsi_seg.errors import OutputError
 from wsi_seg.files import replacing
 from wsi_seg.slides.coarse import CoarseMask
-from wsi_seg.slides.recorded import find_recorded
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.recorded import find_recorded, recorded_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsi_seg.slides.slide import SlidePixels
+    from wsi_seg.slides.frames import Frames
+    from wsi_seg.slides.slide import Slide, SlidePixels
 
 FACTOR_KEY = "label pixels per mask pixel"
 BRIGHT = 180
@@ -76,6 +78,29 @@ class TissueMask(CoarseMask):
                 return cls(np.asarray(image.convert("L")) >= 128, int(image.info[FACTOR_KEY]))
         except (OSError, KeyError, ValueError) as error:
             raise OutputError(f"{path}: no tissue mask there any more: run with --overwrite") from error
+
+    @classmethod
+    def in_slide(cls, slide: Slide, overview: SlidePixels, frames: Frames, factor: int) -> TissueMask:
+        """Find the tissue of a slide, in an overview of it.
+
+        The mask is coarser than the overview, unless parts of the slide are only filled in: slits between
+        scanned fields, which are no tissue, are too narrow for a coarse one.
+
+        Parameters
+        ----------
+        slide : Slide
+        overview : SlidePixels
+            All of the slide.
+        frames : Frames
+            The overview's frame.
+        factor : int
+            Label pixels per overview pixel.
+        """
+        mask = cls.of(overview, frames.label_mpp, factor)
+        recorded = recorded_in(slide, overview, frames)
+        if recorded.all():
+            return mask
+        return cls(mask.at(Rect(0, 0, *recorded.shape), factor) & recorded, factor)
 
     @classmethod
     def of(cls, overview: SlidePixels, mpp: tuple[float, float], factor: int) -> TissueMask:
