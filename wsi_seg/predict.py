@@ -33,7 +33,7 @@ from wsi_seg.outputs.labels import read_labels
 from wsi_seg.outputs.overview import write_overview_picture
 from wsi_seg.outputs.pyramid import PyramidWriter
 from wsi_seg.outputs.result import RegionTotals, ResultFolder, RunRecord, differences
-from wsi_seg.outputs.summary import Summary, summarise_classes
+from wsi_seg.outputs.summary import Summary, read_summary, summarise_classes
 from wsi_seg.plan import Plan
 from wsi_seg.progress import Progress
 from wsi_seg.slides.lattice import Rect
@@ -121,7 +121,7 @@ def predict_on(
             record = _segment(client, result, plan, record, progress)
         if record.progress == "exporting":
             return _export(result, plan, record, progress, begin)
-        return _read_summary(result)
+        return read_summary(result.summary_json)
 
 
 def _choose_form(
@@ -323,10 +323,6 @@ def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
 def _totals_of(record: RunRecord) -> RegionTotals:
     assert record.totals is not None  # a record that says "exporting" has them
     return record.totals
-
-
-def _read_summary(result: ResultFolder) -> Summary:
-    return Summary.model_validate_json(result.summary_json.read_bytes())
 
 
 def versions() -> dict[str, str]:

@@ -114,6 +114,28 @@ def test_an_export_goes_by_its_name_and_a_run_makes_its_own_again(
     assert not (tmp_path / "other.geojson").exists()
 
 
+def test_the_summary_counts_the_polygons_that_lie_beside_it(
+    predict, run, slide_path: Path, tmp_path: Path
+) -> None:
+    predict(slide_path)
+    result = tmp_path / "results" / "tissue"
+    summary = json.loads((result / "summary.json").read_text())
+    assert run("export", result, "--min-area", 0, "-o", tmp_path / "elsewhere.geojson").code == 0
+    assert json.loads((result / "summary.json").read_text()) == summary
+    ended = run("export", result, "--min-area", 0, "--no-gzip")
+    shapes = json.loads((result / "slide.geojson").read_text())["features"]
+    assert f"{len(shapes)} shapes" in ended.out
+    told = json.loads((result / "summary.json").read_text())
+    assert told["polygons"] == len(shapes) > summary["polygons"]
+    assert sum(c["polygons"] for c in told["classes"]) == len(shapes)
+    assert told["settings"]["export"]["min_area_um2"] == 0
+    rows = list(csv.DictReader((result / "summary.csv").read_text().splitlines()))
+    assert sum(int(row["polygons"] or 0) for row in rows) == len(shapes)
+    (result / "summary.json").write_text("{}")
+    ended = run("export", result, "--no-gzip")
+    assert (ended.code, "summary.json: damaged" in ended.line) == (1, True)
+
+
 def test_info_as_text_and_as_json(run, slide_path: Path) -> None:
     ended = run("info", slide_path)
     assert ended.code == 0

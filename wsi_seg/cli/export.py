@@ -45,6 +45,7 @@ def export(
     from wsi_seg.outputs.export import export_csv, export_polygons
     from wsi_seg.outputs.labels import read_labels
     from wsi_seg.outputs.result import ResultFolder
+    from wsi_seg.outputs.summary import read_summary
 
     if file_format not in {"geojson", "csv"}:
         raise UsageError(f"--format {file_format}: use geojson or csv")
@@ -67,11 +68,16 @@ def export(
     pyramid = read_labels(result if result.name.endswith(".zarr") else result / "slide.ome.zarr")
     suffix = "csv" if file_format == "csv" else "geojson.gz" if named_gzip else "geojson"
     target = out or pyramid.path.parent / f"slide.{suffix}"
-    ResultFolder(pyramid.path.parent).disown_polygons(target)
+    folder = ResultFolder(pyramid.path.parent)
+    folder.disown_polygons(target)
     if file_format == "csv":
         report = export_csv(pyramid, target, settings)
     else:
         report = export_polygons(pyramid, target, settings)
+    if folder.owns_polygons(target) and folder.summary_json.exists():
+        summary = read_summary(folder.summary_json)
+        drawn = summary.with_polygons(report.file.polygons, report.remarks, settings.model_dump(mode="json"))
+        drawn.write(folder.summary_json, folder.summary_csv)
     typer.echo(f"{target}: {sum(report.file.polygons.values())} shapes, {report.file.vertices} vertices")
     for what, count in report.remarks.items():
         typer.echo(f"  {count} {what}")

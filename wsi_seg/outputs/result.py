@@ -135,6 +135,10 @@ class ResultFolder:
         """
         write_text(self._record, record.model_dump_json(indent=2))
 
+    def owns_polygons(self, path: Path) -> bool:
+        """Tell whether a file is the result's own polygons, not one beside them."""
+        return path.resolve() in (self.geojson(True).resolve(), self.geojson(False).resolve())
+
     def disown_polygons(self, path: Path) -> None:
         """Note that polygons are about to be written to `path`: over its own, a run has to write them again.
 
@@ -143,8 +147,7 @@ class ResultFolder:
         OutputError
             If the record is damaged, cannot be written, or a run is at work here.
         """
-        own = (self.geojson(True).resolve(), self.geojson(False).resolve())
-        if path.resolve() in own and self._record.exists():
+        if self.owns_polygons(path) and self._record.exists():
             with self.locked():
                 record = self.read_record()
                 if record is not None:

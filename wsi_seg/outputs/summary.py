@@ -6,8 +6,9 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from wsi_seg.errors import OutputError
 from wsi_seg.files import write_text
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
 
@@ -75,6 +76,24 @@ class Summary(BaseModel):
     settings: dict[str, object]
     command: str
 
+    def with_polygons(
+        self, polygons: dict[int, int], remarks: dict[str, int], export: dict[str, object]
+    ) -> Summary:
+        """Return the summary of the same labels with polygons drawn anew.
+
+        Parameters
+        ----------
+        polygons : dict of int to int
+            Shapes of each class id.
+        remarks : dict
+            As in `remarks`.
+        export : dict
+            The settings they were drawn with.
+        """
+        classes = tuple(c.model_copy(update={"polygons": polygons.get(c.id, 0)}) for c in self.classes)
+        drawn = {"classes": classes, "polygons": sum(polygons.values()), "remarks": remarks}
+        return self.model_copy(update={**drawn, "settings": {**self.settings, "export": export}})
+
     def write(self, json_path: Path, csv_path: Path) -> None:
         """Write both files, each whole or not at all.
 
@@ -95,6 +114,22 @@ class Summary(BaseModel):
             writer.writerow([self.slide, c.id, c.name, f"{c.mm2:.6f}", share, c.polygons])
         writer.writerow([self.slide, UNPROCESSED_ID, "(unprocessed)", f"{self.unprocessed_mm2:.6f}", "", ""])
         return text.getvalue()
+
+
+def read_summary(path: Path) -> Summary:
+    """Read a summary that `Summary.write` wrote.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be read, or is none.
+    """
+    try:
+        return Summary.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise OutputError(
+            f"{path}: damaged, or of another version: delete it and run `wsi-seg predict` again"
+        ) from error
 
 
 def summarise_classes(
