@@ -185,11 +185,12 @@ def test_a_run_goes_on_with_the_network_that_it_was_begun_with(
     def none_here() -> None:
         raise KernelsError("no C++ compiler")
 
-    out, plain = tmp_path / "out", SMALL.model_copy(update={"compile": "no"})
+    out, plain, heard = tmp_path / "out", SMALL.model_copy(update={"compile": "no"}), Stop()
     with monkeypatch.context() as without:
         without.setattr(network, "load_kernels", none_here)
         with pytest.raises(KeyboardInterrupt):
-            predict_slide(slide_path, out, settings(model_path), Stop())
+            predict_slide(slide_path, out, settings(model_path), heard)
+    assert heard.said[-1] == "network plain: no C++ compiler (float32)"
     assert predict_slide(slide_path, out, settings(model_path)).network == "plain: as the run was begun"
     expected = predict_slide(slide_path, tmp_path / "plain", settings(model_path, plain))
     assert expected.network == "plain: as asked for"

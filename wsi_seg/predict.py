@@ -182,6 +182,7 @@ def _segment(
     left = [region for region in regions if region.name not in done]
     if done:
         progress.say(f"resuming: {len(done)} of {len(regions)} regions are finished")
+    progress.say(f"network {plan.choice} ({plan.settings.labels.precision})")
     with plan.timed("segment"):
         progress.begin(plan.slide.path.name, len(regions), len(done), sum(_megapixels(r) for r in left))
         by_name = {region.name: region for region in left}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -231,6 +232,7 @@ def test_a_model_for_street_images_is_refused_for_slides(run, slide_path: Path, 
     assert ended.code == 0, ended.err
     written = sorted(p.name for p in (tmp_path / "out" / "street").iterdir())
     assert written == [f"street_{kind}.png" for kind in ("color", "index", "index_48x32", "overlay")]
+    assert re.search(r"^  network (plain|compiled): .* \(float32\)$", ended.out, re.MULTILINE)
 
 
 def new_street_model():

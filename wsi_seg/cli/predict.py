@@ -287,6 +287,7 @@ class _Runner:
                 typer.echo(f"  {path}")
             if done.diagnosis is not None:
                 typer.echo(f"  {done.diagnosis}")
+            typer.echo(f"  network {done.network} ({labels.precision})")
         return Outcome(
             slide=str(job.path),
             result=str(job.out),

@@ -61,6 +61,8 @@ class ImagePrediction:
         Share of the class map's pixels, for each class in the schema's order.
     diagnosis : Diagnosis or None
         Of the whole image, where the model makes one, and sees the image in one piece.
+    network : str
+        The form that the network ran in, and why.
     seconds : float
         From opening the image to the last file written.
     """
@@ -71,6 +73,7 @@ class ImagePrediction:
     overlay_path: Path
     shares: Mapping[str, float]
     diagnosis: Diagnosis | None
+    network: str
     seconds: float
 
 
@@ -112,7 +115,8 @@ def predict_image(
     start = time.perf_counter()
     rgb = read_rgb(path)
     try:
-        labels, labels_seen = _labelled(rgb, bundle, Segmenter(bundle, device, precision, compiled))
+        segmenter = Segmenter(bundle, device, precision, compiled)
+        labels, labels_seen = _labelled(rgb, bundle, segmenter)
         diagnosis = diagnose_image(rgb, bundle, Diagnoser.of(bundle, device))
     except torch.OutOfMemoryError as error:
         raise DeviceError(f"{path}: too large for {device}: use --device cpu or a smaller image") from error
@@ -138,6 +142,7 @@ def predict_image(
         overlay_path=files["overlay"],
         shares=shares,
         diagnosis=diagnosis,
+        network=str(segmenter.choice),
         seconds=time.perf_counter() - start,
     )
 

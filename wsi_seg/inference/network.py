@@ -44,6 +44,9 @@ class Choice:
     form: Form
     why: str
 
+    def __str__(self) -> str:
+        return f"{self.form}: {self.why}"
+
 
 def choose_form(network: nn.Module, device: str, precision: Precision, wanted: Compile) -> Choice:
     """Choose the form to run a network in.
