@@ -124,6 +124,41 @@ def test_other_export_settings_need_no_inference(slide_path: Path, model_path: P
         assert by_class.get(name, 0) == (labels == value).sum()
 
 
+def test_polygons_that_fail_cost_no_labels(
+    slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OutputError("slide.geojson.gz: No space left on device")
+
+    out, heard = tmp_path / "out", Recorder()
+    with monkeypatch.context() as patched:
+        patched.setattr("wsi_seg.finish.export_polygons", fail)
+        with pytest.raises(OutputError, match="No space left"):
+            predict_slide(slide_path, out, settings(model_path), heard)
+    assert heard.regions == 24
+    again = Recorder()
+    predict_slide(slide_path, out, settings(model_path), again)
+    assert again.regions == 0
+    assert features_of(out)
+
+
+def test_a_run_that_fails_early_ends_at_once(
+    slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Polygons wait for regions that never come; the run tells what stopped it, not that."""
+
+    def fail(*_: object) -> None:
+        raise SchedulerError("tcp://somewhere: the connection was lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("wsi_seg.predict.run_regions", fail)
+        with pytest.raises(SchedulerError, match="connection was lost"):
+            predict_slide(slide_path, tmp_path / "out", settings(model_path))
+    assert not (tmp_path / "out" / "slide.geojson.gz").exists()
+    predict_slide(slide_path, tmp_path / "out", settings(model_path))
+    assert features_of(tmp_path / "out")
+
+
 def test_overwrite_starts_anew(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
     out, heard = tmp_path / "out", Recorder()
     predict_slide(slide_path, out, settings(model_path))

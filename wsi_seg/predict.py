@@ -2,43 +2,35 @@
 
     slide -> tissue mask -> regions through the Dask stream -> label pyramid -> polygons -> overview, summary
 
-Each stage leaves its work on disk, and a run that is started again goes on from there.
+Polygons are drawn while regions are still coming in. Each stage leaves its work on disk, and a run that is
+started again goes on from there.
 """
 
 from __future__ import annotations
 
-import platform
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import numpy as np
-import openslide
-import torch
-
-from wsi_seg import __version__
 from wsi_seg.config import PredictSettings
 from wsi_seg.errors import OutputError
 from wsi_seg.files import replacing
+from wsi_seg.finish import draw_overview, export_again, export_as_they_come, finish
 from wsi_seg.inference.fast.build import kernels_are_there
 from wsi_seg.inference.ledger import Ledger
 from wsi_seg.inference.network import Choice, choose_form
 from wsi_seg.inference.stream import RegionJob, close_job, local_cluster, probe, remote_cluster, run_regions
 from wsi_seg.memory import release_freed
 from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
-from wsi_seg.models.classes import UNPROCESSED_ID
-from wsi_seg.outputs.export import export_polygons
+from wsi_seg.outputs.awaited import Arrivals
 from wsi_seg.outputs.labels import read_labels
-from wsi_seg.outputs.overview import write_overview_picture
 from wsi_seg.outputs.pyramid import PyramidWriter
 from wsi_seg.outputs.result import RegionTotals, ResultFolder, RunRecord, differences
-from wsi_seg.outputs.summary import Summary, read_summary, summarise_classes
+from wsi_seg.outputs.summary import Summary, read_summary
 from wsi_seg.plan import Plan
 from wsi_seg.progress import Progress
-from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.slide import Slide
-from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +39,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from wsi_seg.outputs.export import Exported
-    from wsi_seg.outputs.labels import LabelPyramid
     from wsi_seg.slides.lattice import Region
 
 
@@ -117,11 +108,13 @@ def predict_on(
     plan.seconds["open"] = time.perf_counter() - begin
     with result.locked():
         record = _begin(result, plan, progress)
+        if record.progress == "finished":
+            return read_summary(result.summary_json)
         if record.progress == "segmenting":
-            record = _segment(client, result, plan, record, progress)
-        if record.progress == "exporting":
-            return _export(result, plan, record, progress, begin)
-        return read_summary(result.summary_json)
+            record, exported = _segment(client, result, plan, record, progress)
+        else:
+            exported = export_again(result, plan, record, progress)
+        return finish(result, plan, record, exported, begin)
 
 
 def _choose_form(
@@ -171,37 +164,57 @@ def _begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
 
 def _segment(
     client: Client, result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress
-) -> RunRecord:
-    """Bring the label pyramid from whatever state it is in to whole."""
+) -> tuple[RunRecord, Exported]:
+    """Bring the label pyramid from whatever state it is in to whole; draw what follows from it meanwhile."""
     writer = PyramidWriter(result.unfinished_zarr, plan.layout)
     ledger = Ledger(result.ledger)
     with plan.timed("mask"):
         _prepare(result, plan, writer)
-    done = {r.name for r in ledger.records()}
-    regions = list(plan.lattice.regions())
-    left = [region for region in regions if region.name not in done]
+    arrivals = Arrivals(plan.lattice.region)
+    with ThreadPoolExecutor(2, thread_name_prefix="beside") as beside:
+        overview = beside.submit(writer.write_overview, plan.overview_srgb)
+        polygons = beside.submit(export_as_they_come, result, plan, arrivals)
+        try:
+            with plan.timed("segment"):
+                _segment_regions(client, _job(result, plan, writer, ledger), progress, arrivals)
+        finally:
+            arrivals.end()
+        segmented = time.perf_counter()
+        close_job()
+        release_freed()
+        totals = _totals(ledger)
+        with plan.timed("pyramid"):
+            writer.build_levels(plan.settings.run.workers or 2)
+            overview.result()
+        if not polygons.done():
+            progress.say("making polygons")
+        draw_overview(result, plan, read_labels(result.unfinished_zarr), totals.pixels)
+        exported, drawn = polygons.result()
+        plan.seconds["polygons"] = max(0.0, drawn - segmented)
+    result.publish_zarr()
+    record = record.model_copy(update={"progress": "exporting", "export": plan.export_key, "totals": totals})
+    result.write_record(record)
+    return record, exported
+
+
+def _segment_regions(client: Client, job: RegionJob, progress: Progress, arrivals: Arrivals) -> None:
+    """Do the regions that are not on record yet."""
+    regions = {region.name: region for region in job.lattice.regions()}
+    done = {record.name for record in job.ledger.records()}
+    for name in done:
+        arrivals.add(regions[name].label_rect)
+    left = [region for name, region in regions.items() if name not in done]
     if done:
         progress.say(f"resuming: {len(done)} of {len(regions)} regions are finished")
     progress.say(f"network {plan.choice} ({plan.settings.labels.precision})")
-    with plan.timed("segment"):
-        progress.begin(plan.slide.path.name, len(regions), len(done), sum(_megapixels(r) for r in left))
-        by_name = {region.name: region for region in left}
-        try:
-            for finished in run_regions(client, _job(result, plan, writer, ledger), left):
-                progress.advance(_megapixels(by_name[finished.name]))
-        finally:
-            progress.end()
-    close_job()
-    release_freed()
-    with plan.timed("pyramid"):
-        writer.write_overview(plan.overview_srgb)
-        writer.build_levels(plan.settings.run.workers or 2)
-        result.publish_zarr()
-    record = record.model_copy(
-        update={"progress": "exporting", "export": plan.export_key, "totals": _totals(ledger)}
-    )
-    result.write_record(record)
-    return record
+    progress.begin(job.slide_path.name, len(regions), len(done), sum(_megapixels(r) for r in left))
+    try:
+        for finished in run_regions(client, job, left):
+            region = regions[finished.name]
+            arrivals.add(region.label_rect)
+            progress.advance(_megapixels(region))
+    finally:
+        progress.end()
 
 
 def _prepare(result: ResultFolder, plan: Plan, writer: PyramidWriter) -> None:
@@ -253,88 +266,6 @@ def _totals(ledger: Ledger) -> RegionTotals:
         for stage, spent in record.seconds.items():
             seconds[stage] = seconds.get(stage, 0.0) + spent
     return RegionTotals(pixels=pixels, unreadable=len(unreadable), patches=patches, seconds=seconds)
-
-
-def _export(result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress, begin: float) -> Summary:
-    """Make everything that follows from the labels, and mark the result finished."""
-    progress.say("making polygons")
-    labels = read_labels(result.zarr)
-    settings = plan.settings.export
-    # Drawing keeps to one core and so do polygons, most of the time: side by side they take the time of one.
-    with ThreadPoolExecutor(1, thread_name_prefix="overview") as beside:
-        drawing = beside.submit(_draw_overview, result, plan, labels, _totals_of(record).pixels)
-        with plan.timed("polygons"):
-            exported = export_polygons(labels, result.geojson(settings.gzip), settings)
-            result.geojson(not settings.gzip).unlink(missing_ok=True)
-        drawing.result()
-    plan.seconds["total"] = time.perf_counter() - begin
-    summary = _summarise(plan, record, exported)
-    summary.write(result.summary_json, result.summary_csv)
-    result.write_record(record.model_copy(update={"progress": "finished", "export": plan.export_key}))
-    result.clear_work()
-    return summary
-
-
-def _draw_overview(result: ResultFolder, plan: Plan, labels: LabelPyramid, pixels: dict[int, int]) -> None:
-    with plan.timed("overview"):
-        rgb = plan.overview_srgb
-        tissue = None
-        if plan.settings.labels.tissue_mask:
-            tissue = TissueMask.load(result.tissue_mask).at(Rect(0, 0, *rgb.shape[:2]), plan.factor)
-        write_overview_picture(result.overview, rgb, labels, pixels, tissue)
-
-
-def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
-    totals = _totals_of(record)
-    mm2 = plan.frames.label_pixel_um2 / 1e6
-    classes = summarise_classes(totals.pixels, exported.file.polygons, plan.bundle.schema, plan.frames)
-    unprocessed = totals.pixels.get(UNPROCESSED_ID, 0) * mm2
-    background = plan.bundle.schema.background_id
-    tissue = sum(c.mm2 for c in classes if c.id != background)
-    if unprocessed:
-        status = "finished, with unreadable parts left unprocessed"
-    elif tissue == 0:
-        status = "finished: nothing but background was found"
-    else:
-        status = "finished"
-    return Summary(
-        slide=str(plan.slide.path),
-        status=status,
-        model=plan.bundle.name,
-        model_fingerprint=plan.bundle.fingerprint,
-        notice=plan.bundle.notice,
-        slide_mpp=plan.slide.mpp,
-        label_mpp=plan.frames.label_mpp,
-        label_size=plan.frames.label_size,
-        classes=classes,
-        tissue_mm2=tissue,
-        unprocessed_mm2=unprocessed,
-        unreadable_tiles=totals.unreadable,
-        polygons=sum(exported.file.polygons.values()),
-        remarks=exported.remarks,
-        patches=totals.patches,
-        network=f"{plan.choice.form}: {plan.choice.why}",
-        seconds={k: round(v, 3) for k, v in {**totals.seconds, **plan.seconds}.items()},
-        versions=versions(),
-        settings=plan.settings.model_dump(mode="json"),
-        command=plan.command,
-    )
-
-
-def _totals_of(record: RunRecord) -> RegionTotals:
-    assert record.totals is not None  # a record that says "exporting" has them
-    return record.totals
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what results depend on."""
-    return {
-        "wsi-seg": __version__,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "openslide": openslide.__library_version__,
-        "numpy": np.__version__,
-    }
 
 
 def _megapixels(region: Region) -> float:
