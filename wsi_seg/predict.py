@@ -166,6 +166,7 @@ def _segment(
     client: Client, result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress
 ) -> tuple[RunRecord, Exported]:
     """Bring the label pyramid from whatever state it is in to whole; draw what follows from it meanwhile."""
+    progress.say(f"network {plan.choice} ({plan.settings.labels.precision})")
     writer = PyramidWriter(result.unfinished_zarr, plan.layout)
     ledger = Ledger(result.ledger)
     with plan.timed("mask"):
@@ -206,7 +207,6 @@ def _segment_regions(client: Client, job: RegionJob, progress: Progress, arrival
     left = [region for name, region in regions.items() if name not in done]
     if done:
         progress.say(f"resuming: {len(done)} of {len(regions)} regions are finished")
-    progress.say(f"network {plan.choice} ({plan.settings.labels.precision})")
     progress.begin(job.slide_path.name, len(regions), len(done), sum(_megapixels(r) for r in left))
     try:
         for finished in run_regions(client, job, left):
