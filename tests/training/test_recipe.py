@@ -92,6 +92,36 @@ def test_ablations_and_blocks_reach_the_network_of_every_stage():
         override(changed, ["model.hff=false"])
 
 
+@pytest.mark.parametrize("variant", ["A", "B", "C"])
+def test_variants_without_a_decoder_are_trained_alone(variant: str):
+    settings = [f"model.variant={variant}", "training.stages=[encoder]"]
+    config = override(PLAIN, settings).model.architecture(4, "encoder").config
+    assert config.title == f"ESPNet-{variant}"
+    with pytest.raises(
+        UsageError, match=rf"variant {variant} has no decoder: training.stages is \[encoder\]"
+    ):
+        override(PLAIN, [f"model.variant={variant}", "training.stages=[encoder, full]"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "width"),
+    [
+        (["model.max_parameters=187529"], 133),
+        (["model.max_parameters=187529", "model.max_macs=1000000000"], 55),
+    ],
+)
+def test_a_budget_settles_how_wide_blocks_are(settings: list[str], width: int):
+    changed = override(PLAIN, ["model.block=mobilenet", *settings])
+    for stage in ("encoder", "full"):
+        assert changed.model.architecture(20, stage).config.block_width == width
+    with pytest.raises(UsageError, match="block_width is what follows from max_parameters and max_macs"):
+        override(changed, ["model.block_width=9"])
+    with pytest.raises(
+        UsageError, match=r"model.max_macs: the budget is too small for ESPNet-C .* larger one"
+    ):
+        override(changed, ["model.max_parameters=1000"])
+
+
 @pytest.mark.parametrize("name", ["enet", "erfnet", "segnet", "pspnet"])
 def test_the_networks_of_the_comparison_are_as_published(name: str):
     architecture = override(PLAIN, [f"model.name={name}"]).model.architecture(19, "full")
@@ -117,7 +147,7 @@ def test_the_networks_of_the_comparison_are_as_published(name: str):
         ("model.block_width=3", r"recipe: model\.espnet: block_width is 3: an ESP module has branches"),
         ("model.reduce=5", r"recipe: model\.espnet\.reduce: input should be 1 or 3"),
         ("model.q=[1", "'\\[1' is not a value: write it as in YAML"),
-        ("model.name=resnet", "recipe: model: input tag 'resnet'"),
+        ("model.name=resnet", "recipe: model.name: 'resnet' is none of 'espnet', 'biopsy'"),
         ("training.epochs=abc", r"recipe: training\.epochs: input should be a valid integer"),
         ("training.epochs=0", r"recipe: training\.epochs: input should be greater than or equal to 1"),
         ("training.minutes=0", r"recipe: training\.minutes: input should be greater than 0"),

@@ -81,6 +81,8 @@ def test_it_learns_what_is_plain_to_see(trained: tuple[Trained, Path, Listening]
     assert result.confusion.counts.sum() > 20_000
     assert result.model == out / "model.safetensors"
     assert "no training patch comes nearer" in listener.said[0]
+    assert listener.said[1].startswith("ESPNet (p = 1, q = 1, ")
+    assert "parameters, " in listener.said[1]
 
 
 def test_the_model_says_where_it_comes_from(trained: tuple[Trained, Path, Listening]):

@@ -6,42 +6,20 @@ number: the width of the block, or, for ESP modules, how many of them level 3 ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cache
 
 import torch
 
 from wsi_seg.models.blocks import MAX_WIDTH, width_step
-from wsi_seg.models.cost import count_macs, count_parameters
+from wsi_seg.models.cost import PAPER_SIZE, count_macs, count_parameters, describe
 from wsi_seg.models.espnet import MAX_DEPTH, ESPNet, ESPNetConfig
 
-MACS_SIZE = (512, 1024)
-"""Height and width of the image whose multiply-accumulates are counted: the paper's."""
 
-
-@dataclass(frozen=True)
-class Fit:
-    """A network that keeps to a budget, and what it costs.
-
-    Attributes
-    ----------
-    config : ESPNetConfig
-    parameters : int
-    macs : int
-        Multiply-accumulates at 1024 x 512.
-    """
-
-    config: ESPNetConfig
-    parameters: int
-    macs: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.config.title} ({self.config.shape}): {self.parameters:,} parameters, "
-            f"{self.macs / 1e9:.2f} billion multiply-accumulates at {MACS_SIZE[1]} x {MACS_SIZE[0]}"
-        )
-
-
-def fit_to_budget(config: ESPNetConfig, parameters: int | None = None, macs: int | None = None) -> Fit:
+@cache
+def fit_to_budget(
+    config: ESPNetConfig, parameters: int | None = None, macs: int | None = None
+) -> ESPNetConfig:
     """Find the largest network that keeps to all limits given.
 
     Parameters
@@ -53,6 +31,11 @@ def fit_to_budget(config: ESPNetConfig, parameters: int | None = None, macs: int
     macs : int or None
         Limit of multiply-accumulates at 1024 x 512.
 
+    Returns
+    -------
+    ESPNetConfig
+        `wsi_seg.models.cost.describe` says what its network costs.
+
     Raises
     ------
     ValueError
@@ -62,7 +45,9 @@ def fit_to_budget(config: ESPNetConfig, parameters: int | None = None, macs: int
         raise ValueError("no budget: give parameters, macs or both")
     step, most = (1, MAX_DEPTH) if config.block == "esp" else (width_step(config.block), MAX_WIDTH)
     if not _keeps(_sized(config, step), parameters, macs):
-        raise ValueError(f"the budget is too small for {_cost(_sized(config, step))}: give a larger one")
+        raise ValueError(
+            f"the budget is too small for {describe(_weightless(_sized(config, step)))}: give a larger one"
+        )
     fits, over = 1, most // step + 1  # in steps: the largest known to fit, the smallest known not to
     while over - fits > 1:
         middle = (fits + over) // 2
@@ -70,7 +55,7 @@ def fit_to_budget(config: ESPNetConfig, parameters: int | None = None, macs: int
             fits = middle
         else:
             over = middle
-    return _cost(_sized(config, fits * step))
+    return _sized(config, fits * step)
 
 
 def _sized(config: ESPNetConfig, size: int) -> ESPNetConfig:
@@ -80,13 +65,8 @@ def _sized(config: ESPNetConfig, size: int) -> ESPNetConfig:
 def _keeps(config: ESPNetConfig, parameters: int | None, macs: int | None) -> bool:
     network = _weightless(config)
     return (parameters is None or count_parameters(network) <= parameters) and (
-        macs is None or count_macs(network, *MACS_SIZE) <= macs
+        macs is None or count_macs(network, *PAPER_SIZE) <= macs
     )
-
-
-def _cost(config: ESPNetConfig) -> Fit:
-    network = _weightless(config)
-    return Fit(config, count_parameters(network), count_macs(network, *MACS_SIZE))
 
 
 def _weightless(config: ESPNetConfig) -> ESPNet:

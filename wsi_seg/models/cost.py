@@ -18,7 +18,11 @@ from torch.utils.flop_counter import FlopCounterMode
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from wsi_seg.models.architecture import Network
+
 RGB = 3
+PAPER_SIZE = (512, 1024)
+"""Height and width of the image that the ESPNet paper counts and times: Cityscapes', halved."""
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -73,6 +77,20 @@ def activation_peak(network: nn.Module, height: int, width: int, dtype: torch.dt
     watch = _StorageWatch()
     _run(network, height, width, dtype, watch)
     return watch.peak
+
+
+def describe(network: Network) -> str:
+    """Say what a network is and what it costs.
+
+    >>> from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+    >>> describe(ESPNet(ESPNetConfig(20, variant="C")))
+    'ESPNet-C (p = 2, q = 3, 5 branches): 187,529 parameters, 2.16 billion multiply-accumulates at 1024 x 512'
+    """
+    height, width = PAPER_SIZE
+    return (
+        f"{network.config.title} ({network.config.shape}): {count_parameters(network):,} parameters, "
+        f"{count_macs(network, height, width) / 1e9:.3g} billion multiply-accumulates at {width} x {height}"
+    )
 
 
 def _run(

@@ -8,121 +8,17 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from wsi_seg.errors import UsageError, explain
-from wsi_seg.models.architecture import (
-    Architecture,
-    BiopsyArchitecture,
-    ESPNetArchitecture,
-    architecture_of,
-)
-from wsi_seg.models.biopsy import BiopsyConfig
-from wsi_seg.models.blocks import BlockName
-from wsi_seg.models.comparison.enet import ENetConfig
-from wsi_seg.models.comparison.erfnet import ERFNetConfig
-from wsi_seg.models.comparison.pspnet import PSPNetConfig
-from wsi_seg.models.comparison.segnet import SegNetConfig
-from wsi_seg.models.espnet import ENCODER_STRIDE, ESPNetConfig
-from wsi_seg.models.layers import Activation
+from wsi_seg.models.espnet import ENCODER_STRIDE
 from wsi_seg.training.augment import AugmentSettings
+from wsi_seg.training.network import STRICT, Count, ESPNetRecipe, ModelRecipe, Stage, other_values
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-MAX_CLASSES = 200
 Share = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=32, multiple_of=ENCODER_STRIDE)]
-
-Stage = Literal["encoder", "full"]
-
-STRICT = ConfigDict(frozen=True, extra="forbid")
-
-
-class ESPNetRecipe(BaseModel):
-    """Which ESPNet to train; the values are those of `wsi_seg.models.espnet.ESPNetConfig`."""
-
-    model_config = STRICT
-
-    name: Literal["espnet"] = "espnet"
-    p: Count = 2
-    q: Count = 3
-    branches: Count = 5
-    decoder_width: Count | None = None
-    decoder_skip: Literal["level1", "reinforced"] = "reinforced"
-    block: Literal["esp", BlockName] = "esp"
-    block_width: Count | None = None
-    down: Literal["block", "conv"] = "block"
-    reduce: Literal[1, 3] = 1
-    hff: bool = True
-    residual: bool = True
-    reinforce: bool | None = None
-    activation: Activation = "prelu"
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        self.architecture(2, "full")  # which says what is wrong with settings that do not go together
-        return self
-
-    def architecture(self, classes: int, stage: Stage) -> Architecture:
-        """Return the network of a stage for so many classes."""
-        config = ESPNetConfig(
-            classes=classes,
-            p=self.p,
-            q=self.q,
-            branches=self.branches,
-            variant="C" if stage == "encoder" else "full",
-            decoder_width=self.decoder_width,
-            decoder_skip=self.decoder_skip,
-            block=self.block,
-            block_width=self.block_width,
-            down=self.down,
-            reduce=self.reduce,
-            hff=self.hff,
-            residual=self.residual,
-            reinforce=self.reinforce,
-            activation=self.activation,
-        )
-        return ESPNetArchitecture(config=config)
-
-
-class BiopsyRecipe(BaseModel):
-    """The breast-biopsy network; the values are those of `wsi_seg.models.biopsy.BiopsyConfig`."""
-
-    model_config = STRICT
-
-    name: Literal["biopsy"] = "biopsy"
-    block: Literal["esp", "residual"] = "esp"
-    head_width: Count | None = None
-    diagnoses: Annotated[int, Field(ge=2, le=MAX_CLASSES)] | None = None
-
-    def architecture(self, classes: int, stage: Stage) -> Architecture:
-        """Return the network for so many classes; it has one stage only."""
-        config = BiopsyConfig(classes, self.diagnoses, self.block, self.head_width)
-        return BiopsyArchitecture(config=config)
-
-
-class ComparisonRecipe(BaseModel):
-    """A network that ESPNet is compared with, as published (`wsi_seg.models.comparison`)."""
-
-    model_config = STRICT
-
-    name: Literal["enet", "erfnet", "segnet", "pspnet"]
-
-    def architecture(self, classes: int, stage: Stage) -> Architecture:
-        """Return the network for so many classes; it has one stage only."""
-        match self.name:
-            case "enet":
-                return architecture_of(ENetConfig(classes))
-            case "erfnet":
-                return architecture_of(ERFNetConfig(classes))
-            case "segnet":
-                return architecture_of(SegNetConfig(classes))
-            case "pspnet":
-                return architecture_of(PSPNetConfig(classes))
-
-
-ModelRecipe = Annotated[ESPNetRecipe | BiopsyRecipe | ComparisonRecipe, Field(discriminator="name")]
 
 
 class DataRecipe(BaseModel):
@@ -310,10 +206,13 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        stages = self.training.stages
         if self.optimiser.schedule == "step" and self.training.epochs is None:
             raise ValueError("the step schedule counts epochs: give training.epochs")
-        if self.model.name != "espnet" and self.training.stages != ("full",):
+        if self.model.name != "espnet" and stages != ("full",):
             raise ValueError(f"the {self.model.name} network has no encoder stage: training.stages is [full]")
+        if isinstance(self.model, ESPNetRecipe) and self.model.variant != "full" and "full" in stages:
+            raise ValueError(f"variant {self.model.variant} has no decoder: training.stages is [encoder]")
         oblong = any(width != height for width, height in self.data.sizes)
         if self.data.sampling == "whole" and oblong and self.augment.quarter_turns:
             raise ValueError("oblong images cannot be turned by quarters: augment.quarter_turns is false")
@@ -348,7 +247,7 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
         except yaml.YAMLError as error:
             raise UsageError(f"--set {setting}: {text!r} is not a value: write it as in YAML") from error
         if path == "model.name":
-            values["model"] = _model_values(value)
+            values["model"] = other_values(value)
         elif path in ("training.minutes", "training.epochs"):
             values["training"] |= {"minutes": None, "epochs": None}
         values[part][name] = value
@@ -356,9 +255,3 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
         return Recipe.model_validate(values)
     except ValidationError as error:
         raise UsageError(f"recipe: {explain(error)}: change it with --set") from error
-
-
-def _model_values(name: object) -> dict[str, object]:
-    """Return the values of a network that another one's mean nothing to."""
-    recipes = {"espnet": ESPNetRecipe(), "biopsy": BiopsyRecipe()}
-    return recipes[name].model_dump() if isinstance(name, str) and name in recipes else {}

@@ -11,6 +11,7 @@ from wsi_seg.errors import TrainingError
 from wsi_seg.inference.segmenter import choose_device
 from wsi_seg.models.architecture import Network, build_network
 from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, resolve_model, save_bundle
+from wsi_seg.models.cost import describe
 from wsi_seg.progress import TrainingProgress
 from wsi_seg.training.cache import PixelCache
 from wsi_seg.training.data import DataRequest, TrainingData, lacking, measure_input, open_data
@@ -184,6 +185,7 @@ def _stages(
     for number, stage in enumerate(stages, start=1):
         torch.manual_seed(recipe.training.seed + number)
         before, network = network, build_network(recipe.model.architecture(len(data.schema), stage))
+        listener.say(describe(network))
         if before is not None:
             take_over(network, before.state_dict(), data.schema, data.schema)
         elif earlier is not None:
