@@ -25,7 +25,7 @@ def test_all_that_is_shipped_can_be_read(content: type[BaseModel], folder: str) 
     ("written", "said"),
     [
         (b"name: three\nclasses: 3\n", "mine.yaml: classes: "),
-        (b"3", "mine.yaml: the file: "),
+        (b"3", "mine.yaml: input should be "),
         (b"a: [", "not YAML"),
         (b"\xff\xfe\x00", "not YAML"),
         (None, "cannot be read"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import openslide
 from pydantic import BaseModel, ConfigDict
 
+from wsi_seg.csvfile import mpp_of, read_csv
 from wsi_seg.errors import SlideError, UsageError, WsiSegError
 from wsi_seg.files import write_text
 
@@ -159,24 +159,11 @@ def _starts_like_tiff(path: Path) -> bool:
 
 
 def _read_csv(path: Path) -> list[tuple[Path, float | None]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, strict=True))
-    except OSError as error:
-        raise SlideError(f"{path}: cannot be read ({error.strerror})") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not a CSV file ({error}): write the columns slide,mpp") from error
-    if not rows or "slide" not in rows[0]:
-        raise UsageError(f"{path}: has no column named slide, or no rows: write the columns slide,mpp")
     slides = []
-    for line, row in enumerate(rows, start=2):
-        name, mpp = (row.get("slide") or "").strip(), (row.get("mpp") or "").strip()
-        try:
-            slides.append((path.parent / name, float(mpp) if mpp else None))
-        except ValueError:
-            raise UsageError(f"{path}: line {line}: mpp is {mpp!r}: write um per pixel, or nothing") from None
-        if not name:
-            raise UsageError(f"{path}: line {line}: names no slide")
+    for row in read_csv(path, ("slide",)):
+        if not row.values["slide"]:
+            raise UsageError(f"{path}: line {row.line} names no slide: fill it in, or take the line out")
+        slides.append((path.parent / row.values["slide"], mpp_of(path, row)))
     return slides
 
 

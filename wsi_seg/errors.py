@@ -55,6 +55,11 @@ class TrainingError(WsiSegError):
 def explain(error: ValidationError) -> str:
     """Put what pydantic found first into a few words."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = [str(part) for part in first["loc"]]
     said = first["msg"].removeprefix("Value error, ")
-    return f"{where or 'the file'}: {said[0].lower()}{said[1:]}"
+    if first["type"] == "union_tag_invalid":  # whose own words are of tags and discriminators
+        known = first["ctx"]
+        where.append(known["discriminator"].strip("'"))
+        said = f"{known['tag']!r} is none of {known['expected_tags']}"
+    said = said[0].lower() + said[1:]
+    return f"{'.'.join(where)}: {said}" if where else said

@@ -9,7 +9,7 @@ import yaml
 from pictures import CLASSES, SCHEMA, VALUES, save, save_pair
 from PIL import Image
 
-from wsi_seg.data.dataset import dataset_splits, read_dataset
+from wsi_seg.data.dataset import dataset_splits, read_dataset, read_splits
 from wsi_seg.data.layout import DatasetKind, Faults
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import AnnotationError, UsageError, WsiSegError
@@ -79,6 +79,14 @@ def test_all_faults_are_told_at_once(tiles):
     )
 
 
+def test_what_is_wrong_with_several_splits_is_one_line(tmp_path):
+    for split in ("train", "val"):
+        save_pair(tmp_path / split / "images" / "a.png", tmp_path / split / "masks" / "a.png")
+        save(tmp_path / split / "images" / f"{split}.png", np.zeros((3, 4, 3), np.uint8))
+    with pytest.raises(AnnotationError, match=r"images without a mask \(2\): train\.png, val\.png: mend"):
+        read_splits(tmp_path, ("train", "val"), SCHEMA)
+
+
 def test_painted_masks(tiles):
     painted = np.array([[[255, 255, 255], [255, 150, 255], [90, 90, 90], [0, 0, 0]]], np.uint8)
     save_pair(tiles / "images" / "a.png", tiles / "masks" / "a.png", np.zeros((1, 4), np.uint8))
@@ -106,7 +114,9 @@ def test_turned_photographs_are_compared_upright(tiles):
 def test_folders_that_are_no_data_sets(tmp_path, tiles):
     assert "no such folder" in refused(tmp_path / "absent", error=UsageError)
     (tmp_path / "empty").mkdir()
-    assert "not laid out as any known data set" in refused(tmp_path / "empty", error=UsageError)
+    assert "any known data set (it holds nothing)" in refused(tmp_path / "empty", error=UsageError)
+    (tmp_path / "half" / "JPEGImages").mkdir(parents=True)
+    assert "(it holds JPEGImages): give" in refused(tmp_path / "half", error=UsageError)
     assert "not laid out as voc" in refused(tiles, kind=DatasetKind.voc, error=UsageError)
     assert "has no split 'val', but train" in refused(tiles, "val", error=UsageError)
     for path in (*tiles.glob("*/*.png"),):

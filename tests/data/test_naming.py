@@ -76,6 +76,12 @@ def test_one_class_alone_is_refused(classes):
         schema_from_annotations([annotated(*classes)])
 
 
+@pytest.mark.parametrize("rest", ["", " ", ":", "Ignore*"])
+def test_a_rest_that_is_no_name_is_refused(rest):
+    with pytest.raises(UsageError, match=r"--rest .* no name for a class"):
+        schema_from_annotations([annotated("A", "B")], rest=rest)
+
+
 def test_shapes_without_a_class_are_refused():
     with pytest.raises(AnnotationError, match=r"a\.geojson, b\.geojson: no shape has a class"):
         schema_from_annotations([annotated(None), annotated(None, name="b.geojson")], rest="Rest")

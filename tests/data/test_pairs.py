@@ -38,6 +38,8 @@ def test_arguments_come_in_pairs(folder):
         "slide,annotations,mpp\na.tiff,a.xml,0.25\nb.tiff,b.geojson,\n",
         "\ufeffslide, annotations, mpp\r\na.tiff, a.xml, 0.25\r\nb.tiff, b.geojson\r\n",
         'mpp,annotations,patient,slide\n0.25,"a.xml",7,a.tiff\n,b.geojson,8, b.tiff\n\n',
+        "slide;annotations;mpp\r\na.tiff;a.xml;0,25\r\nb.tiff;b.geojson;\r\n",
+        "slide\tannotations\tmpp\na.tiff\ta.xml\t0.25\nb.tiff\tb.geojson\n",
     ],
 )
 def test_a_csv_files_paths_start_from_its_folder(folder, listed, text):
@@ -50,14 +52,15 @@ def test_a_csv_files_paths_start_from_its_folder(folder, listed, text):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "begin it with that line"),
-        ("slide,annotations\n", "begin it with that line"),
-        ("slide,xml\na.tiff,a.xml\n", "begin it with that line"),
-        ("a.tiff,a.xml\n", "begin it with that line"),
+        ("", "begin it with the line "),
+        ("slide,annotations\n", "begin it with the line "),
+        ("slide,xml\na.tiff,a.xml\n", "begin it with the line "),
+        ("a.tiff,a.xml\n", "begin it with the line "),
         ("slide,annotations\na.tiff\n", "line 2 names no slide or no annotations"),
         ("slide,annotations\na.tiff,a.xml\n,b.geojson\n", "line 3"),
         ("slide,annotations,mpp\na.tiff,a.xml,fine\n", "'fine' is no number"),
-        ("slide,annotations\na.tiff,c.xml\n", "c.xml: no such file"),
+        ("slide,annotations\n\na.tiff\n", "line 3 names no slide or no annotations"),
+        ("slide,annotations\na.tiff,c.xml\n", "c.xml (slides.csv line 2): no such file"),
         (b"slide,annotations\n\xff\xfe,a.xml\n", "not a CSV file"),
         (b"slide,annotations\na.ti\x00ff,a.xml\n", "no such file"),
     ],
@@ -67,6 +70,17 @@ def test_a_csv_file_that_cannot_be_used_is_refused(listed, text, says):
         read_pairs(listed(text))
 
     assert "\n" not in str(caught.value)
+
+
+def test_all_files_that_are_not_there_are_named_in_one_line(listed):
+    rows = "".join(f"{name}.tiff,a.xml\n" for name in "acdefgh")
+    with pytest.raises(UsageError, match=r"c\.tiff.*line 3.*g\.tiff.*line 7\) and 1 more: no such file"):
+        read_pairs(listed(f"slide,annotations\n{rows}"))
+
+
+def test_a_folder_among_files_is_refused(folder):
+    with pytest.raises(UsageError, match="is a folder: give a data set by itself"):
+        read_pairs([folder / "a.tiff", folder])
 
 
 @pytest.mark.parametrize("names", [(), ("a.tiff",), ("a.tiff", "a.xml", "b.tiff")])

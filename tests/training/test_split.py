@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from trainings import SCHEMA, Picture, striped, tiny_recipe, write_outlined, write_tiles
 
 from wsi_seg.data.sources import IGNORE
+from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.models.classes import ClassSchema
 from wsi_seg.slides.lattice import Rect
@@ -195,6 +196,12 @@ def test_what_is_asked_for_is_done_or_refused(tmp_path):
     assert none.validation_pixels().tolist() == none.training_pixels().tolist()
     with pytest.raises(UsageError, match="no split of its own"):
         open_data(DataRequest((write_tiles(tmp_path / "t"),)), tiny_recipe("data.validation=given"), None)
+
+
+def test_what_means_nothing_for_images_is_refused(tmp_path):
+    request = DataRequest((write_tiles(tmp_path / "t"),), TruthSettings(rest="Other"), working_mpp=2)
+    with pytest.raises(UsageError, match="--rest, --working-mpp: means nothing for images with masks"):
+        open_data(request, tiny_recipe(), None)
 
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, float("nan"), float("inf")])

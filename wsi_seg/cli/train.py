@@ -122,11 +122,14 @@ def train(
 def _recipe(pipeline: str, classes: str | None, minutes: float | None, settings: list[str]) -> Recipe:
     """Read the recipe, and put what the command line gives over it."""
     import json
+    import math
 
     from wsi_seg.errors import UsageError
     from wsi_seg.pipelines import load_pipeline
     from wsi_seg.training.recipe import override
 
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise UsageError(f"--minutes {minutes:g}: no length of time: give minutes, such as 10")
     recipe = load_pipeline(pipeline).train
     if recipe is None:
         raise UsageError(f"pipeline {pipeline!r} trains nothing: use one with a part `train`, such as quick")

@@ -16,6 +16,7 @@ from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.models.classes import load_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from wsi_seg.data.images import LabelledImage
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 LAYOUTS = (CITYSCAPES, VOC, CAMVID, BREAST_BIOPSY, TILES)
 """In the order in which they are tried."""
+
+NAMES_SHOWN = 5
+"""Of what a folder holds, where that is no data set."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +84,22 @@ def read_dataset(
     AnnotationError
         If anything is wrong with its content: one line with all of it.
     """
+    return read_splits(folder, (split,), schema, kind, otherwise)[0]
+
+
+def read_splits(
+    folder: Path,
+    splits: Sequence[str],
+    schema: ClassSchema | None = None,
+    kind: DatasetKind | None = None,
+    otherwise: ClassSchema | None = None,
+) -> tuple[Dataset, ...]:
+    """Do what `read_dataset` does, with several splits; what is wrong with any of them is in one line."""
     layout, root = _recognised(folder, schema, kind)
     available = layout.splits(root)
-    if split not in available:
+    for absent in (split for split in splits if split not in available):
         there = ", ".join(available) or "none at all"
-        raise UsageError(f"{folder}: has no split {split!r}, but {there}: choose another")
+        raise UsageError(f"{folder}: has no split {absent!r}, but {there}: choose another")
     schema = schema or _default_schema(root, layout) or otherwise
     if schema is None:
         raise UsageError(
@@ -96,16 +111,19 @@ def read_dataset(
             "add them or aliases to the schema, or use another"
         )
     faults = Faults()
-    pairs = layout.pairs(root, split, faults)
-    sources = sound_sources(pairs, schema, layout, faults)
+    pairs = [layout.pairs(root, split, faults) for split in splits]
+    sources = [sound_sources(own, schema, layout, faults) for own in pairs]
     if faults:
         raise AnnotationError(f"{folder}: {faults}: mend or remove these, and start again")
-    if not sources:
-        raise AnnotationError(f"{folder}: its split {split!r} holds no images: put some there")
-    diagnoses = tuple(pair.diagnosis for pair in pairs if pair.diagnosis is not None)
     about = read_about(root)
-    mpp = None if about is None else about.mpp
-    return Dataset(layout.kind, root, split, schema, tuple(sources), diagnoses or None, mpp)
+    datasets = []
+    for split, own, sound in zip(splits, pairs, sources, strict=True):
+        if not sound:
+            raise AnnotationError(f"{folder}: its split {split!r} holds no images: put some there")
+        diagnoses = tuple(pair.diagnosis for pair in own if pair.diagnosis is not None) or None
+        mpp = None if about is None else about.mpp
+        datasets.append(Dataset(layout.kind, root, split, schema, tuple(sound), diagnoses, mpp))
+    return tuple(datasets)
 
 
 def dataset_splits(
@@ -132,9 +150,12 @@ def _recognised(folder: Path, schema: ClassSchema | None, kind: DatasetKind | No
         other = kind is None and layout is CAMVID and schema is not None and _lacking(schema, layout)
         if root and not other and kind in (None, layout.kind):
             return layout, root
+    inside = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    holds = ", ".join(inside[:NAMES_SHOWN]) + (" ..." if len(inside) > NAMES_SHOWN else "")
     raise UsageError(
-        f"{folder}: not laid out as {kind.value if kind else 'any known data set'}: give a folder that holds "
-        "images/ and masks/, or train.txt, or Cityscapes, VOC 2012 or CamVid as they are published"
+        f"{folder}: not laid out as {kind.value if kind else 'any known data set'} (it holds "
+        f"{holds or 'nothing'}): give a folder that holds images/ and masks/, or train.txt, or Cityscapes, "
+        "VOC 2012 with its ImageSets/Segmentation, or CamVid as they are published"
     )
 
 

@@ -87,9 +87,13 @@ def schema_from_annotations(
     AnnotationError
         If no shape has a class.
     UsageError
-        If there are fewer than two classes, or more than labels can hold.
+        If there are fewer than two classes, or more than labels can hold; or `rest` is no name for one.
     """
     refuse_unclassified(files)
+    if rest is not None and (not name_key(rest).strip(":") or is_ignored(rest)):
+        raise UsageError(
+            f"--rest {rest!r}: no name for a class: name what all other tissue is, such as Other"
+        )
     settings = TruthSettings(rest=rest, roi_class=roi_class)
     names: dict[str, str] = {} if rest is None else {name_key(rest): rest}
     colors: dict[str, Rgb] = {}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, NamedTuple
 
+from wsi_seg.csvfile import mpp_of, read_csv
 from wsi_seg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COLUMNS = ("slide", "annotations")
+NAMED_ABSENT = 5
+"""Of files that are not there, how many a message names."""
 
 
 class SlidePair(NamedTuple):
@@ -38,40 +39,41 @@ def read_pairs(arguments: Sequence[Path]) -> list[SlidePair]:
         If the arguments are neither, or a file named is not there.
     """
     if len(arguments) == 1 and arguments[0].suffix.lower() == ".csv":
-        pairs = _from_csv(arguments[0])
-    elif len(arguments) >= 2 and len(arguments) % 2 == 0:
-        pairs = [SlidePair(*pair) for pair in zip(arguments[::2], arguments[1::2], strict=True)]
-    else:
+        return _from_csv(arguments[0])
+    folder = next((path for path in arguments if path.is_dir()), None)
+    if folder is not None:
         raise UsageError(
-            f"{len(arguments)} path{'s' * (len(arguments) != 1)} given: "
-            "give SLIDE ANNOTATIONS, as often as there are slides, or one CSV with these columns"
+            f"{folder}: is a folder: give a data set by itself, or SLIDE ANNOTATIONS, each a file"
         )
-    for path in (path for pair in pairs for path in (pair.slide, pair.annotations)):
-        if not path.is_file():
-            raise UsageError(f"{path}: no such file: give SLIDE ANNOTATIONS [SLIDE ANNOTATIONS ...]")
-    return pairs
+    _refuse_absent([str(path) for path in arguments if not path.is_file()])
+    if not arguments or len(arguments) % 2:
+        alone = f"{arguments[-1]}: a slide without its annotations: " if arguments else ""
+        raise UsageError(
+            f"{alone}give SLIDE ANNOTATIONS, as often as there are slides, or a CSV file with the columns "
+            "slide,annotations"
+        )
+    return [SlidePair(*pair) for pair in zip(arguments[::2], arguments[1::2], strict=True)]
 
 
 def _from_csv(path: Path) -> list[SlidePair]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text), skipinitialspace=True))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}): give a CSV file") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path}: not a CSV file ({error}): save it as CSV in UTF-8") from error
-    if not rows or any(column not in rows[0] for column in COLUMNS):
-        raise UsageError(f"{path}: no rows under a header 'slide,annotations[,mpp]': begin it with that line")
-    return [_row(path, number, row) for number, row in enumerate(rows, start=2)]
+    pairs, absent = [], []
+    for row in read_csv(path, COLUMNS):
+        slide, annotations = (row.values[column] for column in COLUMNS)
+        if not slide or not annotations:
+            raise UsageError(f"{path}: line {row.line} names no slide or no annotations: fill in both")
+        pair = SlidePair(path.parent / slide, path.parent / annotations, mpp_of(path, row))
+        absent += [f"{file} ({path.name} line {row.line})" for file in pair[:2] if not file.is_file()]
+        pairs.append(pair)
+    _refuse_absent(absent)
+    return pairs
 
 
-def _row(path: Path, number: int, row: dict[str, str | None]) -> SlidePair:
-    slide, annotations = ((row[column] or "").strip() for column in COLUMNS)
-    if not slide or not annotations:
-        raise UsageError(f"{path}: line {number} names no slide or no annotations: fill in both")
-    mpp = (row.get("mpp") or "").strip()
-    try:
-        value = float(mpp) if mpp else None
-    except ValueError as error:
-        raise UsageError(f"{path}: line {number}: mpp {mpp!r} is no number: give um per pixel") from error
-    return SlidePair(path.parent / slide, path.parent / annotations, value)
+def _refuse_absent(absent: Sequence[str]) -> None:
+    """Refuse files that are not there, all of them in one line."""
+    if not absent:
+        return
+    more = f" and {len(absent) - NAMED_ABSENT} more" if len(absent) > NAMED_ABSENT else ""
+    raise UsageError(
+        f"{', '.join(absent[:NAMED_ABSENT])}{more}: no such file: mend the path; paths in a CSV file start "
+        "from its folder"
+    )

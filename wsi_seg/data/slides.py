@@ -213,12 +213,12 @@ def check_classes(files: Sequence[AnnotationFile], schema: ClassSchema, settings
         raise UsageError(f"--rest {settings.rest!r}: {schema.name!r} has no such class: it has {known}")
     if settings.roi_class is None:
         return
+    if not any(settings.is_roi(shape.class_name) for file in files for shape in file.shapes):
+        raise UsageError(
+            f"--roi-class {settings.roi_class!r}: no shape has this class: name one that is drawn"
+        )
     if rest_index(schema, settings) == IGNORE:
         raise UsageError(
             f"--roi-class {settings.roi_class!r}: {schema.name!r} has no background class: "
             "say with --rest what the tissue is that is not outlined"
-        )
-    if not any(settings.is_roi(shape.class_name) for file in files for shape in file.shapes):
-        raise UsageError(
-            f"--roi-class {settings.roi_class!r}: no shape has this class: name one that is drawn"
         )

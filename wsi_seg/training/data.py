@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsi_seg.data.dataset import dataset_splits, read_dataset
+from wsi_seg.data.dataset import dataset_splits, read_splits
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import AnnotationError, UsageError
@@ -128,6 +128,7 @@ def open_data(request: DataRequest, recipe: Recipe, default_mpp: float | None) -
     """
     schema = load_schema(recipe.data.classes) if recipe.data.classes else None
     if len(request.paths) == 1 and request.paths[0].is_dir():
+        _refuse_for_images(request)
         return _images(request.paths[0], schema, recipe)
     return _slides(request, schema, recipe, default_mpp)
 
@@ -163,19 +164,34 @@ def _slides(
     return TrainingData(schema, tuple(slides), surveys, split, mpp, remarks)
 
 
+def _refuse_for_images(request: DataRequest) -> None:
+    """Refuse what means nothing for images with masks, so that nobody believes in it."""
+    settings = {
+        "--rest": request.truth.rest,
+        "--roi-class": request.truth.roi_class,
+        "--mpp": request.mpp,
+        "--working-mpp": request.working_mpp,
+        "--allow-coarser": request.allow_coarser or None,
+    }
+    named = [option for option, value in settings.items() if value is not None]
+    if named:
+        raise UsageError(f"{', '.join(named)}: means nothing for images with masks: leave it out")
+
+
 def _images(folder: Path, schema: ClassSchema | None, recipe: Recipe) -> TrainingData:
     splits = dataset_splits(folder, schema)
-    train = read_dataset(folder, "train" if "train" in splits else splits[0], schema)
-    sources: list[Source] = list(train.sources)
-    if recipe.data.validation in ("auto", "given") and "val" in splits and train.split != "val":
-        sources += read_dataset(folder, "val", train.schema).sources
+    wanted = ["train" if "train" in splits else splits[0]]
+    if recipe.data.validation in ("auto", "given") and "val" in splits and wanted != ["val"]:
+        wanted.append("val")
     elif recipe.data.validation == "given":
         raise UsageError(
             f"{folder}: has no split of its own: leave data.validation to auto, images or blocks"
         )
+    train, *held_out = read_splits(folder, wanted, schema)
+    sources: list[Source] = [source for part in (train, *held_out) for source in part.sources]
     remarks = check_diagnoses(folder, sources, recipe)
     surveys = survey_all(sources)
-    if len(sources) > len(train.sources):
+    if held_out:
         split = given(sources, len(train.sources))
     else:
         groups = [source.name.rpartition(TILE_MARK)[0] or source.name for source in sources]

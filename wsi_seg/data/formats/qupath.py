@@ -34,7 +34,7 @@ def read_qupath(content: object) -> Drawn:
     for geometry, properties in _geometries(content):
         kind = str(geometry.get("type"))
         if kind not in {"Polygon", "MultiPolygon"}:
-            drawn.skip(repr(kind[:NAME_LENGTH]))
+            drawn.skip(repr(kind[:NAME_LENGTH]) if "type" in geometry else "without a type")
             continue
         coordinates: Any = geometry.get("coordinates")
         parts: tuple[tuple[Ring, ...], ...] = ()
