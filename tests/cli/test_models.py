@@ -15,6 +15,7 @@ from wsi_seg.cli.models import app
 from wsi_seg.errors import ModelError, UsageError, WsiSegError
 from wsi_seg.models import bundle as bundle_module
 from wsi_seg.models.architecture import architecture_of
+from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
 from wsi_seg.models.bundle import (
     InputSpec,
     ModelHeader,
@@ -200,6 +201,19 @@ def test_show_tells_everything(model: Path) -> None:
         red, green, blue = c.color
         assert f"{c.id} ██ {red}, {green}, {blue} {c.name}" in words
     assert "Background background" in words
+
+
+def test_show_tells_what_the_authors_network_never_uses(tmp_path: Path) -> None:
+    config = BiopsyConfig(8, diagnoses=5)
+    header = ModelHeader(
+        name="joint",
+        architecture=architecture_of(config),
+        classes=load_schema("breast-biopsy"),
+        input=InputSpec(channels="rgb", mean=(200, 150, 190), std=(30, 40, 35)),
+    )
+    save_bundle(tmp_path / "joint.safetensors", BiopsyNet(config), header)
+    shown = " ".join(run("show", tmp_path / "joint.safetensors").stdout.split())
+    assert "Parameters 3,687,589; the authors' network has 3,913,381, of which it never uses 225,792" in shown
 
 
 def test_show_as_json_is_the_header_and_more(model: Path) -> None:

@@ -31,7 +31,7 @@ app.command("export")(export.export)
 app.command("tiles")(tiles.tiles)
 app.command("check")(check.check)
 app.command("doctor")(doctor.doctor)
-app.add_typer(models.app, name="models", help="Look at model files, and import released weights.")
+app.add_typer(models.app, name="models")
 app.add_typer(demo.app, name="demo", help="Generate a demo slide with exact truth, and score against it.")
 
 

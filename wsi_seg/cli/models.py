@@ -18,6 +18,7 @@ from wsi_seg.errors import ModelError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wsi_seg.models.architecture import Network
     from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader
     from wsi_seg.models.classes import ClassSchema
 
@@ -179,13 +180,17 @@ def export_model(
 
 def _summary(bundle: ModelBundle) -> dict[str, str]:
     """Collect what `show` says above the classes, by its heading."""
-    spec = bundle.input
+    from wsi_seg.models.cost import PAPER_SIZE, count_macs
+
+    spec, (height, width) = bundle.input, PAPER_SIZE
+    macs = f"{count_macs(bundle.network, height, width) / 1e9:.3g} billion"
     divisor = "" if spec.scale == 1 else f" / {spec.scale:g}"
     return {
         "File": str(bundle.path),
         "Fingerprint": bundle.fingerprint,
         "Network": f"{_network(bundle.header)} ({bundle.architecture.config.shape})",
-        "Parameters": f"{_parameters(bundle.network):,}",
+        "Parameters": _parameters_in_words(bundle.network),
+        "Computes": f"{macs} multiply-accumulates for {width} x {height} pixels",
         "Input": f"{spec.channels.upper()}, (pixel - mean) / std{divisor}",
         "Mean": ", ".join(f"{value:g}" for value in spec.mean),
         "Std": ", ".join(f"{value:g}" for value in spec.std),
@@ -250,6 +255,15 @@ def _works_at(spec: InputSpec) -> str:
 
 def _parameters(network: Any) -> int:
     return sum(p.numel() for p in network.parameters())
+
+
+def _parameters_in_words(network: Network) -> str:
+    from wsi_seg.models.biopsy import count_unused
+
+    used, unused = _parameters(network), count_unused(network)
+    if not unused:
+        return f"{used:,}"
+    return f"{used:,}; the authors' network has {used + unused:,}, of which it never uses {unused:,}"
 
 
 def _triple(option: str, text: str | None) -> tuple[float, float, float] | None:

@@ -338,13 +338,14 @@ def diagnoses(network: nn.Module) -> TypeGuard[BiopsyNet]:
     return isinstance(network, BiopsyNet) and network.diagnosis is not None
 
 
-def count_unused(network: BiopsyNet) -> int:
+def count_unused(network: nn.Module) -> int:
     """Count the weights that the authors' network of this shape has besides, and that no input ever meets.
 
     With a diagnosis head, each of its ESP blocks of N channels has a fifth dilated convolution, from N / 4 to
-    N / 4 channels, which no forward pass uses. It is not built here, so nothing trains or stores it.
+    N / 4 channels, which no forward pass uses. It is not built here, so nothing trains or stores it. Other
+    networks have nothing of that kind.
     """
-    if network.config.diagnoses is None:
+    if not diagnoses(network):
         return 0
     blocks = [module for module in network.modules() if isinstance(module, ESPBlock)]
     return sum(sum(weight.numel() for weight in block.branches[-1].parameters()) for block in blocks)
