@@ -52,7 +52,7 @@ def draw_curves(history: Sequence[HistoryRow]) -> Figure:
     losses.set_ylabel("loss")
     _limit_losses(losses, train[1], validated[1])
     if len(train[0]) or len(validated[0]):
-        losses.legend(frameon=False, loc="upper right")
+        losses.legend(frameon=False, loc="best")  # upper right, but for curves that run there
 
     x, y = series([row.val_miou for row in history])
     miou.plot(x, y, color=GREEN, marker="o", markersize=4.5, linewidth=1.6)

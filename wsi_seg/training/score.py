@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from wsi_seg.training.validation import Images, Tiles
 
 EXAMPLES = 8
+
+LEAST_KNOWN = 0.05
+"""Share of a tile whose class is known, for it to be worth showing beside others."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def score(network: Network, spec: InputSpec, data: TrainingData, validation: Til
     normalise = Normalisation(spec, torch.device("cpu"))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     confusion, diagnoses = Confusion.empty(len(data.schema)), Confusion.empty(count_diagnoses(network))
-    shown = _telling(validation)
+    shown = telling(validation)
     examples = []
     for number in range(len(validation)):
         draw = validation[number]
@@ -78,17 +81,26 @@ def score(network: Network, spec: InputSpec, data: TrainingData, validation: Til
     return Scored(confusion, diagnoses, tuple(examples))
 
 
-def _telling(validation: Tiles | Images) -> set[int]:
-    """Choose the tiles to show: of each stretch of all of them, the one that shows most."""
-    chosen = set()
+def telling(validation: Tiles | Images) -> set[int]:
+    """Choose the tiles to show: of each stretch of all of them, the one that shows most, if it shows much."""
+    chosen: dict[int, float] = {}
     for stretch in np.array_split(np.arange(len(validation)), min(EXAMPLES, len(validation))):
-        mixed = [_mixture(validation[int(i)].classes.numpy()) for i in stretch[:24]]
-        chosen.add(int(stretch[int(np.argmax(mixed))]))
-    return chosen
+        worth = {int(i): _worth(validation[int(i)].classes.numpy()) for i in stretch[:24]}
+        best = max(worth, key=lambda number: worth[number])
+        chosen[best] = worth[best].known
+    least = min(LEAST_KNOWN, max(chosen.values()))
+    return {number for number, known in chosen.items() if known >= least}
 
 
-def _mixture(classes: NDArray[np.uint8]) -> float:
-    """Return how much a tile shows: the entropy of its classes' shares, times the share that is known."""
+class _Worth(NamedTuple):
+    """What a tile shows: the entropy of its classes' shares times the share that is known, and that share."""
+
+    mixture: float
+    known: float
+
+
+def _worth(classes: NDArray[np.uint8]) -> _Worth:
     counts = np.bincount(classes[classes != IGNORE].ravel())
     shares = counts[counts > 0] / max(counts.sum(), 1)
-    return float(-(shares * np.log(shares)).sum() * counts.sum() / classes.size)
+    known = float(counts.sum() / classes.size)
+    return _Worth(float(-(shares * np.log(shares)).sum() * known), known)
