@@ -2,8 +2,10 @@
 
     python benchmarks/predict.py SLIDE... [--model M] [--repeats 3]
 
-For each slide, in one process each: the run itself; reading the same regions only; the model on as many
-patches only. The floor is the larger of the last two. Peak memory is the run's own process's.
+For each slide, in one process each: the run itself; the run without its polygons; reading the same regions
+only, and the model on as many patches only. The floor is the larger of the last two. Polygons are drawn
+beside all else, so what they cost is what the run without them takes less. Peak memory is the run's own
+process's.
 
 Wall time is what a user waits for; processor time tells the same on a machine that others use too, and what
 the wall time would be if every core were busy all the time.
@@ -33,7 +35,7 @@ FIGURES = [
     *("label MP", "patches"),
     *("whole s", "read only s", "model only s", "whole / floor"),
     *("whole CPU s", "read only CPU s", "model only CPU s", "CPU whole / floor"),
-    *("halo cost", "polygons and export", "peak MB", "GeoJSON kB"),
+    *("halo cost", "polygons and export", "their CPU share", "peak MB", "GeoJSON kB"),
 ]
 STAGES = {
     "open": "open",
@@ -60,6 +62,21 @@ class Stopwatch:
             "wall": time.perf_counter() - self._begin[0],
             "cpu": time.process_time() - self._begin[1],
         }
+
+
+def run_bare(slide: Path, model: str, mpp: float | None) -> dict:
+    """Do what `run_whole` does, but for the polygons."""
+    from wsi_seg import finish
+    from wsi_seg.outputs.export import Exported
+    from wsi_seg.outputs.geojson import ExportReport
+    from wsi_seg.outputs.polygons import Tally
+
+    def none(_labels: object, path: Path, _settings: object) -> Exported:
+        path.touch()
+        return Exported(ExportReport({}, {}, 0, 0, 0, 0), Tally())
+
+    finish.export_polygons = none
+    return run_whole(slide, model, mpp)
 
 
 def run_whole(slide: Path, model: str, mpp: float | None) -> dict:
@@ -124,6 +141,9 @@ def run_floor(slide: Path, model: str, mpp: float | None) -> dict:
     return {"read": read, "model": network, "halo": (plan.lattice.patch / plan.lattice.core) ** 2}
 
 
+MODES = {"whole": run_whole, "bare": run_bare, "floor": run_floor}
+
+
 def in_a_process(mode: str, slide: Path, model: str, mpp: float | None) -> dict:
     command = [sys.executable, __file__, "--mode", mode, "--model", model, str(slide)]
     if mpp is not None:
@@ -138,51 +158,55 @@ def main() -> None:
     parser.add_argument("--model", default="breast-demo")
     parser.add_argument("--mpp", type=float)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--mode", choices=["compare", "whole", "floor"], default="compare")
+    parser.add_argument("--mode", choices=["compare", *MODES], default="compare")
     args = parser.parse_args()
     if args.mode != "compare":
-        work = run_whole if args.mode == "whole" else run_floor
-        print(json.dumps(work(args.slides[0], args.model, args.mpp)))
+        print(json.dumps(MODES[args.mode](args.slides[0], args.model, args.mpp)))
         return
     rows, stages = [], []
     for slide in args.slides:
         given = slide, args.model, args.mpp
-        pairs = [(in_a_process("whole", *given), in_a_process("floor", *given)) for _ in range(args.repeats)]
-        rows.append(line([slide.name, *figures(pairs)]))
-        seconds = [statistics.median(w["stages"].get(stage, 0.0) for w, _ in pairs) for stage in STAGES]
+        rounds = [{mode: in_a_process(mode, *given) for mode in MODES} for _ in range(args.repeats)]
+        rows.append(line([slide.name, *figures(rounds)]))
+        seconds = [
+            statistics.median(r["whole"]["stages"].get(stage, 0.0) for r in rounds) for stage in STAGES
+        ]
         stages.append(line([slide.name, *(f"{s:.2f}" for s in seconds)]))
         print(rows[-1], flush=True)
     keep(
         "predict",
-        f"Model {args.model}, {args.repeats} pairs of runs in turn, medians; peak memory is the largest. "
+        f"Model {args.model}, {args.repeats} rounds of runs in turn, medians; peak memory is the largest. "
+        "Polygons and export: by how much a run without them is shorter. "
         "(read), (model) and (write) are parts of segment, added up over its threads; "
-        "(model) includes waiting for the model.\n\n"
+        "(model) includes waiting for the model. Polygons are drawn beside segment, pyramid and overview: "
+        "theirs are the seconds from the end of segment to their own.\n\n"
         + "\n".join([line(["slide", *FIGURES]), line(["--"] * (len(FIGURES) + 1)), *rows])
         + "\n\nSeconds by stage:\n\n"
         + "\n".join([line(["slide", *STAGES.values()]), line(["--"] * (len(STAGES) + 1)), *stages]),
     )
 
 
-def figures(pairs: list[tuple[dict, dict]]) -> list[str]:
-    """Return what `FIGURES` names, from pairs of a whole run and its floor."""
+def figures(rounds: list[dict[str, dict]]) -> list[str]:
+    """Return what `FIGURES` names, from rounds of one run in each mode."""
 
-    def median(pick: Callable[[dict, dict], float]) -> float:
-        return statistics.median(pick(w, f) for w, f in pairs)
+    def median(pick: Callable[[dict, dict, dict], float]) -> float:
+        return statistics.median(pick(r["whole"], r["bare"], r["floor"]) for r in rounds)
 
-    whole, floor = pairs[0]
+    whole, floor = rounds[0]["whole"], rounds[0]["floor"]
     cells = [f"{whole['megapixels']:.1f}", str(whole["patches"])]
     for kind in ("wall", "cpu"):
         cells += [
-            f"{median(lambda w, f, k=kind: w['seconds'][k]):.2f}",
-            f"{median(lambda w, f, k=kind: f['read'][k]):.2f}",
-            f"{median(lambda w, f, k=kind: f['model'][k]):.2f}",
-            f"{median(lambda w, f, k=kind: w['seconds'][k] / max(f['read'][k], f['model'][k])):.2f}",
+            f"{median(lambda w, b, f, k=kind: w['seconds'][k]):.2f}",
+            f"{median(lambda w, b, f, k=kind: f['read'][k]):.2f}",
+            f"{median(lambda w, b, f, k=kind: f['model'][k]):.2f}",
+            f"{median(lambda w, b, f, k=kind: w['seconds'][k] / max(f['read'][k], f['model'][k])):.2f}",
         ]
     return [
         *cells,
         f"{floor['halo']:.2f}",
-        f"{median(lambda w, f: 100 * w['stages']['polygons'] / w['seconds']['wall']):.1f} %",
-        f"{max(w['peak_mb'] for w, _ in pairs):.0f}",
+        f"{median(lambda w, b, f: 100 - 100 * b['seconds']['wall'] / w['seconds']['wall']):.1f} %",
+        f"{median(lambda w, b, f: 100 - 100 * b['seconds']['cpu'] / w['seconds']['cpu']):.1f} %",
+        f"{max(r['whole']['peak_mb'] for r in rounds):.0f}",
         f"{whole['geojson_kb']:.0f}",
     ]
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wsi_seg.evaluation.metrics import Confusion
     from wsi_seg.models.bundle import InputSpec, ModelBundle
     from wsi_seg.training.data import TrainingData
+    from wsi_seg.training.recipe import Recipe
     from wsi_seg.training.run import TrainRequest
 
 
@@ -56,7 +57,7 @@ def facts(
             "started from": request.init or recipe.training.init or "random weights",
         },
         "split": data.split.description,
-        "scored": _scored(spec),
+        "scored": _scored(spec, recipe),
         "recipe": recipe.model_dump(mode="json"),
         "input": spec.model_dump(mode="json"),
         "machine": {
@@ -78,14 +79,15 @@ def _unoutlined(truth: TruthSettings) -> str:
     return f"{what}, within {truth.roi_class}" if truth.roi_class else what
 
 
-def _scored(spec: InputSpec) -> str:
+def _scored(spec: InputSpec, recipe: Recipe) -> str:
     """Say what the scores are scores of."""
+    weights = "the final weights"
+    if recipe.training.early_stop is not None:
+        weights = "the weights that were best at a validation on part of this, which flatters them a little"
     if spec.size is not None:
         width, height = spec.size
-        return (
-            f"the final weights, on images resized to {width} x {height} (`wsi-seg evaluate` takes full size)"
-        )
-    return "the final weights, on all known pixels of what was kept out, in one confusion matrix"
+        return f"{weights}, on images resized to {width} x {height} (`wsi-seg evaluate` takes full size)"
+    return f"{weights}, on all known pixels of what was kept out, in one confusion matrix"
 
 
 def _by_class(data: TrainingData, pixels: NDArray[np.int64]) -> dict[str, JsonValue]:
