@@ -32,6 +32,8 @@ LONGEST_SIDE = 1600
 NARROWEST = 940
 PANELS_HEIGHT = 1130
 MARGIN, GAP = 40, 24
+WORTH_STACKING = 1.25
+"""How many times larger two panels have to be, one below the other, to lie so."""
 
 TISSUE_COLOR: Color = (0, 110, 80)
 FRAME_COLOR: Color = (205, 210, 215)
@@ -227,13 +229,14 @@ def _draw_heading(scene: Scene, width: int) -> Image.Image:
 
 
 def _draw_panels(scene: Scene) -> Image.Image:
-    """Draw the slide and the classes: side by side, or stacked where that shows them larger."""
+    """Draw the slide and the classes: side by side, or stacked where that shows them much larger."""
     height, width = scene.labels.shape
     um_wide, um_high = width * scene.pixel_um[0], height * scene.pixel_um[1]
     room = LONGEST_SIDE - 2 * MARGIN - 4
     beside = min((room - GAP) / 2 / um_wide, PANELS_HEIGHT / um_high)
     stacked = min(room / um_wide, (PANELS_HEIGHT - GAP) / 2 / um_high)
-    scale = max(beside, stacked)
+    one_below_the_other = stacked > WORTH_STACKING * beside
+    scale = stacked if one_below_the_other else beside
     size = max(1, round(um_wide * scale)), max(1, round(um_high * scale))
 
     if scene.tissue is None:
@@ -246,7 +249,7 @@ def _draw_panels(scene: Scene) -> Image.Image:
         _draw_message(classes, scene.emptiness)
     left, right = _framed(slide, "Slide"), _framed(classes, "Classes")
 
-    step = (0, left.height + GAP) if stacked > beside else (left.width + GAP, 0)
+    step = (0, left.height + GAP) if one_below_the_other else (left.width + GAP, 0)
     panels = Image.new("RGB", (left.width + step[0], left.height + step[1]), "white")
     panels.paste(left, (0, 0))
     panels.paste(right, step)
