@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from wsi_seg.errors import OutputError
-from wsi_seg.files import remove_partial, replacing, write_text
+from wsi_seg.files import check_writable, remove_partial, replacing, write_text
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -39,3 +39,10 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / "mine.partial").touch()
     remove_partial(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.partial"]
+
+
+def test_what_can_be_written_is_known_before(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "a.json")
+    assert not list((tmp_path / "new").iterdir())
+    with pytest.raises(OutputError, match="new: cannot be written .Is a directory"):
+        check_writable(tmp_path / "new")

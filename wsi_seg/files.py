@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -75,6 +76,22 @@ def write_text(path: Path, text: str) -> None:
     """
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def check_writable(path: Path) -> None:
+    """Make sure that a file can be written before long work is done for it; its folder is made.
+
+    Raises
+    ------
+    OutputError
+        If it cannot.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=PARTIAL):
+            pass
 
 
 def remove_partial(folder: Path) -> None:

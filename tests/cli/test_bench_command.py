@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from wsi_seg.cli.bench import bench
-from wsi_seg.errors import DeviceError, UsageError, WsiSegError
+from wsi_seg.errors import DeviceError, OutputError, UsageError, WsiSegError
 
 app = typer.Typer()
 app.command()(bench)
@@ -68,6 +68,17 @@ def test_the_list_names_what_there_is() -> None:
         (["--size", "100x64"], UsageError, "use 104x64"),
         (["--precision", "int8"], UsageError, "--precision int8: use float32, bfloat16, float16"),
         (["--precision", "float16", "--device", "cpu"], UsageError, "float16 needs a GPU"),
+        (
+            ["--plot", "bench.jpg"],
+            UsageError,
+            "--plot bench.jpg: pictures are PNG files: end its name in .png",
+        ),
+        (
+            ["--json", "/dev/null/bench.json"],
+            OutputError,
+            "/dev/null/bench.json: cannot be written",
+        ),
+        (["--csv", "/"], OutputError, "/: cannot be written (Is a directory)"),
         (["--form", "fast"], UsageError, "--form fast: use plain, predict"),
         (["--device", "tpu"], UsageError, "no device named 'tpu'"),
         (["--device", "cuda:99"], DeviceError, "cuda:99"),

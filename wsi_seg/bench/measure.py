@@ -36,6 +36,7 @@ SEARCH_SHARE, BATCHES_TIMED = 0.5, 4
 """How much of the time goes to the search for the best batch, and into how many batches that divides."""
 
 SYSTEM_SHARE = 1 / 3
+"""How much time goes to the machine's meters, on top."""
 
 SLACK = 2
 """How much more memory a pass may need than its maps: what convolutions need for themselves."""

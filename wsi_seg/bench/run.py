@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.bench.catalogue import PAPER, REFERENCE
 from wsi_seg.bench.machine import describe_machine
-from wsi_seg.bench.measure import Row, Trial
+from wsi_seg.bench.measure import SYSTEM_SHARE, Row, Trial
 from wsi_seg.bench.runner import Setting
 from wsi_seg.bench.subject import find_subject
 from wsi_seg.bench.timing import Limits
@@ -112,6 +112,12 @@ class Bench:
         """Measure, and tell how it goes; `report` holds what is done, also if this is broken off."""
         if "cpu" in self._request.devices and "float16" in self._request.precisions:
             say("cpu, float16: left out, as it needs a GPU")
+        networks, settings, seconds = len(self._subjects), len(self._settings), self._request.limits.seconds
+        minutes = networks * settings * seconds * (1 + SYSTEM_SHARE * self._request.system) / 60
+        say(
+            f"{networks} networks, {settings} settings, {seconds:g} s for each: {max(minutes, 1):.0f} min, "
+            "and more where a pass takes seconds"
+        )
         self._load_libraries()
         for setting in self._settings:
             trials = [Trial(subject, setting, self._request.limits) for subject in self._subjects]

@@ -85,9 +85,10 @@ def bench(
         return
     from wsi_seg.bench.run import Bench, BenchRequest
     from wsi_seg.bench.timing import Limits
+    from wsi_seg.files import check_writable
 
     if plot is not None:
-        _need_matplotlib()
+        _check_plot(plot)
     comparison = Bench(
         BenchRequest(
             networks=tuple(networks or ()),
@@ -99,6 +100,8 @@ def bench(
             system=system,
         )
     )
+    for path in filter(None, (json_path, csv_path, plot)):
+        check_writable(path)
     try:
         comparison.run(_ignore if quiet else partial(typer.echo, err=True))
     except KeyboardInterrupt:
@@ -180,10 +183,12 @@ def _chosen(option: str, name: str, choices: Mapping[str, Choice]) -> Choice:
     return choices[name]
 
 
-def _need_matplotlib() -> None:
+def _check_plot(path: Path) -> None:
     from importlib.util import find_spec
 
     from wsi_seg.errors import UsageError
 
     if find_spec("matplotlib") is None:
         raise UsageError("--plot needs matplotlib, which is not installed: pip install 'wsi-seg[bench]'")
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"--plot {path}: pictures are PNG files: end its name in .png")
