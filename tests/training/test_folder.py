@@ -44,8 +44,16 @@ def test_an_unfinished_training_is_gone_on_with_only_if_asked(tmp_path: Path):
         pass
     folder = TrainingFolder(tmp_path, False, resume=True)
     with folder.locked(RECORD):
+        assert folder.resumed
         assert (folder.stage(1, "full") / "last.ckpt").read_text() == "state"
         assert not list(folder.stage(1, "full").glob(f"*{PARTIAL}"))
+
+
+def test_where_nothing_is_to_go_on_with_it_begins(tmp_path: Path):
+    begin(tmp_path, checkpoint=False)
+    folder = TrainingFolder(tmp_path, False, resume=True)
+    with folder.locked(RECORD):
+        assert not folder.resumed
 
 
 def test_another_training_is_not_gone_on_with(tmp_path: Path):
@@ -74,7 +82,7 @@ def test_a_finished_model_is_not_written_over(resume: bool, tmp_path: Path):
     folder = begin(tmp_path)
     finish(folder)
     with (
-        pytest.raises(OutputError, match="is there already: use --overwrite, or another -o"),
+        pytest.raises(OutputError, match="this training is finished: go on from its model with --init"),
         TrainingFolder(tmp_path, False, resume).locked(RECORD),
     ):
         pass

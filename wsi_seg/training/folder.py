@@ -31,6 +31,8 @@ class TrainingFolder:
         Folder of the report.
     logs : Path
         Folder of the logs, one of each stage in it: a CSV, and what TensorBoard reads.
+    resumed : bool
+        Whether, once it is locked, there is an unfinished training to go on with.
 
     Parameters
     ----------
@@ -48,6 +50,7 @@ class TrainingFolder:
         self.logs = folder / "logs"
         self._work = folder / WORK
         self._record = self._work / "training.json"
+        self.resumed = False
         self._overwrite, self._resume = overwrite, resume
 
     def stage(self, number: int, name: str) -> Path:
@@ -87,9 +90,13 @@ class TrainingFolder:
             self._clear()
         earlier = self._read_record()
         if self.model.exists():
-            raise OutputError(f"{self.model}: is there already: use --overwrite, or another -o")
+            raise OutputError(
+                f"{self.model}: this training is finished: go on from its model with --init and another -o, "
+                "or start anew with --overwrite"
+            )
         if not any(self._work.glob("*/*.ckpt")):  # nothing to lose yet
             earlier = None
+        self.resumed = earlier is not None
         if earlier is not None and not self._resume:
             raise OutputError(
                 f"{self.folder}: holds an unfinished training: go on with --resume, "

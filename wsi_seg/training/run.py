@@ -131,6 +131,12 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
     listener.say(data.split.description)
     folder = TrainingFolder(request.out, request.overwrite, request.resume)
     with folder.locked(identity(request, data, earlier)), in_one_line(device, request.out):
+        if request.resume:
+            listener.say(
+                f"{request.out}: going on where it was"
+                if folder.resumed
+                else f"{request.out}: nothing there to go on with yet: beginning anew"
+            )
         processes = recipe.training.devices * (1 + workers(recipe, device))
         cache = PixelCache(data.sources, recipe.data.cache_mb // processes)
         spec = measure_input(cache, data, recipe)
