@@ -201,7 +201,8 @@ class _Run:
         segmenter = Segmenter(self.bundle, self.device, labels.precision, labels.compile)
         evaluation = evaluate_images(dataset, self.bundle, segmenter, progress, writer)
         if writer is not None:
-            progress.say(f"{writer.close()}: {len(dataset.sources)} images to be sent to the server")
+            count = len(dataset.sources)
+            progress.say(f"{writer.close()}: {count} image{'s' * (count != 1)} to be sent to the server")
         return evaluation
 
     def on_slides(

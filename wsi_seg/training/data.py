@@ -260,8 +260,8 @@ def lacking(data: TrainingData) -> list[str]:
     names = [c.name for c in data.schema.classes]
     lines = []
     for pixels, what in (
-        (data.training_pixels(), "no pixels to train on, so it will not be learned"),
-        (data.validation_pixels(), "no pixels to validate on, so nothing is known of how well it is found"),
+        (data.training_pixels(), "no pixels to train on, so not learned"),
+        (data.validation_pixels(), "no pixels to validate on, so not scored"),
     ):
         absent = [name for name, count in zip(names, pixels, strict=True) if count == 0]
         if absent:
