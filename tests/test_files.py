@@ -44,5 +44,5 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
 def test_what_can_be_written_is_known_before(tmp_path: Path) -> None:
     check_writable(tmp_path / "new" / "a.json")
     assert not list((tmp_path / "new").iterdir())
-    with pytest.raises(OutputError, match="new: cannot be written .Is a directory"):
+    with pytest.raises(OutputError, match=r"new: cannot be written .Is a directory"):
         check_writable(tmp_path / "new")
