@@ -198,6 +198,17 @@ def test_what_is_asked_for_is_done_or_refused(tmp_path):
         open_data(DataRequest((write_tiles(tmp_path / "t"),)), tiny_recipe("data.validation=given"), None)
 
 
+def test_what_is_kept_for_validation_is_not_trained_on_for_want_of_more(tmp_path):
+    folder = write_tiles(tmp_path / "t")
+    (folder / "val").mkdir()
+    for name in ("images", "masks"):
+        (folder / name).rename(folder / "val" / name)
+    with pytest.raises(
+        UsageError, match="nothing to train on: it has val, but no list or folder named train"
+    ):
+        open_data(DataRequest((folder,)), tiny_recipe(), None)
+
+
 def test_what_means_nothing_for_images_is_refused(tmp_path):
     request = DataRequest((write_tiles(tmp_path / "t"),), TruthSettings(rest="Other"), working_mpp=2)
     with pytest.raises(UsageError, match="--rest, --working-mpp: means nothing for images with masks"):

@@ -45,7 +45,7 @@ def read_pairs(arguments: Sequence[Path]) -> list[SlidePair]:
         raise UsageError(
             f"{folder}: is a folder: give a data set by itself, or SLIDE ANNOTATIONS, each a file"
         )
-    _refuse_absent([str(path) for path in arguments if not path.is_file()])
+    _refuse_absent([str(path) for path in arguments if not path.is_file()], "give SLIDE ANNOTATIONS")
     if not arguments or len(arguments) % 2:
         alone = f"{arguments[-1]}: a slide without its annotations: " if arguments else ""
         raise UsageError(
@@ -64,16 +64,12 @@ def _from_csv(path: Path) -> list[SlidePair]:
         pair = SlidePair(path.parent / slide, path.parent / annotations, mpp_of(path, row))
         absent += [f"{file} ({path.name} line {row.line})" for file in pair[:2] if not file.is_file()]
         pairs.append(pair)
-    _refuse_absent(absent)
+    _refuse_absent(absent, "mend the paths, which start from the CSV file's folder")
     return pairs
 
 
-def _refuse_absent(absent: Sequence[str]) -> None:
+def _refuse_absent(absent: Sequence[str], remedy: str) -> None:
     """Refuse files that are not there, all of them in one line."""
-    if not absent:
-        return
-    more = f" and {len(absent) - NAMED_ABSENT} more" if len(absent) > NAMED_ABSENT else ""
-    raise UsageError(
-        f"{', '.join(absent[:NAMED_ABSENT])}{more}: no such file: mend the path; paths in a CSV file start "
-        "from its folder"
-    )
+    if absent:
+        more = f" and {len(absent) - NAMED_ABSENT} more" if len(absent) > NAMED_ABSENT else ""
+        raise UsageError(f"{', '.join(absent[:NAMED_ABSENT])}{more}: no such file: {remedy}")

@@ -180,8 +180,14 @@ def _refuse_for_images(request: DataRequest) -> None:
 
 def _images(folder: Path, schema: ClassSchema | None, recipe: Recipe) -> TrainingData:
     splits = dataset_splits(folder, schema)
-    wanted = ["train" if "train" in splits else splits[0]]
-    if recipe.data.validation in ("auto", "given") and "val" in splits and wanted != ["val"]:
+    # VOC's extended set is often there as `trainaug` alone.
+    wanted = [split for split in splits if split.startswith("train")][:1]
+    if not wanted:
+        raise UsageError(
+            f"{folder}: nothing to train on: it has {', '.join(splits) or 'no split'}, but no list or folder "
+            "named train"
+        )
+    if recipe.data.validation in ("auto", "given") and "val" in splits:
         wanted.append("val")
     elif recipe.data.validation == "given":
         raise UsageError(
