@@ -16,7 +16,8 @@ from wsi_seg.config import LabelSettings, PredictSettings, RunSettings
 from wsi_seg.models.bundle import read_header
 from wsi_seg.predict import predict_slide
 from wsi_seg.training.data import DataRequest
-from wsi_seg.training.run import TrainRequest, train
+from wsi_seg.training.request import TrainRequest
+from wsi_seg.training.run import train
 
 
 @pytest.mark.slow

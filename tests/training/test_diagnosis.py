@@ -22,7 +22,8 @@ from wsi_seg.training.data import DataRequest
 from wsi_seg.training.draws import Draw
 from wsi_seg.training.loss import diagnosis_loss
 from wsi_seg.training.module import SegmentationModule
-from wsi_seg.training.run import TrainRequest, train
+from wsi_seg.training.request import TrainRequest
+from wsi_seg.training.run import train
 
 SETTINGS = ("model.name=biopsy", "model.diagnoses=2", "data.validation=none")
 

@@ -14,9 +14,10 @@ from PIL import Image
 
 from wsi_seg.errors import OutputError
 from wsi_seg.models.classes import OUTSIDE_ID, ClassSchema, TissueClass
-from wsi_seg.training.report import Example, HistoryRow, TrainingReport, write_report
+from wsi_seg.training.report import Example, HistoryRow, TrainingReport
 from wsi_seg.training.report_charts import draw_confusion, draw_curves, draw_scores
 from wsi_seg.training.report_examples import label_values
+from wsi_seg.training.report_folder import write_report
 from wsi_seg.training.report_page import compose, render_html, render_markdown
 
 CONFUSION = np.array([[800, 100, 100], [50, 450, 0], [0, 0, 2000]])

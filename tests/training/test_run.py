@@ -38,7 +38,8 @@ from wsi_seg.training.data import DataRequest
 from wsi_seg.training.history import CSV
 from wsi_seg.training.module import SegmentationModule
 from wsi_seg.training.recipe import Recipe
-from wsi_seg.training.run import Trained, TrainRequest, train
+from wsi_seg.training.request import TrainRequest
+from wsi_seg.training.run import Trained, train
 
 FEW = ("training.epochs=2", "training.epoch_steps=5")
 HEARD = 12

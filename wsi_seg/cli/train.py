@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from wsi_seg.training.recipe import Recipe
     from wsi_seg.training.run import Trained
 
@@ -96,9 +94,13 @@ def train(
     from wsi_seg.data.truth import TruthSettings
 
     recipe = _recipe(pipeline, classes, minutes, settings or [])
-    training = _training_library()
-    request = training.TrainRequest(
-        data=training.DataRequest(
+    _check_packages()
+    from wsi_seg.training.data import DataRequest
+    from wsi_seg.training.request import TrainRequest
+    from wsi_seg.training.run import train as run_training
+
+    request = TrainRequest(
+        data=DataRequest(
             tuple(data), TruthSettings(rest=rest, roi_class=roi_class), mpp, working_mpp, allow_coarser
         ),
         recipe=recipe,
@@ -111,7 +113,7 @@ def train(
     )
     try:
         with listening(quiet) as listener:
-            trained = training.train(request, listener)
+            trained = run_training(request, listener)
     except KeyboardInterrupt:
         typer.echo("wsi-seg: interrupted: run the same command with --resume to go on", err=True)
         raise typer.Exit(130) from None
@@ -138,21 +140,20 @@ def _recipe(pipeline: str, classes: str | None, minutes: float | None, settings:
     return override(recipe, given + settings)
 
 
-def _training_library() -> ModuleType:
-    """Import what trains; its packages are an extra."""
+def _check_packages() -> None:
+    """See that what trains can be imported: its packages are an extra."""
     from importlib import import_module
 
     from wsi_seg.errors import UsageError
 
     try:
         import_module("tensorboard")  # which Lightning would miss only once it logs
-        from wsi_seg.training import run
+        import_module("wsi_seg.training.run")
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         raise UsageError(
             f"training needs {package}, which is not installed: pip install 'wsi-seg[train]'"
         ) from error
-    return run
 
 
 def _print(trained: Trained) -> None:

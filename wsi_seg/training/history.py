@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from wsi_seg.progress import TrainingProgress
     from wsi_seg.training.pace import Pace
-    from wsi_seg.training.stage import StagePlan
+    from wsi_seg.training.plan import StagePlan
 
 ROW_STEPS = 10
 CSV = "history.csv"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wsi_seg.models.bundle import InputSpec, ModelBundle
     from wsi_seg.training.data import TrainingData
     from wsi_seg.training.recipe import Recipe
-    from wsi_seg.training.run import TrainRequest
+    from wsi_seg.training.request import TrainRequest
 
 
 def identity(request: TrainRequest, data: TrainingData, earlier: ModelBundle | None) -> dict[str, JsonValue]:

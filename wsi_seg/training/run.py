@@ -14,7 +14,7 @@ from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, resolve_m
 from wsi_seg.models.cost import describe
 from wsi_seg.progress import TrainingProgress
 from wsi_seg.training.cache import PixelCache
-from wsi_seg.training.data import DataRequest, TrainingData, lacking, measure_input, open_data
+from wsi_seg.training.data import TrainingData, lacking, measure_input, open_data
 from wsi_seg.training.draws import ImageDraws, PatchDraws
 from wsi_seg.training.failures import in_one_line
 from wsi_seg.training.folder import TrainingFolder
@@ -22,11 +22,13 @@ from wsi_seg.training.hardware import check_device, precision, workers
 from wsi_seg.training.inherit import take_over
 from wsi_seg.training.loss import class_weights
 from wsi_seg.training.module import SegmentationModule
+from wsi_seg.training.plan import StagePlan
 from wsi_seg.training.processes import helping, only_helps
 from wsi_seg.training.provenance import facts, identity, scores
-from wsi_seg.training.report import HistoryRow, TrainingReport, write_report
+from wsi_seg.training.report import HistoryRow, TrainingReport
+from wsi_seg.training.report_folder import write_report
 from wsi_seg.training.score import score
-from wsi_seg.training.stage import StageData, StagePlan, run_stage
+from wsi_seg.training.stage import StageData, run_stage
 from wsi_seg.training.validation import Images, Tiles
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from wsi_seg.evaluation.metrics import Confusion
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.training.recipe import Recipe
+    from wsi_seg.training.request import TrainRequest
 
 VALIDATED = (8, 96)
 VALIDATED_A_MINUTE = 4
@@ -46,35 +49,6 @@ LARGEST_WHOLE = 1 << 22
 
 EPOCH_STEPS = (20, 500)
 LIGHTNING_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """A training as the user asks for it.
-
-    Attributes
-    ----------
-    data : DataRequest
-    recipe : Recipe
-    out : Path
-        Folder for the model, the report and what is needed to go on.
-    init : str or None
-        Model to start from, and to take the working resolution from; None leaves it to the recipe.
-    device : str
-    resume, overwrite : bool
-        Go on with the unfinished training in `out`; or throw away what is there.
-    command : str
-        What was typed.
-    """
-
-    data: DataRequest
-    recipe: Recipe
-    out: Path
-    init: str | None = None
-    device: str = "auto"
-    resume: bool = False
-    overwrite: bool = False
-    command: str = ""
 
 
 @dataclass(frozen=True)

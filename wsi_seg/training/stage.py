@@ -30,42 +30,11 @@ if TYPE_CHECKING:
     from wsi_seg.progress import TrainingProgress
     from wsi_seg.training.draws import ImageDraws, PatchDraws
     from wsi_seg.training.module import SegmentationModule
+    from wsi_seg.training.plan import StagePlan
     from wsi_seg.training.recipe import Recipe
     from wsi_seg.training.validation import Images, Tiles
 
 LAST, BEST, FINAL = "last.ckpt", "best.ckpt", "final.ckpt"
-
-
-@dataclass(frozen=True)
-class StagePlan:
-    """What a stage is to do.
-
-    Attributes
-    ----------
-    number, count : int
-        Which stage of how many, from 1.
-    steps : int or None
-        Steps of the stage; None if its time ends it.
-    seconds : float or None
-        Time of the stage.
-    epoch_steps : int
-        Steps between validations, if there are `steps`; what an epoch is in any case.
-    folder, logs : Path
-        For checkpoints, and for logs.
-    device : torch.device
-    precision : str
-        As Lightning calls it.
-    """
-
-    number: int
-    count: int
-    steps: int | None
-    seconds: float | None
-    epoch_steps: int
-    folder: Path
-    logs: Path
-    device: torch.device
-    precision: str
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,41 @@
+"""What is asked of a training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wsi_seg.training.data import DataRequest
+    from wsi_seg.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """A training as the user asks for it.
+
+    Attributes
+    ----------
+    data : DataRequest
+    recipe : Recipe
+    out : Path
+        Folder for the model, the report and what is needed to go on.
+    init : str or None
+        Model to start from, and to take the working resolution from; None leaves it to the recipe.
+    device : str
+    resume, overwrite : bool
+        Go on with the unfinished training in `out`; or throw away what is there.
+    command : str
+        What was typed.
+    """
+
+    data: DataRequest
+    recipe: Recipe
+    out: Path
+    init: str | None = None
+    device: str = "auto"
+    resume: bool = False
+    overwrite: bool = False
+    command: str = ""
