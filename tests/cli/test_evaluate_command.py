@@ -114,7 +114,7 @@ def test_images_take_the_models_classes_where_they_have_none(
     ("arguments", "code", "told"),
     [
         (("MODEL", "nowhere"), 2, "nowhere: not there: give a data set's folder"),
-        (("MODEL", "SLIDE"), 2, "1 path given: give SLIDE ANNOTATIONS"),
+        (("MODEL", "SLIDE"), 2, "a slide without its annotations: give SLIDE ANNOTATIONS"),
         (("MODEL", "SLIDE", "DRAWN", "--split", "val"), 2, "--split: means nothing for slides"),
         (("MODEL", "TILES", "--rest", "Stroma"), 2, "--rest: means nothing for images with masks"),
         (("RESULT", "DRAWN", "--mpp", "1"), 2, "--mpp: means nothing for finished results"),

@@ -51,6 +51,8 @@ def test_the_resolution_can_be_chosen(pair, tmp_path):
     [
         (("--size", 5), "--size: "),
         (("--min-labelled", 2), "--min-labelled: "),
+        (("--working-mpp", 0), "--working-mpp 0: no resolution"),
+        (("--mpp", -1), "--mpp -1: no resolution"),
         (("--classes", "nothing"), "no class schema named 'nothing'"),
         ((), "one class alone, 'Tumour'"),
     ],

@@ -189,6 +189,9 @@ def test_what_cannot_be_compared_is_refused(result: Path, drawn: Path, tmp_path:
     assert is_result(half)
     with pytest.raises(OutputError, match="half: not finished"):
         evaluate_results([(half, drawn)])
+    (half / "model.safetensors").touch()
+    with pytest.raises(UsageError, match=r"half: is a training: give its model, .*model\.safetensors"):
+        evaluate_results([(half, drawn)])
 
 
 def test_rest_needs_a_tissue_mask(slide_path: Path, drawn: Path, model_path: Path, tmp_path: Path) -> None:

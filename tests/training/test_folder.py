@@ -87,6 +87,9 @@ def test_a_finished_model_is_not_written_over(resume: bool, tmp_path: Path):
     ):
         pass
     assert folder.model.exists()
+    with pytest.raises(OutputError, match="this training is finished"):
+        TrainingFolder(tmp_path, False, resume).check_unfinished()
+    TrainingFolder(tmp_path, True, resume).check_unfinished()
 
 
 def test_overwriting_removes_what_is_ours_and_nothing_else(tmp_path: Path):

@@ -101,6 +101,7 @@ def evaluate(
     from wsi_seg.cli.display import shown
     from wsi_seg.data.truth import TruthSettings
     from wsi_seg.evaluation.results import evaluate_results, is_result
+    from wsi_seg.files import check_writable
     from wsi_seg.models.classes import load_schema
 
     of_images: _Options = {"--split": split, "--submission": submission}
@@ -110,6 +111,8 @@ def evaluate(
         "--working-mpp": working_mpp,
         "--allow-coarser": allow_coarser or None,
     }
+    if json_path is not None:
+        check_writable(json_path)
     schema = load_schema(classes) if classes else None
     truth = TruthSettings(rest=rest, roi_class=roi_class)
     try:

@@ -56,13 +56,14 @@ def tiles(
     """
     from wsi_seg.cli.display import shown
     from wsi_seg.data.pairs import read_pairs
-    from wsi_seg.data.resolution import recommend_mpp
+    from wsi_seg.data.resolution import check_mpp, recommend_mpp
     from wsi_seg.data.slides import open_labelled_slides
     from wsi_seg.data.tiling import write_tiles
     from wsi_seg.data.truth import TruthSettings
     from wsi_seg.models.classes import load_schema
 
     settings = _settings(size, min_labelled)
+    check_mpp(mpp, working_mpp)
     pairs = read_pairs(data)
     truth = TruthSettings(rest=rest, roi_class=roi_class)
     label_mpp = working_mpp if working_mpp is not None else recommend_mpp(pairs, mpp, truth)

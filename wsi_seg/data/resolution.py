@@ -11,6 +11,7 @@ from wsi_seg.data.annotations import read_annotations
 from wsi_seg.data.naming import is_ignored
 from wsi_seg.data.pairs import SlidePair
 from wsi_seg.data.truth import TruthSettings
+from wsi_seg.errors import UsageError
 from wsi_seg.models.classes import name_key
 from wsi_seg.slides.slide import Slide
 
@@ -26,6 +27,19 @@ FINEST_UM = 0.5
 COARSEST_UM = 2.0
 """What is recommended at most and at least: at 0.5 um a nucleus is 15 pixels across, at 2 um it is just
 still a dot, and tissue can be told by them."""
+
+
+def check_mpp(mpp: float | None, working_mpp: float | None) -> None:
+    """Refuse resolutions that are none.
+
+    Raises
+    ------
+    UsageError
+        If one that is given is not a number above zero.
+    """
+    for option, value in (("--mpp", mpp), ("--working-mpp", working_mpp)):
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(f"{option} {value:g}: no resolution: give um per pixel, such as 2")
 
 
 def recommend_mpp(

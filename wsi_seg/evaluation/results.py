@@ -105,6 +105,9 @@ def _folder(path: Path) -> ResultFolder:
 
 def _open(path: Path) -> LabelPyramid:
     result = _folder(path)
+    trained = result.folder / "model.safetensors"
+    if trained.is_file():
+        raise UsageError(f"{result.folder}: is a training: give its model, {trained}")
     if not result.zarr.is_dir() and result.work.is_dir():
         raise OutputError(
             f"{result.folder}: not finished: run `wsi-seg predict` again, which goes on with it"

@@ -164,8 +164,8 @@ class Slide:
         coarsest = max(self.mpp)
         if coarsest > working_mpp * (1 + COARSER_TOLERANCE) and not allow_coarser:
             raise MppError(
-                f"{self.path}: {coarsest:g} um per px is coarser than the model's {working_mpp:g}: "
-                "its pixels do not hold what the model looks for (--allow-coarser goes on all the same)"
+                f"{self.path}: {coarsest:g} um per px is coarser than the {working_mpp:g} to work at: "
+                "its pixels do not hold what is looked for (--allow-coarser goes on all the same)"
             )
         return Frames.at_mpp(self.bounds, self.mpp, working_mpp)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -137,16 +136,14 @@ def _slides(
     request: DataRequest, schema: ClassSchema | None, recipe: Recipe, default_mpp: float | None
 ) -> TrainingData:
     from wsi_seg.data.pairs import read_pairs
-    from wsi_seg.data.resolution import recommend_mpp
+    from wsi_seg.data.resolution import check_mpp, recommend_mpp
     from wsi_seg.data.slides import open_labelled_slides
 
     if recipe.model.name == "biopsy" and recipe.model.diagnoses is not None:
         raise UsageError("slides have no diagnoses to learn: leave them out, --set model.diagnoses=null")
     if recipe.data.sampling == "whole":
         raise UsageError("slides are trained on in patches: give a recipe with data.sampling=patches")
-    for option, value in (("--mpp", request.mpp), ("--working-mpp", request.working_mpp)):
-        if value is not None and not 0 < value < math.inf:
-            raise UsageError(f"{option} {value:g}: no resolution: give um per pixel, such as 2")
+    check_mpp(request.mpp, request.working_mpp)
     pairs = read_pairs(request.paths)
     mpp = (
         request.working_mpp

@@ -79,6 +79,20 @@ class TrainingFolder:
             self._prepare(json.loads(json.dumps(record)))
             yield
 
+    def check_unfinished(self) -> None:
+        """Refuse a folder whose training is finished, unless it is to be thrown away.
+
+        Raises
+        ------
+        OutputError
+            If it holds a model.
+        """
+        if self.model.exists() and not self._overwrite:
+            raise OutputError(
+                f"{self.model}: this training is finished: go on from its model with --init and another -o, "
+                "or start anew with --overwrite"
+            )
+
     def finish(self) -> None:
         """Remove the checkpoints, which nothing needs any more; the logs stay."""
         with writing(self._work):
@@ -89,11 +103,7 @@ class TrainingFolder:
         if self._overwrite:
             self._clear()
         earlier = self._read_record()
-        if self.model.exists():
-            raise OutputError(
-                f"{self.model}: this training is finished: go on from its model with --init and another -o, "
-                "or start anew with --overwrite"
-            )
+        self.check_unfinished()
         if not any(self._work.glob("*/*.ckpt")):  # nothing to lose yet
             earlier = None
         self.resumed = earlier is not None

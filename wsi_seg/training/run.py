@@ -97,13 +97,14 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
     recipe = request.recipe
     device = choose_device(request.device)
     check_device(device, recipe)
+    folder = TrainingFolder(request.out, request.overwrite, request.resume)
+    folder.check_unfinished()
     start = request.init or recipe.training.init
     earlier = load_bundle(resolve_model(start)) if start else None
     data = open_data(request.data, recipe, earlier.input.mpp if earlier and request.init else None)
     for remark in (*data.remarks, *lacking(data)):
         listener.say(remark)
     listener.say(data.split.description)
-    folder = TrainingFolder(request.out, request.overwrite, request.resume)
     with folder.locked(identity(request, data, earlier)), in_one_line(device, request.out):
         if request.resume:
             listener.say(
