@@ -3,7 +3,7 @@
     python benchmarks/training.py SLIDE ANNOTATIONS --rest CLASS [--lesion NAME ...] [--minutes 2 5 10 20]
 
 Trains with the recipe `quick` for each time given, all on the same split, and with a plain loop's settings
-beside it: patches of 256 px, flips and brightness, Adam, no averaging. IoU is that on the blocks kept out;
+beside it: from random weights, patches of 256 px, flips and brightness, Adam, no averaging. IoU is that on the blocks kept out;
 "lesion" is all classes named with --lesion against the rest.
 """
 
@@ -42,6 +42,9 @@ PLAIN = {
     "optimiser.warmup_steps": 0,
     "optimiser.clip_norm": None,
     "training.averaging": None,
+    "training.batch_parts": 1,
+    "training.early_stop": None,
+    "training.init": None,
     "training.precision": "float32",
     "loss.dice": 0,
 }
