@@ -185,8 +185,8 @@ def _segment(
         release_freed()
         totals = _totals(ledger)
         with plan.timed("pyramid"):
+            overview.result()  # before the levels, which clear away what is half written
             writer.build_levels(plan.settings.run.workers or 2)
-            overview.result()
         if not polygons.done():
             progress.say("making polygons")
         draw_overview(result, plan, read_labels(result.unfinished_zarr), totals.pixels)
