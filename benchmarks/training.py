@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("annotations")
     parser.add_argument("--rest", required=True)
     parser.add_argument("--lesion", nargs="+", default=["Carcinoma in situ", "Invasive carcinoma"])
-    parser.add_argument("--minutes", nargs="+", type=float, default=[2, 5, 10, 20])
+    parser.add_argument("--minutes", nargs="*", type=float, default=[2, 5, 10, 20])
     parser.add_argument("--plain", nargs="*", type=float, default=[7])
     parser.add_argument("--result", default="training", help="Name of the result file.")
     arguments = parser.parse_args()

@@ -169,8 +169,8 @@ class PyramidWriter:
     def build_levels(self, workers: int) -> None:
         """Make the coarser levels of the label images, each from the one below, shard by shard.
 
-        Call it when all regions and the overview are written, and nobody writes any more. It can be killed and called again.
-        Memory: about six bytes a pixel of one region for each of `workers` threads.
+        Call it when all regions and the overview are written, and nobody writes any more. It can be killed
+        and called again. Memory: about six bytes a pixel of one region for each of `workers` threads.
 
         Raises
         ------
