@@ -3,8 +3,8 @@
     python benchmarks/training.py SLIDE ANNOTATIONS --rest CLASS [--lesion NAME ...] [--minutes 2 5 10 20]
 
 Trains with the recipe `quick` for each time given, all on the same split, and with a plain loop's settings
-beside it: from random weights, patches of 256 px, flips and brightness, Adam, no averaging. IoU is that on the blocks kept out;
-"lesion" is all classes named with --lesion against the rest.
+beside it: from random weights, patches of 256 px, flips and brightness, Adam, no averaging. IoU is that on
+the blocks kept out; "lesion" is all classes named with --lesion against the rest.
 """
 
 from __future__ import annotations
