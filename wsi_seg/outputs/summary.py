@@ -51,6 +51,7 @@ class Summary(BaseModel):
         The form that the network ran in, and why.
     seconds : dict
         Wall seconds of each stage of the last run; "read", "model" and "write" are added up over workers.
+        "polygons", which are drawn beside all else, are what they took on from the end of "segment".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
