@@ -38,6 +38,10 @@ SEARCH_SHARE, BATCHES_TIMED = 0.5, 4
 SYSTEM_SHARE = 1 / 3
 """How much time goes to the machine's meters, on top."""
 
+PROFILED = 4
+"""Images, at most, that go through a network under Nsight Compute, which runs each kernel several times and
+restores what it wrote each time: minutes for a large batch."""
+
 SLACK = 2
 """How much more memory a pass may need than its maps: what convolutions need for themselves."""
 
@@ -202,10 +206,10 @@ class Trial:
 
 
 def _observe(runner: Runner, subject: Subject, batch: int, limits: Limits) -> SystemFigures:
-    """Read the machine's meters at the best batch."""
+    """Read the machine's meters at the best batch; Nsight Compute at one of `PROFILED` at most."""
     setting, on_gpu = runner.setting, runner.device.type == "cuda"
     efficiency = (
-        ncu.profile([subject.name, str(batch), *setting.as_arguments()])
+        ncu.profile([subject.name, str(min(batch, PROFILED)), *setting.as_arguments()])
         if on_gpu
         else ncu.Efficiency.missing("no GPU in use")
     )

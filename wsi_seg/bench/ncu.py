@@ -70,7 +70,9 @@ def profile(arguments: Sequence[str]) -> Efficiency:
     if program is None:
         return Efficiency.missing("Nsight Compute (ncu) is not on the PATH")
     metrics = ",".join((DURATION, WARP, LOAD, STORE, SHARED))
-    command = [program, "--csv", "--print-units", "base", "--profile-from-start", "off", "--metrics", metrics]
+    # Clocks are left as they are: of itself ncu would set them.
+    command = [program, "--csv", "--clock-control", "none", "--print-units", "base"]
+    command += ["--profile-from-start", "off", "--metrics", metrics]
     command += [sys.executable, "-m", "wsi_seg.bench.one_pass", *arguments]
     try:
         done = subprocess.run(

@@ -54,7 +54,8 @@ class Graphed:
                 self._function(kept)
         torch.cuda.current_stream(given.device).wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # Other threads may pin memory meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             result = self._function(kept)
         self._recorded[given.shape] = _Recorded(graph, kept, result)
         return self._recorded[given.shape]

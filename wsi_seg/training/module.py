@@ -15,6 +15,7 @@ from wsi_seg.models.biopsy import diagnoses
 from wsi_seg.training.augment import Augmentation
 from wsi_seg.training.loss import SegmentationLoss, diagnosis_loss
 from wsi_seg.training.parts import Parts
+from wsi_seg.training.recorded import Recorded
 
 if TYPE_CHECKING:
     from wsi_seg.models.architecture import Network
@@ -41,11 +42,12 @@ class SegmentationModule(LightningModule):
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.confusion = Confusion.empty(network.config.classes)
         self.diagnoses = Confusion.empty(count_diagnoses(network))
+        self._counts: list[Tensor] = []
         self._spec, self._recipe = spec, recipe
         self._loss = SegmentationLoss(weights, recipe.loss.dice)
         self._augmentations: dict[tuple[int, int], Augmentation] = {}
         self._normalisations: dict[torch.device, Normalisation] = {}
-        self._parts: Parts | None = None
+        self._computed: Parts | Recorded | None = None
 
     def forward(self, rgb: Tensor) -> Tensor:
         """Return the logits of pixels of 0 to 255, shape (N, 3, H, W)."""
@@ -59,12 +61,23 @@ class SegmentationModule(LightningModule):
         generator = torch.Generator().manual_seed(self._recipe.training.seed * 1_000_003 + number)
         with torch.autocast(self.device.type, enabled=False):
             rgb, classes = self._augmentation(batch.rgb)(batch.rgb, batch.classes, generator)
-        count = self._recipe.training.batch_parts
-        if count == 1 or self.device.type != "cpu":
-            return self._training_loss(self.network, self._normalised(rgb), classes, batch.diagnosis)
-        if self._parts is None:
-            self._parts = Parts(self.network, self._training_loss, count)
-        return self._parts(self._normalised(rgb), classes, batch.diagnosis)
+        return self._loss_of(self._normalised(rgb), classes, batch.diagnosis)
+
+    def _loss_of(self, *batch: Tensor) -> Tensor:
+        """Return the loss of normalised images, in the way that is fastest on the device."""
+        parts, on_cpu = self._recipe.training.batch_parts, self.device.type == "cpu"
+        # What several processes compute must not wait for one that records; and gradients that are computed
+        # with the loss are so before float16 scales it.
+        recorded = not on_cpu and self.trainer.world_size == 1 and self.trainer.precision != "16-mixed"
+        if not recorded and not (on_cpu and parts > 1):
+            return self._training_loss(self.network, *batch)
+        if self._computed is None:
+            self._computed = (
+                Parts(self.network, self._training_loss, parts)
+                if on_cpu
+                else Recorded(self.network, self._training_loss)
+            )
+        return self._computed(*batch)
 
     def _training_loss(
         self, network: nn.Module, images: Tensor, classes: Tensor, diagnosis: Tensor
@@ -87,8 +100,10 @@ class SegmentationModule(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Begin with no pixels."""
-        self.confusion = Confusion.empty(len(self.confusion.counts))
-        self.diagnoses = Confusion.empty(len(self.diagnoses.counts))
+        self._counts = [
+            torch.zeros(confusion.counts.shape, dtype=torch.int64, device=self.device)
+            for confusion in (self.confusion, self.diagnoses)
+        ]
 
     def validation_step(self, batch: Draw, batch_idx: int) -> None:
         """Compare a batch with its truth."""
@@ -96,24 +111,22 @@ class SegmentationModule(LightningModule):
         known = int((batch.classes != IGNORE).sum())
         loss = self._compared(logits, diagnosed, batch.classes, batch.diagnosis)
         self.log("val_loss", loss, batch_size=max(known, 1), sync_dist=True, logger=False)
-        self.confusion.add(batch.classes.cpu().numpy(), predicted(logits, batch.classes.shape[-1]))
+        pixels, pictures = self._counts
+        pixels += tally(batch.classes, predicted(logits, batch.classes.shape[-1]), len(pixels))
         if diagnosed is not None:
-            self.diagnoses.add(
-                *(t.to(torch.uint8).cpu().numpy() for t in (batch.diagnosis, diagnosed.argmax(1)))
-            )
+            pictures += tally(batch.diagnosis, diagnosed.argmax(1), len(pictures))
 
     def on_validation_epoch_end(self) -> None:
         """Sum over all processes."""
-        self.confusion = self._summed(self.confusion)
+        pixels, pictures = self._counts
+        self.confusion = self._summed(pixels)
         self.log("val_miou", self.confusion.mean_iou, sync_dist=True, logger=False)
-        if len(self.diagnoses.counts):
-            self.diagnoses = self._summed(self.diagnoses)
+        if len(pictures):
+            self.diagnoses = self._summed(pictures)
             self.log("val_diagnosis", self.diagnoses.pixel_accuracy, sync_dist=True, logger=False)
 
-    def _summed(self, confusion: Confusion) -> Confusion:
-        counts = self.trainer.strategy.reduce(
-            torch.from_numpy(confusion.counts).to(self.device), reduce_op="sum"
-        )
+    def _summed(self, counts: Tensor) -> Confusion:
+        counts = self.trainer.strategy.reduce(counts, reduce_op="sum")
         assert isinstance(counts, Tensor)
         return Confusion(counts.cpu().numpy())
 
@@ -139,11 +152,31 @@ def count_diagnoses(network: nn.Module) -> int:
     return network.config.diagnoses or 0 if diagnoses(network) else 0
 
 
-def predicted(logits: Tensor, width: int) -> Any:
+def predicted(logits: Tensor, width: int) -> Tensor:
     """Return class indices at full size, uint8 (N, H, W), of logits."""
     factor = width // logits.shape[-1]
     logits = logits.float()
-    return (enlarge(logits, factor) if factor > 1 else logits).argmax(1).to(torch.uint8).cpu().numpy()
+    return (enlarge(logits, factor) if factor > 1 else logits).argmax(1).to(torch.uint8)
+
+
+def tally(truth: Tensor, found: Tensor, classes: int) -> Tensor:
+    """Count pairs of classes on the device where they are.
+
+    Parameters
+    ----------
+    truth, found : integer tensors of the same shape
+        Class indices; `IGNORE` in the truth is not counted.
+    classes : int
+
+    Returns
+    -------
+    Tensor
+        int64 (classes, classes + 1), as `Confusion` has its counts; the last column is 0.
+    """
+    columns = classes + 1
+    pairs = truth.long().clamp(max=classes) * columns + found
+    counts = torch.bincount(pairs.flatten(), minlength=columns**2)
+    return counts.view(columns, columns)[:classes]
 
 
 def make_optimiser(network: nn.Module, recipe: OptimiserRecipe) -> torch.optim.Optimizer:

@@ -60,13 +60,29 @@ class Parts:
                 loss = self._loss(network, *part)
             return loss.detach(), torch.autograd.grad(loss, parameters)
 
-        loss: Tensor = _Computed.apply(  # type: ignore[no-untyped-call]
-            lambda: list(self._pool.map(compute, self._networks, parts)), *parameters
-        )
+        def compute_all() -> tuple[Tensor, Sequence[Tensor]]:
+            losses, gradients = zip(*self._pool.map(compute, self._networks, parts), strict=True)
+            means = [torch.stack(each).mean(dim=0) for each in zip(*gradients, strict=True)]
+            return torch.stack(losses).mean(), means
+
+        loss = handed_on(compute_all, parameters)
         for own, *theirs in zip(*(network.buffers() for network in self._networks), strict=True):
             if own.is_floating_point():
                 own.copy_(torch.stack([own, *theirs]).mean(dim=0))
         return loss
+
+
+def handed_on(compute: Callable[[], tuple[Tensor, Sequence[Tensor]]], parameters: Sequence[Tensor]) -> Tensor:
+    """Return a loss whose gradients are computed with it, and wait for whoever goes backward from it.
+
+    Parameters
+    ----------
+    compute : callable
+        Returns the loss and its gradients, one for each parameter.
+    parameters : sequence of Tensor
+    """
+    loss: Tensor = _Computed.apply(compute, *parameters)  # type: ignore[no-untyped-call]
+    return loss
 
 
 class _Computed(torch.autograd.Function):
@@ -74,17 +90,16 @@ class _Computed(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, compute: Callable[[], list[tuple[Tensor, Sequence[Tensor]]]], *parameters: Tensor
+        ctx: Any, compute: Callable[[], tuple[Tensor, Sequence[Tensor]]], *parameters: Tensor
     ) -> Tensor:
-        """Compute the parts, and keep the mean of their gradients."""
-        losses, gradients = zip(*compute(), strict=True)
-        ctx.gradients = [torch.stack(each).mean(dim=0) for each in zip(*gradients, strict=True)]
-        return torch.stack(losses).mean()
+        """Compute both, and keep the gradients."""
+        loss, ctx.gradients = compute()
+        return loss
 
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:
         """Hand the gradients on."""
-        return None, *(gradient * outputs[0] for gradient in ctx.gradients)
+        return None, *torch._foreach_mul(list(ctx.gradients), outputs[0])
 
 
 def _with_own_buffers(network: nn.Module) -> nn.Module:

@@ -24,7 +24,9 @@ class StagePlan:
     seconds : float or None
         Time of the stage.
     epoch_steps : int
-        Steps between validations, if there are `steps`; what an epoch is in any case.
+        Steps of an epoch.
+    validation_steps : int
+        Steps between validations, if there are `steps`.
     folder, logs : Path
         For checkpoints, and for logs.
     device : torch.device
@@ -37,6 +39,7 @@ class StagePlan:
     steps: int | None
     seconds: float | None
     epoch_steps: int
+    validation_steps: int
     folder: Path
     logs: Path
     device: torch.device

@@ -155,8 +155,8 @@ class TrainingRecipe(BaseModel):
         Decay of a running average of the weights, which is what is validated and kept; None for none.
     precision : {"auto", "float32", "bfloat16", "float16"}
         Of the network's arithmetic; "auto" is bfloat16 where the device computes in it fast.
-    validations : int
-        Validations in a run that is bounded in time; with epochs there is one after each.
+    validations : int or None
+        Validations of a stage; None: 10 in a stage that is bounded in time, or one after each epoch.
     early_stop : int or None
         Validations without a better mean IoU after which a stage ends; the best weights are kept then.
     devices : int
@@ -177,7 +177,7 @@ class TrainingRecipe(BaseModel):
     batch_parts: Count = 1
     averaging: Share | None = 0.99
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    validations: Count = 10
+    validations: Count | None = None
     early_stop: Count | None = None
     devices: Count = 1
     workers: Annotated[int, Field(ge=0)] | None = None

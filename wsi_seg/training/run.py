@@ -184,6 +184,7 @@ def _stages(
             steps=None if recipe.training.epochs is None else recipe.training.epochs * epoch_steps,
             seconds=None if recipe.training.minutes is None else recipe.training.minutes * 60 / len(stages),
             epoch_steps=epoch_steps,
+            validation_steps=epoch_steps * _validated_epochs(recipe),
             folder=folder.stage(number, stage),
             logs=folder.stage_logs(number, stage),
             device=device,
@@ -229,6 +230,12 @@ def _validated(recipe: Recipe) -> int:
     fewest, most = VALIDATED
     minutes = recipe.training.minutes
     return most if minutes is None else min(max(int(minutes * VALIDATED_A_MINUTE), fewest), most)
+
+
+def _validated_epochs(recipe: Recipe) -> int:
+    """Return the epochs from one validation to the next, where epochs bound a stage."""
+    epochs, validations = recipe.training.epochs, recipe.training.validations
+    return 1 if epochs is None or validations is None else max(1, epochs // validations)
 
 
 def _shifted(rows: list[HistoryRow], before: list[HistoryRow]) -> list[HistoryRow]:

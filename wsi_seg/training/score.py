@@ -68,7 +68,7 @@ def score(network: Network, spec: InputSpec, data: TrainingData, validation: Til
         draw = validation[number]
         truth = draw.classes.numpy()
         logits, diagnosed = look(network, normalise(draw.rgb[None]))
-        found = predicted(logits, truth.shape[-1])[0]
+        found = predicted(logits, truth.shape[-1])[0].numpy()
         confusion.add(truth, found)
         if diagnosed is not None:
             diagnoses.add(*(t.to(torch.uint8).numpy() for t in (draw.diagnosis[None], diagnosed.argmax(1))))

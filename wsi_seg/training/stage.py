@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from wsi_seg.training.recipe import Recipe
     from wsi_seg.training.validation import Images, Tiles
 
+VALIDATIONS = 10
+"""Of a stage that is bounded in time, if the recipe does not say."""
+
 LAST, BEST, FINAL = "last.ckpt", "best.ckpt", "final.ckpt"
 
 
@@ -73,7 +76,7 @@ def run_stage(
     OutputError
         If a checkpoint cannot be written.
     """
-    validations = recipe.training.validations
+    validations = recipe.training.validations or VALIDATIONS
     pace = Pace(recipe.optimiser, plan.steps, plan.seconds, plan.epoch_steps, validations)
     history = History(pace, plan, listener)
     final = plan.folder / FINAL
@@ -135,7 +138,7 @@ def _trainer(plan: StagePlan, recipe: Recipe, callbacks: list[Callback]) -> Trai
         precision=plan.precision,  # type: ignore[arg-type]
         max_steps=plan.steps or -1,
         max_epochs=-1,
-        val_check_interval=plan.epoch_steps if plan.seconds is None else ENDLESS,
+        val_check_interval=plan.validation_steps if plan.seconds is None else ENDLESS,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         gradient_clip_val=recipe.optimiser.clip_norm,

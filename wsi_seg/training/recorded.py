@@ -1,0 +1,91 @@
+"""Losses and gradients by CUDA graphs: a GPU computes a small network faster than it can be told to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from wsi_seg.training.parts import handed_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+WARM_UP = 3
+"""Times that a step is computed before it is recorded, while libraries choose their algorithms."""
+
+MOST = 8
+"""Shapes that are recorded; each keeps memory. Others are computed step by step."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    graph: torch.cuda.CUDAGraph
+    given: tuple[Tensor, ...]
+    loss: Tensor
+    gradients: Sequence[Tensor]
+
+
+class Recorded:
+    """Computes the loss of batches, and its gradients with it, as recorded for each shape of batch.
+
+    Parameters
+    ----------
+    network : Module
+        On a CUDA device; what it does must not depend on the values that it is given.
+    loss : callable
+        Returns the loss of a batch by a network: takes the network, and the batch's tensors.
+    """
+
+    def __init__(self, network: nn.Module, loss: Callable[..., Tensor]) -> None:
+        self._network, self._loss = network, loss
+        self._parameters = [p for p in network.parameters() if p.requires_grad]
+        self._steps: dict[torch.Size, _Step] = {}
+        self._pool: Any = None
+
+    def __call__(self, *batch: Tensor) -> Tensor:
+        """Return the loss; its gradients are there already, and only handed on.
+
+        Parameters
+        ----------
+        batch : Tensor
+            What the loss takes.
+        """
+        step = self._steps.get(batch[0].shape)
+        if step is None:
+            if len(self._steps) == MOST:
+                return self._loss(self._network, *batch)
+            step = self._steps[batch[0].shape] = self._record(batch)
+        torch._foreach_copy_(list(step.given), list(batch))
+        step.graph.replay()
+        # The next replay writes over the loss; gradients are scaled into memory of their own.
+        return handed_on(lambda: (step.loss.clone(), step.gradients), self._parameters)
+
+    def _record(self, batch: tuple[Tensor, ...]) -> _Step:
+        device = batch[0].device
+        given = tuple(tensor.clone() for tensor in batch)
+        buffers = list(self._network.buffers())
+        before = [buffer.clone() for buffer in buffers]
+        side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP):
+                self._compute(given)
+        torch.cuda.current_stream(device).wait_stream(side)
+        torch._foreach_copy_(buffers, before)  # those steps were none
+        if self._pool is None:
+            self._pool = torch.cuda.graph_pool_handle()
+        graph = torch.cuda.CUDAGraph()
+        # Other threads may pin memory meanwhile.
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            loss, gradients = self._compute(given)
+        return _Step(graph, given, loss, gradients)
+
+    def _compute(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Sequence[Tensor]]:
+        cast, dtype = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+        # A weight that was cast and kept would be found again outside of the recording.
+        with torch.enable_grad(), torch.autocast("cuda", dtype, enabled=cast, cache_enabled=False):
+            loss = self._loss(self._network, *batch)
+        return loss.detach(), torch.autograd.grad(loss, self._parameters)
