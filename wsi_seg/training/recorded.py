@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,8 @@ from wsi_seg.training.parts import handed_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+log = logging.getLogger(__name__)
 
 WARM_UP = 3
 """Times that a step is computed before it is recorded, while libraries choose their algorithms."""
@@ -42,7 +46,8 @@ class Recorded:
     def __init__(self, network: nn.Module, loss: Callable[..., Tensor]) -> None:
         self._network, self._loss = network, loss
         self._parameters = [p for p in network.parameters() if p.requires_grad]
-        self._steps: dict[torch.Size, _Step] = {}
+        self._replica = replica(network)
+        self._steps: dict[torch.Size, _Step | None] = {}
         self._pool: Any = None
 
     def __call__(self, *batch: Tensor) -> Tensor:
@@ -53,15 +58,25 @@ class Recorded:
         batch : Tensor
             What the loss takes.
         """
-        step = self._steps.get(batch[0].shape)
+        shape = batch[0].shape
+        if shape not in self._steps and len(self._steps) < MOST:
+            self._steps[shape] = self._recorded(batch)
+        step = self._steps.get(shape)
         if step is None:
-            if len(self._steps) == MOST:
-                return self._loss(self._network, *batch)
-            step = self._steps[batch[0].shape] = self._record(batch)
+            return self._loss(self._network, *batch)
         torch._foreach_copy_(list(step.given), list(batch))
         step.graph.replay()
         # The next replay writes over the loss; gradients are scaled into memory of their own.
         return handed_on(lambda: (step.loss.clone(), step.gradients), self._parameters)
+
+    def _recorded(self, batch: tuple[Tensor, ...]) -> _Step | None:
+        """Record a step; where that fails, say so, and leave such steps to be computed one by one."""
+        try:
+            return self._record(batch)
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            log.warning("training is slower than it could be: its steps cannot be recorded (%s)", reason)
+            return None
 
     def _record(self, batch: tuple[Tensor, ...]) -> _Step:
         device = batch[0].device
@@ -84,8 +99,21 @@ class Recorded:
         return _Step(graph, given, loss, gradients)
 
     def _compute(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Sequence[Tensor]]:
-        cast, dtype = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+        kind = batch[0].device.type
+        cast, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
         # A weight that was cast and kept would be found again outside of the recording.
-        with torch.enable_grad(), torch.autocast("cuda", dtype, enabled=cast, cache_enabled=False):
-            loss = self._loss(self._network, *batch)
-        return loss.detach(), torch.autograd.grad(loss, self._parameters)
+        with torch.enable_grad(), torch.autocast(kind, dtype, enabled=cast, cache_enabled=False):
+            loss = self._loss(self._replica, *batch)
+        parameters = [p for p in self._replica.parameters() if p.requires_grad]
+        return loss.detach(), torch.autograd.grad(loss, parameters)
+
+
+def replica(network: nn.Module) -> nn.Module:
+    """Copy a network whose weights and statistics stay those of the original, in the same memory.
+
+    Where gradients of a parameter are gathered is bound to the stream in which it was first used, for as long
+    as anything refers to that: recording must not come upon it.
+    """
+    shared: dict[int, Any] = {id(buffer): buffer for buffer in network.buffers()}
+    shared |= {id(p): nn.Parameter(p.detach(), p.requires_grad) for p in network.parameters()}
+    return copy.deepcopy(network, shared)
