@@ -121,6 +121,7 @@ def test_json_holds_what_was_given(tmp_path: Path):
         "val_loss": 0.9,
         "val_miou": 0.4,
         "val_diagnosis": None,
+        "stage": 1,
     }
     assert data["history"][2]["train_loss"] is None
     assert data["history"][2]["val_miou"] is None
@@ -184,6 +185,16 @@ def test_curves_hold_the_numbers_that_were_given():
     assert validation.get_xydata().tolist() == [[20, 0.9]]
     assert miou.lines[0].get_xydata().tolist() == [[20, 0.4]]
     assert rate.lines[0].get_ydata().tolist() == [1e-3, 5e-4, 1e-4]
+
+
+def test_no_curve_leads_from_one_stage_to_the_next():
+    rows = [HistoryRow(10 * i, 0, i, 1e-3, 1 / (i % 100 + 1), stage=1 + i // 100) for i in range(200)]
+    losses, _, rate = draw_curves(rows).axes[:3]
+    for line in (*losses.lines[:2], rate.lines[0]):
+        broken = np.isnan(line.get_xydata()[:, 1])
+        assert np.flatnonzero(broken).tolist() == [100]
+    mean = losses.lines[1].get_ydata()
+    assert mean[99] < 0.02 < 0.2 < mean[101]
 
 
 @pytest.mark.parametrize("count", [2, 9, 40])

@@ -106,11 +106,12 @@ class History(Callback):
             step=trainer.global_step,
             epoch=trainer.global_step // self._plan.epoch_steps,
             seconds=self._pace.elapsed,
-            learning_rate=self._pace.learning_rate(trainer.global_step),
+            learning_rate=self._pace.learning_rate(max(trainer.global_step - 1, 0)),  # that it was taken at
             train_loss=train_loss,
             val_loss=val_loss,
             val_miou=val_miou,
             val_diagnosis=None if val_diagnosis is None else float(val_diagnosis),
+            stage=self._plan.number,
         )
         self.rows.append(row)
         if trainer.is_global_zero:

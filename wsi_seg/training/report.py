@@ -40,6 +40,8 @@ class HistoryRow:
         Over all validation pixels whose class is known.
     val_diagnosis : float or None
         Share of the validated patches or images whose diagnosis was found, for a network that makes them.
+    stage : int
+        Which stage, from 1.
     """
 
     step: int
@@ -50,6 +52,7 @@ class HistoryRow:
     val_loss: float | None = None
     val_miou: float | None = None
     val_diagnosis: float | None = None
+    stage: int = 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from matplotlib.colors import PowerNorm
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from wsi_seg.evaluation.metrics import Confusion
     from wsi_seg.training.report import HistoryRow
 
+Series: TypeAlias = "tuple[NDArray[np.float64], NDArray[np.float64]]"
+"""Steps, and values there."""
+
 NAME_WIDTH, NAME_LINES = 30, 2
 COUNTED_CELLS, NUMBERED_CELLS = 8, 30
 """Up to how many classes a cell of the confusion matrix has room for a count, and for a percentage."""
@@ -38,36 +41,33 @@ def draw_curves(history: Sequence[HistoryRow]) -> Figure:
     """Draw losses, validation mIoU and learning rate over steps, with minutes along the top."""
     figure = Figure(figsize=(9, 8.5), layout="constrained")
     losses, miou, rate = figure.subplots(3, sharex=True, height_ratios=(3, 3, 1.6))
-    steps = np.array([row.step for row in history], float)
-
-    def series(values: Sequence[float | None]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        numbers = np.array([math.nan if v is None else v for v in values], float)
-        measured = np.isfinite(numbers)
-        return steps[measured], numbers[measured]
-
-    train = series([row.train_loss for row in history])
-    validated = series([row.val_loss for row in history])
-    _draw_train_loss(losses, *train)
-    losses.plot(*validated, color=ORANGE, marker="o", markersize=4.5, linewidth=1.6, label="validation")
+    train = _stages(history, [row.train_loss for row in history])
+    validated = _stages(history, [row.val_loss for row in history])
+    _draw_train_loss(losses, train)
+    losses.plot(
+        *_broken(validated), color=ORANGE, marker="o", markersize=4.5, linewidth=1.6, label="validation"
+    )
     losses.set_ylabel("loss")
-    _limit_losses(losses, train[1], validated[1])
-    if len(train[0]) or len(validated[0]):
+    _limit_losses(losses, [values for _, values in train + validated])
+    if train or validated:
         losses.legend(frameon=False, loc="best")  # upper right, but for curves that run there
 
-    x, y = series([row.val_miou for row in history])
-    miou.plot(x, y, color=GREEN, marker="o", markersize=4.5, linewidth=1.6)
+    scores = _stages(history, [row.val_miou for row in history])
+    miou.plot(*_broken(scores), color=GREEN, marker="o", markersize=4.5, linewidth=1.6)
     miou.set_ylim(0, 1)
     miou.set_ylabel("validation mIoU")
-    if len(x):
+    if scores:
+        x, y = (np.concatenate(parts) for parts in zip(*scores, strict=True))
         best = int(y.argmax())
         note = f"best {y[best]:.3f} at step {x[best]:.0f}"
         miou.plot(x[best], y[best], marker="o", markersize=10, fillstyle="none", color=INK)
         # Below a high point and above a low one, on the side where there is room.
-        up, right = (14 if y[best] < 0.75 else -22), x[best] > steps.mean()
+        up, right = (14 if y[best] < 0.75 else -22), x[best] > np.mean([row.step for row in history])
         align = "right" if right else "left"
         miou.annotate(note, (x[best], y[best]), (0, up), textcoords="offset points", ha=align, color=INK)
 
-    rate.plot(*series([row.learning_rate for row in history]), color=INK, linewidth=1.4)
+    rates = _stages(history, [row.learning_rate for row in history])
+    rate.plot(*_broken(rates), color=INK, linewidth=1.4)
     rate.set_ylim(bottom=0)
     rate.set_ylabel("learning rate")
     rate.set_xlabel("step")
@@ -80,22 +80,45 @@ def draw_curves(history: Sequence[HistoryRow]) -> Figure:
     return figure
 
 
-def _draw_train_loss(axes: Axes, steps: NDArray[np.float64], losses: NDArray[np.float64]) -> None:
+def _stages(history: Sequence[HistoryRow], values: Sequence[float | None]) -> list[Series]:
+    """Return steps and values of each stage, of what was measured."""
+    stages: dict[int, list[tuple[float, float]]] = {}
+    for row, value in zip(history, values, strict=True):
+        if value is not None and math.isfinite(value):
+            stages.setdefault(row.stage, []).append((row.step, value))
+    return [(points[:, 0], points[:, 1]) for points in map(np.array, stages.values())]
+
+
+def _broken(stages: Sequence[Series]) -> Series:
+    """Put stages one after another, in such a way that no line is drawn from one to the next."""
+    gap = np.full(1, math.nan)
+    steps = [part for stage in stages for part in (gap, stage[0])]
+    values = [part for stage in stages for part in (gap, stage[1])]
+    return np.concatenate(steps[1:] or [gap]), np.concatenate(values[1:] or [gap])
+
+
+def _draw_train_loss(axes: Axes, stages: Sequence[Series]) -> None:
     """Draw the training loss; a long one paled, with its moving mean on top."""
-    if len(losses) < SMOOTHED_FROM:
-        mark = "o" if len(losses) < 2 else None
-        axes.plot(steps, losses, color=BLUE, linewidth=1.6, linestyle="--", marker=mark, label="training")
+    count = sum(len(losses) for _, losses in stages)
+    if count < SMOOTHED_FROM:
+        mark = "o" if count < 2 else None
+        drawn = _broken(stages)
+        axes.plot(*drawn, color=BLUE, linewidth=1.6, linestyle="--", marker=mark, label="training")
         return
-    window = np.ones(len(losses) // 30)
-    counts = np.convolve(np.ones_like(losses), window, mode="same")
-    smooth = np.convolve(losses, window, mode="same") / counts
-    axes.plot(steps, losses, color=PALE_BLUE, linewidth=0.8, label="training, as measured")
-    axes.plot(steps, smooth, color=BLUE, linewidth=1.8, linestyle="--", label="training, moving mean")
+    smooth = [(steps, _moving_mean(losses, count // 30)) for steps, losses in stages]
+    axes.plot(*_broken(stages), color=PALE_BLUE, linewidth=0.8, label="training, as measured")
+    axes.plot(*_broken(smooth), color=BLUE, linewidth=1.8, linestyle="--", label="training, moving mean")
 
 
-def _limit_losses(axes: Axes, *losses: NDArray[np.float64]) -> None:
+def _moving_mean(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    window = np.ones(min(width, len(values)))
+    counts = np.convolve(np.ones_like(values), window, mode="same")
+    return np.asarray(np.convolve(values, window, mode="same") / counts)
+
+
+def _limit_losses(axes: Axes, losses: Sequence[NDArray[np.float64]]) -> None:
     """Begin at zero, and leave out the rare spike that would flatten all else."""
-    values = np.concatenate(losses)
+    values = np.concatenate([*losses, []])
     if len(values) and values.min() >= 0 and values.max() > 0:
         axes.set_ylim(0, 1.08 * float(np.quantile(values, 0.99, method="higher")))
 
