@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wsi_seg.slides.recorded import find_recorded, find_slits
+from wsi_seg.slides.recorded import find_recorded, find_slits, thick
 
 MPP = (8.0, 8.0)
 
@@ -95,3 +95,18 @@ def test_without_any_filling_nothing_is_looked_at():
 
     rgb = slit_picture()[:, :200]
     assert not find_slits(rgb, np.ones((200, 200), dtype=bool), MPP, sample).any()
+
+
+def test_threads_are_no_fields():
+    recorded = np.zeros((60, 80), dtype=bool)
+    recorded[10:40, :50] = True  # a field, to the slide's edge
+    fields = recorded.copy()
+    recorded[42, 5:30:3] = recorded[43:45, 10:30] = True
+    recorded[:, 70] = True
+
+    np.testing.assert_array_equal(thick(recorded), fields)
+
+
+def test_a_slide_of_any_size_may_be_recorded_all_over():
+    for shape in ((1, 1), (2, 50), (3, 3)):
+        assert thick(np.ones(shape, dtype=bool)).all()

@@ -27,6 +27,9 @@ COMPRESSION_REACH = 8
 RIPPLE = 6
 """By how many grey values."""
 
+THINNEST = 3
+"""Overview pixels across what was scanned, wherever it ends."""
+
 SHORTEST_SLIT_UM = 400.0
 """A slit between two scanned fields is straight, and at least so long."""
 
@@ -63,7 +66,7 @@ def recorded_in(slide: Slide, overview: SlidePixels, frames: Frames) -> NDArray[
         return slide.read(pixel.clipped(*finest.label_size), finest).rgb
 
     recorded = find_recorded(overview.rgb, overview.present, frames.label_mpp)
-    recorded &= ~find_slits(overview.rgb, recorded, frames.label_mpp, sample)
+    recorded = thick(recorded & ~find_slits(overview.rgb, recorded, frames.label_mpp, sample))
     for rect in overview.unreadable:
         recorded[rect.slices] = True
     return recorded
@@ -139,6 +142,19 @@ def find_slits(
         if np.median([(pixels == filling).all(axis=2).mean() for pixels in samples]) >= SAMPLE_SHARE:
             slits |= labels == label
     return slits
+
+
+def thick(recorded: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Leave out what is thinner than `THINNEST`: ripples that went further than others, no scanned field.
+
+    Parameters
+    ----------
+    recorded : bool array
+    """
+    square = np.ones((THINNEST, THINNEST), dtype=bool)
+    inner = ndimage.binary_erosion(recorded, square, border_value=1)  # beyond its edge the slide goes on
+    kept: NDArray[np.bool_] = recorded & ndimage.binary_dilation(inner, square)
+    return kept
 
 
 def _packed(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
