@@ -34,6 +34,7 @@ PLAIN = {
     "augment.hue": 0,
     "augment.blurred": 0,
     "augment.noisy": 0,
+    "augment.cut_off": 0,
     "data.patch": 256,
     "training.batch_size": 8,
     "optimiser.name": "adam",

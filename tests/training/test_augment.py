@@ -311,6 +311,29 @@ def test_noise_is_grey_and_as_strong_as_told():
     assert 5 < spread.max() < 8.3
 
 
+def test_fields_end_on_any_one_side_in_one_light_grey_of_unknown_class():
+    rgb = torch.full((80, 3, 64, 96), 100, dtype=torch.uint8)
+    classes = torch.ones(80, 64, 96, dtype=torch.uint8)
+    pixels, out = Augmentation(only(cut_off=0.5), (64, 96))(rgb, classes, generator())
+    cut = out == IGNORE
+    assert 0.3 < cut.flatten(1).any(1).float().mean() < 0.7
+    assert (out[~cut] == 1).all()
+    torch.testing.assert_close(pixels.movedim(1, 3)[~cut], torch.full((int((~cut).sum()), 3), 100.0))
+    sides = set()
+    for patch, where in zip(pixels, cut, strict=True):
+        if where.any():
+            grey = patch[:, where].unique()
+            assert len(grey) == 1
+            assert 225 <= grey <= 255
+            rows, columns = where.all(1), where.all(0)
+            assert torch.equal(where, rows[:, None].expand_as(where) | columns)
+            assert rows.sum() <= 32
+            assert columns.sum() <= 48
+            sides.add((bool(rows[0]), bool(rows[-1]), bool(columns[0]), bool(columns[-1])))
+    assert {sum(side) for side in sides} == {1}
+    assert len(sides) == 4
+
+
 def test_settings_are_checked():
     with pytest.raises(UsageError, match="square"):
         Augmentation(AugmentSettings(), (64, 128))
@@ -323,7 +346,7 @@ def test_settings_are_checked():
 def test_the_batch_may_lie_on_another_device_than_the_generator():
     # PyTorch's "meta" device holds no values, but refuses to be mixed with another as a GPU does.
     batch = [tensor.to("meta") for tensor in noise_batch(4, 40, 40)]
-    everything = AugmentSettings(rotation=10, blurred=1, noisy=1)
+    everything = AugmentSettings(rotation=10, blurred=1, noisy=1, cut_off=1)
     pixels, classes = Augmentation(everything, (32, 32))(*batch, generator())
     assert pixels.device.type == classes.device.type == "meta"
     assert pixels.shape == (4, 3, 32, 32)

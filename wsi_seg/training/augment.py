@@ -30,6 +30,9 @@ HEMATOXYLIN, EOSIN = (0.650, 0.704, 0.286), (0.072, 0.990, 0.105)
 YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
 """From R, G, B to luma and two axes of colour, which is zero for greys."""
 
+DEEPEST, FILLINGS = 0.5, (225.0, 255.0)
+"""How much of a patch may be cut off at most, and which greys scanners and their software fill in with."""
+
 BLUR_RADIUS = 4
 """How far a blurred pixel looks, in pixels; the widest blur's kernel is cut off where it falls below 3 %."""
 
@@ -72,6 +75,9 @@ class AugmentSettings(BaseModel):
         Share of the patches that are given noise.
     noise : float
         Strongest noise, the same in R, G and B, as its standard deviation in grey values of 255.
+    cut_off : float
+        Share of the patches that a scanned field ends in: on one side, up to half way, they become one light
+        grey of unknown class.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,6 +99,7 @@ class AugmentSettings(BaseModel):
     blur: Annotated[float, Field(ge=0, le=1.5)] = 0.8
     noisy: Share = 0.3
     noise: Annotated[float, Field(ge=0, le=50)] = 4.0
+    cut_off: Share = 0.15
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -117,6 +124,7 @@ class AugmentSettings(BaseModel):
             hue=0,
             blurred=0,
             noisy=0,
+            cut_off=0,
         )
 
 
@@ -193,7 +201,8 @@ class Augmentation:
             _blur(pixels, s, draw)
         if s.noisy and s.noise:
             _add_noise(pixels, s, draw)
-        return pixels.clamp_(0, 255), classes
+        pixels.clamp_(0, 255)
+        return _cut_off(pixels, classes, s, draw) if s.cut_off else (pixels, classes)
 
 
 @dataclass(frozen=True)
@@ -322,6 +331,20 @@ def _add_noise(pixels: Tensor, s: AugmentSettings, draw: _Draw) -> None:
     noise *= sigma[chosen].view(-1, 1, 1, 1).to(draw.device)
     chosen = chosen.to(draw.device)
     pixels[chosen] = pixels[chosen] + noise
+
+
+def _cut_off(pixels: Tensor, classes: Tensor, s: AugmentSettings, draw: _Draw) -> tuple[Tensor, Tensor]:
+    """Cut some of the patches off on one side, as where a scanned field ends."""
+    side, depth, grey = draw.even(0, 4).floor(), draw.even(0, DEEPEST), draw.even(*FILLINGS)
+    depth = torch.where(draw.chosen(s.cut_off), depth, 0).unsqueeze(1)
+    backward, across = (side % 2 == 1).unsqueeze(1), (side >= 2).unsqueeze(1)
+    beyond = []
+    for length, on_this_axis in zip(pixels.shape[2:], (~across, across), strict=True):
+        place = ((torch.arange(length) + 0.5) / length).expand(len(pixels), -1).to(depth.device)
+        beyond.append((torch.where(backward, 1 - place, place) < depth) & on_this_axis)
+    out = (beyond[0].unsqueeze(2) | beyond[1].unsqueeze(1)).to(draw.device)
+    filled = torch.where(out.unsqueeze(1), grey.view(-1, 1, 1, 1).to(draw.device), pixels)
+    return filled, classes.masked_fill(out, IGNORE)
 
 
 def _dyes() -> Tensor:
