@@ -311,11 +311,12 @@ def test_noise_is_grey_and_as_strong_as_told():
     assert 5 < spread.max() < 8.3
 
 
-def test_fields_end_on_any_one_side_in_one_light_grey_of_unknown_class():
+@pytest.mark.parametrize("beyond", [IGNORE, 0])
+def test_fields_end_on_any_one_side_in_one_light_grey(beyond: int):
     rgb = torch.full((80, 3, 64, 96), 100, dtype=torch.uint8)
     classes = torch.ones(80, 64, 96, dtype=torch.uint8)
-    pixels, out = Augmentation(only(cut_off=0.5), (64, 96))(rgb, classes, generator())
-    cut = out == IGNORE
+    pixels, out = Augmentation(only(cut_off=0.5), (64, 96), beyond)(rgb, classes, generator())
+    cut = out == beyond
     assert 0.3 < cut.flatten(1).any(1).float().mean() < 0.7
     assert (out[~cut] == 1).all()
     torch.testing.assert_close(pixels.movedim(1, 3)[~cut], torch.full((int((~cut).sum()), 3), 100.0))

@@ -187,6 +187,22 @@ def test_slides_are_kept_out_whole_from_four_on(tmp_path):
     assert lacking(four) == []
 
 
+def test_beyond_a_scanned_field_is_background_or_else_the_rest(tmp_path):
+    pair = write_outlined(tmp_path, "one", (320, 256))
+
+    def beyond(schema: str | None = None, rest: str | None = None) -> int:
+        request = DataRequest(pair, TruthSettings(rest=rest), working_mpp=2)
+        named = () if schema is None else (f"data.classes={schema}",)
+        return open_data(request, tiny_recipe("data.validation=none", *named), None).beyond
+
+    assert beyond() == IGNORE
+    assert beyond(rest="Stroma") == 0  # the rest comes first
+    classes = "[{id: 4, name: Stroma, color: [9, 9, 9]}, {id: 7, name: Glass, color: [8, 8, 8]}, "
+    classes += "{id: 2, name: Tumour, color: [7, 7, 7]}]"
+    (tmp_path / "glass.yaml").write_text(f"name: glass\nbackground: Glass\nclasses: {classes}\n")
+    assert beyond(str(tmp_path / "glass.yaml"), rest="Stroma") == 1
+
+
 def test_what_is_asked_for_is_done_or_refused(tmp_path):
     pair = write_outlined(tmp_path, "one", (320, 256))
     request = DataRequest(pair, working_mpp=2)

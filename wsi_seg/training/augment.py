@@ -77,7 +77,7 @@ class AugmentSettings(BaseModel):
         Strongest noise, the same in R, G and B, as its standard deviation in grey values of 255.
     cut_off : float
         Share of the patches that a scanned field ends in: on one side, up to half way, they become one light
-        grey of unknown class.
+        grey.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -137,6 +137,8 @@ class Augmentation:
     settings : AugmentSettings
     size : (int, int)
         Height and width of the patches that come out.
+    beyond : int
+        Class index of where patches are cut off.
 
     Raises
     ------
@@ -146,6 +148,7 @@ class Augmentation:
 
     settings: AugmentSettings
     size: tuple[int, int]
+    beyond: int = IGNORE
 
     def __post_init__(self) -> None:
         height, width = self.size
@@ -202,7 +205,10 @@ class Augmentation:
         if s.noisy and s.noise:
             _add_noise(pixels, s, draw)
         pixels.clamp_(0, 255)
-        return _cut_off(pixels, classes, s, draw) if s.cut_off else (pixels, classes)
+        if not s.cut_off:
+            return pixels, classes
+        out, grey = _cut_off(s, self.size, draw)
+        return torch.where(out.unsqueeze(1), grey, pixels), classes.masked_fill(out, self.beyond)
 
 
 @dataclass(frozen=True)
@@ -333,18 +339,17 @@ def _add_noise(pixels: Tensor, s: AugmentSettings, draw: _Draw) -> None:
     pixels[chosen] = pixels[chosen] + noise
 
 
-def _cut_off(pixels: Tensor, classes: Tensor, s: AugmentSettings, draw: _Draw) -> tuple[Tensor, Tensor]:
-    """Cut some of the patches off on one side, as where a scanned field ends."""
+def _cut_off(s: AugmentSettings, size: tuple[int, int], draw: _Draw) -> tuple[Tensor, Tensor]:
+    """Draw where some of the patches are cut off on one side, (batch, height, width), and the greys there."""
     side, depth, grey = draw.even(0, 4).floor(), draw.even(0, DEEPEST), draw.even(*FILLINGS)
     depth = torch.where(draw.chosen(s.cut_off), depth, 0).unsqueeze(1)
     backward, across = (side % 2 == 1).unsqueeze(1), (side >= 2).unsqueeze(1)
     beyond = []
-    for length, on_this_axis in zip(pixels.shape[2:], (~across, across), strict=True):
-        place = ((torch.arange(length) + 0.5) / length).expand(len(pixels), -1).to(depth.device)
+    for length, on_this_axis in zip(size, (~across, across), strict=True):
+        place = ((torch.arange(length, device=depth.device) + 0.5) / length).expand(draw.count, -1)
         beyond.append((torch.where(backward, 1 - place, place) < depth) & on_this_axis)
-    out = (beyond[0].unsqueeze(2) | beyond[1].unsqueeze(1)).to(draw.device)
-    filled = torch.where(out.unsqueeze(1), grey.view(-1, 1, 1, 1).to(draw.device), pixels)
-    return filled, classes.masked_fill(out, IGNORE)
+    out = beyond[0].unsqueeze(2) | beyond[1].unsqueeze(1)
+    return out.to(draw.device), grey.view(-1, 1, 1, 1).to(draw.device)
 
 
 def _dyes() -> Tensor:

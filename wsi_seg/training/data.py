@@ -78,6 +78,9 @@ class TrainingData:
         Micrometres per pixel of the sources, for slides.
     remarks : tuple of str
         What the user should know of the data.
+    beyond : int
+        Class index that a network is to find where a scanned field has ended: of the background, else of the
+        rest, else `IGNORE`. Such places are no one's tissue, but a network says something everywhere.
     """
 
     schema: ClassSchema
@@ -86,6 +89,7 @@ class TrainingData:
     split: Split
     mpp: float | None
     remarks: tuple[str, ...] = ()
+    beyond: int = IGNORE
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
@@ -158,7 +162,14 @@ def _slides(
     names = [f"{i}: {slide.name}" for i, slide in enumerate(slides)]
     split = _split(slides, surveys, names, len(schema), recipe, FEWEST_SLIDES)
     remarks = tuple(remark for slide in slides for remark in slide.remarks)
-    return TrainingData(schema, tuple(slides), surveys, split, mpp, remarks)
+    beyond = _beyond(schema, request.truth.rest)
+    return TrainingData(schema, tuple(slides), surveys, split, mpp, remarks, beyond)
+
+
+def _beyond(schema: ClassSchema, rest: str | None = None) -> int:
+    name = schema.background or rest
+    index = None if name is None else schema.index_of(name)
+    return IGNORE if index is None else index
 
 
 def _refuse_for_images(request: DataRequest) -> None:
@@ -199,7 +210,8 @@ def _images(folder: Path, schema: ClassSchema | None, recipe: Recipe) -> Trainin
     else:
         groups = [source.name.rpartition(TILE_MARK)[0] or source.name for source in sources]
         split = _split(sources, surveys, groups, len(train.schema), recipe, FEWEST_IMAGES)
-    return TrainingData(train.schema, tuple(sources), surveys, split, train.mpp, remarks)
+    beyond = _beyond(train.schema)
+    return TrainingData(train.schema, tuple(sources), surveys, split, train.mpp, remarks, beyond)
 
 
 def check_diagnoses(folder: Path, sources: Sequence[Source], recipe: Recipe) -> tuple[str, ...]:

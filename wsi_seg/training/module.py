@@ -35,15 +35,24 @@ class SegmentationModule(LightningModule):
     weights : Tensor or None
         Of the classes in the loss.
     recipe : Recipe
+    beyond : int
+        Class index of what lies beyond a scanned field.
     """
 
-    def __init__(self, network: Network, spec: InputSpec, weights: Tensor | None, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        network: Network,
+        spec: InputSpec,
+        weights: Tensor | None,
+        recipe: Recipe,
+        beyond: int = IGNORE,
+    ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.confusion = Confusion.empty(network.config.classes)
         self.diagnoses = Confusion.empty(count_diagnoses(network))
         self._counts: list[Tensor] = []
-        self._spec, self._recipe = spec, recipe
+        self._spec, self._recipe, self._beyond = spec, recipe, beyond
         self._loss = SegmentationLoss(weights, recipe.loss.dice)
         self._augmentations: dict[tuple[int, int], Augmentation] = {}
         self._normalisations: dict[torch.device, Normalisation] = {}
@@ -139,7 +148,7 @@ class SegmentationModule(LightningModule):
         data = self._recipe.data
         height, width = rgb.shape[-2:]
         size = (data.patch, data.patch) if data.sampling == "patches" else (height, width)
-        return self._augmentations.setdefault(size, Augmentation(self._recipe.augment, size))
+        return self._augmentations.setdefault(size, Augmentation(self._recipe.augment, size, self._beyond))
 
 
 def look(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -190,7 +190,7 @@ def _stages(
             device=device,
             precision=LIGHTNING_PRECISION[precision(recipe, device)],
         )
-        module = SegmentationModule(network, spec, weights, recipe)
+        module = SegmentationModule(network, spec, weights, recipe, data.beyond)
         stage_data = StageData(
             drawn, _validation(data, cache, spec, _validated(recipe)), workers(recipe, device)
         )
