@@ -85,11 +85,13 @@ class Recorded:
         before = [buffer.clone() for buffer in buffers]
         side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UP):
-                self._compute(given)
-        torch.cuda.current_stream(device).wait_stream(side)
-        torch._foreach_copy_(buffers, before)  # those steps were none
+        try:
+            with torch.cuda.stream(side):
+                for _ in range(WARM_UP):
+                    self._compute(given)
+        finally:  # those steps were none
+            torch.cuda.current_stream(device).wait_stream(side)
+            torch._foreach_copy_(buffers, before)
         if self._pool is None:
             self._pool = torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
