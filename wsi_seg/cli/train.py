@@ -165,5 +165,6 @@ def _print(trained: Trained) -> None:
         typer.echo(
             f"diagnosis right for {trained.diagnoses.pixel_accuracy:.1%} of {trained.diagnoses.pixels}"
         )
-    typer.echo(f"  {trained.model}: wsi-seg predict SLIDE --model {trained.model}")
+    what = "SLIDE" if trained.for_slides else "IMAGE"
+    typer.echo(f"  {trained.model}: wsi-seg predict {what} --model {trained.model}")
     typer.echo(f"  {trained.report}: curves, scores, examples")

@@ -64,6 +64,8 @@ class Trained:
         Of the patches or images there as a whole; empty for a network that makes no diagnosis.
     seconds : float
         Of the stages, validations included.
+    for_slides : bool
+        Whether the model takes slides, for it has a working resolution; else plain images.
     """
 
     model: Path
@@ -71,6 +73,7 @@ class Trained:
     confusion: Confusion
     diagnoses: Confusion
     seconds: float
+    for_slides: bool
 
 
 def train(request: TrainRequest, listener: TrainingProgress | None = None) -> Trained:
@@ -145,7 +148,9 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
         page = write_report(folder.report, report)
         save_bundle(folder.model, network, header)  # last, since it says that the training is finished
         folder.finish()
-    return Trained(folder.model, page, scored.confusion, scored.diagnoses, seconds)
+    return Trained(
+        folder.model, page, scored.confusion, scored.diagnoses, seconds, for_slides=spec.mpp is not None
+    )
 
 
 def _stages(
