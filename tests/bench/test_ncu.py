@@ -83,7 +83,8 @@ def test_ncu_is_asked_for_one_pass_of_ours(tmp_path: Path, monkeypatch: pytest.M
     assert profile(["espnet", "1"]).warp == pytest.approx(87.5)
     asked, locale = (tmp_path / "asked").read_text().splitlines()
     assert asked.startswith(
-        "--csv --print-units base --profile-from-start off --metrics gpu__time_duration.sum,"
+        "--csv --clock-control none --print-units base --profile-from-start off "
+        "--metrics gpu__time_duration.sum,"
     )
     assert asked.endswith("-m wsi_seg.bench.one_pass espnet 1")
     assert locale == "C"

@@ -64,7 +64,7 @@ class Built:
 class NetworkContract(Built):
     """Tests of one network, made fresh for each.
 
-    `threads` are the numbers of CPU threads that give the same bytes; `outputs` is all that the network can
+    `threads` are the numbers of CPU threads to compute with; `outputs` is all that the network can
     compute of an image.
     """
 
@@ -113,7 +113,7 @@ class NetworkContract(Built):
             assert not torch.equal(parameter, before[name]), name
 
     @torch.inference_mode()
-    def test_logits_are_the_same_bytes_for_any_threads_and_neighbours(self, network: Network) -> None:
+    def test_logits_depend_on_no_neighbours_and_hardly_on_threads(self, network: Network) -> None:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         image = torch.randn(2, 3, 72, 136).to(memory_format=torch.channels_last)
         expected = network(image)
@@ -121,8 +121,11 @@ class NetworkContract(Built):
         try:
             for threads in self.threads:
                 torch.set_num_threads(threads)
-                assert torch.equal(network(image), expected), threads
-                assert torch.equal(network(image.flip(0)).flip(0), expected), threads
+                logits = network(image)
+                # On some processors PyTorch adds up in another order with another number of threads.
+                same(logits, expected)
+                assert torch.equal(network(image), logits), threads
+                assert torch.equal(network(image.flip(0)).flip(0), logits), threads
         finally:
             torch.set_num_threads(before)
 
