@@ -4,7 +4,7 @@
 
 A generated slide, tissue everywhere, is segmented with each precision and form, in one process, after a small
 one that warms up. While it runs NVML is asked every 50 ms for the share of the time in which a kernel ran.
-Labels are compared with those in float32 without CUDA graphs, and with those of one worker alone.
+Labels are compared with those of the first run, in float32 without CUDA graphs.
 """
 
 from __future__ import annotations

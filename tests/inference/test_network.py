@@ -7,8 +7,9 @@ from torch import nn
 from wsi_seg.errors import UsageError
 from wsi_seg.inference import network as networks
 from wsi_seg.inference.fast.build import KernelsError
-from wsi_seg.inference.network import Compile, choose_form
+from wsi_seg.inference.network import Compile, choose_form, run_as
 from wsi_seg.inference.pixels import best_channel, enlarge
+from wsi_seg.models.bundle import InputSpec
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 
 ESPNET = ESPNet(ESPNetConfig(2, p=1, q=1))
@@ -49,6 +50,24 @@ def test_no_compiler_costs_speed_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_gpu_records_graphs_where_asked_to(wanted: Compile, form: str) -> None:
     for network in (ESPNET, nn.Conv2d(3, 2, 1)):
         assert choose_form(network, "cuda:1", "float16", wanted).form == form
+
+
+def test_float32_is_not_rounded_and_other_code_keeps_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    class Watching(nn.Conv2d):
+        output_stride = 1
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(torch.backends.cudnn.allow_tf32)
+            return super().forward(x)
+
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    spec = InputSpec(channels="rgb", mean=(0, 0, 0), std=(1, 1, 1))
+    network = run_as("plain", Watching(3, 2, 1).eval(), spec, torch.device("cpu"))  # type: ignore[arg-type]
+    network.best(torch.zeros(1, 8, 8, 3, dtype=torch.uint8), 0)
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
