@@ -12,6 +12,7 @@ import pytest
 import shapely
 from conftest import tissue_rgb, write_model, write_tiff
 from distributed import Client, LocalCluster, Nanny, Scheduler, SpecCluster
+from drawn import write_boxes
 from results import features_of, fingerprints, labels_of, shapes_of
 from shapely.geometry import shape
 
@@ -263,6 +264,20 @@ def test_regions_of_interest_limit_the_run(slide_path: Path, model_path: Path, t
     roi.write_text("{")
     with pytest.raises(AnnotationError, match=r"roi\.geojson"):
         predict_slide(slide_path, out, settings(model_path, SMALL.model_copy(update={"roi": roi})))
+
+
+def test_regions_of_interest_beyond_the_slide_are_told(
+    slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    roi = write_boxes(tmp_path / "roi.geojson", ("A", (100, 50, 300, 250)), ("A", (9000, 0, 9100, 99)))
+    labels = SMALL.model_copy(update={"roi": roi})
+    summary = predict_slide(slide_path, tmp_path / "out", settings(model_path, labels))
+    assert summary.roi_remarks == (f"{roi}: 1 of 2 shapes lie beyond {slide_path.name}",)
+    assert json.loads((tmp_path / "out/summary.json").read_text())["roi_remarks"] == list(summary.roi_remarks)
+    write_boxes(roi, ("A", (9000, 0, 9100, 99)))
+    with pytest.raises(AnnotationError, match=rf"roi\.geojson: lies nowhere on {slide_path.name}"):
+        predict_slide(slide_path, tmp_path / "none", settings(model_path, labels))
+    assert not (tmp_path / "none").exists()
 
 
 def test_an_empty_slide_is_a_valid_empty_result(model_path: Path, tmp_path: Path) -> None:

@@ -155,6 +155,7 @@ def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
         unreadable_tiles=totals.unreadable,
         polygons=sum(exported.file.polygons.values()),
         remarks=exported.remarks,
+        roi_remarks=plan.roi_remarks,
         patches=totals.patches,
         network=str(plan.choice),
         seconds={k: round(v, 3) for k, v in {**totals.seconds, **plan.seconds}.items()},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg import __version__
-from wsi_seg.data.annotations import read_regions
+from wsi_seg.data.laying import read_regions
 from wsi_seg.errors import ModelError
 from wsi_seg.inference.network import choose_form
 from wsi_seg.outputs.ngff import PyramidLayout
@@ -50,7 +50,10 @@ REGION_CORES = {"cpu": 2, "cuda": 4}
 
 @dataclass(frozen=True)
 class Plan:
-    """A slide, a model, and how the one is to be laid over the other."""
+    """A slide, a model, and how the one is to be laid over the other.
+
+    `roi_remarks` say what is to be known of the regions of interest, a line each, for the summary.
+    """
 
     slide: Slide
     frames: Frames
@@ -62,6 +65,7 @@ class Plan:
     choice: Choice
     settings: PredictSettings
     command: str = ""
+    roi_remarks: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -96,12 +100,13 @@ class Plan:
         UsageError
             If sizes do not fit together, or the network can't be compiled though that is asked for.
         AnnotationError
-            If the regions of interest cannot be read.
+            If the regions of interest cannot be read, or lie beyond the slide.
         """
         labels = settings.labels
         frames = slide.frames(working_mpp(bundle, labels), labels.allow_coarser)
+        roi_remarks: tuple[str, ...] = ()
         if labels.roi is not None:
-            read_regions(labels.roi, frames)
+            roi_remarks = read_regions(labels.roi, slide.path.name, frames).remarks
         width, height = frames.label_size
         patch = labels.patch or min(DEFAULT_PATCH, -(-(max(width, height) + labels.overlap) // 64) * 64)
         kind = device.partition(":")[0]
@@ -120,6 +125,7 @@ class Plan:
             choice=choice or choose_form(bundle.network, device, labels.precision, labels.compile),
             settings=settings,
             command=command,
+            roi_remarks=roi_remarks,
         )
 
     @cached_property

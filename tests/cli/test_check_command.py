@@ -87,3 +87,22 @@ def test_a_missing_file_is_a_fault(run, tmp_path):
 
     assert result.exit_code == 1
     assert "No such file" in result.output
+
+
+def test_colours_that_qupath_keeps_are_told_with_the_line_that_sets_the_files(run, tmp_path):
+    path = tmp_path / "slide.geojson"
+    classification = {"name": "Necrosis", "color": [255, 0, 0]}
+    geometry = {"type": "Polygon", "coordinates": [RING]}
+    shapes = [
+        {"geometry": geometry, "properties": {"classification": classification}},
+        {"geometry": geometry, "properties": {"objectType": "tmaCore"}},
+        {"geometry": {"type": "Point", "coordinates": [1, 2]}, "properties": {}},
+    ]
+    path.write_text(json.dumps([{"type": "Feature"} | shape for shape in shapes]))
+
+    result = run(path)
+
+    assert result.exit_code == 0
+    assert "3 features, 2 polygons, 8 points; 1 Necrosis; 1 TMA core; 1 without an area" in result.output
+    assert "keep QuPath's colours: Necrosis in (50, 50, 50), not (255, 0, 0)" in result.output
+    assert "getPathClass('Necrosis').setColor(255, 0, 0); fireHierarchyUpdate()" in result.output

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsi_seg.data import unpack
-from wsi_seg.data.annotations import read_annotations, read_regions
+from wsi_seg.data.annotations import read_annotations
+from wsi_seg.data.laying import read_regions
 from wsi_seg.errors import AnnotationError
 from wsi_seg.slides.frames import Bounds, Frames
 
@@ -35,6 +36,10 @@ def geometry(coordinates, kind="Polygon"):
 
 def feature(of):
     return {"type": "Feature", "geometry": of, "properties": {"objectType": "annotation"}}
+
+
+def regions(path, frames=FRAMES):
+    return read_regions(path, "slide.svs", frames).geometry_label
 
 
 @pytest.fixture
@@ -63,10 +68,10 @@ def written(tmp_path):
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["roi.geojson", "roi.json.gz"])
 def test_every_form_that_qupath_reads_is_read(written, content, name):
-    regions = read_regions(written(content, name), FRAMES)
+    found = regions(written(content, name))
 
-    assert isinstance(regions, shapely.MultiPolygon)
-    assert regions.equals(shapely.Polygon(HOLED[0], HOLED[1:]))
+    assert isinstance(found, shapely.MultiPolygon)
+    assert found.equals(shapely.Polygon(HOLED[0], HOLED[1:]))
 
 
 def test_regions_are_united(written):
@@ -75,29 +80,29 @@ def test_regions_are_united(written):
         "features": [feature(geometry(c)) for c in (HOLED, SQUARE, FAR)],
     }
 
-    regions = read_regions(written(collection), FRAMES)
+    found = regions(written(collection))
 
-    assert len(regions.geoms) == 2
-    assert regions.area == pytest.approx(100 + 9.5 * 10 / 2)
+    assert len(found.geoms) == 2
+    assert found.area == pytest.approx(100 + 9.5 * 10 / 2)
 
 
 def test_a_crossing_outline_is_mended(written):
     bowtie = [[[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]]
 
-    regions = read_regions(written(feature(geometry(bowtie))), FRAMES)
+    found = regions(written(feature(geometry(bowtie))))
 
-    assert regions.is_valid
-    assert regions.area == pytest.approx(50)
+    assert found.is_valid
+    assert found.area == pytest.approx(50)
 
 
 def test_a_byte_order_mark_is_no_fault(written):
-    assert read_regions(written(b"\xef\xbb\xbf" + json.dumps(geometry(SQUARE)).encode()), FRAMES).area == 100
+    assert regions(written(b"\xef\xbb\xbf" + json.dumps(geometry(SQUARE)).encode())).area == 100
 
 
 def test_nan_in_measurements_is_no_fault(written):
     text = json.dumps(feature(geometry(SQUARE)) | {"properties": {"measurements": {"Ki67": float("nan")}}})
 
-    assert read_regions(written(text.encode()), FRAMES).area == 100
+    assert regions(written(text.encode())).area == 100
 
 
 @pytest.mark.parametrize(
@@ -113,8 +118,8 @@ def test_nan_in_measurements_is_no_fault(written):
         ([], "no shapes at all"),
         ("polygon", "no shapes at all"),
         ({"type": "FeatureCollection", "features": []}, "no shapes at all"),
-        (feature(geometry([1, 2], "Point")), "1 'Point'"),
-        (feature(geometry([[1, 2], [3, 4]], "LineString")), "1 'LineString'"),
+        (feature(geometry([1, 2], "Point")), "shape 1: a point"),
+        (feature(geometry([[1, 2], [3, 4]], "LineString")), "shape 1: a line"),
         (geometry([[[0, 0], [5, 0], [9, 0], [0, 0]]]), "no area"),
         (geometry([[[0, 0], [5, 0]]]), "shape 1"),
         (geometry([[[0, 0], [5, "1"], [5, 5], [0, 0]]]), "a list of [x, y]"),
@@ -132,7 +137,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(written, content, says):
     path = written(content)
 
     with pytest.raises(AnnotationError, match=r"roi\.geojson") as caught:
-        read_regions(path, FRAMES)
+        regions(path)
 
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -140,14 +145,14 @@ def test_what_cannot_be_used_is_refused_in_one_line(written, content, says):
 
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(AnnotationError, match="No such file"):
-        read_regions(tmp_path / "absent.geojson", FRAMES)
+        regions(tmp_path / "absent.geojson")
 
 
 def test_a_file_that_unpacks_to_too_much_is_refused(written, monkeypatch):
     monkeypatch.setattr(unpack, "MAX_BYTES", 50)
 
     with pytest.raises(AnnotationError, match="GiB"):
-        read_regions(written(geometry(HOLED), "roi.geojson.gz"), FRAMES)
+        regions(written(geometry(HOLED), "roi.geojson.gz"))
 
 
 ASAP = (
@@ -156,10 +161,10 @@ ASAP = (
     '<Coordinate Order="1" X="120" Y="210" /><Coordinate Order="2" X="120" Y="220" /></Coordinates>'
     "</Annotation></Annotations></ASAP_Annotations>"
 )
+VERTICES = "".join(f'<V X="{x}" Y="{y}" />' for x, y in ((110, 210), (120, 210), (120, 220), (110, 210)))
 HALO = (
     '<Annotations><Annotation LineColor="255" Name="Tumor"><Regions><Region Type="Polygon" NegativeROA="0">'
-    '<Vertices><V X="110" Y="210" /><V X="120" Y="210" /><V X="120" Y="220" /></Vertices></Region></Regions>'
-    "</Annotation></Annotations>"
+    f"<Vertices>{VERTICES}</Vertices></Region></Regions></Annotation></Annotations>"
 )
 IMAGESCOPE = HALO.replace("<V ", "<Vertex ").replace('"Polygon"', '"0"')
 XML = {"ASAP XML": ASAP, "HALO annotations": HALO, "ImageScope XML": IMAGESCOPE}
@@ -178,14 +183,14 @@ def test_the_format_is_told_by_the_content(written, kind, name, encoding):
 @pytest.mark.parametrize("kind", XML)
 def test_tools_that_count_from_the_slides_corner_lose_the_bounds(written, kind):
     """The slide's bounds begin at (100, 200): QuPath counts from there, the others from level 0's corner."""
-    assert read_regions(written(XML[kind].encode()), FRAMES).bounds == (10, 10, 20, 20)
+    assert regions(written(XML[kind].encode())).bounds == (10, 10, 20, 20)
 
 
 def test_label_pixels_are_as_coarse_as_the_label_frame(written):
     coarse = FRAMES.model_copy(update={"downsample": (4.0, 2.0)})
 
-    assert read_regions(written(geometry(SQUARE)), coarse).bounds == (0, 0, 2.5, 5)
-    assert read_regions(written(ASAP.encode()), coarse).bounds == (2.5, 5, 5, 10)
+    assert regions(written(geometry(SQUARE)), coarse).bounds == (0, 0, 2.5, 5)
+    assert regions(written(ASAP.encode()), coarse).bounds == (2.5, 5, 5, 10)
 
 
 def test_what_is_left_out_is_said(written):
@@ -195,15 +200,27 @@ def test_what_is_left_out_is_said(written):
     assert [line.partition(": ")[2] for line in file.remarks] == [
         "1 of 1 shapes without a class: unknown",
         "shape 2 (Tumor): has fewer than 3 points: left out",
-        "1 'Point': left out, no drawn area",
+        "shape 3: a point: left out, no drawn area",
     ]
+
+
+def test_many_that_are_left_out_are_named_in_one_line_a_kind_and_class(written):
+    point = geometry([1, 2], "Point")
+    tumour = feature(point) | {"properties": {"classification": "Tumour"}}
+
+    file = read_annotations(written([feature(geometry(SQUARE)), *[point] * 2, *[tumour] * 9]))
+
+    assert file.skipped == (
+        "shapes 2, 3: each a point",
+        "shapes 4, 5, 6, 7, 8 and 4 more (Tumour): each a point",
+    )
 
 
 def test_regions_of_interest_are_not_left_out_silently(written):
     path = written([feature(geometry(SQUARE)), feature(geometry([[[0, 0], [5, 0]]]))])
 
     with pytest.raises(AnnotationError, match="shape 2: has fewer than 3 points: draw it again"):
-        read_regions(path, FRAMES)
+        regions(path)
 
 
 BOMB = (
@@ -226,7 +243,7 @@ THIEF = '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]><Annotations>&a;<
         ("<html><body/></html>", "XML of another kind"),
         ("<Annotations/>", "no shapes at all"),
         ("<ASAP_Annotations/>", "no shapes at all"),
-        (ASAP.replace("Polygon", "Dot"), "1 'Dot'"),
+        (ASAP.replace("Polygon", "Dot"), "shape 1 (Tumor): a point"),
         (ASAP.replace('X="120"', ""), "shape 1 (Tumor): a coordinate is not a finite number"),
     ],
 )

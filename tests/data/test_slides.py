@@ -201,6 +201,31 @@ def test_outlines_lie_on_what_they_outline(shared_data):
     assert (read.classes[filling] == IGNORE).mean() > 0.97
 
 
+def test_what_lies_in_another_shape_is_its_detail_however_it_is_nested(tmp_path, pair):
+    write_shapes(pair.annotations, ("Stroma", (50, 50, 450, 450)), ("Tumour", (100, 100, 200, 200)))
+    parent, child = json.loads(pair.annotations.read_text())["features"]
+    parent["properties"]["childObjects"] = [child]
+    pair.annotations.write_text(json.dumps({"root": {"properties": {"childObjects": [parent]}}}))
+
+    classes = opened(pair, settings=TruthSettings()).read(Rect(0, 0, 500, 700)).classes
+
+    assert np.bincount(classes[classes != IGNORE]).tolist() == [0, 400 * 400 - 100 * 100, 100 * 100]
+
+
+def test_the_rest_is_known_inside_of_cores_too(pair):
+    write_shapes(pair.annotations, (None, (20, 20, 480, 480)), ("Tumour", TUMOUR))
+    file = json.loads(pair.annotations.read_text())
+    file["features"][0]["properties"] = {"objectType": "tmaCore", "isMissing": False}
+    pair.annotations.write_text(json.dumps(file))
+
+    labelled = opened(pair)
+    classes = labelled.read(Rect(0, 0, 500, 700)).classes
+
+    assert (classes[:, :500] != IGNORE).all()
+    assert (classes == 2).sum() == 200 * 200
+    assert labelled.remarks == (f"{pair.annotations}: 1 TMA core: left out, no outlines of tissue",)
+
+
 def test_shapes_of_another_slide_are_refused(tmp_path, pair):
     path = write_shapes(tmp_path / "other.geojson", ("Tumour", (7000, 0, 7100, 100)))
 

@@ -157,6 +157,22 @@ def test_results_add_up_and_files_of_one_go_together(result: Path, drawn: Path, 
     assert both.total.confusion.pixels == one.total.confusion.pixels + 10_000
 
 
+def test_shapes_beyond_the_slide_are_told_of_a_result_as_of_a_model(
+    slide_path: Path, model_path: Path, result: Path, tmp_path: Path
+) -> None:
+    drawn = write_boxes(tmp_path / "half.geojson", ("Tumour", TUMOUR), ("Tumour", (7000, 0, 7100, 100)))
+    finished, anew = evaluate_results([(result, drawn)]), on_slide(slide_path, drawn, model_path)
+    assert f"{drawn}: 1 of 2 shapes lie beyond {slide_path.name}" in finished.remarks
+    assert set(finished.remarks) <= set(anew.remarks)
+    drawn = write_boxes(tmp_path / "off.geojson", ("Tumour", (7000, 0, 7100, 100)))
+    with pytest.raises(AnnotationError) as of_result:
+        evaluate_results([(result, drawn)])
+    with pytest.raises(AnnotationError) as of_model:
+        on_slide(slide_path, drawn, model_path)
+    assert str(of_result.value) == str(of_model.value)
+    assert f"off.geojson: lies nowhere on {slide_path.name}: was it drawn" in str(of_result.value)
+
+
 def test_progress_counts_what_is_annotated(result: Path, drawn: Path) -> None:
     class Recorder(Progress):
         heard: list[object]

@@ -4,11 +4,13 @@ import copy
 import gzip
 import json
 import math
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from wsi_seg.data.annotations import read_annotations
 from wsi_seg.outputs import check
 from wsi_seg.outputs.check import check_file
 
@@ -277,7 +279,71 @@ def test_deeply_nested_objects_are_followed(checked):
     report = checked(content)
 
     assert report.counts == {"name": 1}
-    assert report.features == 1
+    assert report.features == 201
+    assert report.classes == {"Tumour": 201}
+
+
+def core(*children):
+    return feature(objectType="tmaCore", isMissing=False, childObjects=list(children), classification=None)
+
+
+def root(*children):
+    inner = {"objectType": "root", "childObjects": list(children)}
+    return {"type": "Feature", "geometry": None, "properties": inner}
+
+
+NESTED = [
+    collection(feature(childObjects=[feature(childObjects=[feature(classification=None)])]), feature()),
+    collection(core(feature(), feature([5, 5], "Point")), core()),
+    collection(root(feature(), core(feature(classification="Stroma")))),
+    {"root": root(feature(childObjects=[feature(classification={"names": ["A", "B"], "color": [1, 2, 3]})]))},
+    [feature(children=[feature()]), {"type": "Polygon", "coordinates": SQUARE}],
+    collection(feature([[5, 5], [6, 6]], "LineString"), feature([SQUARE, BESIDE], "MultiPolygon")),
+    feature(classification="Unclassified", childObjects=[feature(classification=" Tumour  cells ")]),
+    feature() | {"geometry": {"type": "GeometryCollection", "geometries": [
+        {"type": "Polygon", "coordinates": SQUARE}, {"type": "Point", "coordinates": [1, 1]}]}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", NESTED)
+def test_training_reads_what_is_counted(checked, tmp_path, content):
+    report = checked(content)
+
+    file = read_annotations(tmp_path / "slide.geojson")
+
+    assert report.classes == Counter(shape.class_name or "" for shape in file.shapes)
+    assert report.cores == len(file.cores)
+    assert report.without_area == len(file.skipped)
+
+
+def test_cores_and_roots_are_without_fault_and_no_shapes_without_a_class(checked):
+    report = checked(collection(without(root(without(core(without(feature(), "id")), "id")), "id")))
+
+    assert report.faults == ()
+    assert (report.features, report.cores, report.classes) == (2, 1, {"Tumour": 1})
+
+
+def test_a_whole_hierarchy_is_counted_but_not_imported(checked):
+    report = checked({"root": root(feature())})
+
+    assert report.counts == {"root": 1}
+    assert "QuPath does not import" in report.faults[0].what
+    assert report.classes == {"Tumour": 1}
+
+
+def test_classes_of_qupaths_own_keep_its_colours(checked):
+    necrosis = feature(classification={"name": "Necrosis", "color": [255, 0, 0]})
+    old = feature(classification={"name": "Stroma", "colorRGB": 255})
+
+    report = checked(collection(feature(childObjects=[without(necrosis, "id")]), without(old, "id")))
+
+    assert report.faults == ()
+    assert [(c.name, c.in_file, c.in_qupath) for c in report.recoloured] == [
+        ("Necrosis", (255, 0, 0), (50, 50, 50)),
+        ("Stroma", (0, 0, 255), (150, 200, 150)),
+    ]
+    assert "getPathClass('Necrosis').setColor(255, 0, 0); " in report.script
+    assert checked(collection(feature())).recoloured == ()
 
 
 def test_a_file_that_is_not_there_is_a_fault(tmp_path):

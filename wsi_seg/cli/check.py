@@ -68,8 +68,13 @@ def _as_text(report: CheckReport) -> str:
         listed = sum(fault.kind == kind for fault in report.faults)
         if count > listed:
             lines.append(f"  and {count - listed} more like this: {kind}")
-    holds = f"  {report.features} features, {report.polygons} polygons, {report.vertices} points"
-    lines.append(
-        holds + "".join(f"; {count} {name or 'without a class'}" for name, count in report.classes.items())
-    )
+    holds = [f"{report.features} features, {report.polygons} polygons, {report.vertices} points"]
+    holds += [f"{count} {name or 'without a class'}" for name, count in report.classes.items()]
+    holds += [f"{report.cores} TMA core{'s' * (report.cores != 1)}"] if report.cores else []
+    holds += [f"{report.without_area} without an area"] if report.without_area else []
+    lines.append(f"  {'; '.join(holds)}")
+    if report.recoloured:
+        others = [f"{c.name} in {c.in_qupath}, not {c.in_file}" for c in report.recoloured]
+        lines.append(f"  QuPath's own classes keep QuPath's colours: {'; '.join(others)}")
+        lines.append(f"  to see the file's, run in QuPath's script editor: {report.script}")
     return "\n".join(lines).encode("utf-8", "backslashreplace").decode()

@@ -303,8 +303,8 @@ def _print_summary(summary: Summary, out: Path) -> None:
     for c in summary.classes:
         share = "" if c.share is None else f"{100 * c.share:6.2f} %"
         typer.echo(f"  {c.name:<{width}}  {c.mm2:9.4f} mm2  {share:>9}  {c.polygons:6d} polygons")
-    for what, count in summary.remarks.items():
-        typer.echo(f"  {count} {what}")
+    for line in (*(f"{count} {what}" for what, count in summary.remarks.items()), *summary.roi_remarks):
+        typer.echo(f"  {line}")
     if summary.notice:
         typer.echo(f"  {summary.notice}")
     typer.echo(f"  {out}: slide.geojson.gz goes onto the slide in QuPath by drag and drop")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from wsi_seg.data.formats.outline import Drawn, Outline
+    from wsi_seg.data.formats.outline import Drawn, Outline, Skipped
     from wsi_seg.models.classes import Rgb
     from wsi_seg.slides.frames import Frames
+
+LISTED = 5
+"""Of the things in a file that are left out for one reason, so many are named, and the others counted."""
 
 Format = Literal["QuPath GeoJSON", "ASAP XML", "ImageScope XML", "HALO annotations"]
 Frame = Literal["qupath", "slide"]
@@ -40,7 +43,7 @@ class Annotation:
     color : (int, int, int) or None
         The class's colour, if the file gives one.
     order : int
-        Its place among the shapes of the file, from 1; the later was drawn later.
+        Its place among all that the file holds, from 1; the later was drawn later.
     """
 
     geometry: shapely.Polygon | shapely.MultiPolygon
@@ -66,7 +69,9 @@ class AnnotationFile:
         What was mended, and which shapes are left out because it is not clear what they mean: a line each,
         such as "shape 12 (Tumour): ...".
     skipped : tuple of str
-        What else is left out, being no drawn area, and how often: "3 rulers".
+        What else is left out, being no drawn area, by name: "shapes 3, 7 (Tumour): each a line".
+    cores : tuple of Annotation
+        Cores of a tissue microarray, which say nothing of the tissue in them.
     """
 
     path: Path
@@ -76,16 +81,23 @@ class AnnotationFile:
     mended: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    cores: tuple[Annotation, ...] = ()
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What was mended or left out, a line each that names the file."""
+        """What training and evaluation have to know of the file, a line each that names it."""
         unnamed = sum(shape.class_name is None for shape in self.shapes)
+        line = f"{self.path}: {unnamed} of {len(self.shapes)} shapes without a class: unknown"
+        return (*([line] if unnamed else []), *self.changes)
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What was mended or left out, a line each that names the file."""
         lines = (
-            *([f"{unnamed} of {len(self.shapes)} shapes without a class: unknown"] if unnamed else []),
             *self.mended,
             *(f"{refused}: left out" for refused in self.refused),
             *(f"{skipped}: left out, no drawn area" for skipped in self.skipped),
+            *([f"{_cores(self)}: left out, no outlines of tissue"] if self.cores else []),
         )
         return tuple(f"{self.path}: {line}" for line in lines)
 
@@ -96,19 +108,38 @@ class AnnotationFile:
         return list(shapely.transform(geometries, convert))
 
 
-def read_annotations(path: Path) -> AnnotationFile:
+def read_annotations(path: Path, places: bool = False) -> AnnotationFile:
     """Read the shapes of an annotation file, whatever its name.
 
     Takes QuPath's GeoJSON, whose shapes are in QuPath's frame, and the XML of ASAP, Aperio ImageScope and
     HALO, whose are in the slide's; each may be gzipped. Which it is is told by the content. Outlines that
     cross themselves are mended where it is clear what they mean (`wsi_seg.data.mending`), else left out and
-    named. Negative regions are cut out of the larger regions of their layer.
+    named. Lines, rulers, points and the like are no shapes, and are named as well. Negative regions are cut
+    out of the larger regions of their layer.
+
+    Parameters
+    ----------
+    path : Path
+    places : bool
+        Take the cores of a tissue microarray for shapes, where a file holds nothing else: they say where to
+        look, though not what is there.
 
     Raises
     ------
     AnnotationError
         If the file cannot be read, is of no known format, or holds no usable shape.
     """
+    file = _read(path)
+    if places and not file.shapes:
+        file = replace(file, shapes=file.cores, cores=())
+    if not file.shapes:
+        cores = [_cores(file)] if file.cores else []
+        holds = "; ".join((*file.refused[:3], *file.skipped, *cores)) or "no shapes at all"
+        raise AnnotationError(f"{path}: holds no area ({holds}): draw closed regions, export them again")
+    return file
+
+
+def _read(path: Path) -> AnnotationFile:
     content, packed = read_unpacked(path)
     if not is_xml(content):
         drawn = qupath.read_qupath(parse_json(path, content, packed).value)
@@ -126,62 +157,59 @@ def read_annotations(path: Path) -> AnnotationFile:
     return _checked(path, "ImageScope XML", "slide", imagescope.read_imagescope(root))
 
 
-def read_regions(path: Path, frames: Frames) -> shapely.MultiPolygon:
-    """Read the areas of an annotation file, whatever their class, united.
-
-    Parameters
-    ----------
-    path : Path
-    frames : Frames
-        The frames of the slide that they were drawn on.
-
-    Returns
-    -------
-    MultiPolygon
-        In the label frame; never empty.
-
-    Raises
-    ------
-    AnnotationError
-        If the file cannot be read, is of no known format, or one of its shapes is unusable.
-    """
-    file = read_annotations(path)
-    if file.refused:
-        raise AnnotationError(f"{path}: {file.refused[0]}: draw it again, or leave it out")
-    united = polygonal(shapely.union_all(np.array(file.outlines_label(frames), dtype=object)))
-    return shapely.MultiPolygon(shapely.get_parts(united).tolist())
-
-
 def _checked(path: Path, format_: Format, frame: Frame, drawn: Drawn) -> AnnotationFile:
     """Mend what was drawn, and put aside what cannot be."""
-    sound: list[tuple[Outline, Mended]] = []
     refused: list[str] = []
-    for outline in drawn.outlines:
-        try:
-            if outline.fault:
-                raise ValueError(outline.fault)
-            sound.append((outline, mend(outline.parts)))
-        except (ValueError, shapely.errors.GEOSException) as error:
-            refused.append(f"{_named(outline)}: {error}")
-    skipped = tuple(f"{count} {what}" for what, count in sorted(drawn.skipped.items()))
+    sound, cores = _mended(drawn.outlines, refused), _mended(drawn.cores, refused)
     shapes = []
     for outline, geometry in _cut(sound):
         if geometry.is_empty:
             refused.append(f"{_named(outline)}: negative regions leave nothing of it")
         else:
             shapes.append(Annotation(geometry, outline.class_name, outline.color, outline.number))
-    if not shapes:
-        holds = "; ".join((*refused[:3], *skipped)) or "no shapes at all"
-        raise AnnotationError(f"{path}: holds no area ({holds}): draw closed regions, export them again")
     return AnnotationFile(
         path=path,
         format=format_,
         frame=frame,
         shapes=tuple(shapes),
-        mended=tuple(f"{_named(outline)}: {mended.remark}" for outline, mended in sound if mended.remark),
+        mended=tuple(
+            f"{_named(outline)}: {remark}"
+            for outline, mended in sound
+            for remark in (outline.remark, mended.remark)
+            if remark
+        ),
         refused=tuple(refused),
-        skipped=skipped,
+        skipped=_skips(drawn.skipped),
+        cores=tuple(Annotation(m.geometry, o.class_name, o.color, o.number) for o, m in cores),
     )
+
+
+def _mended(outlines: Sequence[Outline], refused: list[str]) -> list[tuple[Outline, Mended]]:
+    """Return outlines with what they mean; note those that it is not clear for."""
+    sound: list[tuple[Outline, Mended]] = []
+    for outline in outlines:
+        try:
+            if outline.fault:
+                raise ValueError(outline.fault)
+            sound.append((outline, mend(outline.parts)))
+        except (ValueError, shapely.errors.GEOSException) as error:
+            refused.append(f"{_named(outline)}: {error}")
+    return sound
+
+
+def _skips(skipped: Sequence[Skipped]) -> tuple[str, ...]:
+    """Name what is left out, those of one kind and class in one line."""
+    groups: dict[tuple[str, str | None], list[int]] = {}
+    for number, what, class_name in skipped:
+        groups.setdefault((what, class_name), []).append(number)
+    lines = []
+    for (what, class_name), numbers in groups.items():
+        of_class = f" ({class_name})" if class_name else ""
+        listed = ", ".join(str(number) for number in numbers[:LISTED])
+        more = f" and {len(numbers) - LISTED} more" if len(numbers) > LISTED else ""
+        shapes, each = ("shapes", "each ") if len(numbers) > 1 else ("shape", "")
+        lines.append(f"{shapes} {listed}{more}{of_class}: {each}{what}")
+    return tuple(lines)
 
 
 def _cut(sound: Sequence[tuple[Outline, Mended]]) -> Iterator[tuple[Outline, shapely.Geometry]]:
@@ -203,6 +231,10 @@ def _cut(sound: Sequence[tuple[Outline, Mended]]) -> Iterator[tuple[Outline, sha
             cut = [hole for hole in near if hole.area < geometry.area]
             geometry = polygonal(shapely.difference(geometry, shapely.union_all(cut))) if cut else geometry
         yield outline, geometry
+
+
+def _cores(file: AnnotationFile) -> str:
+    return f"{len(file.cores)} TMA core{'s' * (len(file.cores) != 1)}"
 
 
 def _named(outline: Outline) -> str:

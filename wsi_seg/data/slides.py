@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import numpy as np
-import shapely
-
 from wsi_seg.data.annotations import AnnotationFile, read_annotations
+from wsi_seg.data.laying import lay
 from wsi_seg.data.naming import missing_classes, refuse_unclassified, schema_from_annotations
 from wsi_seg.data.pairs import SlidePair
 from wsi_seg.data.sources import IGNORE, LabelledPixels
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from wsi_seg.models.classes import ClassSchema
@@ -155,30 +154,12 @@ def open_labelled_slides(
         with Slide(group[0].slide, given) as slide:
             frames = slide.frames(working_mpp, allow_coarser)
             tissue, recorded = _masks(slide, frames)
-        outlines, remarks = _laid(files[path], group[0].slide, frames)
+        laid = lay(files[path], group[0].slide.name, frames)
+        remarks = (*(remark for file in files[path] for remark in file.remarks), *laid.remarks)
         names = [shape.class_name for file in files[path] for shape in file.shapes]
-        truth = SlideTruth.of(outlines, names, schema, settings, tissue, recorded)
+        truth = SlideTruth.of(laid.outlines_label, names, schema, settings, tissue, recorded)
         slides.append(LabelledSlide(group[0].slide, given, frames, truth, remarks))
     return schema, slides
-
-
-def _laid(
-    files: Sequence[AnnotationFile], slide: Path, frames: Frames
-) -> tuple[list[shapely.Geometry], tuple[str, ...]]:
-    """Lay the shapes of annotation files over a slide; return them, and what there is to be said of them."""
-    outlines: list[shapely.Geometry] = []
-    remarks: list[str] = []
-    whole = shapely.box(0, 0, *frames.label_size)
-    for file in files:
-        own = file.outlines_label(frames)
-        outlines += own
-        remarks += file.remarks
-        beyond = len(own) - int(np.count_nonzero(shapely.intersects(whole, own)))
-        if beyond == len(own):
-            raise AnnotationError(f"{file.path}: lies nowhere on {slide}: was it drawn on another slide?")
-        if beyond:
-            remarks.append(f"{file.path}: {beyond} of {len(own)} shapes lie beyond {slide.name}")
-    return outlines, tuple(remarks)
 
 
 def _masks(slide: Slide, frames: Frames) -> tuple[TissueMask, CoarseMask]:

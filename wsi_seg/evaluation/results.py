@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.data.annotations import read_annotations
+from wsi_seg.data.laying import lay
 from wsi_seg.data.slides import check_classes
 from wsi_seg.data.truth import SlideTruth, TruthSettings
 from wsi_seg.errors import OutputError, UsageError
@@ -27,6 +28,8 @@ from wsi_seg.slides.tissue import TissueMask
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    import shapely
 
     from wsi_seg.data.annotations import AnnotationFile
     from wsi_seg.models.classes import ClassSchema
@@ -64,7 +67,8 @@ def evaluate_results(
     OutputError
         If a result can't be read, or is not finished.
     AnnotationError
-        If an annotation file can't be read, or names classes that the schema lacks.
+        If an annotation file can't be read, was drawn on another slide, or names classes that the schema
+        lacks.
     UsageError
         If the settings do not fit, a class of the truth is none of the result's, or nothing is annotated.
     """
@@ -76,10 +80,14 @@ def evaluate_results(
     schema = schema or next(iter(opened.values())).schema
     every = [file for group in files.values() for file in group]
     check_classes(every, schema, settings)
+    laid = {
+        folder: lay(files[folder], str(labels.attributes.get("slide", folder.name)), labels.frames)
+        for folder, labels in opened.items()
+    }
     comparisons = [
         Comparison(
             name=folder.name,
-            truth=_truth(labels, files[folder], schema, settings),
+            truth=_truth(labels, laid[folder].outlines_label, files[folder], schema, settings),
             classes=len(schema),
             read=labels.read,
             table=match_classes(labels.schema, schema, str(folder)),
@@ -95,7 +103,10 @@ def evaluate_results(
         data=", ".join(folder.name for folder in opened),
         schema=schema,
         tallies=tuple(tallies),
-        remarks=tuple(remark for file in every for remark in file.remarks),
+        remarks=(
+            *(remark for file in every for remark in file.remarks),
+            *(remark for shapes in laid.values() for remark in shapes.remarks),
+        ),
     ).checked()
 
 
@@ -116,9 +127,13 @@ def _open(path: Path) -> LabelPyramid:
 
 
 def _truth(
-    labels: LabelPyramid, files: Sequence[AnnotationFile], schema: ClassSchema, settings: TruthSettings
+    labels: LabelPyramid,
+    outlines_label: Sequence[shapely.Geometry],
+    files: Sequence[AnnotationFile],
+    schema: ClassSchema,
+    settings: TruthSettings,
 ) -> SlideTruth:
-    """Lay annotations over a result as `wsi_seg.data.slides` lays them over its slide, which may be gone."""
+    """Tell what annotations say, as `wsi_seg.data.slides` does, but without the slide, which may be gone."""
     result = _folder(labels.path)
     tissue = None
     if settings.rest is not None and settings.roi_class is None:
@@ -128,9 +143,8 @@ def _truth(
                 "--tissue-mask, or name the class of regions of interest with --roi-class"
             )
         tissue = TissueMask.load(result.tissue_mask)
-    outlines = [outline for file in files for outline in file.outlines_label(labels.frames)]
     names = [shape.class_name for file in files for shape in file.shapes]
-    return SlideTruth.of(outlines, names, schema, settings, tissue, _recorded(labels))
+    return SlideTruth.of(outlines_label, names, schema, settings, tissue, _recorded(labels))
 
 
 def _recorded(labels: LabelPyramid) -> CoarseMask:

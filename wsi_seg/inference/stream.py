@@ -26,7 +26,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from distributed.comm.core import CommClosedError
 
 from wsi_seg import __version__
-from wsi_seg.data.annotations import read_regions
+from wsi_seg.data.laying import read_regions
 from wsi_seg.errors import ModelError, SchedulerError, UsageError
 from wsi_seg.inference.extent import Extent
 from wsi_seg.inference.ledger import Ledger, RegionRecord
@@ -281,7 +281,7 @@ def _open_job(job: RegionJob) -> RegionSegmenter:
     )
     roi = None
     if job.roi_path is not None:
-        roi = read_regions(job.roi_path, job.frames)
+        roi = read_regions(job.roi_path, job.slide_path.name, job.frames).geometry_label
     return RegionSegmenter(
         slide=Slide(job.slide_path, job.mpp),
         frames=job.frames,

@@ -11,23 +11,22 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wsi_seg.data.formats.qupath import classification
+from wsi_seg.data.formats.qupath_objects import AREAS, OBJECT_TYPES, items, plain_geometries
 from wsi_seg.data.jsonfile import read_json
 from wsi_seg.errors import AnnotationError
 from wsi_seg.outputs.check_geometry import GeometryCheck
 from wsi_seg.outputs.faults import Fault, Findings, shown
+from wsi_seg.outputs.qupath_colours import Recoloured, colour_script, recoloured
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wsi_seg.data.formats.qupath_objects import Item
+    from wsi_seg.models.classes import Rgb
+
 LARGE_BYTES = 300 * 2**20
 NAMES = (".geojson", ".json")
-GEOMETRIES = {
-    "Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection",
-}  # fmt: skip
-OBJECT_TYPES = {
-    "annotation", "detection", "cell", "tile", "tmaCore", "tma_core", "root", "unknown", "PathRootObject",
-    "PathAnnotationObject", "PathDetectionObject", "PathCellObject", "PathTileObject", "TMACoreObject",
-}  # fmt: skip
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 COLOR = "give it a colour as [red, green, blue], whole numbers from 0 to 255"
 
@@ -46,9 +45,16 @@ class CheckReport:
     errors : int
         Number of faults that are more than warnings.
     features, polygons, vertices : int
-        What the file holds, as far as it could be read.
+        What the file holds, as far as it could be read: objects at any depth but root objects, their
+        polygons and the points of these.
     classes : dict of str to int
-        Features of each class; ``""`` stands for none.
+        Areas of each class, as training reads them; ``""`` stands for none.
+    cores, without_area : int
+        Cores of a tissue microarray; points and lines.
+    recoloured : tuple of Recoloured
+        Classes that QuPath shows in other colours than the file's.
+    script : str
+        One line for QuPath's script editor that sets the file's colours; empty if there are none.
     """
 
     path: Path
@@ -59,6 +65,10 @@ class CheckReport:
     polygons: int
     vertices: int
     classes: dict[str, int]
+    cores: int
+    without_area: int
+    recoloured: tuple[Recoloured, ...]
+    script: str
 
     @property
     def ok(self) -> bool:
@@ -93,7 +103,8 @@ def check_file(path: Path, coverage: bool = False, image_size: tuple[int, int] |
         if not file.strict:
             what = "holds NaN, an infinity or half a character, which JSON does not allow"
             findings.warn("not strict", "file", what, "leave such values out: not every reader takes them")
-        check.content(file.value)
+        for item in items(file.value):
+            check.item(item)
         check.geometry.flush()
         if coverage:
             check.geometry.check_coverage()
@@ -106,6 +117,10 @@ def check_file(path: Path, coverage: bool = False, image_size: tuple[int, int] |
         polygons=check.geometry.polygons,
         vertices=check.geometry.vertices,
         classes=dict(check.classes),
+        cores=check.cores,
+        without_area=check.without_area,
+        recoloured=recoloured(check.colours),
+        script=colour_script(check.colours) if check.colours else "",
     )
 
 
@@ -126,73 +141,65 @@ class _Check:
     def __init__(self, findings: Findings, geometry: GeometryCheck) -> None:
         self.findings = findings
         self.geometry = geometry
-        self.features = 0
+        self.features = self.cores = self.without_area = 0
         self.classes: Counter[str] = Counter()
+        self.colours: dict[str, Rgb] = {}
         self._ids: dict[str, str] = {}
 
-    def content(self, content: Any) -> None:
-        """Check what a file holds at its root."""
-        if content == []:
-            return
-        pending = [(content, "file")]
-        while pending:
-            item, where = pending.pop()
-            kind = item.get("type") if isinstance(item, dict) else None
-            if isinstance(item, list):
-                pending += [(part, f"item {n}") for n, part in reversed(list(enumerate(item, start=1)))]
-            elif kind == "FeatureCollection":
-                self._collection(item, where)
-            elif kind == "Feature":
-                self._numbered(item)
-            elif isinstance(kind, str) and kind in GEOMETRIES:
-                self.features += 1
-                self.classes[""] += 1
-                self.geometry.add(item, where)
-            else:
-                what = f"is no GeoJSON object (type {shown(kind)}), and QuPath passes over it"
-                self.findings.error(
-                    "root", where, what, 'use {"type": "FeatureCollection", "features": [...]}'
-                )
-
-    def _collection(self, collection: dict[str, Any], where: str) -> None:
-        features = collection.get("features")
-        if not isinstance(features, list):
+    def item(self, item: Item) -> None:
+        """Check one thing that a file holds."""
+        error, kind = self.findings.error, item.value.get("type") if isinstance(item.value, dict) else None
+        if item.role == "object":
+            self._object(item)
+        elif item.role == "geometry":
+            self.geometry.add(item.value, item.where)
+            self._count(item)
+        elif item.role == "hierarchy":
+            what = "is a whole hierarchy, which QuPath does not import"
+            error("root", item.where, what, "export its objects as GeoJSON")
+        elif kind == "FeatureCollection":
             what = "is a FeatureCollection without a list of features"
-            self.findings.error("root", where, what, 'add "features": [...]')
+            error("root", item.where, what, 'add "features": [...]')
+        else:
+            what = f"is no GeoJSON object (type {shown(kind)}), and QuPath passes over it"
+            error("root", item.where, what, 'use {"type": "FeatureCollection", "features": [...]}')
+
+    def _count(self, item: Item) -> None:
+        """Count an object by what training takes it for."""
+        if item.is_root:
             return
-        for feature in features:
-            self._numbered(feature)
-
-    def _numbered(self, feature: Any) -> None:
-        """Check a feature of the file, and the objects inside it."""
         self.features += 1
-        pending = [(feature, f"feature {self.features}")]
-        while pending:
-            item, where = pending.pop()
-            children = self._feature(item, where)
-            pending += [(child, f"{where}, child {n}") for n, child in enumerate(children, start=1)]
+        class_name, _ = classification(item.properties)
+        for geometry in plain_geometries(item.geometry):
+            if item.is_core:
+                self.cores += 1
+            elif str(geometry.get("type")) in AREAS:
+                self.classes[class_name or ""] += 1
+            else:
+                self.without_area += 1
 
-    def _feature(self, feature: Any, where: str) -> list[Any]:
-        """Check one object, and return those inside it."""
+    def _object(self, item: Item) -> None:
+        """Check one of QuPath's objects."""
+        feature, where = item.value, item.where
         if not isinstance(feature, dict):
             self.findings.error("feature", where, f"is {shown(feature)}", "leave it out")
-            return []
+            self.features += 1
+            return
         if feature.get("type") != "Feature":
             what = f"has type {shown(feature.get('type'))}"
             self.findings.warn("feature", where, what, 'features have "type": "Feature"')
         if "id" in feature:
             self._id(feature["id"], where)
-        self.geometry.add(feature.get("geometry"), where)
+        if not item.is_root:
+            self.geometry.add(feature.get("geometry"), where)
         if "nucleusGeometry" in feature:
             self.geometry.add(feature["nucleusGeometry"], f"{where}, nucleus")
         properties = feature.get("properties", {})
         if not isinstance(properties, dict):
             what = f"has {shown(properties)} for properties"
             self.findings.error("properties", where, what, "leave properties out or make them {}")
-            return []
-        self._properties(properties, where)
-        children = properties.get("childObjects", properties.get("children"))
-        return children if isinstance(children, list) else []
+        self._properties(item)
+        self._count(item)
 
     def _id(self, value: Any, where: str) -> None:
         if isinstance(value, dict | list) or value is None:
@@ -206,12 +213,12 @@ class _Check:
         else:
             self._ids[value] = where
 
-    def _properties(self, properties: dict[str, Any], where: str) -> None:
+    def _properties(self, item: Item) -> None:
         error, warn = self.findings.error, self.findings.warn
+        properties, where, kind = item.properties, item.where, item.object_type
         name = properties.get("name", "")
         if name is None or isinstance(name, dict | list):
             error("name", where, f"has {shown(name)} for a name", "leave the name out or make it text")
-        kind = properties.get("objectType", properties.get("object_type", properties.get("type", "unknown")))
         if not isinstance(kind, str):
             error("objectType", where, f"has objectType {shown(kind)}", "use annotation or detection")
         elif kind not in OBJECT_TYPES:
@@ -222,27 +229,23 @@ class _Check:
             error("colour", where, f"has the colour {shown(color)}", COLOR)
         self._classification(properties.get("classification"), where)
         self._measurements(properties.get("measurements"), where)
+        _, colour = classification(properties)
+        if colour is not None and (name := _class_name(properties["classification"])):
+            self.colours.setdefault(name, colour)
 
     def _classification(self, value: Any, where: str) -> None:
         """Check a class: text, or an object with a name and a colour; older files have other colours."""
         error = self.findings.error
-        name: Any = ""
-        if isinstance(value, str):
-            name = value
-        elif isinstance(value, dict) and (not value or "colorRGB" in value or "parentClass" in value):
-            name = value.get("name", "")
-        elif isinstance(value, dict):
-            name = ": ".join(map(str, names)) if isinstance(names := value.get("names"), list) else None
-            name = value.get("name", name)
-            if not isinstance(name, str) or not name:
+        if isinstance(value, dict) and value and "colorRGB" not in value and "parentClass" not in value:
+            name = _class_name(value)
+            if not name:
                 error("class name", where, f"has the class {shown(value)}", "give the class a name")
             if "color" not in value:
                 error("class colour", where, f"has a class without a colour ({shown(name)})", COLOR)
             elif not _is_color(value["color"]):
                 error("class colour", where, f"has a class of colour {shown(value['color'])}", COLOR)
-        elif value is not None:
+        elif value is not None and not isinstance(value, str | dict):
             error("classification", where, f"has {shown(value)} for a class", 'use {"name", "color"}')
-        self.classes[name if isinstance(name, str) else ""] += 1
 
     def _measurements(self, value: Any, where: str) -> None:
         """Check measurements: a map of numbers, or as in files before version 0.4, a list of pairs."""
@@ -259,6 +262,13 @@ class _Check:
             if not isinstance(name, str) or isinstance(number, bool) or not isinstance(number, int | float):
                 what = f"has the measurement {shown(name)}: {shown(number)}"
                 self.findings.error("measurements", where, what, "use a map of name to number")
+
+
+def _class_name(value: dict[str, Any]) -> str:
+    """Return the name of a class, as QuPath has it; empty if it is none."""
+    names = value.get("names")
+    name = value.get("name", ": ".join(map(str, names)) if isinstance(names, list) else None)
+    return name.strip() if isinstance(name, str) else ""
 
 
 def _is_color(value: Any) -> bool:

@@ -47,6 +47,8 @@ class Summary(BaseModel):
         Tiles of the slide that could not be decoded.
     remarks : dict
         How often polygons had to be drawn otherwise than asked; empty if never.
+    roi_remarks : tuple of str
+        What was mended in the regions of interest, left out of them, or lies beyond the slide, a line each.
     network : str
         The form that the network ran in, and why.
     seconds : dict
@@ -70,6 +72,7 @@ class Summary(BaseModel):
     unreadable_tiles: int
     polygons: int
     remarks: dict[str, int]
+    roi_remarks: tuple[str, ...] = ()
     patches: int
     network: str
     seconds: dict[str, float]

@@ -95,7 +95,12 @@ def test_what_has_no_area_is_counted(read):
     )  # fmt: skip
 
     assert len(file.shapes) == 1
-    assert file.skipped == ("2 'Dot'", "1 'Measurement'", "1 'None'", "1 'PointSet'")
+    assert file.skipped == (
+        "shapes 1, 2 (Tumor): each a point",
+        "shape 3 (Tumor): points",
+        "shape 4 (Tumor): a ruler",
+        "shape 5 (Tumor): of type 'None'",
+    )
 
 
 @pytest.mark.parametrize(

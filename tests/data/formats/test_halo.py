@@ -8,14 +8,14 @@ import shapely
 
 from wsi_seg.data.annotations import read_annotations
 
-CORNERS = ((0, 0), (10, 0), (10, 10), (0, 10))
+CORNERS = ((0, 0), (10, 0), (10, 10), (0, 10), (0, 0))
 
 
-def region(kind="Polygon", points=CORNERS, negative=0):
+def region(kind="Polygon", points=CORNERS, negative=0, endcaps=0):
     vertices = "".join(f'<V X="{x}" Y="{y}" />' for x, y in points)
     return (
-        f'<Region Type="{kind}" HasEndcaps="0" NegativeROA="{negative}"><Vertices>{vertices}</Vertices>'
-        "<Comments /></Region>"
+        f'<Region Type="{kind}" HasEndcaps="{endcaps}" NegativeROA="{negative}">'
+        f"<Vertices>{vertices}</Vertices><Comments /></Region>"
     )
 
 
@@ -53,7 +53,62 @@ def test_rulers_and_pins_are_counted(read):
     file = read(region("Ruler", ((0, 0), (1, 1))), region("Pin", ((0, 0),)), region())
 
     assert len(file.shapes) == 1
-    assert file.skipped == ("1 'Pin'", "1 'Ruler'")
+    assert file.skipped == ("shape 1 (Tumor): a ruler", "shape 2 (Tumor): a pin")
+
+
+LINES = [
+    ((100, 600), (300, 500), (600, 700), (900, 600)),
+    ((100, 1000), (300, 900), (600, 1100), (900, 1000)),
+    ((1000, 200), (1400, 600), (1450, 900)),
+]
+
+
+def test_lines_are_no_areas(read):
+    area = ((100, 100), (400, 100), (400, 300), (100, 300), (100, 100))
+
+    file = read(
+        region(points=area), region(points=LINES[0], endcaps=1), region(points=LINES[1]),
+        region(points=LINES[2], endcaps=1), region("Ruler", ((10, 10), (500, 10))),
+    )  # fmt: skip
+
+    assert [shape.geometry.area for shape in file.shapes] == [60_000]
+    assert file.skipped == (
+        "shapes 2, 4 (Tumor): each a line",
+        "shape 3 (Tumor): an open line",
+        "shape 5 (Tumor): a ruler",
+    )
+
+
+def arc(turn):
+    """A circle of 100 px that stops short of its beginning."""
+    return [(100 * np.cos(t), 100 * np.sin(t)) for t in np.linspace(0, turn * 2 * np.pi, 400)]
+
+
+@pytest.mark.parametrize(
+    ("points", "endcaps", "is_line"),
+    [
+        (arc(0.5), 0, True),
+        (arc(0.9), 0, True),
+        (arc(0.98), 0, True),
+        (arc(0.999), 0, False),
+        (arc(1.0), 0, False),
+        (arc(1.0), 1, True),
+        (CORNERS[:2], 0, True),
+        (CORNERS[:4], 0, True),
+    ],
+)
+def test_an_area_ends_where_it_began(read, points, endcaps, is_line):
+    file = read(region("Rectangle", ((0, 0), (5, 5))), region(points=points, endcaps=endcaps))
+
+    assert len(file.shapes) == 2 - is_line
+    assert len(file.skipped) == is_line
+
+
+def test_a_negative_line_cuts_no_hole(read):
+    file = read(region(), region(points=CORNERS[:4], negative=1))
+
+    assert [shape.geometry.area for shape in file.shapes] == [100]
+    assert file.skipped == ("shape 2 (Tumor): an open line",)
 
 
 def test_types_in_words_tell_halo(tmp_path):
@@ -67,7 +122,7 @@ def test_types_in_words_tell_halo(tmp_path):
 
 
 def test_an_island_in_a_hole_stands(read):
-    rings = [[(x0, x0), (x1, x0), (x1, x1), (x0, x1)] for x0, x1 in ((0, 100), (20, 80), (40, 60))]
+    rings = [[(x0, x0), (x1, x0), (x1, x1), (x0, x1), (x0, x0)] for x0, x1 in ((0, 100), (20, 80), (40, 60))]
 
     file = read(region(points=rings[0]), region(points=rings[1], negative=1), region(points=rings[2]))
 

@@ -87,7 +87,36 @@ def test_arrows_rulers_and_copies_are_counted(read):
     )
 
     assert len(file.shapes) == 1
-    assert file.skipped == ("1 copied by an analysis", "1 of region type '3'", "2 of region type '4'")
+    assert file.skipped == (
+        "shape 2 (T): an arrow",
+        "shapes 3, 4 (T): each a ruler",
+        "shape 5 (T): copied by an analysis",
+    )
+
+
+@pytest.mark.parametrize(
+    ("points", "says"),
+    [
+        (((0, 0), (300, 5), (600, 0)), "an open line"),
+        (tuple((10 * x, 5 * (x % 3)) for x in range(30)), "an open line"),
+        (CORNERS, ""),
+        (((0, 0), (1, 0), (1, 90), (0, 90)), ""),
+        (((0, 0), (0, 1), (90, 1), (90, 0)), ""),
+        (tuple((100 * np.cos(t), 100 * np.sin(t)) for t in np.linspace(0, 6.1, 90)), ""),
+        (tuple((100 * np.cos(t), 100 * np.sin(t)) for t in np.linspace(0, 5.5, 90)), "open by 14 %"),
+        (tuple((100 * np.cos(t), 100 * np.sin(t)) for t in np.linspace(0, 3.0, 90)), "an open line"),
+    ],
+    ids=["bent", "scribbled", "last point left out", "narrow", "flat", "nearly closed", "open", "half"],
+)
+def test_a_pens_line_that_goes_round_nothing_is_no_area(read, points, says):
+    file = read(layer(region(), region(points), name="Tumor"))
+
+    is_line = says == "an open line"
+    assert len(file.shapes) == 2 - is_line
+    assert file.skipped == (("shape 2 (Tumor): an open line",) if is_line else ())
+    assert [line.partition(": ")[2] for line in file.mended] == (
+        [f"{says} of its length, closed"] if says and not is_line else []
+    )
 
 
 def test_a_negative_region_is_a_hole_in_the_larger_regions_of_its_layer(read):
@@ -138,4 +167,4 @@ def test_the_dialect_without_attributes(shared_data):
     assert len(file.shapes) == 1
     assert file.shapes[0].geometry.area == pytest.approx(shapely.Polygon(ring).area)
     assert file.shapes[0].geometry.area == pytest.approx(float(region_.get("Area")), rel=1e-4)
-    assert file.skipped == ("2 copied by an analysis",)
+    assert file.skipped == ("shapes 2, 3: each copied by an analysis",)

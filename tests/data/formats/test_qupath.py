@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 from collections import Counter
 
 import pytest
 import shapely
 
 from wsi_seg.data.annotations import read_annotations
+from wsi_seg.errors import AnnotationError
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]]}
 
@@ -77,7 +79,98 @@ def test_what_a_collection_of_geometries_holds_is_of_its_features_class(read):
         ("Tumor", (0, 0, 10, 10)),
         ("Tumor", (20, 20, 30, 30)),
     ]
-    assert file.skipped == ("1 'Point'",)
+    assert file.skipped == ("shape 3 (Tumor): a point",)
+
+
+def box(x0, y0, x1, y1):
+    return shapely.geometry.mapping(shapely.box(x0, y0, x1, y1))
+
+
+def test_children_are_shapes_with_classes_of_their_own(read):
+    grandchild = feature(box(3, 3, 4, 4), classification="Nerve")
+    child = feature(box(2, 2, 6, 6), childObjects=[grandchild])
+    parent = feature(classification="Stroma", childObjects=[child])
+
+    file = read({"type": "FeatureCollection", "features": [parent, feature(classification="Tumor")]})
+
+    assert [(s.order, s.class_name, s.geometry.area) for s in file.shapes] == [
+        (1, "Stroma", 100), (2, None, 16), (3, "Nerve", 1), (4, "Tumor", 100),
+    ]  # fmt: skip
+
+
+def test_version_01_called_them_children(read):
+    assert len(read(feature(children=[feature(), feature()])).shapes) == 3
+
+
+ROOT = {
+    "type": "Feature",
+    "geometry": None,
+    "properties": {"objectType": "root", "childObjects": [feature()]},
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"root": ROOT},
+        {"root": ROOT, "tmaGrid": {"width": 1, "cores": []}},
+        [ROOT],
+        {"type": "FeatureCollection", "features": [ROOT]},
+        [ROOT | {"id": "PathRootObject", "properties": {"childObjects": [feature()]}}],
+    ],
+)
+def test_root_objects_only_hold_others(read, content):
+    file = read(content)
+
+    assert [s.geometry.area for s in file.shapes] == [100]
+    assert file.skipped == ()
+
+
+@pytest.mark.parametrize(
+    "core",
+    [
+        feature(objectType="tmaCore", name="A-1", isMissing=False),
+        feature(object_type="tma_core"),
+        feature() | {"id": "TMACoreObject"},
+        feature(objectType="tmaCore", classification="Tumor"),
+    ],
+)
+def test_cores_of_a_tissue_microarray_are_no_shapes(read, core):
+    core["properties"]["childObjects"] = [feature(box(2, 2, 3, 3), classification="Tumor")]
+
+    file = read([core])
+
+    assert [(s.class_name, s.geometry.area) for s in file.shapes] == [("Tumor", 1)]
+    assert [s.geometry.area for s in file.cores] == [100]
+    assert file.remarks == (f"{file.path}: 1 TMA core: left out, no outlines of tissue",)
+
+
+def test_cores_alone_are_places_but_no_outlines(read, tmp_path):
+    cores = [feature(objectType="tmaCore"), feature(objectType="tmaCore", isMissing=True)]
+
+    with pytest.raises(AnnotationError, match=r"holds no area \(shape 2: a missing core; 1 TMA core\)"):
+        read(cores)
+    file = read_annotations(tmp_path / "shapes.json", places=True)
+
+    assert [s.geometry.area for s in file.shapes] == [100]
+
+
+def test_an_ellipse_fills_its_box(read):
+    (shape,) = read(feature(SQUARE | {"isEllipse": True})).shapes
+
+    assert shape.geometry.area == pytest.approx(25 * math.pi, rel=1e-3)
+    assert shape.geometry.bounds == pytest.approx((0, 0, 10, 10))
+
+
+def test_deep_nesting_is_no_matter(read):
+    content = feature(classification="Tumor")
+    for _ in range(300):
+        content = feature(childObjects=[content])
+
+    file = read(content)
+
+    assert len(file.shapes) == 301
+    assert file.shapes[-1].class_name == "Tumor"
 
 
 def test_the_outline_of_a_cell_is_read_but_not_its_nucleus(read):

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 ROOT = "ASAP_Annotations"
 AREAS = frozenset({"Polygon", "Spline", "Rectangle"})
+"""Types that ASAP closes and fills, whether or not the first point comes again."""
+
+OTHERS = {"Dot": "a point", "PointSet": "points", "Measurement": "a ruler"}
 
 
 def read_asap(root: Element) -> Drawn:
@@ -25,17 +28,17 @@ def read_asap(root: Element) -> Drawn:
     colors = {group.get("Name"): _color(group.get("Color")) for group in groups}
     drawn = Drawn()
     for annotation in root.iterfind("Annotations/Annotation"):
-        kind = annotation.get("Type", "Polygon")
+        kind, group = annotation.get("Type", "Polygon"), annotation.get("PartOfGroup")
+        number, name = drawn.number(), tidy_name(group)
         if kind not in AREAS:
-            drawn.skip(repr(kind[:NAME_LENGTH]))
+            drawn.skip(number, OTHERS.get(kind, f"of type {kind[:NAME_LENGTH]!r}"), name)
             continue
         points = points_of(sorted(annotation.iterfind("Coordinates/Coordinate"), key=_place))
-        group = annotation.get("PartOfGroup")
         drawn.outlines.append(
             Outline(
-                number=len(drawn.outlines) + 1,
+                number=number,
                 parts=((rectangle(points) if kind == "Rectangle" else points,),),
-                class_name=tidy_name(group),
+                class_name=name,
                 color=colors.get(group) or _color(annotation.get("Color")),
             )
         )

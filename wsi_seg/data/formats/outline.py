@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,7 @@ class Outline:
     Attributes
     ----------
     number : int
-        Its place among the shapes of the file, from 1.
+        Its place among all that the file holds, from 1.
     parts : tuple of tuples of Ring
         For each part of the shape, its outer ring and its holes; empty if they cannot be made out.
     class_name : str or None
@@ -40,6 +39,8 @@ class Outline:
         The class's colour, if the file gives one.
     fault : str
         Why the rings cannot be made out.
+    remark : str
+        What had to be made up for the rings.
     layer : int
         Only outlines of one layer are cut by its negative ones.
     negative : bool
@@ -51,8 +52,26 @@ class Outline:
     class_name: str | None = None
     color: tuple[int, int, int] | None = None
     fault: str = ""
+    remark: str = ""
     layer: int = 0
     negative: bool = False
+
+
+class Skipped(NamedTuple):
+    """Something in a file that is no area.
+
+    Attributes
+    ----------
+    number : int
+        Its place among all that the file holds, from 1.
+    what : str
+        What it is, such as "a ruler".
+    class_name : str or None
+    """
+
+    number: int
+    what: str
+    class_name: str | None
 
 
 @dataclass
@@ -62,16 +81,27 @@ class Drawn:
     Attributes
     ----------
     outlines : list of Outline
-    skipped : Counter of str
-        What has no area or was not drawn (dots, rulers), counted by what its file calls it.
+    skipped : list of Skipped
+        What has no area or was not drawn: lines, rulers, dots.
+    cores : list of Outline
+        Cores of a tissue microarray: places on the slide, which say nothing of the tissue in them.
+    count : int
+        How many of these there are.
     """
 
     outlines: list[Outline] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
+    skipped: list[Skipped] = field(default_factory=list)
+    cores: list[Outline] = field(default_factory=list)
+    count: int = 0
 
-    def skip(self, what: str) -> None:
-        """Count something that is left out."""
-        self.skipped[what] += 1
+    def number(self) -> int:
+        """Return the place of the next thing in the file."""
+        self.count += 1
+        return self.count
+
+    def skip(self, number: int, what: str, class_name: str | None) -> None:
+        """Note something that is left out."""
+        self.skipped.append(Skipped(number, what, class_name))
 
 
 def tidy_name(name: str | None) -> str | None:
@@ -107,6 +137,34 @@ def _number(text: str | None) -> float:
         return float((text or "").replace(",", "."))
     except ValueError:
         return math.nan
+
+
+class Course(NamedTuple):
+    """How a line runs, in pixels.
+
+    Attributes
+    ----------
+    gap : float
+        From its last point to its first.
+    length : float
+        From its first point to its last, along it.
+    longest : float
+        Its longest step from one point to the next.
+    """
+
+    gap: float
+    length: float
+    longest: float
+
+
+def course(points: Ring) -> Course:
+    """Measure a line; where a coordinate is not a finite number, neither are the figures."""
+    if len(points) < 2:
+        return Course(0.0, 0.0, 0.0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        steps = np.hypot(*np.diff(points, axis=0).T)
+        gap = np.hypot(*(points[-1] - points[0]))
+        return Course(float(gap), float(steps.sum()), float(steps.max()))
 
 
 def rectangle(points: Ring) -> Ring:

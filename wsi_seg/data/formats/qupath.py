@@ -1,8 +1,10 @@
-"""QuPath's GeoJSON: a FeatureCollection, an array, one Feature or a bare geometry.
+"""QuPath's GeoJSON: the areas that its objects outline, with their classes.
 
-What QuPath writes and reads from version 0.1 to 0.6 (``qupath.lib.io``): a classification is a string, or an
+What QuPath writes and reads from version 0.1 to 0.8 (``qupath.lib.io``): a classification is a string, or an
 object with a ``name`` or with ``names``, and with ``color`` as three numbers or, before 0.3, ``colorRGB`` as
-one. Its coordinates are pixels of the image that QuPath shows, from which the slide's bounds are subtracted.
+one. It is the object's own: a child has no class from its parent. An ellipse is a polygon that says so, and
+fills its box. Lines and polylines, closed ones too, are line strings, which have no area. Coordinates are
+pixels of the image that QuPath shows, from which the slide's bounds are subtracted.
 """
 
 from __future__ import annotations
@@ -11,15 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsi_seg.data.formats.outline import NAME_LENGTH, Drawn, Outline, tidy_name
+from wsi_seg.data.formats.outline import NAME_LENGTH, Drawn, Outline, ellipse, tidy_name
+from wsi_seg.data.formats.qupath_objects import AREAS, items, plain_geometries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from wsi_seg.data.formats.outline import Ring
 
-INNER = {"FeatureCollection": "features", "Feature": "geometry", "GeometryCollection": "geometries"}
-"""Where the objects that hold others keep them."""
+OTHERS = {"Point": "a point", "MultiPoint": "points", "LineString": "a line", "MultiLineString": "lines"}
 
 
 def read_qupath(content: object) -> Drawn:
@@ -31,43 +31,47 @@ def read_qupath(content: object) -> Drawn:
         The file, as a JSON parser gives it.
     """
     drawn = Drawn()
-    for geometry, properties in _geometries(content):
-        kind = str(geometry.get("type"))
-        if kind not in {"Polygon", "MultiPolygon"}:
-            drawn.skip(repr(kind[:NAME_LENGTH]) if "type" in geometry else "without a type")
+    for item in items(content):
+        if item.role == "hierarchy" or item.is_root or not isinstance(item.value, dict):
             continue
-        coordinates: Any = geometry.get("coordinates")
-        parts: tuple[tuple[Ring, ...], ...] = ()
-        fault = ""
-        try:
-            polygons = [coordinates] if kind == "Polygon" else coordinates
-            parts = tuple(tuple(ring_points(ring) for ring in rings) for rings in polygons)
-        except (TypeError, ValueError) as error:
-            fault = f"is no {kind} ({error})"
-        name, color = _classification(properties)
-        drawn.outlines.append(Outline(len(drawn.outlines) + 1, parts, name, color, fault))
+        name, color = classification(item.properties)
+        plain = list(plain_geometries(item.value if item.role == "other" else item.geometry))
+        if not plain:
+            drawn.skip(drawn.number(), "without a geometry", name)
+        for geometry in plain:
+            number, kind = drawn.number(), str(geometry.get("type"))
+            if item.is_core and item.properties.get("isMissing") is True:
+                drawn.skip(number, "a missing core", name)
+            elif kind in AREAS:
+                outline = _outline(number, geometry, name, color)
+                (drawn.cores if item.is_core else drawn.outlines).append(outline)
+            else:
+                unknown = f"of type {kind[:NAME_LENGTH]!r}" if "type" in geometry else "without a type"
+                drawn.skip(number, OTHERS.get(kind, unknown), name)
     return drawn
 
 
-def _geometries(content: Any) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Yield the plain geometries, in the file's order, each with the properties of its feature."""
-    pending: list[tuple[Any, dict[str, Any]]] = [(content, {})]
-    while pending:
-        item, properties = pending.pop()
-        if isinstance(item, list):
-            pending += [(inner, properties) for inner in reversed(item)]
-        elif isinstance(item, dict):
-            own = item.get("properties")
-            properties = own if isinstance(own, dict) else properties
-            kind = item.get("type")
-            if isinstance(kind, str) and kind in INNER:
-                pending.append((item.get(INNER[kind]), properties))
-            else:
-                yield item, properties
+def _outline(
+    number: int, geometry: dict[str, Any], name: str | None, color: tuple[int, int, int] | None
+) -> Outline:
+    """Return a polygon, or several, with what is wrong where its rings cannot be made out."""
+    kind: Any = geometry["type"]
+    coordinates: Any = geometry.get("coordinates")
+    parts: tuple[tuple[Ring, ...], ...] = ()
+    fault = ""
+    try:
+        polygons = [coordinates] if kind == "Polygon" else coordinates
+        parts = tuple(tuple(ring_points(ring) for ring in rings) for rings in polygons)
+    except (TypeError, ValueError) as error:
+        fault = f"is no {kind} ({error})"
+    if geometry.get("isEllipse") is True and len(parts) == 1 and len(parts[0]) == 1:
+        (ring,) = parts[0]
+        parts = ((ellipse(np.stack([ring.min(axis=0), ring.max(axis=0)])),),)
+    return Outline(number, parts, name, color, fault)
 
 
-def _classification(properties: dict[str, Any]) -> tuple[str | None, tuple[int, int, int] | None]:
-    """Return the name and the colour of a feature's class."""
+def classification(properties: dict[str, Any]) -> tuple[str | None, tuple[int, int, int] | None]:
+    """Return the name and the colour of an object's class, None for what its properties do not state."""
     stated = properties.get("classification")
     if isinstance(stated, str):
         return tidy_name(stated), None

@@ -1,0 +1,116 @@
+"""Laying what was drawn over the slide it was drawn on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import shapely
+
+from wsi_seg.data.annotations import read_annotations
+from wsi_seg.data.mending import polygonal
+from wsi_seg.errors import AnnotationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wsi_seg.data.annotations import AnnotationFile
+    from wsi_seg.slides.frames import Frames
+
+MIRAX = ".mrxs"
+HALO_ON_MIRAX = (
+    "HALO counts a MIRAX slide's pixels from another corner than this program, by a distance it does not "
+    "state: draw them in another tool"
+)
+
+
+class Laid(NamedTuple):
+    """Shapes on a slide.
+
+    Attributes
+    ----------
+    outlines_label : list of Polygon or MultiPolygon
+        In the label frame: of each file in turn, all its shapes.
+    remarks : tuple of str
+        Which shapes lie beyond the slide, or may lie wrong; a line each that names the file.
+    """
+
+    outlines_label: list[shapely.Geometry]
+    remarks: tuple[str, ...]
+
+
+class Regions(NamedTuple):
+    """Regions of interest on a slide.
+
+    Attributes
+    ----------
+    geometry_label : MultiPolygon
+        In the label frame; never empty.
+    remarks : tuple of str
+        What there is to be said of them, a line each that names the file.
+    """
+
+    geometry_label: shapely.MultiPolygon
+    remarks: tuple[str, ...]
+
+
+def lay(files: Sequence[AnnotationFile], slide: str, frames: Frames) -> Laid:
+    """Lay the shapes of annotation files over a slide.
+
+    Parameters
+    ----------
+    files : sequence of AnnotationFile
+    slide : str
+        The slide's file name.
+    frames : Frames
+        The slide's frames.
+
+    Raises
+    ------
+    AnnotationError
+        If all the shapes of a file lie beyond the slide.
+    """
+    outlines: list[shapely.Geometry] = []
+    remarks: list[str] = []
+    whole = shapely.box(0, 0, *frames.label_size)
+    for file in files:
+        own = file.outlines_label(frames)
+        outlines += own
+        shifted = file.format == "HALO annotations" and slide.lower().endswith(MIRAX)
+        beyond = len(own) - int(np.count_nonzero(shapely.intersects(whole, own)))
+        if beyond == len(own):
+            why = HALO_ON_MIRAX if shifted else "was it drawn on another slide?"
+            raise AnnotationError(f"{file.path}: lies nowhere on {slide}: {why}")
+        if beyond:
+            remarks.append(f"{file.path}: {beyond} of {len(own)} shapes lie beyond {slide}")
+        if shifted:
+            remarks.append(f"{file.path}: {HALO_ON_MIRAX}")
+    return Laid(outlines, tuple(remarks))
+
+
+def read_regions(path: Path, slide: str, frames: Frames) -> Regions:
+    """Read the areas of an annotation file, whatever their class, united.
+
+    Parameters
+    ----------
+    path : Path
+        Of a file of TMA cores alone, these are the regions.
+    slide : str
+        File name of the slide that they were drawn on.
+    frames : Frames
+        The slide's frames.
+
+    Raises
+    ------
+    AnnotationError
+        If the file cannot be read, is of no known format, one of its shapes is unusable, or none of them
+        lies on the slide.
+    """
+    file = read_annotations(path, places=True)
+    if file.refused:
+        raise AnnotationError(f"{path}: {file.refused[0]}: draw it again, or leave it out")
+    laid = lay([file], slide, frames)
+    united = polygonal(shapely.union_all(np.array(laid.outlines_label, dtype=object)))
+    geometry = shapely.MultiPolygon(shapely.get_parts(united).tolist())
+    return Regions(geometry, (*file.changes, *laid.remarks))
