@@ -74,8 +74,8 @@ def test_halos_frame_of_mirax_slides_is_told(halo, drawn):
 
     assert lay([on, other], "slide.svs", FRAMES).remarks == ()
     (remark,) = lay([on, other], "slide.MRXS", FRAMES).remarks
-    assert remark.startswith(f"{on.path}: HALO counts a MIRAX slide's pixels from another corner")
-    with pytest.raises(AnnotationError, match=r"lies nowhere on slide\.mrxs: HALO counts a MIRAX slide's"):
+    assert remark.startswith(f"{on.path}: on MIRAX slides HALO does not count from the corner of level 0")
+    with pytest.raises(AnnotationError, match=r"lies nowhere on slide\.mrxs: on MIRAX slides HALO does not"):
         lay([read_annotations(halo((-900, -900, -800, -800)))], "slide.mrxs", FRAMES)
 
 

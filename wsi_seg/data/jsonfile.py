@@ -63,6 +63,7 @@ def parse_json(path: Path, content: bytes, packed: bool = False) -> JsonFile:
         return JsonFile(json.loads(text), len(content), packed, strict=False)
     except (ValueError, RecursionError):
         where = f"line {fault.lineno}, column {fault.colno}"
-        raise AnnotationError(
-            f"{path}: not JSON ({fault.msg}, {where}): the file is cut off or damaged, export it again"
-        ) from fault
+        remedy = "the file is cut off or damaged, export it again"
+        if "depth" in fault.msg:
+            remedy = "nested too deeply to be read, export its objects side by side"
+        raise AnnotationError(f"{path}: not JSON ({fault.msg}, {where}): {remedy}") from fault

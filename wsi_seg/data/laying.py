@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 MIRAX = ".mrxs"
 HALO_ON_MIRAX = (
-    "HALO counts a MIRAX slide's pixels from another corner than this program, by a distance it does not "
-    "state: draw them in another tool"
+    "on MIRAX slides HALO does not count from the corner of level 0, nor say from where: look where its "
+    "outlines lie, or draw them in another tool"
 )
 
 

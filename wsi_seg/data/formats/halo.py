@@ -1,8 +1,8 @@
 """HALO's ``.annotations``: layers of regions.
 
 A layer's name is its class. Negative regions are holes in the layer's larger regions. Rectangles and ellipses
-are two opposite corners. Coordinates are pixels of the slide's level 0, but of a MIRAX slide's in a frame of
-HALO's own.
+are two opposite corners. Coordinates are pixels of the slide's level 0, but on MIRAX slides HALO counts
+from elsewhere (files hold negative coordinates), and from where is not known.
 
 Lines are of the type Polygon too. HALO gives them end caps, or leaves them open, while it ends the outline
 of an area where it began; one real area was seen open by 0.1 % of its length, lines by 90 % and more.

@@ -10,8 +10,8 @@ The pen's regions are areas, though their outlines may end a little before they 
 length in real files, where ImageScope states an area all the same), and programs that write such files often
 leave out the last point altogether. ImageScope has no sign for a line. So the pen's region is taken for one
 where it goes round nothing: where it ends farther from its beginning than half its length, and farther than
-its longest step, which is what a point left out would have left open. One that is open by more than 5 % of its
-length is closed, as ImageScope does when it states the area, and named.
+its longest step, which is what a point left out would have left open. One that is open by more than 5 % of
+its length is closed, as ImageScope does when it states the area, and named.
 """
 
 from __future__ import annotations
