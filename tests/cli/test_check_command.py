@@ -73,7 +73,7 @@ def test_json_is_one_object_a_file(run, good, bad):
 
 def test_names_with_half_characters_can_be_printed(run, tmp_path):
     path = tmp_path / "odd.geojson"
-    path.write_text('[{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},'
+    path.write_text('[{"type":"Feature","geometry":{"type":"Polygon","coordinates":[[[0,0],[9,0],[9,9],[0,0]]]},'
                     '"properties":{"classification":"Tum\\ud800r"}}]')  # fmt: skip
 
     result = run(path)

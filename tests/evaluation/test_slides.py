@@ -197,9 +197,9 @@ def test_what_cannot_be_compared_is_refused(result: Path, drawn: Path, tmp_path:
     unknown = write_boxes(tmp_path / "unknown.geojson", ("Fat", TUMOUR))
     with pytest.raises(AnnotationError, match="'Fat'"):
         evaluate_results([(result, unknown)])
-    outside = write_boxes(tmp_path / "outside.geojson", ("Tumour", (5000, 5000, 5100, 5100)))
+    between = write_boxes(tmp_path / "between.geojson", ("Tumour", (50.6, 50.6, 51.4, 51.4)))
     with pytest.raises(UsageError, match="tissue: no pixel of known class"):
-        evaluate_results([(result, outside)])
+        evaluate_results([(result, between)])
     half = tmp_path / "half"
     (half / ".wsi-seg").mkdir(parents=True)
     assert is_result(half)

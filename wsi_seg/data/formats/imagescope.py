@@ -9,9 +9,9 @@ level 0.
 The pen's regions are areas, though their outlines may end a little before they began (by up to 3.5 % of their
 length in real files, where ImageScope states an area all the same), and programs that write such files often
 leave out the last point altogether. ImageScope has no sign for a line. So the pen's region is taken for one
-where it goes round nothing: where it ends farther from its beginning than half its length, and farther than
-its longest step, which is what a point left out would have left open. One that is open by more than 5 % of
-its length is closed, as ImageScope does when it states the area, and named.
+where it goes round nothing: where it ends farther from its beginning than half its length, and than twice its
+longest step, so that no point left out explains it. One that is open by more than 5 % of its length is
+closed, as ImageScope does when it states the area, and named.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _opening(region: Element, points: Ring) -> float:
     It is 0 if no more than a point may have been left out.
     """
     drawn = course(points)
-    if region.get("Type", PEN) != PEN or not drawn.gap > drawn.longest:
+    if region.get("Type", PEN) != PEN or not drawn.gap > 2 * drawn.longest:
         return 0.0
     return drawn.gap / drawn.length
 
