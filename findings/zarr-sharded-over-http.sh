@@ -16,9 +16,9 @@ PYENV_VERSION=${PYENV_VERSION:-3.12} "${PYTHON:-python3.12}" -m venv "$dir/venv"
 cd "$dir"
 timeout 120 venv/bin/python - <<'PYTHON'
 import asyncio
-import functools
 import http.server
 import itertools
+import logging
 import sys
 import threading
 from socket import create_server
@@ -29,6 +29,7 @@ import zarr
 from aiohttp import web
 from RangeHTTPServer import RangeRequestHandler
 
+logging.disable()  # aiohttp's words on requests that the end of the script cuts off
 picture = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
 for name, shards in (("shards", (2048, 2048)), ("plain", None)):
     array = zarr.create_array(name, shape=(2048, 2048), chunks=(64, 64), shards=shards, dtype="u1")
@@ -46,8 +47,7 @@ def serve_by_aiohttp():
     socket = create_server(("127.0.0.1", 0))
     (app := web.Application()).router.add_static("/", ".")
     quiet = {"handle_signals": False, "print": None, "loop": asyncio.new_event_loop()}
-    run = functools.partial(web.run_app, app, sock=socket, **quiet)
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=lambda: web.run_app(app, sock=socket, **quiet), daemon=True).start()
     return socket.getsockname()[1]
 
 
