@@ -22,6 +22,8 @@ class LabelSettings(BaseModel):
         Resolution to segment at; None stands for the model's own.
     allow_coarser : bool
         Go on with a slide that is coarser than the working resolution.
+    allow_grey : bool
+        Go on with a slide without colour: for networks that learned from such.
     patch : int or None
         Side of a patch in label pixels; None chooses it.
     overlap : int
@@ -48,6 +50,7 @@ class LabelSettings(BaseModel):
     mpp: float | None = None
     working_mpp: Positive | None = None
     allow_coarser: bool = False
+    allow_grey: bool = False
     patch: int | None = None
     overlap: Annotated[int, Field(ge=0)] = 192
     region_cores: Annotated[int, Field(ge=1)] | None = None

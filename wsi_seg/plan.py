@@ -14,11 +14,12 @@ import numpy as np
 
 from wsi_seg import __version__
 from wsi_seg.data.laying import read_regions
-from wsi_seg.errors import ModelError
+from wsi_seg.errors import ModelError, SlideError
 from wsi_seg.inference.network import choose_form
 from wsi_seg.outputs.ngff import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
 from wsi_seg.slides.lattice import Lattice, Rect
+from wsi_seg.slides.monochrome import only_channel
 from wsi_seg.slides.slide import SlidePixels
 from wsi_seg.slides.tissue import TissueMask
 
@@ -195,6 +196,24 @@ class Plan:
     def overview_srgb(self) -> NDArray[np.uint8]:
         """The overview as a screen shows it, by the slide's colour profile if it has one."""
         return to_srgb(self.overview.rgb, self.slide.icc_profile)
+
+    def refuse_grey(self) -> None:
+        """Refuse a slide without colour, unless the settings allow it: networks know tissue by its stain.
+
+        Raises
+        ------
+        SlideError
+            If the slide is grey throughout, or in one channel alone.
+        """
+        if self.settings.labels.allow_grey:
+            return
+        channel = only_channel(self.overview)
+        if channel is not None:
+            what = "grey throughout" if channel == "grey" else f"in its {channel} channel alone"
+            raise SlideError(
+                f"{self.slide.path}: is {what}: a network that learned from stained tissue finds nothing, or "
+                "anything, in it (--allow-grey goes on all the same, for one that learned from such slides)"
+            )
 
     def find_tissue(self) -> TissueMask:
         """Find the tissue, in the overview."""

@@ -34,7 +34,7 @@ def make_slide(
     from wsi_seg.demo.stain import Stain
     from wsi_seg.demo.tissue import Tissue
     from wsi_seg.errors import UsageError
-    from wsi_seg.slides.slide import MPP_RANGE
+    from wsi_seg.slides.resolution import MPP_RANGE
 
     if output.suffix.lower() not in {".tif", ".tiff"}:
         raise UsageError(f"{output}: slides are written as TIFF: give a name that ends in .tiff")

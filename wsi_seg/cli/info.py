@@ -49,17 +49,20 @@ def describe(slide: Slide) -> dict[str, Any]:
 
     problem: str | None = None
     mpp: tuple[float, float] | None = None
+    source: str | None = None
     try:
-        mpp = slide.mpp
+        mpp, source = slide.resolution.mpp, slide.resolution.source
     except MppError as error:
         problem = str(error)
     profile = slide.icc_profile
     return {
         "slide": str(slide.path),
         "format": slide.format,
+        "read_with": slide.read_with,
         "width": slide.size[0],
         "height": slide.size[1],
         "mpp": mpp,
+        "mpp_source": source,
         "mpp_problem": problem,
         "objective_power": slide.objective_power,
         "bounds": slide.bounds.model_dump(),
@@ -81,13 +84,15 @@ def _print(one: dict[str, Any]) -> None:
     power = one["objective_power"]
     whole = (bounds["x"], bounds["y"], bounds["width"], bounds["height"]) == (0, 0, width, height)
     typer.echo(one["slide"])
-    typer.echo(f"  format      {one['format']}")
+    typer.echo(f"  format      {one['format']}, read with {one['read_with']}")
     typer.echo(f"  size        {width} x {height} px ({width * height / 1e6:.1f} MP)")
     if mpp is None:
-        typer.echo("  resolution  not usable: give --mpp when predicting")
+        problem = one["mpp_problem"].removeprefix(f"{one['slide']}: ")
+        typer.echo(f"  resolution  not usable: {problem}")
     else:
         area = bounds["width"] * mpp[0] * bounds["height"] * mpp[1] / 1e6
-        typer.echo(f"  resolution  {mpp[0]:.4g} x {mpp[1]:.4g} um per px ({area:.2f} mm2)")
+        stated = f"{mpp[0]:.4g} x {mpp[1]:.4g} um per px ({area:.2f} mm2)"
+        typer.echo(f"  resolution  {stated}, from {one['mpp_source']}")
     typer.echo(f"  objective   {'not stated' if power is None else f'{power:g}x'}")
     if not whole:
         typer.echo(

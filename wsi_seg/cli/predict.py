@@ -57,6 +57,10 @@ def predict(
         bool | None,
         segmenting("--allow-coarser", help="Go on with a slide coarser than the model's mpp."),
     ] = None,
+    allow_grey: Annotated[
+        bool | None,
+        segmenting("--allow-grey", help="Go on with a slide without colour."),
+    ] = None,
     tissue_mask: Annotated[
         bool | None,
         segmenting("--tissue-mask/--no-tissue-mask", help="Leave glass out. [default: on]"),
@@ -145,6 +149,7 @@ def predict(
                 "mpp": mpp,
                 "working_mpp": working_mpp,
                 "allow_coarser": allow_coarser,
+                "allow_grey": allow_grey,
                 "patch": patch,
                 "overlap": overlap,
                 "batch_size": None if batch_size == "auto" else batch_size,

@@ -16,6 +16,7 @@ from wsi_seg.data.truth import SlideTruth, TruthSettings, rest_index
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.slides.coarse import CoarseMask
 from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.monochrome import only_channel
 from wsi_seg.slides.recorded import recorded_in
 from wsi_seg.slides.slide import Slide
 from wsi_seg.slides.tissue import TissueMask
@@ -153,23 +154,26 @@ def open_labelled_slides(
         given = next((pair.mpp for pair in group if pair.mpp is not None), mpp)
         with Slide(group[0].slide, given) as slide:
             frames = slide.frames(working_mpp, allow_coarser)
-            tissue, recorded = _masks(slide, frames)
+            tissue, recorded, channel = _masks(slide, frames)
         laid = lay(files[path], group[0].slide.name, frames)
         remarks = (*(remark for file in files[path] for remark in file.remarks), *laid.remarks)
+        if channel is not None:
+            remarks += (f"{group[0].slide}: has no colour: `predict` takes such slides with --allow-grey",)
         names = [shape.class_name for file in files[path] for shape in file.shapes]
         truth = SlideTruth.of(laid.outlines_label, names, schema, settings, tissue, recorded)
         slides.append(LabelledSlide(group[0].slide, given, frames, truth, remarks))
     return schema, slides
 
 
-def _masks(slide: Slide, frames: Frames) -> tuple[TissueMask, CoarseMask]:
-    """Find a slide's tissue, as prediction does, and what the scanner recorded."""
+def _masks(slide: Slide, frames: Frames) -> tuple[TissueMask, CoarseMask, str | None]:
+    """Find a slide's tissue, as prediction does, what the scanner recorded, and its only channel, if any."""
     factor = 2**frames.overview_level
     coarse = frames.coarsened(factor)
     width, height = coarse.label_size
     overview = slide.read(Rect(0, 0, height, width), coarse)
     recorded = recorded_in(slide, overview, coarse)
-    return TissueMask.of(overview, coarse.label_mpp, factor), CoarseMask(recorded, factor)
+    tissue = TissueMask.of(overview, coarse.label_mpp, factor)
+    return tissue, CoarseMask(recorded, factor), only_channel(overview)
 
 
 def check_classes(files: Sequence[AnnotationFile], schema: ClassSchema, settings: TruthSettings) -> None:

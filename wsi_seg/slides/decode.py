@@ -17,6 +17,7 @@ import openslide
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.refused import why_refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,7 @@ class SlideLevel:
 
 
 class LevelReader:
-    """An open slide file and its levels' pixels. May be used from several threads.
+    """A slide file that OpenSlide opens: a `wsi_seg.slides.reader.Reader`.
 
     Raises
     ------
@@ -61,6 +62,19 @@ class LevelReader:
         self._lock = threading.Lock()
         self.handle = open_handle(path)
         self.levels = tuple(_describe_level(self.handle, i) for i in range(self.handle.level_count))
+        self.properties = dict(self.handle.properties)
+        self.format = self.properties[openslide.PROPERTY_NAME_VENDOR]
+
+    @property
+    def how(self) -> str:
+        """With what pixels are decoded."""
+        return f"OpenSlide {openslide.__library_version__}"
+
+    @property
+    def icc_profile(self) -> bytes | None:
+        """The slide's colour profile, if it carries one."""
+        profile = self.handle.color_profile
+        return None if profile is None else bytes(profile.tobytes())
 
     def close(self) -> None:
         """Close the file."""
@@ -154,9 +168,11 @@ def open_handle(path: Path) -> openslide.OpenSlide:
     except OSError as error:
         raise SlideError(f"{path}: cannot be read ({error.strerror})") from error
     except openslide.OpenSlideUnsupportedFormatError:
-        raise SlideError(f"{path}: not a slide that OpenSlide can read: wrong format, or damaged") from None
+        why = why_refused(path) or "not a slide that OpenSlide can read: wrong format, or damaged"
+        raise SlideError(f"{path}: {why}") from None
     except openslide.OpenSlideError as error:
-        raise SlideError(f"{path}: damaged slide ({error}): copy or export it again") from None
+        why = f"damaged, or of a kind that OpenSlide does not read ({error}): copy or export it again"
+        raise SlideError(f"{path}: {why_refused(path) or why}") from None
     handle.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
     return handle
 
@@ -197,15 +213,15 @@ def _describe_level(handle: openslide.OpenSlide, index: int) -> SlideLevel:
     return SlideLevel(
         width=width,
         height=height,
-        scale_x=_level_scale(full_width, width),
-        scale_y=_level_scale(full_height, height),
+        scale_x=level_scale(full_width, width),
+        scale_y=level_scale(full_height, height),
         tile_width=tile_width,
         tile_height=tile_height,
         exact=vendor in GRID_FORMATS and abs(downsample - round(downsample)) < 1e-9,
     )
 
 
-def _level_scale(full: int, side: int) -> float:
+def level_scale(full: int, side: int) -> float:
     """Return slide pixels per level pixel along one axis.
 
     Level sides are rounded up or down; a power of two, or else a whole number, that explains a side is taken

@@ -1,6 +1,6 @@
 """A whole-slide image: what it says of itself, and any rectangle of it at any resolution.
 
-Everything that OpenSlide opens. Rectangles are asked for in the label frame (`wsi_seg.slides.frames`) and
+What `wsi_seg.slides.opening` opens. Rectangles are asked for in the label frame (`wsi_seg.slides.frames`) and
 read from the best level, with area resampling.
 """
 
@@ -17,18 +17,19 @@ import numpy as np
 import openslide
 
 from wsi_seg.errors import MppError, SlideError
-from wsi_seg.slides.decode import LevelReader, SlideLevel
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.opening import open_reader
 from wsi_seg.slides.resample import AxisGrid, resample
+from wsi_seg.slides.resolution import Resolution, given_mpp, stated_resolution
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from numpy.typing import NDArray
 
-MPP_RANGE = (0.01, 100.0)
-"""Resolutions outside this range, in micrometres per pixel, are taken for mistakes."""
+    from wsi_seg.slides.decode import SlideLevel
+    from wsi_seg.slides.reader import Reader
 
 COARSER_TOLERANCE = 0.05
 """How much coarser than the working mpp a slide may be before it is refused."""
@@ -65,7 +66,7 @@ class Slide:
     Parameters
     ----------
     path : Path
-        Any file that OpenSlide opens.
+        Any file that OpenSlide opens, or a TIFF whose samples it would not show as they are.
     mpp : float, optional
         Micrometres per slide pixel, in place of what the file says.
 
@@ -79,12 +80,11 @@ class Slide:
 
     def __init__(self, path: Path | str, mpp: float | None = None) -> None:
         self.path = Path(path)
-        self._given_mpp = None if mpp is None else _plausible(mpp, f"{self.path}: --mpp {mpp}")
-        self._reader = LevelReader(self.path)
-        handle = self._reader.handle
-        self.format = str(openslide.OpenSlide.detect_format(str(self.path)))
-        self.properties = dict(handle.properties)
-        self.size: tuple[int, int] = handle.dimensions
+        self._given_mpp = None if mpp is None else given_mpp(self.path, mpp)
+        self._reader: Reader = open_reader(self.path)
+        self.format = self._reader.format
+        self.properties = self._reader.properties
+        self.size: tuple[int, int] = (self._reader.levels[0].width, self._reader.levels[0].height)
         if max(self.size) > MAX_SIDE:
             raise SlideError(
                 f"{self.path}: states an absurd size of {self.size[0]} x {self.size[1]}: damaged?"
@@ -109,23 +109,28 @@ class Slide:
         """Close the file."""
         self._reader.close()
 
-    @property
-    def mpp(self) -> tuple[float, float]:
-        """Micrometres per slide pixel in x and y.
+    @cached_property
+    def resolution(self) -> Resolution:
+        """Micrometres per slide pixel, and who states them.
 
         Raises
         ------
         MppError
-            If neither the file nor the caller states it, or what the file states is absurd.
+            If neither the file nor the caller states them, or the file states what no slide has.
         """
         if self._given_mpp is not None:
-            return self._given_mpp, self._given_mpp
-        x, y = (self.properties.get(f"openslide.mpp-{axis}") for axis in "xy")
-        if x is None or y is None:
-            raise MppError(
-                f"{self.path}: the file does not state its resolution: give it with --mpp (um per px)"
-            )
-        return tuple(_plausible(v, f"{self.path}: the file states {v} um per px") for v in (x, y))  # type: ignore[return-value]
+            return Resolution((self._given_mpp, self._given_mpp), "as given")
+        return stated_resolution(self.path, self.properties, self.size)
+
+    @property
+    def mpp(self) -> tuple[float, float]:
+        """Micrometres per slide pixel in x and y; raises what `resolution` does."""
+        return self.resolution.mpp
+
+    @property
+    def read_with(self) -> str:
+        """With what the file's pixels are decoded, and from which samples."""
+        return self._reader.how
 
     @cached_property
     def fingerprint(self) -> str:
@@ -150,8 +155,7 @@ class Slide:
     @property
     def icc_profile(self) -> bytes | None:
         """The slide's colour profile, if it carries one."""
-        profile = self._reader.handle.color_profile
-        return None if profile is None else bytes(profile.tobytes())
+        return self._reader.icc_profile
 
     def frames(self, working_mpp: float, allow_coarser: bool = False) -> Frames:
         """Lay the label frame of `working_mpp` micrometres per pixel over this slide.
@@ -257,16 +261,6 @@ class Slide:
         a = alpha[weak].astype(np.uint16)[:, None]
         mixed = (rgba[..., :3][weak] * a + self.background_rgb * (255 - a) + 127) // 255
         rgba[..., :3][weak] = mixed.astype(np.uint8)
-
-
-def _plausible(value: str | float, what: str) -> float:
-    try:
-        mpp = float(value)
-    except ValueError:
-        mpp = math.nan
-    if not MPP_RANGE[0] <= mpp <= MPP_RANGE[1]:
-        raise MppError(f"{what}, which no slide has: give the true resolution with --mpp (um per px)")
-    return mpp
 
 
 def _label_rect(level_rect: Rect, grid_y: AxisGrid, grid_x: AxisGrid) -> Rect:

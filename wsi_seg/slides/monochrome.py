@@ -1,0 +1,50 @@
+"""Slides without colour: grey throughout, or one channel alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from wsi_seg.slides.slide import SlidePixels
+
+NOISE = 16
+"""By how many grey values compression makes channels of one grey differ, and black ones stray from black."""
+
+FEWEST = 1e-4
+"""Share of the pixels that may differ more, and the slide still be without colour."""
+
+FAINT = 24
+"""A slide whose brightness varies by less holds no picture that could be grey."""
+
+
+def only_channel(overview: SlidePixels) -> str | None:
+    """Say in what one channel a slide is, if it is in one: "grey", "red", "green" or "blue".
+
+    Stained tissue has colour in every overview, and glass alone has no picture.
+
+    Parameters
+    ----------
+    overview : SlidePixels
+        All of the slide.
+    """
+    rgb = overview.rgb[overview.present].astype(np.int16)
+    if not rgb.size:
+        return None
+    brightest = rgb.max(axis=1)
+    low, high = np.quantile(brightest, (FEWEST, 1 - FEWEST))
+    if high - low < FAINT:
+        return None
+    if _share(brightest - rgb.min(axis=1)) <= FEWEST:
+        return "grey"
+    lit = [
+        name
+        for name, channel in zip(("red", "green", "blue"), rgb.T, strict=True)
+        if _share(channel) > FEWEST
+    ]
+    return lit[0] if len(lit) == 1 else None
+
+
+def _share(values: np.ndarray) -> float:
+    return float((values > NOISE).mean())

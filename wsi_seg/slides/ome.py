@@ -1,0 +1,103 @@
+"""What OME-XML, in a TIFF's description, says of the file's first image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+UM = {"": 1.0, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "in": 25_400.0}
+"""Micrometres per unit of length; others ("pixel", "reference frame") state nothing."""
+
+OF_FLUORESCENCE = ("Fluor", "EmissionWavelength", "ExcitationWavelength")
+WHITE = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class OmeChannel:
+    """One channel.
+
+    Attributes
+    ----------
+    name : str
+        Empty where there is none.
+    color : (int, int, int) or None
+        Red, green and blue that it is shown in; white, the default, states nothing.
+    fluorescent : bool
+        Whether dye or wavelengths are stated.
+    """
+
+    name: str
+    color: tuple[int, int, int] | None
+    fluorescent: bool
+
+
+@dataclass(frozen=True)
+class OmeImage:
+    """The first image of an OME-XML.
+
+    Attributes
+    ----------
+    size : (int, int)
+        Width and height.
+    channels : tuple of OmeChannel
+        What is said of channels; fewer than there are, if some are not described.
+    significant_bits : int or None
+    mpp : (float, float) or None
+        Micrometres per pixel in x and y.
+    """
+
+    size: tuple[int, int]
+    channels: tuple[OmeChannel, ...]
+    significant_bits: int | None
+    mpp: tuple[float, float] | None
+
+
+def read_ome(description: str) -> OmeImage | None:
+    """Read the OME-XML that a description is; None where it is none, or not sound."""
+    if "<OME" not in description and ":OME" not in description:
+        return None
+    try:
+        root = fromstring(description.encode())
+    except (ParseError, DefusedXmlException):
+        return None
+    pixels = root.find(".//{*}Image/{*}Pixels")
+    if pixels is None:
+        return None
+    try:
+        return OmeImage(
+            size=(int(pixels.get("SizeX", 0)), int(pixels.get("SizeY", 0))),
+            channels=tuple(_channel(c) for c in pixels.findall("{*}Channel")),
+            significant_bits=int(pixels.get("SignificantBits", 0)) or None,
+            mpp=_mpp(pixels),
+        )
+    except ValueError:
+        return None
+
+
+def _channel(element: Element) -> OmeChannel:
+    rgba = int(element.get("Color", -1)) & 0xFFFFFFFF
+    color = (rgba >> 24, rgba >> 16 & 255, rgba >> 8 & 255)
+    return OmeChannel(
+        name=element.get("Name", "").strip(),
+        color=None if color == WHITE else color,
+        fluorescent=any(element.get(name) for name in OF_FLUORESCENCE)
+        or element.get("ContrastMethod") == "Fluorescence",
+    )
+
+
+def _mpp(pixels: Element) -> tuple[float, float] | None:
+    sides = []
+    for axis in "XY":
+        size = pixels.get(f"PhysicalSize{axis}")
+        um = UM.get(pixels.get(f"PhysicalSize{axis}Unit", ""))
+        if size is None or um is None:
+            return None
+        sides.append(float(size) * um)
+    return sides[0], sides[1]

@@ -1,0 +1,124 @@
+"""Why OpenSlide refuses a file that is sound, and what to do about it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from wsi_seg.errors import SlideError
+from wsi_seg.slides.dicom import WHOLE_SLIDE, DicomHeader, read_dicom_header
+from wsi_seg.slides.tiff import TiffImage, is_tiff, read_tiff
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VIPS = "vips tiffsave {slide} slide.tif --tile --pyramid --compression deflate --bigtiff"
+TIFFCP = "tiffcp -t -w 256 -l 256 -c zip {slide} slide.tif"
+
+COMPRESSIONS: dict[int, tuple[str, str | None]] = {
+    33003: ("JPEG 2000", VIPS),
+    33004: ("JPEG 2000", None),
+    33005: ("JPEG 2000", VIPS),
+    34712: ("JPEG 2000", VIPS),
+    34887: ("LERC", TIFFCP),
+    34925: ("LZMA", TIFFCP),
+    34933: ("PNG", None),
+    34934: ("JPEG XR", None),
+    22610: ("JPEG XR", None),
+    50001: ("WebP", VIPS),
+    34927: ("WebP", None),
+    50002: ("JPEG XL", None),
+    52546: ("JPEG XL", None),
+}
+"""TIFF compressions that OpenSlide does not read, by their tag, and a command that writes another."""
+
+READ_COMPRESSIONS = frozenset({1, 5, 7, 8, 32773, 32946, 50000})
+"""None, LZW, JPEG, Deflate, PackBits, Deflate by its older number, Zstd."""
+
+DCMTK = "decode each of its files with DCMTK's {tool}"
+WSIDICOM = "save it again with wsidicom, as JPEG"
+
+SYNTAXES = {
+    "1.2.840.10008.1.2.5": ("RLE", DCMTK.format(tool="dcmdrle")),
+    "1.2.840.10008.1.2.4.51": ("12-bit JPEG", DCMTK.format(tool="dcmdjpeg")),
+    "1.2.840.10008.1.2.4.57": ("lossless JPEG", DCMTK.format(tool="dcmdjpeg")),
+    "1.2.840.10008.1.2.4.70": ("lossless JPEG", DCMTK.format(tool="dcmdjpeg")),
+    "1.2.840.10008.1.2.4.80": ("JPEG-LS", DCMTK.format(tool="dcmdjpls")),
+    "1.2.840.10008.1.2.4.81": ("JPEG-LS", DCMTK.format(tool="dcmdjpls")),
+    "1.2.840.10008.1.2.4.110": ("JPEG XL", WSIDICOM),
+    "1.2.840.10008.1.2.4.111": ("JPEG XL", WSIDICOM),
+    "1.2.840.10008.1.2.4.112": ("JPEG XL", WSIDICOM),
+    "1.2.840.10008.1.2.4.201": ("HTJ2K", WSIDICOM),
+    "1.2.840.10008.1.2.4.202": ("HTJ2K", WSIDICOM),
+    "1.2.840.10008.1.2.4.203": ("HTJ2K", WSIDICOM),
+}
+"""DICOM transfer syntaxes that OpenSlide does not read, and what to do."""
+
+READ_SYNTAXES = frozenset(
+    {
+        "1.2.840.10008.1.2",
+        "1.2.840.10008.1.2.1",
+        "1.2.840.10008.1.2.4.50",
+        "1.2.840.10008.1.2.4.90",
+        "1.2.840.10008.1.2.4.91",
+    }
+)
+"""Uncompressed, JPEG, JPEG 2000."""
+
+OTHER_OBJECTS = {
+    "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation (SEG)",
+    "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation (SEG)",
+    "1.2.840.10008.5.1.4.1.1.91.1": "annotations (ANN)",
+    "1.2.840.10008.5.1.4.1.1.88": "a structured report (SR)",
+}
+"""What else lies beside slides in DICOM archives, by the beginning of its UID."""
+
+
+def why_refused(path: Path) -> str | None:
+    """Say why OpenSlide refuses a file although it is sound, and the remedy; None if that is not known.
+
+    Parameters
+    ----------
+    path : Path
+        A file that can be read.
+    """
+    if is_tiff(path):
+        try:
+            return _why_tiff(path, read_tiff(path))
+        except SlideError:
+            return None  # damaged, as is then said
+    header = read_dicom_header(path)
+    return None if header is None else _why_dicom(header)
+
+
+def _why_tiff(path: Path, image: TiffImage) -> str | None:
+    compression, command = COMPRESSIONS.get(image.compression, (f"scheme {image.compression}", None))
+    reasons = [] if image.tiled else ["in strips, not in tiles"]
+    if image.compression in READ_COMPRESSIONS:
+        command = VIPS
+    else:
+        reasons.append(f"compressed by {compression}")
+    if image.kind != "unsigned" or image.bits not in (8, 16):
+        reasons.append(f"of {image.bits}-bit {image.kind} samples")
+        remedy = "export it again with 8 bits per channel, in tiles of JPEG, LZW, Deflate or Zstd"
+    elif command is None:
+        remedy = "export it again in tiles of JPEG, LZW, Deflate or Zstd"
+    else:
+        remedy = f"convert it, as by `{command.format(slide=shlex.quote(path.name))}`"
+    if not reasons:
+        return None
+    return f"a sound TIFF, but {' and '.join(reasons)}, which OpenSlide does not read: {remedy}"
+
+
+def _why_dicom(header: DicomHeader) -> str | None:
+    for uid, name in OTHER_OBJECTS.items():
+        if header.sop_class == uid or header.sop_class.startswith(f"{uid}."):
+            return f"is {name} and no slide: name a file of the slide itself"
+    if header.sop_class != WHOLE_SLIDE:
+        return "is a DICOM file, but of no whole slide: name a file of the slide itself"
+    if header.transfer_syntax in READ_SYNTAXES:
+        return None
+    compression, remedy = SYNTAXES.get(
+        header.transfer_syntax, (f"transfer syntax {header.transfer_syntax}", WSIDICOM)
+    )
+    return f"a DICOM slide compressed by {compression}, which OpenSlide does not read: {remedy}"

@@ -1,0 +1,153 @@
+"""Micrometres per pixel: what a file states, taken only if a slide can have it. Never guessed."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wsi_seg.errors import MppError
+from wsi_seg.slides.ome import read_ome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+MPP_RANGE = (0.05, 10.0)
+"""What slides have: from an oil lens on a fine camera up to levels that were exported by themselves. The
+coarsest dots of a printer, at 2400 dpi, are 10.6 um."""
+
+GIVEN_RANGE = (0.01, 100.0)
+"""What is believed of a user."""
+
+PRINTERS_DPI = (72, 96, 100, 120, 144, 150, 180, 200, 240, 300, 360, 400, 600, 720, 1200, 2400)
+INCH_UM = 25_400.0
+ONE_PER_MM = 1000.0
+
+ALIKE = 0.01
+"""By what share two statements of one resolution may differ."""
+
+SQUEEZED = 2.0
+"""How many times as long as wide no scanner's pixel is."""
+
+DESCRIBED = re.compile(r"(?:\bMPP\s*[=:]\s*|<PixelSizeMicrons>\s*)(\d+(?:\.\d+)?)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Micrometres per slide pixel in x and y, and where they come from."""
+
+    mpp: tuple[float, float]
+    source: str
+
+
+def given_mpp(path: Path, mpp: float) -> float:
+    """Check the resolution that a user gives for a slide.
+
+    Raises
+    ------
+    MppError
+        If it is absurd.
+    """
+    if not GIVEN_RANGE[0] <= mpp <= GIVEN_RANGE[1]:
+        raise MppError(f"{path}: --mpp {mpp}, which no slide has: give its um per px, such as 0.5")
+    return mpp
+
+
+def stated_resolution(path: Path, properties: Mapping[str, str], size: tuple[int, int]) -> Resolution:
+    """Return the resolution that a file states.
+
+    TIFF tags and OME-XML each may. A printer's setting, and what programs write that know of none, is no
+    statement.
+
+    Parameters
+    ----------
+    path : Path
+        Named in errors.
+    properties : mapping of str to str
+        What the file says of itself, by OpenSlide's names.
+    size : (int, int)
+        Width and height of level 0; OME-XML of another size describes another image.
+
+    Raises
+    ------
+    MppError
+        If nothing is stated, statements differ, or no slide can have what is.
+    """
+    header = _header_mpp(properties)
+    ome = read_ome(properties.get("tiff.ImageDescription", ""))
+    in_ome = ome.mpp if ome is not None and ome.size == size else None
+    tags = properties.get("openslide.vendor") == "generic-tiff"
+    source = "its resolution tags" if tags else "its header"
+    if in_ome is not None and (header is None or _meant_otherwise(header[0])):
+        found = Resolution(in_ome, "its OME-XML")
+    elif header is None:
+        raise MppError(f"{path}: the file does not state its resolution: {_remedy(properties)} (um per px)")
+    elif in_ome is not None and not _alike(header, in_ome):
+        raise MppError(
+            f"{path}: {source} say {_words(header)} um per px, its OME-XML {_words(in_ome)}: "
+            "give the true one with --mpp"
+        )
+    else:
+        found = Resolution(header, source)
+    suspicion = _suspicion(found.mpp)
+    if suspicion is not None:
+        raise MppError(
+            f"{path}: {found.source} say {_words(found.mpp)} um per px: {suspicion}: {_remedy(properties)}"
+        )
+    return found
+
+
+def _header_mpp(properties: Mapping[str, str]) -> tuple[float, float] | None:
+    x, y = (properties.get(f"openslide.mpp-{axis}") for axis in "xy")
+    if x is None or y is None:
+        return None
+    try:
+        return float(x), float(y)
+    except ValueError:
+        return math.nan, math.nan
+
+
+def _meant_otherwise(mpp: float) -> str | None:
+    """Say what a resolution is if it is none of a slide but a printer's, or a program's default."""
+    for dpi in PRINTERS_DPI:
+        if abs(mpp * dpi / INCH_UM - 1) < 0.005:
+            return f"{dpi} dpi, a printer's setting"
+    if abs(mpp / ONE_PER_MM - 1) < 0.005:
+        return "1 px per mm, which programs write that know of no resolution"
+    return None
+
+
+def _suspicion(mpp: tuple[float, float]) -> str | None:
+    """Say what is wrong with a resolution; None if a slide can have it."""
+    low, high = MPP_RANGE
+    for side in mpp:
+        if low <= side <= high:
+            continue
+        meant = _meant_otherwise(side)
+        if meant is not None:
+            return f"that is {meant}"
+        if 0.1 <= 10 * side <= 1:
+            return f"finer than any scanner's; ten times too small, and {10 * side:g} in truth?"
+        return "no slide has that"
+    if max(mpp) > SQUEEZED * min(mpp):
+        return "no scanner's pixels are so far from square"
+    return None
+
+
+def _remedy(properties: Mapping[str, str]) -> str:
+    """Say what to give, with what the file's description says where that is of use."""
+    described = DESCRIBED.search(properties.get("tiff.ImageDescription", ""))
+    if described is not None and MPP_RANGE[0] <= float(described[1]) <= MPP_RANGE[1]:
+        return f"its description says {described[1]}: give --mpp {described[1]} if that is right"
+    return "give the true resolution with --mpp"
+
+
+def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return all(abs(a - b) <= ALIKE * b for a, b in zip(one, other, strict=True))
+
+
+def _words(mpp: tuple[float, float]) -> str:
+    x, y = (f"{side:.4g}" for side in mpp)
+    return x if x == y else f"{x} x {y}"

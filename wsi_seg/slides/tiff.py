@@ -1,0 +1,111 @@
+"""What a TIFF is: samples, bits, planes, compression, tiles. Looked up before its pixels are believed."""
+
+from __future__ import annotations
+
+import logging
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import tifffile
+
+from wsi_seg.errors import SlideError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What tifffile remarks on odd files would reach the terminal beside our own lines.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+ERRORS = (tifffile.TiffFileError, ValueError, LookupError, TypeError, OSError, RuntimeError, struct.error)
+"""What tifffile and imagecodecs raise for damaged files."""
+
+KINDS: dict[int, Literal["unsigned", "signed", "floating-point"]] = {
+    1: "unsigned",
+    2: "signed",
+    3: "floating-point",
+    4: "unsigned",
+}
+"""Kinds of numbers by the tag SampleFormat; 4 is "not stated"."""
+
+
+@dataclass(frozen=True)
+class TiffImage:
+    """The first image of a TIFF.
+
+    Attributes
+    ----------
+    width, height : int
+    tiled : bool
+        In tiles, not in strips.
+    compression, photometric : int
+        As the TIFF tags have them.
+    samples : int
+        Per pixel of one page.
+    separate : bool
+        Samples lie in planes of one page, and not beside one another.
+    extra : tuple of int
+        The tag ExtraSamples: 0 for one of which nothing is said, 1 and 2 for transparency.
+    bits : int
+        Per sample.
+    kind : {"unsigned", "signed", "floating-point", "complex"}
+        What samples are.
+    axes : str
+        Of all pages of this image, by tifffile's letters: "YXS" for one of interleaved samples, "CYX" for
+        channels in pages, "IYX" for pages of which nothing is said.
+    shape : tuple of int
+        Length along each of `axes`.
+    description : str
+    """
+
+    width: int
+    height: int
+    tiled: bool
+    compression: int
+    photometric: int
+    samples: int
+    separate: bool
+    extra: tuple[int, ...]
+    bits: int
+    kind: Literal["unsigned", "signed", "floating-point", "complex"]
+    axes: str
+    shape: tuple[int, ...]
+    description: str
+
+
+def is_tiff(path: Path) -> bool:
+    """Tell whether a file begins as a TIFF does."""
+    with path.open("rb") as file:
+        return file.read(4) in MAGIC
+
+
+def read_tiff(path: Path) -> TiffImage:
+    """Read what a TIFF says of its first image; no pixels.
+
+    Raises
+    ------
+    SlideError
+        If the file is damaged.
+    """
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            page, series = tiff.pages.first, tiff.series[0]
+            return TiffImage(
+                width=page.imagewidth,
+                height=page.imagelength,
+                tiled=page.is_tiled,
+                compression=int(page.compression),
+                photometric=int(page.photometric),
+                samples=page.samplesperpixel,
+                separate=page.planarconfig == tifffile.PLANARCONFIG.SEPARATE,
+                extra=tuple(int(kind) for kind in page.extrasamples),
+                bits=page.bitspersample,
+                kind=KINDS.get(page.sampleformat, "complex"),
+                axes=series.axes,
+                shape=tuple(series.shape),
+                description=page.description,
+            )
+    except ERRORS as error:
+        raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error
