@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import SCHEMA, damage_tile, tissue_rgb, write_model, write_tiff
+from drawn_tiffs import PLANES, write
 from PIL import Image
 
 from wsi_seg.cli.main import main
@@ -143,10 +144,22 @@ def test_info_as_text_and_as_json(run, slide_path: Path) -> None:
     assert "700 x 500 px" in ended.out
     described = json.loads(run("info", slide_path, "--json").out)[0]
     assert described["mpp"] == pytest.approx([2.0, 2.0])
+    assert described["mpp_source"] == "its resolution tags"
+    assert described["read_with"].startswith("OpenSlide ")
     assert described["levels"][0]["tile"] == [128, 128]
     assert json.loads(run("info", slide_path.parent, "--json").out) == [described]
     (slide_path.parent / "empty").mkdir()
     assert "no slide in this folder" in run("info", slide_path.parent / "empty").line
+
+
+def test_info_says_how_a_slide_is_read_and_what_is_wrong_with_its_resolution(run, tmp_path: Path) -> None:
+    dots = {"resolution": (300, 300), "resolutionunit": "INCH"}
+    ended = run("info", write(tmp_path / "planes.tiff", PLANES, metadata={"axes": "CYX"}, **dots))
+    assert ended.code == 0
+    assert re.search(
+        r"^  format      generic-tiff, read with tifffile .*: RGB in planes, 8 bits$", ended.out, re.MULTILINE
+    )
+    assert "  resolution  not usable: its resolution tags say 84.67 um per px: that is 300 dpi" in ended.out
 
 
 def test_bad_slides_are_named_with_the_remedy(predict, shared_data: Path, tmp_path: Path) -> None:

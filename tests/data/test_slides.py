@@ -239,3 +239,12 @@ def test_shapes_beyond_the_slide_are_told(tmp_path, pair):
     labelled = opened(SlidePair(pair.slide, path))
 
     assert labelled.remarks == (f"{path}: 1 of 2 shapes lie beyond slide.tiff",)
+
+
+def test_a_slide_without_colour_is_read_and_remarked_on(tmp_path, pair):
+    grey = np.repeat(tissue_rgb(500, 500)[..., 1:2], 3, axis=2)
+    slides = opened(SlidePair(write_tiff(tmp_path / "grey.tiff", grey), pair.annotations))
+    assert any(
+        "grey.tiff: has no colour: `predict` takes such slides with --allow-grey" in r for r in slides.remarks
+    )
+    assert not any("colour" in remark for remark in opened(pair).remarks)

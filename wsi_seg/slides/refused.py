@@ -36,7 +36,7 @@ READ_COMPRESSIONS = frozenset({1, 5, 7, 8, 32773, 32946, 50000})
 """None, LZW, JPEG, Deflate, PackBits, Deflate by its older number, Zstd."""
 
 DCMTK = "decode each of its files with DCMTK's {tool}"
-WSIDICOM = "save it again with wsidicom, as JPEG"
+WSIDICOM = "save it with wsidicom: `WsiDicom.open(folder).save(out, transcoding=JpegSettings(quality=90))`"
 
 SYNTAXES = {
     "1.2.840.10008.1.2.5": ("RLE", DCMTK.format(tool="dcmdrle")),
