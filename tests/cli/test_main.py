@@ -159,7 +159,10 @@ def test_info_says_how_a_slide_is_read_and_what_is_wrong_with_its_resolution(run
     assert re.search(
         r"^  format      generic-tiff, read with tifffile .*: RGB in planes, 8 bits$", ended.out, re.MULTILINE
     )
-    assert "  resolution  not usable: its resolution tags say 84.67 um per px: that is 300 dpi" in ended.out
+    assert (
+        "  resolution  not usable: states 84.67 um per px in its resolution tags: that is 300 dpi"
+        in ended.out
+    )
 
 
 def test_bad_slides_are_named_with_the_remedy(predict, shared_data: Path, tmp_path: Path) -> None:

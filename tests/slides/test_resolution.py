@@ -64,8 +64,8 @@ def test_a_printers_dots_are_no_slides(dpi: int) -> None:
 @pytest.mark.parametrize(
     ("x", "y", "description", "said"),
     [
-        (0.025, None, "", "ten times too small, and 0.25 in truth"),
-        (0.0499, None, "", "ten times too small, and 0.499 in truth"),
+        (0.025, None, "", "finer than any scanner's, perhaps 0.25 made ten times too small: "),
+        (0.0499, None, "", "perhaps 0.499 made ten times too small"),
         (0.001, None, "", "no slide has that"),
         (1000.0, None, "", "1 px per mm, which programs write that know of no resolution"),
         (50.0, None, "", "no slide has that"),
@@ -81,9 +81,9 @@ def test_a_printers_dots_are_no_slides(dpi: int) -> None:
         (None, None, "MPP = 72", "give the true resolution with --mpp"),
         (None, None, ome(0.5, "pixel"), "does not state its resolution"),
         (None, None, ome(0.5, width=105), "does not state its resolution"),
-        (None, None, ome(0.025), "its OME-XML say 0.025 um per px: finer than any scanner's"),
-        (0.5, None, ome(0.25), "its resolution tags say 0.5 um per px, its OME-XML 0.25"),
-        (0.025, None, ome(0.25), "its resolution tags say 0.025 um per px, its OME-XML 0.25"),
+        (None, None, ome(0.025), "states 0.025 um per px in its OME-XML: finer than any scanner's"),
+        (0.5, None, ome(0.25), "states 0.5 um per px in its resolution tags, but 0.25 in its OME-XML"),
+        (0.025, None, ome(0.25), "states 0.025 um per px in its resolution tags, but 0.25 in its OME-XML"),
     ],
 )
 def test_what_no_slide_has_is_refused_in_one_line(

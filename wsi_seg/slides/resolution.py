@@ -86,16 +86,15 @@ def stated_resolution(path: Path, properties: Mapping[str, str], size: tuple[int
         raise MppError(f"{path}: the file does not state its resolution: {_remedy(properties)} (um per px)")
     elif in_ome is not None and not _alike(header, in_ome):
         raise MppError(
-            f"{path}: {source} say {_words(header)} um per px, its OME-XML {_words(in_ome)}: "
+            f"{path}: states {_words(header)} um per px in {source}, but {_words(in_ome)} in its OME-XML: "
             "give the true one with --mpp"
         )
     else:
         found = Resolution(header, source)
     suspicion = _suspicion(found.mpp)
     if suspicion is not None:
-        raise MppError(
-            f"{path}: {found.source} say {_words(found.mpp)} um per px: {suspicion}: {_remedy(properties)}"
-        )
+        stated = f"states {_words(found.mpp)} um per px in {found.source}"
+        raise MppError(f"{path}: {stated}: {suspicion}: {_remedy(properties)}")
     return found
 
 
@@ -129,7 +128,7 @@ def _suspicion(mpp: tuple[float, float]) -> str | None:
         if meant is not None:
             return f"that is {meant}"
         if 0.1 <= 10 * side <= 1:
-            return f"finer than any scanner's; ten times too small, and {10 * side:g} in truth?"
+            return f"finer than any scanner's, perhaps {10 * side:g} made ten times too small"
         return "no slide has that"
     if max(mpp) > SQUEEZED * min(mpp):
         return "no scanner's pixels are so far from square"
