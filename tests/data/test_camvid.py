@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from pictures import SCHEMA, save, save_pair
 from PIL import Image
 
@@ -38,6 +39,19 @@ def test_other_tiles_may_be_laid_out_alike(tmp_path):
     save_pair(tmp_path / "train/a.png", tmp_path / "trainannot/a.png")
     dataset = read_dataset(tmp_path, "train", SCHEMA)
     assert (dataset.kind, dataset.schema) == (DatasetKind.tiles, SCHEMA)
+
+
+def test_the_authors_schema_has_void_besides():
+    schema, theirs = load_schema("camvid"), load_schema("camvid-void")
+    assert theirs.classes[:11] == schema.classes
+    assert (theirs.classes[11].id, theirs.classes[11].name, theirs.background) == (11, "void", "void")
+
+
+@pytest.mark.parametrize("schema", ["camvid", "camvid-void"])
+def test_void_is_unknown_to_their_network_too(tmp_path, schema):
+    save_pair(tmp_path / "train/a.png", tmp_path / "trainannot/a.png", VALUES)
+    dataset = read_dataset(tmp_path, "train", load_schema(schema))
+    assert dataset.sources[0].read(Rect(0, 0, 3, 4)).classes.ravel().tolist() == CLASSES
 
 
 def test_the_names_of_cityscapes_will_do():

@@ -99,6 +99,24 @@ def test_released_weights_give_the_released_outputs(
     assert (logits.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.9999
 
 
+@pytest.mark.parametrize("named", ["camvid", "camvid-void"])
+def test_the_camvid_network_needs_no_more_than_its_classes(tmp_path: Path, named: str) -> None:
+    """12 outputs, the decoder that takes 19 channels of level 1: the shape of the one that was released."""
+    network = ESPNet(ESPNetConfig(12, p=2, q=8, decoder_width=12, decoder_skip="reinforced")).eval()
+    state = authors_state(network)
+    assert state["conv.conv.weight"].shape == (12, 19 + 12, 3, 3)
+    path = saved(tmp_path / "espnet_p_2_q_8_camvid.pth", state)
+    imported, header = import_checkpoint(path, load_schema(named))
+    assert imported.config == network.config
+    assert header.classes == load_schema("camvid-void")
+    assert header.input.channels == "bgr"
+    assert header.input.mean == (108.6, 104.7, 101.1)
+    assert header.input.std == (72.2, 72.8, 70.0)
+    assert (header.input.scale, header.input.size) == (255, (480, 360))
+    image = torch.randn(1, 3, 40, 64)
+    assert torch.equal(imported(image), network(image))
+
+
 @pytest.mark.parametrize("skip", ["level1", "reinforced"])
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_both_released_decoders_load(tmp_path: Path, skip: str, prefix: str) -> None:

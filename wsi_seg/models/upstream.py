@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
     from wsi_seg.models.classes import ClassSchema
 
-CITYSCAPES = "cityscapes"
-CITYSCAPES_VOID = "cityscapes-void"
-"""The schema of the authors' networks, which learned to predict void as one class more."""
+WITH_VOID = {"cityscapes": "cityscapes-void", "camvid": "camvid-void"}
+"""The schemas of the authors' networks, which learned to predict void as one class more than there are."""
 
 CITYSCAPES_INPUT = InputSpec(
     channels="bgr",
@@ -40,6 +39,17 @@ CITYSCAPES_INPUT = InputSpec(
     size=(1024, 512),
 )
 """How the authors prepare a Cityscapes image: OpenCV's channel order, and a division by 255 on top."""
+
+CAMVID_INPUT = CITYSCAPES_INPUT.model_copy(
+    update={"mean": (108.6, 104.7, 101.1), "std": (72.2, 72.8, 70.0), "size": (480, 360)}
+)
+"""CamVid's in SegNet's version, likewise."""
+
+INPUTS = {
+    **dict.fromkeys(("cityscapes", "cityscapes-void"), CITYSCAPES_INPUT),
+    **dict.fromkeys(("camvid", "camvid-void"), CAMVID_INPUT),
+}
+"""The input of the authors' networks, by their class schemas' names."""
 
 LOAD_ERRORS = (
     pickle.UnpicklingError,
@@ -77,9 +87,11 @@ def import_checkpoint(
     path : Path
         A state dict as saved by `torch.save`, of the full network or of ESPNet-C.
     schema : ClassSchema
-        The classes of its output channels, in order. For Cityscapes, void is added where the network has it.
+        The classes of its output channels, in order. For Cityscapes and CamVid, void is added where the
+        network has it.
     overrides : InputOverrides, optional
-        Input that differs from the default. Only the Cityscapes schema has a default mean and std.
+        Input that differs from the default. Only the schemas of Cityscapes and CamVid have a default mean
+        and std.
     name : str, optional
         The model's name; the file's by default.
 
@@ -100,8 +112,8 @@ def import_checkpoint(
     spec = input_spec(schema, overrides or InputOverrides())
     state = read_state_dict(path)
     config = infer_config(path, state)
-    if schema.name == CITYSCAPES and config.classes == len(schema) + 1:
-        schema = load_schema(CITYSCAPES_VOID)
+    if schema.name in WITH_VOID and config.classes == len(schema) + 1:
+        schema = load_schema(WITH_VOID[schema.name])
     if config.classes != len(schema):
         raise ModelError(
             f"{path}: a network of {config.classes} classes, but the schema {schema.name!r} has "
@@ -124,7 +136,7 @@ def import_checkpoint(
 
 
 def input_spec(schema: ClassSchema, overrides: InputOverrides) -> InputSpec:
-    """Complete `overrides` with the authors' Cityscapes input, or with their habits for other data.
+    """Complete `overrides` with the authors' input for these classes, or with their habits for other data.
 
     Raises
     ------
@@ -132,8 +144,8 @@ def input_spec(schema: ClassSchema, overrides: InputOverrides) -> InputSpec:
         If mean or std is missing, or a number makes no sense.
     """
     given = {f.name: value for f in fields(overrides) if (value := getattr(overrides, f.name)) is not None}
-    if schema.name in (CITYSCAPES, CITYSCAPES_VOID):
-        defaults = CITYSCAPES_INPUT.model_dump()
+    if schema.name in INPUTS:
+        defaults = INPUTS[schema.name].model_dump()
     elif "mean" in given and "std" in given:
         defaults = {"channels": CITYSCAPES_INPUT.channels, "scale": CITYSCAPES_INPUT.scale}
     else:
