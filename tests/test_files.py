@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from wsi_seg.errors import OutputError
-from wsi_seg.files import check_writable, remove_partial, replacing, write_text
+from wsi_seg.files import check_writable, locked, remove_partial, replacing, write_text
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -46,3 +48,23 @@ def test_what_can_be_written_is_known_before(tmp_path: Path) -> None:
     assert not list((tmp_path / "new").iterdir())
     with pytest.raises(OutputError, match=r"new: cannot be written .Is a directory"):
         check_writable(tmp_path / "new")
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As NFS that is mounted without them; nothing else keeps two runs apart and ends with its process."""
+
+    def no_locks(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    message = (
+        rf"^{tmp_path}: its file system has no locks \(.*\), which .*: choose a folder on another with -o"
+    )
+    with pytest.raises(OutputError, match=message), locked(tmp_path, tmp_path / "work"):
+        pass
+    monkeypatch.undo()
+    with locked(tmp_path, tmp_path / "work"):
+        pass

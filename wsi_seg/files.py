@@ -22,6 +22,9 @@ PARTIAL = ".partial"
 """How the names of files and folders end that are not whole; they begin with a dot, and may be removed at any
 time."""
 
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+"""What file systems answer that know no locks, as NFS mounted without."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -118,15 +121,21 @@ def locked(folder: Path, work: Path) -> Iterator[None]:
     Raises
     ------
     OutputError
-        If another run is at work there, or the folder cannot be written.
+        If another run is at work there, the file system has no locks, or the folder cannot be written.
     """
     try:
         work.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(work / "lock")
+        # Its other kind of lock would outlive a process that is killed.
+        lock = FileLock(work / "lock", fallback_to_soft=False)
         lock.acquire(timeout=0)
     except Timeout as error:
         raise OutputError(f"{folder}: another run writes here: wait for it, or use -o") from error
     except OSError as error:
+        if error.errno in NO_LOCKS:
+            raise OutputError(
+                f"{folder}: its file system has no locks ({error.strerror}), which keep two runs apart: "
+                "choose a folder on another with -o, or have NFS mounted with locks"
+            ) from error
         raise OutputError(
             f"{folder}: cannot be written ({error.strerror}): mend that, or choose another with -o"
         ) from error
