@@ -31,7 +31,7 @@ from machine import keep
 from PIL import Image
 from torch import nn
 
-from wsi_seg.inference.folding import NEGLIGIBLE, folded
+from wsi_seg.inference.folding import folded
 from wsi_seg.inference.images import resize_like_opencv
 from wsi_seg.inference.network import Compile
 from wsi_seg.inference.pixels import Normalisation
@@ -40,6 +40,7 @@ from wsi_seg.inference.segmenter import Segmenter
 from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
 from wsi_seg.models.classes import load_schema
 from wsi_seg.models.cost import count_macs
+from wsi_seg.models.negligible import clear
 from wsi_seg.models.upstream import import_checkpoint
 from wsi_seg.slides.slide import Slide
 
@@ -100,9 +101,7 @@ def steps(bundle: ModelBundle, pixels: np.ndarray) -> dict[str, tuple[Step, Step
 
     planes, pixelwise = torch.contiguous_format, torch.channels_last
     flushed = copy.deepcopy(bundle.network)
-    for tensor in flushed.state_dict().values():
-        if tensor.is_floating_point():
-            tensor[tensor.abs() < NEGLIGIBLE] = 0
+    clear(flushed)
     last = copy.deepcopy(flushed).to(memory_format=pixelwise)
     fold = folded(bundle.network).to(memory_format=pixelwise)
     half = copy.deepcopy(fold).bfloat16()

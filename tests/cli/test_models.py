@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from wsi_seg.cli.models import app
 from wsi_seg.errors import ModelError, UsageError, WsiSegError
 from wsi_seg.models import bundle as bundle_module
+from wsi_seg.models import export
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
 from wsi_seg.models.bundle import (
@@ -249,14 +250,35 @@ def test_export_writes_a_network_and_its_description(model: Path, tmp_path: Path
     first, second = result.stdout.splitlines()
     assert first == f"{output}: ESPNet, 8 classes, logits the same"
     assert second == f"  {NOTICE}"
-    assert json.loads((output.parent / "config.json").read_text())["patch_size_pixels"] == 384
+    config = output.with_name("torchscript_model.config.json")
+    assert json.loads(config.read_text())["patch_size_pixels"] == 384
     with pytest.raises(UsageError, match="already exists: give --overwrite"):
         run("export", model, "--format", "torchscript", "-o", output)
     output.unlink()
     with pytest.raises(UsageError, match=r"config\.json: already exists: give --overwrite"):
         run("export", model, "--format", "torchscript", "-o", output)
     run("export", model, "--format", "torchscript", "-o", output, "--overwrite")
-    assert json.loads((output.parent / "config.json").read_text())["patch_size_pixels"] == 512
+    assert json.loads(config.read_text())["patch_size_pixels"] == 512
+
+
+def test_exports_share_a_folder(model: Path, tmp_path: Path) -> None:
+    for name in ("one.pt", "other.pt"):
+        run("export", model, "--format", "torchscript", "-o", tmp_path / name)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "one.pt",
+        "one.config.json",
+        "other.pt",
+        "other.config.json",
+    }
+
+
+def test_a_network_in_two_forms_has_one_description(model: Path, tmp_path: Path) -> None:
+    """It is there already, and says the same."""
+    (tmp_path / "one.config.json").write_bytes(
+        export.description(load_bundle(model), 512).encode(),
+    )
+    run("export", model, "--format", "torchscript", "-o", tmp_path / "one.pt")
+    assert (tmp_path / "one.pt").exists()
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from wsi_seg.models import export
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader, load_bundle, save_bundle
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.models.negligible import NEGLIGIBLE
 
 BGR = InputSpec(channels="bgr", mean=(170, 110, 180), std=(50, 45, 40), scale=255, mpp=0.5)
 
@@ -60,9 +61,9 @@ def test_with_its_description_it_gives_what_predict_sees(
 ) -> None:
     path = tmp_path / "new" / f"network{export.SUFFIXES[kind]}"
     exported = export.export_model(bundle, path, kind, 256)
-    assert exported.config == path.parent / "config.json"
+    assert exported.config == path.parent / "network.config.json"
     assert exported.difference < 1e-4
-    assert sorted(p.name for p in path.parent.iterdir()) == sorted([path.name, "config.json"])
+    assert sorted(p.name for p in path.parent.iterdir()) == sorted([path.name, "network.config.json"])
     run = export.open_onnx(path) if kind == "onnx" else export.open_torchscript(path)
     rgb = torch.from_numpy(tissue_rgb(72, 104))[None]
     expected = Segmenter(bundle, torch.device("cpu")).logits(rgb.numpy())
@@ -94,6 +95,40 @@ def test_a_model_of_no_resolution_has_no_description(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert export.export_model(bundle, out / "network.pt", "torchscript", 256).config is None
     assert [p.name for p in out.iterdir()] == ["network.pt"]
+
+
+def test_what_described_another_network_does_not_stay(tmp_path: Path) -> None:
+    bundle = bundle_of(tmp_path, BGR.model_copy(update={"mpp": None}))
+    (tmp_path / "network.config.json").write_text("{}")
+    export.export_model(bundle, tmp_path / "network.pt", "torchscript", 256)
+    assert not (tmp_path / "network.config.json").exists()
+
+
+def weights_of(path: Path, kind: export.Format) -> list[Tensor]:
+    """All floats that an exported file holds."""
+    if kind == "torchscript":
+        with warnings.catch_warnings(action="ignore"):
+            return [t for t in torch.jit.load(path).state_dict().values() if t.is_floating_point()]
+    import onnx
+
+    arrays = [onnx.numpy_helper.to_array(each) for each in onnx.load(path).graph.initializer]
+    return [torch.from_numpy(array.copy()) for array in arrays if array.dtype.kind == "f"]
+
+
+@pytest.mark.parametrize("kind", ["torchscript", pytest.param("onnx", marks=pytest.mark.slow)])
+def test_weights_that_have_decayed_to_nothing_are_zero(
+    kind: export.Format, bundle: ModelBundle, tmp_path: Path
+) -> None:
+    reduce = bundle.network.encoder.level2[0].reduce.weight
+    with torch.no_grad():
+        reduce[:3] *= 1e-39
+        reduce[3] *= 1e-22
+    path = tmp_path / f"network{export.SUFFIXES[kind]}"
+    assert export.export_model(bundle, path, kind, 256).difference < 1e-4
+    weights = torch.cat([t.flatten() for t in weights_of(path, kind)])
+    assert len(weights) > 10_000
+    assert not ((weights != 0) & (weights.abs() < NEGLIGIBLE)).any()
+    assert (reduce != 0).all()  # the model is as it was
 
 
 def test_the_header_goes_along(bundle: ModelBundle, tmp_path: Path) -> None:

@@ -65,7 +65,8 @@ def import_model(
 ) -> None:
     """Turn a checkpoint of the authors' ESPNet into a model file.
 
-    The network's shape is read off its tensors. Mean, std and size are known for the cityscapes classes only.
+    The network's shape is read off its tensors. Mean, std and size are known for the classes of the released
+    ones, cityscapes and camvid; void, which those learned as one class more, is added by itself.
     """
     from wsi_seg.models.bundle import save_bundle
     from wsi_seg.models.classes import load_schema
@@ -147,15 +148,18 @@ def export_model(
     model: Annotated[str, typer.Argument(help="A built-in model's name, or a model file.")],
     form: Annotated[ExportFormat, typer.Option("--format", help="What to write.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="File to write (.onnx or .pt); config.json goes beside it.")
+        Path,
+        typer.Option("--output", "-o", help="File to write (.onnx or .pt); its .config.json goes beside it."),
     ],
-    patch: Annotated[int, typer.Option(help="Side of a patch in pixels that config.json recommends.")] = 512,
+    patch: Annotated[
+        int, typer.Option(help="Side of a patch in pixels that the .config.json recommends.")
+    ] = 512,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
 ) -> None:
     """Write a model's network for other programs, checked to give the same logits.
 
     It takes any number of normalised RGB images, (N, 3, H, W), with sides that are multiples of 8, and gives
-    logits at full size. config.json has classes, resolution and normalisation, as WSInfer's models do.
+    logits at full size. NAME.config.json has classes, resolution and normalisation, as WSInfer's models do.
     """
     from wsi_seg.models import export
     from wsi_seg.models.bundle import load_bundle, resolve_model
@@ -165,15 +169,17 @@ def export_model(
         raise UsageError(f"{output}: not a name of {form.value} files: end it in {suffix}")
     if patch < 8 or patch % 8:
         raise UsageError(f"--patch {patch}: use a multiple of 8")
-    for path in (output, output.with_name(export.CONFIG_NAME)):
-        if path.exists() and not overwrite:
-            raise UsageError(f"{path}: already exists: give --overwrite to replace it, or another --output")
     bundle = load_bundle(resolve_model(model))
+    config = export.config_beside(output)
+    differs = config.exists() and config.read_bytes() != export.description(bundle, patch).encode()
+    for path, is_there in ((output, output.exists()), (config, differs)):
+        if is_there and not overwrite:
+            raise UsageError(f"{path}: already exists: give --overwrite to replace it, or another --output")
     exported = export.export_model(bundle, output, form.value, patch)
     same = f"within {exported.difference:.0e} of the largest" if exported.difference else "the same"
     typer.echo(f"{output}: {_network(bundle.header)}, logits {same}")
     if exported.config is None:
-        typer.echo("  no config.json, which needs um/px: this model works at no fixed resolution")
+        typer.echo("  no .config.json, which needs um/px: this model works at no fixed resolution")
     if bundle.notice:
         typer.echo(f"  {bundle.notice}")
 

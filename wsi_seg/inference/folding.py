@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from wsi_seg.inference.fast.kernels import NEGLIGIBLE
+from wsi_seg.models.negligible import clear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ def folded(network: Module) -> Module:
     """Copy a network for inference, with each batch normalisation folded into the convolution before it.
 
     Only where both stand in one `nn.Sequential` is it known that nothing else sees what is between them.
-    Weights too small to matter become 0: see `NEGLIGIBLE`.
+    Weights too small to matter become 0: see `wsi_seg.models.negligible`.
 
     Parameters
     ----------
@@ -37,9 +37,7 @@ def folded(network: Module) -> Module:
                 if isinstance(step, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                     setattr(owner, name, fuse_conv_bn_eval(step, norm))
                     setattr(norm_owner, norm_name, nn.Identity())
-    for tensor in network.state_dict().values():
-        if tensor.is_floating_point():
-            tensor[tensor.abs() < NEGLIGIBLE] = 0
+    clear(network)
     return network
 
 

@@ -1,13 +1,15 @@
 """Models for other programs: ONNX or TorchScript, and beside it what its user must know.
 
 What is written takes RGB images that are normalised already, float32, (N, 3, H, W) with any sides that are
-multiples of 8, and returns logits at full size. The normalisation stands in `config.json`, in the form of the
-WSInfer model zoo (https://github.com/SBU-BMI/wsinfer-zoo, model-config.schema.json), whose programs apply it;
-the model file's whole header goes along within the exported file.
+multiples of 8, and returns logits at full size. The normalisation stands in `NAME.config.json`, in the form
+of the WSInfer model zoo (https://github.com/SBU-BMI/wsinfer-zoo, model-config.schema.json), whose programs
+apply it; the model file's whole header goes along within the exported file. Negligible weights are 0 there,
+as they are in `predict`: other programs would compute with them at a fraction of their speed.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import warnings
@@ -21,7 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wsi_seg.errors import ModelError, UsageError
-from wsi_seg.files import replacing, write_text
+from wsi_seg.files import replacing, write_text, writing
+from wsi_seg.models.negligible import clear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 Format = Literal["onnx", "torchscript"]
 
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torchscript": ".pt"}
-CONFIG_NAME = "config.json"
+CONFIG_SUFFIX = ".config.json"
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 HEADER_KEY = "wsi_seg"
 """Where the header lies in an exported file: ONNX metadata, or an extra file of TorchScript."""
@@ -93,7 +96,7 @@ def export_model(bundle: ModelBundle, path: Path, kind: Format, patch: int) -> E
     ----------
     bundle : ModelBundle
     path : Path
-        Where to write; an older file, and `config.json` beside it, are replaced.
+        Where to write; an older file, and the description beside it, are replaced.
     kind : {"onnx", "torchscript"}
     patch : int
         Side of a patch in pixels that the description recommends; the exported network takes any.
@@ -112,13 +115,15 @@ def export_model(bundle: ModelBundle, path: Path, kind: Format, patch: int) -> E
         If the files can't be written.
     """
     network = Exportable(bundle).eval()
+    lean = copy.deepcopy(network)
+    clear(lean)
     header = bundle.header.model_dump_json()
     with replacing(path) as partial:
         if kind == "onnx":
-            write_onnx(network, partial, header)
+            write_onnx(lean, partial, header)
             run = open_onnx(partial)
         else:
-            write_torchscript(network, partial, header)
+            write_torchscript(lean, partial, header)
             run = open_torchscript(partial)
         difference = difference_of(network, run)
         if not difference <= TOLERANCE:
@@ -126,15 +131,27 @@ def export_model(bundle: ModelBundle, path: Path, kind: Format, patch: int) -> E
                 f"{path}: not written: its logits are off the model's by {difference:.2g} of the largest: "
                 "use another --format, and report this"
             )
+    config = config_beside(path)
     if bundle.input.mpp is None:
+        with writing(config):
+            config.unlink(missing_ok=True)  # of what lay there before
         return Exported(difference, None)
-    config = path.with_name(CONFIG_NAME)
-    write_text(config, json.dumps(describe(bundle, patch), indent=2, ensure_ascii=False) + "\n")
+    write_text(config, description(bundle, patch))
     return Exported(difference, config)
 
 
+def config_beside(path: Path) -> Path:
+    """Return where the description of an exported network lies: networks in one folder have one each."""
+    return path.with_suffix(CONFIG_SUFFIX)
+
+
+def description(bundle: ModelBundle, patch: int) -> str:
+    """Return what stands in the description, as JSON; the network's form has no part in it."""
+    return json.dumps(describe(bundle, patch), indent=2, ensure_ascii=False) + "\n"
+
+
 def describe(bundle: ModelBundle, patch: int) -> dict[str, JsonValue]:
-    """Return what stands in `config.json`: the WSInfer model zoo's description, version 1.0."""
+    """Describe a network as the WSInfer model zoo does, version 1.0."""
     spec = bundle.input
     step = -1 if spec.channels == "bgr" else 1
     return {

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from wsi_seg.inference.fast.build import load_kernels
+from wsi_seg.models.negligible import cleared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,11 +28,6 @@ LINE = 16
 
 STEP = 32
 """At least as many pixels as a kernel writes at a time; rows have room for whole steps."""
-
-NEGLIGIBLE = 1e-20
-"""Smaller weights are taken for 0. In trained networks, some have decayed to 1e-40 and the like: they change
-no result, but processors compute with such numbers a hundred times slower."""
-
 
 OVERHEAD = 2
 """Reading a tile's input costs as much as computing this many of its channels."""
@@ -309,7 +305,7 @@ def _tile(outputs: int) -> int:
 
 def _floats(values: Tensor) -> NDArray[np.float32]:
     """Turn to a contiguous array, without what is too small to matter."""
-    return torch.where(values.abs() < NEGLIGIBLE, 0.0, values).float().contiguous().numpy()
+    return cleared(values).float().contiguous().numpy()
 
 
 def _pointer(values: NDArray[np.float32]) -> ctypes._Pointer[c_float]:
