@@ -22,14 +22,16 @@ from wsi_seg.errors import WsiSegError
 SOURCE = Path(__file__).with_name("kernels.cpp")
 CACHE_VARIABLE = "WSI_SEG_CACHE"
 COMPILERS = ("c++", "g++", "clang++")
-OPTIONS = ("-O3", "-march=native", "-std=c++11", "-shared", "-fPIC")
+OPTIONS = ("-O3", "-march=native", "-ffp-contract=off", "-std=c++11", "-shared", "-fPIC")
+"""Nothing is fused but where the source says so: left to the compiler, it depends on the processor."""
+
 PARALLEL = "-fopenmp"
 COMPILE_SECONDS = 120
 """A compiler that takes longer is given up; this one takes 3 to 10."""
 
 
 class KernelsError(WsiSegError):
-    """Why the kernels can't be compiled or loaded here, in a few words. Caught: it costs speed only."""
+    """Why the kernels can't be had here, and what to do, in one line. Caught: it costs speed only."""
 
 
 @cache
@@ -39,28 +41,50 @@ def load_kernels() -> ctypes.CDLL:
     Raises
     ------
     KernelsError
-        If there is no compiler, or it fails.
+        If there is no compiler, it fails, there is no place to keep what it makes, or the processor lacks
+        what results are made with.
     """
     library = _cached_path()
     try:
-        if not library.exists():
-            library.parent.mkdir(parents=True, exist_ok=True)
-            _compile(library)
-        return ctypes.CDLL(str(library))
+        kernels = _loaded(library)
     except OSError as error:
-        raise KernelsError(f"{library}: {error}") from error
+        reason = error.strerror or str(error)
+        raise KernelsError(
+            f"{library.parent}: compiled kernels cannot be kept there ({reason}): make it writable, or name "
+            f"another folder with {CACHE_VARIABLE}"
+        ) from error
+    if not _fuses(kernels):
+        raise KernelsError(
+            "this processor does not multiply and add in one step (FMA), as compiled networks do to give the "
+            "same labels everywhere"
+        )
+    return kernels
 
 
-def kernels_are_there() -> bool:
-    """Whether the kernels were compiled before."""
-    return _cached_path().exists()
+def to_be_compiled() -> bool:
+    """Whether the kernels are to be compiled first; not, where there is no place for them."""
+    try:
+        return not _cached_path().exists()
+    except (OSError, KernelsError):
+        return False
 
 
 def cache_folder() -> Path:
-    """Return the folder for what is made once a machine."""
+    """Return the folder for what is made once a machine.
+
+    Raises
+    ------
+    KernelsError
+        If the user has no home folder, as in some containers, and named no other.
+    """
     if given := os.environ.get(CACHE_VARIABLE):
         return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wsi-seg"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wsi-seg"
+    except RuntimeError as error:
+        raise KernelsError(
+            f"this user has no home folder for compiled kernels: name a folder with {CACHE_VARIABLE}"
+        ) from error
 
 
 def _cached_path() -> Path:
@@ -80,6 +104,21 @@ def _processor() -> str:
     return next(abilities, platform.machine())
 
 
+def _loaded(library: Path) -> ctypes.CDLL:
+    """Load a library, and make it first if it is not there, not any more, or damaged."""
+    try:
+        return ctypes.CDLL(str(library))
+    except OSError:
+        library.parent.mkdir(parents=True, exist_ok=True)
+        _compile(library)
+        return ctypes.CDLL(str(library))
+
+
+def _fuses(kernels: ctypes.CDLL) -> bool:
+    """Whether the processor multiplies and adds in one step; else that is done in software, and slowly."""
+    return bool(kernels.wsi_seg_fuses())
+
+
 def _compile(library: Path) -> None:
     """Compile to a temporary name first, so that several processes may do so at a time."""
     compiler = find_compiler()
@@ -88,14 +127,19 @@ def _compile(library: Path) -> None:
         for parallel in ((PARALLEL,), ()):  # Apple's Clang has no OpenMP: one thread a network, then
             command = [compiler, *OPTIONS, *parallel, str(SOURCE), "-o", str(made)]
             try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_SECONDS)
+                done = subprocess.run(command, capture_output=True, timeout=COMPILE_SECONDS)
             except subprocess.TimeoutExpired as error:
-                raise KernelsError(f"{compiler} took more than {COMPILE_SECONDS} s") from error
+                raise KernelsError(
+                    f"{compiler} took more than {COMPILE_SECONDS} s: install another compiler"
+                ) from error
             if done.returncode == 0:
                 made.replace(library)
                 return
-    first = next((line for line in done.stderr.splitlines() if "error" in line), "no message")
-    raise KernelsError(f"{compiler} failed: {first.strip()}")
+    said = done.stderr.decode(errors="replace").split("\n")
+    first = next((line for line in said if "error" in line), " ".join(said[-3:]))
+    raise KernelsError(
+        f"{compiler} failed ({first.strip() or 'without a word'}): mend it, or install another"
+    )
 
 
 def find_compiler() -> str:
@@ -108,9 +152,9 @@ def find_compiler() -> str:
     """
     if given := os.environ.get("CXX"):
         if shutil.which(given) is None:
-            raise KernelsError(f"no C++ compiler {given!r}, which CXX names")
+            raise KernelsError(f"no C++ compiler {given!r}, which CXX names: name another, or none")
         return given
     for name in COMPILERS:
         if found := shutil.which(name):
             return found
-    raise KernelsError(f"no C++ compiler ({', '.join(COMPILERS)})")
+    raise KernelsError(f"no C++ compiler ({', '.join(COMPILERS)}): install one (Debian: apt install g++)")

@@ -5,7 +5,9 @@
 // of a vector), and dilated convolutions read whole vectors, a few pixels to the side.
 //
 // Each output pixel is computed by itself, in an order of additions that is always the same: branch, input
-// channel, row, column. So results are the same bytes for any number of threads, tiles and vector lengths.
+// channel, row, column. Multiplications are fused with the additions that follow where the source says so and
+// nowhere else (-ffp-contract=off), whatever the processor. So results are the same bytes for any number of
+// threads, tiles and vector lengths, and on any processor.
 //
 // Compiled for the machine it runs on by wsi_seg/inference/fast/build.py; nothing but a C++11 compiler is
 // needed. Vectors are GCC's and Clang's own, so this is not bound to one kind of processor.
@@ -13,6 +15,12 @@
 #include <cstdint>
 #include <cstring>
 #include <vector>
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
 #if defined(__AVX512F__)
 #define LANES 16
@@ -67,6 +75,23 @@ static inline void fetch(const float* p, int vectors) {
     for (int i = 0; i < vectors; i++) __builtin_prefetch(p + i * LANES, WRITE);
 }
 
+// a * b + c, rounded once. Where processors cannot do so it is right, but slow: see wsi_seg_fuses.
+static inline Vec fused(Vec a, Vec b, Vec c) {
+#if defined(__AVX512F__)
+    return _mm512_fmadd_ps(a, b, c);
+#elif defined(__FMA__)
+    return _mm256_fmadd_ps(a, b, c);
+#elif defined(__aarch64__)
+    return (Vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    for (int i = 0; i < LANES; i++) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+    return c;
+#endif
+}
+
+#define SAME(i) value
+static inline Vec all_lanes(float value) { return Vec INDICES(SAME); }
+
 static inline Vec pick(Vec a, Vec b, Ints which) {  // of the lanes of a and b side by side
 #if defined(__clang__)
     Vec v;
@@ -103,9 +128,10 @@ static inline void finish(Vec sum, const Layer& k, int64_t c, int64_t y, int64_t
         sum += load(p);
         fetch<1>(p + WIDE * LANES, 1);
     }
-    const Vec v = prelu(sum * f[0] + f[all], f[2 * all]);
+    const Vec v = prelu(fused(sum, all_lanes(f[0]), all_lanes(f[all])), f[2 * all]);
     if (out) store(at(out, c, y, x), v);
-    if (out2) store(at(out2, c, y, x), prelu(v * f[3 * all] + f[4 * all], f[5 * all]));
+    if (!out2) return;
+    store(at(out2, c, y, x), prelu(fused(v, all_lanes(f[3 * all]), all_lanes(f[4 * all])), f[5 * all]));
 }
 
 // Zeros again beyond the width, where whole vectors were written.
@@ -139,7 +165,7 @@ static void convolve_tile(const Map& in, const Map* plus, const Map* out, const 
                         v[i] = gather<STRIDE>(p + (kx - SIZE / 2) * d + i * LANES * STRIDE);
 #pragma GCC unroll 16
                     for (int c = 0; c < TILE; c++)
-                        for (int i = 0; i < WIDE; i++) sum[c][i] += v[i] * w[kx * TILE + c];
+                        for (int i = 0; i < WIDE; i++) sum[c][i] = fused(v[i], all_lanes(w[kx * TILE + c]), sum[c][i]);
                 }
             }
         }
@@ -175,8 +201,8 @@ static void double_tile(const Map& in, const Map* out, const Map* out2, const La
         const Vec v = load(p + ci * in.plane);
 #pragma GCC unroll 16
         for (int c = 0; c < TILE; c++) {
-            sum[c][0] += v * w[c];
-            sum[c][1] += v * w[TILE + c];
+            sum[c][0] = fused(v, all_lanes(w[c]), sum[c][0]);
+            sum[c][1] = fused(v, all_lanes(w[TILE + c]), sum[c][1]);
         }
     }
 #pragma GCC unroll 16
@@ -207,6 +233,15 @@ extern "C" {
 
 int wsi_seg_lanes() { return LANES; }
 
+// Whether the processor this was compiled for multiplies and adds in one step.
+int wsi_seg_fuses() {
+#if defined(__AVX512F__) || defined(__FMA__) || defined(__aarch64__) || defined(__FP_FAST_FMAF)
+    return 1;
+#else
+    return 0;
+#endif
+}
+
 // The numbers of output channels that are computed together; returns how many there are.
 int wsi_seg_tiles(int64_t* sizes) {
     int n = 0;
@@ -224,7 +259,7 @@ void wsi_seg_normalise(const uint8_t* pixels, int64_t flip, const float* factor,
         for (int64_t c = 0; c < 3; c++) {
             const uint8_t* p = pixels + y * out->width * 3 + (flip ? 2 - c : c);
             float* q = out->origin + c * out->plane + y * out->row;
-            for (int64_t x = 0; x < out->width; x++) q[x] = p[3 * x] * factor[c] + shift[c];
+            for (int64_t x = 0; x < out->width; x++) q[x] = __builtin_fmaf(p[3 * x], factor[c], shift[c]);
         }
 }
 
