@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from drawn import write_boxes
 from results import features_of, fingerprints, labels_of, shapes_of
 from shapely.geometry import shape
 
+from wsi_seg import predict
 from wsi_seg.config import ExportSettings, LabelSettings, PredictSettings, RunSettings
 from wsi_seg.errors import AnnotationError, MppError, OutputError, SchedulerError, UsageError
 from wsi_seg.inference import network
@@ -24,6 +26,7 @@ from wsi_seg.inference.stream import _open_job, _open_model
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.classes import OUTSIDE_ID
 from wsi_seg.outputs.check import check_file
+from wsi_seg.outputs.pyramid import PyramidWriter
 from wsi_seg.predict import connect, predict_on, predict_slide
 from wsi_seg.progress import Progress
 
@@ -208,6 +211,33 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
     assert "resuming" in heard.said[1]
     assert 0 < heard.regions <= 19
     assert fingerprints(out) == fingerprints(result)
+
+
+@pytest.mark.parametrize("broken", ["export_as_they_come", "write_overview"])
+def test_what_fails_beside_the_network_ends_the_run_there_and_then(
+    result: Path,
+    slide_path: Path,
+    model_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+) -> None:
+    def fails(*_: object) -> None:
+        raise OutputError("slide.geojson.gz: cannot be written")
+
+    class Slow(Recorder):
+        def advance(self, megapixels: float) -> None:
+            super().advance(megapixels)
+            time.sleep(0.1)  # time enough for the other thread
+
+    heard = Slow()
+    with monkeypatch.context() as without:
+        without.setattr(PyramidWriter if broken == "write_overview" else predict, broken, fails)
+        with pytest.raises(OutputError, match=r"slide\.geojson\.gz: cannot be written"):
+            predict_slide(slide_path, tmp_path / "out", settings(model_path), heard)
+    assert 1 <= heard.regions <= 3  # of 24
+    predict_slide(slide_path, tmp_path / "out", settings(model_path))
+    assert fingerprints(tmp_path / "out") == fingerprints(result)
 
 
 @pytest.mark.usefixtures("kernels")

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
 
 from wsi_seg.config import PredictSettings
 from wsi_seg.errors import OutputError
 from wsi_seg.files import replacing
 from wsi_seg.finish import draw_overview, export_again, export_as_they_come, finish
-from wsi_seg.inference.fast.build import kernels_are_there
+from wsi_seg.inference.fast.build import to_be_compiled
 from wsi_seg.inference.ledger import Ledger
 from wsi_seg.inference.network import Choice, choose_form
 from wsi_seg.inference.stream import RegionJob, close_job, local_cluster, probe, remote_cluster, run_regions
@@ -33,7 +33,8 @@ from wsi_seg.progress import Progress
 from wsi_seg.slides.slide import Slide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from distributed import Client
@@ -129,7 +130,7 @@ def _choose_form(
         record = result.read_record()
         if record is not None and record.labels.get("network") == "plain":
             return Choice("plain", "as the run was begun")
-    if labels.compile != "no" and device == "cpu" and not kernels_are_there():
+    if labels.compile != "no" and device == "cpu" and to_be_compiled():
         progress.say("compiling the network for this processor: some seconds, once")
     return choose_form(bundle.network, device, labels.precision, labels.compile)
 
@@ -180,7 +181,8 @@ def _segment(
         polygons = beside.submit(export_as_they_come, result, plan, arrivals)
         try:
             with plan.timed("segment"):
-                _segment_regions(client, _job(result, plan, writer, ledger), progress, arrivals)
+                job = _job(result, plan, writer, ledger)
+                _segment_regions(client, job, progress, arrivals, (overview, polygons))
         finally:
             arrivals.end()
         segmented = time.perf_counter()
@@ -201,8 +203,10 @@ def _segment(
     return record, exported
 
 
-def _segment_regions(client: Client, job: RegionJob, progress: Progress, arrivals: Arrivals) -> None:
-    """Do the regions that are not on record yet."""
+def _segment_regions(
+    client: Client, job: RegionJob, progress: Progress, arrivals: Arrivals, beside: Iterable[Future[Any]]
+) -> None:
+    """Do the regions that are not on record yet, unless what is done beside them fails: that, then."""
     regions = {region.name: region for region in job.lattice.regions()}
     done = {record.name for record in job.ledger.records()}
     for name in done:
@@ -212,10 +216,14 @@ def _segment_regions(client: Client, job: RegionJob, progress: Progress, arrival
         progress.say(f"resuming: {len(done)} of {len(regions)} regions are finished")
     progress.begin(job.slide_path.name, len(regions), len(done), sum(_megapixels(r) for r in left))
     try:
-        for finished in run_regions(client, job, left):
-            region = regions[finished.name]
-            arrivals.add(region.label_rect)
-            progress.advance(_megapixels(region))
+        with closing(run_regions(client, job, left)) as records:
+            for finished in records:
+                region = regions[finished.name]
+                arrivals.add(region.label_rect)
+                progress.advance(_megapixels(region))
+                for work in beside:
+                    if work.done():
+                        work.result()
     finally:
         progress.end()
 
