@@ -52,22 +52,21 @@ def test_a_gpu_records_graphs_where_asked_to(wanted: Compile, form: str) -> None
         assert choose_form(network, "cuda:1", "float16", wanted).form == form
 
 
-def test_float32_is_not_rounded_and_other_code_keeps_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
+def test_float32_is_not_rounded_and_other_code_keeps_its_setting() -> None:
+    seen, before = [], torch.backends.cudnn.conv.fp32_precision
 
     class Watching(nn.Conv2d):
         output_stride = 1
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            seen.append(torch.backends.cudnn.allow_tf32)
+            seen.append(torch.backends.cudnn.conv.fp32_precision)
             return super().forward(x)
 
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     spec = InputSpec(channels="rgb", mean=(0, 0, 0), std=(1, 1, 1))
     network = run_as("plain", Watching(3, 2, 1).eval(), spec, torch.device("cpu"))  # type: ignore[arg-type]
     network.best(torch.zeros(1, 8, 8, 3, dtype=torch.uint8), 0)
-    assert seen == [False]
-    assert torch.backends.cudnn.allow_tf32
+    assert seen == ["ieee"]
+    assert torch.backends.cudnn.conv.fp32_precision == before
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,17 +12,9 @@ from conftest import tissue_rgb
 from wsi_seg.inference import pool
 from wsi_seg.inference.pool import SegmenterPool
 from wsi_seg.inference.segmenter import Segmenter
-from wsi_seg.inference.stream import local_cluster
 from wsi_seg.models.bundle import load_bundle
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def torch_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def test_it_gives_what_one_segmenter_gives(model_path: Path) -> None:
@@ -45,24 +36,23 @@ def test_networks_share_the_cores(
     model_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, side_by_side: int, each: int
 ) -> None:
     meeting = threading.Barrier(side_by_side, timeout=20)
-    inside = []
+    inside, threads = [], []
 
     class Meeting(Segmenter):
         def __call__(self, *_: object) -> None:  # type: ignore[override]
             inside.append(self)
+            threads.append(self._thread.submit(torch.get_num_threads).result())
             meeting.wait()
 
-    monkeypatch.setattr(pool, "THREADS", cores)
     monkeypatch.setattr(pool, "Segmenter", Meeting)
-    together = SegmenterPool(load_bundle(model_path), CPU)
-    assert torch.get_num_threads() == each
+    before = torch.get_num_threads()
+    torch.set_num_threads(cores)
+    try:
+        together = SegmenterPool(load_bundle(model_path), CPU)
+        assert torch.get_num_threads() == cores
+    finally:
+        torch.set_num_threads(before)
     with ThreadPoolExecutor(6) as callers:
         list(callers.map(together, [tissue_rgb(64, 64)[None]] * 6))
     assert len(set(inside)) == side_by_side
-
-
-def test_a_run_leaves_the_number_of_threads_as_it_was() -> None:
-    torch.set_num_threads(3)
-    with local_cluster(1):
-        torch.set_num_threads(1)
-    assert torch.get_num_threads() == 3
+    assert set(threads) == {each}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -80,3 +81,15 @@ def test_a_part_that_fails_fails_the_batch():
 
     with pytest.raises(torch.OutOfMemoryError):
         Parts(small_network(), broken, 2)(*batch())
+
+
+def test_other_threads_keep_their_cores():
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        Parts(small_network(), loss_of, 2)(*batch())
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 4
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import signal
+import threading
+import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +135,32 @@ def test_predict_takes_the_model(trained: tuple[Trained, Path, Listening], pair:
     ids = np.array(load_bundle(result.model).schema.ids)
     _, truth = striped(*labels.shape)
     assert (labels == ids[truth]).mean() > 0.95
+
+
+def state_of_the_process() -> dict[str, object]:
+    """What a training could leave changed for whatever follows it in the same process."""
+    with ThreadPoolExecutor(1) as thread:
+        cores = thread.submit(torch.get_num_threads).result()
+    return {
+        "threads": (torch.get_num_threads(), cores),
+        "float32": (torch.backends.cudnn.conv.fp32_precision, torch.get_float32_matmul_precision()),
+        "cudnn": (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "smallest number": (torch.tensor(1e-40) * 1).item(),
+        "random numbers": torch.random.get_rng_state().tolist(),
+        "loggers": {name: logging.getLogger(name).level for name in ("", "lightning.pytorch", "torch")},
+        "warnings": list(warnings.filters),
+        "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
+        "environment": dict(os.environ),
+    }
+
+
+def test_the_process_is_left_as_it_was(pair: tuple[Path, Path], tmp_path: Path):
+    torch.set_num_threads(2)
+    before = state_of_the_process()
+    train(requested(pair, tmp_path / "out", "training.batch_parts=2"))
+    assert state_of_the_process() == before
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("part")]
 
 
 def rows_of(out: Path) -> list[dict[str, float | None]]:

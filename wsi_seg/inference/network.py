@@ -7,7 +7,6 @@ compiled for the processor (`wsi_seg.inference.fast`); on a GPU, any network, as
 from __future__ import annotations
 
 import copy
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -17,13 +16,12 @@ import torch
 from wsi_seg.errors import UsageError
 from wsi_seg.inference.fast.build import KernelsError, load_kernels
 from wsi_seg.inference.fast.espnet import FastESPNet, can_rearrange
+from wsi_seg.inference.float32 import float32_proper
 from wsi_seg.inference.folding import folded
 from wsi_seg.inference.graphs import Graphed
 from wsi_seg.inference.pixels import Normalisation, best_channel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Tensor, nn
 
     from wsi_seg.models.architecture import Network
@@ -118,17 +116,6 @@ def run_as(
         choose_form(network, "cpu", precision, "yes")
         return CompiledESPNet(network, spec)
     return PlainNetwork(network, spec, device, DTYPES[precision], graphs=form == "compiled")
-
-
-@contextmanager
-def float32_proper() -> Iterator[None]:
-    """Have a GPU convolve float32 as such; PyTorch would round it to TF32, which gains 5 % in an ESPNet."""
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
 
 
 class CompiledESPNet:

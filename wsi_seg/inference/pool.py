@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 LANES = 2
 """Networks side by side on a CPU. Each costs the memory of a patch's features."""
 
-THREADS = torch.get_num_threads()
-"""What PyTorch was given to compute with, before it is shared out."""
-
 
 class SegmenterPool:
     """Segments like a `Segmenter`, but on a CPU `LANES` batches at a time.
@@ -31,8 +28,6 @@ class SegmenterPool:
     A network on all cores has them wait for one another after each of its steps: for the slowest, when any
     core has something else to do, such as reading the next region. Two networks on half the cores each do
     not, and they have the steps side by side that take one core only.
-
-    The number of threads that PyTorch computes with is set, for all that starts from now on in this process.
 
     Parameters
     ----------
@@ -55,10 +50,10 @@ class SegmenterPool:
         precision: Precision = "float32",
         compiled: Compile = "auto",
     ) -> None:
-        lanes = min(LANES, THREADS) if device.type == "cpu" else 1
-        torch.set_num_threads(THREADS // lanes)
+        threads = torch.get_num_threads()
+        lanes = min(LANES, threads) if device.type == "cpu" else 1
         self._free: SimpleQueue[Segmenter] = SimpleQueue()
-        first = Segmenter(bundle, device, precision, compiled)
+        first = Segmenter(bundle, device, precision, compiled, threads // lanes)
         segmenters = [first, *(first.twin() for _ in range(lanes - 1))]
         for turn in range(LANES):
             self._free.put(segmenters[turn % lanes])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import torch
 from wsi_seg.errors import DeviceError, UsageError
 from wsi_seg.inference.network import choose_form, run_as
 from wsi_seg.inference.pixels import cropped, enlarge
+from wsi_seg.inference.threads import computing_threads
 from wsi_seg.inference.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class Segmenter:
     precision : {"float32", "bfloat16", "float16"}
     compiled : {"auto", "yes", "no"}
         Whether by compiled kernels; "auto" where it can be done: see `choose_form`.
+    threads : int, optional
+        To compute in on a CPU; by default as many as PyTorch has.
 
     Attributes
     ----------
@@ -82,20 +84,22 @@ class Segmenter:
         device: torch.device,
         precision: Precision = "float32",
         compiled: Compile = "auto",
+        threads: int | None = None,
     ) -> None:
         self.device = device
         self.most: int | None = None
         self.choice = choose_form(bundle.network, device.type, precision, compiled)
         self._network = run_as(self.choice.form, bundle.network, bundle.input, device, precision)
         self._transfer = Transfer(device)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
+        self._threads = threads or torch.get_num_threads()
+        self._thread = computing_threads(1, self._threads, "network")
         self._class_ids = np.array(bundle.schema.ids, dtype=np.uint8)
 
     def twin(self) -> Self:
         """Return another that can compute at the same time; they share what they can."""
         twin = copy.copy(self)
         twin._network = self._network.twin()
-        twin._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
+        twin._thread = computing_threads(1, self._threads, "network")
         return twin
 
     def __call__(self, patches: NDArray[np.uint8], margin: int = 0, confidence: bool = False) -> Segmented:

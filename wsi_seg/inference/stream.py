@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 
 import dask
 import numpy as np
-import torch
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from distributed.comm.core import CommClosedError
 
@@ -39,7 +38,7 @@ from wsi_seg.slides.slide import Slide
 from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from wsi_seg.inference.network import Compile, Form, Precision
     from wsi_seg.outputs.pyramid import PyramidWriter
@@ -121,7 +120,9 @@ def process_region(job: RegionJob, row: int, column: int) -> RegionRecord:
     return record
 
 
-def run_regions(client: Client, job: RegionJob, regions: Iterable[Region]) -> Iterator[RegionRecord]:
+def run_regions(
+    client: Client, job: RegionJob, regions: Iterable[Region]
+) -> Generator[RegionRecord, None, None]:
     """Do regions on a cluster, at most a window of them at a time; yield their records as they finish.
 
     Raises
@@ -207,7 +208,6 @@ def _workers(client: Client) -> tuple[str, int, dict[str, int] | None]:
 def local_cluster(threads: int | None) -> Iterator[Client]:
     """Start a Dask cluster of threads in this process; nothing of it is reached from other machines."""
     _silence()
-    computing_threads = torch.get_num_threads()
     with (
         dask.config.set(QUIET),
         LocalCluster(
@@ -221,10 +221,7 @@ def local_cluster(threads: int | None) -> Iterator[Client]:
         ) as cluster,
         Client(cluster) as client,
     ):
-        try:
-            yield client
-        finally:
-            torch.set_num_threads(computing_threads)
+        yield client
 
 
 @contextmanager

@@ -107,6 +107,10 @@ class SegmentationModule(LightningModule):
             self._normalisations[rgb.device] = Normalisation(self._spec, rgb.device)
         return self._normalisations[rgb.device](rgb)
 
+    def on_train_end(self) -> None:
+        """Let go of threads, or of what is recorded."""
+        self._computed = None
+
     def on_validation_epoch_start(self) -> None:
         """Begin with no pixels."""
         self._counts = [

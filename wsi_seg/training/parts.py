@@ -8,11 +8,12 @@ et al., 2017, "ghost batch normalisation").
 from __future__ import annotations
 
 import copy
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+
+from wsi_seg.inference.threads import computing_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,9 +36,7 @@ class Parts:
         self._loss = loss
         self._networks = [network, *(_with_own_buffers(network) for _ in range(count - 1))]
         threads = torch.get_num_threads()
-        self._pool = ThreadPoolExecutor(
-            min(count, threads), "part", torch.set_num_threads, (max(1, threads // count),)
-        )
+        self._pool = computing_threads(min(count, threads), max(1, threads // count), "part")
 
     def __call__(self, *batch: Tensor) -> Tensor:
         """Return the mean of the parts' losses; its gradients are there already, and only handed on.

@@ -90,10 +90,11 @@ def train(request: TrainRequest, listener: TrainingProgress | None = None) -> Tr
     WsiSegError
         One line that says what is wrong and what to do.
     """
-    if not only_helps():
-        return _train(request, listener or TrainingProgress())
-    with helping():
-        return _train(request, TrainingProgress())
+    with torch.random.fork_rng(devices=[]):  # stages are seeded, and the caller's draws are not theirs
+        if not only_helps():
+            return _train(request, listener or TrainingProgress())
+        with helping():
+            return _train(request, TrainingProgress())
 
 
 def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
