@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import pickle
+import shutil
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -115,6 +116,32 @@ def test_a_slide_that_is_named_twice_is_one_with_all_its_shapes(tmp_path, pair):
     assert len(slides) == 1
     counts = np.bincount(slides[0].read(Rect(0, 0, 500, 700)).classes.ravel(), minlength=256)
     assert counts[:3].tolist() == [400, 100, 200 * 200 - 100]
+
+
+def test_a_copy_of_a_slide_is_the_slide(tmp_path, pair):
+    (tmp_path / "elsewhere").mkdir()
+    copy = Path(shutil.copy(pair.slide, tmp_path / "elsewhere" / "renamed.tiff"))
+    other = write_tiff(tmp_path / "other.tiff", tissue_rgb(500, 700, seed=1))
+    more = write_shapes(tmp_path / "more.geojson", ("Glass", (0, 0, 20, 20)))
+    pairs = [pair, SlidePair(other, pair.annotations), SlidePair(copy, more)]
+
+    _, slides = open_labelled_slides(pairs, SCHEMA, 2.0, TruthSettings())
+
+    assert [(slide.path, slide.copies) for slide in slides] == [(pair.slide, (copy,)), (other, ())]
+    assert slides[0].fingerprint != slides[1].fingerprint
+    assert slides[0].remarks == (
+        f"{copy}: the same slide as {pair.slide}: one slide, with the shapes drawn on both",
+    )
+    counts = np.bincount(slides[0].read(Rect(0, 0, 500, 700)).classes.ravel(), minlength=256)
+    assert counts[:3].tolist() == [400, 0, 200 * 200]
+
+
+def test_a_slide_has_one_resolution(tmp_path, pair):
+    copy = Path(shutil.copy(pair.slide, tmp_path / "copy.tiff"))
+    for again in (pair.slide, copy):
+        with pytest.raises(UsageError, match=r"slide\.tiff.*: one slide, given 2 and 1 um per px"):
+            opened(SlidePair(*pair[:2], 2.0), SlidePair(again, pair.annotations, 1.0))
+    assert opened(SlidePair(*pair[:2]), SlidePair(copy, pair.annotations, 1.0)).given_mpp == 1.0
 
 
 def test_classes_come_from_the_annotations_if_no_schema_is_given(pair):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,11 @@ from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.evaluation.results import evaluate_results, is_result
 from wsi_seg.evaluation.slides import evaluate_slides
 from wsi_seg.inference.segmenter import Segmenter
-from wsi_seg.models.bundle import load_bundle
+from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID, ClassSchema, TissueClass
 from wsi_seg.predict import predict_slide
 from wsi_seg.progress import Progress
+from wsi_seg.slides.slide import Slide
 
 SMALL = LabelSettings(patch=192, overlap=64, region_cores=1)
 REST = TruthSettings(rest="Stroma")
@@ -57,6 +59,18 @@ def on_slide(
     mpp = settings.labels.working_mpp or 2.0
     schema, slides = open_labelled_slides([(slide, drawn)], bundle.schema, mpp, truth)
     return evaluate_slides(slides, schema, bundle, torch.device("cpu"), settings)
+
+
+def test_a_slide_that_the_model_was_trained_on_is_told(
+    slide_path: Path, drawn: Path, model_path: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copy(slide_path, tmp_path / "renamed.tiff"))
+    bundle = load_bundle(model_path)
+    known = bundle.header.model_copy(update={"training": {"slides": [Slide(slide_path).fingerprint]}})
+    save_bundle(tmp_path / "known.safetensors", bundle.network, known)
+    told = f"{copy}: the model was trained on parts of this slide, which flatters the scores"
+    assert told in on_slide(copy, drawn, tmp_path / "known.safetensors").remarks
+    assert told not in on_slide(copy, drawn, model_path).remarks
 
 
 def truth_of_boxes(rest: int = 255) -> np.ndarray:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from conftest import damage_tile, tissue_rgb, write_tiff
 
 from wsi_seg.errors import MppError, SlideError
@@ -99,6 +101,35 @@ def test_what_is_no_slide_is_refused_by_name(shared_data: Path, tmp_path: Path) 
     for path in (missing, text, tmp_path, shared_data / "slides" / "broken.svs"):
         with pytest.raises(SlideError, match=path.name):
             Slide(path)
+
+
+def write_uncompressed(path: Path, rgb: np.ndarray) -> Path:
+    tifffile.imwrite(path, rgb, tile=(256, 256), photometric="rgb", resolution=(5000, 5000), metadata=None)
+    return path
+
+
+def test_a_slide_is_known_by_its_content_wherever_it_lies(slide_path: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copy(slide_path, tmp_path / "copy.tiff"))
+    other = write_tiff(tmp_path / "other.tiff", tissue_rgb(500, 700, seed=1))
+    assert Slide(copy).fingerprint == Slide(slide_path).fingerprint != Slide(other).fingerprint
+
+
+def test_slides_of_one_size_with_white_edges_are_not_one_slide(tmp_path: Path) -> None:
+    """OpenSlide has no hash of levels of more than 5 MB, and without compression files are of one size."""
+    rgb = np.full((2048, 2048, 3), 255, np.uint8)
+    slides = []
+    for seed in range(2):
+        rgb[900:1100, 900:1100] = tissue_rgb(200, 200, seed=seed)
+        slides.append(Slide(write_uncompressed(tmp_path / f"{seed}.tiff", rgb)))
+    assert all("openslide.quickhash-1" not in slide.properties for slide in slides)
+    assert slides[0].path.stat().st_size == slides[1].path.stat().st_size
+    assert slides[0].fingerprint != slides[1].fingerprint
+
+
+def test_a_dicom_slide_is_one_by_whichever_of_its_files(shared_data: Path) -> None:
+    files = sorted((shared_data / "slides" / "CMU-1-Small-Region_dicom").glob("*.dcm"))
+    assert len(files) == 4
+    assert len({Slide(file).fingerprint for file in files}) == 1
 
 
 def test_a_slide_travels_to_another_process(slide_path: Path) -> None:

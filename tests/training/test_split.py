@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -15,9 +16,12 @@ from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.models.classes import ClassSchema
 from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.slide import Slide
 from wsi_seg.training.cache import PixelCache
 from wsi_seg.training.data import DataRequest, lacking, open_data
 from wsi_seg.training.draws import PatchDraws
+from wsi_seg.training.provenance import identity, slides_of
+from wsi_seg.training.request import TrainRequest
 from wsi_seg.training.split import GAP, Split, by_blocks, by_group, nothing_held_out
 from wsi_seg.training.split import given as given_split
 from wsi_seg.training.survey import Survey
@@ -185,6 +189,40 @@ def test_slides_are_kept_out_whole_from_four_on(tmp_path):
     assert len(four.split.training) == 3
     assert len({number for number, _ in four.split.validation}) == 1
     assert lacking(four) == []
+
+
+def test_copies_of_a_slide_are_one_slide_for_the_split(tmp_path):
+    paths = []
+    for number in range(4):
+        paths += write_outlined(tmp_path, f"s{number}", (192, 128), seed=number)
+    copy = tmp_path / "copy.tiff"
+    shutil.copy(paths[0], copy)
+
+    three = DataRequest((*paths[:6], copy, paths[1]), working_mpp=2)
+    data = open_data(three, tiny_recipe("data.patch=32"), None)
+    assert [source.name for source in data.sources] == ["s0", "s1", "s2"]
+    assert "blocks of" in data.split.description  # three slides are too few to keep one out
+    assert f"copies are one with what they copy: {copy} of {paths[0]}" in data.split.description
+    assert any("the same slide as" in remark for remark in data.remarks)
+
+    for seed in range(4):
+        recipe = tiny_recipe(f"training.seed={seed}")
+        data = open_data(DataRequest((*paths, copy, paths[1]), working_mpp=2), recipe, None)
+        content = [Slide(source.path).fingerprint for source in data.sources]
+        kept = {content[number] for number, _ in data.split.validation}
+        assert len(data.sources) == 4
+        assert kept.isdisjoint({content[number] for number in data.split.training})
+        assert slides_of(data) == [content[number] for number in data.split.training]
+
+
+def test_data_may_be_named_by_strings(tmp_path):
+    pair = write_outlined(tmp_path, "one", (320, 256))
+    recipe = tiny_recipe("data.validation=none")
+    data = open_data(DataRequest(tuple(map(str, pair)), working_mpp=2), recipe, None)
+    assert [source.name for source in data.sources] == ["one"]
+    request = TrainRequest(DataRequest(tuple(map(str, pair))), recipe, out=str(tmp_path / "out"))
+    assert request.folder == tmp_path / "out"
+    assert identity(request, data, None)["data"] == [str(path) for path in pair]
 
 
 def test_beyond_a_scanned_field_is_background_or_else_the_rest(tmp_path):

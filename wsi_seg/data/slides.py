@@ -22,7 +22,7 @@ from wsi_seg.slides.slide import Slide
 from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -49,6 +49,10 @@ class LabelledSlide:
     truth : SlideTruth
     remarks : tuple of str
         What was mended or left out in reading the annotations, a line each.
+    fingerprint : str
+        The slide's: what tells it from others, wherever its file lies.
+    copies : tuple of Path
+        Other files with the same slide, whose shapes are among `truth`'s.
     """
 
     path: Path
@@ -56,6 +60,8 @@ class LabelledSlide:
     frames: Frames
     truth: SlideTruth
     remarks: tuple[str, ...]
+    fingerprint: str
+    copies: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
@@ -113,7 +119,8 @@ def open_labelled_slides(
     Parameters
     ----------
     pairs : sequence of SlidePair
-        Slides and their annotation files. A slide that is named again has the shapes of all its files.
+        Slides and their annotation files. A slide that is named again, by the same file or by a copy of it,
+        is one slide with the shapes of all its annotation files.
     schema : ClassSchema or None
         The classes; None takes them from the annotations.
     working_mpp : float
@@ -138,31 +145,61 @@ def open_labelled_slides(
         If a file cannot be read, was drawn on another slide, or names classes that the schema lacks: one line
         with all of them.
     UsageError
-        If the settings do not fit the annotations.
+        If the settings do not fit the annotations, or a slide is given two resolutions.
     """
     settings = settings or TruthSettings()
-    grouped: dict[Path, list[SlidePair]] = {}
-    for pair in (SlidePair(*pair) for pair in pairs):
-        grouped.setdefault(pair.slide.resolve(), []).append(pair)
-    files = {path: tuple(read_annotations(p.annotations) for p in group) for path, group in grouped.items()}
+    grouped = _by_slide([SlidePair(*pair) for pair in pairs])
+    files = {slide: tuple(read_annotations(p.annotations) for p in group) for slide, group in grouped.items()}
     every = [file for group in files.values() for file in group]
     if schema is None:
         schema = schema_from_annotations(every, settings.rest, settings.roi_class)
     check_classes(every, schema, settings)
     slides = []
-    for path, group in grouped.items():
-        given = next((pair.mpp for pair in group if pair.mpp is not None), mpp)
+    for fingerprint, group in grouped.items():
+        given = _given_mpp(group, mpp)
         with Slide(group[0].slide, given) as slide:
             frames = slide.frames(working_mpp, allow_coarser)
             tissue, recorded, channel = _masks(slide, frames)
-        laid = lay(files[path], group[0].slide.name, frames)
-        remarks = (*(remark for file in files[path] for remark in file.remarks), *laid.remarks)
-        if channel is not None:
-            remarks += (f"{group[0].slide}: has no colour: `predict` takes such slides with --allow-grey",)
-        names = [shape.class_name for file in files[path] for shape in file.shapes]
+        laid = lay(files[fingerprint], group[0].slide.name, frames)
+        names = [shape.class_name for file in files[fingerprint] for shape in file.shapes]
         truth = SlideTruth.of(laid.outlines_label, names, schema, settings, tissue, recorded)
-        slides.append(LabelledSlide(group[0].slide, given, frames, truth, remarks))
+        copies = tuple({pair.slide.resolve(): pair.slide for pair in group}.values())[1:]
+        remarks = [remark for file in files[fingerprint] for remark in file.remarks]
+        remarks += [*laid.remarks, *_remarks(group[0].slide, copies, channel)]
+        slides.append(LabelledSlide(group[0].slide, given, frames, truth, tuple(remarks), fingerprint, copies))
     return schema, slides
+
+
+def _by_slide(pairs: Sequence[SlidePair]) -> dict[str, list[SlidePair]]:
+    """Gather pairs by what tells slides apart, which is their content and not where they lie."""
+    fingerprints: dict[Path, str] = {}
+    grouped: dict[str, list[SlidePair]] = {}
+    for pair in pairs:
+        file = pair.slide.resolve()
+        if file not in fingerprints:
+            with Slide(pair.slide) as slide:
+                fingerprints[file] = slide.fingerprint
+        grouped.setdefault(fingerprints[file], []).append(pair)
+    return grouped
+
+
+def _given_mpp(group: Sequence[SlidePair], mpp: float | None) -> float | None:
+    """Return the resolution that is given for a slide, if there is one."""
+    given = list(dict.fromkeys(pair.mpp for pair in group if pair.mpp is not None))
+    if len(given) > 1:
+        names = " and ".join(dict.fromkeys(str(pair.slide) for pair in group))
+        raise UsageError(
+            f"{names}: one slide, given {given[0]:g} and {given[1]:g} um per px: give the true one"
+        )
+    return given[0] if given else mpp
+
+
+def _remarks(slide: Path, copies: Sequence[Path], channel: str | None) -> Iterator[str]:
+    """Yield what there is to be said of the slide itself."""
+    if channel is not None:
+        yield f"{slide}: has no colour: `predict` takes such slides with --allow-grey"
+    for copy in copies:
+        yield f"{copy}: the same slide as {slide}: one slide, with the shapes drawn on both"
 
 
 def _masks(slide: Slide, frames: Frames) -> tuple[TissueMask, CoarseMask, str | None]:

@@ -18,7 +18,7 @@ from wsi_seg.progress import Progress
 from wsi_seg.slides.slide import Slide
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     import torch
@@ -95,9 +95,16 @@ def evaluate_slides(
         data=", ".join(slide.path.name for slide in slides),
         schema=schema,
         tallies=tuple(tallies),
-        remarks=(*notices(bundle), *(remark for slide in slides for remark in slide.remarks)),
+        remarks=(*notices(bundle), *_seen(bundle, slides), *(r for slide in slides for r in slide.remarks)),
         details={"model_fingerprint": bundle.fingerprint},
     ).checked()
+
+
+def _seen(bundle: ModelBundle, slides: Sequence[LabelledSlide]) -> Iterator[str]:
+    """Say which slides the model was trained on, under whatever path."""
+    for slide in slides:
+        if slide.fingerprint in bundle.trained_on:
+            yield f"{slide.path}: the model was trained on parts of this slide, which flatters the scores"
 
 
 def _evaluate(

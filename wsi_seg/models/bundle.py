@@ -58,6 +58,10 @@ class InputSpec(BaseModel):
     size: tuple[Side, Side] | None = None
 
 
+TRAINED_ON = "slides"
+"""Where a model's training provenance names the slides, by their fingerprints."""
+
+
 class ModelHeader(BaseModel):
     """What a model file says of itself.
 
@@ -149,6 +153,12 @@ class ModelBundle:
     def training(self) -> Mapping[str, JsonValue]:
         """Where the weights come from."""
         return self.header.training
+
+    @property
+    def trained_on(self) -> frozenset[str]:
+        """Fingerprints of the slides that it was trained on, as far as its file names them."""
+        slides = self.training.get(TRAINED_ON)
+        return frozenset(str(slide) for slide in slides) if isinstance(slides, list) else frozenset()
 
 
 def builtin_models() -> dict[str, Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,6 @@ from wsi_seg.training.survey import survey_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -44,7 +44,7 @@ class DataRequest:
 
     Attributes
     ----------
-    paths : tuple of Path
+    paths : tuple of Path or str
         Slides and annotations in turn, or one CSV that names them, or one folder with a data set.
     truth : TruthSettings
         What pixels are that nobody outlined.
@@ -56,11 +56,16 @@ class DataRequest:
         Take slides that are coarser than that.
     """
 
-    paths: tuple[Path, ...]
+    paths: tuple[Path | str, ...]
     truth: TruthSettings = field(default_factory=TruthSettings)
     mpp: float | None = None
     working_mpp: float | None = None
     allow_coarser: bool = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What `paths` name."""
+        return tuple(Path(path) for path in self.paths)
 
 
 @dataclass(frozen=True)
@@ -130,9 +135,9 @@ def open_data(request: DataRequest, recipe: Recipe, default_mpp: float | None) -
         If anything is wrong with the data: one line that names it.
     """
     schema = load_schema(recipe.data.classes) if recipe.data.classes else None
-    if len(request.paths) == 1 and request.paths[0].is_dir():
+    if len(request.files) == 1 and request.files[0].is_dir():
         _refuse_for_images(request)
-        return _images(request.paths[0], schema, recipe)
+        return _images(request.files[0], schema, recipe)
     return _slides(request, schema, recipe, default_mpp)
 
 
@@ -148,7 +153,7 @@ def _slides(
     if recipe.data.sampling == "whole":
         raise UsageError("slides are trained on in patches: give a recipe with data.sampling=patches")
     check_mpp(request.mpp, request.working_mpp)
-    pairs = read_pairs(request.paths)
+    pairs = read_pairs(request.files)
     mpp = (
         request.working_mpp
         or recipe.data.mpp
@@ -161,6 +166,7 @@ def _slides(
     surveys = survey_all(slides)
     names = [f"{i}: {slide.name}" for i, slide in enumerate(slides)]
     split = _split(slides, surveys, names, len(schema), recipe, FEWEST_SLIDES)
+    split = split.with_copies([f"{copy} of {slide.path}" for slide in slides for copy in slide.copies])
     remarks = tuple(remark for slide in slides for remark in slide.remarks)
     beyond = _beyond(schema, request.truth.rest)
     return TrainingData(schema, tuple(slides), surveys, split, mpp, remarks, beyond)

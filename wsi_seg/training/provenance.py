@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from wsi_seg import __version__
+from wsi_seg.data.slides import LabelledSlide
 from wsi_seg.training.hardware import precision
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def identity(request: TrainRequest, data: TrainingData, earlier: ModelBundle | N
         "recipe": request.recipe.model_dump(
             mode="json", exclude={"training": {"workers"}, "data": {"cache_mb"}}
         ),
-        "data": [str(path.resolve()) for path in request.data.paths],
+        "data": [str(path.resolve()) for path in request.data.files],
         "truth": request.data.truth.model_dump(mode="json"),
         "classes": data.schema.model_dump(mode="json"),
         "resolution": [data.mpp, request.data.mpp],
@@ -71,6 +72,12 @@ def facts(
         },
         "command": request.command,
     }
+
+
+def slides_of(data: TrainingData) -> list[JsonValue]:
+    """Return the fingerprints of the slides that are trained on, wholly or in part."""
+    sources = [data.sources[i] for i in data.split.training]
+    return [source.fingerprint for source in sources if isinstance(source, LabelledSlide)]
 
 
 def _unoutlined(truth: TruthSettings) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from wsi_seg.training.data import DataRequest
     from wsi_seg.training.recipe import Recipe
 
@@ -20,7 +19,7 @@ class TrainRequest:
     ----------
     data : DataRequest
     recipe : Recipe
-    out : Path
+    out : Path or str
         Folder for the model, the report and what is needed to go on.
     init : str or None
         Model to start from, and to take the working resolution from; None leaves it to the recipe.
@@ -33,9 +32,14 @@ class TrainRequest:
 
     data: DataRequest
     recipe: Recipe
-    out: Path
+    out: Path | str
     init: str | None = None
     device: str = "auto"
     resume: bool = False
     overwrite: bool = False
     command: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """What `out` names."""
+        return Path(self.out)

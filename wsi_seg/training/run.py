@@ -10,7 +10,7 @@ import torch
 from wsi_seg.errors import TrainingError
 from wsi_seg.inference.segmenter import choose_device
 from wsi_seg.models.architecture import Network, build_network
-from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, resolve_model, save_bundle
+from wsi_seg.models.bundle import TRAINED_ON, InputSpec, ModelHeader, load_bundle, resolve_model, save_bundle
 from wsi_seg.models.cost import describe
 from wsi_seg.progress import TrainingProgress
 from wsi_seg.training.cache import PixelCache
@@ -24,7 +24,7 @@ from wsi_seg.training.loss import class_weights
 from wsi_seg.training.module import SegmentationModule
 from wsi_seg.training.plan import StagePlan
 from wsi_seg.training.processes import helping, only_helps
-from wsi_seg.training.provenance import facts, identity, scores
+from wsi_seg.training.provenance import facts, identity, scores, slides_of
 from wsi_seg.training.report import HistoryRow, TrainingReport
 from wsi_seg.training.report_folder import write_report
 from wsi_seg.training.score import score
@@ -101,7 +101,7 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
     recipe = request.recipe
     device = choose_device(request.device)
     check_device(device, recipe)
-    folder = TrainingFolder(request.out, request.overwrite, request.resume)
+    folder = TrainingFolder(request.folder, request.overwrite, request.resume)
     folder.check_unfinished()
     start = request.init or recipe.training.init
     earlier = load_bundle(resolve_model(start)) if start else None
@@ -109,7 +109,7 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
     for remark in (*data.remarks, *lacking(data)):
         listener.say(remark)
     listener.say(data.split.description)
-    with folder.locked(identity(request, data, earlier)), in_one_line(device, request.out):
+    with folder.locked(identity(request, data, earlier)), in_one_line(device, request.folder):
         if request.resume:
             listener.say(
                 f"{request.out}: going on where it was"
@@ -131,11 +131,11 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
         provenance = facts(request, data, spec, device, seconds)
         final = scores(scored.confusion, scored.diagnoses, data)
         header = ModelHeader(
-            name=request.out.resolve().name,
+            name=request.folder.resolve().name,
             architecture=recipe.model.architecture(len(data.schema), recipe.training.stages[-1]),
             classes=data.schema,
             input=spec,
-            training={**provenance, "scores": final},
+            training={**provenance, TRAINED_ON: slides_of(data), "scores": final},
         )
         report = TrainingReport(
             title=header.name,

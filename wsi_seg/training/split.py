@@ -9,7 +9,7 @@ Three ways, none of which lets a training patch see a pixel that is validated on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +32,7 @@ GAP = 64
 BLOCK_SIDES = (2048, 1536, 1024, 768, 512, 384, 256)
 DRAWS = 500
 FEWEST_SLIDES = 4
+NAMED_COPIES = 4
 GOOD_DEVIATION = 0.10
 """How far the share that validation has of any class may lie from the share asked for."""
 
@@ -56,6 +57,13 @@ class Split:
     held_out: tuple[tuple[Rect, ...], ...]
     validation: tuple[tuple[int, Rect], ...]
     description: str
+
+    def with_copies(self, copies: Sequence[str]) -> Split:
+        """Return this split; its description says which files are one source with others, being copies."""
+        if not copies:
+            return self
+        shown = ", ".join(copies[:NAMED_COPIES]) + (" ..." if len(copies) > NAMED_COPIES else "")
+        return replace(self, description=f"{self.description}; copies are one with what they copy: {shown}")
 
 
 def whole(source: Source) -> Rect:
