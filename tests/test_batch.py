@@ -1,62 +1,122 @@
+"""Batches go on to their end, whatever becomes of single slides, and leave a record at every moment."""
+
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from wsi_seg.batch import collect_jobs, is_plain_image
-from wsi_seg.errors import SlideError, UsageError
+from wsi_seg.batch import BatchSummary, NoResult, Outcome, run_batch
+from wsi_seg.errors import OutputError, SlideError
+from wsi_seg.jobs import Job, Jobs
+from wsi_seg.outputs.summary import Status
 
 
-def names(*jobs_of: Path, out: Path = Path("out")) -> list[str]:
-    return [job.out.name for job in collect_jobs(jobs_of, out, None)]
+def jobs_of(folder: Path, *names: str) -> Jobs:
+    return Jobs(tuple(Job(Path(f"{name}.svs"), None, folder / name) for name in names), ("x.dcm: no slide",))
 
 
-def test_a_result_is_named_after_its_slide(tmp_path: Path) -> None:
-    assert names(tmp_path / "a.svs", tmp_path / "b.ndpi") == ["a", "b"]
+def finished(job: Job) -> Outcome:
+    job.out.mkdir(parents=True)
+    return Outcome(slide=str(job.path), result=str(job.out), status=Status.FINISHED)
 
 
-def test_slides_of_one_name_get_results_of_their_own(tmp_path: Path) -> None:
-    assert names(tmp_path / "a.svs", tmp_path / "a.ndpi") == ["a.svs", "a.ndpi"]
-    assert names(tmp_path / "x" / "a.svs", tmp_path / "y" / "a.svs") == ["x__a.svs", "y__a.svs"]
-    with pytest.raises(UsageError, match="-o"):
-        names(tmp_path / "1" / "x" / "a.svs", tmp_path / "2" / "x" / "a.svs")
+def stored(record: Path) -> BatchSummary:
+    return BatchSummary.model_validate_json(record.read_bytes())
 
 
-def test_a_slide_named_twice_is_done_once(tmp_path: Path) -> None:
-    assert names(tmp_path / "a.svs", tmp_path / "a.svs") == ["a"]
+def test_an_unexpected_error_ends_one_slide_and_not_the_batch(tmp_path: Path) -> None:
+    told: list[str] = []
+    kept = tmp_path / "b.traceback.txt"
+
+    def run(job: Job) -> Outcome:
+        if job.path.stem == "b":
+            raise ZeroDivisionError("of nothing\nby nothing")
+        return finished(job)
+
+    batch = run_batch(jobs_of(tmp_path, "a", "b", "c"), tmp_path / "batch.json", run, told.append)
+    assert [outcome.status for outcome in batch.outcomes] == [
+        Status.FINISHED, NoResult.FAILED, Status.FINISHED,
+    ]  # fmt: skip
+    assert not batch.good
+    line = (
+        "b.svs: internal error (ZeroDivisionError: of nothing by nothing): please report it with "
+        f"{kept}; run the same command again to try this slide once more"
+    )
+    assert told == [line]
+    assert (batch.outcomes[1].error, batch.outcomes[1].result) == (line, None)
+    assert kept.read_text().startswith("Traceback")
+    assert "ZeroDivisionError: of nothing" in kept.read_text()
+    assert stored(tmp_path / "batch.json") == batch
+    assert batch.passed_over == ("x.dcm: no slide",)
+    run_batch(jobs_of(tmp_path / "again", "b"), tmp_path / "again" / "batch.json", finished, told.append)
+    assert len(told) == 1
 
 
-def test_a_dicom_series_is_one_slide(shared_data: Path) -> None:
-    folder = shared_data / "slides" / "CMU-1-Small-Region_dicom"
-    assert len(list(folder.glob("*.dcm"))) == 4
-    jobs = collect_jobs([folder], Path("out"), None)
-    assert [job.out.name for job in jobs] == ["CMU-1-Small-Region_dicom"]
+def test_a_traceback_goes_once_its_slide_is_done(tmp_path: Path) -> None:
+    (tmp_path / "a.traceback.txt").write_text("of an earlier run")
+    run_batch(jobs_of(tmp_path, "a"), tmp_path / "batch.json", finished, pytest.fail)
+    assert not (tmp_path / "a.traceback.txt").exists()
 
 
-def test_a_folder_without_slides_is_named(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(SlideError, match="no slide"):
-        collect_jobs([tmp_path], Path("out"), None)
+def test_the_record_is_written_slide_by_slide(tmp_path: Path) -> None:
+    record = tmp_path / "batch.json"
+    seen: list[tuple[list[str], tuple[str, ...], bool]] = []
+
+    def run(job: Job) -> Outcome:
+        so_far = stored(record)
+        seen.append(([outcome.slide for outcome in so_far.outcomes], so_far.waiting, so_far.good))
+        if job.path.stem == "c":
+            raise KeyboardInterrupt
+        return finished(job)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(jobs_of(tmp_path, "a", "b", "c"), record, run, pytest.fail)
+    assert seen == [
+        ([], ("a.svs", "b.svs", "c.svs"), False),
+        (["a.svs"], ("b.svs", "c.svs"), False),
+        (["a.svs", "b.svs"], ("c.svs",), False),
+    ]
+    assert stored(record).waiting == ("c.svs",)
 
 
-@pytest.mark.parametrize(
-    "content", ["", "name,mpp\na.svs,1\n", "slide,mpp\n,1\n", "slide,mpp\na.svs,x\n", "\xff"]
-)
-def test_a_csv_that_is_none_is_a_usage_error(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "slides.csv"
-    path.write_bytes(content.encode("latin-1"))
-    with pytest.raises(UsageError, match=r"slides\.csv"):
-        collect_jobs([path], Path("out"), None)
+def test_a_failed_slide_names_no_folder_that_is_not_there(tmp_path: Path) -> None:
+    def run(job: Job) -> Outcome:
+        if job.path.stem == "begun":
+            job.out.mkdir()
+        raise SlideError("cannot be\nread")
+
+    told: list[str] = []
+    batch = run_batch(jobs_of(tmp_path, "begun", "never"), tmp_path / "batch.json", run, told.append)
+    assert [outcome.result for outcome in batch.outcomes] == [str(tmp_path / "begun"), None]
+    assert json.loads((tmp_path / "batch.json").read_text())["outcomes"][1]["result"] is None
+    assert told == ["cannot be read"] * 2
+    assert not list(tmp_path.glob("*.traceback.txt"))
 
 
-def test_plain_images_are_told_from_slides(shared_data: Path, slide_path: Path) -> None:
-    assert is_plain_image(Path("street.png"))
-    assert not is_plain_image(Path("slide.svs"))
-    assert not is_plain_image(slide_path)
-    assert not is_plain_image(shared_data / "slides" / "breast_A03.tiff")
+def test_a_record_that_cannot_be_written_is_told_and_the_slides_are_done(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written"):
+        run_batch(jobs_of(tmp_path, "a"), tmp_path / "file" / "batch.json", pytest.fail, pytest.fail)
+    record = tmp_path / "batch.json"
+    done: list[str] = []
+    told: list[str] = []
 
+    def run(job: Job) -> Outcome:
+        record.unlink()
+        if job.path.stem == "a":
+            record.mkdir()  # in the way of the record, until the next slide
+        done.append(job.path.stem)
+        return finished(job)
 
-def test_a_resolution_in_a_csv_is_taken_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / "slides.csv").write_text("slide,mpp\na.svs,\nb.svs,0\nc.svs,0.25\n")
-    assert [job.mpp for job in collect_jobs([tmp_path / "slides.csv"], Path("out"), 0.5)] == [0.5, 0, 0.25]
+    def clear(job: Job) -> Outcome:
+        if record.is_dir():
+            record.rmdir()
+            record.touch()
+        return run(job)
+
+    assert run_batch(jobs_of(tmp_path, "a", "b"), record, clear, told.append).good
+    assert done == ["a", "b"]
+    assert len(told) == 1
+    assert "batch.json: cannot be written" in told[0]

@@ -26,7 +26,9 @@ from wsi_seg.inference.stream import _open_job, _open_model
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.classes import OUTSIDE_ID
 from wsi_seg.outputs.check import check_file
+from wsi_seg.outputs.labels import read_labels
 from wsi_seg.outputs.pyramid import PyramidWriter
+from wsi_seg.outputs.summary import Status
 from wsi_seg.predict import connect, predict_on, predict_slide
 from wsi_seg.progress import Progress
 
@@ -77,6 +79,14 @@ def test_a_result_is_whole_and_agrees_with_itself(result: Path) -> None:
     assert (result / "overview.png").stat().st_size > 1000
     report = check_file(result / "slide.geojson.gz")
     assert not report.faults
+
+
+def test_paths_may_be_strings(slide_path: Path, model_path: Path, tmp_path: Path, result: Path) -> None:
+    summary = predict_slide(str(slide_path), str(tmp_path / "out"), settings(model_path))
+    assert summary.status is Status.FINISHED
+    assert fingerprints(tmp_path / "out") == fingerprints(result)
+    labels = read_labels(str(tmp_path / "out" / "slide.ome.zarr"))
+    assert labels.shape == (500, 700)
 
 
 def test_running_again_does_nothing(result: Path, slide_path: Path, model_path: Path) -> None:
@@ -313,7 +323,7 @@ def test_regions_of_interest_beyond_the_slide_are_told(
 def test_an_empty_slide_is_a_valid_empty_result(model_path: Path, tmp_path: Path) -> None:
     slide = write_tiff(tmp_path / "glass.tiff", np.full((300, 400, 3), 243, dtype=np.uint8))
     summary = predict_slide(slide, tmp_path / "out", settings(model_path))
-    assert "nothing but background" in summary.status
+    assert summary.status is Status.NOTHING_FOUND
     assert summary.patches == 0
     assert features_of(tmp_path / "out") == []
     assert not check_file(tmp_path / "out" / "slide.geojson.gz").faults
@@ -334,7 +344,7 @@ def test_a_slide_without_resolution_is_refused(model_path: Path, tmp_path: Path)
     with pytest.raises(MppError, match="--mpp"):
         predict_slide(slide, tmp_path / "out", settings(model_path))
     given = SMALL.model_copy(update={"mpp": 2.0})
-    assert predict_slide(slide, tmp_path / "out", settings(model_path, given)).status == "finished"
+    assert predict_slide(slide, tmp_path / "out", settings(model_path, given)).status is Status.FINISHED
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(

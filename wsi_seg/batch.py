@@ -1,49 +1,57 @@
-"""Many slides, one after another: what they are, where their results go, and what became of each."""
+"""Many slides, one after another, and what became of each; the record is written slide by slide."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+import os
+import traceback
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import openslide
 from pydantic import BaseModel, ConfigDict
 
-from wsi_seg.csvfile import mpp_of, read_csv
-from wsi_seg.errors import SlideError, UsageError, WsiSegError
-from wsi_seg.files import write_text
+from wsi_seg.errors import OutputError, WsiSegError
+from wsi_seg.files import write_text, writing
+from wsi_seg.outputs.summary import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
-SLIDE_SUFFIXES = frozenset(
-    {".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".bif", ".svslide", ".dcm", ".czi"}
-)
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
+    from wsi_seg.jobs import Job, Jobs
+
+TRACEBACK_SUFFIX = ".traceback.txt"
+"""What is kept of an unexpected error, beside the record, after the name of the slide's result."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """One slide or plain image, the resolution given for it, if any, and the folder for its result."""
+class NoResult(StrEnum):
+    """Why a slide of a batch has no result of its own."""
 
-    path: Path
-    mpp: float | None
-    out: Path
+    FAILED = "failed"
+    COPY = "copy of a slide before it"
 
 
 class Outcome(BaseModel):
     """What became of one slide.
 
-    `status` is the summary's, or "failed" with the error's one line. `diagnosis` is that of a plain image, by
-    a model that makes one.
+    Attributes
+    ----------
+    slide : str
+    result : str or None
+        The folder with its result, or what there is of one; a copy's is that of the slide that it copies.
+    status : Status or NoResult
+    error : str or None
+        The error's one line, of a slide that failed.
+    unprocessed_mm2 : float
+    seconds : float
+    diagnosis : int or None
+        Of a plain image, by a model that makes one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     slide: str
-    result: str
-    status: str
+    result: str | None
+    status: Status | NoResult
     error: str | None = None
     unprocessed_mm2: float = 0.0
     seconds: float = 0.0
@@ -56,137 +64,100 @@ class Outcome(BaseModel):
 
 
 class BatchSummary(BaseModel):
-    """What became of each slide of a batch."""
+    """What became of each slide of a batch.
+
+    Attributes
+    ----------
+    outcomes : tuple of Outcome
+        Of the slides that are dealt with, in order.
+    waiting : tuple of str
+        Slides whose turn has not come, or that were under way when the batch was broken off; none at the end.
+    passed_over : tuple of str
+        What lay beside the slides and is none: a line each.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[Outcome, ...] = ()
+    waiting: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
         """Whether every slide was segmented whole."""
-        return all(outcome.good for outcome in self.outcomes)
+        return not self.waiting and all(outcome.good for outcome in self.outcomes)
+
+    def after(self, outcome: Outcome) -> BatchSummary:
+        """Return the record once the slide that is next is dealt with."""
+        return self.model_copy(update={"outcomes": (*self.outcomes, outcome), "waiting": self.waiting[1:]})
 
     def write(self, path: Path) -> None:
-        """Write it as JSON, whole or not at all."""
+        """Write it as JSON, whole or not at all.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
         write_text(path, self.model_dump_json(indent=2) + "\n")
 
 
-def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None) -> tuple[Job, ...]:
-    """Find the slides that a command line names.
+def run_batch(
+    jobs: Jobs, record: Path, run: Callable[[Job], Outcome], tell: Callable[[str], None]
+) -> BatchSummary:
+    """Do every job; one that fails, in whatever way, is told of and recorded, and the next one begins.
 
     Parameters
     ----------
-    inputs : sequence of Path
-        Slides, plain images, folders of slides, and CSV files with the columns ``slide`` and, optionally,
-        ``mpp``; paths in a CSV are relative to it.
-    out : Path
-        Each slide's result goes into a folder here, named after it.
-    mpp : float, optional
-        For all slides for which a CSV says nothing else.
+    jobs : Jobs
+    record : Path
+        Where the record is written, before the first slide and after each.
+    run : callable
+        Does one job.
+    tell : callable
+        Hears each error, as one line.
 
     Raises
     ------
-    SlideError
-        If an input is missing, or a folder holds no slide.
-    UsageError
-        If a CSV is malformed.
+    OutputError
+        If the record cannot be written: at once, before anything is done, or at the end, after all of it.
     """
-    found: list[tuple[Path, float | None]] = []
-    for path in inputs:
-        if path.suffix.lower() == ".csv":
-            found += [(slide, mpp if given is None else given) for slide, given in _read_csv(path)]
-        elif path.is_dir():
-            found += [(slide, mpp) for slide in slides_in(path)]
-        else:
-            found.append((path, mpp))
-    unique = list(dict.fromkeys(found))
-    names = _result_names([path for path, _ in unique])
-    return tuple(Job(path, given, out / name) for (path, given), name in zip(unique, names, strict=True))
-
-
-def slides_in(folder: Path) -> list[Path]:
-    """Return the slides in a folder; of the files of a DICOM series, the first.
-
-    Raises
-    ------
-    SlideError
-        If there are none.
-    """
-    slides = []
-    seen: set[str] = set()
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in SLIDE_SUFFIXES or not path.is_file():
-            continue
-        if path.suffix.lower() == ".dcm":
-            series = _dicom_series(path)
-            if series in seen:
-                continue
-            seen.add(series)
-        slides.append(path)
-    if not slides:
-        raise SlideError(f"{folder}: no slide in this folder: name slide files, or a folder that holds some")
-    return slides
-
-
-def run_batch(
-    jobs: Iterable[Job], run: Callable[[Job], Outcome], tell: Callable[[WsiSegError], None]
-) -> BatchSummary:
-    """Do every job; one that fails is told of and recorded, and the next one begins."""
-    outcomes = []
-    for job in jobs:
+    batch = BatchSummary(waiting=tuple(str(job.path) for job in jobs.jobs), passed_over=jobs.passed_over)
+    batch.write(record)
+    unwritten: OutputError | None = None
+    for job in jobs.jobs:
+        batch = batch.after(_outcome(job, run, tell))
         try:
-            outcomes.append(run(job))
-        except WsiSegError as error:
-            tell(error)
-            outcomes.append(
-                Outcome(slide=str(job.path), result=str(job.out), status="failed", error=str(error))
-            )
-    return BatchSummary(outcomes=tuple(outcomes))
+            batch.write(record)
+            unwritten = None
+        except OutputError as error:
+            tell(str(error))
+            unwritten = error
+    if unwritten is not None:
+        raise unwritten
+    return batch
 
 
-def is_plain_image(path: Path) -> bool:
-    """Tell whether a file is an ordinary picture and not a slide."""
-    suffix = path.suffix.lower()
-    if suffix in {".tif", ".tiff"} and path.is_file():
-        return openslide.OpenSlide.detect_format(str(path)) is None and _starts_like_tiff(path)
-    return suffix in IMAGE_SUFFIXES
-
-
-def _starts_like_tiff(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) in {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}
-
-
-def _read_csv(path: Path) -> list[tuple[Path, float | None]]:
-    slides = []
-    for row in read_csv(path, ("slide",)):
-        if not row.values["slide"]:
-            raise UsageError(f"{path}: line {row.line} names no slide: fill it in, or take the line out")
-        slides.append((path.parent / row.values["slide"], mpp_of(path, row)))
-    return slides
-
-
-def _dicom_series(path: Path) -> str:
+def _outcome(job: Job, run: Callable[[Job], Outcome], tell: Callable[[str], None]) -> Outcome:
+    kept = job.out.with_name(job.out.name + TRACEBACK_SUFFIX)
     try:
-        with openslide.OpenSlide(str(path)) as slide:
-            return str(slide.properties.get("dicom.SeriesInstanceUID", path.name))
-    except openslide.OpenSlideError:
-        return path.name
+        with writing(kept):
+            kept.unlink(missing_ok=True)  # of an earlier run
+        return run(job)
+    except WsiSegError as error:
+        line = " ".join(str(error).split())
+    except Exception as error:  # whatever it is, it is this slide's end and not the batch's
+        line = _unexpected(job, error, kept)
+    tell(line)
+    result = str(job.out) if os.path.exists(job.out) else None
+    return Outcome(slide=str(job.path), result=result, status=NoResult.FAILED, error=line)
 
 
-def _result_names(paths: Sequence[Path]) -> list[str]:
-    """Name each result after its slide, with as much of the slide's path as tells it from the others."""
-    short = [p.resolve().parent.name if p.suffix.lower() == ".dcm" else p.stem for p in paths]
-    full = [p.name for p in paths]
-    names = [f if Counter(short)[s] > 1 else s for s, f in zip(short, full, strict=True)]
-    clash = Counter(names)
-    names = [
-        f"{p.resolve().parent.name}__{n}" if clash[n] > 1 else n for p, n in zip(paths, names, strict=True)
-    ]
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise UsageError(
-            f"{twice[0]}: two slides would write the same result: run them apart, each with its -o"
-        )
-    return names
+def _unexpected(job: Job, error: Exception, kept: Path) -> str:
+    """Keep the traceback of an error that nobody foresaw; return the line for the user."""
+    what = " ".join(f"{job.path}: internal error ({type(error).__name__}: {error})".split())
+    try:
+        write_text(kept, "".join(traceback.format_exception(error)))
+    except OutputError as unwritten:
+        return f"{what}: please report it; its traceback is lost ({unwritten})"
+    return f"{what}: please report it with {kept}; run the same command again to try this slide once more"

@@ -17,7 +17,7 @@ from wsi_seg.outputs.awaited import AwaitedLabels
 from wsi_seg.outputs.export import export_polygons
 from wsi_seg.outputs.labels import read_labels
 from wsi_seg.outputs.overview import write_overview_picture
-from wsi_seg.outputs.summary import Summary, summarise_classes
+from wsi_seg.outputs.summary import Status, Summary, summarise_classes
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.tissue import TissueMask
 
@@ -135,11 +135,11 @@ def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
     background = plan.bundle.schema.background_id
     tissue = sum(c.mm2 for c in classes if c.id != background)
     if unprocessed:
-        status = "finished, with unreadable parts left unprocessed"
+        status = Status.PARTLY_UNREADABLE
     elif tissue == 0:
-        status = "finished: nothing but background was found"
+        status = Status.NOTHING_FOUND
     else:
-        status = "finished"
+        status = Status.FINISHED
     return Summary(
         slide=str(plan.slide.path),
         status=status,

@@ -229,6 +229,11 @@ class Plan:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
 
 
+def takes_slides(bundle: ModelBundle, labels: LabelSettings) -> bool:
+    """Tell whether a resolution to segment at is known: a model without one is for plain images."""
+    return (labels.working_mpp or bundle.input.mpp) is not None
+
+
 def working_mpp(bundle: ModelBundle, labels: LabelSettings) -> float:
     """Return the resolution, in micrometres per pixel, that slides are segmented at.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsi_seg.config import PredictSettings
@@ -35,7 +36,6 @@ from wsi_seg.slides.slide import Slide
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
-    from pathlib import Path
 
     from distributed import Client
 
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 
 def predict_slide(
-    slide: Path | Slide,
-    out: Path,
+    slide: Path | str | Slide,
+    out: Path | str,
     settings: PredictSettings | None = None,
     progress: Progress | None = None,
     command: str = "",
@@ -54,8 +54,8 @@ def predict_slide(
 
     Parameters
     ----------
-    slide : Path or Slide
-    out : Path
+    slide : Path, str or Slide
+    out : Path or str
         The result folder of this slide.
     settings : PredictSettings, optional
     progress : Progress, optional
@@ -92,8 +92,8 @@ def connect(settings: PredictSettings) -> Iterator[Client]:
 
 def predict_on(
     client: Client,
-    slide: Path | Slide,
-    out: Path,
+    slide: Path | str | Slide,
+    out: Path | str,
     bundle: ModelBundle,
     settings: PredictSettings,
     progress: Progress,
@@ -103,7 +103,7 @@ def predict_on(
     begin = time.perf_counter()
     device = probe(client, settings.run.device)
     opened = slide if isinstance(slide, Slide) else Slide(slide, settings.labels.mpp)
-    result = ResultFolder(out.resolve())
+    result = ResultFolder(Path(out).resolve())
     choice = _choose_form(result, bundle, device, settings, progress)
     plan = Plan.make(opened, bundle, device, settings, command, choice)
     plan.seconds["open"] = time.perf_counter() - begin
@@ -247,7 +247,7 @@ def _prepare(result: ResultFolder, plan: Plan, writer: PyramidWriter) -> None:
 def _job(result: ResultFolder, plan: Plan, writer: PyramidWriter, ledger: Ledger) -> RegionJob:
     labels = plan.settings.labels
     return RegionJob(
-        slide_path=plan.slide.path.resolve(),
+        slide_path=plan.slide.path.absolute(),  # as a link, if it is one: other files lie beside it
         mpp=labels.mpp,
         frames=plan.frames,
         lattice=plan.lattice,

@@ -20,6 +20,7 @@ from wsi_seg.cli.main import main
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.outputs.summary import Status
 
 
 @dataclass(frozen=True)
@@ -301,4 +302,4 @@ def test_a_damaged_tile_is_reported_and_the_exit_code_says_so(predict, tmp_path:
     assert "1 tiles could not be decoded" in ended.line
     summary = json.loads((tmp_path / "results" / "damaged" / "summary.json").read_text())
     assert summary["unprocessed_mm2"] == pytest.approx(128 * 128 * 4e-6)
-    assert "unprocessed" in summary["status"]
+    assert summary["status"] == Status.PARTLY_UNREADABLE

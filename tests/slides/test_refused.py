@@ -120,10 +120,10 @@ def test_dicom_compressions(tmp_path: Path, syntax: str, name: str, tool: str) -
 @pytest.mark.parametrize(
     ("sop_class", "said"),
     [
-        ("1.2.840.10008.5.1.4.1.1.66.4", "is a segmentation (SEG) and no slide"),
-        ("1.2.840.10008.5.1.4.1.1.91.1", "is annotations (ANN) and no slide"),
-        ("1.2.840.10008.5.1.4.1.1.88.34", "is a structured report (SR) and no slide"),
-        ("1.2.840.10008.5.1.4.1.1.2", "of no whole slide"),
+        ("1.2.840.10008.5.1.4.1.1.66.4", "is a segmentation (SEG): name a file of the slide"),
+        ("1.2.840.10008.5.1.4.1.1.91.1", "is annotations (ANN): name a file of the slide"),
+        ("1.2.840.10008.5.1.4.1.1.88.34", "is a structured report (SR): name a file of the slide"),
+        ("1.2.840.10008.5.1.4.1.1.2", "is not a whole slide image: name a file"),
     ],
 )
 def test_what_lies_beside_dicom_slides(tmp_path: Path, sop_class: str, said: str) -> None:

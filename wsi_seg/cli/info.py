@@ -20,14 +20,17 @@ def info(
 
     Example: `wsi-seg info slide.svs other.mrxs --json`
     """
-    from wsi_seg.batch import slides_in
     from wsi_seg.errors import SlideError
+    from wsi_seg.slides.folder import FolderSlides, slides_in
     from wsi_seg.slides.slide import Slide
 
     described: list[dict[str, Any]] = []
     failed = False
     for given in slides:
-        for path in slides_in(given) if given.is_dir() else [given]:
+        found = slides_in(given) if given.is_dir() else FolderSlides((given,))
+        for line in found.passed_over:
+            typer.echo(f"wsi-seg: {line}", err=True)
+        for path in found.slides:
             try:
                 with Slide(path) as slide:
                     described.append(describe(slide))

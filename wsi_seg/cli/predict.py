@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -11,14 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from distributed import Client
     from pydantic import BaseModel
 
-    from wsi_seg.batch import Job, Outcome
-    from wsi_seg.config import PredictSettings
-    from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.outputs.summary import Summary
-    from wsi_seg.progress import Progress
 
     Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -134,11 +127,14 @@ def predict(
 
         wsi-seg predict street.png --model cityscapes.safetensors
     """
-    from wsi_seg.batch import collect_jobs, run_batch
-    from wsi_seg.cli.display import BarProgress, shown
+    from wsi_seg.cli.display import shown
+    from wsi_seg.cli.pictures import refuse_for_images
+    from wsi_seg.cli.runner import Runner, run_jobs
     from wsi_seg.config import PredictSettings
+    from wsi_seg.jobs import collect_jobs
     from wsi_seg.models.bundle import load_bundle, resolve_model
     from wsi_seg.pipelines import load_pipeline
+    from wsi_seg.plan import takes_slides
 
     base = load_pipeline(pipeline).predict if pipeline else PredictSettings()
     settings = PredictSettings(
@@ -178,27 +174,16 @@ def predict(
     )
     bundle = load_bundle(resolve_model(settings.model))
     jobs = collect_jobs(inputs, out, mpp)
-    with (
-        shown(len(jobs), quiet) as progress,
-        _Runner(bundle, settings, progress, quiet) as runner,
-    ):
-        if len(jobs) == 1:
-            good = runner.run(jobs[0]).good
-        else:
-
-            def run(job: Job) -> Outcome:
-                try:
-                    return runner.run(job)
-                finally:
-                    if isinstance(progress, BarProgress):
-                        progress.next_slide()
-
-            batch = run_batch(jobs, run, lambda error: typer.echo(f"wsi-seg: {error}", err=True))
-            batch.write(out / "batch.json")
-            good = batch.good
-            if not quiet:
-                bad = sum(not outcome.good for outcome in batch.outcomes)
-                typer.echo(f"{len(jobs)} slides, {bad} with errors: {out / 'batch.json'}")
+    refuse_for_images(jobs, takes_slides(bundle, settings.labels), settings, base)
+    try:
+        with (
+            shown(len(jobs.jobs), quiet) as progress,
+            Runner(bundle, settings, progress, None if quiet else _print_summary) as runner,
+        ):
+            good = run_jobs(jobs, out / "batch.json", runner, progress, quiet)
+    except KeyboardInterrupt:
+        typer.echo("wsi-seg: interrupted: run the same command again to go on", err=True)
+        raise typer.Exit(130) from None
     if not good:
         raise typer.Exit(1)
 
@@ -207,99 +192,16 @@ def _override(base: Settings, given: dict[str, Any]) -> Settings:
     """Put what the command line gives over what the pipeline says."""
     from pydantic import ValidationError
 
+    from wsi_seg.cli.pictures import option_name
     from wsi_seg.errors import UsageError, explain
 
-    values = {**base.model_dump(), **{name: value for name, value in given.items() if value is not None}}
+    values = base.model_dump(exclude_unset=True)
+    values |= {name: value for name, value in given.items() if value is not None}
     try:
         return type(base).model_validate(values)
     except ValidationError as error:
-        raise UsageError(f"--{explain(error).replace('_', '-', 1)}: see `wsi-seg predict --help`") from error
-
-
-class _Runner:
-    """Runs jobs one after another; the Dask cluster is opened when the first slide needs it."""
-
-    def __init__(
-        self,
-        bundle: ModelBundle,
-        settings: PredictSettings,
-        progress: Progress,
-        quiet: bool,
-    ) -> None:
-        from contextlib import ExitStack
-
-        self._bundle, self._settings = bundle, settings
-        self._progress, self._quiet = progress, quiet
-        self._stack = ExitStack()
-        self._client: Client | None = None
-
-    def __enter__(self) -> _Runner:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def run(self, job: Job) -> Outcome:
-        from wsi_seg.batch import is_plain_image
-
-        return self._image(job) if is_plain_image(job.path) else self._slide(job)
-
-    def _slide(self, job: Job) -> Outcome:
-        from wsi_seg.batch import Outcome
-        from wsi_seg.predict import connect, predict_on
-
-        settings = self._settings
-        if job.mpp is not None:
-            labels = settings.labels.model_copy(update={"mpp": job.mpp})
-            settings = settings.model_copy(update={"labels": labels})
-        if self._client is None:
-            self._client = self._stack.enter_context(connect(settings))
-        command = shlex.join(["wsi-seg", *sys.argv[1:]])
-        try:
-            summary = predict_on(
-                self._client, job.path, job.out, self._bundle, settings, self._progress, command
-            )
-        except KeyboardInterrupt:
-            typer.echo("wsi-seg: interrupted: run the same command again to go on", err=True)
-            raise typer.Exit(130) from None
-        if not self._quiet:
-            _print_summary(summary, job.out)
-        if summary.unprocessed_mm2:
-            typer.echo(
-                f"wsi-seg: {job.path}: {summary.unreadable_tiles} tiles could not be decoded: "
-                f"{summary.unprocessed_mm2:.4f} mm2 left unprocessed; copy or export the slide again",
-                err=True,
-            )
-        return Outcome(
-            slide=str(job.path),
-            result=str(job.out),
-            status=summary.status,
-            unprocessed_mm2=summary.unprocessed_mm2,
-            seconds=summary.seconds["total"],
-        )
-
-    def _image(self, job: Job) -> Outcome:
-        from wsi_seg.batch import Outcome
-        from wsi_seg.inference.images import predict_image
-        from wsi_seg.inference.segmenter import choose_device
-
-        device, labels = choose_device(self._settings.run.device), self._settings.labels
-        done = predict_image(job.path, self._bundle, job.out, device, labels.precision, labels.compile)
-        if not self._quiet:
-            for path in dict.fromkeys(
-                (done.index_path, done.network_index_path, done.color_path, done.overlay_path)
-            ):
-                typer.echo(f"  {path}")
-            if done.diagnosis is not None:
-                typer.echo(f"  {done.diagnosis}")
-            typer.echo(f"  network {done.network} ({labels.precision})")
-        return Outcome(
-            slide=str(job.path),
-            result=str(job.out),
-            status="finished",
-            seconds=done.seconds,
-            diagnosis=None if done.diagnosis is None else done.diagnosis.number,
-        )
+        setting, _, said = explain(error).partition(": ")
+        raise UsageError(f"{option_name(setting)}: {said}: see `wsi-seg predict --help`") from error
 
 
 def _print_summary(summary: Summary, out: Path) -> None:

@@ -166,7 +166,9 @@ def open_labelled_slides(
         copies = tuple({pair.slide.resolve(): pair.slide for pair in group}.values())[1:]
         remarks = [remark for file in files[fingerprint] for remark in file.remarks]
         remarks += [*laid.remarks, *_remarks(group[0].slide, copies, channel)]
-        slides.append(LabelledSlide(group[0].slide, given, frames, truth, tuple(remarks), fingerprint, copies))
+        slides.append(
+            LabelledSlide(group[0].slide, given, frames, truth, tuple(remarks), fingerprint, copies)
+        )
     return schema, slides
 
 

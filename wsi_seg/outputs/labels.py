@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,6 @@ from wsi_seg.outputs.storage import array_to_read, reading
 from wsi_seg.slides.frames import Frames
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from wsi_seg.outputs.ngff import JsonObject
@@ -101,12 +100,12 @@ class LabelPyramid:
             return np.asarray(array[rect.slices], dtype=np.uint8)
 
 
-def read_labels(path: Path) -> LabelPyramid:
+def read_labels(path: Path | str) -> LabelPyramid:
     """Open the labels of a result, OME-NGFF 0.5 or 0.4.
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
         The result's folder, ``.../slide.ome.zarr``.
 
     Raises
@@ -114,6 +113,7 @@ def read_labels(path: Path) -> LabelPyramid:
     OutputError
         If there is no such folder, or it was not written by wsi-seg, or files of it are missing.
     """
+    path = Path(path)
     remedy = "give the slide.ome.zarr folder that `wsi-seg predict` wrote"
     if not path.is_dir():
         raise OutputError(f"{path}: no such folder: {remedy}")

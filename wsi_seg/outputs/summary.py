@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 
     from wsi_seg.models.classes import ClassSchema
     from wsi_seg.slides.frames import Frames
+
+
+class Status(StrEnum):
+    """How a slide's run ended."""
+
+    FINISHED = "finished"
+    NOTHING_FOUND = "finished: nothing but background was found"
+    PARTLY_UNREADABLE = "finished, with unreadable parts left unprocessed"
 
 
 class ClassSummary(BaseModel):
@@ -59,7 +68,7 @@ class Summary(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     slide: str
-    status: str
+    status: Status
     model: str
     model_fingerprint: str
     notice: str | None

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import SlideError
-from wsi_seg.slides.dicom import WHOLE_SLIDE, DicomHeader, read_dicom_header
+from wsi_seg.slides.dicom import DicomHeader, read_dicom_header
 from wsi_seg.slides.tiff import TiffImage, is_tiff, read_tiff
 
 if TYPE_CHECKING:
@@ -65,14 +65,6 @@ READ_SYNTAXES = frozenset(
 )
 """Uncompressed, JPEG, JPEG 2000."""
 
-OTHER_OBJECTS = {
-    "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation (SEG)",
-    "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation (SEG)",
-    "1.2.840.10008.5.1.4.1.1.91.1": "annotations (ANN)",
-    "1.2.840.10008.5.1.4.1.1.88": "a structured report (SR)",
-}
-"""What else lies beside slides in DICOM archives, by the beginning of its UID."""
-
 
 def why_refused(path: Path) -> str | None:
     """Say why OpenSlide refuses a file although it is sound, and the remedy; None if that is not known.
@@ -111,11 +103,8 @@ def _why_tiff(path: Path, image: TiffImage) -> str | None:
 
 
 def _why_dicom(header: DicomHeader) -> str | None:
-    for uid, name in OTHER_OBJECTS.items():
-        if header.sop_class == uid or header.sop_class.startswith(f"{uid}."):
-            return f"is {name} and no slide: name a file of the slide itself"
-    if header.sop_class != WHOLE_SLIDE:
-        return "is a DICOM file, but of no whole slide: name a file of the slide itself"
+    if header.no_slide is not None:
+        return f"is {header.no_slide}: name a file of the slide itself"
     if header.transfer_syntax in READ_SYNTAXES:
         return None
     compression, remedy = SYNTAXES.get(

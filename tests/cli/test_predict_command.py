@@ -1,0 +1,254 @@
+"""`wsi-seg predict` with several inputs, and with plain images."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import tifffile
+from click.testing import Result
+from conftest import SCHEMA, tissue_rgb, write_model, write_tiff
+from dicoms import SEGMENTATION, copy_series, write_dicom
+from PIL import Image
+from typer.testing import CliRunner
+
+from wsi_seg.cli import runner
+from wsi_seg.cli.main import app
+from wsi_seg.errors import SlideError, UsageError, WsiSegError
+from wsi_seg.models.architecture import architecture_of
+from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
+from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.predict import predict_on
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["predict", *map(str, arguments)], catch_exceptions=False)
+
+
+def record(out: Path) -> dict[str, list[dict[str, object]]]:
+    stored: dict[str, list[dict[str, object]]] = json.loads((out / "batch.json").read_text())
+    return stored
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "street.png"
+    Image.fromarray(tissue_rgb(40, 60)).save(path)
+    return path
+
+
+@pytest.fixture
+def street_model(tmp_path: Path) -> Path:
+    """A model of pictures, resized to 48 x 32."""
+    config = ESPNetConfig(classes=len(SCHEMA), p=1, q=1)
+    spec = InputSpec(channels="bgr", mean=(80, 80, 80), std=(40, 40, 40), scale=255, size=(48, 32))
+    header = ModelHeader(name="street", architecture=architecture_of(config), classes=SCHEMA, input=spec)
+    save_bundle(tmp_path / "street.safetensors", ESPNet(config), header)
+    return tmp_path / "street.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (("--mpp", 0.5), "--mpp"),
+        (("--working-mpp", 2), "--working-mpp"),
+        (("--allow-coarser",), "--allow-coarser"),
+        (("--tissue-mask",), "--tissue-mask"),
+        (("--no-tissue-mask",), "--no-tissue-mask"),
+        (("--roi", "no-such.geojson"), "--roi"),
+        (("--confidence",), "--confidence"),
+        (("--ngff", 0.4), "--ngff"),
+        (("--ngff", 0.5), "--ngff"),
+        (("--min-area", 400), "--min-area"),
+        (("--simplify", 4), "--simplify"),
+        (("--object-type", "detection"), "--object-type"),
+        (("--gzip",), "--gzip"),
+        (("--no-gzip",), "--no-gzip"),
+        (("--include-background",), "--include-background"),
+        (("--batch-size", 2), "--batch-size"),
+        (("--patch", 512), "--patch"),
+        (("--overlap", 192), "--overlap"),
+        (("--workers", 1), "--workers"),
+        (("--scheduler", "tcp://127.0.0.1:1"), "--scheduler"),
+    ],
+)
+def test_what_means_nothing_for_a_plain_image_is_refused(
+    picture: Path, model_path: Path, tmp_path: Path, given: tuple[object, ...], named: str
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(UsageError, match=rf"^{named}: means nothing for a plain image such as street\.png: "):
+        run(picture, "--model", model_path, "-o", out, *given)
+    assert not out.exists()
+
+
+def test_what_a_plain_image_goes_by_is_taken(picture: Path, model_path: Path, tmp_path: Path) -> None:
+    by = ("--device", "cpu", "--precision", "float32", "--compile", "no", "--overwrite")
+    done = run(picture, "--model", model_path, "-o", tmp_path / "out", *by)
+    assert done.exit_code == 0
+    assert "network plain" in done.stdout
+    assert "taken to be at the model's 2 um per px" in done.stdout
+    assert (tmp_path / "out" / "street" / "street_index.png").is_file()
+
+
+def test_a_pipeline_may_say_what_is_so_anyway(picture: Path, model_path: Path, tmp_path: Path) -> None:
+    run_it = (picture, "--model", model_path, "-o", tmp_path / "out", "-q", "--pipeline")
+    assert run(*run_it, "breast-biopsy").exit_code == 0
+    own = tmp_path / "own.yaml"
+    own.write_text("description: ours\npredict: {labels: {overlap: 192, patch: 512}}\n")
+    with pytest.raises(UsageError, match=r"^predict\.labels\.patch in the pipeline: means nothing"):
+        run(*run_it, own)
+
+
+def test_slides_and_pictures_with_options_for_slides_are_to_be_predicted_apart(
+    picture: Path, slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(UsageError, match=r"--patch: .* street\.png: predict slides and plain images apart"):
+        run(slide_path, picture, "--patch", 192, "--model", model_path, "-o", out)
+    (tmp_path / "both.csv").write_text(f"slide,mpp\n{slide_path},2\nstreet.png,0.5\n")
+    with pytest.raises(UsageError, match=r"mpp in the CSV file: means nothing .* street\.png"):
+        run(tmp_path / "both.csv", "--model", model_path, "-o", out)
+    assert not out.exists()
+    (tmp_path / "both.csv").write_text(f"slide,mpp\n{slide_path},2\nstreet.png,\n")
+    assert run(tmp_path / "both.csv", "--model", model_path, "-o", out).exit_code == 0
+    assert [outcome["status"] for outcome in record(out)["outcomes"]] == ["finished", "finished"]
+
+
+def test_a_striped_tiff_is_no_picture_to_a_model_of_slides(
+    model_path: Path, street_model: Path, tmp_path: Path
+) -> None:
+    striped = tmp_path / "striped.tif"
+    tifffile.imwrite(striped, tissue_rgb(64, 64), rowsperstrip=16, photometric="rgb")
+    with pytest.raises(SlideError, match=r"striped\.tif"):
+        run(striped, "--model", model_path, "-o", tmp_path / "out")
+    assert not list(tmp_path.glob("out/**/*.png"))
+    assert run(striped, "--model", street_model, "-o", tmp_path / "out").exit_code == 0
+    assert (tmp_path / "out" / "striped" / "striped_index.png").is_file()
+    with pytest.raises(SlideError, match=r"striped\.tif"):
+        run(striped, "--model", street_model, "--working-mpp", 2, "--mpp", 2, "-o", tmp_path / "slides")
+
+
+def test_options_are_named_as_they_are_given(slide_path: Path, tmp_path: Path) -> None:
+    for option in ("--min-area", "--simplify", "--working-mpp", "--batch-size"):
+        with pytest.raises(UsageError, match=f"^{option}: "):
+            run(slide_path, option, "-1", "-o", tmp_path / "out")
+
+
+def test_one_slide_in_several_places_is_done_once(model_path: Path, tmp_path: Path) -> None:
+    for folder in "ab":
+        (tmp_path / folder / "x").mkdir(parents=True)
+        write_tiff(tmp_path / folder / "x" / "s.tiff", tissue_rgb(200, 200, seed=ord(folder)))
+    shutil.copy(tmp_path / "a" / "x" / "s.tiff", tmp_path / "copy.tiff")
+    named = [tmp_path / name for name in ("a/x/s.tiff", "b/x/s.tiff", "b/../a/x/s.tiff", "copy.tiff")]
+    out = tmp_path / "out"
+    done = run(*named, "--model", model_path, "-o", out)
+    assert done.exit_code == 0
+    assert f"{named[3]}: the same slide as {named[0]}: its result is {out / 'a__x__s.tiff'}" in done.stderr
+    assert "3 slides, 1 of them a copy, 0 with errors" in done.stdout
+    assert [(o["status"], Path(str(o["result"])).name) for o in record(out)["outcomes"]] == [
+        ("finished", "a__x__s.tiff"),
+        ("finished", "b__x__s.tiff"),
+        ("copy of a slide before it", "a__x__s.tiff"),
+    ]
+    assert sorted(path.name for path in out.iterdir()) == ["a__x__s.tiff", "b__x__s.tiff", "batch.json"]
+
+
+def test_a_copy_at_another_resolution_is_an_error(model_path: Path, tmp_path: Path) -> None:
+    slide = write_tiff(tmp_path / "s.tiff", tissue_rgb(200, 200))
+    shutil.copy(slide, tmp_path / "copy.tiff")
+    (tmp_path / "slides.csv").write_text("slide,mpp\ns.tiff,2\ncopy.tiff,1\n")
+    done = run(tmp_path / "slides.csv", "--model", model_path, "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "copy.tiff: the same slide as" in done.stderr
+    assert "at 1 um per px and not at 2: give both the true resolution" in done.stderr
+
+
+def test_a_batch_survives_what_nobody_foresaw(
+    model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, name in enumerate("abc"):
+        write_tiff(tmp_path / f"{name}.tiff", tissue_rgb(200, 200, seed=number))
+    clients = []
+
+    def failing(client, slide, *more):
+        clients.append(client)
+        if slide.path.stem == "b":
+            raise MemoryError("no room")
+        return predict_on(client, slide, *more)
+
+    monkeypatch.setattr(runner, "predict_on", failing)
+    out = tmp_path / "out"
+    done = run(*(tmp_path / f"{name}.tiff" for name in "abc"), "--model", model_path, "-o", out)
+    assert done.exit_code == 1
+    kept = out / "b.traceback.txt"
+    assert f"b.tiff: internal error (MemoryError: no room): please report it with {kept}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "MemoryError: no room" in kept.read_text()
+    outcomes = record(out)["outcomes"]
+    assert [outcome["status"] for outcome in outcomes] == ["finished", "failed", "finished"]
+    assert outcomes[1]["result"] is None
+    assert clients[0] is clients[1]
+    assert clients[2] is not clients[1]
+    monkeypatch.undo()
+    assert (
+        run(*(tmp_path / f"{name}.tiff" for name in "abc"), "--model", model_path, "-o", out).exit_code == 0
+    )
+    assert not kept.exists()
+
+
+def test_an_interrupted_batch_leaves_its_record(
+    model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, name in enumerate("ab"):
+        write_tiff(tmp_path / f"{name}.tiff", tissue_rgb(200, 200, seed=number))
+
+    def interrupted(client, slide, *more):
+        if slide.path.stem == "b":
+            raise KeyboardInterrupt
+        return predict_on(client, slide, *more)
+
+    monkeypatch.setattr(runner, "predict_on", interrupted)
+    done = run(tmp_path / "a.tiff", tmp_path / "b.tiff", "--model", model_path, "-o", tmp_path / "out")
+    assert done.exit_code == 130
+    assert "interrupted: run the same command again" in done.stderr
+    stored = record(tmp_path / "out")
+    assert [outcome["status"] for outcome in stored["outcomes"]] == ["finished"]
+    assert stored["waiting"] == [str(tmp_path / "b.tiff")]
+
+
+def test_what_lies_beside_a_dicom_slide_is_no_failed_slide(shared_data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "case 7"
+    copy_series(shared_data, folder, "")
+    seg = write_dicom(folder / "0.seg.dcm", SEGMENTATION)
+    model = write_model(tmp_path / "model.safetensors")
+    done = run(folder, "--model", model, "-o", tmp_path / "out")
+    assert done.exit_code == 0
+    assert f"{seg}: DICOM, but a segmentation (SEG): passed over" in done.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["case 7"]
+
+
+def test_a_slide_may_be_named_by_a_link_to_where_its_other_files_are_not(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    """As archives keep files: named by content, with links that bear the names."""
+    (tmp_path / "store").mkdir()
+    shutil.copy(shared_data / "slides" / "Mirax2-Fluorescence-2.mrxs", tmp_path / "store" / "0815")
+    (tmp_path / "m.mrxs").symlink_to(tmp_path / "store" / "0815")
+    (tmp_path / "m").symlink_to(shared_data / "slides" / "Mirax2-Fluorescence-2")
+    model = write_model(tmp_path / "model.safetensors")
+    done = run(tmp_path / "m.mrxs", "--model", model, "--working-mpp", 32, "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads((tmp_path / "out" / "m" / "summary.json").read_text())["unprocessed_mm2"] == 0
+
+
+def test_a_missing_slide_of_a_batch_is_one_line(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(WsiSegError, match="absent"):
+        run(tmp_path / "absent.svs", "--model", model_path, "-o", tmp_path / "out")
+    done = run(tmp_path / "absent.svs", slide_path, "--model", model_path, "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    assert [(o["status"], o["result"] is None) for o in record(tmp_path / "out")["outcomes"]] == [
+        ("failed", True),
+        ("finished", False),
+    ]

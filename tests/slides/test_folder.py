@@ -1,0 +1,51 @@
+"""The slides of a folder, and what only looks like one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from dicoms import ANNOTATIONS, REPORT, SEGMENTATION, SERIES, copy_series, write_dicom
+
+from wsi_seg.errors import SlideError
+from wsi_seg.slides.dicom import read_dicom_header
+from wsi_seg.slides.folder import slides_in
+
+
+def test_what_lies_beside_a_dicom_slide_is_passed_over_by_name(shared_data: Path, tmp_path: Path) -> None:
+    files = copy_series(shared_data, tmp_path, "slide")
+    write_dicom(tmp_path / "a-seg.dcm", SEGMENTATION)
+    write_dicom(tmp_path / "b-ann.dcm", ANNOTATIONS)
+    write_dicom(tmp_path / "zreport", REPORT)
+    found = slides_in(tmp_path)
+    assert found.slides == (min(files),)
+    assert found.passed_over == (
+        f"{tmp_path / 'a-seg.dcm'}: DICOM, but a segmentation (SEG): passed over",
+        f"{tmp_path / 'b-ann.dcm'}: DICOM, but annotations (ANN): passed over",
+        f"{tmp_path / 'zreport'}: DICOM, but a structured report (SR): passed over",
+    )
+
+
+def test_a_label_in_a_series_of_its_own_is_no_slide(shared_data: Path, tmp_path: Path) -> None:
+    for file in copy_series(shared_data, tmp_path, "slide"):
+        head = read_dicom_header(file)
+        assert head is not None
+        if head.flavour == "LABEL":
+            file.write_bytes(file.read_bytes().replace(SERIES.encode(), SERIES[:-1].encode() + b"7"))
+    found = slides_in(tmp_path)
+    assert len(found.slides) == 1
+    assert [line.partition(": ")[2] for line in found.passed_over] == [
+        "DICOM, but only the label of a slide: passed over"
+    ]
+
+
+def test_dicom_files_need_no_suffix(shared_data: Path, tmp_path: Path) -> None:
+    files = copy_series(shared_data, tmp_path, "", suffix="")
+    (tmp_path / "README").write_text("not DICOM")
+    assert slides_in(tmp_path).slides == (min(files),)
+
+
+def test_a_folder_of_no_slides_says_what_it_holds(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "seg.dcm", SEGMENTATION)
+    with pytest.raises(SlideError, match=r"no slide in this folder \(.*seg\.dcm: DICOM, but a segmentation"):
+        slides_in(tmp_path)

@@ -1,0 +1,180 @@
+"""How `wsi-seg predict` does its jobs, and what it says of each."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import typer
+
+from wsi_seg.batch import NoResult, Outcome, run_batch
+from wsi_seg.cli.display import BarProgress
+from wsi_seg.errors import SchedulerError, UsageError, WsiSegError
+from wsi_seg.inference.images import predict_image
+from wsi_seg.inference.segmenter import choose_device
+from wsi_seg.jobs import is_plain_image
+from wsi_seg.outputs.summary import Status
+from wsi_seg.plan import takes_slides
+from wsi_seg.predict import connect, predict_on
+from wsi_seg.slides.slide import Slide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from distributed import Client
+
+    from wsi_seg.config import PredictSettings
+    from wsi_seg.jobs import Job, Jobs
+    from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.outputs.summary import Summary
+    from wsi_seg.progress import Progress
+
+
+class Runner:
+    """Runs jobs one after another; the Dask cluster is opened when the first slide needs it.
+
+    Parameters
+    ----------
+    bundle : ModelBundle
+    settings : PredictSettings
+    progress : Progress
+    show : callable or None
+        Prints the summary of a slide, given its result folder too; None says nothing of what goes well.
+    """
+
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        settings: PredictSettings,
+        progress: Progress,
+        show: Callable[[Summary, Path], None] | None,
+    ) -> None:
+        self._bundle, self._settings = bundle, settings
+        self._progress, self._show = progress, show
+        self._stack = ExitStack()
+        self._client: Client | None = None
+        self._done: dict[str, tuple[Job, tuple[float, float]]] = {}
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run(self, job: Job) -> Outcome:
+        """Do one job.
+
+        Raises
+        ------
+        WsiSegError
+            If it cannot be done.
+        """
+        settings = self._settings
+        if is_plain_image(job.path, takes_slides(self._bundle, settings.labels)):
+            return self._image(job)
+        if job.mpp is not None:
+            labels = settings.labels.model_copy(update={"mpp": job.mpp})
+            settings = settings.model_copy(update={"labels": labels})
+        with Slide(job.path, settings.labels.mpp) as slide:
+            if slide.fingerprint in self._done:
+                return self._copy(job, slide)
+            outcome = self._slide(job, slide, settings)
+            self._done[slide.fingerprint] = job, slide.mpp
+            return outcome
+
+    def _slide(self, job: Job, slide: Slide, settings: PredictSettings) -> Outcome:
+        if self._client is None:
+            self._client = self._stack.enter_context(connect(settings))
+        command = shlex.join(["wsi-seg", *sys.argv[1:]])
+        try:
+            summary = predict_on(
+                self._client, slide, job.out, self._bundle, settings, self._progress, command
+            )
+        except Exception as error:
+            if isinstance(error, SchedulerError) or not isinstance(error, WsiSegError):
+                self._disconnect()
+            raise
+        if self._show is not None:
+            self._show(summary, job.out)
+        if summary.unprocessed_mm2:
+            typer.echo(
+                f"wsi-seg: {job.path}: {summary.unreadable_tiles} tiles could not be decoded: "
+                f"{summary.unprocessed_mm2:.4f} mm2 left unprocessed; copy or export the slide again",
+                err=True,
+            )
+        return Outcome(
+            slide=str(job.path),
+            result=str(job.out),
+            status=summary.status,
+            unprocessed_mm2=summary.unprocessed_mm2,
+            seconds=summary.seconds["total"],
+        )
+
+    def _disconnect(self) -> None:
+        """Give up a cluster that may be of no more use: the next slide gets one anew."""
+        self._client = None
+        self._stack.close()
+
+    def _copy(self, job: Job, slide: Slide) -> Outcome:
+        """Say that a slide is one that was done; only its path is another."""
+        first, mpp = self._done[slide.fingerprint]
+        if slide.mpp != mpp:
+            raise UsageError(
+                f"{job.path}: the same slide as {first.path}, but at {slide.mpp[0]:g} um per px and not at "
+                f"{mpp[0]:g}: give both the true resolution"
+            )
+        self._progress.say(f"{job.path}: the same slide as {first.path}: its result is {first.out}")
+        return Outcome(slide=str(job.path), result=str(first.out), status=NoResult.COPY)
+
+    def _image(self, job: Job) -> Outcome:
+        device, labels = choose_device(self._settings.run.device), self._settings.labels
+        done = predict_image(job.path, self._bundle, job.out, device, labels.precision, labels.compile)
+        if self._show is not None:
+            for path in dict.fromkeys(
+                (done.index_path, done.network_index_path, done.color_path, done.overlay_path)
+            ):
+                typer.echo(f"  {path}")
+            if done.diagnosis is not None:
+                typer.echo(f"  {done.diagnosis}")
+            typer.echo(f"  network {done.network} ({labels.precision})")
+            if self._bundle.input.mpp is not None:
+                typer.echo(f"  taken to be at the model's {self._bundle.input.mpp:g} um per px")
+        return Outcome(
+            slide=str(job.path),
+            result=str(job.out),
+            status=Status.FINISHED,
+            seconds=done.seconds,
+            diagnosis=None if done.diagnosis is None else done.diagnosis.number,
+        )
+
+
+def run_jobs(jobs: Jobs, record: Path, runner: Runner, progress: Progress, quiet: bool) -> bool:
+    """Do one job, or several as a batch with a record; tell whether all went well.
+
+    Raises
+    ------
+    WsiSegError
+        If the only job cannot be done, or the record of several cannot be written.
+    """
+    for line in jobs.passed_over:
+        progress.say(line)
+    if len(jobs.jobs) == 1:
+        return runner.run(jobs.jobs[0]).good
+
+    def run(job: Job) -> Outcome:
+        try:
+            return runner.run(job)
+        finally:
+            if isinstance(progress, BarProgress):
+                progress.next_slide()
+
+    batch = run_batch(jobs, record, run, lambda line: typer.echo(f"wsi-seg: {line}", err=True))
+    if not quiet:
+        bad = sum(not outcome.good for outcome in batch.outcomes)
+        copies = sum(outcome.status == NoResult.COPY for outcome in batch.outcomes)
+        also = f", {copies} of them {'copies' if copies > 1 else 'a copy'}" if copies else ""
+        typer.echo(f"{len(batch.outcomes)} slides{also}, {bad} with errors: {record}")
+    return batch.good

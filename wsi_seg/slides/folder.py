@@ -1,0 +1,108 @@
+"""The slides among the files of a folder; a DICOM slide is several files, and others lie beside them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import openslide
+
+from wsi_seg.errors import SlideError
+from wsi_seg.slides.dicom import read_dicom_header
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SLIDE_SUFFIXES = frozenset(
+    {".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".bif", ".svslide", ".dcm", ".czi"}
+)
+BESIDE_A_SLIDE = frozenset({"LABEL", "OVERVIEW", "THUMBNAIL"})
+
+
+@dataclass(frozen=True)
+class FolderSlides:
+    """The slides in a folder, and what else there looks like one: a line each."""
+
+    slides: tuple[Path, ...]
+    passed_over: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DicomSeries:
+    """What the files of one DICOM slide have in common.
+
+    Attributes
+    ----------
+    uid : str
+    container : str
+        What the glass was labelled with; empty if that is not said.
+    """
+
+    uid: str
+    container: str
+
+
+def slides_in(folder: Path) -> FolderSlides:
+    """Return the slides in a folder; of the files of a DICOM series, the first.
+
+    Raises
+    ------
+    SlideError
+        If there are none.
+    """
+    slides: list[Path] = []
+    passed_over: list[str] = []
+    seen: set[str] = set()
+    for path in sorted(folder.iterdir()):
+        if may_be_dicom(path):
+            what = _no_slide(path)
+            if what is not None:
+                passed_over.append(f"{path}: DICOM, but {what}: passed over")
+                continue
+            series = dicom_series(path)
+            uid = path.name if series is None else series.uid
+            if uid in seen:
+                continue
+            seen.add(uid)
+        elif path.suffix.lower() not in SLIDE_SUFFIXES or not path.is_file():
+            continue
+        slides.append(path)
+    if not slides:
+        beside = f" ({'; '.join(passed_over)})" if passed_over else ""
+        raise SlideError(
+            f"{folder}: no slide in this folder{beside}: name slide files, or a folder that holds some"
+        )
+    return FolderSlides(tuple(slides), tuple(passed_over))
+
+
+def may_be_dicom(path: Path) -> bool:
+    """Tell whether a file is to be looked at as DICOM, which often has a UID for a name and no suffix."""
+    suffix = path.suffix.lower()
+    if suffix == ".dcm":
+        return os.path.isfile(path)
+    named_so = suffix in ("", ".dicom") or suffix[1:].isdigit()
+    return named_so and os.path.isfile(path) and read_dicom_header(path) is not None
+
+
+def dicom_series(path: Path) -> DicomSeries | None:
+    """Return the series that a DICOM slide is; None for what OpenSlide does not open."""
+    try:
+        with openslide.OpenSlide(str(path)) as slide:
+            uid = str(slide.properties.get("dicom.SeriesInstanceUID", path.name))
+            return DicomSeries(uid, str(slide.properties.get("dicom.ContainerIdentifier", "")).strip())
+    except (openslide.OpenSlideError, OSError):
+        return None  # as a slide it fails by itself, with a line of its own
+
+
+def _no_slide(path: Path) -> str | None:
+    """Say what a DICOM file is, if it is no slide.
+
+    A slide's label and overview are of its series; where they are a series of their own, that is no slide.
+    """
+    head = read_dicom_header(path)
+    if head is None:
+        return None
+    if head.no_slide is None and head.flavour in BESIDE_A_SLIDE and dicom_series(path) is None:
+        return f"only the {head.flavour.lower()} of a slide"
+    return head.no_slide
