@@ -4,8 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo-out
+LOWEST := .venv-lowest
+LOWEST_PYTHON := $(shell command -v python3.11 || echo $(PYTHON))
+TRIED := $(LOWEST)/tried
 
-.PHONY: demo test test-fast check wheel clean
+.PHONY: demo test test-fast check lowest wheel clean
 
 demo: $(VENV)/installed
 	mkdir -p $(DEMO)
@@ -28,6 +31,23 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The lowest versions that pyproject.toml allows, on the lowest Python there is here: the slide small, the training short.
+lowest: $(LOWEST)/installed
+	rm -rf $(TRIED) && mkdir $(TRIED)
+	$(LOWEST)/bin/wsi-seg doctor
+	$(LOWEST)/bin/wsi-seg train --help > $(TRIED)/help.txt
+	$(LOWEST)/bin/wsi-seg demo slide -o $(TRIED)/demo.tiff --size 2048x1536 --mpp 2
+	$(LOWEST)/bin/wsi-seg predict $(TRIED)/demo.tiff -o $(TRIED)/results --confidence
+	$(LOWEST)/bin/wsi-seg demo score $(TRIED)/results/demo --truth $(TRIED)/demo.truth.tiff
+	$(LOWEST)/bin/wsi-seg export $(TRIED)/results/demo --simplify 8
+	$(LOWEST)/bin/wsi-seg check $(TRIED)/results/demo/slide.geojson.gz
+	$(LOWEST)/bin/wsi-seg train $(TRIED)/demo.tiff $(TRIED)/results/demo/slide.geojson.gz -o $(TRIED)/training \
+	  --set training.epochs=1 --set training.epoch_steps=3 --set training.batch_size=4
+	$(LOWEST)/bin/wsi-seg predict $(TRIED)/demo.tiff -o $(TRIED)/own --model $(TRIED)/training/model.safetensors --ngff 0.4
+	$(LOWEST)/bin/wsi-seg models export $(TRIED)/training/model.safetensors --format onnx -o $(TRIED)/model.onnx
+	$(LOWEST)/bin/wsi-seg bench espnet-c --size 64x64 --plot $(TRIED)/bench.png
+	@echo "The lowest versions work."
+
 wheel: $(VENV)/installed-dev
 	$(BIN)/python -m build --wheel
 
@@ -43,6 +63,11 @@ $(VENV)/installed: $(VENV)/created pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+$(LOWEST)/installed: pyproject.toml constraints-lowest.txt
+	$(LOWEST_PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e '.[train,onnx,bench]'
 	touch $@
 
 clean:
