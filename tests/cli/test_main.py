@@ -79,6 +79,11 @@ def test_every_command_explains_itself(run, command: str) -> None:
     assert command in ended.out
 
 
+def test_help_says_what_a_browser_needs_to_read_shards(run) -> None:
+    words = " ".join(run("predict", "--help").out.replace("│", " ").split())
+    assert "A browser reads 0.5 only from a server that answers Range requests" in words
+
+
 def test_doctor_finds_this_installation_well(run) -> None:
     ended = run("doctor")
     assert "torch" in ended.out

@@ -66,7 +66,13 @@ def predict(
         bool | None,
         writing("--confidence", help="Also write how sure the model is."),
     ] = None,
-    ngff: Annotated[str | None, writing(help="OME-Zarr version, 0.5 or 0.4. [default: 0.5]")] = None,
+    ngff: Annotated[
+        str | None,
+        writing(
+            help="OME-Zarr version, 0.5 or 0.4. A browser reads 0.5 only from a server that answers Range "
+            "requests, not from python -m http.server. [default: 0.5]"
+        ),
+    ] = None,
     min_area: Annotated[
         float | None,
         writing(help="Drop islands smaller than this, in um2. [default: 400]"),
