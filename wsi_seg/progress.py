@@ -28,8 +28,8 @@ class TrainingProgress:
     def say(self, text: str) -> None:
         """Hear one line about the training."""
 
-    def begin(self, stage: int, stages: int) -> None:
-        """Hear that a stage begins, of so many."""
+    def begin(self, stage: int, stages: int, validated: str = "") -> None:
+        """Hear that a stage begins, of so many; and what it is validated on, as "8 of 40 tiles kept out"."""
 
     def advance(self, share: float, seconds: float, loss: float | None, miou: float | None) -> None:
         """Hear how much of the stage is done, from 0 to 1, after so many seconds.
@@ -39,3 +39,6 @@ class TrainingProgress:
 
     def end(self) -> None:
         """Hear that the stage is over, or was given up."""
+
+    def score(self, done: int, count: int, unit: str) -> None:
+        """Hear that so many tiles or images are scored, of all that were kept out: from 0 to `count`."""

@@ -76,6 +76,7 @@ def test_a_perfect_result_scores_one(slide: Path, tmp_path: Path) -> None:
     assert "Benign epithelium" in scored.output
     mean = next(line for line in scored.output.splitlines() if line.startswith("mean IoU"))
     assert mean.split()[2] == "1.000"
+    assert mean.endswith("the whole slide")
     assert f"{3 * 450} pixels, not counted" in scored.output
 
 

@@ -5,12 +5,17 @@ import json
 import numpy as np
 import pytest
 import shapely
+import torch
 from conftest import tissue_rgb, write_tiff
 
 from wsi_seg.data.pairs import SlidePair
-from wsi_seg.data.resolution import recommend_mpp
+from wsi_seg.data.resolution import Outlined, recommend_mpp
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import MppError
+from wsi_seg.pipelines import load_pipeline
+from wsi_seg.shipped import shipped_folder
+from wsi_seg.training.hardware import megapixels
+from wsi_seg.training.recipe import override
 
 
 @pytest.fixture
@@ -72,6 +77,53 @@ def test_no_slide_is_enlarged(outlined):
     fine, coarse = outlined(0.25, Nucleus=[8]), outlined(0.8, Nucleus=[8])
 
     assert recommend_mpp([fine, coarse]) == pytest.approx(0.8, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("slide_mpp", "side", "megapixels", "expected"),
+    [
+        (0.5, 80, 160, 2.0),  # two minutes on a CPU
+        (0.5, 80, 800, 1.0),  # ten
+        (0.5, 80, 3200, 0.5),  # forty; four on a GPU
+        (0.467, 80, 160, 1.868),
+        (0.5, 80, 8, 2.0),
+        (0.25, 8, 160, 0.5),  # a nucleus would be no more than a dot
+        (0.25, 40, 160, 1.0),
+        (0.467, 2000, 1e5, 1.868),
+        (3.0, 8, 160, 3.0),
+    ],
+)
+def test_little_time_wants_coarser_pixels(outlined, slide_mpp, side, megapixels, expected):
+    pair = outlined(slide_mpp, Gland=[side])
+
+    assert recommend_mpp([pair], megapixels=megapixels) == pytest.approx(expected, rel=1e-4)
+
+
+def test_what_time_has_to_do_with_it_is_said(outlined):
+    glands = Outlined.on([outlined(0.5, Gland=[80])])
+
+    assert glands.why(160) == (
+        "2 um per pixel, for there is little time: with more --minutes it would be 0.5; "
+        "--working-mpp gives another"
+    )
+    assert glands.why() == "0.5 um per pixel, as suits what is outlined; --working-mpp gives another"
+    lesions = Outlined.on([outlined(0.467, Tumour=[900])])
+    assert lesions.why(8) == lesions.why()
+
+
+def test_two_minutes_of_the_example_are_at_two_um(tmp_path):
+    slide = write_tiff(tmp_path / "demo.tiff", tissue_rgb(64, 64), mpp=0.5)
+    pair = SlidePair(slide, shipped_folder("annotations") / "demo.geojson")
+    quick, cpu = load_pipeline("quick").train, torch.device("cpu")
+
+    def recommended(*settings, device=cpu):
+        return recommend_mpp([pair], megapixels=megapixels(override(quick, [*settings]), device))
+
+    assert recommended("training.minutes=2") == pytest.approx(2, rel=1e-4)
+    assert recommended() == pytest.approx(1, rel=1e-4)
+    assert recommended("training.minutes=60") == pytest.approx(0.5, rel=1e-4)
+    assert recommended(device=torch.device("cuda")) == pytest.approx(0.5, rel=1e-4)
+    assert recommended("training.epochs=3") == pytest.approx(0.5, rel=1e-4)
 
 
 def test_an_unknown_resolution_is_asked_for(outlined, tmp_path):

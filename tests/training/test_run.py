@@ -55,9 +55,17 @@ class Listening(TrainingProgress):
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.validated = ""
+        self.scored: list[tuple[int, int, str]] = []
 
     def say(self, text: str) -> None:
         self.said.append(text)
+
+    def begin(self, stage: int, stages: int, validated: str = "") -> None:
+        self.validated = validated
+
+    def score(self, done: int, count: int, unit: str) -> None:
+        self.scored.append((done, count, unit))
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +96,17 @@ def test_it_learns_what_is_plain_to_see(trained: tuple[Trained, Path, Listening]
     assert "no training patch comes nearer" in listener.said[0]
     assert listener.said[1].startswith("ESPNet (p = 1, q = 1, ")
     assert "parameters, " in listener.said[1]
+
+
+def test_scores_say_what_they_are_of(trained: tuple[Trained, Path, Listening], pair, tmp_path: Path):
+    result, _, listener = trained
+    count = listener.scored[-1][0]
+    assert listener.scored == [(done, count, "tiles") for done in range(count + 1)]
+    assert count > 1
+    assert listener.validated == f"{count} tiles kept out"
+    assert result.scored == f"all {count} tiles kept out"
+    seen = train(requested(pair, tmp_path / "seen", "data.validation=none"))
+    assert seen.scored.endswith(" tiles trained on")
 
 
 def test_the_model_says_where_it_comes_from(trained: tuple[Trained, Path, Listening]):

@@ -67,6 +67,9 @@ def test_a_limit_takes_evenly_from_all():
     assert [source for source, _ in some.tiles] == [0, 0, 1, 1, 2, 2]
     assert set(some.tiles) <= set(every.tiles)
     assert len(tiles_of(sources, nothing_held_out(sources), 100)) == 27
+    assert (str(every), str(some)) == ("27 tiles", "6 of 27 tiles")
+    single = [Picture.at_random(90, 60)]
+    assert str(tiles_of(single, nothing_held_out(single))) == "1 tile"
 
 
 @pytest.mark.parametrize("limit", [None, 2])

@@ -80,7 +80,9 @@ def score(
         typer.echo(
             f"{tissue_class.name:<{width}}  {iou:6.3f}  {pixels / max(scored.confusion.sum(), 1):7.2%}"
         )
-    typer.echo(f"{'mean IoU':<{width}}  {scored.mean_iou:6.3f}  over {scored.present.sum()} classes")
+    typer.echo(
+        f"{'mean IoU':<{width}}  {scored.mean_iou:6.3f}  over {scored.present.sum()} classes, the whole slide"
+    )
     typer.echo(f"{'pixel accuracy':<{width}}  {scored.accuracy:6.3f}")
     if scored.unprocessed:
         typer.echo(f"{'unprocessed':<{width}}  {scored.unprocessed} pixels, not counted")

@@ -111,20 +111,30 @@ class PlainTraining(TrainingProgress):
 
     def __init__(self) -> None:
         self._last = 0.0
-        self._stage = ""
+        self._stage = self._validated = ""
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    def begin(self, stage: int, stages: int) -> None:
+    def begin(self, stage: int, stages: int, validated: str = "") -> None:
         self._stage = f"stage {stage} of {stages}, " if stages > 1 else ""
+        self._validated = validated
 
     def advance(self, share: float, seconds: float, loss: float | None, miou: float | None) -> None:
         now = time.monotonic()
         if now - self._last < LINE_SECONDS and share < 1:
             return
         self._last = now
-        self.say(f"  {self._stage}{100 * share:.0f} %, {seconds:.0f} s{figures(loss, miou)}")
+        shown = figures(loss, miou, self._validated)
+        self.say(f"  {self._stage}{100 * share:.0f} %, {seconds:.0f} s{shown}")
+
+    def score(self, done: int, count: int, unit: str) -> None:
+        now = time.monotonic()
+        if done == 0:
+            self._last = now
+        elif now - self._last >= LINE_SECONDS and done < count:
+            self._last = now
+            self.say(f"  {done}/{count} {unit}")
 
 
 class BarTraining(TrainingProgress):
@@ -133,28 +143,36 @@ class BarTraining(TrainingProgress):
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
         self._task: TaskID | None = None
+        self._validated = ""
 
     def say(self, text: str) -> None:
         self._bars.console.print(text, highlight=False, markup=False)
 
-    def begin(self, stage: int, stages: int) -> None:
+    def begin(self, stage: int, stages: int, validated: str = "") -> None:
         name = f"training {stage}/{stages}" if stages > 1 else "training"
-        self._task = self._bars.add_task(name, total=1.0, figures="")
+        self._task, self._validated = self._bars.add_task(name, total=1.0, figures=""), validated
 
     def advance(self, share: float, seconds: float, loss: float | None, miou: float | None) -> None:
         assert self._task is not None  # `begin` comes first
-        self._bars.update(self._task, completed=share, figures=figures(loss, miou))
+        self._bars.update(self._task, completed=share, figures=figures(loss, miou, self._validated))
 
     def end(self) -> None:
         if self._task is not None:
             self._bars.remove_task(self._task)
             self._task = None
 
+    def score(self, done: int, count: int, unit: str) -> None:
+        if self._task is None:
+            self._task = self._bars.add_task("scoring", total=count, figures=unit)
+        self._bars.update(self._task, completed=done)
+        if done == count:
+            self.end()
 
-def figures(loss: float | None, miou: float | None) -> str:
-    """Put what is known of a training's figures into words."""
+
+def figures(loss: float | None, miou: float | None, validated: str) -> str:
+    """Put what is known of a training's figures into words, and what was validated on."""
     parts = [] if loss is None else [f", loss {loss:.3f}"]
-    parts += [] if miou is None else [f", mIoU {miou:.3f}"]
+    parts += [] if miou is None else [f", mIoU {miou:.3f} on {validated}"]
     return "".join(parts)
 
 

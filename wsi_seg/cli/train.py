@@ -159,8 +159,10 @@ def _check_packages() -> None:
 def _print(trained: Trained) -> None:
     typer.echo(
         f"mean IoU {trained.confusion.mean_iou:.3f}, pixel accuracy {trained.confusion.pixel_accuracy:.3f} "
-        f"on the validation part, after {trained.seconds:.0f} s"
+        f"on {trained.scored}, after {trained.seconds:.0f} s"
     )
+    if trained.for_slides:
+        typer.echo("  of pixels whose class is known: what nobody outlined is in no score, and may be harder")
     if trained.diagnoses.pixels:
         typer.echo(
             f"diagnosis right for {trained.diagnoses.pixel_accuracy:.1%} of {trained.diagnoses.pixels}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,7 +120,9 @@ class TrainingData:
         return total
 
 
-def open_data(request: DataRequest, recipe: Recipe, default_mpp: float | None) -> TrainingData:
+def open_data(
+    request: DataRequest, recipe: Recipe, default_mpp: float | None, megapixels: float = math.inf
+) -> TrainingData:
     """Open and check all data, and decide what is kept out of training.
 
     Parameters
@@ -128,6 +131,8 @@ def open_data(request: DataRequest, recipe: Recipe, default_mpp: float | None) -
     recipe : Recipe
     default_mpp : float or None
         Working resolution if neither the request nor the recipe names one: that of the model to start from.
+    megapixels : float
+        What the training sees in its time; where it is little, a coarser resolution is recommended.
 
     Raises
     ------
@@ -138,14 +143,18 @@ def open_data(request: DataRequest, recipe: Recipe, default_mpp: float | None) -
     if len(request.files) == 1 and request.files[0].is_dir():
         _refuse_for_images(request)
         return _images(request.files[0], schema, recipe)
-    return _slides(request, schema, recipe, default_mpp)
+    return _slides(request, schema, recipe, default_mpp, megapixels)
 
 
 def _slides(
-    request: DataRequest, schema: ClassSchema | None, recipe: Recipe, default_mpp: float | None
+    request: DataRequest,
+    schema: ClassSchema | None,
+    recipe: Recipe,
+    default_mpp: float | None,
+    megapixels: float,
 ) -> TrainingData:
     from wsi_seg.data.pairs import read_pairs
-    from wsi_seg.data.resolution import check_mpp, recommend_mpp
+    from wsi_seg.data.resolution import Outlined, check_mpp
     from wsi_seg.data.slides import open_labelled_slides
 
     if recipe.model.name == "biopsy" and recipe.model.diagnoses is not None:
@@ -154,12 +163,12 @@ def _slides(
         raise UsageError("slides are trained on in patches: give a recipe with data.sampling=patches")
     check_mpp(request.mpp, request.working_mpp)
     pairs = read_pairs(request.files)
-    mpp = (
-        request.working_mpp
-        or recipe.data.mpp
-        or default_mpp
-        or recommend_mpp(pairs, request.mpp, request.truth)
-    )
+    remarks: tuple[str, ...] = ()
+    mpp = request.working_mpp or recipe.data.mpp or default_mpp
+    if mpp is None:
+        outlined = Outlined.on(pairs, request.mpp, request.truth)
+        mpp = outlined.recommended_mpp(megapixels)
+        remarks = (outlined.why(megapixels),)
     schema, slides = open_labelled_slides(
         pairs, schema, mpp, request.truth, request.mpp, request.allow_coarser
     )
@@ -167,7 +176,7 @@ def _slides(
     names = [f"{i}: {slide.name}" for i, slide in enumerate(slides)]
     split = _split(slides, surveys, names, len(schema), recipe, FEWEST_SLIDES)
     split = split.with_copies([f"{copy} of {slide.path}" for slide in slides for copy in slide.copies])
-    remarks = tuple(remark for slide in slides for remark in slide.remarks)
+    remarks += tuple(remark for slide in slides for remark in slide.remarks)
     beyond = _beyond(schema, request.truth.rest)
     return TrainingData(schema, tuple(slides), surveys, split, mpp, remarks, beyond)
 

@@ -42,7 +42,7 @@ class History(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Tell that it begins."""
-        self._listener.begin(self._plan.number, self._plan.count)
+        self._listener.begin(self._plan.number, self._plan.count, self._plan.validated)
         if trainer.is_global_zero:
             self._write(self.rows, anew=True)
 

@@ -32,6 +32,8 @@ class StagePlan:
     device : torch.device
     precision : str
         As Lightning calls it.
+    validated : str
+        What its validations are of, in words.
     """
 
     number: int
@@ -44,3 +46,4 @@ class StagePlan:
     logs: Path
     device: torch.device
     precision: str
+    validated: str

@@ -18,7 +18,7 @@ from wsi_seg.training.data import TrainingData, lacking, measure_input, open_dat
 from wsi_seg.training.draws import ImageDraws, PatchDraws
 from wsi_seg.training.failures import in_one_line
 from wsi_seg.training.folder import TrainingFolder
-from wsi_seg.training.hardware import check_device, precision, workers
+from wsi_seg.training.hardware import check_device, megapixels, precision, workers
 from wsi_seg.training.inherit import take_over
 from wsi_seg.training.loss import class_weights
 from wsi_seg.training.module import SegmentationModule
@@ -60,6 +60,8 @@ class Trained:
     model, report : Path
     confusion : Confusion
         Of the final model on everything that was kept out.
+    scored : str
+        What that is, in words.
     diagnoses : Confusion
         Of the patches or images there as a whole; empty for a network that makes no diagnosis.
     seconds : float
@@ -71,6 +73,7 @@ class Trained:
     model: Path
     report: Path
     confusion: Confusion
+    scored: str
     diagnoses: Confusion
     seconds: float
     for_slides: bool
@@ -105,7 +108,8 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
     folder.check_unfinished()
     start = request.init or recipe.training.init
     earlier = load_bundle(resolve_model(start)) if start else None
-    data = open_data(request.data, recipe, earlier.input.mpp if earlier and request.init else None)
+    given_mpp = earlier.input.mpp if earlier and request.init else None
+    data = open_data(request.data, recipe, given_mpp, megapixels(recipe, device))
     for remark in (*data.remarks, *lacking(data)):
         listener.say(remark)
     listener.say(data.split.description)
@@ -125,8 +129,10 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
         network, rows = _stages(data, cache, spec, earlier, recipe, device, folder, listener)
         if only_helps():
             raise SystemExit(0)
-        listener.say("scoring all that was kept out")
-        scored = score(network, spec, data, _validation(data, cache, spec, None))
+        everything = _validation(data, cache, spec, None)
+        where = f"{'all' if len(everything) > 1 else 'the'} {_named(everything, data)}"
+        listener.say(f"scoring {where}")
+        scored = score(network, spec, data, everything, listener)
         seconds = rows[-1].seconds if rows else 0.0
         provenance = facts(request, data, spec, device, seconds)
         final = scores(scored.confusion, scored.diagnoses, data)
@@ -149,9 +155,8 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
         page = write_report(folder.report, report)
         save_bundle(folder.model, network, header)  # last, since it says that the training is finished
         folder.finish()
-    return Trained(
-        folder.model, page, scored.confusion, scored.diagnoses, seconds, for_slides=spec.mpp is not None
-    )
+    figures = scored.confusion, where, scored.diagnoses
+    return Trained(folder.model, page, *figures, seconds, for_slides=spec.mpp is not None)
 
 
 def _stages(
@@ -184,6 +189,7 @@ def _stages(
                 )
             listener.say(f"from {earlier.name}: {kept}")
         drawn, epoch_steps = _draws(data, cache, recipe)
+        validation = _validation(data, cache, spec, _validated(recipe))
         plan = StagePlan(
             number=number,
             count=len(stages),
@@ -195,11 +201,10 @@ def _stages(
             logs=folder.stage_logs(number, stage),
             device=device,
             precision=LIGHTNING_PRECISION[precision(recipe, device)],
+            validated=_named(validation, data),
         )
         module = SegmentationModule(network, spec, weights, recipe, data.beyond)
-        stage_data = StageData(
-            drawn, _validation(data, cache, spec, _validated(recipe)), workers(recipe, device)
-        )
+        stage_data = StageData(drawn, validation, workers(recipe, device))
         history = run_stage(module, stage_data, plan, recipe, listener)
         network = module.network.cpu()
         rows += _shifted(history.rows, rows)
@@ -229,6 +234,10 @@ def _validation(data: TrainingData, cache: PixelCache, spec: InputSpec, limit: i
     if data.mpp is None and (spec.size is not None or small):
         return Images(cache, data.split, spec.size, limit)
     return Tiles(cache, data.split, data.surveys, limit)
+
+
+def _named(validation: Tiles | Images, data: TrainingData) -> str:
+    return f"{validation} " + ("kept out" if data.split.unseen else "trained on")
 
 
 def _validated(recipe: Recipe) -> int:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from wsi_seg.models.architecture import Network
     from wsi_seg.models.bundle import InputSpec
+    from wsi_seg.progress import TrainingProgress
     from wsi_seg.training.data import TrainingData
     from wsi_seg.training.validation import Images, Tiles
 
@@ -48,7 +49,13 @@ class Scored:
 
 
 @torch.inference_mode()
-def score(network: Network, spec: InputSpec, data: TrainingData, validation: Tiles | Images) -> Scored:
+def score(
+    network: Network,
+    spec: InputSpec,
+    data: TrainingData,
+    validation: Tiles | Images,
+    listener: TrainingProgress,
+) -> Scored:
     """Compare a network with the truth, in float32 on the CPU, as it is shipped.
 
     Parameters
@@ -58,7 +65,10 @@ def score(network: Network, spec: InputSpec, data: TrainingData, validation: Til
     spec : InputSpec
     data : TrainingData
     validation : Tiles or Images
+    listener : TrainingProgress
+        Hears after each tile or image.
     """
+    listener.score(0, len(validation), validation.unit)
     normalise = Normalisation(spec, torch.device("cpu"))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     confusion, diagnoses = Confusion.empty(len(data.schema)), Confusion.empty(count_diagnoses(network))
@@ -78,6 +88,7 @@ def score(network: Network, spec: InputSpec, data: TrainingData, validation: Til
             if rect.area < np.prod(data.sizes[source]):
                 name += f", x {rect.x0}, y {rect.y0}"
             examples.append(Example(name, draw.rgb.permute(1, 2, 0).numpy(), truth, found))
+        listener.score(number + 1, len(validation), validation.unit)
     return Scored(confusion, diagnoses, tuple(examples))
 
 

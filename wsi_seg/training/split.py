@@ -65,6 +65,11 @@ class Split:
         shown = ", ".join(copies[:NAMED_COPIES]) + (" ..." if len(copies) > NAMED_COPIES else "")
         return replace(self, description=f"{self.description}; copies are one with what they copy: {shown}")
 
+    @property
+    def unseen(self) -> bool:
+        """Whether training sees nothing of what is validated on."""
+        return any(self.held_out) or not {source for source, _ in self.validation} & set(self.training)
+
 
 def whole(source: Source) -> Rect:
     """Return the rectangle of all of a source."""

@@ -26,7 +26,44 @@ CORE, MARGIN = 384, 64
 """A tile's pixels that count, and those around them that the network needs to see for it."""
 
 
-class Tiles(Dataset[Draw]):
+class Kept(Dataset[Draw]):
+    """What was kept out of training, or part of it, to look at one by one.
+
+    Attributes
+    ----------
+    tiles : list of (int, Rect)
+        Source and rectangle of each.
+    unit : str
+        What they are called, several of them.
+    batch_size : int
+        How many of them go through the network together.
+
+    Parameters
+    ----------
+    tiles : sequence of (int, Rect)
+        All there are.
+    limit : int or None
+        How many to take at most, evenly from all.
+    """
+
+    unit: str
+    batch_size: int
+
+    def __init__(self, tiles: Sequence[tuple[int, Rect]], limit: int | None) -> None:
+        count = len(tiles) if limit is None else min(limit, len(tiles))
+        self.tiles = [tiles[i * len(tiles) // count] for i in range(count)]
+        self._of = len(tiles)
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    def __str__(self) -> str:
+        """Say how many these are, of how many."""
+        share = f"{len(self)} of " if len(self) < self._of else ""
+        return f"{share}{self._of} {self.unit if self._of > 1 else self.unit.removesuffix('s')}"
+
+
+class Tiles(Kept):
     """Tiles of the parts kept out that hold known pixels, each with a margin whose classes do not count.
 
     Parameters
@@ -38,22 +75,20 @@ class Tiles(Dataset[Draw]):
         Tiles at most, taken evenly from all.
     """
 
+    unit = "tiles"
+    batch_size = BATCH
+
     def __init__(
         self, cache: PixelCache, split: Split, surveys: Sequence[Survey], limit: int | None = None
     ) -> None:
         self._cache = cache
-        self.batch_size = BATCH
         tiles = [
             (source, core)
             for source, rect in split.validation
             for core in _cores(rect)
             if (surveys[source].within(core) != IGNORE).any()
         ]
-        count = len(tiles) if limit is None else min(limit, len(tiles))
-        self.tiles = [tiles[i * len(tiles) // count] for i in range(count)]
-
-    def __len__(self) -> int:
-        return len(self.tiles)
+        super().__init__(tiles, limit)
 
     def __getitem__(self, number: int) -> Draw:
         source, core = self.tiles[number]
@@ -65,7 +100,7 @@ class Tiles(Dataset[Draw]):
         return Draw.of(LabelledPixels(pixels.rgb, classes), self._cache.diagnosis(source))
 
 
-class Images(Dataset[Draw]):
+class Images(Kept):
     """Whole images at the size the model will take them in.
 
     Parameters
@@ -78,16 +113,14 @@ class Images(Dataset[Draw]):
         Images at most, taken evenly from all.
     """
 
+    unit = "images"
+
     def __init__(
         self, cache: PixelCache, split: Split, size: tuple[int, int] | None, limit: int | None = None
     ) -> None:
         self._cache, self._size = cache, size
         self.batch_size = BATCH if size else 1
-        count = len(split.validation) if limit is None else min(limit, len(split.validation))
-        self.tiles = [split.validation[i * len(split.validation) // count] for i in range(count)]
-
-    def __len__(self) -> int:
-        return len(self.tiles)
+        super().__init__(split.validation, limit)
 
     def __getitem__(self, number: int) -> Draw:
         source, rect = self.tiles[number]

@@ -1,0 +1,48 @@
+"""What a training shows: figures with what they are of, and scoring too as it goes."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from wsi_seg.cli import display
+from wsi_seg.cli.display import BarTraining, PlainTraining
+
+
+def test_a_miou_says_what_it_is_of(capsys: pytest.CaptureFixture[str]):
+    plain = PlainTraining()
+    plain.begin(1, 1, "8 of 41 tiles kept out")
+    plain.advance(1.0, 120.4, 0.25, 0.9012)
+
+    assert capsys.readouterr().err == "  100 %, 120 s, loss 0.250, mIoU 0.901 on 8 of 41 tiles kept out\n"
+
+
+def test_scoring_is_told_every_ten_seconds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    seconds = iter(range(1000, 2000, 4))
+    monkeypatch.setattr(display.time, "monotonic", lambda: float(next(seconds)))
+    plain = PlainTraining()
+    for done in range(8):
+        plain.score(done, 7, "tiles")
+
+    assert capsys.readouterr().err == "  3/7 tiles\n  6/7 tiles\n"
+
+
+def test_scoring_has_a_bar_that_goes_when_it_is_done():
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    console = Console(file=io.StringIO(), width=80)
+    with Progress(*columns, TextColumn("{task.fields[figures]}"), console=console) as bars:
+        shown = BarTraining(bars)
+        shown.begin(1, 1, "8 of 41 tiles kept out")
+        shown.advance(0.5, 1.0, None, 0.5)
+        assert [task.fields["figures"] for task in bars.tasks] == [", mIoU 0.500 on 8 of 41 tiles kept out"]
+        shown.end()
+        shown.score(0, 2, "tiles")
+        shown.score(1, 2, "tiles")
+        assert [(task.description, task.completed) for task in bars.tasks] == [("scoring", 1)]
+        shown.score(2, 2, "tiles")
+        assert not bars.tasks
