@@ -24,6 +24,8 @@ class LabelSettings(BaseModel):
         Go on with a slide that is coarser than the working resolution.
     allow_grey : bool
         Go on with a slide without colour: for networks that learned from such.
+    from_level_0 : bool
+        Read level 0 always, and none of the coarser levels that the file stores.
     patch : int or None
         Side of a patch in label pixels; None chooses it.
     overlap : int
@@ -51,6 +53,7 @@ class LabelSettings(BaseModel):
     working_mpp: Positive | None = None
     allow_coarser: bool = False
     allow_grey: bool = False
+    from_level_0: bool = False
     patch: int | None = None
     overlap: Annotated[int, Field(ge=0)] = 192
     region_cores: Annotated[int, Field(ge=1)] | None = None

@@ -19,6 +19,7 @@ from wsi_seg.outputs.labels import read_labels
 from wsi_seg.outputs.overview import write_overview_picture
 from wsi_seg.outputs.summary import Status, Summary, summarise_classes
 from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.levels import remarks_on_levels
 from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
@@ -149,6 +150,8 @@ def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
         slide_mpp=plan.slide.mpp,
         label_mpp=plan.frames.label_mpp,
         label_size=plan.frames.label_size,
+        read_from=plan.level,
+        level_remarks=remarks_on_levels(plan.slide),
         classes=classes,
         tissue_mm2=tissue,
         unprocessed_mm2=unprocessed,

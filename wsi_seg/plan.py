@@ -19,6 +19,7 @@ from wsi_seg.inference.network import choose_form
 from wsi_seg.outputs.ngff import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
 from wsi_seg.slides.lattice import Lattice, Rect
+from wsi_seg.slides.levels import LevelRead
 from wsi_seg.slides.monochrome import only_channel
 from wsi_seg.slides.slide import SlidePixels
 from wsi_seg.slides.tissue import TissueMask
@@ -61,6 +62,7 @@ class Plan:
     lattice: Lattice
     layout: PyramidLayout
     bundle: ModelBundle
+    level: LevelRead
     batch_size: int
     device: str
     choice: Choice
@@ -121,6 +123,7 @@ class Plan:
                 frames, bundle.schema, lattice.region, frames.overview_level, labels.ngff, labels.confidence
             ),
             bundle=bundle,
+            level=LevelRead.of(slide, frames),
             batch_size=labels.batch_size or max(1, min(BATCH_PIXELS[kind] // patch**2, cores**2)),
             device=device,
             choice=choice or choose_form(bundle.network, device, labels.precision, labels.compile),
@@ -139,6 +142,7 @@ class Plan:
             "model": self.bundle.fingerprint[:16],
             "mpp": list(self.slide.mpp),
             "label mpp": list(self.frames.label_mpp),
+            "levels read": list(self.slide.levels_read),
             "patch": self.lattice.patch,
             "overlap": 2 * self.lattice.halo,
             "region cores": self.lattice.region_cores,

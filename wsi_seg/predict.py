@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsi_seg.config import PredictSettings
-from wsi_seg.errors import OutputError
+from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.files import replacing
 from wsi_seg.finish import draw_overview, export_again, export_as_they_come, finish
 from wsi_seg.inference.fast.build import to_be_compiled
@@ -31,6 +31,7 @@ from wsi_seg.outputs.result import RegionTotals, ResultFolder, RunRecord, differ
 from wsi_seg.outputs.summary import Summary, read_summary
 from wsi_seg.plan import Plan
 from wsi_seg.progress import Progress
+from wsi_seg.slides.levels import LEVEL_0
 from wsi_seg.slides.slide import Slide
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from wsi_seg.config import LabelSettings
     from wsi_seg.outputs.export import Exported
     from wsi_seg.slides.lattice import Region
 
@@ -102,7 +104,7 @@ def predict_on(
     """Do what `predict_slide` does, with a cluster and a model that are open already."""
     begin = time.perf_counter()
     device = probe(client, settings.run.device)
-    opened = slide if isinstance(slide, Slide) else Slide(slide, settings.labels.mpp)
+    opened = _open(slide, settings.labels)
     result = ResultFolder(Path(out).resolve())
     choice = _choose_form(result, bundle, device, settings, progress)
     plan = Plan.make(opened, bundle, device, settings, command, choice)
@@ -119,6 +121,17 @@ def predict_on(
         else:
             exported = export_again(result, plan, record, progress)
         return finish(result, plan, record, exported, begin)
+
+
+def _open(slide: Path | str | Slide, labels: LabelSettings) -> Slide:
+    levels = LEVEL_0 if labels.from_level_0 else None
+    if not isinstance(slide, Slide):
+        return Slide(slide, labels.mpp, levels)
+    if levels is not None and slide.choice.given != levels:
+        raise UsageError(
+            f"{slide.path}: to read from level 0, open it with Slide(..., levels_read={LEVEL_0})"
+        )
+    return slide
 
 
 def _choose_form(
@@ -249,6 +262,7 @@ def _job(result: ResultFolder, plan: Plan, writer: PyramidWriter, ledger: Ledger
     return RegionJob(
         slide_path=plan.slide.path.absolute(),  # as a link, if it is one: other files lie beside it
         mpp=labels.mpp,
+        levels_read=plan.slide.levels_read,
         frames=plan.frames,
         lattice=plan.lattice,
         model_path=plan.bundle.path.resolve(),

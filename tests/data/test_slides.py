@@ -13,7 +13,7 @@ import shapely
 from conftest import SCHEMA, damage_tile, tissue_rgb, write_tiff
 
 from wsi_seg.data.pairs import SlidePair
-from wsi_seg.data.slides import LabelledSlide, open_labelled_slides
+from wsi_seg.data.slides import LabelledSlide, SlideReading, open_labelled_slides
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import AnnotationError, MppError, SlideError, UsageError
@@ -159,7 +159,9 @@ def test_a_slides_resolution_may_be_given(tmp_path, pair):
     with pytest.raises(MppError, match=r"no_mpp\.tiff"):
         opened(SlidePair(slide, pair.annotations))
     assert opened(SlidePair(slide, pair.annotations, 1.0)).size == (100, 100)
-    assert open_labelled_slides([(slide, pair.annotations)], SCHEMA, 2.0, mpp=0.5)[1][0].size == (50, 50)
+    assert open_labelled_slides([(slide, pair.annotations)], SCHEMA, 2.0, reading=SlideReading(0.5))[1][
+        0
+    ].size == (50, 50)
 
 
 def test_all_classes_that_are_missing_are_one_line(tmp_path, pair):

@@ -77,6 +77,9 @@ def evaluate(
     allow_coarser: Annotated[
         bool, slides("--allow-coarser", help="Go on with slides coarser than the model's mpp.")
     ] = False,
+    from_level_0: Annotated[
+        bool, slides("--from-level-0", help="Read level 0, not the coarser levels in the files: slower.")
+    ] = False,
     device: Annotated[str, running(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[str, running(help="float32, bfloat16 or float16.")] = "float32",
     compile_: Annotated[str, running("--compile", help="Run compiled: auto, yes or no.")] = "auto",
@@ -110,6 +113,7 @@ def evaluate(
         "--mpp": mpp,
         "--working-mpp": working_mpp,
         "--allow-coarser": allow_coarser or None,
+        "--from-level-0": from_level_0 or None,
     }
     if json_path is not None:
         check_writable(json_path)
@@ -130,6 +134,7 @@ def evaluate(
                 labels: _Options = {
                     "working_mpp": working_mpp,
                     "allow_coarser": allow_coarser,
+                    "from_level_0": from_level_0,
                     "precision": precision,
                     "compile": compile_,
                 }
@@ -212,7 +217,7 @@ class _Run:
         self, data: list[Path], truth: TruthSettings, mpp: float | None, progress: Progress
     ) -> Evaluation:
         from wsi_seg.data.pairs import read_pairs
-        from wsi_seg.data.slides import open_labelled_slides
+        from wsi_seg.data.slides import SlideReading, open_labelled_slides
         from wsi_seg.evaluation.slides import evaluate_slides
         from wsi_seg.plan import working_mpp
 
@@ -222,8 +227,7 @@ class _Run:
             self.schema or self.bundle.schema,
             working_mpp(self.bundle, labels),
             truth,
-            mpp,
-            labels.allow_coarser,
+            SlideReading(mpp, labels.allow_coarser, labels.from_level_0),
         )
         return evaluate_slides(slides, schema, self.bundle, self.device, self.settings, progress)
 

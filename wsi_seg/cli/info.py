@@ -18,6 +18,8 @@ def info(
 ) -> None:
     """Say what slide files hold: format, size, levels, resolution, bounds, tiles, colour profile.
 
+    Each coarser level is compared with the finer ones: what shows something else is not read.
+
     Example: `wsi-seg info slide.svs other.mrxs --json`
     """
     from wsi_seg.errors import SlideError
@@ -75,8 +77,13 @@ def describe(slide: Slide) -> dict[str, Any]:
                 "height": level.height,
                 "downsample": [level.scale_x, level.scale_y],
                 "tile": [level.tile_width, level.tile_height],
+                "read": index in slide.levels_read,
+                "agreement": str(agreement) if agreement else None,
+                "difference": agreement.difference if agreement else None,
             }
-            for level in slide.levels
+            for index, (level, agreement) in enumerate(
+                zip(slide.levels, (None, *slide.agreements), strict=True)
+            )
         ],
         "icc_profile_bytes": 0 if profile is None else len(profile),
     }
@@ -106,6 +113,7 @@ def _print(one: dict[str, Any]) -> None:
         typer.echo(
             f"  level {i:<5} {level['width']} x {level['height']} px, 1/{level['downsample'][0]:g}, "
             f"tiles of {level['tile'][0]} x {level['tile'][1]}"
+            + (f", {level['agreement']}" if level["agreement"] else "")
         )
     profile = one["icc_profile_bytes"]
     typer.echo(f"  ICC profile {f'{profile} bytes' if profile else 'none'}")

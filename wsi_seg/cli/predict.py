@@ -54,6 +54,10 @@ def predict(
         bool | None,
         segmenting("--allow-grey", help="Go on with a slide without colour."),
     ] = None,
+    from_level_0: Annotated[
+        bool | None,
+        segmenting("--from-level-0", help="Read level 0, not the coarser levels in the file: slower."),
+    ] = None,
     tissue_mask: Annotated[
         bool | None,
         segmenting("--tissue-mask/--no-tissue-mask", help="Leave glass out. [default: on]"),
@@ -152,6 +156,7 @@ def predict(
                 "working_mpp": working_mpp,
                 "allow_coarser": allow_coarser,
                 "allow_grey": allow_grey,
+                "from_level_0": from_level_0,
                 "patch": patch,
                 "overlap": overlap,
                 "batch_size": None if batch_size == "auto" else batch_size,
@@ -216,7 +221,9 @@ def _print_summary(summary: Summary, out: Path) -> None:
     for c in summary.classes:
         share = "" if c.share is None else f"{100 * c.share:6.2f} %"
         typer.echo(f"  {c.name:<{width}}  {c.mm2:9.4f} mm2  {share:>9}  {c.polygons:6d} polygons")
-    for line in (*(f"{count} {what}" for what, count in summary.remarks.items()), *summary.roi_remarks):
+    typer.echo(f"  read from {summary.read_from}")
+    counted = (f"{count} {what}" for what, count in summary.remarks.items())
+    for line in (*summary.level_remarks, *counted, *summary.roi_remarks):
         typer.echo(f"  {line}")
     if summary.notice:
         typer.echo(f"  {summary.notice}")

@@ -30,6 +30,9 @@ def tiles(
     allow_coarser: Annotated[
         bool, typer.Option("--allow-coarser", help="Take slides coarser than the working mpp.")
     ] = False,
+    from_level_0: Annotated[
+        bool, typer.Option("--from-level-0", help="Read level 0, not the coarser levels in the files.")
+    ] = False,
     classes: Annotated[
         str | None,
         typer.Option(help="Class schema: a shipped one's name, or a YAML file. [default: the annotations']"),
@@ -57,7 +60,7 @@ def tiles(
     from wsi_seg.cli.display import shown
     from wsi_seg.data.pairs import read_pairs
     from wsi_seg.data.resolution import check_mpp, recommend_mpp
-    from wsi_seg.data.slides import open_labelled_slides
+    from wsi_seg.data.slides import SlideReading, open_labelled_slides
     from wsi_seg.data.tiling import write_tiles
     from wsi_seg.data.truth import TruthSettings
     from wsi_seg.models.classes import load_schema
@@ -67,8 +70,9 @@ def tiles(
     pairs = read_pairs(data)
     truth = TruthSettings(rest=rest, roi_class=roi_class)
     label_mpp = working_mpp if working_mpp is not None else recommend_mpp(pairs, mpp, truth)
+    reading = SlideReading(mpp, allow_coarser, from_level_0)
     schema, slides = open_labelled_slides(
-        pairs, load_schema(classes) if classes else None, label_mpp, truth, mpp, allow_coarser
+        pairs, load_schema(classes) if classes else None, label_mpp, truth, reading
     )
     try:
         with shown(len(slides), quiet) as progress:

@@ -58,6 +58,9 @@ def train(
     allow_coarser: Annotated[
         bool, learning("--allow-coarser", help="Take slides coarser than the working mpp.")
     ] = False,
+    from_level_0: Annotated[
+        bool, learning("--from-level-0", help="Read level 0, not the coarser levels in the files: slower.")
+    ] = False,
     init: Annotated[
         str | None,
         learning(
@@ -101,7 +104,12 @@ def train(
 
     request = TrainRequest(
         data=DataRequest(
-            tuple(data), TruthSettings(rest=rest, roi_class=roi_class), mpp, working_mpp, allow_coarser
+            paths=tuple(data),
+            truth=TruthSettings(rest=rest, roi_class=roi_class),
+            mpp=mpp,
+            working_mpp=working_mpp,
+            allow_coarser=allow_coarser,
+            from_level_0=from_level_0,
         ),
         recipe=recipe,
         out=out,

@@ -16,6 +16,7 @@ from wsi_seg.data.truth import SlideTruth, TruthSettings, rest_index
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.slides.coarse import CoarseMask
 from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.levels import LEVEL_0, LevelRead, remarks_on_levels
 from wsi_seg.slides.monochrome import only_channel
 from wsi_seg.slides.recorded import recorded_in
 from wsi_seg.slides.slide import Slide
@@ -36,6 +37,25 @@ OPEN_SLIDES = 32
 
 
 @dataclass(frozen=True)
+class SlideReading:
+    """How slides are read.
+
+    Attributes
+    ----------
+    mpp : float or None
+        Micrometres per slide pixel of slides that do not say, and whose pair does not.
+    allow_coarser : bool
+        Take slides that are coarser than the working resolution.
+    from_level_0 : bool
+        Read level 0 always, and none of the coarser levels that a file stores.
+    """
+
+    mpp: float | None = None
+    allow_coarser: bool = False
+    from_level_0: bool = False
+
+
+@dataclass(frozen=True)
 class LabelledSlide:
     """A slide and what is known of its pixels: a `wsi_seg.data.sources.Source`.
 
@@ -46,9 +66,13 @@ class LabelledSlide:
         Micrometres per slide pixel, in place of what the file says.
     frames : Frames
         The label frame that rectangles are read in.
+    level : LevelRead
+        The level that they are read from.
+    levels_read : tuple of int
+        The levels that the slide may be read from.
     truth : SlideTruth
     remarks : tuple of str
-        What was mended or left out in reading the annotations, a line each.
+        What was mended or left out in reading the slide and the annotations, a line each.
     fingerprint : str
         The slide's: what tells it from others, wherever its file lies.
     copies : tuple of Path
@@ -58,6 +82,8 @@ class LabelledSlide:
     path: Path
     given_mpp: float | None
     frames: Frames
+    level: LevelRead
+    levels_read: tuple[int, ...]
     truth: SlideTruth
     remarks: tuple[str, ...]
     fingerprint: str
@@ -87,7 +113,8 @@ class LabelledSlide:
         SlideError
             If the slide can no longer be opened.
         """
-        pixels = _opened(self.path, self.given_mpp, os.getpid()).read(rect, self.frames)
+        slide = _opened(self.path, self.given_mpp, self.levels_read, os.getpid())
+        pixels = slide.read(rect, self.frames)
         classes = self.truth.read(rect)
         classes[~pixels.present] = IGNORE
         for unreadable in pixels.unreadable:
@@ -101,9 +128,9 @@ class LabelledSlide:
 
 
 @lru_cache(maxsize=OPEN_SLIDES)
-def _opened(path: Path, mpp: float | None, process: int) -> Slide:
+def _opened(path: Path, mpp: float | None, levels_read: tuple[int, ...], process: int) -> Slide:
     """Return a slide that `process`, which is this one, has open: a file must not be shared by a fork."""
-    return Slide(path, mpp)
+    return Slide(path, mpp, levels_read)
 
 
 def open_labelled_slides(
@@ -111,8 +138,7 @@ def open_labelled_slides(
     schema: ClassSchema | None,
     working_mpp: float,
     settings: TruthSettings | None = None,
-    mpp: float | None = None,
-    allow_coarser: bool = False,
+    reading: SlideReading | None = None,
 ) -> tuple[ClassSchema, list[LabelledSlide]]:
     """Read annotations and lay them over their slides.
 
@@ -126,10 +152,7 @@ def open_labelled_slides(
     working_mpp : float
         Resolution to read at, in micrometres per pixel.
     settings : TruthSettings, optional
-    mpp : float, optional
-        Micrometres per slide pixel of slides that do not say, and whose pair does not.
-    allow_coarser : bool
-        Take slides that are coarser than `working_mpp`.
+    reading : SlideReading, optional
 
     Returns
     -------
@@ -147,7 +170,7 @@ def open_labelled_slides(
     UsageError
         If the settings do not fit the annotations, or a slide is given two resolutions.
     """
-    settings = settings or TruthSettings()
+    settings, reading = settings or TruthSettings(), reading or SlideReading()
     grouped = _by_slide([SlidePair(*pair) for pair in pairs])
     files = {slide: tuple(read_annotations(p.annotations) for p in group) for slide, group in grouped.items()}
     every = [file for group in files.values() for file in group]
@@ -156,18 +179,24 @@ def open_labelled_slides(
     check_classes(every, schema, settings)
     slides = []
     for fingerprint, group in grouped.items():
-        given = _given_mpp(group, mpp)
-        with Slide(group[0].slide, given) as slide:
-            frames = slide.frames(working_mpp, allow_coarser)
+        given = _given_mpp(group, reading.mpp)
+        with Slide(group[0].slide, given, LEVEL_0 if reading.from_level_0 else None) as slide:
+            frames = slide.frames(working_mpp, reading.allow_coarser)
             tissue, recorded, channel = _masks(slide, frames)
+            level, levels = LevelRead.of(slide, frames), slide.levels_read
+            on_levels = remarks_on_levels(slide)
         laid = lay(files[fingerprint], group[0].slide.name, frames)
         names = [shape.class_name for file in files[fingerprint] for shape in file.shapes]
         truth = SlideTruth.of(laid.outlines_label, names, schema, settings, tissue, recorded)
         copies = tuple({pair.slide.resolve(): pair.slide for pair in group}.values())[1:]
-        remarks = [remark for file in files[fingerprint] for remark in file.remarks]
-        remarks += [*laid.remarks, *_remarks(group[0].slide, copies, channel)]
+        remarks = (
+            *on_levels,
+            *_remarks(group[0].slide, copies, channel),
+            *(remark for file in files[fingerprint] for remark in file.remarks),
+            *laid.remarks,
+        )
         slides.append(
-            LabelledSlide(group[0].slide, given, frames, truth, tuple(remarks), fingerprint, copies)
+            LabelledSlide(group[0].slide, given, frames, level, levels, truth, remarks, fingerprint, copies)
         )
     return schema, slides
 

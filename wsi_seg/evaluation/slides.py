@@ -87,7 +87,7 @@ def evaluate_slides(
     segmenter = Segmenter(bundle, device, settings.labels.precision, settings.labels.compile)
     tallies = []
     for labelled in slides:
-        with Slide(labelled.path, labelled.given_mpp) as slide:
+        with Slide(labelled.path, labelled.given_mpp, labelled.levels_read) as slide:
             plan = Plan.make(slide, bundle, str(device), settings)
             tallies.append(_evaluate(labelled, plan, segmenter, schema, table, progress or Progress()))
     return Evaluation(
@@ -96,7 +96,10 @@ def evaluate_slides(
         schema=schema,
         tallies=tuple(tallies),
         remarks=(*notices(bundle), *_seen(bundle, slides), *(r for slide in slides for r in slide.remarks)),
-        details={"model_fingerprint": bundle.fingerprint},
+        details={
+            "model_fingerprint": bundle.fingerprint,
+            "read_from": {slide.name: str(slide.level) for slide in slides},
+        },
     ).checked()
 
 

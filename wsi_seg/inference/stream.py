@@ -65,6 +65,8 @@ class RegionJob:
     ----------
     slide_path, mpp
         The slide, and the resolution given for it, if any.
+    levels_read : tuple of int
+        The levels that the slide may be read from, as the client found.
     frames : Frames
     lattice : Lattice
     model_path : Path
@@ -82,6 +84,7 @@ class RegionJob:
 
     slide_path: Path
     mpp: float | None
+    levels_read: tuple[int, ...]
     frames: Frames
     lattice: Lattice
     model_path: Path
@@ -280,7 +283,7 @@ def _open_job(job: RegionJob) -> RegionSegmenter:
     if job.roi_path is not None:
         roi = read_regions(job.roi_path, job.slide_path.name, job.frames).geometry_label
     return RegionSegmenter(
-        slide=Slide(job.slide_path, job.mpp),
+        slide=Slide(job.slide_path, job.mpp, job.levels_read),
         frames=job.frames,
         extent=Extent(
             tissue=None if job.tissue_path is None else TissueMask.load(job.tissue_path),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from wsi_seg.errors import OutputError
 from wsi_seg.files import write_text
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
+from wsi_seg.slides.levels import LevelRead
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +49,10 @@ class Summary(BaseModel):
 
     Attributes
     ----------
+    read_from : LevelRead
+        The level of the slide that the network saw.
+    level_remarks : tuple of str
+        Which levels of the slide are not what they should be, and so were not read.
     tissue_mm2 : float
         Area of all classes but the background.
     unprocessed_mm2 : float
@@ -75,6 +80,8 @@ class Summary(BaseModel):
     slide_mpp: tuple[float, float]
     label_mpp: tuple[float, float]
     label_size: tuple[int, int]
+    read_from: LevelRead
+    level_remarks: tuple[str, ...]
     classes: tuple[ClassSummary, ...]
     tissue_mm2: float
     unprocessed_mm2: float

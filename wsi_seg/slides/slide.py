@@ -1,7 +1,7 @@
 """A whole-slide image: what it says of itself, and any rectangle of it at any resolution.
 
 What `wsi_seg.slides.opening` opens. Rectangles are asked for in the label frame (`wsi_seg.slides.frames`) and
-read from the best level, with area resampling.
+read from the best level that shows what level 0 shows (`wsi_seg.slides.agreement`), with area resampling.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import openslide
 from wsi_seg.errors import MppError, SlideError
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.levels import LevelChoice
 from wsi_seg.slides.opening import open_reader
 from wsi_seg.slides.resample import AxisGrid, resample
 from wsi_seg.slides.resolution import Resolution, given_mpp, stated_resolution
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from wsi_seg.slides.agreement import Agreement
     from wsi_seg.slides.decode import SlideLevel
     from wsi_seg.slides.reader import Reader
 
@@ -72,6 +74,9 @@ class Slide:
         Any file that OpenSlide opens, or a TIFF whose samples it would not show as they are.
     mpp : float, optional
         Micrometres per slide pixel, in place of what the file says.
+    levels_read : tuple of int, optional
+        The levels that may be read from: ``(0,)`` for level 0 alone. None: those that show what level 0
+        shows.
 
     Raises
     ------
@@ -81,7 +86,9 @@ class Slide:
         If `mpp` is absurd.
     """
 
-    def __init__(self, path: Path | str, mpp: float | None = None) -> None:
+    def __init__(
+        self, path: Path | str, mpp: float | None = None, levels_read: tuple[int, ...] | None = None
+    ) -> None:
         self.path = Path(path)
         self._given_mpp = None if mpp is None else given_mpp(self.path, mpp)
         self._reader: Reader = open_reader(self.path)
@@ -94,11 +101,12 @@ class Slide:
             )
         self.levels: tuple[SlideLevel, ...] = self._reader.levels
         self.bounds = self._bounds()
+        self.choice = LevelChoice(levels_read)
         colour = self.properties.get(openslide.PROPERTY_NAME_BACKGROUND_COLOR, "ffffff")
         self.background_rgb = np.frombuffer(bytes.fromhex(colour), dtype=np.uint8)
 
-    def __reduce__(self) -> tuple[type[Slide], tuple[Path, float | None]]:
-        return Slide, (self.path, self._given_mpp)
+    def __reduce__(self) -> tuple[type[Slide], tuple[Path, float | None, tuple[int, ...] | None]]:
+        return Slide, (self.path, self._given_mpp, self.choice.given)
 
     def __enter__(self) -> Self:
         return self
@@ -183,6 +191,20 @@ class Slide:
             )
         return Frames.at_mpp(self.bounds, self.mpp, working_mpp)
 
+    @property
+    def agreements(self) -> tuple[Agreement, ...]:
+        """Whether level 1, level 2 and so on show what level 0 shows; found out when first asked for."""
+        return self.choice.agreements(self)
+
+    @property
+    def levels_read(self) -> tuple[int, ...]:
+        """The levels that may be read from."""
+        return self.choice.in_order(self)
+
+    def level_for(self, frames: Frames) -> int:
+        """Return the level that a frame is read from: the coarsest in order that is at least as fine."""
+        return self.choice.best(self, frames.downsample)
+
     def read(self, rect: Rect, frames: Frames) -> SlidePixels:
         """Read a rectangle of the label frame.
 
@@ -203,7 +225,10 @@ class Slide:
         SlideError
             If the file can no longer be opened.
         """
-        level_index = self._best_level(frames.downsample)
+        return self.read_level(self.level_for(frames), rect, frames)
+
+    def read_level(self, level_index: int, rect: Rect, frames: Frames) -> SlidePixels:
+        """Read a rectangle of the label frame from a given level, whatever it shows; else like `read`."""
         level = self.levels[level_index]
         grid_y, grid_x = self._grids(level, frames)
         rgb = np.empty((rect.height, rect.width, 3), dtype=np.uint8)
@@ -237,15 +262,6 @@ class Slide:
         if not inside:
             return whole
         return Bounds(x=x, y=y, width=min(width, self.size[0] - x), height=min(height, self.size[1] - y))
-
-    def _best_level(self, downsample: tuple[float, float]) -> int:
-        """Return the coarsest level that is still at least as fine as the label frame."""
-        fine_enough = [
-            i
-            for i, level in enumerate(self.levels)
-            if level.scale_x <= downsample[0] * 1.001 and level.scale_y <= downsample[1] * 1.001
-        ]
-        return max(fine_enough, default=0, key=lambda i: self.levels[i].scale_x)
 
     def _grids(self, level: SlideLevel, frames: Frames) -> tuple[AxisGrid, AxisGrid]:
         bounds = self.bounds

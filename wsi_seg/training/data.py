@@ -55,6 +55,8 @@ class DataRequest:
         Resolution to train at; None takes the recipe's, or recommends one.
     allow_coarser : bool
         Take slides that are coarser than that.
+    from_level_0 : bool
+        Read level 0 of slides always, and none of the coarser levels that they store.
     """
 
     paths: tuple[Path | str, ...]
@@ -62,6 +64,7 @@ class DataRequest:
     mpp: float | None = None
     working_mpp: float | None = None
     allow_coarser: bool = False
+    from_level_0: bool = False
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -87,6 +90,8 @@ class TrainingData:
     beyond : int
         Class index that a network is to find where a scanned field has ended: of the background, else of the
         rest, else `IGNORE`. Such places are no one's tissue, but a network says something everywhere.
+    read_from : tuple of str
+        For each slide, the level that it is read from.
     """
 
     schema: ClassSchema
@@ -96,6 +101,7 @@ class TrainingData:
     mpp: float | None
     remarks: tuple[str, ...] = ()
     beyond: int = IGNORE
+    read_from: tuple[str, ...] = ()
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
@@ -155,7 +161,7 @@ def _slides(
 ) -> TrainingData:
     from wsi_seg.data.pairs import read_pairs
     from wsi_seg.data.resolution import Outlined, check_mpp
-    from wsi_seg.data.slides import open_labelled_slides
+    from wsi_seg.data.slides import SlideReading, open_labelled_slides
 
     if recipe.model.name == "biopsy" and recipe.model.diagnoses is not None:
         raise UsageError("slides have no diagnoses to learn: leave them out, --set model.diagnoses=null")
@@ -169,16 +175,16 @@ def _slides(
         outlined = Outlined.on(pairs, request.mpp, request.truth)
         mpp = outlined.recommended_mpp(megapixels)
         remarks = (outlined.why(megapixels),)
-    schema, slides = open_labelled_slides(
-        pairs, schema, mpp, request.truth, request.mpp, request.allow_coarser
-    )
+    reading = SlideReading(request.mpp, request.allow_coarser, request.from_level_0)
+    schema, slides = open_labelled_slides(pairs, schema, mpp, request.truth, reading)
     surveys = survey_all(slides)
     names = [f"{i}: {slide.name}" for i, slide in enumerate(slides)]
     split = _split(slides, surveys, names, len(schema), recipe, FEWEST_SLIDES)
     split = split.with_copies([f"{copy} of {slide.path}" for slide in slides for copy in slide.copies])
     remarks += tuple(remark for slide in slides for remark in slide.remarks)
     beyond = _beyond(schema, request.truth.rest)
-    return TrainingData(schema, tuple(slides), surveys, split, mpp, remarks, beyond)
+    read_from = tuple(f"{slide.name}: {slide.level}" for slide in slides)
+    return TrainingData(schema, tuple(slides), surveys, split, mpp, remarks, beyond, read_from)
 
 
 def _beyond(schema: ClassSchema, rest: str | None = None) -> int:
@@ -195,6 +201,7 @@ def _refuse_for_images(request: DataRequest) -> None:
         "--mpp": request.mpp,
         "--working-mpp": request.working_mpp,
         "--allow-coarser": request.allow_coarser or None,
+        "--from-level-0": request.from_level_0 or None,
     }
     named = [option for option, value in settings.items() if value is not None]
     if named:

@@ -14,6 +14,8 @@ from wsi_seg.data.slides import LabelledSlide
 from wsi_seg.training.hardware import precision
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from pydantic import JsonValue
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from wsi_seg.training.data import TrainingData
     from wsi_seg.training.recipe import Recipe
     from wsi_seg.training.request import TrainRequest
+
+LINES_NAMED = 20
 
 
 def identity(request: TrainRequest, data: TrainingData, earlier: ModelBundle | None) -> dict[str, JsonValue]:
@@ -35,6 +39,7 @@ def identity(request: TrainRequest, data: TrainingData, earlier: ModelBundle | N
         "truth": request.data.truth.model_dump(mode="json"),
         "classes": data.schema.model_dump(mode="json"),
         "resolution": [data.mpp, request.data.mpp],
+        "read from": list(data.read_from),
         "pixels": data.training_pixels().tolist(),
         "init": earlier.fingerprint if earlier else None,
     }
@@ -47,11 +52,12 @@ def facts(
     recipe = request.recipe
     training, validation = data.training_pixels(), data.validation_pixels()
     device_name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    names: list[JsonValue] = [source.name for source in data.sources]
     return {
         "data": {
-            "sources": names if len(names) <= 20 else [*names[:20], f"and {len(names) - 20} more"],
+            "sources": _first([source.name for source in data.sources]),
             "um per pixel": data.mpp,
+            **({"read from": _first(data.read_from)} if data.read_from else {}),
+            **({"remarks": _first(data.remarks)} if data.remarks else {}),
             "labelled megapixels to train on": _by_class(data, training),
             "labelled megapixels to validate on": _by_class(data, validation),
             "not outlined": _unoutlined(request.data.truth),
@@ -78,6 +84,12 @@ def slides_of(data: TrainingData) -> list[JsonValue]:
     """Return the fingerprints of the slides that are trained on, wholly or in part."""
     sources = [data.sources[i] for i in data.split.training]
     return [source.fingerprint for source in sources if isinstance(source, LabelledSlide)]
+
+
+def _first(lines: Sequence[str]) -> list[JsonValue]:
+    """Return the first lines of many, and how many more there are."""
+    more = [f"and {len(lines) - LINES_NAMED} more"] if len(lines) > LINES_NAMED else []
+    return [*lines[:LINES_NAMED], *more]
 
 
 def _unoutlined(truth: TruthSettings) -> str:

@@ -1,0 +1,114 @@
+"""Which level of a slide is read, and what is to be said of that."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from wsi_seg.slides.agreement import Agreement, compare_levels
+
+if TYPE_CHECKING:
+    from wsi_seg.slides.frames import Frames
+    from wsi_seg.slides.slide import Slide
+
+LEVEL_0 = (0,)
+"""The levels to read from where level 0 alone is to be."""
+
+
+class LevelRead(BaseModel):
+    """A level that pixels were read from.
+
+    Attributes
+    ----------
+    level : int
+        Its index; 0 is the finest.
+    downsample : (float, float)
+        Slide pixels per level pixel in x and y.
+    mpp : (float, float)
+        Micrometres per level pixel in x and y.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    level: int
+    downsample: tuple[float, float]
+    mpp: tuple[float, float]
+
+    @classmethod
+    def of(cls, slide: Slide, frames: Frames) -> LevelRead:
+        """Return the level that a frame of a slide is read from."""
+        index = slide.level_for(frames)
+        level = slide.levels[index]
+        x, y = frames.slide_mpp
+        downsample = level.scale_x, level.scale_y
+        return cls(level=index, downsample=downsample, mpp=(x * downsample[0], y * downsample[1]))
+
+    def __str__(self) -> str:
+        return f"level {self.level} (1/{self.downsample[0]:g}, {self.mpp[0]:.4g} um per px)"
+
+
+class LevelChoice:
+    """Chooses among a slide's levels. May be used from several threads.
+
+    Parameters
+    ----------
+    given : tuple of int or None
+        The levels that may be read from; None: those that show what level 0 shows.
+    """
+
+    def __init__(self, given: tuple[int, ...] | None) -> None:
+        self.given = given
+        self._compared: tuple[Agreement, ...] | None = None
+        self._lock = threading.Lock()
+
+    def agreements(self, slide: Slide) -> tuple[Agreement, ...]:
+        """Return what comparing levels 1, 2 and so on came to; done when first asked for."""
+        with self._lock:
+            if self._compared is None:
+                self._compared = compare_levels(slide)
+            return self._compared
+
+    def in_order(self, slide: Slide) -> tuple[int, ...]:
+        """Return the levels that may be read from."""
+        if self.given is not None:
+            return self.given
+        return (0, *(found.level for found in self.agreements(slide) if not found.differs))
+
+    def best(self, slide: Slide, downsample: tuple[float, float]) -> int:
+        """Return the coarsest level in order that is at least as fine as a frame."""
+        fine_enough = [
+            i
+            for i, level in enumerate(slide.levels)
+            if level.scale_x <= downsample[0] * 1.001 and level.scale_y <= downsample[1] * 1.001
+        ]
+        if max(fine_enough, default=0) == 0:
+            return 0
+        in_order = set(self.in_order(slide)).intersection(fine_enough)
+        return max(in_order, default=0, key=lambda i: slide.levels[i].scale_x)
+
+
+def remarks_on_levels(slide: Slide) -> tuple[str, ...]:
+    """Say which levels of a slide are not what they should be; nothing where level 0 alone is read."""
+    if slide.choice.given == LEVEL_0:
+        return ()
+    differ = [found for found in slide.agreements if found.differs]
+    unknown = [found for found in slide.agreements if not found.places]
+    lines = []
+    if differ:
+        lines.append(
+            f"{slide.path}: {_named(differ)} of the file {'show' if len(differ) > 1 else 'shows'} something "
+            "else than level 0, so a finer level is read: convert the slide again"
+        )
+    if unknown:
+        lines.append(
+            f"{slide.path}: {_named(unknown)} could not be compared with level 0, which cannot be read or is "
+            "empty where that was tried"
+        )
+    return tuple(lines)
+
+
+def _named(found: list[Agreement]) -> str:
+    numbers = [str(one.level) for one in found]
+    return f"level{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
