@@ -13,6 +13,7 @@ from conftest import SCHEMA, tissue_rgb
 from drawn import write_boxes
 from pyramids import mean, nearest, write_pyramid, ycbcr
 from results import labels_of
+from trainings import tiny_recipe
 
 from wsi_seg.cli.main import main
 from wsi_seg.config import LabelSettings, PredictSettings, RunSettings
@@ -25,6 +26,7 @@ from wsi_seg.outputs.summary import Summary
 from wsi_seg.predict import predict_slide
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.slide import Slide
+from wsi_seg.training.data import DataRequest, TrainingData, open_data
 
 LABELS = LabelSettings(patch=192, overlap=64, region_cores=1)
 
@@ -103,6 +105,24 @@ def test_evaluation_and_training_read_the_same_and_say_so(
         np.testing.assert_array_equal(read[name].rgb, read["alone"].rgb)
         np.testing.assert_array_equal(read[name].classes, read["alone"].classes)
         np.testing.assert_array_equal(read[name + " counts"], read["alone counts"])
+
+
+def test_a_training_knows_what_it_was_read_from(slides: dict[str, Path], tmp_path: Path) -> None:
+    drawn = write_boxes(tmp_path / "drawn.geojson", ("Tumour", (300, 200, 700, 600)))
+
+    def opened(name: str, from_level_0: bool = False) -> TrainingData:
+        request = DataRequest(
+            (slides[name], drawn), TruthSettings(rest="Stroma"), working_mpp=2, from_level_0=from_level_0
+        )
+        return open_data(request, tiny_recipe("data.validation=none"), None)
+
+    faulty = opened("faulty")
+    assert faulty.read_from == ("faulty: level 0 (1/1, 1 um per px)",)
+    assert any("levels 1, 2 of the file show something else" in remark for remark in faulty.remarks)
+    assert opened("mean").read_from == ("mean: level 1 (1/2, 2 um per px)",)
+    assert opened("mean", from_level_0=True).read_from == ("mean: level 0 (1/1, 1 um per px)",)
+    with pytest.raises(UsageError, match="--from-level-0: means nothing for images"):
+        open_data(DataRequest((tmp_path,), from_level_0=True), tiny_recipe(), None)
 
 
 def test_the_command_line_says_which_level_was_read(

@@ -66,4 +66,4 @@ def test_levels_that_could_not_be_compared_are_named(tmp_path: Path) -> None:
         damage_tile(path, tile)
     with Slide(path) as slide:
         (remark,) = remarks_on_levels(slide)
-    assert f"{path}: level 1 could not be compared with level 0" in remark
+    assert f"{path}: level 1 could not be compared with a finer level" in remark

@@ -103,8 +103,8 @@ def remarks_on_levels(slide: Slide) -> tuple[str, ...]:
         )
     if unknown:
         lines.append(
-            f"{slide.path}: {_named(unknown)} could not be compared with level 0, which cannot be read or is "
-            "empty where that was tried"
+            f"{slide.path}: {_named(unknown)} could not be compared with a finer level, which cannot be read "
+            "or is empty where that was tried"
         )
     return tuple(lines)
 
