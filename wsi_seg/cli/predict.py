@@ -221,7 +221,8 @@ def _print_summary(summary: Summary, out: Path) -> None:
     for c in summary.classes:
         share = "" if c.share is None else f"{100 * c.share:6.2f} %"
         typer.echo(f"  {c.name:<{width}}  {c.mm2:9.4f} mm2  {share:>9}  {c.polygons:6d} polygons")
-    typer.echo(f"  read from {summary.read_from}")
+    if summary.read_from is not None:
+        typer.echo(f"  read from {summary.read_from}")
     counted = (f"{count} {what}" for what, count in summary.remarks.items())
     for line in (*summary.level_remarks, *counted, *summary.roi_remarks):
         typer.echo(f"  {line}")

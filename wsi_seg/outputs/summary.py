@@ -49,8 +49,8 @@ class Summary(BaseModel):
 
     Attributes
     ----------
-    read_from : LevelRead
-        The level of the slide that the network saw.
+    read_from : LevelRead or None
+        The level of the slide that the network saw; None in summaries of before it was noted.
     level_remarks : tuple of str
         Which levels of the slide are not what they should be, and so were not read.
     tissue_mm2 : float
@@ -80,8 +80,8 @@ class Summary(BaseModel):
     slide_mpp: tuple[float, float]
     label_mpp: tuple[float, float]
     label_size: tuple[int, int]
-    read_from: LevelRead
-    level_remarks: tuple[str, ...]
+    read_from: LevelRead | None = None
+    level_remarks: tuple[str, ...] = ()
     classes: tuple[ClassSummary, ...]
     tissue_mm2: float
     unprocessed_mm2: float
