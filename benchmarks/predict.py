@@ -69,11 +69,12 @@ def run_bare(slide: Path, model: str, mpp: float | None) -> dict:
     from wsi_seg import finish
     from wsi_seg.outputs.export import Exported
     from wsi_seg.outputs.geojson import ExportReport
-    from wsi_seg.outputs.polygons import Tally
+    from wsi_seg.outputs.polygons import PolygonSettings
+    from wsi_seg.outputs.tally import Tally
 
     def none(_labels: object, path: Path, _settings: object) -> Exported:
         path.touch()
-        return Exported(ExportReport({}, {}, 0, 0, 0, 0), Tally())
+        return Exported(ExportReport({}, {}, {}, 0, 0, 0, 0), Tally(), PolygonSettings(), 1.0)
 
     finish.export_polygons = none
     return run_whole(slide, model, mpp)

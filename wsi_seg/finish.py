@@ -131,7 +131,10 @@ def finish(result: ResultFolder, plan: Plan, record: RunRecord, exported: Export
 def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
     totals = _totals_of(record)
     mm2 = plan.frames.label_pixel_um2 / 1e6
-    classes = summarise_classes(totals.pixels, exported.file.polygons, plan.bundle.schema, plan.frames)
+    outlined = exported.outlined
+    classes = tuple(
+        c.with_polygons(outlined) for c in summarise_classes(totals.pixels, plan.bundle.schema, plan.frames)
+    )
     unprocessed = totals.pixels.get(UNPROCESSED_ID, 0) * mm2
     background = plan.bundle.schema.background_id
     tissue = sum(c.mm2 for c in classes if c.id != background)
@@ -156,8 +159,9 @@ def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
         tissue_mm2=tissue,
         unprocessed_mm2=unprocessed,
         unreadable_tiles=totals.unreadable,
-        polygons=sum(exported.file.polygons.values()),
-        remarks=exported.remarks,
+        polygons=sum(outlined.polygons.values()),
+        simplify=outlined.simplify,
+        remarks=outlined.remarks,
         roi_remarks=plan.roi_remarks,
         patches=totals.patches,
         network=str(plan.choice),

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from rasterio.features import shapes as gdal_polygonise
 
 from wsi_seg.outputs.components import find_components
-from wsi_seg.outputs.outlines import simplify, trace
+from wsi_seg.outputs.outlines import trace
 
 IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=10), elements=st.integers(0, 2))
 
@@ -39,18 +39,6 @@ def test_polygons_form_a_coverage_of_exact_areas(image):
     np.testing.assert_array_equal(shapely.area(polygons), np.bincount(component.reshape(-1)))
 
 
-@given(IMAGES, st.floats(0.1, 5))
-def test_simplified_polygons_stay_a_coverage(image, tolerance):
-    _, polygons = traced(np.kron(image, np.ones((3, 3), dtype=np.uint8)))
-
-    simpler, _ = simplify(polygons, tolerance)
-
-    assert shapely.is_valid(simpler).all()
-    assert shapely.coverage_is_valid(simpler)
-    assert shapely.union_all(simpler).equals(shapely.union_all(polygons))
-    assert shapely.get_num_coordinates(simpler).sum() <= shapely.get_num_coordinates(polygons).sum()
-
-
 def test_corners_stand_where_outlines_turn_or_neighbours_change():
     _, polygons = traced([[1, 1, 1, 1], [2, 2, 3, 3]])
 
@@ -77,36 +65,3 @@ def test_coordinates_are_in_the_frame_of_the_origin():
     _, polygons = traced([[5]], origin_xy=(2048, 4096))
 
     assert polygons[0].bounds == (2048, 4096, 2049, 4097)
-
-
-def test_a_border_dropped_in_one_polygon_is_dropped_in_its_neighbour():
-    image = np.zeros((40, 40), dtype=np.uint8)
-    image[np.indices(image.shape).sum(axis=0) > 40] = 1
-    _, polygons = traced(image)
-
-    simpler, as_asked = simplify(polygons, 1.0)
-
-    assert as_asked
-    assert shapely.get_num_coordinates(polygons).min() > 70
-    assert shapely.get_num_coordinates(simpler).max() < 10
-    assert shapely.coverage_is_valid(simpler)
-
-
-def test_tolerance_zero_changes_nothing():
-    _, polygons = traced([[1, 2], [2, 1]])
-
-    simpler, as_asked = simplify(polygons, 0)
-
-    assert as_asked
-    assert shapely.equals_exact(simpler, polygons).all()
-
-
-def test_simplifying_less_is_admitted(monkeypatch):
-    _, polygons = traced(np.kron(np.eye(2, dtype=np.uint8), np.ones((9, 9), dtype=np.uint8)))
-    bowtie = shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)])
-    monkeypatch.setattr(shapely, "coverage_simplify", lambda p, *_, **__: np.full(len(p), bowtie))
-
-    kept, as_asked = simplify(polygons, 1.0)
-
-    assert not as_asked
-    assert kept is polygons

@@ -51,7 +51,7 @@ def scene_of(labels: np.ndarray, schema: ClassSchema = SCHEMA, mpp: float = 10.0
         labels=labels,
         pixel_um=(mpp, mpp),
         schema=schema,
-        classes=summarise_classes(counts, {}, schema, frames_of(width, height)),
+        classes=summarise_classes(counts, schema, frames_of(width, height)),
         unprocessed_mm2=counts.get(UNPROCESSED_ID, 0) * 1e-6,
         slide="slide.svs",
         model="toy",

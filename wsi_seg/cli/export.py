@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from wsi_seg.config import ExportSettings
+    from wsi_seg.outputs.result import ResultFolder
 
 
 def export(
@@ -19,22 +23,35 @@ def export(
     file_format: Annotated[
         str, typer.Option("--format", help="geojson (for QuPath) or csv (one line a shape).")
     ] = "geojson",
-    min_area: Annotated[float, typer.Option(help="Drop islands smaller than this, in um2.")] = 400.0,
+    min_area: Annotated[
+        float | None, typer.Option(help="Drop islands smaller than this, in um2. [default: 400]")
+    ] = None,
     simplify: Annotated[
         float | None,
         typer.Option(help="Tolerance of outlines in um; 0: pixel edges. [default: 1.5 label px]"),
     ] = None,
-    object_type: Annotated[str, typer.Option(help="annotation or detection.")] = "annotation",
+    object_type: Annotated[
+        str | None, typer.Option(help="annotation or detection. [default: annotation]")
+    ] = None,
     gzip: Annotated[
         bool | None,
         typer.Option("--gzip/--no-gzip", help="Compress GeoJSON. [default: by the name in -o, else gzip]"),
     ] = None,
     include_background: Annotated[
-        bool, typer.Option("--include-background", help="Outline the background class too.")
-    ] = False,
-    max_vertices: Annotated[int, typer.Option(help="Split shapes that have more.")] = 50_000,
+        bool | None,
+        typer.Option(
+            "--include-background/--no-include-background",
+            help="Outline the background class too.",
+            show_default=False,
+        ),
+    ] = None,
+    max_vertices: Annotated[
+        int | None, typer.Option(help="Split shapes that have more. [default: 50000]")
+    ] = None,
 ) -> None:
     """Make polygons again from a finished label pyramid, without inference.
+
+    A CSV holds the shapes of the result's GeoJSON, unless options say otherwise.
 
     Example: `wsi-seg export results/slide --simplify 4 --min-area 2000`
     """
@@ -52,32 +69,54 @@ def export(
     named_gzip = gzip is not False if out is None else out.suffix == ".gz"
     if file_format == "geojson" and gzip not in {None, named_gzip}:
         raise UsageError(f"{out}: end its name with .gz for --gzip, and only then: QuPath goes by the name")
+    pyramid = read_labels(result if result.name.endswith(".zarr") else result / "slide.ome.zarr")
+    folder = ResultFolder(pyramid.path.parent)
+    given = {
+        "simplify_um": simplify,
+        "min_area_um2": min_area,
+        "object_type": object_type,
+        "gzip": named_gzip,
+        "include_background": include_background,
+        "max_vertices": max_vertices,
+    }
+    base = _settings_beside(folder) if file_format == "csv" else ExportSettings()
+    chosen = {name: value for name, value in given.items() if value is not None}
     try:
-        settings = ExportSettings.model_validate(
-            {
-                "simplify_um": simplify,
-                "min_area_um2": min_area,
-                "object_type": object_type,
-                "gzip": named_gzip,
-                "include_background": include_background,
-                "max_vertices": max_vertices,
-            }
-        )
+        settings = ExportSettings.model_validate({**base.model_dump(), **chosen})
     except ValidationError as error:
         raise UsageError(f"{explain(error)}: see `wsi-seg export --help`") from error
-    pyramid = read_labels(result if result.name.endswith(".zarr") else result / "slide.ome.zarr")
     suffix = "csv" if file_format == "csv" else "geojson.gz" if named_gzip else "geojson"
     target = out or pyramid.path.parent / f"slide.{suffix}"
-    folder = ResultFolder(pyramid.path.parent)
     folder.disown_polygons(target)
     if file_format == "csv":
         report = export_csv(pyramid, target, settings)
     else:
         report = export_polygons(pyramid, target, settings)
     if folder.owns_polygons(target) and folder.summary_json.exists():
-        summary = read_summary(folder.summary_json)
-        drawn = summary.with_polygons(report.file.polygons, report.remarks, settings.model_dump(mode="json"))
+        drawn = read_summary(folder.summary_json).with_polygons(
+            report.outlined, settings.model_dump(mode="json")
+        )
         drawn.write(folder.summary_json, folder.summary_csv)
     typer.echo(f"{target}: {sum(report.file.polygons.values())} shapes, {report.file.vertices} vertices")
+    tolerance = report.outlined.simplify
+    typer.echo(f"  islands from {settings.min_area_um2:g} um2, outlines simplified by {tolerance}")
     for what, count in report.remarks.items():
         typer.echo(f"  {count} {what}")
+
+
+def _settings_beside(folder: ResultFolder) -> ExportSettings:
+    """Return the settings that a result's own polygons were drawn with."""
+    from pydantic import ValidationError
+
+    from wsi_seg.config import ExportSettings
+    from wsi_seg.errors import OutputError
+    from wsi_seg.outputs.summary import read_summary
+
+    if not folder.summary_json.exists():
+        return ExportSettings()
+    try:
+        return ExportSettings.model_validate(read_summary(folder.summary_json).settings.get("export", {}))
+    except ValidationError as error:
+        raise OutputError(
+            f"{folder.summary_json}: its export settings are of another version: run `wsi-seg predict` again"
+        ) from error

@@ -220,9 +220,16 @@ def _print_summary(summary: Summary, out: Path) -> None:
     typer.echo(f"{Path(summary.slide).name}: {summary.status} in {summary.seconds['total']:.1f} s")
     for c in summary.classes:
         share = "" if c.share is None else f"{100 * c.share:6.2f} %"
-        typer.echo(f"  {c.name:<{width}}  {c.mm2:9.4f} mm2  {share:>9}  {c.polygons:6d} polygons")
+        row = f"  {c.name:<{width}}  {c.mm2:9.4f} mm2  {share:>9}  {c.polygons:6d} polygons"
+        if c.no_polygons is not None:
+            row += f"  ({c.no_polygons})"
+        elif c.outlined_mm2 is not None:
+            row += f"  {c.outlined_mm2:9.4f} mm2 outlined"
+        typer.echo(row)
     if summary.read_from is not None:
         typer.echo(f"  read from {summary.read_from}")
+    if summary.simplify is not None and not summary.simplify.as_asked:
+        typer.echo(f"  outlines simplified by {summary.simplify}")
     counted = (f"{count} {what}" for what, count in summary.remarks.items())
     for line in (*summary.level_remarks, *counted, *summary.roi_remarks):
         typer.echo(f"  {line}")

@@ -7,23 +7,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wsi_seg.outputs.geojson import ExportReport, GeoJsonSettings, write_csv, write_geojson
-from wsi_seg.outputs.polygons import PolygonSettings, Tally, vectorise
+from wsi_seg.outputs.polygons import PolygonSettings, vectorise
+from wsi_seg.outputs.summary import Outlined, Tolerance
+from wsi_seg.outputs.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from wsi_seg.config import ExportSettings
+    from wsi_seg.models.classes import ClassSchema
     from wsi_seg.outputs.join import Shape
     from wsi_seg.outputs.labels import LabelPyramid
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.lattice import Rect
 
+    Writer = Callable[[Path, Iterable[Shape], Frames, ClassSchema, GeoJsonSettings], ExportReport]
+
 
 DEFAULT_TOLERANCE_PX = 1.5
+
+LARGEST_ERROR = 0.01
+"""Share of its area by which a class's polygons may be off without a remark."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +42,47 @@ class Exported:
     ----------
     file : ExportReport
     tiles : Tally
+    settings : PolygonSettings
+    pixel_um2 : float
+        Area of a label pixel.
     """
 
     file: ExportReport
     tiles: Tally
+    settings: PolygonSettings
+    pixel_um2: float
 
     @property
     def remarks(self) -> dict[str, int]:
         """How often something had to be done otherwise than asked; empty if never."""
+        off = sum(
+            abs(self.file.outlined_um2[i] - area) > LARGEST_ERROR * area
+            for i, area in self.file.area_um2.items()
+        )
         counts = {
+            "outlines simplified less, for their class to keep its area": self.tiles.finer,
             "tiles less simplified, to stay valid": self.tiles.less_simplified,
             "tiles with tangles too large to sieve exactly": self.tiles.cut_short,
             "shapes snapped to a coarser grid, to stay valid": self.file.repaired,
             "shapes too thin to write": self.file.dropped,
+            "classes outlined more than 1 % off sieved_mm2": off,
         }
         return {what: count for what, count in counts.items() if count}
+
+    @property
+    def outlined(self) -> Outlined:
+        """What a summary tells of it."""
+        side_um = self.pixel_um2**0.5
+        return Outlined(
+            polygons=self.file.polygons,
+            sieved_mm2={i: n * self.pixel_um2 / 1e6 for i, n in enumerate(self.tiles.pixels.tolist())},
+            outlined_mm2={i: area / 1e6 for i, area in self.file.outlined_um2.items()},
+            simplify_um={i: self.tiles.tolerance(i) * side_um for i in self.file.polygons},
+            simplify=Tolerance(
+                asked_um=self.settings.tolerance_px * side_um, used_um=self.settings.step_px * side_um
+            ),
+            remarks=self.remarks,
+        )
 
 
 @dataclass(frozen=True)
@@ -82,10 +116,7 @@ def export_polygons(pyramid: LabelPyramid, path: Path, settings: ExportSettings)
     OutputError
         If the labels are damaged, or the file cannot be written.
     """
-    tally = Tally()
-    shapes = _shapes(pyramid, settings, tally)
-    report = write_geojson(path, shapes, pyramid.frames, pyramid.schema, _geojson(settings))
-    return Exported(report, tally)
+    return _export(write_geojson, pyramid, path, settings)
 
 
 def export_csv(pyramid: LabelPyramid, path: Path, settings: ExportSettings) -> Exported:
@@ -96,9 +127,7 @@ def export_csv(pyramid: LabelPyramid, path: Path, settings: ExportSettings) -> E
     OutputError
         If the labels are damaged, or the file cannot be written.
     """
-    tally = Tally()
-    shapes = _shapes(pyramid, settings, tally)
-    return Exported(write_csv(path, shapes, pyramid.frames, pyramid.schema, _geojson(settings)), tally)
+    return _export(write_csv, pyramid, path, settings)
 
 
 def polygon_settings(settings: ExportSettings, frames: Frames) -> PolygonSettings:
@@ -113,9 +142,12 @@ def polygon_settings(settings: ExportSettings, frames: Frames) -> PolygonSetting
     )
 
 
-def _shapes(pyramid: LabelPyramid, settings: ExportSettings, tally: Tally) -> Iterator[Shape]:
+def _export(write: Writer, pyramid: LabelPyramid, path: Path, settings: ExportSettings) -> Exported:
+    chosen, tally = polygon_settings(settings, pyramid.frames), Tally()
     confidence = ConfidenceSource(pyramid) if pyramid.confidence else None
-    return vectorise(pyramid, polygon_settings(settings, pyramid.frames), confidence, tally)
+    shapes = vectorise(pyramid, chosen, confidence, tally)
+    report = write(path, shapes, pyramid.frames, pyramid.schema, _geojson(settings))
+    return Exported(report, tally, chosen, pyramid.frames.label_pixel_um2)
 
 
 def _geojson(settings: ExportSettings) -> GeoJsonSettings:

@@ -71,6 +71,8 @@ class ExportReport:
         Shapes of each class id that is in the file.
     area_um2 : dict of int to float
         Their area in square micrometres, by the label pixels in them.
+    outlined_um2 : dict of int to float
+        Their area in square micrometres, by their outlines: what QuPath measures.
     vertices : int
         Points of all outlines, closing points included.
     repaired : int
@@ -83,6 +85,7 @@ class ExportReport:
 
     polygons: dict[int, int]
     area_um2: dict[int, float]
+    outlined_um2: dict[int, float]
     vertices: int
     repaired: int
     dropped: int
@@ -93,6 +96,7 @@ class ExportReport:
 class _Tally:
     polygons: Counter[int] = field(default_factory=Counter)
     pixels: Counter[int] = field(default_factory=Counter)
+    outlined_px2: dict[int, float] = field(default_factory=dict)
     vertices: int = 0
     repaired: int = 0
     dropped: int = 0
@@ -104,15 +108,19 @@ class _Tally:
             if item.outline_qupath.is_empty:
                 self.dropped += 1
                 continue
-            self.polygons[item.shape.class_id] += 1
-            self.pixels[item.shape.class_id] += item.shape.area_px
+            class_id = item.shape.class_id
+            self.polygons[class_id] += 1
+            self.pixels[class_id] += item.shape.area_px
+            self.outlined_px2[class_id] = self.outlined_px2.get(class_id, 0.0) + item.outline_qupath.area
             self.vertices += int(shapely.get_num_coordinates(item.outline_qupath))
             yield item
 
     def report(self, path: Path, frames: Frames) -> ExportReport:
+        slide_pixel_um2 = frames.slide_mpp[0] * frames.slide_mpp[1]
         return ExportReport(
             polygons=dict(sorted(self.polygons.items())),
             area_um2={i: n * frames.label_pixel_um2 for i, n in sorted(self.pixels.items())},
+            outlined_um2={i: px2 * slide_pixel_um2 for i, px2 in sorted(self.outlined_px2.items())},
             vertices=self.vertices,
             repaired=self.repaired,
             dropped=self.dropped,

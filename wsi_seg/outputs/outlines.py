@@ -174,34 +174,6 @@ def _assemble(
     return np.asarray(shapely.from_ragged_array(shapely.GeometryType.POLYGON, coordinates[index], offsets))
 
 
-def simplify(polygons: NDArray[np.object_], tolerance: float) -> tuple[NDArray[np.object_], bool]:
-    """Simplify the polygons of a coverage together; its outer border stays as it is.
-
-    Parameters
-    ----------
-    polygons : NDArray of object
-        Polygons that form a valid coverage.
-    tolerance : float
-        Corners are dropped while the triangles they span are smaller than this squared (Visvalingam and
-        Whyatt's measure); 0 drops none.
-
-    Returns
-    -------
-    polygons : NDArray of object
-        The same polygons with some of their corners.
-    as_asked : bool
-        False if the tolerance had to be lowered for the polygons to stay valid.
-    """
-    if tolerance == 0:
-        return polygons, True
-    total = shapely.area(polygons).sum()
-    for allowed in (tolerance, tolerance / 2, tolerance / 4):
-        simpler = shapely.coverage_simplify(polygons, allowed, simplify_boundary=False)
-        if shapely.is_valid(simpler).all() and np.isclose(shapely.area(simpler).sum(), total, rtol=1e-9):
-            return simpler, allowed == tolerance
-    return polygons, False
-
-
 def dissolve(polygons: list[shapely.Polygon]) -> shapely.Polygon:
     """Unite polygons of one coverage; the result keeps every corner that is not inside it."""
     if len(polygons) == 1:
@@ -219,12 +191,10 @@ def without_points(polygon: shapely.Polygon, points_xy: list[tuple[int, int]]) -
         return polygon
     _, closed, (ring_offsets, _) = shapely.to_ragged_array([polygon])
     last = ring_offsets[1:] - 1
-    index = np.arange(len(closed))
-    ahead, behind = index + 1, index - 1
-    ahead[last], behind[ring_offsets[:-1]] = ring_offsets[:-1] + 1, last - 1
+    ahead, behind = ring_neighbours(ring_offsets)
     to, back = closed[ahead] - closed, closed[behind] - closed
     straight = to[:, 0] * back[:, 1] == to[:, 1] * back[:, 0]
-    drop = straight & np.isin(_packed(closed), _packed(np.array(points_xy, dtype=np.float64)))
+    drop = straight & np.isin(packed(closed), packed(np.array(points_xy, dtype=np.float64)))
     if not drop.any():
         return polygon
 
@@ -240,7 +210,15 @@ def without_points(polygon: shapely.Polygon, points_xy: list[tuple[int, int]]) -
     return shapely.from_ragged_array(shapely.GeometryType.POLYGON, kept, offsets)[0]
 
 
-def _packed(points_xy: NDArray[np.float64]) -> NDArray[np.int64]:
+def ring_neighbours(ring_offsets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the index of the point ahead of, and of the one behind, each point of closed rings."""
+    index = np.arange(ring_offsets[-1])
+    ahead, behind = index + 1, index - 1
+    ahead[ring_offsets[1:] - 1], behind[ring_offsets[:-1]] = ring_offsets[:-1] + 1, ring_offsets[1:] - 2
+    return ahead, behind
+
+
+def packed(points_xy: NDArray[np.float64]) -> NDArray[np.int64]:
     """Pack whole-number points, shape (n, 2), into one number each."""
     whole = points_xy.astype(np.int64)
     return whole[:, 0] << 32 | whole[:, 1]

@@ -157,7 +157,7 @@ def write_overview_picture(
         labels=labels.read(Rect(0, 0, height, width), level),
         pixel_um=(mpp_x * 2**level, mpp_y * 2**level),
         schema=labels.schema,
-        classes=summarise_classes(dict(pixels), {}, labels.schema, labels.frames),
+        classes=summarise_classes(dict(pixels), labels.schema, labels.frames),
         unprocessed_mm2=pixels.get(UNPROCESSED_ID, 0) * labels.frames.label_pixel_um2 / 1e6,
         slide=str(attributes.get("slide", labels.path.name)),
         model=str(attributes.get("model", "")),

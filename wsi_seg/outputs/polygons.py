@@ -12,27 +12,25 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
 
 from wsi_seg.errors import UsageError
-from wsi_seg.outputs.balance import AreaBalance
 from wsi_seg.outputs.components import Components, find_components
 from wsi_seg.outputs.join import Joiner, Pieces, Shape
-from wsi_seg.outputs.outlines import simplify, trace
+from wsi_seg.outputs.outlines import trace
 from wsi_seg.outputs.sieve import LabelSource, read_sieved
+from wsi_seg.outputs.simplify import simplify, steps_within
+from wsi_seg.outputs.tally import Tally, Tile
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
-
-LESS = (0.5, 0.0)
-"""Shares of the tolerance that a tile is tried with in turn, where the whole of it costs a class too much."""
 
 SPLITS = 16
 """A component with too many corners is cut on a grid of at most this many cells along a tile's side."""
@@ -47,7 +45,8 @@ class PolygonSettings:
     min_area_px : int
         Components with fewer label pixels are given to a neighbouring class; 1 keeps everything.
     tolerance_px : float
-        Outlines may be simplified by about this many label pixels; 0 keeps them exact.
+        Outlines may be simplified by about this many label pixels; 0 keeps them exact. The largest of
+        `simplify.STEPS` within it is what is used.
     max_vertices : int
         Shapes with more corners are cut along tile borders.
     tile : int
@@ -79,47 +78,10 @@ class PolygonSettings:
         if self.threads < 1:
             raise UsageError(f"{self.threads} threads cannot work: use 1 or more")
 
-
-@dataclass
-class Tally:
-    """What happened to the tiles; filled in while the shapes are drawn.
-
-    Attributes
-    ----------
-    tiles : int
-        Tiles done.
-    less_simplified : int
-        Tiles whose outlines kept more corners than asked for, because simplifying them further would have
-        made a polygon invalid.
-    cut_short : int
-        Tiles with a tangle of small components that reached too far to be sieved independently of the
-        tile's place.
-    """
-
-    tiles: int = 0
-    less_simplified: int = 0
-    cut_short: int = 0
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A tile as drawn.
-
-    Attributes
-    ----------
-    pieces : Pieces
-    exact : NDArray of object
-        The pieces' polygons before they were simplified.
-    as_asked : bool
-        Whether the outlines are simplified as far as the settings say.
-    far_enough : bool
-        Whether the sieve saw far enough around the tile; see `read_sieved`.
-    """
-
-    pieces: Pieces
-    exact: NDArray[np.object_]
-    as_asked: bool
-    far_enough: bool
+    @property
+    def step_px(self) -> float:
+        """The tolerance that outlines are simplified by: the last step within the one that is asked for."""
+        return max(steps_within(self.tolerance_px), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -172,32 +134,9 @@ def vectorise(
         for y0 in range(0, height, settings.tile)
         for x0 in range(0, width, settings.tile)
     )
-    balance = AreaBalance()
     for tile in _in_order(lambda rect: cut_tile(labels, confidence, rect, settings), tiles, settings.threads):
-        tally.tiles += 1
-        tally.less_simplified += not tile.as_asked
-        tally.cut_short += not tile.far_enough
-        yield from joiner.add(_balanced(tile, balance, labels, confidence, settings))
-
-
-def _balanced(
-    tile: Tile,
-    balance: AreaBalance,
-    labels: LabelSource,
-    confidence: LabelSource | None,
-    settings: PolygonSettings,
-) -> Pieces:
-    """Simplify a tile less, or not at all, if a class would stray too far from its area by it."""
-    pieces = tile.pieces
-    for share in LESS:
-        if balance.takes(pieces):
-            return pieces
-        less = settings.tolerance_px * share
-        pieces = replace(pieces, polygons=simplify(tile.exact, less)[0])
-        if (shapely.get_num_coordinates(pieces.polygons) > settings.max_vertices).any():
-            pieces = cut_tile(labels, confidence, pieces.rect, replace(settings, tolerance_px=less)).pieces
-    balance.takes(pieces)
-    return pieces
+        tally.add(tile, settings.step_px)
+        yield from joiner.add(tile.pieces)
 
 
 def cut_tile(
@@ -214,8 +153,8 @@ def cut_tile(
     class_id = components.value
     while True:
         outlines = trace(component, extra, (rect.x0, rect.y0))
-        polygons, as_asked = simplify(outlines.polygons, settings.tolerance_px)
-        too_many = shapely.get_num_coordinates(polygons) > settings.max_vertices
+        simplified = simplify(outlines.polygons, class_id, settings.tolerance_px)
+        too_many = shapely.get_num_coordinates(simplified.polygons) > settings.max_vertices
         smaller = _split(component, too_many, settings.tile) if too_many.any() else None
         if smaller is None:
             break
@@ -224,7 +163,7 @@ def cut_tile(
 
     pieces = Pieces(
         rect=rect,
-        polygons=polygons,
+        polygons=simplified.polygons,
         class_id=class_id,
         area=components.area,
         confidence=_sum_over(components, confidence, rect),
@@ -235,7 +174,8 @@ def cut_tile(
         top_corners=outlines.corners[0],
         left_corners=outlines.corners[:, 0],
     )
-    return Tile(pieces, outlines.polygons, as_asked, far_enough)
+    length = shapely.length(outlines.polygons)
+    return Tile(pieces, length, simplified.tolerance, simplified.sound, far_enough)
 
 
 def _seam_corners(sieved: NDArray[np.uint8], inner: Rect, spacing: int) -> NDArray[np.bool_]:

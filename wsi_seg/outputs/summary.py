@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from wsi_seg.slides.frames import Frames
 
 
+CSV_HEADER = (
+    "slide", "class_id", "class", "mm2", "share", "polygons",
+    "sieved_mm2", "outlined_mm2", "simplify_um", "no_polygons",
+)  # fmt: skip
+
+
 class Status(StrEnum):
     """How a slide's run ended."""
 
@@ -32,7 +39,23 @@ class Status(StrEnum):
 class ClassSummary(BaseModel):
     """One class in one slide.
 
-    `share` is of the analysed area without background; None for the background class itself.
+    Attributes
+    ----------
+    mm2 : float
+        Area by label pixels.
+    share : float or None
+        Of the analysed area without background; None for the background class itself.
+    polygons : int
+        Shapes in the GeoJSON.
+    sieved_mm2 : float or None
+        Area by label pixels after small islands were given to their neighbours; None in summaries of
+        versions that did not tell.
+    outlined_mm2 : float or None
+        Area of the shapes in the GeoJSON; None likewise.
+    simplify_um : float or None
+        What its outlines were simplified by, the mean over their length; None if it has none.
+    no_polygons : str or None
+        Why a class that has an area has no shape.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +65,72 @@ class ClassSummary(BaseModel):
     mm2: float
     share: float | None
     polygons: int
+    sieved_mm2: float | None = None
+    outlined_mm2: float | None = None
+    simplify_um: float | None = None
+    no_polygons: str | None = None
+
+    def with_polygons(self, outlined: Outlined) -> ClassSummary:
+        """Return the summary of the same pixels with other shapes."""
+        sieved, polygons = outlined.sieved_mm2.get(self.id, 0.0), outlined.polygons.get(self.id, 0)
+        if self.mm2 == 0 or polygons > 0:
+            reason = None
+        elif sieved == 0:
+            reason = "all of its islands are smaller than --min-area"
+        elif self.share is None:
+            reason = "background: outlined with --include-background only"
+        else:
+            reason = "too thin to outline"
+        drawn = {
+            "polygons": polygons,
+            "sieved_mm2": sieved,
+            "outlined_mm2": outlined.outlined_mm2.get(self.id, 0.0),
+            "simplify_um": outlined.simplify_um.get(self.id),
+            "no_polygons": reason,
+        }
+        return self.model_copy(update=drawn)
+
+
+class Tolerance(BaseModel):
+    """What outlines were to be simplified by, and the step within it that they were simplified by.
+
+    Single outlines may be finer, for their class to keep its area: see `ClassSummary.simplify_um`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    asked_um: float
+    used_um: float
+
+    @property
+    def as_asked(self) -> bool:
+        """Whether both are the same to a hundredth."""
+        return abs(self.used_um - self.asked_um) <= 0.01 * self.asked_um
+
+    def __str__(self) -> str:
+        used = f"{self.used_um:.3g} um"
+        return used if self.as_asked else f"{used}, the next step below the {self.asked_um:.3g} um asked for"
+
+
+@dataclass(frozen=True)
+class Outlined:
+    """What became of the polygons, by class id where it is a dict.
+
+    Attributes
+    ----------
+    polygons, sieved_mm2, outlined_mm2, simplify_um : dict
+        As in `ClassSummary`.
+    simplify : Tolerance
+    remarks : dict
+        As in `Summary`.
+    """
+
+    polygons: dict[int, int] = field(default_factory=dict)
+    sieved_mm2: dict[int, float] = field(default_factory=dict)
+    outlined_mm2: dict[int, float] = field(default_factory=dict)
+    simplify_um: dict[int, float] = field(default_factory=dict)
+    simplify: Tolerance = field(default_factory=lambda: Tolerance(asked_um=0.0, used_um=0.0))
+    remarks: dict[str, int] = field(default_factory=dict)
 
 
 class Summary(BaseModel):
@@ -59,6 +148,8 @@ class Summary(BaseModel):
         Area that was to be analysed but could not be read.
     unreadable_tiles : int
         Tiles of the slide that could not be decoded.
+    simplify : Tolerance or None
+        Of the polygons' outlines; None in summaries of versions that did not tell.
     remarks : dict
         How often polygons had to be drawn otherwise than asked; empty if never.
     roi_remarks : tuple of str
@@ -87,6 +178,7 @@ class Summary(BaseModel):
     unprocessed_mm2: float
     unreadable_tiles: int
     polygons: int
+    simplify: Tolerance | None = None
     remarks: dict[str, int]
     roi_remarks: tuple[str, ...] = ()
     patches: int
@@ -96,23 +188,23 @@ class Summary(BaseModel):
     settings: dict[str, object]
     command: str
 
-    def with_polygons(
-        self, polygons: dict[int, int], remarks: dict[str, int], export: dict[str, object]
-    ) -> Summary:
+    def with_polygons(self, outlined: Outlined, export: dict[str, object]) -> Summary:
         """Return the summary of the same labels with polygons drawn anew.
 
         Parameters
         ----------
-        polygons : dict of int to int
-            Shapes of each class id.
-        remarks : dict
-            As in `remarks`.
+        outlined : Outlined
         export : dict
             The settings they were drawn with.
         """
-        classes = tuple(c.model_copy(update={"polygons": polygons.get(c.id, 0)}) for c in self.classes)
-        drawn = {"classes": classes, "polygons": sum(polygons.values()), "remarks": remarks}
-        return self.model_copy(update={**drawn, "settings": {**self.settings, "export": export}})
+        drawn = {
+            "classes": tuple(c.with_polygons(outlined) for c in self.classes),
+            "polygons": sum(outlined.polygons.values()),
+            "simplify": outlined.simplify,
+            "remarks": outlined.remarks,
+            "settings": {**self.settings, "export": export},
+        }
+        return self.model_copy(update=drawn)
 
     def write(self, json_path: Path, csv_path: Path) -> None:
         """Write both files, each whole or not at all.
@@ -128,12 +220,18 @@ class Summary(BaseModel):
     def _csv(self) -> str:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["slide", "class_id", "class", "mm2", "share", "polygons"])
+        writer.writerow(CSV_HEADER)
         for c in self.classes:
-            share = "" if c.share is None else f"{c.share:.6f}"
-            writer.writerow([self.slide, c.id, c.name, f"{c.mm2:.6f}", share, c.polygons])
-        writer.writerow([self.slide, UNPROCESSED_ID, "(unprocessed)", f"{self.unprocessed_mm2:.6f}", "", ""])
+            numbers = [_decimals(value) for value in (c.sieved_mm2, c.outlined_mm2, c.simplify_um)]
+            row = [self.slide, c.id, c.name, _decimals(c.mm2), _decimals(c.share), c.polygons, *numbers]
+            writer.writerow([*row, c.no_polygons or ""])
+        unprocessed = [self.slide, UNPROCESSED_ID, "(unprocessed)", _decimals(self.unprocessed_mm2)]
+        writer.writerow(unprocessed + [""] * (len(CSV_HEADER) - len(unprocessed)))
         return text.getvalue()
+
+
+def _decimals(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"
 
 
 def read_summary(path: Path) -> Summary:
@@ -153,9 +251,9 @@ def read_summary(path: Path) -> Summary:
 
 
 def summarise_classes(
-    pixels: dict[int, int], polygons: dict[int, int], schema: ClassSchema, frames: Frames
+    pixels: dict[int, int], schema: ClassSchema, frames: Frames
 ) -> tuple[ClassSummary, ...]:
-    """Turn pixel counts by label value into areas and shares by class."""
+    """Turn pixel counts by label value into areas and shares by class, as yet without polygons."""
     pixel_mm2 = frames.label_pixel_um2 / 1e6
     apart = {schema.background_id, OUTSIDE_ID, UNPROCESSED_ID}
     tissue = sum(count for value, count in pixels.items() if value not in apart)
@@ -165,7 +263,7 @@ def summarise_classes(
             name=c.name,
             mm2=pixels.get(c.id, 0) * pixel_mm2,
             share=None if c.id in apart else pixels.get(c.id, 0) / max(tissue, 1),
-            polygons=polygons.get(c.id, 0),
+            polygons=0,
         )
         for c in schema.classes
     )
