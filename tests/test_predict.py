@@ -75,7 +75,13 @@ def test_a_result_is_whole_and_agrees_with_itself(result: Path) -> None:
     for c in summary["classes"]:
         assert c["mm2"] == pytest.approx((labels == c["id"]).sum() * 4e-6)
     assert summary["polygons"] == len(features_of(result))
-    assert (result / "summary.csv").read_text().startswith("slide,class_id,class,mm2,share,polygons\n")
+    assert (
+        (result / "summary.csv")
+        .read_text()
+        .startswith(
+            "slide,class_id,class,mm2,share,polygons,sieved_mm2,outlined_mm2,simplify_um,no_polygons\n"
+        )
+    )
     assert (result / "overview.png").stat().st_size > 1000
     report = check_file(result / "slide.geojson.gz")
     assert not report.faults
@@ -87,6 +93,23 @@ def test_paths_may_be_strings(slide_path: Path, model_path: Path, tmp_path: Path
     assert fingerprints(tmp_path / "out") == fingerprints(result)
     labels = read_labels(str(tmp_path / "out" / "slide.ome.zarr"))
     assert labels.shape == (500, 700)
+
+
+def test_the_summary_tells_the_areas_of_the_polygons_too(result: Path) -> None:
+    summary = json.loads((result / "summary.json").read_text())
+    outlined: dict[str, float] = {}
+    sieved: dict[str, float] = {}
+    for feature in features_of(result):
+        name = feature["properties"]["classification"]["name"]
+        outlined[name] = outlined.get(name, 0) + shape(feature["geometry"]).area * 4e-6
+        sieved[name] = sieved.get(name, 0) + feature["properties"]["measurements"]["Area um^2"] / 1e6
+    assert outlined
+    for c in summary["classes"]:
+        assert c["outlined_mm2"] == pytest.approx(outlined.get(c["name"], 0))
+        if c["polygons"]:
+            assert c["sieved_mm2"] == pytest.approx(sieved[c["name"]])
+            assert c["outlined_mm2"] == pytest.approx(c["sieved_mm2"], rel=0.01)
+    assert summary["simplify"] == {"asked_um": pytest.approx(3), "used_um": pytest.approx(3)}
 
 
 def test_running_again_does_nothing(result: Path, slide_path: Path, model_path: Path) -> None:

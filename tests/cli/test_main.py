@@ -144,6 +144,58 @@ def test_the_summary_counts_the_polygons_that_lie_beside_it(
     assert (ended.code, "summary.json: damaged" in ended.line) == (1, True)
 
 
+def test_a_csv_follows_the_polygons_beside_it(predict, run, slide_path: Path, tmp_path: Path) -> None:
+    predict(slide_path, "--min-area", 40, "--simplify", 5, "--no-gzip")
+    result = tmp_path / "results" / "tissue"
+    shapes = json.loads((result / "slide.geojson").read_text())["features"]
+
+    assert run("export", result, "--format", "csv").code == 0
+    rows = list(csv.DictReader((result / "slide.csv").read_text().splitlines()))
+    assert [row["id"] for row in rows] == [shape["id"] for shape in shapes]
+
+    assert run("export", result, "--format", "csv", "--min-area", 2000).code == 0
+    rows = list(csv.DictReader((result / "slide.csv").read_text().splitlines()))
+    assert 0 < len(rows) < len(shapes)
+    assert all(float(row["area_um2"]) >= 2000 for row in rows)
+
+
+def test_the_tolerance_used_and_classes_without_polygons_are_told(
+    predict, run, slide_path: Path, tmp_path: Path
+) -> None:
+    ended = predict(slide_path, "--simplify", 10)
+    assert "8 um, the next step below the 10 um asked for" in ended.out
+    assert "mm2 outlined" in ended.out
+    result = tmp_path / "results" / "tissue"
+    summary = json.loads((result / "summary.json").read_text())
+    assert summary["simplify"] == {"asked_um": pytest.approx(10), "used_um": pytest.approx(8)}
+
+    assert run("export", result, "--min-area", 90_000).code == 0
+    told = json.loads((result / "summary.json").read_text())
+    gone = [c for c in told["classes"] if c["mm2"] > 0 and c["polygons"] == 0 and c["share"] is not None]
+    assert gone
+    assert all(c["no_polygons"] == "all of its islands are smaller than --min-area" for c in gone)
+    assert all((c["outlined_mm2"], c["sieved_mm2"]) == (0, 0) for c in gone)
+    rows = list(csv.DictReader((result / "summary.csv").read_text().splitlines()))
+    assert {r["class"] for r in rows if "smaller" in r["no_polygons"]} >= {c["name"] for c in gone}
+
+
+def test_a_summary_of_an_older_version_is_read_and_brought_up_to_date(
+    predict, run, slide_path: Path, tmp_path: Path
+) -> None:
+    predict(slide_path)
+    path = tmp_path / "results" / "tissue" / "summary.json"
+    summary = json.loads(path.read_text())
+    old = {key: value for key, value in summary.items() if key != "simplify"}
+    old["classes"] = [
+        {key: c[key] for key in ("id", "name", "mm2", "share", "polygons")} for c in summary["classes"]
+    ]
+    path.write_text(json.dumps(old))
+    assert predict(slide_path).code == 0
+    assert json.loads(path.read_text()) == old
+    assert run("export", path.parent).code == 0
+    assert json.loads(path.read_text()) == summary
+
+
 def test_info_as_text_and_as_json(run, slide_path: Path) -> None:
     ended = run("info", slide_path)
     assert ended.code == 0

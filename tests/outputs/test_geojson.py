@@ -86,6 +86,7 @@ def test_the_report_counts_what_is_in_the_file(path):
 
     assert report.polygons == {1: 2}
     assert report.area_um2 == {1: 97.0}
+    assert report.outlined_um2 == {1: pytest.approx(97.0)}
     assert report.vertices == 15
     assert report.bytes == path.stat().st_size
     assert (report.repaired, report.dropped) == (0, 0)

@@ -113,23 +113,23 @@ def test_tolerance_zero_changes_nothing():
 def test_a_class_of_specks_alone_stays_fine():
     image = lump_and_specks(2)
 
-    polygons, class_id, (simpler, tolerance, _) = simplified(image, 8)
+    polygons, class_id, (simpler, tolerance, _) = simplified(image, 3)
 
     lump, small = class_id == 1, class_id == 2
     assert corners(simpler[lump]).sum() < 0.15 * corners(polygons[lump]).sum()
-    assert (tolerance[lump] == 8).all()
-    assert (tolerance[small] < 8).mean() > 0.8
+    assert (tolerance[lump] == 3).all()
+    assert (tolerance[small] < 3).mean() > 0.8
 
 
 def test_specks_of_a_class_stay_fine_and_its_lumps_do_not():
     image = lump_and_specks(1)
 
-    polygons, class_id, (simpler, tolerance, _) = simplified(image, 8)
+    polygons, class_id, (simpler, tolerance, _) = simplified(image, 3)
 
     lump = np.argmax(np.where(class_id == 1, shapely.area(polygons), 0))
     assert corners(simpler[lump]) < 0.15 * corners(polygons[lump])
-    assert tolerance[lump] == 8
-    assert (tolerance[(class_id == 1) & (np.arange(len(polygons)) != lump)] < 8).any()
+    assert tolerance[lump] == 3
+    assert (tolerance[(class_id == 1) & (np.arange(len(polygons)) != lump)] < 3).any()
 
 
 def test_the_last_corner_between_two_sides_of_the_tile_stays():
