@@ -72,7 +72,8 @@ class ExportSettings(BaseModel):
     Attributes
     ----------
     simplify_um : float or None
-        Tolerance of the simplification; None stands for one and a half label pixels, 0 for none.
+        Tolerance of the simplification; None stands for one and a half label pixels, 0 for none. The largest
+        of `simplify.STEPS` within it is used.
     min_area_um2 : float
         Islands smaller than this are given to what surrounds them.
     object_type : {"annotation", "detection"}
