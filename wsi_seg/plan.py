@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.slide import Slide
 
-LABELS_VERSION = 6
+LABELS_VERSION = 7
 """Raised whenever the same slide, model and settings would give other labels than before."""
 
 DEFAULT_PATCH = 1024
