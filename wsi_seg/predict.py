@@ -109,10 +109,10 @@ def predict_on(
     choice = _choose_form(result, bundle, device, settings, progress)
     plan = Plan.make(opened, bundle, device, settings, command, choice)
     plan.seconds["open"] = time.perf_counter() - begin
+    if settings.run.overwrite or result.read_record() is None:  # before anything is made or cleared away
+        with plan.timed("mask"):
+            plan.refuse_grey()
     with result.locked():
-        if settings.run.overwrite or result.read_record() is None:  # before anything older is cleared away
-            with plan.timed("mask"):
-                plan.refuse_grey()
         record = _begin(result, plan, progress)
         if record.progress == "finished":
             return read_summary(result.summary_json)

@@ -38,6 +38,8 @@ class TiffImage:
     Attributes
     ----------
     width, height : int
+    big_endian : bool
+        Of a TIFF that is no BigTIFF.
     tiled : bool
         In tiles, not in strips.
     compression, photometric : int
@@ -62,6 +64,7 @@ class TiffImage:
 
     width: int
     height: int
+    big_endian: bool
     tiled: bool
     compression: int
     photometric: int
@@ -95,6 +98,7 @@ def read_tiff(path: Path) -> TiffImage:
             return TiffImage(
                 width=page.imagewidth,
                 height=page.imagelength,
+                big_endian=tiff.byteorder == ">" and not tiff.is_bigtiff,
                 tiled=page.is_tiled,
                 compression=int(page.compression),
                 photometric=int(page.photometric),
