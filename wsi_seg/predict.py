@@ -123,11 +123,15 @@ def predict_on(
         return finish(result, plan, record, exported, begin)
 
 
+def open_slide(path: Path | str, labels: LabelSettings) -> Slide:
+    """Open a slide at the resolution, and for the levels, that the settings give."""
+    return Slide(path, labels.mpp, LEVEL_0 if labels.from_level_0 else None)
+
+
 def _open(slide: Path | str | Slide, labels: LabelSettings) -> Slide:
-    levels = LEVEL_0 if labels.from_level_0 else None
     if not isinstance(slide, Slide):
-        return Slide(slide, labels.mpp, levels)
-    if levels is not None and slide.choice.given != levels:
+        return open_slide(slide, labels)
+    if labels.from_level_0 and slide.choice.given != LEVEL_0:
         raise UsageError(
             f"{slide.path}: to read from level 0, open it with Slide(..., levels_read={LEVEL_0})"
         )

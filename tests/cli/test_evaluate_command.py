@@ -167,7 +167,7 @@ def test_what_is_wrong_is_told_in_one_line(
 def test_a_slide_without_resolution_wants_it(evaluate, drawn: Path, model_path: Path, tmp_path: Path) -> None:
     slide = write_tiff(tmp_path / "plain.tiff", tissue_rgb(300, 400), mpp=None)
     assert (
-        "plain.tiff: the file does not state its resolution: give it with --mpp"
+        "plain.tiff: the file does not state its resolution: give the true resolution with --mpp"
         in evaluate(model_path, slide, drawn).line
     )
     assert evaluate(model_path, slide, drawn, "--mpp", "2").code == 0

@@ -17,8 +17,7 @@ from wsi_seg.inference.segmenter import choose_device
 from wsi_seg.jobs import is_plain_image
 from wsi_seg.outputs.summary import Status
 from wsi_seg.plan import takes_slides
-from wsi_seg.predict import connect, predict_on
-from wsi_seg.slides.slide import Slide
+from wsi_seg.predict import connect, open_slide, predict_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.outputs.summary import Summary
     from wsi_seg.progress import Progress
+    from wsi_seg.slides.slide import Slide
 
 
 class Runner:
@@ -78,7 +78,7 @@ class Runner:
         if job.mpp is not None:
             labels = settings.labels.model_copy(update={"mpp": job.mpp})
             settings = settings.model_copy(update={"labels": labels})
-        with Slide(job.path, settings.labels.mpp) as slide:
+        with open_slide(job.path, settings.labels) as slide:
             if slide.fingerprint in self._done:
                 return self._copy(job, slide)
             outcome = self._slide(job, slide, settings)
