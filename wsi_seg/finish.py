@@ -72,7 +72,7 @@ def export_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: 
 def _export(result: ResultFolder, plan: Plan, labels: LabelPyramid) -> Exported:
     settings = plan.settings.export
     exported = export_polygons(labels, result.geojson(settings.gzip), settings)
-    result.geojson(not settings.gzip).unlink(missing_ok=True)
+    result.remove_other_polygons(result.geojson(settings.gzip))
     return exported
 
 

@@ -163,9 +163,12 @@ def _begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
         result.write_record(fresh)
         return fresh
     if record.labels != plan.labels_key:
+        other = record.labels.get("slide") != plan.labels_key["slide"]
+        made = (
+            "of another slide" if other else f"made otherwise: {differences(record.labels, plan.labels_key)}"
+        )
         raise OutputError(
-            f"{result.folder}: holds a result made otherwise: {differences(record.labels, plan.labels_key)}: "
-            "use --overwrite to start anew, or another -o"
+            f"{result.folder}: holds a result {made}: use another -o, or --overwrite to start anew"
         )
     if record.progress != "segmenting" and not result.zarr.exists() and not result.unfinished_zarr.exists():
         progress.say("the label pyramid is gone: starting anew")

@@ -164,7 +164,8 @@ def test_the_tolerance_used_and_classes_without_polygons_are_told(
 ) -> None:
     ended = predict(slide_path, "--simplify", 10)
     assert "8 um, the next step below the 10 um asked for" in ended.out
-    assert "mm2 outlined" in ended.out
+    assert "mm2 by pixels     share  polygons  mm2 outlined" in ended.out
+    assert "islands below 400 um2 to their neighbours (--min-area)" in ended.out
     result = tmp_path / "results" / "tissue"
     summary = json.loads((result / "summary.json").read_text())
     assert summary["simplify"] == {"asked_um": pytest.approx(10), "used_um": pytest.approx(8)}
@@ -177,6 +178,15 @@ def test_the_tolerance_used_and_classes_without_polygons_are_told(
     assert all((c["outlined_mm2"], c["sieved_mm2"]) == (0, 0) for c in gone)
     rows = list(csv.DictReader((result / "summary.csv").read_text().splitlines()))
     assert {r["class"] for r in rows if "smaller" in r["no_polygons"]} >= {c["name"] for c in gone}
+
+
+def test_one_set_of_polygons_lies_in_a_result(predict, run, slide_path: Path, tmp_path: Path) -> None:
+    predict(slide_path)
+    result = tmp_path / "results" / "tissue"
+    assert run("export", result, "--no-gzip").code == 0
+    assert [p.name for p in result.glob("slide.geojson*")] == ["slide.geojson"]
+    assert run("export", result, "-o", tmp_path / "elsewhere.geojson.gz").code == 0
+    assert [p.name for p in result.glob("slide.geojson*")] == ["slide.geojson"]
 
 
 def test_a_summary_of_an_older_version_is_read_and_brought_up_to_date(

@@ -92,6 +92,8 @@ def export(
         report = export_csv(pyramid, target, settings)
     else:
         report = export_polygons(pyramid, target, settings)
+        if folder.owns_polygons(target):
+            folder.remove_other_polygons(target)
     if folder.owns_polygons(target) and folder.summary_json.exists():
         drawn = read_summary(folder.summary_json).with_polygons(
             report.outlined, settings.model_dump(mode="json")

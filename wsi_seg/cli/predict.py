@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydantic import BaseModel
 
     from wsi_seg.outputs.summary import Summary
@@ -216,23 +218,36 @@ def _override(base: Settings, given: dict[str, Any]) -> Settings:
 
 
 def _print_summary(summary: Summary, out: Path) -> None:
-    width = max(len(c.name) for c in summary.classes)
     typer.echo(f"{Path(summary.slide).name}: {summary.status} in {summary.seconds['total']:.1f} s")
-    for c in summary.classes:
-        share = "" if c.share is None else f"{100 * c.share:6.2f} %"
-        row = f"  {c.name:<{width}}  {c.mm2:9.4f} mm2  {share:>9}  {c.polygons:6d} polygons"
-        if c.no_polygons is not None:
-            row += f"  ({c.no_polygons})"
-        elif c.outlined_mm2 is not None:
-            row += f"  {c.outlined_mm2:9.4f} mm2 outlined"
-        typer.echo(row)
-    if summary.read_from is not None:
-        typer.echo(f"  read from {summary.read_from}")
-    if summary.simplify is not None and not summary.simplify.as_asked:
-        typer.echo(f"  outlines simplified by {summary.simplify}")
-    counted = (f"{count} {what}" for what, count in summary.remarks.items())
-    for line in (*summary.level_remarks, *counted, *summary.roi_remarks):
+    for line in (*_table(summary), *_told(summary)):
         typer.echo(f"  {line}")
-    if summary.notice:
-        typer.echo(f"  {summary.notice}")
     typer.echo(f"  {out}: slide.geojson.gz goes onto the slide in QuPath by drag and drop")
+
+
+def _table(summary: Summary) -> Iterator[str]:
+    """Yield a row for each class; areas by label pixels and by polygons differ, and are named."""
+    width = max(len("class"), *(len(c.name) for c in summary.classes))
+    yield f"{'class':<{width}}  {'mm2 by pixels':>13}  {'share':>8}  {'polygons':>8}  {'mm2 outlined':>12}"
+    for c in summary.classes:
+        share = "" if c.share is None else f"{100 * c.share:.2f} %"
+        row = f"{c.name:<{width}}  {c.mm2:>13.4f}  {share:>8}  {c.polygons:>8}"
+        if c.no_polygons is not None:
+            yield f"{row}  {'-':>12}  {c.no_polygons}"
+        else:
+            yield row if c.outlined_mm2 is None else f"{row}  {c.outlined_mm2:>12.4f}"
+
+
+def _told(summary: Summary) -> Iterator[str]:
+    """Yield what else there is to be said of a result."""
+    smallest = summary.min_area_um2
+    if smallest and any(c.sieved_mm2 is not None for c in summary.classes):
+        yield f"outlines give islands below {smallest:g} um2 to their neighbours (--min-area)"
+    if summary.read_from is not None:
+        yield f"read from {summary.read_from}"
+    if summary.simplify is not None and not summary.simplify.as_asked:
+        yield f"outlines simplified by {summary.simplify}"
+    yield from summary.level_remarks
+    yield from (f"{count} {what}" for what, count in summary.remarks.items())
+    yield from summary.roi_remarks
+    if summary.notice:
+        yield summary.notice

@@ -139,6 +139,19 @@ class ResultFolder:
         """Tell whether a file is the result's own polygons, not one beside them."""
         return path.resolve() in (self.geojson(True).resolve(), self.geojson(False).resolve())
 
+    def remove_other_polygons(self, path: Path) -> None:
+        """Remove the result's polygons in the form that `path` is not, gzipped or plain: there is one set.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be removed.
+        """
+        with writing(self.folder):
+            for gzip in (True, False):
+                if self.geojson(gzip).resolve() != path.resolve():
+                    self.geojson(gzip).unlink(missing_ok=True)
+
     def disown_polygons(self, path: Path) -> None:
         """Note that polygons are about to be written to `path`: over its own, a run has to write them again.
 

@@ -28,6 +28,9 @@ CSV_HEADER = (
 )  # fmt: skip
 
 
+LEFT_OUT = "background: outlined with --include-background only"
+
+
 class Status(StrEnum):
     """How a slide's run ended."""
 
@@ -51,7 +54,7 @@ class ClassSummary(BaseModel):
         Area by label pixels after small islands were given to their neighbours; None in summaries of
         versions that did not tell.
     outlined_mm2 : float or None
-        Area of the shapes in the GeoJSON; None likewise.
+        Area of the shapes in the GeoJSON; None likewise, and for a background that is not outlined.
     simplify_um : float or None
         What its outlines were simplified by, the mean over their length; None if it has none.
     no_polygons : str or None
@@ -78,13 +81,13 @@ class ClassSummary(BaseModel):
         elif sieved == 0:
             reason = "all of its islands are smaller than --min-area"
         elif self.share is None:
-            reason = "background: outlined with --include-background only"
+            reason = LEFT_OUT
         else:
             reason = "too thin to outline"
         drawn = {
             "polygons": polygons,
             "sieved_mm2": sieved,
-            "outlined_mm2": outlined.outlined_mm2.get(self.id, 0.0),
+            "outlined_mm2": outlined.outlined_mm2.get(self.id, None if reason == LEFT_OUT else 0.0),
             "simplify_um": outlined.simplify_um.get(self.id),
             "no_polygons": reason,
         }
@@ -108,8 +111,8 @@ class Tolerance(BaseModel):
         return abs(self.used_um - self.asked_um) <= 0.01 * self.asked_um
 
     def __str__(self) -> str:
-        used = f"{self.used_um:.3g} um"
-        return used if self.as_asked else f"{used}, the next step below the {self.asked_um:.3g} um asked for"
+        used = f"{self.used_um:.4g} um"
+        return used if self.as_asked else f"{used}, the next step below the {self.asked_um:.4g} um asked for"
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,13 @@ class Summary(BaseModel):
     versions: dict[str, str]
     settings: dict[str, object]
     command: str
+
+    @property
+    def min_area_um2(self) -> float | None:
+        """The smallest island that the polygons keep; None in summaries that do not tell."""
+        export = self.settings.get("export")
+        smallest = export.get("min_area_um2") if isinstance(export, dict) else None
+        return smallest if isinstance(smallest, int | float) else None
 
     def with_polygons(self, outlined: Outlined, export: dict[str, object]) -> Summary:
         """Return the summary of the same labels with polygons drawn anew.
