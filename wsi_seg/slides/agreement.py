@@ -5,7 +5,7 @@ each level is compared with the nearest finer one that is in order, at a few pla
 of 8 x 8 of the coarser one's pixels, where it no longer matters how a level was made, and the cells' colours
 are compared. How much a level differs is the root mean square over the cells of a place, in grey values, of
 the place that differs second most: one damaged tile is no wrong level, and a wrong level that is blank still
-looks right on glass.
+looks right on glass. So places are chosen where either of the two has contrast.
 
 Measured on H&E and fluorescence, levels of 1/2 to 1/32. Means, nearest pixels, bicubic and Lanczos, cascades
 and JPEG down to quality 30 stay under 7, nearest pixels 1/32 as JPEG of quality 30 under 9, unsharp masks of
@@ -20,7 +20,9 @@ darkest and brightest cells differ by less than the limit, and parts of a level 
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,12 +31,15 @@ from wsi_seg.slides.frames import Frames
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from wsi_seg.slides.frames import Bounds
     from wsi_seg.slides.slide import Slide, SlidePixels
+
+    Cells = tuple[NDArray[np.int64], NDArray[np.int64]]
+    Hint = tuple[int, tuple[float, float]]
 
 LIMIT = 15.0
 """By how many grey values, at most, a level differs that shows the same."""
@@ -51,6 +56,9 @@ PLACE_SIDE = 1024
 PLACES = 8
 """How many places are compared where there is something to see."""
 
+FEW = 4
+"""Of fewer places each one counts: there is no telling a damaged tile from a wrong level."""
+
 FLAT = 12
 """Contrast in grey values below which a place may be nothing but glass."""
 
@@ -58,16 +66,29 @@ GRID = 5
 """Rows and columns of places that are looked at wherever the tissue may be."""
 
 HINTS = 12
-"""Places that are looked at for their contrast in a small level."""
+"""Places that are looked at for their contrast in a small level, or else in level 0."""
 
 HINT_PIXELS, HINT_SIDE = 1 << 22, 512
 """A level of at most so many pixels is small; it is looked at in so many cells along its longer side."""
+
+LOOKS, LOOK_PIXELS = 24, 48 << 20
+"""Rows and columns of places that level 0 is looked at in, and of how many pixels at most their tiles are."""
 
 UNREADABLE = 3
 """So many places that cannot be decoded, and none that can, are enough to give up."""
 
 NOISE = 2.0
 """Grey values by which any two levels differ: no ground for asking whether colours are exchanged."""
+
+
+class Verdict(StrEnum):
+    """What is to be thought of a level."""
+
+    AGREES = "agrees with level {}"
+    DIFFERS = "shows something else than level {}: not read"
+    UNREADABLE = "cannot be read: not read"
+    FLAT = "nothing to compare by: as flat as level {} where that was tried"
+    UNKNOWN = "could not be compared with level {}"
 
 
 @dataclass(frozen=True)
@@ -82,82 +103,101 @@ class Agreement:
         How many places both could be read at.
     difference : float
         Grey values.
-    differs : bool
-        Whether the level shows something else.
+    verdict : Verdict
+        What is to be thought of the level.
     """
 
     level: int
     against: int
     places: int
     difference: float
-    differs: bool
+    verdict: Verdict
+
+    @property
+    def differs(self) -> bool:
+        """Whether the level shows something else."""
+        return self.verdict is Verdict.DIFFERS
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the level may be read from; one that could not be compared may."""
+        return self.verdict not in (Verdict.DIFFERS, Verdict.UNREADABLE)
 
     def __str__(self) -> str:
-        if not self.places:
-            return f"could not be compared with level {self.against}"
-        if self.differs:
-            return f"shows something else than level {self.against}: not read"
-        return f"agrees with level {self.against}"
+        return self.verdict.format(self.against)
 
 
 def compare_levels(slide: Slide) -> tuple[Agreement, ...]:
-    """Compare every coarser level of a slide with the nearest finer one that is in order.
+    """Compare every coarser level of a slide with the nearest finer one that is known to be in order.
 
     A pure function of the file: whoever opens it comes to the same.
 
     Returns
     -------
     tuple of Agreement
-        Of level 1, 2, and so on. A level that could not be compared is taken to be in order.
+        Of level 1, 2, and so on.
     """
+    if len(slide.levels) == 1:
+        return ()
     centres = tuple(_centres(slide))
     found: list[Agreement] = []
     finer = 0
     for index in range(1, len(slide.levels)):
-        found.append(_compare(slide, index, finer, centres))
-        if not found[-1].differs:
+        agreement, is_reference = _compare(slide, index, finer, centres)
+        found.append(agreement)
+        if is_reference:
             finer = index
     return tuple(found)
 
 
-def _compare(slide: Slide, index: int, finer: int, centres: Sequence[tuple[float, float]]) -> Agreement:
+def _compare(
+    slide: Slide, index: int, finer: int, centres: Sequence[tuple[float, float]]
+) -> tuple[Agreement, bool]:
+    """Compare two levels; tell too whether coarser ones are to be compared with this one."""
     level, reference = slide.levels[index], slide.levels[finer]
     frames = _frames(slide.bounds, (level.scale_x * CELL, level.scale_y * CELL))
     ratio = max(level.scale_x / reference.scale_x, level.scale_y / reference.scale_y)
     side = min(PLACE_CELLS, max(1, int(PLACE_SIDE / (CELL * ratio))))
+    cells: list[Cells] = []
+    telling: list[Cells] = []
+    own_read = other_read = False
     places = dict.fromkeys(_place(centre, frames, side) for centre in centres)
-    cells: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-    unreadable = 0
-    for place, own in _worth_a_look(slide, index, frames, places):
-        other = slide.read_level(finer, place, frames)
-        if own.unreadable or other.unreadable or not other.present.any():
-            unreadable += 1
-            if unreadable == UNREADABLE and not cells:
-                break
+    for tried, place in enumerate(places):
+        if len(telling) == PLACES or (tried >= UNREADABLE and not cells):
+            break
+        own, other = (slide.read_level(i, place, frames) for i in (index, finer))
+        own_read |= _is_read(own)
+        other_read |= _is_read(other)
+        if own.unreadable or not _is_read(other):
             continue
         cells.append((own.rgb[other.present].astype(np.int64), other.rgb[other.present].astype(np.int64)))
+        if max(_contrast(own.rgb), _contrast(other.rgb)) >= FLAT:
+            telling.append(cells[-1])
+    difference = max(_second(telling), _second(cells))
+    if not cells:
+        verdict = Verdict.UNREADABLE if other_read and not own_read else Verdict.UNKNOWN
+    elif difference > LIMIT or _recoloured(telling or cells):
+        verdict = Verdict.DIFFERS
+    else:
+        flat = _contrast(np.concatenate(list(itertools.chain(*cells)))[None]) < FLAT
+        verdict = Verdict.FLAT if flat else Verdict.AGREES
+    is_reference = verdict is Verdict.AGREES or (own_read and not other_read)
+    return Agreement(index, finer, len(telling or cells), round(difference, 1), verdict), is_reference
+
+
+def _is_read(pixels: SlidePixels) -> bool:
+    return not pixels.unreadable and bool(pixels.present.any())
+
+
+def _second(cells: Sequence[Cells]) -> float:
+    """Return the difference of the place that differs second most; of few, of the one that differs most."""
     differences = sorted(_difference(own, other) for own, other in cells)
-    difference = differences[-2:][0] if differences else 0.0
-    differs = difference > LIMIT or _recoloured(cells)
-    return Agreement(index, finer, len(cells), round(difference, 1), differs)
+    if len(differences) < FEW:
+        return max(differences, default=0.0)
+    return differences[-2]
 
 
-def _worth_a_look(
-    slide: Slide, index: int, frames: Frames, places: Iterable[Rect]
-) -> list[tuple[Rect, SlidePixels]]:
-    """Return the first places of a level where there is something to see, and their cells; else all."""
-    looked: list[tuple[Rect, SlidePixels]] = []
-    telling: list[tuple[Rect, SlidePixels]] = []
-    for place in places:
-        looked.append((place, slide.read_level(index, place, frames)))
-        if _contrast(looked[-1][1].rgb) >= FLAT:
-            telling.append(looked[-1])
-            if len(telling) == PLACES:
-                return telling
-    return looked
-
-
-def _contrast(rgb: NDArray[np.uint8]) -> int:
+def _contrast(rgb: NDArray[np.integer]) -> int:
     return int(np.ptp(rgb, axis=(0, 1)).max())
 
 
@@ -165,10 +205,8 @@ def _difference(own: NDArray[np.int64], other: NDArray[np.int64]) -> float:
     return float(np.sqrt(np.mean((own - other) ** 2)))
 
 
-def _recoloured(cells: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> bool:
+def _recoloured(cells: Sequence[Cells]) -> bool:
     """Tell whether channels are exchanged, or colours grey: the finer level treated so is then more alike."""
-    if not cells:
-        return False
     own, other = (np.concatenate(parts) for parts in zip(*cells, strict=True))
     as_they_are = _difference(own, other)
     grey = np.repeat(other @ np.array([[299], [587], [114]]) // 1000, 3, axis=1)
@@ -179,24 +217,51 @@ def _recoloured(cells: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]) ->
 
 def _centres(slide: Slide) -> Iterator[tuple[float, float]]:
     """Yield where to look, as shares of the bounds' width and height; where tissue is likely, first."""
-    bounds, coarsest = slide.bounds, len(slide.levels) - 1
-    scale = slide.levels[coarsest].scale_x, slide.levels[coarsest].scale_y
-    if coarsest and bounds.width / scale[0] * bounds.height / scale[1] <= HINT_PIXELS:
-        cell = max(*scale, max(bounds.width, bounds.height) / HINT_SIDE)
-        frames = _frames(bounds, (cell, cell))
-        width, height = frames.label_size
-        rgb = slide.read_level(coarsest, Rect(0, 0, height, width), frames).rgb
-        squares = [
-            Rect(y, x, y + CELL, x + CELL).clipped(width, height)
-            for y in range(0, height, CELL)
-            for x in range(0, width, CELL)
-        ]
-        squares.sort(key=lambda square: _contrast(rgb[square.slices]), reverse=True)
-        for square in squares[:HINTS]:
-            yield (square.x0 + square.x1) / (2 * width), (square.y0 + square.y1) / (2 * height)
-    for row in range(GRID):
-        for column in range(GRID):
-            yield (column + 0.5) / GRID, (row + 0.5) / GRID
+    hints = _in_small_levels(slide) or _in_level_0(slide)
+    hints.sort(key=lambda hint: hint[0], reverse=True)
+    for _, centre in hints[:HINTS]:
+        yield centre
+    yield from _grid(GRID)
+
+
+def _in_small_levels(slide: Slide) -> list[Hint]:
+    """Return where any small level has contrast: one of them may be blank, and the coarsest likeliest."""
+    bounds = slide.bounds
+    cell = max(1.0, max(bounds.width, bounds.height) / HINT_SIDE)
+    frames = _frames(bounds, (cell, cell))
+    width, height = frames.label_size
+    contrast = np.zeros((-(-height // CELL), -(-width // CELL)), dtype=np.uint8)
+    for index, level in enumerate(slide.levels):
+        if bounds.width / level.scale_x * bounds.height / level.scale_y <= HINT_PIXELS:
+            rgb = slide.read_level(index, Rect(0, 0, height, width), frames).rgb
+            contrast = np.maximum(contrast, _contrasts(rgb))
+    return [
+        (int(contrast[row, column]), ((column + 0.5) * CELL / width, (row + 0.5) * CELL / height))
+        for row, column in zip(*np.nonzero(contrast >= FLAT), strict=True)
+    ]
+
+
+def _contrasts(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the contrast of each square of cells; those at the right and at the bottom may be smaller."""
+    rows, columns = range(0, rgb.shape[0], CELL), range(0, rgb.shape[1], CELL)
+    highest = np.maximum.reduceat(np.maximum.reduceat(rgb, rows, axis=0), columns, axis=1)
+    lowest = np.minimum.reduceat(np.minimum.reduceat(rgb, rows, axis=0), columns, axis=1)
+    return np.asarray((highest - lowest).max(axis=2), dtype=np.uint8)
+
+
+def _in_level_0(slide: Slide) -> list[Hint]:
+    """Return where level 0 has contrast, of places that lie apart."""
+    level = slide.levels[0]
+    rows = min(LOOKS, max(GRID, math.isqrt(LOOK_PIXELS // (level.tile_width * level.tile_height))))
+    frames = _frames(slide.bounds, (CELL, CELL))
+    looks = ((_place(centre, frames, PLACE_CELLS), centre) for centre in _grid(rows))
+    hints = [(_contrast(slide.read_level(0, place, frames).rgb), centre) for place, centre in looks]
+    return [hint for hint in hints if hint[0] >= FLAT]
+
+
+def _grid(rows: int) -> Iterator[tuple[float, float]]:
+    for row, column in itertools.product(range(rows), repeat=2):
+        yield (column + 0.5) / rows, (row + 0.5) / rows
 
 
 def _place(centre: tuple[float, float], frames: Frames, side: int) -> Rect:

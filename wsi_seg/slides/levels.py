@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from wsi_seg.slides.agreement import Agreement, compare_levels
+from wsi_seg.slides.agreement import Agreement, Verdict, compare_levels
 
 if TYPE_CHECKING:
     from wsi_seg.slides.frames import Frames
@@ -74,7 +74,7 @@ class LevelChoice:
         """Return the levels that may be read from."""
         if self.given is not None:
             return self.given
-        return (0, *(found.level for found in self.agreements(slide) if not found.differs))
+        return (0, *(found.level for found in self.agreements(slide) if found.in_order))
 
     def best(self, slide: Slide, downsample: tuple[float, float]) -> int:
         """Return the coarsest level in order that is at least as fine as a frame."""
@@ -93,13 +93,21 @@ def remarks_on_levels(slide: Slide) -> tuple[str, ...]:
     """Say which levels of a slide are not what they should be; nothing where level 0 alone is read."""
     if slide.choice.given == LEVEL_0:
         return ()
-    differ = [found for found in slide.agreements if found.differs]
-    unknown = [found for found in slide.agreements if not found.places]
+    differ, damaged, unknown = (
+        [found for found in slide.agreements if found.verdict is verdict]
+        for verdict in (Verdict.DIFFERS, Verdict.UNREADABLE, Verdict.UNKNOWN)
+    )
     lines = []
     if differ:
+        show, are = ("show", "are") if len(differ) > 1 else ("shows", "is")
         lines.append(
-            f"{slide.path}: {_named(differ)} of the file {'show' if len(differ) > 1 else 'shows'} something "
-            "else than level 0, so a finer level is read: convert the slide again"
+            f"{slide.path}: {_named(differ)} of the file {show} something else than level 0 and {are} not "
+            "read: convert the slide again"
+        )
+    if damaged:
+        lines.append(
+            f"{slide.path}: {_named(damaged)} of the file cannot be read where that was tried, and "
+            f"{'are' if len(damaged) > 1 else 'is'} not read: copy or convert the slide again"
         )
     if unknown:
         lines.append(
