@@ -68,8 +68,9 @@ GRID = 5
 HINTS = 12
 """Places that are looked at for their contrast in a small level, or else in level 0."""
 
-HINT_PIXELS, HINT_SIDE = 1 << 22, 512
-"""A level of at most so many pixels is small; it is looked at in so many cells along its longer side."""
+HINT_PIXELS, HINT_SIDE = (1 << 20, 1 << 22), 512
+"""Levels of at most so many pixels are small; the larger ones are asked where the others show nothing. All
+are looked at in so many cells along their longer side."""
 
 LOOKS, LOOK_PIXELS = 24, 48 << 20
 """Rows and columns of places that level 0 is looked at in, and of how many pixels at most their tiles are."""
@@ -217,22 +218,23 @@ def _recoloured(cells: Sequence[Cells]) -> bool:
 
 def _centres(slide: Slide) -> Iterator[tuple[float, float]]:
     """Yield where to look, as shares of the bounds' width and height; where tissue is likely, first."""
-    hints = _in_small_levels(slide) or _in_level_0(slide)
+    looks = (_in_small_levels(slide, pixels) for pixels in HINT_PIXELS)
+    hints = next((hints for hints in looks if hints), None) or _in_level_0(slide)
     hints.sort(key=lambda hint: hint[0], reverse=True)
     for _, centre in hints[:HINTS]:
         yield centre
     yield from _grid(GRID)
 
 
-def _in_small_levels(slide: Slide) -> list[Hint]:
-    """Return where any small level has contrast: one of them may be blank, and the coarsest likeliest."""
+def _in_small_levels(slide: Slide, pixels: int) -> list[Hint]:
+    """Return where any level of so many pixels has contrast: one may be blank, the coarsest likeliest."""
     bounds = slide.bounds
     cell = max(1.0, max(bounds.width, bounds.height) / HINT_SIDE)
     frames = _frames(bounds, (cell, cell))
     width, height = frames.label_size
     contrast = np.zeros((-(-height // CELL), -(-width // CELL)), dtype=np.uint8)
     for index, level in enumerate(slide.levels):
-        if bounds.width / level.scale_x * bounds.height / level.scale_y <= HINT_PIXELS:
+        if bounds.width / level.scale_x * bounds.height / level.scale_y <= pixels:
             rgb = slide.read_level(index, Rect(0, 0, height, width), frames).rgb
             contrast = np.maximum(contrast, _contrasts(rgb))
     return [
