@@ -131,6 +131,49 @@ def test_a_striped_tiff_is_a_picture_only_to_models_of_pictures(tmp_path: Path) 
 
 
 def test_a_resolution_in_a_csv_is_taken_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / "slides.csv").write_text("slide,mpp\na.svs,\nb.svs,0\nc.svs,0.25\n")
+    (tmp_path / "slides.csv").write_text("slide,mpp\na.svs,\nb.svs,1\nc.svs,0.25\n")
     jobs = collect_jobs([tmp_path / "slides.csv"], Path("out"), 0.5).jobs
-    assert [job.mpp for job in jobs] == [0.5, 0, 0.25]
+    assert [job.mpp for job in jobs] == [0.5, 1, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "slide,mpp\na.svs,0.5\nb/x/s.tiff,1,5\n",
+            "line 3 has more cells than columns: quote decimal commas, or",
+        ),
+        ("slide,mpp,\na.svs,1,5\n", "line 2 has more cells than columns"),
+        ("slide\nHE, left.svs\n", "line 2 has more cells than columns"),
+        ("slide;mpp\na;b.svs;0,5\n", "line 2 has more cells than columns: quote what holds a semicolon"),
+        ("slide,mpp,mpp\na.svs,0.5,0.25\n", "more than one column 'mpp': keep"),
+        ("Slide,slide \na.svs,b.svs\n", "more than one column 'slide': keep"),
+        ("slide,mpp\n\na.svs,0\n", "line 3: mpp '0', which no slide has"),
+        ("slide,mpp\na.svs,-0.5\n", "line 2: mpp '-0.5', which no slide has"),
+        ("slide;mpp\na.svs;250\n", "line 2: mpp '250', which no slide has"),
+        ("slide,mpp\na.svs,nan\n", "line 2: mpp 'nan', which no slide has"),
+    ],
+)
+def test_a_csv_that_could_be_misread_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "slides.csv"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        collect_jobs([path], Path("out"), None)
+    assert str(caught.value).startswith(f"{path}: {says}")
+    assert "--mpp" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "slide,MPP\na.svs,0.5\nb.svs\n",
+        " Slide ; Mpp \na.svs;0,5\nb.svs;\n",
+        'SLIDE,mpp\na.svs,"0,5"\nb.svs,\n',
+        "slide,mpp,,\na.svs,0.5,,\nb.svs,,,\n",
+        ",slide,mpp\n0,a.svs,0.5\n1,b.svs,\n",
+    ],
+)
+def test_a_csv_is_read_as_spreadsheets_write_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "slides.csv").write_text(text)
+    jobs = collect_jobs([tmp_path / "slides.csv"], Path("out"), None).jobs
+    assert [(job.path.name, job.mpp) for job in jobs] == [("a.svs", 0.5), ("b.svs", None)]

@@ -39,6 +39,7 @@ def test_arguments_come_in_pairs(folder):
         "\ufeffslide, annotations, mpp\r\na.tiff, a.xml, 0.25\r\nb.tiff, b.geojson\r\n",
         'mpp,annotations,patient,slide\n0.25,"a.xml",7,a.tiff\n,b.geojson,8, b.tiff\n\n',
         "slide;annotations;mpp\r\na.tiff;a.xml;0,25\r\nb.tiff;b.geojson;\r\n",
+        "Slide,Annotations,MPP\na.tiff,a.xml,0.25\nb.tiff,b.geojson,\n",
         "slide\tannotations\tmpp\na.tiff\ta.xml\t0.25\nb.tiff\tb.geojson\n",
     ],
 )
@@ -59,6 +60,9 @@ def test_a_csv_files_paths_start_from_its_folder(folder, listed, text):
         ("slide,annotations\na.tiff\n", "line 2 names no slide or no annotations"),
         ("slide,annotations\na.tiff,a.xml\n,b.geojson\n", "line 3"),
         ("slide,annotations,mpp\na.tiff,a.xml,fine\n", "'fine' is no number"),
+        ("slide,annotations,mpp\na.tiff,a.xml,0,25\n", "slides.csv: line 2 has more cells than columns"),
+        ("slide,annotations,mpp\na.tiff,a.xml,0\n", "slides.csv: line 2: mpp '0', which no slide has"),
+        ("slide,slide,annotations\na.tiff,b.tiff,a.xml\n", "more than one column 'slide'"),
         ("slide,annotations\n\na.tiff\n", "line 3 names no slide or no annotations"),
         ("slide,annotations\na.tiff,c.xml\n", "c.xml (slides.csv line 2): no such file"),
         (b"slide,annotations\n\xff\xfe,a.xml\n", "not a CSV file"),
