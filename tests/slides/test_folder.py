@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from dicoms import ANNOTATIONS, REPORT, SEGMENTATION, SERIES, copy_series, write
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.dicom import read_dicom_header
 from wsi_seg.slides.folder import slides_in
+from wsi_seg.slides.slide import Slide
 
 
 def test_what_lies_beside_a_dicom_slide_is_passed_over_by_name(shared_data: Path, tmp_path: Path) -> None:
@@ -49,3 +51,36 @@ def test_a_folder_of_no_slides_says_what_it_holds(tmp_path: Path) -> None:
     write_dicom(tmp_path / "seg.dcm", SEGMENTATION)
     with pytest.raises(SlideError, match=r"no slide in this folder \(.*seg\.dcm: DICOM, but a segmentation"):
         slides_in(tmp_path)
+
+
+def test_a_link_to_nowhere_is_a_slide_that_fails_by_name(slide_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.tiff").symlink_to(slide_path)
+    for name in ("b.svs", "c.dcm", "notes.txt"):
+        (tmp_path / name).symlink_to(tmp_path / "unmounted" / name)
+    (tmp_path / "loop.ndpi").symlink_to(tmp_path / "loop.ndpi")
+    found = slides_in(tmp_path)
+    assert [path.name for path in found.slides] == ["a.tiff", "b.svs", "c.dcm", "loop.ndpi"]
+    assert found.passed_over == ()
+    for path in found.slides[1:]:
+        with pytest.raises(SlideError, match=path.name):
+            Slide(path)
+
+
+def test_what_is_named_as_a_slide_and_is_no_file_is_passed_over_by_name(
+    slide_path: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.tiff").symlink_to(slide_path)
+    (tmp_path / "case 7").mkdir()
+    (tmp_path / "x.svs").mkdir()
+    (tmp_path / "y.dcm").symlink_to(tmp_path / "x.svs")
+    os.mkfifo(tmp_path / "z.tif")
+    found = slides_in(tmp_path)
+    assert found.slides == (tmp_path / "a.tiff",)
+    assert found.passed_over == (
+        f"{tmp_path / 'x.svs'}: named as a slide, but a folder: passed over",
+        f"{tmp_path / 'y.dcm'}: named as a slide, but a folder: passed over",
+        f"{tmp_path / 'z.tif'}: named as a slide, but no file: passed over",
+    )
+    (tmp_path / "x.svs" / "inner.svs").mkdir()
+    with pytest.raises(SlideError, match=r"no slide in this folder \(.*inner\.svs: named as a slide, but a"):
+        slides_in(tmp_path / "x.svs")

@@ -46,6 +46,9 @@ class DicomSeries:
 def slides_in(folder: Path) -> FolderSlides:
     """Return the slides in a folder; of the files of a DICOM series, the first.
 
+    A link that leads nowhere, such as to a share that is not mounted, is taken by its name, so that it fails
+    as the slide that it stands for.
+
     Raises
     ------
     SlideError
@@ -65,7 +68,11 @@ def slides_in(folder: Path) -> FolderSlides:
             if uid in seen:
                 continue
             seen.add(uid)
-        elif path.suffix.lower() not in SLIDE_SUFFIXES or not path.is_file():
+        elif path.suffix.lower() not in SLIDE_SUFFIXES:
+            continue
+        elif os.path.exists(path) and not os.path.isfile(path):
+            what = "a folder" if os.path.isdir(path) else "no file"
+            passed_over.append(f"{path}: named as a slide, but {what}: passed over")
             continue
         slides.append(path)
     if not slides:
