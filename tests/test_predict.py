@@ -101,8 +101,10 @@ def test_the_summary_tells_the_areas_of_the_polygons_too(result: Path) -> None:
     sieved: dict[str, float] = {}
     for feature in features_of(result):
         name = feature["properties"]["classification"]["name"]
+        measured = feature["properties"]["measurements"]
+        assert measured["Area um^2"] == pytest.approx(shape(feature["geometry"]).area * 4, abs=0.01)
         outlined[name] = outlined.get(name, 0) + shape(feature["geometry"]).area * 4e-6
-        sieved[name] = sieved.get(name, 0) + feature["properties"]["measurements"]["Area um^2"] / 1e6
+        sieved[name] = sieved.get(name, 0) + measured["Label area um^2"] / 1e6
     assert outlined
     for c in summary["classes"]:
         if c["no_polygons"] is None:

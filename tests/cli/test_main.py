@@ -156,7 +156,7 @@ def test_a_csv_follows_the_polygons_beside_it(predict, run, slide_path: Path, tm
     assert run("export", result, "--format", "csv", "--min-area", 2000).code == 0
     rows = list(csv.DictReader((result / "slide.csv").read_text().splitlines()))
     assert 0 < len(rows) < len(shapes)
-    assert all(float(row["area_um2"]) >= 2000 for row in rows)
+    assert all(float(row["label_area_um2"]) >= 2000 for row in rows)
 
 
 def test_the_tolerance_used_and_classes_without_polygons_are_told(

@@ -59,7 +59,7 @@ def test_a_feature_has_all_that_qupath_needs(path):
     assert feature["properties"] == {
         "objectType": "annotation",
         "classification": {"name": "Tumour: nécrose", "color": [0, 0, 130]},
-        "measurements": {"Area um^2": 96.0, "Mean confidence": 0.5},
+        "measurements": {"Area um^2": 96.0, "Label area um^2": 96.0, "Mean confidence": 0.5},
     }
     assert shapely.geometry.shape(feature["geometry"]).equals(
         shapely.Polygon(shapely.box(0, 0, 40, 20).exterior, [shapely.box(12, 6, 20, 10).exterior])
@@ -85,8 +85,8 @@ def test_the_report_counts_what_is_in_the_file(path):
     written, report = write(path, shapes)
 
     assert report.polygons == {1: 2}
-    assert report.area_um2 == {1: 97.0}
-    assert report.outlined_um2 == {1: pytest.approx(97.0)}
+    assert report.label_area_um2 == {1: 97.0}
+    assert report.area_um2 == {1: pytest.approx(97.0)}
     assert report.vertices == 15
     assert report.bytes == path.stat().st_size
     assert (report.repaired, report.dropped) == (0, 0)
@@ -205,11 +205,41 @@ def test_csv_measures_the_same_shapes_under_the_same_ids(tmp_path, path):
     assert rows[0]["class"] == "Tumour"
     assert rows[0]["class_id"] == "1"
     assert float(rows[0]["area_um2"]) == 96.0
+    assert float(rows[0]["label_area_um2"]) == 96.0
     assert float(rows[0]["perimeter_um"]) == 4 * 10 + 4 * 2
     assert (float(rows[0]["centroid_x"]), float(rows[0]["centroid_y"])) == pytest.approx(
         (20.17, 10.08), abs=0.01
     )
     assert [row["mean_confidence"] for row in rows] == ["0.2000", ""]
+
+
+def test_areas_are_those_of_the_outlines_and_label_areas_those_of_the_pixels(tmp_path, path):
+    """A disc of 40 label pixels that simplifying has left a triangle of 24; pixels are not square."""
+    shapes = [
+        Shape(1, shapely.Polygon([(2, 2), (10, 2), (2, 8)]), 40, None),
+        Shape(1, shapely.box(20, 0, 24, 8), 30, None),
+    ]
+    pixel_um2 = 0.25 * 0.5 * 4 * 2.5
+    frames = FRAMES.model_copy(update={"downsample": (4.0, 2.5)})
+
+    written, report = write(path, shapes, frames=frames)
+    write_csv(tmp_path / "slide.csv", shapes, frames, SCHEMA, PLAIN)
+
+    measured = [feature["properties"]["measurements"] for feature in written["features"]]
+    assert measured == [
+        {"Area um^2": 24 * pixel_um2, "Label area um^2": 40 * pixel_um2},
+        {"Area um^2": 32 * pixel_um2, "Label area um^2": 30 * pixel_um2},
+    ]
+    for feature in written["features"]:
+        shown_px2 = shapely.geometry.shape(feature["geometry"]).area
+        assert feature["properties"]["measurements"]["Area um^2"] == shown_px2 * 0.25 * 0.5
+    with (tmp_path / "slide.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["area_um2"]) for row in rows] == [24 * pixel_um2, 32 * pixel_um2]
+    assert [float(row["label_area_um2"]) for row in rows] == [40 * pixel_um2, 30 * pixel_um2]
+    assert float(rows[0]["perimeter_um"]) == pytest.approx(8 + 7.5 + np.hypot(8, 7.5), abs=0.01)
+    assert report.area_um2 == {1: pytest.approx(56 * pixel_um2)}
+    assert report.label_area_um2 == {1: 70 * pixel_um2}
 
 
 @settings(deadline=None, max_examples=30)

@@ -56,8 +56,8 @@ class Exported:
     def remarks(self) -> dict[str, int]:
         """How often something had to be done otherwise than asked; empty if never."""
         off = sum(
-            abs(self.file.outlined_um2[i] - area) > LARGEST_ERROR * area
-            for i, area in self.file.area_um2.items()
+            abs(self.file.area_um2[i] - area) > LARGEST_ERROR * area
+            for i, area in self.file.label_area_um2.items()
         )
         counts = {
             "outlines simplified less, for their class to keep its area": self.tiles.finer,
@@ -76,7 +76,7 @@ class Exported:
         return Outlined(
             polygons=self.file.polygons,
             sieved_mm2={i: n * self.pixel_um2 / 1e6 for i, n in enumerate(self.tiles.pixels.tolist())},
-            outlined_mm2={i: area / 1e6 for i, area in self.file.outlined_um2.items()},
+            outlined_mm2={i: area / 1e6 for i, area in self.file.area_um2.items()},
             simplify_um={i: self.tiles.tolerance(i) * side_um for i in self.file.polygons},
             simplify=Tolerance(
                 asked_um=self.settings.tolerance_px * side_um, used_um=self.settings.step_px * side_um

@@ -35,7 +35,8 @@ NAMESPACE = uuid.UUID("8f0a5c7e-3c1d-5a53-9d0b-6d9f4f6f2b1a")
 UNPROCESSED: tuple[str, Rgb] = ("Unprocessed", (128, 128, 128))
 
 CSV_HEADER = (
-    "id", "class_id", "class", "area_um2", "perimeter_um", "centroid_x", "centroid_y", "mean_confidence",
+    "id", "class_id", "class", "area_um2", "label_area_um2", "perimeter_um", "centroid_x", "centroid_y",
+    "mean_confidence",
 )  # fmt: skip
 
 
@@ -70,9 +71,9 @@ class ExportReport:
     polygons : dict of int to int
         Shapes of each class id that is in the file.
     area_um2 : dict of int to float
-        Their area in square micrometres, by the label pixels in them.
-    outlined_um2 : dict of int to float
         Their area in square micrometres, by their outlines: what QuPath measures.
+    label_area_um2 : dict of int to float
+        Their area in square micrometres, by the label pixels in them.
     vertices : int
         Points of all outlines, closing points included.
     repaired : int
@@ -85,7 +86,7 @@ class ExportReport:
 
     polygons: dict[int, int]
     area_um2: dict[int, float]
-    outlined_um2: dict[int, float]
+    label_area_um2: dict[int, float]
     vertices: int
     repaired: int
     dropped: int
@@ -116,11 +117,10 @@ class _Tally:
             yield item
 
     def report(self, path: Path, frames: Frames) -> ExportReport:
-        slide_pixel_um2 = frames.slide_mpp[0] * frames.slide_mpp[1]
         return ExportReport(
             polygons=dict(sorted(self.polygons.items())),
-            area_um2={i: n * frames.label_pixel_um2 for i, n in sorted(self.pixels.items())},
-            outlined_um2={i: px2 * slide_pixel_um2 for i, px2 in sorted(self.outlined_px2.items())},
+            area_um2={i: px2 * _pixel_um2(frames) for i, px2 in sorted(self.outlined_px2.items())},
+            label_area_um2={i: n * frames.label_pixel_um2 for i, n in sorted(self.pixels.items())},
             vertices=self.vertices,
             repaired=self.repaired,
             dropped=self.dropped,
@@ -173,8 +173,8 @@ def write_csv(
 ) -> ExportReport:
     """Write a line of measurements for each shape that `write_geojson` would write, under the same id.
 
-    Areas count label pixels, perimeters measure the outlines, centroids are in the QuPath frame. The file is
-    never compressed.
+    Areas and perimeters measure the outlines, label areas count the label pixels in them, centroids are in
+    the QuPath frame. The file is never compressed.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def write_csv(
             name = classes[shape.class_id][0]
             perimeter_um = shapely.transform(outline, lambda xy: xy * np.array(frames.slide_mpp)).length
             confidence = "" if shape.mean_confidence is None else f"{shape.mean_confidence / 255:.4f}"
-            measured = (shape.area_px * frames.label_pixel_um2, perimeter_um, *outline.centroid.coords[0])
+            measured = (*_areas_um2(placed, frames), perimeter_um, *outline.centroid.coords[0])
             identity = (_feature_id(name, _coordinates(outline)), shape.class_id, name)
             file.write(_csv_line((*identity, *(f"{value:.2f}" for value in measured), confidence)))
     return tally.report(path, frames)
@@ -225,9 +225,21 @@ def _visible(
             yield shape
 
 
+def _pixel_um2(frames: Frames) -> float:
+    """Return the area of a pixel of the slide, which is QuPath's."""
+    return frames.slide_mpp[0] * frames.slide_mpp[1]
+
+
+def _areas_um2(placed: Placed, frames: Frames) -> tuple[float, float]:
+    """Return a shape's area by its outline, which simplifying changes, and by the label pixels in it."""
+    by_outline = placed.outline_qupath.area * _pixel_um2(frames)
+    return by_outline, placed.shape.area_px * frames.label_pixel_um2
+
+
 def _feature(placed: Placed, name: str, color: Rgb, frames: Frames, object_type: str) -> bytes:
     shape = placed.shape
-    measurements = {"Area um^2": round(shape.area_px * frames.label_pixel_um2, 2)}
+    area, label_area = _areas_um2(placed, frames)
+    measurements = {"Area um^2": round(area, 2), "Label area um^2": round(label_area, 2)}
     if shape.mean_confidence is not None:
         measurements["Mean confidence"] = round(shape.mean_confidence / 255, 4)
     coordinates = _coordinates(placed.outline_qupath)
