@@ -19,6 +19,15 @@ PRIMARY = [(255 << 24) - (1 << 32) | 255, 255 << 16 | 255, 255 << 8 | 255]
 DEEP = RGB.astype(np.uint16)
 
 
+def spoilt(pixels: np.ndarray, where: tuple[slice, ...], value: int) -> np.ndarray:
+    other = pixels.copy()
+    other[where] = value
+    return other
+
+
+ONE, HOT, PAD = np.s_[0:1, 0:1], np.s_[::20, ::20], np.s_[:, 200:]
+
+
 def read(path: Path) -> np.ndarray:
     reader = open_reader(path)
     rgba, unreadable = reader.read(0, Rect(0, 0, HEIGHT, WIDTH))
@@ -101,6 +110,15 @@ def test_a_stack_is_read_in_its_first_plane(tmp_path: Path) -> None:
         (RGB[..., :2], {"planarconfig": "contig"}, "2 grey"),
         (DEEP << 4, {"photometric": "rgb"}, "16 bits per sample, of which 12 are used"),
         (GREY.astype(np.uint16), {}, "16 bits per sample, of which 8 are used"),
+        (spoilt(DEEP << 4, ONE, 65535), {"photometric": "rgb"}, "of which 12 are used"),
+        (spoilt(DEEP << 4, HOT, 40000), {"photometric": "rgb"}, "of which 12 are used"),
+        (spoilt(DEEP << 4, PAD, 65535), {"photometric": "rgb"}, "of which 12 are used"),
+        (spoilt(DEEP, np.s_[:], 65535), {"photometric": "rgb"}, "of which 0 are used"),
+        (
+            spoilt(DEEP << 4, ONE, 16383),
+            {"photometric": "rgb", "ome": True, "metadata": {"axes": "YXS", "SignificantBits": 14}},
+            "states 14 significant bits in 16, of which 12 are used",
+        ),
         (
             DEEP << 4,
             {"photometric": "rgb", "ome": True, "metadata": {"axes": "YXS", "SignificantBits": 10}},
@@ -124,7 +142,7 @@ def test_what_is_not_clear_is_refused_by_name(
 
 def test_a_value_beyond_the_stated_bits_costs_its_tile(tmp_path: Path) -> None:
     """Found in reading, where the tiles that were looked at in opening hold none."""
-    pixels = np.zeros((128, 128 * 100, 3), np.uint16)
+    pixels = np.full((128, 128 * 100, 3), 3000, np.uint16)
     pixels[:, 128 * 2 : 128 * 3] = 5000
     options = {"axes": "YXS", "SignificantBits": 12}
     path = write(tmp_path / "slide.tiff", pixels, ome=True, photometric="rgb", metadata=options)

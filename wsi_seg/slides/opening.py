@@ -48,18 +48,23 @@ def _open_tiff(path: Path, channels: Channels, opened: LevelReader) -> TiffReade
     reader = TiffReader(path, channels, opened.properties)
     if channels.bits == 8:
         return reader
-    largest, bits = reader.largest_value(), channels.significant_bits
-    if bits is not None and 8 <= bits < channels.bits and not largest >> bits:
+    stated = channels.significant_bits
+    bits = stated if stated is not None and 8 <= stated < channels.bits else channels.bits
+    largest, used = reader.spread(bits)
+    if used == bits and not largest >> bits and stated in (None, bits):
         return reader
     reader.close()
-    if bits is not None:
+    if stated is None:
         raise SlideError(
-            f"{path}: states {bits} significant bits in {channels.bits}, and holds {largest}: "
+            f"{path}: holds {channels.bits} bits per sample, of which {used} are used, and does "
+            "not say how many count: state SignificantBits in OME-XML, or convert it to 8 bits per channel"
+        )
+    if largest >> stated or stated != bits:
+        raise SlideError(
+            f"{path}: states {stated} significant bits in {channels.bits}, and holds {largest}: "
             "convert it to 8 bits per channel"
         )
-    if largest >> (channels.bits - 1):
-        return TiffReader(path, channels, opened.properties)
     raise SlideError(
-        f"{path}: holds {channels.bits} bits per sample, of which {largest.bit_length()} are used, and does "
-        "not say how many count: state SignificantBits in OME-XML, or convert it to 8 bits per channel"
+        f"{path}: states {stated} significant bits in {channels.bits}, of which {used} are used: "
+        "state as many as count, or convert it to 8 bits per channel"
     )

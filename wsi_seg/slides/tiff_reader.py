@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tifffile
@@ -27,11 +27,31 @@ if TYPE_CHECKING:
 
 CACHE_BYTES = 64 << 20
 LOOKED_AT = 64
-"""Tiles in which the largest value is looked for."""
+"""Tiles in which it is looked how many bits are used."""
+
+FEWEST = 0.01
+"""What share of the samples must be so large that a bit counts as used: hot pixels and the rims of white
+padding are fewer, the glass around stained tissue is far more."""
 
 
 class DamagedTileError(Exception):
     """A tile cannot be decoded."""
+
+
+class Spread(NamedTuple):
+    """How large samples are.
+
+    Attributes
+    ----------
+    largest : int
+        Of all that were looked at.
+    used_bits : int
+        Bits that at least `FEWEST` of the samples need, those of the largest possible value left aside:
+        they are saturated, or padding, and say nothing of the range.
+    """
+
+    largest: int
+    used_bits: int
 
 
 class TiffReader:
@@ -105,20 +125,32 @@ class TiffReader:
                 unreadable.append(tile.clipped(level.width, level.height))
         return rgba, unreadable
 
-    def largest_value(self) -> int:
-        """Return the largest value among `LOOKED_AT` tiles, or all if fewer, of the coarsest level."""
+    def spread(self, bits: int) -> Spread:
+        """Say how samples spread among `LOOKED_AT` tiles, or all if fewer, of the coarsest level.
+
+        Parameters
+        ----------
+        bits : int
+            How many may count: the largest value of so many is left aside.
+        """
         level = self.levels[-1]
         columns = -(-level.width // level.tile_width)
         tiles = columns * -(-level.height // level.tile_height)
-        largest = 0
+        largest, lengths = 0, np.zeros(self._channels.bits + 1, dtype=np.int64)
         for tile in np.linspace(0, tiles - 1, min(tiles, LOOKED_AT)).astype(int).tolist():
+            row, column = divmod(tile, columns)
+            height, width = level.height - row * level.tile_height, level.width - column * level.tile_width
             for channel in range(3):
                 try:
-                    plane = self._plane(-1, channel, *divmod(tile, columns))
+                    plane = self._plane(-1, channel, row, column)
                 except DamagedTileError:
                     continue  # met again, and told of, when it is read
-                largest = max(largest, 0 if plane is None else int(plane.max()))
-        return largest
+                if plane is not None:
+                    inside = plane[:height, :width]
+                    largest = max(largest, int(inside.max()))
+                    counted = inside[inside != (1 << bits) - 1]
+                    lengths += np.bincount(np.frexp(counted)[1], minlength=len(lengths))
+        return Spread(largest, _used(lengths))
 
     def _plane(self, index: int, channel: int, row: int, column: int) -> NDArray[Any] | None:
         """Return one colour of a tile, as stored, shape (tile height, tile width); None if left out."""
@@ -156,6 +188,12 @@ class TiffReader:
         if bits < self._channels.bits and plane.max() >> bits:
             raise DamagedTileError  # values that there are none of
         return (plane >> max(bits - 8, 0)).astype(np.uint8)
+
+
+def _used(lengths: NDArray[np.int64]) -> int:
+    """Return how many bits are used, where it is counted how many samples have each length in bits."""
+    at_least = np.cumsum(lengths[::-1])[::-1]
+    return int(np.flatnonzero(at_least >= FEWEST * lengths.sum()).max()) if lengths.any() else 0
 
 
 def _levels(tiff: tifffile.TiffFile, path: Path) -> list[list[Any]]:
