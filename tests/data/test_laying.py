@@ -84,6 +84,27 @@ def test_regions_of_interest_off_the_slide_are_refused(drawn):
         read_regions(drawn(OFF, OFF), "slide.svs", FRAMES)
 
 
+@pytest.mark.parametrize("box", [(1000, 100, 1200, 200), (-100, -100, 0, 0), (100, 800, 200, 900)])
+def test_what_touches_the_slide_at_its_edge_alone_lies_beyond_it(drawn, box):
+    with pytest.raises(AnnotationError, match=r"drawn\.geojson: lies nowhere on slide\.svs"):
+        read_regions(drawn(box), "slide.svs", FRAMES)
+    path = drawn(ON, box)
+    assert lay([read_annotations(path)], "slide.svs", FRAMES).remarks == (
+        f"{path}: 1 of 2 shapes lie beyond slide.svs",
+    )
+
+
+@pytest.mark.parametrize("box", [(0, 0, 0.9, 0.9), (101.2, 100, 102.8, 300), (999.5, 100, 1200, 200)])
+def test_regions_of_interest_that_hold_no_pixel_are_refused(drawn, box):
+    with pytest.raises(AnnotationError, match=r"covers no pixel of slide\.svs at 2 um per px: draw larger"):
+        read_regions(drawn(box), "slide.svs", FRAMES)
+    assert read_regions(drawn(box, ON), "slide.svs", FRAMES).geometry_label.area > 5000
+
+
+def test_one_pixel_is_a_region_of_interest(drawn):
+    assert read_regions(drawn((100.5, 100.5, 101.5, 101.5)), "slide.svs", FRAMES).remarks == ()
+
+
 def test_what_is_left_out_of_regions_of_interest_is_told(halo):
     path = halo(ON, OFF)
 

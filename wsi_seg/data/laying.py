@@ -9,7 +9,9 @@ import shapely
 
 from wsi_seg.data.annotations import read_annotations
 from wsi_seg.data.mending import polygonal
+from wsi_seg.data.raster import holds_any_centre
 from wsi_seg.errors import AnnotationError
+from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +80,8 @@ def lay(files: Sequence[AnnotationFile], slide: str, frames: Frames) -> Laid:
         own = file.outlines_label(frames)
         outlines += own
         shifted = file.format == "HALO annotations" and slide.lower().endswith(MIRAX)
-        beyond = len(own) - int(np.count_nonzero(shapely.intersects(whole, own)))
+        on = shapely.intersects(whole, own) & ~shapely.touches(whole, own)
+        beyond = len(own) - int(np.count_nonzero(on))
         if beyond == len(own):
             why = HALO_ON_MIRAX if shifted else "was it drawn on another slide?"
             raise AnnotationError(f"{file.path}: lies nowhere on {slide}: {why}")
@@ -104,8 +107,8 @@ def read_regions(path: Path, slide: str, frames: Frames) -> Regions:
     Raises
     ------
     AnnotationError
-        If the file cannot be read, is of no known format, one of its shapes is unusable, or none of them
-        lies on the slide.
+        If the file cannot be read, is of no known format, one of its shapes is unusable, none of them lies
+        on the slide, or they hold no label pixel's centre.
     """
     file = read_annotations(path, places=True)
     if file.refused:
@@ -113,4 +116,9 @@ def read_regions(path: Path, slide: str, frames: Frames) -> Regions:
     laid = lay([file], slide, frames)
     united = polygonal(shapely.union_all(np.array(laid.outlines_label, dtype=object)))
     geometry = shapely.MultiPolygon(shapely.get_parts(united).tolist())
+    width, height = frames.label_size
+    if not holds_any_centre(geometry, Rect(0, 0, height, width)):
+        raise AnnotationError(
+            f"{path}: covers no pixel of {slide} at {frames.label_mpp[0]:.4g} um per px: draw larger regions"
+        )
     return Regions(geometry, (*file.changes, *laid.remarks))

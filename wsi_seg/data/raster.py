@@ -52,6 +52,13 @@ def rasterise(regions: shapely.Geometry, rect: Rect) -> NDArray[np.bool_]:
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(rect.height, rect.width)
 
 
+def holds_any_centre(regions: shapely.Geometry, rect: Rect) -> bool:
+    """Tell whether `rasterise` finds any pixel of a rectangle in regions, however large the rectangle is."""
+    edges, _ = _edges([regions])
+    _, length, _ = _spans(edges, np.zeros(len(edges.upper_xy), np.int64), rect)
+    return bool(length.any())
+
+
 @dataclass(frozen=True)
 class Painting:
     """Shapes of several classes, to be painted onto any rectangle.
