@@ -104,11 +104,15 @@ def test_an_area_ends_where_it_began(read, points, endcaps, is_line):
     assert len(file.skipped) == is_line
 
 
-def test_a_negative_line_cuts_no_hole(read):
-    file = read(region(), region(points=CORNERS[:4], negative=1))
+@pytest.mark.parametrize(("endcaps", "corners", "closed"), [(0, 4, True), (1, 4, True), (1, 5, False)])
+def test_a_negative_region_is_a_hole_however_open(read, endcaps, corners, closed):
+    inner = ((2, 2), (6, 2), (6, 6), (2, 6), (2, 2))[:corners]
 
-    assert [shape.geometry.area for shape in file.shapes] == [100]
-    assert file.skipped == ("shape 2 (Tumor): an open line",)
+    file = read(region(), region(points=inner, negative=1, endcaps=endcaps))
+
+    assert [shape.geometry.area for shape in file.shapes] == [100 - 16]
+    assert file.skipped == ()
+    assert file.mended == (("shape 2 (Tumor): open by 33% of its length, closed",) if closed else ())
 
 
 def test_types_in_words_tell_halo(tmp_path):

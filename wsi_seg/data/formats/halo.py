@@ -4,7 +4,7 @@ A layer's name is its class. Negative regions are holes in the layer's larger re
 are two opposite corners. Coordinates are pixels of the slide's level 0, but on MIRAX slides HALO counts
 from elsewhere (files hold negative coordinates), and from where is not known.
 
-Lines are of the type Polygon too. HALO gives them end caps, or leaves them open, while it ends the outline
+Lines are of the type Polygon too, unless they are negative: those are holes, and closed where they are open. HALO gives them end caps, or leaves them open, while it ends the outline
 of an area where it began; one real area was seen open by 0.1 % of its length, lines by 90 % and more.
 """
 
@@ -55,7 +55,8 @@ def read_halo(root: Element) -> Drawn:
             if kind not in SHAPES:
                 drawn.skip(number, OTHERS.get(kind, f"of type {kind[:NAME_LENGTH]!r}"), name)
                 continue
-            if kind == "Polygon" and (line := _line(region, points)):
+            negative, opening = region.get("NegativeROA") == "1", _opening(kind, points)
+            if not negative and kind == "Polygon" and (line := _line(region, opening)):
                 drawn.skip(number, line, name)
                 continue
             drawn.outlines.append(
@@ -64,16 +65,22 @@ def read_halo(root: Element) -> Drawn:
                     parts=((SHAPES[kind](points),),),
                     class_name=name,
                     color=color,
+                    remark=f"open by {opening:.0%} of its length, closed" if opening > MAX_OPEN else "",
                     layer=layer_number,
-                    negative=region.get("NegativeROA") == "1",
+                    negative=negative,
                 )
             )
     return drawn
 
 
-def _line(region: Element, points: Ring) -> str:
+def _line(region: Element, opening: float) -> str:
     """Say what kind of line a polygon is; empty if it is an area."""
     if region.get("HasEndcaps") == "1":
         return "a line"
+    return "an open line" if opening > MAX_OPEN else ""
+
+
+def _opening(kind: str, points: Ring) -> float:
+    """Return how far from its beginning a polygon ends, as a share of its length."""
     drawn = course(points)
-    return "an open line" if drawn.gap > MAX_OPEN * drawn.length else ""
+    return drawn.gap / drawn.length if kind == "Polygon" and drawn.length else 0.0
