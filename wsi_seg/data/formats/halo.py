@@ -4,8 +4,9 @@ A layer's name is its class. Negative regions are holes in the layer's larger re
 are two opposite corners. Coordinates are pixels of the slide's level 0, but on MIRAX slides HALO counts
 from elsewhere (files hold negative coordinates), and from where is not known.
 
-Lines are of the type Polygon too, unless they are negative: those are holes, and closed where they are open. HALO gives them end caps, or leaves them open, while it ends the outline
-of an area where it began; one real area was seen open by 0.1 % of its length, lines by 90 % and more.
+Lines are of the type Polygon too. HALO gives them end caps, or leaves them open, while it ends the outline
+of an area where it began; one real area was seen open by 0.1 % of its length, lines by 90 % and more. A
+negative region is a hole and never a line: where it is open it is closed.
 """
 
 from __future__ import annotations
