@@ -41,6 +41,11 @@ def properties(x: float | str | None, y: float | str | None = None, description:
         (0.25, MOTIC, 0.25, "its resolution tags"),  # the description of what a smaller copy was made of
         (None, ome(0.5), 0.5, "its OME-XML"),
         (None, ome(500, "nm"), 0.5, "its OME-XML"),
+        (None, ome(5000, "\u00c5"), 0.5, "its OME-XML"),
+        (None, ome(5000, "\u212b"), 0.5, "its OME-XML"),
+        (None, ome(500_000, "pm"), 0.5, "its OME-XML"),
+        (25_400 / 4000, ome(0.5), 0.5, "its OME-XML"),
+        (4.0, "", 4.0, "its resolution tags"),
         (25_400 / 300, ome(0.5), 0.5, "its OME-XML"),
         (1000.0, ome(0.5, "µm"), 0.5, "its OME-XML"),
         (0.5, ome(0.501), 0.5, "its resolution tags"),
@@ -54,11 +59,17 @@ def test_what_a_slide_can_have_is_taken(x: float | None, description: str, mpp: 
     assert found.source == source
 
 
-@pytest.mark.parametrize("dpi", [72, 96, 150, 300, 600, 1200, 2400])
+@pytest.mark.parametrize("dpi", [72, 96, 150, 300, 350, 500, 600, 800, 1200, 2400])
 def test_a_printers_dots_are_no_slides(dpi: int) -> None:
     with pytest.raises(MppError, match=f"that is {dpi} dpi, a printer's setting: .*--mpp") as caught:
         stated_resolution(SLIDE, properties(25_400 / dpi), SIZE)
     assert "--allow-coarser" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dpi", [3200, 3600, 4000, 4800])
+def test_a_film_scanners_dots_are_no_slides_though_a_slide_can_be_so_coarse(dpi: int) -> None:
+    with pytest.raises(MppError, match=f"that is {dpi} dpi, a film scanner's setting: .*--mpp"):
+        stated_resolution(SLIDE, properties(25_400 / dpi), SIZE)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +86,12 @@ def test_a_printers_dots_are_no_slides(dpi: int) -> None:
         (0.25, 0.75, "", "so far from square"),
         (0.25, 84.67, "", "300 dpi"),
         (None, None, "", "does not state its resolution: give the true resolution with --mpp"),
-        (None, None, MOTIC, "its description says 0.5: give --mpp 0.5 if that is right"),
-        (25_400 / 72, None, MOTIC, "its description says 0.5: give --mpp 0.5 if that is right"),
+        (
+            *(None, None, MOTIC),
+            "slide.tiff: states no resolution in its tags; its description says 0.5 um per px: "
+            "give --mpp 0.5 if that is right",
+        ),
+        (25_400 / 72, None, MOTIC, "its description says 0.5 um per px: give --mpp 0.5 if that is right"),
         (None, None, "<PixelSizeMicrons>0.4986</PixelSizeMicrons>", "give --mpp 0.4986 if"),
         (None, None, "MPP = 72", "give the true resolution with --mpp"),
         (None, None, ome(0.5, "pixel"), "does not state its resolution"),

@@ -12,7 +12,20 @@ from defusedxml.ElementTree import fromstring
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-UM = {"": 1.0, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "in": 25_400.0}
+UM = {
+    "": 1.0,
+    "µm": 1.0,
+    "μm": 1.0,
+    "um": 1.0,
+    "nm": 1e-3,
+    "mm": 1e3,
+    "cm": 1e4,
+    "m": 1e6,
+    "in": 25_400.0,
+    "\N{LATIN CAPITAL LETTER A WITH RING ABOVE}": 1e-4,
+    "\N{ANGSTROM SIGN}": 1e-4,
+    "pm": 1e-6,
+}
 """Micrometres per unit of length; others ("pixel", "reference frame") state nothing."""
 
 OF_FLUORESCENCE = ("Fluor", "EmissionWavelength", "ExcitationWavelength")

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MPP_RANGE = (0.05, 10.0)
-"""What slides have: from an oil lens on a fine camera up to levels that were exported by themselves. The
-coarsest dots of a printer, at 2400 dpi, are 10.6 um."""
+"""What slides have: from an oil lens on a fine camera up to levels that were exported by themselves. The dots
+of printers are coarser, down to 10.6 um at 2400 dpi; those of film scanners lie inside, and are named."""
 
 GIVEN_RANGE = (0.01, 100.0)
 """What is believed of a user."""
 
-PRINTERS_DPI = (72, 96, 100, 120, 144, 150, 180, 200, 240, 300, 360, 400, 600, 720, 1200, 2400)
+PRINTERS_DPI = (72, 96, 100, 120, 144, 150, 180, 200, 240, 300, 350, 360, 400, 500, 600, 720, 800, 1200, 2400)
+FILM_DPI = (3200, 3600, 4000, 4800)
 INCH_UM = 25_400.0
 ONE_PER_MM = 1000.0
 
@@ -31,6 +32,7 @@ ALIKE = 0.01
 SQUEEZED = 2.0
 """How many times as long as wide no scanner's pixel is."""
 
+NO_GUESS = "give the true resolution with --mpp"
 DESCRIBED = re.compile(r"(?:\bMPP\s*[=:]\s*|<PixelSizeMicrons>\s*)(\d+(?:\.\d+)?)", re.IGNORECASE)
 
 
@@ -83,7 +85,11 @@ def stated_resolution(path: Path, properties: Mapping[str, str], size: tuple[int
     if in_ome is not None and (header is None or _meant_otherwise(header[0])):
         found = Resolution(in_ome, "its OME-XML")
     elif header is None:
-        raise MppError(f"{path}: the file does not state its resolution: {_remedy(properties)} (um per px)")
+        described = _described(properties)
+        if described is None:
+            raise MppError(f"{path}: the file does not state its resolution: {NO_GUESS} (um per px)")
+        where = "tags" if tags else "header"
+        raise MppError(f"{path}: states no resolution in its {where}; {described}")
     elif in_ome is not None and not _alike(header, in_ome):
         raise MppError(
             f"{path}: states {_words(header)} um per px in {source}, but {_words(in_ome)} in its OME-XML: "
@@ -94,7 +100,7 @@ def stated_resolution(path: Path, properties: Mapping[str, str], size: tuple[int
     suspicion = _suspicion(found.mpp)
     if suspicion is not None:
         stated = f"states {_words(found.mpp)} um per px in {found.source}"
-        raise MppError(f"{path}: {stated}: {suspicion}: {_remedy(properties)}")
+        raise MppError(f"{path}: {stated}: {suspicion}: {_described(properties) or NO_GUESS}")
     return found
 
 
@@ -109,10 +115,11 @@ def _header_mpp(properties: Mapping[str, str]) -> tuple[float, float] | None:
 
 
 def _meant_otherwise(mpp: float) -> str | None:
-    """Say what a resolution is if it is none of a slide but a printer's, or a program's default."""
-    for dpi in PRINTERS_DPI:
-        if abs(mpp * dpi / INCH_UM - 1) < 0.005:
-            return f"{dpi} dpi, a printer's setting"
+    """Say what a resolution is if none of a slide: a printer's, a film scanner's, a program's default."""
+    for settings, device in ((PRINTERS_DPI, "printer"), (FILM_DPI, "film scanner")):
+        for dpi in settings:
+            if abs(mpp * dpi / INCH_UM - 1) < 0.005:
+                return f"{dpi} dpi, a {device}'s setting"
     if abs(mpp / ONE_PER_MM - 1) < 0.005:
         return "1 px per mm, which programs write that know of no resolution"
     return None
@@ -122,11 +129,11 @@ def _suspicion(mpp: tuple[float, float]) -> str | None:
     """Say what is wrong with a resolution; None if a slide can have it."""
     low, high = MPP_RANGE
     for side in mpp:
-        if low <= side <= high:
-            continue
         meant = _meant_otherwise(side)
         if meant is not None:
             return f"that is {meant}"
+        if low <= side <= high:
+            continue
         if 0.1 <= 10 * side <= 1:
             return f"finer than any scanner's, perhaps {10 * side:g} made ten times too small"
         return "no slide has that"
@@ -135,12 +142,12 @@ def _suspicion(mpp: tuple[float, float]) -> str | None:
     return None
 
 
-def _remedy(properties: Mapping[str, str]) -> str:
-    """Say what to give, with what the file's description says where that is of use."""
+def _described(properties: Mapping[str, str]) -> str | None:
+    """Say what the file's description says, and to give that if it is right; None where it is of no use."""
     described = DESCRIBED.search(properties.get("tiff.ImageDescription", ""))
     if described is not None and MPP_RANGE[0] <= float(described[1]) <= MPP_RANGE[1]:
-        return f"its description says {described[1]}: give --mpp {described[1]} if that is right"
-    return "give the true resolution with --mpp"
+        return f"its description says {described[1]} um per px: give --mpp {described[1]} if that is right"
+    return None
 
 
 def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
