@@ -69,6 +69,18 @@ def test_a_grey_slide_is_labelled_if_asked_for(pixels: np.ndarray, model_path: P
     assert summary["settings"]["labels"]["allow_grey"] is True
 
 
+def test_a_slide_that_shows_nothing_is_refused(model_path: Path, tmp_path: Path) -> None:
+    clear = np.dstack([RGB, np.zeros_like(GREY)])
+    slide = write(tmp_path / "clear.tiff", clear, photometric="rgb", extrasamples=["UNASSALPHA"])
+    for allow_grey in (False, True):
+        with pytest.raises(SlideError, match=r"clear\.tiff: is transparent throughout.*alpha channel"):
+            labelled(slide, model_path, tmp_path / "out", allow_grey=allow_grey)
+    assert not (tmp_path / "out").exists()
+    slide = write(tmp_path / "black.tiff", np.zeros_like(RGB), photometric="rgb")
+    with pytest.raises(SlideError, match=r"black\.tiff: is black throughout: .*--allow-grey"):
+        labelled(slide, model_path, tmp_path / "out")
+
+
 def test_a_grey_slide_clears_nothing_away(expected: np.ndarray, model_path: Path, tmp_path: Path) -> None:
     colour = write(tmp_path / "colour.tiff", RGB, photometric="rgb")
     labelled(colour, model_path, tmp_path / "out")

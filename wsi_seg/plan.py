@@ -201,19 +201,27 @@ class Plan:
         """The overview as a screen shows it, by the slide's colour profile if it has one."""
         return to_srgb(self.overview.rgb, self.slide.icc_profile)
 
-    def refuse_grey(self) -> None:
-        """Refuse a slide without colour, unless the settings allow it: networks know tissue by its stain.
+    def refuse_colourless(self) -> None:
+        """Refuse a slide that shows nothing, or, unless the settings allow it, one without colour.
+
+        Networks know tissue by its stain.
 
         Raises
         ------
         SlideError
-            If the slide is grey throughout, or in one channel alone.
+            If the slide is transparent, black or grey throughout, or in one channel alone.
         """
+        if not self.overview.present.any() and not self.overview.unreadable:
+            raise SlideError(
+                f"{self.slide.path}: is transparent throughout, as if nothing were scanned: "
+                "export it without its alpha channel"
+            )
         if self.settings.labels.allow_grey:
             return
         channel = only_channel(self.overview)
         if channel is not None:
-            what = "grey throughout" if channel == "grey" else f"in its {channel} channel alone"
+            throughout = channel in {"black", "grey"}
+            what = f"{channel} throughout" if throughout else f"in its {channel} channel alone"
             raise SlideError(
                 f"{self.slide.path}: is {what}: a network that learned from stained tissue finds nothing, or "
                 "anything, in it (--allow-grey goes on all the same, for one that learned from such slides)"

@@ -111,7 +111,7 @@ def predict_on(
     plan.seconds["open"] = time.perf_counter() - begin
     if settings.run.overwrite or result.read_record() is None:  # before anything is made or cleared away
         with plan.timed("mask"):
-            plan.refuse_grey()
+            plan.refuse_colourless()
     with result.locked():
         record = _begin(result, plan, progress)
         if record.progress == "finished":

@@ -38,6 +38,13 @@ def test_one_dye_alone(channel: int, name: str) -> None:
     assert shown(rgb) is None
 
 
+def test_black_is_no_picture() -> None:
+    assert shown(np.zeros(RGB.shape, int)) == "black"
+    assert shown(np.abs(NOISE)) == "black"
+    assert shown(grey() // 2) == "grey"
+    assert shown(np.full(RGB.shape, 255)) is None
+
+
 def test_a_little_tissue_on_neutral_glass_is_colour() -> None:
     rgb = np.full((1000, 1000, 3), 240)
     assert shown(rgb) is None  # nothing on it that could be grey

@@ -1,4 +1,4 @@
-"""Slides without colour: grey throughout, or one channel alone."""
+"""Slides without colour: black or grey throughout, or in one channel alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FAINT = 24
 
 
 def only_channel(overview: SlidePixels) -> str | None:
-    """Say in what one channel a slide is, if it is in one: "grey", "red", "green" or "blue".
+    """Say in what one channel a slide is, if it is in one: "grey", "red", "green" or "blue"; or "black".
 
     Stained tissue has colour in every overview, and glass alone has no picture.
 
@@ -34,6 +34,8 @@ def only_channel(overview: SlidePixels) -> str | None:
         return None
     brightest = rgb.max(axis=1)
     low, high = np.quantile(brightest, (FEWEST, 1 - FEWEST))
+    if high <= NOISE:
+        return "black"
     if high - low < FAINT:
         return None
     if _share(brightest - rgb.min(axis=1)) <= FEWEST:
