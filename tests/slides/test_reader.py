@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -132,3 +134,11 @@ def test_levels_in_subifds_are_levels(tmp_path: Path) -> None:
     ]
     np.testing.assert_array_equal(reader.read(1, Rect(0, 0, 150, 210))[0][..., :3], RGB[::2, ::2])
     reader.close()
+
+
+def test_a_reader_that_is_let_go_closes_its_file(made: tuple[Path, type]) -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert open_reader(made[0]).read(0, ALL)[0].any()
+        gc.collect()
+    assert not [str(one.message) for one in told if made[0].name in str(one.message)]

@@ -6,6 +6,7 @@ Tiles are decoded one by one by tifffile and imagecodecs; some of them are kept.
 from __future__ import annotations
 
 import threading
+import weakref
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -82,6 +83,8 @@ class TiffReader:
             self._tiff = tifffile.TiffFile(path)
         except ERRORS as error:
             raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error
+        # Processes keep slides open from region to region, and let go of them without a word.
+        self._close = weakref.finalize(self, self._tiff.close)
         self._pages = _levels(self._tiff, path)
         width, height = self._pages[0][0].imagewidth, self._pages[0][0].imagelength
         self.levels = tuple(_describe(pages[0], width, height) for pages in self._pages)
@@ -102,7 +105,7 @@ class TiffReader:
 
     def close(self) -> None:
         """Close the file."""
-        self._tiff.close()
+        self._close()
 
     def read(self, index: int, rect: Rect) -> tuple[NDArray[np.uint8], list[Rect]]:
         """Read a rectangle of a level, in level pixels: see `wsi_seg.slides.reader.Reader.read`."""
