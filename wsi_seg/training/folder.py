@@ -113,9 +113,9 @@ class TrainingFolder:
                 "or start anew with --overwrite"
             )
         if earlier is not None and earlier != record:
-            names = sorted(n for n in earlier.keys() | record.keys() if earlier.get(n) != record.get(n))
+            differing = " and ".join(_differences(earlier, record))
             raise OutputError(
-                f"{self.folder}: holds a training with another {' and '.join(names)}: "
+                f"{self.folder}: holds a training with another {differing}: "
                 "give what it was begun with, or start anew with --overwrite"
             )
         write_text(self._record, json.dumps(record, indent=1) + "\n")
@@ -140,3 +140,14 @@ class TrainingFolder:
 
     def _stages(self) -> list[Path]:
         return list(self._work.glob("[0-9]*-*"))
+
+
+def _differences(then: dict[str, JsonValue], now: dict[str, JsonValue], within: str = "") -> Iterator[str]:
+    """Yield the settings that differ, by the names that recipes have for them, with both values if short."""
+    for name in sorted(then.keys() | now.keys()):
+        old, new = then.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _differences(old, new, f"{within}{name}.")
+        elif old != new:
+            short = not any(isinstance(value, dict | list) for value in (old, new))
+            yield f"{within}{name}" + (f" ({old} then, {new} now)" if short else "")
