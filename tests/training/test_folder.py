@@ -60,7 +60,7 @@ def test_another_training_is_not_gone_on_with(tmp_path: Path):
     folder = begin(tmp_path)
     with (
         pytest.raises(
-            OutputError, match=r"another classes and recipe\.epochs \(3 then, 4 now\): give what it"
+            OutputError, match=r"classes and recipe\.epochs \(3 then, 4 now\): give what"
         ),
         TrainingFolder(tmp_path, False, resume=True).locked({"recipe": {"epochs": 4}, "classes": []}),
     ):
