@@ -59,9 +59,7 @@ def test_where_nothing_is_to_go_on_with_it_begins(tmp_path: Path):
 def test_another_training_is_not_gone_on_with(tmp_path: Path):
     folder = begin(tmp_path)
     with (
-        pytest.raises(
-            OutputError, match=r"classes and recipe\.epochs \(3 then, 4 now\): give what"
-        ),
+        pytest.raises(OutputError, match=r"classes and recipe\.epochs \(3 then, 4 now\): give what"),
         TrainingFolder(tmp_path, False, resume=True).locked({"recipe": {"epochs": 4}, "classes": []}),
     ):
         pass
