@@ -31,6 +31,15 @@ def save(path: Path, pixels: np.ndarray, palette: list[int] | None = None) -> Pa
     return path
 
 
+def flip_bit(path: Path, at: int) -> None:
+    """Flip a bit of a PNG's compressed pixels, and leave its checksums as they are."""
+    content = bytearray(path.read_bytes())
+    begin = content.index(b"IDAT") + 4
+    size = int.from_bytes(content[begin - 8 : begin - 4], "big")
+    content[begin + at % size] ^= 1 << at % 8
+    path.write_bytes(content)
+
+
 def save_pair(image: Path, mask: Path, values: np.ndarray = VALUES) -> None:
     save(image, np.random.default_rng(len(image.name)).integers(0, 256, (*values.shape, 3), np.uint8))
     save(mask, values)

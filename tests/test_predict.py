@@ -28,9 +28,11 @@ from wsi_seg.models.classes import OUTSIDE_ID
 from wsi_seg.outputs.check import check_file
 from wsi_seg.outputs.labels import read_labels
 from wsi_seg.outputs.pyramid import PyramidWriter
+from wsi_seg.outputs.result import ResultFolder
 from wsi_seg.outputs.summary import Status
 from wsi_seg.predict import connect, predict_on, predict_slide
 from wsi_seg.progress import Progress
+from wsi_seg.slides.tissue import TissueMask
 
 SMALL = LabelSettings(patch=192, overlap=64, region_cores=1)
 
@@ -246,6 +248,33 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
     predict_slide(slide_path, out, settings(model_path), heard)
     assert "resuming" in heard.said[1]
     assert 0 < heard.regions <= 19
+    assert fingerprints(out) == fingerprints(result)
+
+
+def test_a_tissue_mask_that_is_replaced_is_noticed(
+    result: Path, slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    class StopAtOnce(Recorder):
+        def begin(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        predict_slide(slide_path, out, settings(model_path), StopAtOnce())
+    path = out / "tissue_mask.png"
+    right = path.read_bytes()
+    seal = ResultFolder(out).tissue_seal()
+    assert seal == TissueMask.load(path, None).seal
+    for begun in (out, result):  # in the middle of a run, and when polygons are made again
+        (begun / "tissue_mask.png").unlink()
+        TissueMask(np.zeros(seal.size[::-1], bool), seal.factor).save(begun / "tissue_mask.png")
+        coarser = settings(model_path, export=ExportSettings(simplify_um=50.0))
+        try:
+            with pytest.raises(OutputError, match=r"tissue_mask\.png: not the tissue mask .* put that back"):
+                predict_slide(slide_path, begun, coarser if begun == result else settings(model_path))
+        finally:
+            (begun / "tissue_mask.png").write_bytes(right)
+            predict_slide(slide_path, begun, settings(model_path))
     assert fingerprints(out) == fingerprints(result)
 
 

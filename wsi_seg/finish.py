@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wsi_seg.outputs.result import RegionTotals, ResultFolder, RunRecord
     from wsi_seg.plan import Plan
     from wsi_seg.progress import Progress
+    from wsi_seg.slides.tissue import MaskSeal
 
 
 def export_as_they_come(result: ResultFolder, plan: Plan, arrivals: Arrivals) -> tuple[Exported, float]:
@@ -62,7 +63,7 @@ def export_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: 
     labels = read_labels(result.zarr)
     # Drawing keeps to one core and so do polygons, most of the time: side by side they take the time of one.
     with ThreadPoolExecutor(1, thread_name_prefix="overview") as beside:
-        drawing = beside.submit(draw_overview, result, plan, labels, _totals_of(record).pixels)
+        drawing = beside.submit(draw_overview, result, plan, labels, _totals_of(record).pixels, record.tissue)
         with plan.timed("polygons"):
             exported = _export(result, plan, labels)
         drawing.result()
@@ -76,7 +77,9 @@ def _export(result: ResultFolder, plan: Plan, labels: LabelPyramid) -> Exported:
     return exported
 
 
-def draw_overview(result: ResultFolder, plan: Plan, labels: LabelPyramid, pixels: dict[int, int]) -> None:
+def draw_overview(
+    result: ResultFolder, plan: Plan, labels: LabelPyramid, pixels: dict[int, int], seal: MaskSeal | None
+) -> None:
     """Draw the slide, and the classes over it.
 
     Parameters
@@ -87,17 +90,19 @@ def draw_overview(result: ResultFolder, plan: Plan, labels: LabelPyramid, pixels
         With all of its levels.
     pixels : dict of int to int
         Label pixels by label value.
+    seal : MaskSeal or None
+        Of the tissue mask that the labels go by; None of a result that does not tell.
 
     Raises
     ------
     OutputError
-        If the labels or the tissue mask are damaged, or the picture cannot be written.
+        If the labels or the tissue mask are damaged, the mask is another, or the picture cannot be written.
     """
     with plan.timed("overview"):
         rgb = plan.overview_srgb
         tissue = None
         if plan.settings.labels.tissue_mask:
-            tissue = TissueMask.load(result.tissue_mask).at(Rect(0, 0, *rgb.shape[:2]), plan.factor)
+            tissue = TissueMask.load(result.tissue_mask, seal).at(Rect(0, 0, *rgb.shape[:2]), plan.factor)
         write_overview_picture(result.overview, rgb, labels, pixels, tissue)
 
 

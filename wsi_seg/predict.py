@@ -194,14 +194,14 @@ def _segment(
     writer = PyramidWriter(result.unfinished_zarr, plan.layout)
     ledger = Ledger(result.ledger)
     with plan.timed("mask"):
-        _prepare(result, plan, writer)
+        record = _prepare(result, plan, record, writer)
     arrivals = Arrivals(plan.lattice.region)
     with ThreadPoolExecutor(2, thread_name_prefix="beside") as beside:
         overview = beside.submit(writer.write_overview, plan.overview_srgb)
         polygons = beside.submit(export_as_they_come, result, plan, arrivals)
         try:
             with plan.timed("segment"):
-                job = _job(result, plan, writer, ledger)
+                job = _job(result, plan, record, writer, ledger)
                 _segment_regions(client, job, progress, arrivals, (overview, polygons))
         finally:
             arrivals.end()
@@ -214,7 +214,7 @@ def _segment(
             writer.build_levels(plan.settings.run.workers or 2)
         if not polygons.done():
             progress.say("making polygons")
-        draw_overview(result, plan, read_labels(result.unfinished_zarr), totals.pixels)
+        draw_overview(result, plan, read_labels(result.unfinished_zarr), totals.pixels, record.tissue)
         exported, drawn = polygons.result()
         plan.seconds["polygons"] = max(0.0, drawn - segmented)
     result.publish_zarr()
@@ -248,23 +248,29 @@ def _segment_regions(
         progress.end()
 
 
-def _prepare(result: ResultFolder, plan: Plan, writer: PyramidWriter) -> None:
+def _prepare(result: ResultFolder, plan: Plan, record: RunRecord, writer: PyramidWriter) -> RunRecord:
     """Put in place what workers read (tissue mask, regions of interest) and what they write to."""
     if result.zarr.exists() and not result.unfinished_zarr.exists():
         # Killed between naming the pyramid and noting so.
         result.zarr.rename(result.unfinished_zarr)
     if writer.path.exists():
-        return
+        return record
     labels = plan.settings.labels
     if labels.roi is not None:
         with replacing(result.roi) as partial:
             partial.write_bytes(labels.roi.read_bytes())
     if labels.tissue_mask:
-        plan.find_tissue().save(result.tissue_mask)
+        tissue = plan.find_tissue()
+        tissue.save(result.tissue_mask)
+        record = record.model_copy(update={"tissue": tissue.seal})
+        result.write_record(record)
     writer.create(plan.attributes)
+    return record
 
 
-def _job(result: ResultFolder, plan: Plan, writer: PyramidWriter, ledger: Ledger) -> RegionJob:
+def _job(
+    result: ResultFolder, plan: Plan, record: RunRecord, writer: PyramidWriter, ledger: Ledger
+) -> RegionJob:
     labels = plan.settings.labels
     return RegionJob(
         slide_path=plan.slide.path.absolute(),  # as a link, if it is one: other files lie beside it
@@ -279,6 +285,7 @@ def _job(result: ResultFolder, plan: Plan, writer: PyramidWriter, ledger: Ledger
         form=plan.choice.form,
         batch_size=plan.batch_size,
         tissue_path=result.tissue_mask if labels.tissue_mask else None,
+        tissue_seal=record.tissue,
         roi_path=result.roi if labels.roi is not None else None,
         writer=writer,
         ledger=ledger,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from pictures import CLASSES, SCHEMA, VALUES, save
+from pictures import CLASSES, SCHEMA, VALUES, flip_bit, save
 from PIL import Image
 
 from wsi_seg.data.masks import UNDEFINED, MaskContent, code_of_ids, code_of_names, read_content, read_mask
@@ -133,6 +133,17 @@ def test_pictures_that_are_no_masks_are_refused(tmp_path, name, pixels, reason):
     with pytest.raises(AnnotationError, match=reason) as caught:
         read_content(path)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("read", [read_content, lambda path: read_mask(path, CODING)])
+def test_a_flipped_bit_is_never_another_class(tmp_path, read):
+    blocks = np.kron(np.random.default_rng(0).choice([0, 3, 7], (40, 40)), np.ones((8, 8))).astype(np.uint8)
+    path = tmp_path / "mask.png"
+    for at in range(2, 200):
+        save(path, blocks)
+        flip_bit(path, at)
+        with pytest.raises(AnnotationError, match=r"cannot be read as a mask \(.*\): give a sound PNG"):
+            read(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", None])

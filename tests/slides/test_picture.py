@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pictures import flip_bit
 from PIL import Image
 
 from wsi_seg.errors import SlideError
@@ -37,14 +38,14 @@ def test_damage_is_found_without_decoding_all(tmp_path, suffix, harm):
     assert str(caught.value).startswith(f"{path}: ")
 
 
-def test_a_flipped_bit_in_a_png_is_found(tmp_path):
+@pytest.mark.parametrize("read", [read_rgb, verified_size])
+def test_a_flipped_bit_in_a_png_is_found(tmp_path, read):
     path = tmp_path / "a.png"
-    Image.fromarray(RGB).save(path)
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 4
-    path.write_bytes(data)
-    with pytest.raises(SlideError, match="cannot be read as an image"):
-        verified_size(path)
+    for at in range(0, 15_000, 100):
+        Image.fromarray(RGB).save(path)
+        flip_bit(path, at)
+        with pytest.raises(SlideError, match="cannot be read as an image"):
+            read(path)
 
 
 def test_too_large_pictures_are_refused(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 from conftest import tissue_rgb, write_tiff
 from hypothesis import given
 from hypothesis import strategies as st
+from pictures import flip_bit
 
 from wsi_seg.errors import OutputError
 from wsi_seg.slides.lattice import Rect
@@ -130,12 +131,38 @@ def test_a_pixel_of_the_mask_does_not_depend_on_the_rectangle(data: st.DataObjec
 def test_a_mask_comes_back_from_its_file(tmp_path: Path) -> None:
     mask = TissueMask(np.random.default_rng(0).random((20, 30)) > 0.5, factor=8)
     mask.save(tmp_path / "mask.png")
-    back = TissueMask.load(tmp_path / "mask.png")
-    assert back.factor == 8
-    np.testing.assert_array_equal(back.mask, mask.mask)
+    for seal in (mask.seal, None):
+        back = TissueMask.load(tmp_path / "mask.png", seal)
+        assert back.factor == 8
+        np.testing.assert_array_equal(back.mask, mask.mask)
     (tmp_path / "mask.png").write_bytes(b"")
-    with pytest.raises(OutputError, match="--overwrite"):
-        TissueMask.load(tmp_path / "mask.png")
+    with pytest.raises(OutputError, match="damaged: put it back, or run with --overwrite"):
+        TissueMask.load(tmp_path / "mask.png", None)
+    with pytest.raises(OutputError, match="no tissue mask there any more: run with --overwrite"):
+        TissueMask.load(tmp_path / "gone.png", mask.seal)
+
+
+def test_a_flipped_bit_in_a_mask_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    mask = TissueMask(np.kron(np.eye(6), np.ones((9, 9))) > 0, factor=8)
+    for at in range(2, 60):
+        mask.save(path)
+        flip_bit(path, at)
+        with pytest.raises(OutputError, match="mask is damaged"):
+            TissueMask.load(path, None)
+
+
+def test_another_mask_is_refused_by_what_differs(tmp_path: Path) -> None:
+    path, pixels = tmp_path / "mask.png", np.eye(20, 30) > 0
+    seal = TissueMask(pixels, 8).seal
+    for other, differs in (
+        (TissueMask(~pixels, 8), "its pixels differ"),
+        (TissueMask(pixels, 4), "4 label pixels per mask pixel, and not 8"),
+        (TissueMask(pixels.T, 8), "20 x 30 pixels, and not 30 x 20"),
+    ):
+        other.save(path)
+        with pytest.raises(OutputError, match=rf"mask\.png: not the tissue mask .* \({differs}\): put that"):
+            TissueMask.load(path, seal)
 
 
 def test_a_slit_between_scanned_fields_is_cut_out_of_the_tissue(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import AnnotationError, UsageError
-from wsi_seg.slides.picture import DECODE_ERRORS
+from wsi_seg.slides.picture import DECODE_ERRORS, verify_png
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -213,6 +213,7 @@ def read_content(path: Path) -> MaskContent:
 def _load(path: Path) -> Image.Image:
     """Read a mask in a mode whose pixels are values or RGB colours."""
     try:
+        verify_png(path)
         with Image.open(path) as image:
             if image.format == "JPEG":
                 raise AnnotationError(f"{path}: JPEG alters the values of a mask: export it as PNG")
@@ -220,7 +221,8 @@ def _load(path: Path) -> Image.Image:
             if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
                 return image.convert("RGB")
     except (*DECODE_ERRORS, Image.DecompressionBombError) as error:
-        raise AnnotationError(f"{path}: cannot be read as a mask: give a sound PNG") from error
+        reason = " ".join(str(error).replace(str(path), "it").split()) or type(error).__name__
+        raise AnnotationError(f"{path}: cannot be read as a mask ({reason}): give a sound PNG") from error
     if image.mode not in ("RGB", *INTEGER_MODES):
         raise AnnotationError(f"{path}: {image.mode} pixels are no classes: export the mask as 8-bit PNG")
     return image

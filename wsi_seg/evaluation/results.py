@@ -142,7 +142,7 @@ def _truth(
                 f"{result.folder}: has no tissue mask, by which --rest goes: run `wsi-seg predict` with "
                 "--tissue-mask, or name the class of regions of interest with --roi-class"
             )
-        tissue = TissueMask.load(result.tissue_mask)
+        tissue = TissueMask.load(result.tissue_mask, result.tissue_seal())
     names = [shape.class_name for file in files for shape in file.shapes]
     return SlideTruth.of(outlines_label, names, schema, settings, tissue, _recorded(labels))
 

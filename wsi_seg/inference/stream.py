@@ -35,7 +35,7 @@ from wsi_seg.inference.segmenter import choose_device
 from wsi_seg.models.bundle import ModelBundle, load_bundle
 from wsi_seg.slides.lattice import Lattice, Region
 from wsi_seg.slides.slide import Slide
-from wsi_seg.slides.tissue import TissueMask
+from wsi_seg.slides.tissue import MaskSeal, TissueMask
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -75,7 +75,9 @@ class RegionJob:
     device, precision, form, batch_size
         As resolved by the client; device "auto" lets each worker choose its own.
     tissue_path : Path or None
-        The coarse mask, as saved by `save_mask`.
+        The coarse mask, as `TissueMask.save` wrote it.
+    tissue_seal : MaskSeal or None
+        A worker that finds another mask there refuses.
     roi_path : Path or None
         Regions of interest, as GeoJSON.
     writer : PyramidWriter
@@ -94,6 +96,7 @@ class RegionJob:
     form: Form
     batch_size: int
     tissue_path: Path | None
+    tissue_seal: MaskSeal | None
     roi_path: Path | None
     writer: PyramidWriter
     ledger: Ledger
@@ -286,7 +289,7 @@ def _open_job(job: RegionJob) -> RegionSegmenter:
         slide=Slide(job.slide_path, job.mpp, job.levels_read),
         frames=job.frames,
         extent=Extent(
-            tissue=None if job.tissue_path is None else TissueMask.load(job.tissue_path),
+            tissue=None if job.tissue_path is None else TissueMask.load(job.tissue_path, job.tissue_seal),
             roi_label=roi,
             outside_tissue_id=bundle.schema.outside_id,
         ),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from wsi_seg.errors import OutputError
 from wsi_seg.files import locked, remove_partial, write_text, writing
+from wsi_seg.slides.tissue import MaskSeal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,8 @@ class RunRecord(BaseModel):
         What the labels depend on: slide, model, settings, by the names that users know.
     export : dict
         What the polygons depend on beside the labels.
+    tissue : MaskSeal or None
+        The tissue mask that the labels go by, once it is found; None without one.
     totals : RegionTotals or None
         Sums over all regions, once they are done.
     """
@@ -44,6 +47,7 @@ class RunRecord(BaseModel):
     progress: Stage
     labels: Key
     export: Key
+    tissue: MaskSeal | None = None
     totals: RegionTotals | None = None
 
 
@@ -134,6 +138,17 @@ class ResultFolder:
             If it cannot be written.
         """
         write_text(self._record, record.model_dump_json(indent=2))
+
+    def tissue_seal(self) -> MaskSeal | None:
+        """Return what is on record of the tissue mask; None if nothing is, as of a copy without record.
+
+        Raises
+        ------
+        OutputError
+            If the record is damaged.
+        """
+        record = self.read_record() if self._record.exists() else None
+        return None if record is None else record.tissue
 
     def owns_polygons(self, path: Path) -> bool:
         """Tell whether a file is the result's own polygons, not one beside them."""

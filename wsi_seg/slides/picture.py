@@ -56,7 +56,6 @@ def verified_size(path: Path) -> tuple[int, int]:
         width, height = image.size
         if image.format == "PNG":
             turned = "exif" in image.info and image.getexif().get(ORIENTATION) in QUARTER_TURNS
-            image.verify()
         else:
             # Of a JPEG, an eighth of each side is decoded, for which all its code is read.
             image.draft(None, (1, 1))
@@ -66,12 +65,28 @@ def verified_size(path: Path) -> tuple[int, int]:
     return (height, width) if turned else (width, height)
 
 
+def verify_png(path: Path) -> None:
+    """Compare the checksums of a PNG with its content, which Pillow does for pixels only when it is told to.
+
+    Without them, damaged pixels are other pixels. Other formats have no checksums.
+
+    Raises
+    ------
+    One of `DECODE_ERRORS`
+        If the content is not what was written.
+    """
+    with Image.open(path) as image:
+        if image.format == "PNG":
+            image.verify()
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open an image, and turn what Pillow raises until it is closed into one line."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            verify_png(path)
             image = Image.open(path)
         with image:
             width, height = image.size

@@ -7,6 +7,7 @@ work, the network decides.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from pydantic import BaseModel, ConfigDict
 from scipy import ndimage
 from skimage import filters, morphology, segmentation
 
@@ -21,6 +23,7 @@ from wsi_seg.errors import OutputError
 from wsi_seg.files import replacing
 from wsi_seg.slides.coarse import CoarseMask
 from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.picture import DECODE_ERRORS, verify_png
 from wsi_seg.slides.recorded import find_recorded, recorded_in
 
 if TYPE_CHECKING:
@@ -48,8 +51,43 @@ CLOSING_UM = 60.0
 MARGIN_UM = 50.0
 
 
+class MaskSeal(BaseModel):
+    """What a run notes of its tissue mask, by which it knows the mask again.
+
+    Attributes
+    ----------
+    sha256 : str
+        Of the mask's pixels, row by row, a byte each.
+    size : (int, int)
+        Width and height.
+    factor : int
+        Label pixels per mask pixel.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: str
+    size: tuple[int, int]
+    factor: int
+
+    def told_from(self, other: MaskSeal) -> str:
+        """Say in a few words what differs from another mask."""
+        if self.size != other.size:
+            return "{} x {} pixels, and not {} x {}".format(*self.size, *other.size)
+        if self.factor != other.factor:
+            return f"{self.factor} label pixels per mask pixel, and not {other.factor}"
+        return "its pixels differ"
+
+
 class TissueMask(CoarseMask):
     """Where the tissue is."""
+
+    @property
+    def seal(self) -> MaskSeal:
+        """What tells this mask from any other."""
+        height, width = self.mask.shape
+        digest = hashlib.sha256(self.mask.astype(np.uint8).tobytes()).hexdigest()
+        return MaskSeal(sha256=digest, size=(width, height), factor=self.factor)
 
     def save(self, path: Path) -> None:
         """Write the mask as a PNG, white for tissue, that also says its factor.
@@ -65,19 +103,36 @@ class TissueMask(CoarseMask):
             Image.fromarray(self.mask.astype(np.uint8) * 255).save(partial, format="PNG", pnginfo=note)
 
     @classmethod
-    def load(cls, path: Path) -> TissueMask:
+    def load(cls, path: Path, seal: MaskSeal | None) -> TissueMask:
         """Read a mask that `save` wrote.
+
+        Parameters
+        ----------
+        path : Path
+        seal : MaskSeal or None
+            Of the mask that it has to be; None of a result that does not tell.
 
         Raises
         ------
         OutputError
-            If it is missing or damaged.
+            If it is missing or damaged, or is another mask.
         """
         try:
+            verify_png(path)
             with Image.open(path) as image:
-                return cls(np.asarray(image.convert("L")) >= 128, int(image.info[FACTOR_KEY]))
-        except (OSError, KeyError, ValueError) as error:
+                found = cls(np.asarray(image.convert("L")) >= 128, int(image.info[FACTOR_KEY]))
+        except FileNotFoundError as error:
             raise OutputError(f"{path}: no tissue mask there any more: run with --overwrite") from error
+        except (*DECODE_ERRORS, Image.DecompressionBombError) as error:
+            raise OutputError(
+                f"{path}: the tissue mask is damaged: put it back, or run with --overwrite"
+            ) from error
+        if seal is not None and found.seal != seal:
+            raise OutputError(
+                f"{path}: not the tissue mask that the labels go by ({found.seal.told_from(seal)}): "
+                "put that back, or run with --overwrite"
+            )
+        return found
 
     @classmethod
     def in_slide(cls, slide: Slide, overview: SlidePixels, frames: Frames, factor: int) -> TissueMask:
