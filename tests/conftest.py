@@ -11,7 +11,8 @@ import tifffile
 import torch
 from numpy.typing import NDArray
 
-from wsi_seg.inference.fast.build import KernelsError, find_compiler, load_kernels
+from wsi_seg.errors import KernelsError
+from wsi_seg.inference.fast.build import find_compiler, load_kernels
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass

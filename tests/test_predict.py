@@ -19,9 +19,8 @@ from shapely.geometry import shape
 
 from wsi_seg import predict
 from wsi_seg.config import ExportSettings, LabelSettings, PredictSettings, RunSettings
-from wsi_seg.errors import AnnotationError, MppError, OutputError, SchedulerError, UsageError
+from wsi_seg.errors import AnnotationError, KernelsError, MppError, OutputError, SchedulerError, UsageError
 from wsi_seg.inference import network
-from wsi_seg.inference.fast.build import KernelsError
 from wsi_seg.inference.stream import _open_job, _open_model
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.classes import OUTSIDE_ID

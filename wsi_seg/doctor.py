@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from wsi_seg import __version__
-from wsi_seg.errors import WsiSegError
+from wsi_seg.errors import KernelsError, WsiSegError
 
 PACKAGES = ("numpy", "zarr", "dask", "distributed", "shapely", "scikit-image", "tifffile")
 
@@ -65,7 +65,7 @@ def _torch() -> list[Finding]:
 
 
 def _kernels() -> Finding:
-    from wsi_seg.inference.fast.build import KernelsError, load_kernels
+    from wsi_seg.inference.fast.build import load_kernels
 
     try:
         load_kernels()

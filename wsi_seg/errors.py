@@ -48,6 +48,10 @@ class DeviceError(WsiSegError):
     """The asked-for compute device is not there, or ran out of memory."""
 
 
+class KernelsError(WsiSegError):
+    """Why compiled kernels can't be had here, and what to do. Caught: it costs speed only."""
+
+
 class TrainingError(WsiSegError):
     """A training cannot go on, or the data do not allow one."""
 

@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from wsi_seg.errors import UsageError
+from wsi_seg.errors import KernelsError, UsageError
 from wsi_seg.inference import network as networks
-from wsi_seg.inference.fast.build import KernelsError
 from wsi_seg.inference.network import Compile, choose_form, run_as
 from wsi_seg.inference.pixels import best_channel, enlarge
 from wsi_seg.models.bundle import InputSpec

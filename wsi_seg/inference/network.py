@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from wsi_seg.errors import UsageError
-from wsi_seg.inference.fast.build import KernelsError, load_kernels
+from wsi_seg.errors import KernelsError, UsageError
+from wsi_seg.inference.fast.build import load_kernels
 from wsi_seg.inference.fast.espnet import FastESPNet, can_rearrange
 from wsi_seg.inference.float32 import float32_proper
 from wsi_seg.inference.folding import folded

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from wsi_seg.inference.fast import build
-from wsi_seg.inference.fast.build import KernelsError, load_kernels, to_be_compiled
+from wsi_seg.errors import KernelsError
+from wsi_seg.inference.fast import build, kept
+from wsi_seg.inference.fast.build import load_kernels, to_be_compiled
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +37,7 @@ def copying(made: Path) -> str:
 def made(kernels: None) -> Path:
     """The kernels as compiled in earnest, so that not every test does so."""
     load_kernels()
-    (library,) = build.cache_folder().glob(f"{build._cached_path().stem}.so")
+    (library,) = build.cache_folder().glob(f"{build._stem()}-*.so")
     return library
 
 
@@ -126,17 +128,107 @@ def test_a_user_without_a_home_is_told_what_to_name(monkeypatch: pytest.MonkeyPa
     assert not to_be_compiled()
 
 
-@pytest.mark.parametrize("content", [b"", b"\x7fELF cut short"])
-def test_a_damaged_library_is_made_again(
-    elsewhere: Path, made: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+@pytest.mark.parametrize("left", [0, 1000, -1])
+def test_a_library_cut_short_is_made_again_before_it_is_loaded(
+    elsewhere: Path, made: Path, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    """Also where it could be loaded still: its last byte is of its section headers, which no loader reads."""
+    monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", copying(made)))
+    load_kernels()
+    (library,) = elsewhere.iterdir()
+    whole = library.read_bytes()
+    library.unlink()  # it is loaded, and cut in place it would end this process
+    library.write_bytes(whole[:left])
+    load_kernels.cache_clear()
+    assert to_be_compiled()
+    assert load_kernels().wsi_seg_lanes()
+    assert [path.read_bytes() for path in elsewhere.iterdir()] == [whole]
+
+
+def test_others_may_write_to_neither_the_folder_nor_the_library(
+    elsewhere: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", f"umask 0; {copying(made)}"))
+    monkeypatch.setenv("WSI_SEG_CACHE", str(elsewhere / "below"))
+    load_kernels()
+    assert (elsewhere / "below").stat().st_mode & 0o777 == 0o700
+    assert [path.stat().st_mode & 0o022 for path in (elsewhere / "below").iterdir()] == [0]
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o1777])
+def test_a_folder_that_others_may_write_to_is_not_loaded_from(
+    elsewhere: Path, made: Path, monkeypatch: pytest.MonkeyPatch, mode: int
 ) -> None:
     monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", copying(made)))
-    elsewhere.mkdir()
-    build._cached_path().write_bytes(content)
+    load_kernels()
+    load_kernels.cache_clear()
+    elsewhere.chmod(mode)
+    remedy = r"empty it and `chmod go-w` it, or name a folder of your own with WSI_SEG_CACHE"
+    with pytest.raises(KernelsError, match=rf"cache: others may write to it \(mode {mode:o}\), .*: {remedy}"):
+        load_kernels()
+    assert not to_be_compiled()
+
+
+def test_another_users_folder_is_not_loaded_from(
+    elsewhere: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user by pretence: only root can give files away."""
+    monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", copying(made)))
+    load_kernels()
+    load_kernels.cache_clear()
+    monkeypatch.setattr(kept, "_trusted_owners", lambda: {os.geteuid() + 1})
+    with pytest.raises(KernelsError, match=r"cache: belongs to another user \(\d+\), .* WSI_SEG_CACHE"):
+        load_kernels()
+
+
+def test_a_library_that_others_may_have_written_is_made_again(
+    elsewhere: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = elsewhere.parent / "calls"
+    monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", f"echo >> {calls}; {copying(made)}"))
+    load_kernels()
+    load_kernels.cache_clear()
+    (library,) = elsewhere.iterdir()
+    library.chmod(0o666)
     assert load_kernels().wsi_seg_lanes()
+    assert calls.read_text() == "\n\n"
+    assert library.stat().st_mode & 0o022 == 0
+
+
+def test_a_library_that_another_user_made_is_not_kept(
+    elsewhere: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", copying(made)))
+    someone = os.geteuid() + 1
+    monkeypatch.setattr(kept, "_trusted_owners", lambda: {someone - 1})
+    monkeypatch.setattr(os, "geteuid", lambda: someone)
+    with pytest.raises(KernelsError, match=r"kernels.so: not made by this user, and not loaded"):
+        load_kernels()
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_cache_that_can_only_be_read_will_do(
+    elsewhere: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root's, filled for all users: nothing is made or written where a whole library is."""
+    monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", copying(made)))
+    load_kernels()
+    load_kernels.cache_clear()
+    monkeypatch.setattr(build, "make_folder", None)
+    monkeypatch.setattr(kept, "_write", None)
+    elsewhere.chmod(0o555)
+    assert not to_be_compiled()
+    assert load_kernels().wsi_seg_lanes()
+    elsewhere.chmod(0o755)
+
+
+def test_without_owners_of_files_nothing_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "geteuid")
+    with pytest.raises(KernelsError, match="does not tell who may write to a file"):
+        load_kernels()
 
 
 def test_a_processor_that_does_not_fuse_is_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "_loaded", lambda _: SimpleNamespace(wsi_seg_fuses=lambda: 0))
+    monkeypatch.setattr(build, "_loaded", lambda *_: SimpleNamespace(wsi_seg_fuses=lambda: 0))
     with pytest.raises(KernelsError, match=r"does not multiply and add in one step \(FMA\)"):
         load_kernels()

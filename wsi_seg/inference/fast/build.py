@@ -1,13 +1,12 @@
 """Compiling the kernels for the machine they run on, once.
 
 There is one C++ file, `kernels.cpp`, without any dependency. Whoever has a C++ compiler gets a faster
-network; nobody needs one. The library is kept in the user's cache, and made again when the source, the
-compiler's options or the processor are others.
+network; nobody needs one. The library is kept in the user's cache (`wsi_seg.inference.fast.kept`), and made
+again when the source, the compiler's options or the processor are others, or it is damaged.
 """
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import os
 import platform
@@ -16,11 +15,15 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from wsi_seg.errors import WsiSegError
+from wsi_seg.errors import KernelsError
+from wsi_seg.inference.fast.kept import CACHE_VARIABLE, is_kept, keep, load_kept, make_folder
+
+if TYPE_CHECKING:
+    import ctypes
 
 SOURCE = Path(__file__).with_name("kernels.cpp")
-CACHE_VARIABLE = "WSI_SEG_CACHE"
 COMPILERS = ("c++", "g++", "clang++")
 OPTIONS = ("-O3", "-march=native", "-ffp-contract=off", "-std=c++11", "-shared", "-fPIC")
 """Nothing is fused but where the source says so: left to the compiler, it depends on the processor."""
@@ -30,10 +33,6 @@ COMPILE_SECONDS = 120
 """A compiler that takes longer is given up; this one takes 3 to 10."""
 
 
-class KernelsError(WsiSegError):
-    """Why the kernels can't be had here, and what to do, in one line. Caught: it costs speed only."""
-
-
 @cache
 def load_kernels() -> ctypes.CDLL:
     """Return the compiled kernels; the first time on a machine they are compiled, in some seconds.
@@ -41,16 +40,20 @@ def load_kernels() -> ctypes.CDLL:
     Raises
     ------
     KernelsError
-        If there is no compiler, it fails, there is no place to keep what it makes, or the processor lacks
-        what results are made with.
+        If there is no compiler, it fails, there is no place to keep what it makes or none that others cannot
+        write to, or the processor lacks what results are made with.
     """
-    library = _cached_path()
+    if not hasattr(os, "geteuid"):
+        raise KernelsError(
+            "this system does not tell who may write to a file: no compiled kernels are loaded"
+        )
+    folder = cache_folder()
     try:
-        kernels = _loaded(library)
+        kernels = _loaded(folder, _stem())
     except OSError as error:
         reason = error.strerror or str(error)
         raise KernelsError(
-            f"{library.parent}: compiled kernels cannot be kept there ({reason}): make it writable, or name "
+            f"{folder}: compiled kernels cannot be kept there ({reason}): make it writable, or name "
             f"another folder with {CACHE_VARIABLE}"
         ) from error
     if not _fuses(kernels):
@@ -64,7 +67,7 @@ def load_kernels() -> ctypes.CDLL:
 def to_be_compiled() -> bool:
     """Whether the kernels are to be compiled first; not, where there is no place for them."""
     try:
-        return not _cached_path().exists()
+        return not is_kept(cache_folder(), _stem())
     except (OSError, KernelsError):
         return False
 
@@ -87,11 +90,11 @@ def cache_folder() -> Path:
         ) from error
 
 
-def _cached_path() -> Path:
+def _stem() -> str:
+    """Return the library's name, but for its hash."""
     # A home folder may be shared by machines with different processors.
     made_for = [SOURCE.read_text(encoding="utf-8"), *OPTIONS, os.environ.get("CXX", ""), _processor()]
-    name = hashlib.sha256("\0".join(made_for).encode()).hexdigest()[:16]
-    return cache_folder() / f"kernels-{name}.so"
+    return f"kernels-{hashlib.sha256(chr(0).join(made_for).encode()).hexdigest()[:16]}"
 
 
 def _processor() -> str:
@@ -104,14 +107,15 @@ def _processor() -> str:
     return next(abilities, platform.machine())
 
 
-def _loaded(library: Path) -> ctypes.CDLL:
-    """Load a library, and make it first if it is not there, not any more, or damaged."""
-    try:
-        return ctypes.CDLL(str(library))
-    except OSError:
-        library.parent.mkdir(parents=True, exist_ok=True)
-        _compile(library)
-        return ctypes.CDLL(str(library))
+def _loaded(folder: Path, stem: str) -> ctypes.CDLL:
+    """Load the library, and make it first if none is there that may be loaded and is whole."""
+    if (library := load_kept(folder, stem)) is None:
+        make_folder(folder)
+        _compile(folder, stem)
+        library = load_kept(folder, stem)
+    if library is None:
+        raise KernelsError(f"{folder}: what was compiled was gone or changed at once: try again")
+    return library
 
 
 def _fuses(kernels: ctypes.CDLL) -> bool:
@@ -119,11 +123,11 @@ def _fuses(kernels: ctypes.CDLL) -> bool:
     return bool(kernels.wsi_seg_fuses())
 
 
-def _compile(library: Path) -> None:
+def _compile(folder: Path, stem: str) -> None:
     """Compile to a temporary name first, so that several processes may do so at a time."""
     compiler = find_compiler()
-    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-        made = Path(folder) / "kernels.so"
+    with tempfile.TemporaryDirectory(dir=folder) as private:
+        made = Path(private) / "kernels.so"
         for parallel in ((PARALLEL,), ()):  # Apple's Clang has no OpenMP: one thread a network, then
             command = [compiler, *OPTIONS, *parallel, str(SOURCE), "-o", str(made)]
             try:
@@ -133,7 +137,7 @@ def _compile(library: Path) -> None:
                     f"{compiler} took more than {COMPILE_SECONDS} s: install another compiler"
                 ) from error
             if done.returncode == 0:
-                made.replace(library)
+                keep(folder, stem, made)
                 return
     said = done.stderr.decode(errors="replace").split("\n")
     first = next((line for line in said if "error" in line), " ".join(said[-3:]))
