@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -163,3 +164,18 @@ def test_damage_in_a_tile_is_never_called_done(slide_path: Path, model_path: Pat
         else:
             assert (~good).sum() * 4e-6 == pytest.approx(outcome["unprocessed_mm2"])
     assert sum(outcome["unprocessed_mm2"] != 0 for outcome in outcomes) >= 10
+
+
+def test_a_signal_ends_a_run_in_one_line(big_slide: Path, model_path: Path, tmp_path: Path) -> None:
+    run = subprocess.Popen(command(big_slide, tmp_path, model_path), stderr=subprocess.PIPE, text=True)
+    assert run.stderr is not None
+    while "regions" not in run.stderr.readline():
+        assert run.poll() is None
+    run.send_signal(signal.SIGTERM)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 143
+    assert [line for line in said.splitlines() if not line.startswith("  ")] == [
+        "wsi-seg: interrupted (SIGTERM): stopping after the regions at work; again to end at once; "
+        "run the same command again to go on"
+    ]
+    assert not (tmp_path / "big" / "summary.json").exists()

@@ -6,7 +6,7 @@ import pytest
 from conftest import tissue_rgb, write_tiff
 from typer.testing import CliRunner
 
-from wsi_seg.cli.main import app
+from wsi_seg.cli.app import app
 from wsi_seg.data.dataset import read_dataset
 from wsi_seg.errors import UsageError
 

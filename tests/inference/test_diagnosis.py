@@ -12,7 +12,7 @@ from conftest import tissue_rgb
 from pictures import save
 from typer.testing import CliRunner
 
-from wsi_seg.cli.main import app
+from wsi_seg.cli.app import app
 from wsi_seg.inference.diagnosis import Diagnoser
 from wsi_seg.inference.images import diagnose_image, predict_image
 from wsi_seg.inference.pixels import Normalisation

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from wsi_seg.cli import signals
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -102,12 +104,12 @@ def bench(
     )
     for path in filter(None, (json_path, csv_path, plot)):
         check_writable(path)
+    signals.working("what follows was measured before")
     try:
         comparison.run(_ignore if quiet else partial(typer.echo, err=True))
     except KeyboardInterrupt:
-        typer.echo("wsi-seg: interrupted: what follows was measured before", err=True)
         _write(comparison.report, json_path, csv_path, plot)
-        raise typer.Exit(130) from None
+        raise
     _write(comparison.report, json_path, csv_path, plot)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from wsi_seg.cli import signals
 from wsi_seg.demo import DEMO_SEED
 
 app = typer.Typer(no_args_is_help=True)
@@ -43,6 +44,7 @@ def make_slide(
             f"--mpp {mpp:g} is not the resolution of a slide: give micrometres per pixel, as 0.5"
         )
     width, height = parse_size(size)
+    signals.working()
     stain = Stain() if stain_seed is None else Stain.random(stain_seed)
     write_slide(
         output, Tissue(seed, width * mpp, height * mpp, stain, pen=pen), (width, height), mpp, truth=truth

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wsi_seg.cli import signals
+
 if TYPE_CHECKING:
     import torch
 
@@ -115,33 +117,31 @@ def evaluate(
         "--allow-coarser": allow_coarser or None,
         "--from-level-0": from_level_0 or None,
     }
+    signals.working()
     if json_path is not None:
         check_writable(json_path)
     schema = load_schema(classes) if classes else None
     truth = TruthSettings(rest=rest, roi_class=roi_class)
-    try:
-        with shown(1, quiet) as progress:
-            if is_result(Path(subject)):
-                _refuse(of_images | of_slides, "finished results")
-                evaluation = evaluate_results(_result_pairs(subject, data), schema, truth, progress)
-            elif len(data) == 1 and data[0].is_dir():
-                _refuse(of_truth | of_slides, "images with masks")
-                run = _Run.of(subject, schema, device, {"precision": precision, "compile": compile_})
-                evaluation = run.on_images(data[0], split or "val", submission, progress)
-            else:
-                _refuse(of_images, "slides")
-                _there(data[0])
-                labels: _Options = {
-                    "working_mpp": working_mpp,
-                    "allow_coarser": allow_coarser,
-                    "from_level_0": from_level_0,
-                    "precision": precision,
-                    "compile": compile_,
-                }
-                run = _Run.of(subject, schema, device, labels)
-                evaluation = run.on_slides(data, truth, mpp, progress)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    with shown(1, quiet) as progress:
+        if is_result(Path(subject)):
+            _refuse(of_images | of_slides, "finished results")
+            evaluation = evaluate_results(_result_pairs(subject, data), schema, truth, progress)
+        elif len(data) == 1 and data[0].is_dir():
+            _refuse(of_truth | of_slides, "images with masks")
+            run = _Run.of(subject, schema, device, {"precision": precision, "compile": compile_})
+            evaluation = run.on_images(data[0], split or "val", submission, progress)
+        else:
+            _refuse(of_images, "slides")
+            _there(data[0])
+            labels: _Options = {
+                "working_mpp": working_mpp,
+                "allow_coarser": allow_coarser,
+                "from_level_0": from_level_0,
+                "precision": precision,
+                "compile": compile_,
+            }
+            run = _Run.of(subject, schema, device, labels)
+            evaluation = run.on_slides(data, truth, mpp, progress)
     _print(evaluation, json_path)
 
 

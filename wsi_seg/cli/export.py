@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wsi_seg.cli import signals
+
 if TYPE_CHECKING:
     from wsi_seg.config import ExportSettings
     from wsi_seg.outputs.result import ResultFolder
@@ -87,6 +89,7 @@ def export(
         raise UsageError(f"{explain(error)}: see `wsi-seg export --help`") from error
     suffix = "csv" if file_format == "csv" else "geojson.gz" if named_gzip else "geojson"
     target = out or pyramid.path.parent / f"slide.{suffix}"
+    signals.working()
     folder.disown_polygons(target)
     if file_format == "csv":
         report = export_csv(pyramid, target, settings)

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from wsi_seg.cli import signals
 from wsi_seg.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def import_model(
         mpp=mpp,
         size=_size(size),
     )
+    signals.working()
     network, header = import_checkpoint(checkpoint, load_schema(classes), overrides, name)
     save_bundle(output, network, header)
     typer.echo(f"{output}: {_network(header)}, {_parameters(network):,} parameters")
@@ -175,6 +177,7 @@ def export_model(
     for path, is_there in ((output, output.exists()), (config, differs)):
         if is_there and not overwrite:
             raise UsageError(f"{path}: already exists: give --overwrite to replace it, or another --output")
+    signals.working()
     exported = export.export_model(bundle, output, form.value, patch)
     same = f"within {exported.difference:.0e} of the largest" if exported.difference else "the same"
     typer.echo(f"{output}: {_network(bundle.header)}, logits {same}")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from wsi_seg.cli import signals
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -188,15 +190,12 @@ def predict(
     bundle = load_bundle(resolve_model(settings.model))
     jobs = collect_jobs(inputs, out, mpp)
     refuse_for_images(jobs, takes_slides(bundle, settings.labels), settings, base)
-    try:
-        with (
-            shown(len(jobs.jobs), quiet) as progress,
-            Runner(bundle, settings, progress, None if quiet else _print_summary) as runner,
-        ):
-            good = run_jobs(jobs, out / "batch.json", runner, progress, quiet)
-    except KeyboardInterrupt:
-        typer.echo("wsi-seg: interrupted: run the same command again to go on", err=True)
-        raise typer.Exit(130) from None
+    signals.working(f"stopping after the regions at work; again to end at once; {signals.AGAIN} to go on")
+    with (
+        shown(len(jobs.jobs), quiet) as progress,
+        Runner(bundle, settings, progress, None if quiet else _print_summary) as runner,
+    ):
+        good = run_jobs(jobs, out / "batch.json", runner, progress, quiet)
     if not good:
         raise typer.Exit(1)
 

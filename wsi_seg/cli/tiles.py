@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wsi_seg.cli import signals
+
 if TYPE_CHECKING:
     from wsi_seg.data.tiling import TilingSettings
 
@@ -74,14 +76,11 @@ def tiles(
     schema, slides = open_labelled_slides(
         pairs, load_schema(classes) if classes else None, label_mpp, truth, reading
     )
-    try:
-        with shown(len(slides), quiet) as progress:
-            for remark in (remark for slide in slides for remark in slide.remarks):
-                progress.say(remark)
-            tiling = write_tiles(slides, schema, label_mpp, out, settings, progress)
-    except KeyboardInterrupt:
-        typer.echo(f"wsi-seg: interrupted: {out} is not complete; run the same command again", err=True)
-        raise typer.Exit(130) from None
+    signals.working(f"{out} is not complete; {signals.AGAIN}")
+    with shown(len(slides), quiet) as progress:
+        for remark in (remark for slide in slides for remark in slide.remarks):
+            progress.say(remark)
+        tiling = write_tiles(slides, schema, label_mpp, out, settings, progress)
     if quiet:
         return
     typer.echo(f"{out}: {sum(tiling.tiles.values())} tiles of {size} px at {label_mpp:g} um/px")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wsi_seg.cli import signals
+
 if TYPE_CHECKING:
     from wsi_seg.training.recipe import Recipe
     from wsi_seg.training.run import Trained
@@ -119,12 +121,9 @@ def train(
         overwrite=overwrite,
         command=shlex.join(["wsi-seg", *sys.argv[1:]]),
     )
-    try:
-        with listening(quiet) as listener:
-            trained = run_training(request, listener)
-    except KeyboardInterrupt:
-        typer.echo("wsi-seg: interrupted: run the same command with --resume to go on", err=True)
-        raise typer.Exit(130) from None
+    signals.working(f"stopping after this step; again to end at once; {signals.AGAIN} with --resume to go on")
+    with listening(quiet) as listener:
+        trained = run_training(request, listener)
     if not quiet:
         _print(trained)
 
