@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,13 @@ def test_a_result_is_named_after_its_slide(tmp_path: Path) -> None:
 def test_slides_of_one_name_get_results_of_their_own(tmp_path: Path) -> None:
     assert names(tmp_path / "a.svs", tmp_path / "a.ndpi") == ["a.svs", "a.ndpi"]
     assert names(tmp_path / "x" / "a.svs", tmp_path / "y" / "a.svs") == ["x__a.svs", "y__a.svs"]
+
+
+@pytest.mark.parametrize("name", ["..tiff", "...tiff", "....svs"])
+def test_a_slide_whose_name_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=rf"{re.escape(name)}: its result would be named .*: rename"):
+        names(tmp_path / name)
+    assert names(tmp_path / "..a.svs", tmp_path / "a..svs") == ["..a", "a."]
 
 
 def test_folders_of_one_name_are_told_apart_by_those_above(tmp_path: Path) -> None:
@@ -128,6 +137,41 @@ def test_a_striped_tiff_is_a_picture_only_to_models_of_pictures(tmp_path: Path) 
             (tmp_path / name).write_bytes(content)
         assert not is_plain_image(tmp_path / name, for_slides=False)
     assert not is_plain_image(write_tiff(tmp_path / "tiled.tif", tissue_rgb(64, 64)), for_slides=False)
+
+
+def damaged(content: bytes) -> Iterator[bytes]:
+    """Yield a TIFF whose pages lie at its end cut, and with bits of its head and of its pages flipped."""
+    for end in range(40, len(content), len(content) // 60):
+        yield content[:end]
+    for place in (*range(4, 24), *range(len(content) - 700, len(content), 3)):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        yield bytes(changed)
+
+
+@pytest.mark.parametrize("name", ["x.tiff", "x.tif", "x.png", "x.jpg"])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_a_tiled_tiff_is_no_picture_whatever_became_of_it(
+    tmp_path: Path, name: str, byteorder: str, bigtiff: bool
+) -> None:
+    whole, path = tmp_path / "whole.tiff", tmp_path / name
+    with tifffile.TiffWriter(whole, bigtiff=bigtiff, byteorder=byteorder) as tiff:
+        for level in range(3):
+            rgb = tissue_rgb(256, 256)[:: 2**level, :: 2**level]
+            tiff.write(rgb, tile=(128, 128), photometric="rgb", subfiletype=int(level > 0), metadata=None)
+    for content in (whole.read_bytes(), *damaged(whole.read_bytes())):
+        path.write_bytes(content)
+        if content[:4] == whole.read_bytes()[:4]:  # else it is a TIFF no more, and no picture either
+            assert not is_plain_image(path, for_slides=False)
+            assert not is_plain_image(path, for_slides=True)
+
+
+def test_a_tiff_is_one_by_its_content(tmp_path: Path) -> None:
+    named_otherwise = tmp_path / "a.png"
+    tifffile.imwrite(named_otherwise, tissue_rgb(64, 64), rowsperstrip=16, photometric="rgb")
+    assert is_plain_image(named_otherwise, for_slides=False)
+    assert not is_plain_image(named_otherwise, for_slides=True)
 
 
 def test_a_resolution_in_a_csv_is_taken_as_it_is(tmp_path: Path) -> None:

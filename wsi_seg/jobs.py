@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import openslide
 
 from wsi_seg.csvfile import mpp_of, read_csv
-from wsi_seg.errors import UsageError
+from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.slides.folder import DicomSeries, dicom_series, may_be_dicom, slides_in
+from wsi_seg.slides.tiff import is_picture, is_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +104,7 @@ def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None) -> Jobs:
     SlideError
         If an input is missing, or a folder holds no slide.
     UsageError
-        If a CSV is malformed, or a slide is given two resolutions.
+        If a CSV is malformed, a slide is given two resolutions, or a name is none for a folder.
     """
     named: list[tuple[Path, float | None]] = []
     passed_over: list[str] = []
@@ -131,20 +132,21 @@ def is_plain_image(path: Path, for_slides: bool) -> bool:
     for_slides : bool
         Whether a resolution to work at is known, of the model or given. Then every TIFF is a slide, for its
         own resolution has to be known too; one that OpenSlide cannot open is refused as a slide, not taken
-        for a picture. Else a TIFF that OpenSlide cannot open is a picture.
+        for a picture. Else a TIFF that OpenSlide does not know is a picture if it is sound and in strips;
+        a tiled one is a slide, damaged or not. A TIFF is one by its content, whatever it is called.
     """
     suffix = path.suffix.lower()
-    if suffix in TIFF_SUFFIXES:
-        return not for_slides and _is_tiff(path) and openslide.OpenSlide.detect_format(str(path)) is None
-    return suffix in IMAGE_SUFFIXES
-
-
-def _is_tiff(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
-            return file.read(4) in {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}
+        if not os.path.isfile(path) or not is_tiff(path):
+            return suffix in IMAGE_SUFFIXES
+        named_so = suffix in TIFF_SUFFIXES | IMAGE_SUFFIXES
+        if for_slides or not named_so or openslide.OpenSlide.detect_format(str(path)) is not None:
+            return False
+        return is_picture(path)
     except OSError:
-        return False  # as a slide it fails by itself, with a line of its own
+        return suffix in IMAGE_SUFFIXES  # it fails by itself, with a line of its own
+    except SlideError:
+        return False  # nor is it a sound slide, as is then said
 
 
 def _read_csv(path: Path) -> list[tuple[Path, float | None]]:
@@ -191,6 +193,11 @@ def _result_names(slides: Sequence[_Named]) -> list[str]:
             for slide, name in zip(slides, names, strict=True)
         ]
     for i, name in enumerate(names):
+        if not name.strip("."):
+            raise UsageError(
+                f"{slides[i].path}: its result would be named {name!r}, which is no name of a folder: rename "
+                "the slide"
+            )
         if name in names[:i]:
             first = slides[names.index(name)].path
             raise UsageError(

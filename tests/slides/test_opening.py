@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
+from conftest import tissue_rgb, write_tiff
 from drawn_tiffs import GREY, HEIGHT, PLANES, RGB, WIDTH, channels, write
 
 from wsi_seg.errors import SlideError
@@ -149,3 +151,14 @@ def test_a_value_beyond_the_stated_bits_costs_its_tile(tmp_path: Path) -> None:
     reader = open_reader(path)
     assert reader.read(0, Rect(0, 0, 128, 1280))[1] == [Rect(0, 256, 128, 384)]
     reader.close()
+
+
+def test_a_level_higher_than_the_slide_is_damage(tmp_path: Path) -> None:
+    path = write_tiff(tmp_path / "a.tiff", tissue_rgb(512, 512), levels=3)
+    with tifffile.TiffFile(path) as tiff:
+        height = tiff.pages[1].tags["ImageLength"].valueoffset
+    with path.open("r+b") as file:
+        file.seek(height)
+        file.write((1100).to_bytes(2, "little"))
+    with pytest.raises(SlideError, match=r"a\.tiff: damaged: the sizes of its levels contradict"):
+        open_reader(path)

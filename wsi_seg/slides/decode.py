@@ -61,6 +61,10 @@ class LevelReader:
         self.path = path
         self._lock = threading.Lock()
         self.handle = open_handle(path)
+        width, height = self.handle.dimensions
+        if not all(0 < w <= width and 0 < h <= height for w, h in self.handle.level_dimensions):
+            self.handle.close()
+            raise SlideError(f"{path}: damaged: the sizes of its levels contradict: copy or export it again")
         self.levels = tuple(_describe_level(self.handle, i) for i in range(self.handle.level_count))
         self.properties = dict(self.handle.properties)
         self.format = self.properties[openslide.PROPERTY_NAME_VENDOR]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.dicom import DicomHeader, read_dicom_header
-from wsi_seg.slides.tiff import TiffImage, is_tiff, read_tiff
+from wsi_seg.slides.tiff import STRIP_TAGS, TILE_TAGS, TiffImage, is_tiff, read_pages, read_tiff
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +82,8 @@ def why_refused(path: Path) -> str | None:
     """
     if is_tiff(path):
         try:
+            if not read_pages(path)[0] & (STRIP_TAGS | TILE_TAGS):
+                return None
             return _why_tiff(path, read_tiff(path))
         except SlideError:
             return None  # damaged, as is then said

@@ -22,6 +22,13 @@ MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 ERRORS = (tifffile.TiffFileError, ValueError, LookupError, TypeError, OSError, RuntimeError, struct.error)
 """What tifffile and imagecodecs raise for damaged files."""
 
+STRIP_TAGS = frozenset({273, 279})
+TILE_TAGS = frozenset({322, 323, 324, 325})
+"""Where strips and tiles lie, and how large they are."""
+
+MAX_TAGS = 65_535
+"""Entries that a page may have: as many as a TIFF that is no BigTIFF can count."""
+
 KINDS: dict[int, Literal["unsigned", "signed", "floating-point"]] = {
     1: "unsigned",
     2: "signed",
@@ -82,6 +89,54 @@ def is_tiff(path: Path) -> bool:
     """Tell whether a file begins as a TIFF does."""
     with path.open("rb") as file:
         return file.read(4) in MAGIC
+
+
+def is_picture(path: Path) -> bool:
+    """Tell whether a TIFF is in strips, as pictures are, and has no tiles in any page, as slides have.
+
+    Raises
+    ------
+    SlideError
+        If the file is damaged.
+    """
+    pages = read_pages(path)
+    return pages[0] >= STRIP_TAGS and not any(page & TILE_TAGS for page in pages)
+
+
+def read_pages(path: Path) -> list[frozenset[int]]:
+    """Read which tags each page of a TIFF has.
+
+    Other readers take a chain of pages that is broken for one that ends.
+
+    Raises
+    ------
+    SlideError
+        If the file is damaged: if a page lies beyond its end, is its own successor, or there is none.
+    """
+    pages: dict[int, frozenset[int]] = {}
+    try:
+        with path.open("rb") as file:
+            order = ">" if file.read(2) == b"MM" else "<"
+            big = struct.unpack(f"{order}H", file.read(2))[0] == 43
+            count, offset, entry = (8, 8, 20) if big else (2, 4, 12)
+            letters = {2: "H", 4: "I", 8: "Q"}
+            file.seek(8 if big else 4)
+            (place,) = struct.unpack(order + letters[offset], file.read(offset))
+            while place:
+                if place in pages:
+                    raise ValueError(f"its page at byte {place} follows itself")
+                file.seek(place)
+                (entries,) = struct.unpack(order + letters[count], file.read(count))
+                content = file.read(min(entries, MAX_TAGS) * entry + offset)
+                pages[place] = frozenset(
+                    struct.unpack_from(f"{order}H", content, k * entry)[0] for k in range(entries)
+                )
+                (place,) = struct.unpack_from(order + letters[offset], content, entries * entry)
+        if not pages:
+            raise ValueError("it has no pages")
+    except (ValueError, OverflowError, OSError, struct.error) as error:
+        raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error
+    return list(pages.values())
 
 
 def read_tiff(path: Path) -> TiffImage:
