@@ -13,7 +13,22 @@ import shapely
 from shapely.geometry import shape
 
 from wsi_seg.outputs.labels import read_labels
+from wsi_seg.progress import Progress
 from wsi_seg.slides.lattice import Rect
+
+
+class Recorder(Progress):
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.regions = 0
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def advance(self, megapixels: float) -> None:
+        self.regions += 1
 
 
 def fingerprints(result: Path) -> dict[str, str]:

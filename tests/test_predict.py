@@ -14,7 +14,7 @@ import shapely
 from conftest import tissue_rgb, write_model, write_tiff
 from distributed import Client, LocalCluster, Nanny, Scheduler, SpecCluster
 from drawn import write_boxes
-from results import features_of, fingerprints, labels_of, shapes_of
+from results import Recorder, features_of, fingerprints, labels_of, shapes_of
 from shapely.geometry import shape
 
 from wsi_seg import predict
@@ -30,24 +30,9 @@ from wsi_seg.outputs.pyramid import PyramidWriter
 from wsi_seg.outputs.result import ResultFolder
 from wsi_seg.outputs.summary import Status
 from wsi_seg.predict import connect, predict_on, predict_slide
-from wsi_seg.progress import Progress
 from wsi_seg.slides.tissue import TissueMask
 
 SMALL = LabelSettings(patch=192, overlap=64, region_cores=1)
-
-
-class Recorder(Progress):
-    """Keeps what it hears."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.regions = 0
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def advance(self, megapixels: float) -> None:
-        self.regions += 1
 
 
 def settings(

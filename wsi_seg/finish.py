@@ -128,7 +128,12 @@ def finish(result: ResultFolder, plan: Plan, record: RunRecord, exported: Export
     plan.seconds["total"] = time.perf_counter() - begin
     summary = _summarise(plan, record, exported)
     summary.write(result.summary_json, result.summary_csv)
-    result.write_record(record.model_copy(update={"progress": "finished", "export": plan.export_key}))
+    files = record.files
+    if files is not None:
+        polygons = result.geojson(plan.settings.export.gzip)
+        files = {**files, **result.take_stock(polygons, *result.documents)}
+    finished = {"progress": "finished", "export": plan.export_key, "files": files}
+    result.write_record(record.model_copy(update=finished))
     result.clear_work()
     return summary
 

@@ -14,9 +14,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wsi_seg import resume
 from wsi_seg.config import PredictSettings
-from wsi_seg.errors import OutputError, UsageError
-from wsi_seg.files import replacing
+from wsi_seg.errors import UsageError
 from wsi_seg.finish import draw_overview, export_again, export_as_they_come, finish
 from wsi_seg.inference.fast.build import to_be_compiled
 from wsi_seg.inference.ledger import Ledger
@@ -27,8 +27,10 @@ from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
 from wsi_seg.outputs.awaited import Arrivals
 from wsi_seg.outputs.labels import read_labels
 from wsi_seg.outputs.pyramid import PyramidWriter
-from wsi_seg.outputs.result import RegionTotals, ResultFolder, RunRecord, differences
+from wsi_seg.outputs.result import ResultFolder, RunRecord
+from wsi_seg.outputs.seals import document_path
 from wsi_seg.outputs.summary import Summary, read_summary
+from wsi_seg.outputs.whole import require_written
 from wsi_seg.plan import Plan
 from wsi_seg.progress import Progress
 from wsi_seg.slides.levels import LEVEL_0
@@ -113,7 +115,7 @@ def predict_on(
         with plan.timed("mask"):
             plan.refuse_colourless()
     with result.locked():
-        record = _begin(result, plan, progress)
+        record = resume.begin(result, plan, progress)
         if record.progress == "finished":
             return read_summary(result.summary_json)
         if record.progress == "segmenting":
@@ -152,40 +154,6 @@ def _choose_form(
     return choose_form(bundle.network, device, labels.precision, labels.compile)
 
 
-def _begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
-    """Find out what is left to do, and refuse to mix in what was made otherwise."""
-    if plan.settings.run.overwrite:
-        result.clear()
-    fresh = RunRecord(progress="segmenting", labels=plan.labels_key, export=plan.export_key)
-    record = result.read_record()
-    if record is None:
-        result.clear()
-        result.write_record(fresh)
-        return fresh
-    if record.labels != plan.labels_key:
-        other = record.labels.get("slide") != plan.labels_key["slide"]
-        made = (
-            "of another slide" if other else f"made otherwise: {differences(record.labels, plan.labels_key)}"
-        )
-        raise OutputError(
-            f"{result.folder}: holds a result {made}: use another -o, or --overwrite to start anew"
-        )
-    if record.progress != "segmenting" and not result.zarr.exists() and not result.unfinished_zarr.exists():
-        progress.say("the label pyramid is gone: starting anew")
-        result.clear()
-        result.write_record(fresh)
-        return fresh
-    if record.progress == "finished":
-        polygons = result.geojson(plan.settings.export.gzip)
-        if record.export == plan.export_key and result.summary_json.exists() and polygons.exists():
-            progress.say("finished already: nothing to do (--overwrite starts anew)")
-            return record
-        progress.say("labels are finished: making polygons again with the settings given now")
-        record = record.model_copy(update={"progress": "exporting", "export": plan.export_key})
-        result.write_record(record)
-    return record
-
-
 def _segment(
     client: Client, result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress
 ) -> tuple[RunRecord, Exported]:
@@ -194,7 +162,7 @@ def _segment(
     writer = PyramidWriter(result.unfinished_zarr, plan.layout)
     ledger = Ledger(result.ledger)
     with plan.timed("mask"):
-        record = _prepare(result, plan, record, writer)
+        record = resume.prepare(result, plan, record, writer, ledger)
     arrivals = Arrivals(plan.lattice.region)
     with ThreadPoolExecutor(2, thread_name_prefix="beside") as beside:
         overview = beside.submit(writer.write_overview, plan.overview_srgb)
@@ -208,17 +176,22 @@ def _segment(
         segmented = time.perf_counter()
         close_job()
         release_freed()
-        totals = _totals(ledger)
+        totals, files = resume.add_up(ledger, plan.lattice)
         with plan.timed("pyramid"):
-            overview.result()  # before the levels, which clear away what is half written
-            writer.build_levels(plan.settings.run.workers or 2)
+            files |= overview.result()  # before the levels, which clear away what is half written
+            files |= writer.build_levels(plan.settings.run.workers or 2)
+            writer.seal(totals.pixels, files)
         if not polygons.done():
             progress.say("making polygons")
         draw_overview(result, plan, read_labels(result.unfinished_zarr), totals.pixels, record.tissue)
         exported, drawn = polygons.result()
         plan.seconds["polygons"] = max(0.0, drawn - segmented)
-    result.publish_zarr()
-    record = record.model_copy(update={"progress": "exporting", "export": plan.export_key, "totals": totals})
+    with plan.timed("pyramid"):
+        require_written(result.unfinished_zarr)
+        result.publish_zarr()
+    files = result.take_stock(document_path(result.zarr))
+    made = {"progress": "exporting", "export": plan.export_key, "totals": totals, "files": files}
+    record = record.model_copy(update=made)
     result.write_record(record)
     return record, exported
 
@@ -228,12 +201,10 @@ def _segment_regions(
 ) -> None:
     """Do the regions that are not on record yet, unless what is done beside them fails: that, then."""
     regions = {region.name: region for region in job.lattice.regions()}
-    done = {record.name for record in job.ledger.records()}
+    done = resume.kept_regions(job, progress)
     for name in done:
         arrivals.add(regions[name].label_rect)
     left = [region for name, region in regions.items() if name not in done]
-    if done:
-        progress.say(f"resuming: {len(done)} of {len(regions)} regions are finished")
     progress.begin(job.slide_path.name, len(regions), len(done), sum(_megapixels(r) for r in left))
     try:
         with closing(run_regions(client, job, left)) as records:
@@ -246,26 +217,6 @@ def _segment_regions(
                         work.result()
     finally:
         progress.end()
-
-
-def _prepare(result: ResultFolder, plan: Plan, record: RunRecord, writer: PyramidWriter) -> RunRecord:
-    """Put in place what workers read (tissue mask, regions of interest) and what they write to."""
-    if result.zarr.exists() and not result.unfinished_zarr.exists():
-        # Killed between naming the pyramid and noting so.
-        result.zarr.rename(result.unfinished_zarr)
-    if writer.path.exists():
-        return record
-    labels = plan.settings.labels
-    if labels.roi is not None:
-        with replacing(result.roi) as partial:
-            partial.write_bytes(labels.roi.read_bytes())
-    if labels.tissue_mask:
-        tissue = plan.find_tissue()
-        tissue.save(result.tissue_mask)
-        record = record.model_copy(update={"tissue": tissue.seal})
-        result.write_record(record)
-    writer.create(plan.attributes)
-    return record
 
 
 def _job(
@@ -290,21 +241,6 @@ def _job(
         writer=writer,
         ledger=ledger,
     )
-
-
-def _totals(ledger: Ledger) -> RegionTotals:
-    pixels: dict[int, int] = {}
-    seconds: dict[str, float] = {}
-    unreadable: set[tuple[int, int, int, int]] = set()
-    patches = 0
-    for record in ledger.records():
-        unreadable.update(record.unreadable)
-        patches += record.patches
-        for value, count in record.pixels.items():
-            pixels[value] = pixels.get(value, 0) + count
-        for stage, spent in record.seconds.items():
-            seconds[stage] = seconds.get(stage, 0.0) + spent
-    return RegionTotals(pixels=pixels, unreadable=len(unreadable), patches=patches, seconds=seconds)
 
 
 def _megapixels(region: Region) -> float:

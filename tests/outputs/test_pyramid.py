@@ -20,9 +20,10 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.models.classes import UNPROCESSED_ID, ClassSchema, TissueClass
+from wsi_seg.outputs.halving import halve_labels, halve_mean
 from wsi_seg.outputs.labels import read_labels
 from wsi_seg.outputs.ngff import PyramidLayout
-from wsi_seg.outputs.pyramid import PyramidWriter, halve_labels, halve_mean
+from wsi_seg.outputs.pyramid import PyramidWriter
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Lattice, Rect
 

@@ -65,6 +65,7 @@ def export(
     from wsi_seg.outputs.labels import read_labels
     from wsi_seg.outputs.result import ResultFolder
     from wsi_seg.outputs.summary import read_summary
+    from wsi_seg.outputs.whole import require_whole
 
     if file_format not in {"geojson", "csv"}:
         raise UsageError(f"--format {file_format}: use geojson or csv")
@@ -72,6 +73,9 @@ def export(
     if file_format == "geojson" and gzip not in {None, named_gzip}:
         raise UsageError(f"{out}: end its name with .gz for --gzip, and only then: QuPath goes by the name")
     pyramid = read_labels(result if result.name.endswith(".zarr") else result / "slide.ome.zarr")
+    unknown = require_whole(pyramid.path)
+    if unknown is not None:
+        typer.echo(f"wsi-seg: {unknown}", err=True)
     folder = ResultFolder(pyramid.path.parent)
     given = {
         "simplify_um": simplify,
@@ -102,6 +106,7 @@ def export(
             report.outlined, settings.model_dump(mode="json")
         )
         drawn.write(folder.summary_json, folder.summary_csv)
+    folder.own_polygons(target)
     typer.echo(f"{target}: {sum(report.file.polygons.values())} shapes, {report.file.vertices} vertices")
     tolerance = report.outlined.simplify
     typer.echo(f"  islands from {settings.min_area_um2:g} um2, outlines simplified by {tolerance}")

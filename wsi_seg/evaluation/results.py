@@ -19,6 +19,7 @@ from wsi_seg.outputs.labels import read_labels
 from wsi_seg.outputs.ngff import OVERVIEW
 from wsi_seg.outputs.result import ResultFolder
 from wsi_seg.outputs.storage import array_to_read, reading
+from wsi_seg.outputs.whole import require_whole
 from wsi_seg.progress import Progress
 from wsi_seg.slides.coarse import CoarseMask
 from wsi_seg.slides.lattice import Rect
@@ -65,7 +66,7 @@ def evaluate_results(
     Raises
     ------
     OutputError
-        If a result can't be read, or is not finished.
+        If a result can't be read, is damaged, or is not finished.
     AnnotationError
         If an annotation file can't be read, was drawn on another slide, or names classes that the schema
         lacks.
@@ -77,6 +78,7 @@ def evaluate_results(
     for result, path in pairs:
         files.setdefault(_folder(result).folder.resolve(), []).append(read_annotations(path))
     opened = {folder: _open(folder) for folder in files}
+    unknown = [require_whole(labels.path) for labels in opened.values()]
     schema = schema or next(iter(opened.values())).schema
     every = [file for group in files.values() for file in group]
     check_classes(every, schema, settings)
@@ -104,6 +106,7 @@ def evaluate_results(
         schema=schema,
         tallies=tuple(tallies),
         remarks=(
+            *(remark for remark in unknown if remark is not None),
             *(remark for file in every for remark in file.remarks),
             *(remark for shapes in laid.values() for remark in shapes.remarks),
         ),

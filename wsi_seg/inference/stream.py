@@ -113,7 +113,7 @@ def process_region(job: RegionJob, row: int, column: int) -> RegionRecord:
     region = Region(job.lattice, row, column)
     pixels = _region_segmenter(job)(region)
     begin = time.perf_counter()
-    job.writer.write_region(region.label_rect, pixels.labels, pixels.confidence)
+    files = job.writer.write_region(region.label_rect, pixels.labels, pixels.confidence)
     counts = np.bincount(pixels.labels.reshape(-1))
     record = RegionRecord(
         name=region.name,
@@ -121,6 +121,7 @@ def process_region(job: RegionJob, row: int, column: int) -> RegionRecord:
         unreadable=tuple((r.y0, r.x0, r.y1, r.x1) for r in pixels.unreadable),
         patches=pixels.patches,
         seconds={**pixels.seconds, "write": time.perf_counter() - begin},
+        files=files,
     )
     job.ledger.add(record)
     return record

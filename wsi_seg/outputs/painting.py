@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
-from wsi_seg.outputs.pyramid import halve_labels
+from wsi_seg.outputs.halving import halve_labels
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

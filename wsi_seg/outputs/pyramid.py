@@ -13,33 +13,27 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.files import writing
-from wsi_seg.models.classes import UNPROCESSED_ID
-from wsi_seg.outputs.ngff import (
-    CONFIDENCE,
-    OVERVIEW,
-    TISSUE,
-    WSI_SEG,
-    confidence_attributes,
-    labels_attributes,
-    overview_attributes,
-    tissue_attributes,
-)
-from wsi_seg.outputs.storage import array_to_read, array_to_write, create_array, reading
+from wsi_seg.outputs.halving import halve_labels, halve_mean
+from wsi_seg.outputs.ngff import CONFIDENCE, TISSUE
+from wsi_seg.outputs.seals import damages, write_seal
+from wsi_seg.outputs.skeleton import lay_out
+from wsi_seg.outputs.storage import array_to_read, array_to_write, chunk_files, reading
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    import zarr
     from numpy.typing import NDArray
 
     from wsi_seg.outputs.ngff import JsonObject, PyramidLayout
@@ -78,39 +72,39 @@ class PyramidWriter:
         """
         if self.path.exists():
             raise OutputError(f"{self.path}: is there already: remove it, or name another output folder")
-        layout = self.layout
-        name = self.path.name.removesuffix(".zarr").removesuffix(".ome")
-        own = {
-            **attributes,
-            "frames": layout.frames.model_dump(mode="json"),
-            "schema": layout.schema.model_dump(mode="json"),
-        }
-        groups = {
-            OVERVIEW: overview_attributes(layout, name),
-            "labels": labels_attributes(layout),
-            TISSUE: {**tissue_attributes(layout), WSI_SEG: own},
-        }
-        if layout.confidence:
-            groups[CONFIDENCE] = confidence_attributes(layout)
+        unfinished = self._lay_out(attributes)
+        with writing(self.path):
+            unfinished.rename(self.path)
 
+    def renew(self, attributes: JsonObject) -> None:
+        """Write all metadata anew, as `create` does, over whatever is there; pixels are left as they are.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        unfinished = self._lay_out(attributes)
+        with writing(self.path):
+            for path in [path for path in unfinished.rglob("*") if path.is_file()]:
+                target = self.path / path.relative_to(unfinished)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+            shutil.rmtree(unfinished)
+
+    def _lay_out(self, attributes: JsonObject) -> Path:
+        """Make a result without pixels under another name, and return that."""
         unfinished = self.path.with_name(f".{self.path.name}.partial")
         with writing(self.path):
             if unfinished.exists():
                 shutil.rmtree(unfinished)
-            for group, content in groups.items():
-                zarr.create_group(unfinished / group, zarr_format=layout.zarr_format, attributes=content)
-            for level in range(layout.levels):
-                create_array(unfinished / str(level), layout, layout.overview_shape(level), fill_value=0)
-                for image in layout.label_images:
-                    fill_value = UNPROCESSED_ID if image == TISSUE else 0
-                    create_array(
-                        unfinished / image / str(level), layout, layout.label_shape(level), fill_value
-                    )
-            unfinished.rename(self.path)
+            name = self.path.name.removesuffix(".zarr").removesuffix(".ome")
+            lay_out(unfinished, self.layout, name, attributes)
+        return unfinished
 
     def write_region(
         self, rect: Rect, labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None = None
-    ) -> None:
+    ) -> dict[str, str]:
         """Write one region, which is one shard, over whatever was there.
 
         Parameters
@@ -121,6 +115,11 @@ class PyramidWriter:
             Label values.
         confidence : array of uint8, shape (rect.height, rect.width), optional
             Given if, and only if, the layout has a confidence image.
+
+        Returns
+        -------
+        dict of str to str
+            The digest of each file, by its path inside the result; what is all fill value has no file.
 
         Raises
         ------
@@ -139,17 +138,43 @@ class PyramidWriter:
         images = {TISSUE: labels} if confidence is None else {TISSUE: labels, CONFIDENCE: confidence}
         for pixels in images.values():
             _check(pixels, (rect.height, rect.width))
+        files: dict[str, str] = {}
         with writing(self.path):
             for image, pixels in images.items():
-                array_to_write(self.path / image / "0")[rect.slices] = pixels
+                with self._array(f"{image}/0", files) as array:
+                    array[rect.slices] = pixels
+        return files
 
-    def write_overview(self, rgb: NDArray[np.uint8]) -> None:
+    def holds(self, rect: Rect, files: Mapping[str, str]) -> bool:
+        """Tell whether a region's files are on the disk as `write_region` wrote them, and no others.
+
+        Parameters
+        ----------
+        rect : Rect
+        files : dict of str to str
+            What `write_region` returned.
+        """
+        places = {
+            f"{image}/0/{name}"
+            for image in self.layout.label_images
+            for name in chunk_files(self.layout, rect)
+        }
+        if not files.keys() <= places or any((self.path / name).exists() for name in places - files.keys()):
+            return False
+        return not any(damages(self.path, files))
+
+    def write_overview(self, rgb: NDArray[np.uint8]) -> dict[str, str]:
         """Write the overview and its coarser levels, each by the rounded mean of 2 x 2 pixels.
 
         Parameters
         ----------
         rgb : array of uint8, shape (height, width, 3)
             The slide over the label frame, one pixel for ``2**overview_level`` label pixels each way.
+
+        Returns
+        -------
+        dict of str to str
+            The digest of each file, by its path inside the result.
 
         Raises
         ------
@@ -161,22 +186,31 @@ class PyramidWriter:
         channels, height, width = self.layout.overview_shape(0)
         _check(rgb, (height, width, channels))
         planes = np.moveaxis(rgb, -1, 0)
+        files: dict[str, str] = {}
         with writing(self.path):
             for level in range(self.layout.levels):
-                array_to_write(self.path / str(level))[:] = planes
+                with self._array(str(level), files) as array:
+                    array[:] = planes
                 planes = halve_mean(planes)
+        return files
 
-    def build_levels(self, workers: int) -> None:
+    def build_levels(self, workers: int) -> dict[str, str]:
         """Make the coarser levels of the label images, each from the one below, shard by shard.
 
         Call it when all regions and the overview are written, and nobody writes any more. It can be killed
         and called again. Memory: about six bytes a pixel of one region for each of `workers` threads.
+
+        Returns
+        -------
+        dict of str to str
+            The digest of each file, by its path inside the result.
 
         Raises
         ------
         OutputError
             If a region's file is damaged, or the files cannot be written.
         """
+        files: dict[str, str] = {}
         with writing(self.path), ThreadPoolExecutor(workers, thread_name_prefix="pyramid") as pool:
             for stray in self.path.rglob("*.partial"):
                 stray.unlink()
@@ -184,10 +218,36 @@ class PyramidWriter:
                 halve = halve_labels if image == TISSUE else halve_mean
                 for level in range(1, self.layout.levels):
                     source = array_to_read(self.path / image / str(level - 1))
-                    target = array_to_write(self.path / image / str(level))
-                    reduce = partial(self._reduce_shard, source, target, halve)
-                    for _ in pool.map(reduce, self._shards(level)):
-                        pass
+                    with self._array(f"{image}/{level}", files) as target:
+                        reduce = partial(self._reduce_shard, source, target, halve)
+                        for _ in pool.map(reduce, self._shards(level)):
+                            pass
+        return files
+
+    def seal(self, pixels: Mapping[int, int], files: Mapping[str, str]) -> None:
+        """Say in the result that it is whole, and what it is made of; see `wsi_seg.outputs.seals`.
+
+        Parameters
+        ----------
+        pixels : dict of int to int
+            Label pixels by label value.
+        files : dict of str to str
+            What writing the regions, the overview and the levels returned.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        with writing(self.path):
+            write_seal(self.path, pixels, files)
+
+    @contextmanager
+    def _array(self, name: str, files: dict[str, str]) -> Iterator[zarr.Array[Any]]:
+        """Open an array for writing; `files` is given the digest of each file by its path in the result."""
+        written: dict[str, str] = {}
+        yield array_to_write(self.path / name, written)
+        files.update({f"{name}/{key}": digest for key, digest in written.items()})
 
     def _shards(self, level: int) -> Iterator[Rect]:
         """Yield the rectangles of a level's shards, row by row, in that level's pixels."""
@@ -212,32 +272,6 @@ class PyramidWriter:
                 top, left = y0 // 2 - rect.y0, x0 // 2 - rect.x0
                 reduced[top : top + quarter.shape[0], left : left + quarter.shape[1]] = quarter
         target[rect.slices] = reduced
-
-
-def halve_labels(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Halve a label image: of each 2 x 2 pixels the most frequent value, never one between.
-
-    Of values that are equally frequent the first in reading order wins. Where the height or width is odd,
-    the last row or column is repeated. Shape (..., h, w) gives (..., ceil(h / 2), ceil(w / 2)).
-    """
-    a, b, c, d = _quartets(labels)
-    rest = np.where((b == c) | (b == d), b, np.where(c == d, c, a))
-    return np.where((a == b) | (a == c) | (a == d), a, rest)
-
-
-def halve_mean(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Halve an image by the mean of each 2 x 2 pixels, halves rounded up; odd edges as in `halve_labels`."""
-    a, b, c, d = (quarter.astype(np.uint16) for quarter in _quartets(values))
-    return ((a + b + c + d + 2) // 4).astype(np.uint8)
-
-
-def _quartets(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
-    """Return the four pixels of every 2 x 2 block, in reading order, as four arrays."""
-    height, width = image.shape[-2:]
-    if height % 2 or width % 2:
-        planes = [(0, 0)] * (image.ndim - 2)
-        image = np.pad(image, [*planes, (0, height % 2), (0, width % 2)], mode="edge")
-    return tuple(image[..., y::2, x::2] for y in (0, 1) for x in (0, 1))
 
 
 def _check(pixels: NDArray[np.uint8], shape: tuple[int, ...]) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from wsi_seg.errors import OutputError
 from wsi_seg.files import locked, remove_partial, write_text, writing
+from wsi_seg.outputs.storage import digest_file, reading
 from wsi_seg.slides.tissue import MaskSeal
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ class RunRecord(BaseModel):
         The tissue mask that the labels go by, once it is found; None without one.
     totals : RegionTotals or None
         Sums over all regions, once they are done.
+    files : dict or None
+        Digests of the files that are done, by path in the folder: of the OME-Zarr the document that holds its
+        seal, which knows all others. None in records of before they were noted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +53,7 @@ class RunRecord(BaseModel):
     export: Key
     tissue: MaskSeal | None = None
     totals: RegionTotals | None = None
+    files: dict[str, str] | None = None
 
 
 class RegionTotals(BaseModel):
@@ -88,7 +93,7 @@ class ResultFolder:
         self.overview = folder / "overview.png"
         self.summary_json = folder / "summary.json"
         self.summary_csv = folder / "summary.csv"
-        self._record = self.work / "record.json"
+        self.record_path = self.work / "record.json"
 
     def geojson(self, gzip: bool) -> Path:
         """Return the path of the polygons."""
@@ -117,7 +122,7 @@ class ResultFolder:
             If there are results here that no record explains.
         """
         try:
-            return RunRecord.model_validate_json(self._record.read_bytes())
+            return RunRecord.model_validate_json(self.record_path.read_bytes())
         except FileNotFoundError:
             if self.zarr.exists():
                 raise OutputError(
@@ -126,7 +131,7 @@ class ResultFolder:
             return None
         except (ValidationError, OSError) as error:
             raise OutputError(
-                f"{self._record}: damaged, or of another version: use --overwrite to start anew"
+                f"{self.record_path}: damaged, or of another version: use --overwrite to start anew"
             ) from error
 
     def write_record(self, record: RunRecord) -> None:
@@ -137,7 +142,7 @@ class ResultFolder:
         OutputError
             If it cannot be written.
         """
-        write_text(self._record, record.model_dump_json(indent=2))
+        write_text(self.record_path, record.model_dump_json(indent=2))
 
     def tissue_seal(self) -> MaskSeal | None:
         """Return what is on record of the tissue mask; None if nothing is, as of a copy without record.
@@ -147,7 +152,7 @@ class ResultFolder:
         OutputError
             If the record is damaged.
         """
-        record = self.read_record() if self._record.exists() else None
+        record = self.read_record() if self.record_path.exists() else None
         return None if record is None else record.tissue
 
     def owns_polygons(self, path: Path) -> bool:
@@ -167,6 +172,24 @@ class ResultFolder:
                 if self.geojson(gzip).resolve() != path.resolve():
                     self.geojson(gzip).unlink(missing_ok=True)
 
+    @property
+    def documents(self) -> tuple[Path, ...]:
+        """What lies beside labels and polygons; the mask may be absent."""
+        return self.overview, self.summary_json, self.summary_csv, self.tissue_mask
+
+    def take_stock(self, *paths: Path) -> dict[str, str]:
+        """Return the digests of those files that are there, by path in the folder.
+
+        Raises
+        ------
+        OutputError
+            If one cannot be read.
+        """
+        with reading(self.folder):
+            return {
+                path.relative_to(self.folder).as_posix(): digest_file(path) for path in paths if path.exists()
+            }
+
     def disown_polygons(self, path: Path) -> None:
         """Note that polygons are about to be written to `path`: over its own, a run has to write them again.
 
@@ -175,18 +198,39 @@ class ResultFolder:
         OutputError
             If the record is damaged, cannot be written, or a run is at work here.
         """
-        if self.owns_polygons(path) and self._record.exists():
-            with self.locked():
-                record = self.read_record()
-                if record is not None:
-                    self.write_record(record.model_copy(update={"export": {}}))
+        self._rewrite_polygons(path, {"export": {}}, there=False)
+
+    def own_polygons(self, path: Path) -> None:
+        """Note that `path`, if it is of the result's own polygons, and the summary are written.
+
+        Raises
+        ------
+        OutputError
+            As for `disown_polygons`.
+        """
+        self._rewrite_polygons(path, {}, there=True)
+
+    def _rewrite_polygons(self, path: Path, update: Key, there: bool) -> None:
+        if not (self.owns_polygons(path) and self.record_path.exists()):
+            return
+        with self.locked():
+            record = self.read_record()
+            if record is None:
+                return
+            rewritten = (self.geojson(True), self.geojson(False), self.summary_json, self.summary_csv)
+            names = {path.name for path in rewritten}
+            files = record.files
+            if files is not None:
+                files = {name: digest for name, digest in files.items() if name not in names}
+                files |= self.take_stock(*rewritten) if there else {}
+            self.write_record(record.model_copy(update={**update, "files": files}))
 
     def clear(self) -> None:
         """Remove a result, whole or half, but not the lock, nor any file that is not ours."""
         with writing(self.folder):
             for path in (self.geojson(True), self.geojson(False), self.overview, self.tissue_mask):
                 path.unlink(missing_ok=True)
-            for path in (self.summary_json, self.summary_csv, self._record, self.roi):
+            for path in (self.summary_json, self.summary_csv, self.record_path, self.roi):
                 path.unlink(missing_ok=True)
             for path in (self.zarr, self.unfinished_zarr, self.ledger):
                 if path.exists():
@@ -196,7 +240,9 @@ class ResultFolder:
         """Remove what only an unfinished run needs."""
         with writing(self.work):
             self.roi.unlink(missing_ok=True)
-            shutil.rmtree(self.ledger, ignore_errors=True)
+            for path in (self.ledger, self.unfinished_zarr):
+                if path.exists():
+                    shutil.rmtree(path)
 
     def publish_zarr(self) -> None:
         """Give the finished label pyramid its name."""

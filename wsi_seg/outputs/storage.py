@@ -8,6 +8,7 @@ state shared between writes, so distinct shards may be written from any threads 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
 
     from wsi_seg.outputs.ngff import PyramidLayout
+    from wsi_seg.slides.lattice import Rect
 
 BLOSC: dict[str, Any] = {"id": "blosc", "cname": "zstd", "clevel": 3, "shuffle": 0}
 METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zattrs", ".zgroup"})
+DIGEST_BYTES = 8
 
 
 class ShardStore(LocalStore):
@@ -38,7 +41,20 @@ class ShardStore(LocalStore):
     Chunk files are not read through it. zarr merges what it writes into the shard that is there; ours are
     always complete, so that would only cost time, and would fail on a shard that a power cut left torn,
     which is what writing it again is to mend.
+
+    Parameters
+    ----------
+    root : Path
+    written : dict, optional
+        Is given the digest of every chunk file that is written, by its name inside the store.
+    read_only : bool
     """
+
+    def __init__(
+        self, root: Path | str, written: dict[str, str] | None = None, *, read_only: bool = False
+    ) -> None:
+        super().__init__(root, read_only=read_only)
+        self._written = written
 
     async def get(
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
@@ -51,10 +67,31 @@ class ShardStore(LocalStore):
     async def set(self, key: str, value: Buffer) -> None:
         """Write a file, and wait until it is on the disk."""
         await super().set(key, value)
-        await asyncio.to_thread(_flush, self.root / key)
+        await asyncio.to_thread(flush, self.root / key)
+        if self._written is not None:
+            # Of what was to be written, not of what is there: so a write that went wrong is found, too.
+            self._written[key] = await asyncio.to_thread(digest_of, value.to_bytes())
 
 
-def _flush(path: Path) -> None:
+def digest_of(content: bytes) -> str:
+    """Return a short digest of a file's content; ``b2sum -l 64`` gives the same."""
+    return hashlib.blake2b(content, digest_size=DIGEST_BYTES).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """Return the digest of a file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
+
+
+def flush(path: Path) -> None:
+    """Wait until a file is on the disk."""
     file = os.open(path, os.O_RDWR)
     try:
         os.fsync(file)
@@ -100,9 +137,20 @@ def array_to_read(path: Path) -> zarr.Array[Any]:
     return zarr.open_array(LocalStore(path, read_only=True), mode="r")
 
 
-def array_to_write(path: Path) -> zarr.Array[Any]:
-    """Open an array for writing whole shards; what is nothing but the fill value takes no file."""
-    return zarr.open_array(ShardStore(path), mode="r+", config={"write_empty_chunks": False})
+def array_to_write(path: Path, written: dict[str, str]) -> zarr.Array[Any]:
+    """Open an array for writing whole shards; what is nothing but the fill value takes no file.
+
+    `written` is given the digest of every file that is written, by its name inside the array.
+    """
+    return zarr.open_array(ShardStore(path, written), mode="r+", config={"write_empty_chunks": False})
+
+
+def chunk_files(layout: PyramidLayout, rect: Rect) -> Iterator[str]:
+    """Yield the names, inside a label image's array, of the files that hold a rectangle of whole chunks."""
+    side, prefix = (layout.region, "c/") if layout.ngff == "0.5" else (layout.chunk, "")
+    for y in range(rect.y0 // side, -(-rect.y1 // side)):
+        for x in range(rect.x0 // side, -(-rect.x1 // side)):
+            yield f"{prefix}{y}/{x}"
 
 
 @contextmanager

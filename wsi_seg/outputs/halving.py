@@ -1,0 +1,36 @@
+"""Images at half their size: classes by majority, numbers by mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def halve_labels(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Halve a label image: of each 2 x 2 pixels the most frequent value, never one between.
+
+    Of values that are equally frequent the first in reading order wins. Where the height or width is odd,
+    the last row or column is repeated. Shape (..., h, w) gives (..., ceil(h / 2), ceil(w / 2)).
+    """
+    a, b, c, d = _quartets(labels)
+    rest = np.where((b == c) | (b == d), b, np.where(c == d, c, a))
+    return np.where((a == b) | (a == c) | (a == d), a, rest)
+
+
+def halve_mean(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Halve an image by the mean of each 2 x 2 pixels, halves rounded up; odd edges as in `halve_labels`."""
+    a, b, c, d = (quarter.astype(np.uint16) for quarter in _quartets(values))
+    return ((a + b + c + d + 2) // 4).astype(np.uint8)
+
+
+def _quartets(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
+    """Return the four pixels of every 2 x 2 block, in reading order, as four arrays."""
+    height, width = image.shape[-2:]
+    if height % 2 or width % 2:
+        planes = [(0, 0)] * (image.ndim - 2)
+        image = np.pad(image, [*planes, (0, height % 2), (0, width % 2)], mode="edge")
+    return tuple(image[..., y::2, x::2] for y in (0, 1) for x in (0, 1))

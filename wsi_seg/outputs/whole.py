@@ -1,0 +1,194 @@
+"""Whether a result is whole: every file there, and as it was written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsi_seg.errors import OutputError
+from wsi_seg.outputs.labels import read_labels
+from wsi_seg.outputs.result import ResultFolder
+from wsi_seg.outputs.seals import (
+    GO_ON,
+    Damage,
+    DamagedError,
+    damages,
+    document_path,
+    read_seal,
+    seal_damages,
+)
+from wsi_seg.slides.lattice import Rect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from wsi_seg.outputs.result import RunRecord
+    from wsi_seg.outputs.seals import Seal
+
+MADE_FROM_LABELS = (
+    "delete it, or move it away to keep it, and run `wsi-seg predict` again, which makes it again"
+)
+MASK = "put it back, or make the result anew with `wsi-seg predict --overwrite`"
+OLD = "made before results kept digests of their files"
+
+
+@dataclass(frozen=True)
+class Wholeness:
+    """What came of a check.
+
+    Attributes
+    ----------
+    path : Path
+        A result folder, or an OME-Zarr alone.
+    damages : tuple of Damage
+        Everything that is wrong; empty if it is whole.
+    unknown : str or None
+        Why not all of it can be told: of results of earlier versions.
+    files : int
+        How many were compared with their digests.
+    """
+
+    path: Path
+    damages: tuple[Damage, ...]
+    unknown: str | None
+    files: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether the result is known to be whole."""
+        return not self.damages and self.unknown is None
+
+
+def check_labels(zarr: Path) -> Wholeness:
+    """Check an OME-Zarr against its seal, and against the record of the run, if that lies beside it.
+
+    An OME-Zarr of before there were seals is read through, and its pixels are counted, if a record says how
+    many of each value there were.
+    """
+    beside = ResultFolder(zarr.parent)
+    try:
+        record = beside.read_record() if zarr == beside.zarr and beside.record_path.exists() else None
+        seal = read_seal(zarr)
+    except DamagedError as error:
+        return Wholeness(zarr, (error.damage,), None, 0)
+    if seal is None:
+        return _check_unsealed(zarr, record)
+    found = (*_other_result(zarr, seal, record), *seal_damages(zarr, seal))
+    return Wholeness(zarr, found, None, len(seal.files) + 1)
+
+
+def require_whole(zarr: Path) -> str | None:
+    """Refuse an OME-Zarr that is damaged; return what is to be said of one that cannot be checked.
+
+    Raises
+    ------
+    DamagedError
+        Naming the first file that is missing or altered.
+    OutputError
+        If the record beside it is damaged.
+    """
+    found = check_labels(zarr)
+    if found.damages:
+        first, more = found.damages[0], len(found.damages) - 1
+        also = f" (and {more} more: `wsi-seg check` names them)" if more else ""
+        raise DamagedError(replace(first, what=first.what + also))
+    return found.unknown and f"{zarr}: {found.unknown}"
+
+
+def require_written(zarr: Path) -> None:
+    """Refuse to publish an OME-Zarr, sealed a moment ago, of which a file does not read as it was written.
+
+    Raises
+    ------
+    DamagedError
+        Naming the first such file.
+    """
+    for damage in check_labels(zarr).damages:
+        remedy = "run the same command again, which mends it"
+        raise DamagedError(replace(damage, what=f"{damage.what} since this run wrote it", remedy=remedy))
+
+
+def document_damages(result: ResultFolder, record: RunRecord) -> Iterator[Damage]:
+    """Yield which of polygons, pictures and summary, as far as they are on record, are not as they were."""
+    own = document_path(result.zarr).relative_to(result.folder).as_posix()
+    files = {name: digest for name, digest in (record.files or {}).items() if name != own}
+    for damage in damages(result.folder, files):
+        is_mask = damage.path == result.tissue_mask  # by which labels were made, not the other way round
+        yield replace(damage, remedy=MASK if is_mask else MADE_FROM_LABELS)
+
+
+def check_result(folder: Path) -> Wholeness:
+    """Check a result folder: labels, polygons, pictures and summary.
+
+    Raises
+    ------
+    OutputError
+        If its record is damaged, or there is none.
+    """
+    result = ResultFolder(folder)
+    if not result.record_path.exists():
+        raise OutputError(
+            f"{result.record_path}: missing: copy the whole folder, hidden files too, or give its "
+            f"{result.zarr.name} to check the labels alone"
+        )
+    record = result.read_record()
+    if record is None or record.progress != "finished":
+        return Wholeness(folder, (Damage(folder, "not finished", GO_ON),), None, 0)
+    if not result.zarr.is_dir():
+        return Wholeness(folder, (Damage(result.zarr, "missing"),), None, 0)
+    labels = check_labels(result.zarr)
+    found = [*labels.damages, *document_damages(result, record)]
+    if record.files is not None:
+        found += _not_on_record(result, record)
+    return Wholeness(folder, tuple(found), labels.unknown, labels.files + len(record.files or {}))
+
+
+def _other_result(zarr: Path, seal: Seal, record: RunRecord | None) -> Iterator[Damage]:
+    """Yield a damage if the record beside a Zarr is of another one."""
+    if record is None or record.files is None:
+        return
+    path = document_path(zarr)
+    name = path.relative_to(zarr.parent).as_posix()
+    of_the_run = {name: record.files.get(name, "")}
+    differ = record.totals is None or record.totals.pixels != seal.pixels
+    if differ or any(damages(zarr.parent, of_the_run)):
+        yield Damage(path, "not of the run that the record beside it is of")
+
+
+def _check_unsealed(zarr: Path, record: RunRecord | None) -> Wholeness:
+    if record is not None and record.files is not None:
+        return Wholeness(zarr, (Damage(document_path(zarr), "altered"),), None, 0)
+    if record is None or record.totals is None:
+        return Wholeness(zarr, (), f"{OLD}: whether it is whole cannot be told", 0)
+    counted = _count(zarr)
+    if counted != record.totals.pixels:
+        return Wholeness(zarr, (Damage(zarr, "its pixels are not those that were counted"),), None, 0)
+    return Wholeness(zarr, (), f"{OLD}: its pixels add up, more cannot be told", 0)
+
+
+def _count(zarr: Path) -> dict[int, int]:
+    """Count label pixels by value."""
+    labels = read_labels(zarr)
+    height, width = labels.shape
+    counts = np.zeros(256, dtype=np.int64)
+    side = (labels.levels[0].shards or labels.levels[0].chunks)[0]
+    for y0 in range(0, height, side):
+        for x0 in range(0, width, side):
+            rect = Rect(y0, x0, y0 + side, x0 + side).clipped(width, height)
+            counts += np.bincount(labels.read(rect).reshape(-1), minlength=256)
+    return {value: int(counts[value]) for value in counts.nonzero()[0].tolist()}
+
+
+def _not_on_record(result: ResultFolder, record: RunRecord) -> Iterator[Damage]:
+    """Yield what a finished result must have, and is not on record: `export` was killed while it wrote it."""
+    on_record = (record.files or {}).keys()
+    polygons = {result.geojson(gzip).name for gzip in (True, False)}
+    again = "run `wsi-seg predict` again, which makes it again"
+    if not polygons & on_record:
+        yield Damage(result.geojson(True), "not finished", again)
+    for path in (result.overview, result.summary_json, result.summary_csv):
+        if path.name not in on_record:
+            yield Damage(path, "not finished", again)
