@@ -28,6 +28,8 @@ def test_all_that_is_shipped_can_be_read(content: type[BaseModel], folder: str) 
         (b"3", "mine.yaml: input should be "),
         (b"a: [", "not YAML"),
         (b"\xff\xfe\x00", "not YAML"),
+        (b"classes: " + b"[" * 2000, "nested too deeply for a class schema"),
+        (b"a: 2001-99-99", "holds what cannot be read (month must be in 1..12)"),
         (None, "cannot be read"),
     ],
 )

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsi_seg.errors import UsageError
+from wsi_seg.reading import read_plain_text
 from wsi_seg.slides.resolution import GIVEN_RANGE
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[Row]:
     """
     header = ",".join(columns)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_plain_text(path, "utf-8-sig")
         first = text.partition("\n")[0]
         delimiter = max(DELIMITERS, key=first.count)
         reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True)

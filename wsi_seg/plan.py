@@ -14,9 +14,11 @@ import numpy as np
 
 from wsi_seg import __version__
 from wsi_seg.data.laying import read_regions
+from wsi_seg.data.unpack import MAX_BYTES
 from wsi_seg.errors import ModelError, SlideError
 from wsi_seg.inference.network import choose_form
 from wsi_seg.outputs.ngff import PyramidLayout
+from wsi_seg.reading import read_plain
 from wsi_seg.slides.colour import to_srgb
 from wsi_seg.slides.lattice import Lattice, Rect
 from wsi_seg.slides.levels import LevelRead
@@ -136,7 +138,8 @@ class Plan:
     def labels_key(self) -> Key:
         """What the labels depend on, by names that users know."""
         labels = self.settings.labels
-        roi = None if labels.roi is None else hashlib.sha256(labels.roi.read_bytes()).hexdigest()[:16]
+        drawn = None if labels.roi is None else read_plain(labels.roi, MAX_BYTES)
+        roi = None if drawn is None else hashlib.sha256(drawn).hexdigest()[:16]
         return {
             "slide": self.slide.fingerprint,
             "model": self.bundle.fingerprint[:16],

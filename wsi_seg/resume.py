@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wsi_seg.data.unpack import MAX_BYTES
 from wsi_seg.errors import OutputError
 from wsi_seg.files import replacing
 from wsi_seg.outputs.result import RegionTotals, RunRecord, differences
 from wsi_seg.outputs.seals import DamagedError
 from wsi_seg.outputs.whole import document_damages, require_whole
+from wsi_seg.reading import read_plain
 from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ def prepare(
     labels = plan.settings.labels
     if labels.roi is not None:
         with replacing(result.roi) as partial:
-            partial.write_bytes(labels.roi.read_bytes())
+            partial.write_bytes(read_plain(labels.roi, MAX_BYTES))
     if writer.path.exists():
         writer.renew(plan.attributes)
         return record

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from wsi_seg.errors import UsageError, explain
+from wsi_seg.reading import read_plain_text
 
 Content = TypeVar("Content", bound=BaseModel)
 
@@ -39,13 +40,17 @@ def read_yaml(content: type[Content], name_or_path: str, folder: str, what: str)
             known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
             raise UsageError(f"no {what} named {name_or_path!r}: use one of {known}, or a YAML file")
     try:
-        return content.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return content.model_validate(yaml.safe_load(read_plain_text(path)))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}): give a {what}'s path") from error
     except ValidationError as error:
         raise UsageError(f"{path}: {explain(error)}: see {folder}/ for examples") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not YAML ({' '.join(str(error).split())}): mend it") from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: nested too deeply for a {what}: see {folder}/ for examples") from error
+    except ValueError as error:  # a date or a number that is none
+        raise UsageError(f"{path}: holds what cannot be read ({error}): mend it") from error
 
 
 def shipped_folder(name: str) -> Path:

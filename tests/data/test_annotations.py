@@ -154,7 +154,7 @@ def test_a_missing_file_is_refused(tmp_path):
 def test_a_file_that_unpacks_to_too_much_is_refused(written, monkeypatch):
     monkeypatch.setattr(unpack, "MAX_BYTES", 50)
 
-    with pytest.raises(AnnotationError, match="GiB"):
+    with pytest.raises(AnnotationError, match="inflates to more than 50 bytes"):
         regions(written(geometry(HOLED), "roi.geojson.gz"))
 
 

@@ -217,7 +217,7 @@ def test_what_is_no_model_is_told(tmp_path: Path) -> None:
         refused(tmp_path / name)
     (tmp_path / "foreign.safetensors").write_bytes(save({"x": torch.zeros(1)}, {"format": "pt"}))
     assert "not a model of ours" in refused(tmp_path / "foreign.safetensors")
-    assert "Is a directory" in refused(tmp_path)
+    assert "is a folder" in refused(tmp_path)
     assert "No such file" in refused(tmp_path / "missing.safetensors")
 
 
@@ -263,6 +263,16 @@ def test_wrong_tensors_are_refused(
 def test_an_extra_tensor_is_refused(model_file: Path, tmp_path: Path) -> None:
     path = rewritten(model_file, tmp_path / "model.safetensors", extra=torch.zeros(1))
     assert "extra is not part of the network" in refused(path)
+
+
+@pytest.mark.parametrize("depth", [150, 900, 20_000])
+def test_a_header_nested_deeply_is_refused(tmp_path: Path, depth: int) -> None:
+    nested = "[" * depth + "]" * depth
+    for header in (f'{{"a": {nested}}}', json.dumps({"__metadata__": {METADATA_KEY: f'{{"a": {nested}}}'}})):
+        path = tmp_path / "deep.safetensors"
+        path.write_bytes(len(header).to_bytes(8, "little") + header.encode())
+        assert depth < 20_000 or "its header is nested too deeply" in refused(path)
+        refused(path)
 
 
 def test_the_untouched_rewrite_is_accepted(model_file: Path, tmp_path: Path) -> None:
@@ -316,4 +326,4 @@ def test_importing_needs_nothing_of_ours_but_errors_and_reading_of_files() -> No
     )
     root = Path(bundle_module.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) == {"errors", "files", "shipped"}
+    assert set(done.stdout.split()) == {"errors", "files", "reading", "shipped"}

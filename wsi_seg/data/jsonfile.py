@@ -50,13 +50,21 @@ def read_json(path: Path) -> JsonFile:
 def parse_json(path: Path, content: bytes, packed: bool = False) -> JsonFile:
     """Do what `read_json` does, with a file whose bytes are there already."""
     try:
+        return JsonFile(orjson.loads(content), len(content), packed, strict=True)
+    except orjson.JSONDecodeError:
+        return _parse_leniently(path, content, packed)
+
+
+def _parse_leniently(path: Path, content: bytes, packed: bool) -> JsonFile:
+    """Read what is no strict JSON, or say what is wrong with it."""
+    try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise AnnotationError(
             f"{path}: not UTF-8 text (byte {error.start}): export it from QuPath again as GeoJSON"
         ) from error
     try:
-        return JsonFile(orjson.loads(text), len(content), packed, strict=True)
+        return JsonFile(orjson.loads(text), len(content), packed, strict=True)  # after a byte order mark
     except orjson.JSONDecodeError as error:
         fault = error
     try:

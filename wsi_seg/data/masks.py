@@ -10,7 +10,7 @@ from PIL import Image
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import AnnotationError, UsageError
-from wsi_seg.slides.picture import DECODE_ERRORS, verify_png
+from wsi_seg.slides.picture import DECODE_ERRORS, verify_png, why_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -221,7 +221,7 @@ def _load(path: Path) -> Image.Image:
             if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
                 return image.convert("RGB")
     except (*DECODE_ERRORS, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).replace(str(path), "it").split()) or type(error).__name__
+        reason = why_unreadable(path, error)
         raise AnnotationError(f"{path}: cannot be read as a mask ({reason}): give a sound PNG") from error
     if image.mode not in ("RGB", *INTEGER_MODES):
         raise AnnotationError(f"{path}: {image.mode} pixels are no classes: export the mask as 8-bit PNG")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import shapely
 
+from wsi_seg.data.tangles import refuse_tangles
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,7 +43,8 @@ def mend(parts: Sequence[Sequence[Ring]]) -> Mended:
 
     A line that crosses or touches itself, spikes, and parts or holes that overlap are mended: all that the
     outer rings go round is inside, however often, but for what a hole goes round. Programs disagree about
-    the pixels that a line goes round twice; a shape is refused if these are more than `MAX_DOUBT` of it.
+    the pixels that a line goes round twice; a shape is refused if these are more than `MAX_DOUBT` of it, or
+    its lines cross so often that to mend them would take minutes (`wsi_seg.data.tangles`).
 
     Parameters
     ----------
@@ -60,6 +63,9 @@ def mend(parts: Sequence[Sequence[Ring]]) -> Mended:
         if drawn.area <= 0:
             raise ValueError("has no area")
         return Mended(drawn, remark)
+    refuse_tangles(
+        [np.array(ring.coords)[:-1] for part in polygons for ring in (part.exterior, *part.interiors)]
+    )
     filled = _areas([_filled(polygon) for polygon in polygons])
     if filled.is_empty:
         raise ValueError("has no area")

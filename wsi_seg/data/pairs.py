@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wsi_seg.csvfile import mpp_of, read_csv
 from wsi_seg.errors import UsageError
+from wsi_seg.reading import check_plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,9 @@ def read_pairs(arguments: Sequence[Path]) -> list[SlidePair]:
         raise UsageError(
             f"{folder}: is a folder: give a data set by itself, or SLIDE ANNOTATIONS, each a file"
         )
-    _refuse_absent([str(path) for path in arguments if not path.is_file()], "give SLIDE ANNOTATIONS")
+    _refuse_absent([str(path) for path in arguments if not path.exists()], "give SLIDE ANNOTATIONS")
+    for path in arguments:
+        _refuse_special(path)
     if not arguments or len(arguments) % 2:
         alone = f"{arguments[-1]}: a slide without its annotations: " if arguments else ""
         raise UsageError(
@@ -62,10 +65,20 @@ def _from_csv(path: Path) -> list[SlidePair]:
         if not slide or not annotations:
             raise UsageError(f"{path}: line {row.line} names no slide or no annotations: fill in both")
         pair = SlidePair(path.parent / slide, path.parent / annotations, mpp_of(path, row))
-        absent += [f"{file} ({path.name} line {row.line})" for file in pair[:2] if not file.is_file()]
+        absent += [f"{file} ({path.name} line {row.line})" for file in pair[:2] if not file.exists()]
         pairs.append(pair)
     _refuse_absent(absent, "mend the paths, which start from the CSV file's folder")
+    for pair in pairs:
+        _refuse_special(pair.slide)
+        _refuse_special(pair.annotations)
     return pairs
+
+
+def _refuse_special(path: Path) -> None:
+    try:
+        check_plain(path)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}: name a slide, and its annotation file") from error
 
 
 def _refuse_absent(absent: Sequence[str], remedy: str) -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from wsi_seg.data.layout import SPLITS, DatasetKind, Layout, Pair
 from wsi_seg.data.masks import code_of_ids
 from wsi_seg.errors import AnnotationError
+from wsi_seg.reading import read_plain_text
 
 if TYPE_CHECKING:
     from wsi_seg.data.layout import Faults
@@ -144,8 +145,10 @@ def read_lines(listing: Path) -> list[str]:
         If it can't be read as text.
     """
     try:
-        return listing.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        return read_plain_text(listing, "utf-8-sig").splitlines()
+    except OSError as error:
+        raise AnnotationError(f"{listing}: cannot be read ({error.strerror}): give a text file") from error
+    except UnicodeDecodeError as error:
         raise AnnotationError(f"{listing}: cannot be read as a list: give a text file") from error
 
 

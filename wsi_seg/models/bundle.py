@@ -19,6 +19,7 @@ from wsi_seg.files import replacing
 from wsi_seg.models.architecture import Architecture, Network, build_network
 from wsi_seg.models.classes import ClassSchema
 from wsi_seg.models.container import Document, damaged, pack, read_document, read_tensors
+from wsi_seg.reading import check_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -178,10 +179,13 @@ def resolve_model(name_or_path: str) -> Path:
     if name_or_path in builtin:
         return builtin[name_or_path]
     path = Path(name_or_path)
-    if path.is_file():
+    try:
+        check_plain(path)
+    except OSError as error:
+        problem = "no such model" if isinstance(error, FileNotFoundError) else error.strerror
+    else:
         return path
     known = ", ".join(builtin) or "none installed"
-    problem = "is a folder" if path.is_dir() else "no such model"
     raise ModelError(
         f"{name_or_path}: {problem}: give the path of a .safetensors file, or a built-in model ({known})"
     )

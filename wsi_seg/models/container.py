@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 
 from wsi_seg.errors import ModelError
+from wsi_seg.reading import open_plain, read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "wsi_seg"
 MAX_HEADER_BYTES = 16 * 2**20
+MAX_BYTES = 2 * 2**30
+"""Eight times the largest network there is, PSPNet-101."""
+
 PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 Document = dict[str, JsonValue]
@@ -54,7 +58,7 @@ def read_document(path: Path) -> Document:
         If the file is missing, cut short or no model file.
     """
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             start = file.read(8)
             start += file.read(min(int.from_bytes(start, "little"), MAX_HEADER_BYTES))
     except OSError as error:
@@ -79,7 +83,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
         If the file is missing, damaged or no model file.
     """
     try:
-        data = path.read_bytes()
+        data = read_plain(path, MAX_BYTES)
     except OSError as error:
         raise _unreadable(path, error) from error
     document, index, weights = _split(path, data)
@@ -115,6 +119,8 @@ def _split(path: Path, data: bytes) -> tuple[Document, Document, bytes]:
         document = json.loads(metadata[METADATA_KEY])
     except (ValueError, TypeError, AttributeError) as error:
         raise damaged(path, "its header is not JSON") from error
+    except RecursionError as error:
+        raise damaged(path, "its header is nested too deeply") from error
     if not isinstance(document, dict):
         raise damaged(path, "its header is no JSON object")
     return document, index, data[end:]

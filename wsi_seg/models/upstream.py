@@ -21,6 +21,7 @@ from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelHeader
 from wsi_seg.models.classes import load_schema
 from wsi_seg.models.espnet import LEVEL1, RGB, ESPNet, ESPNetConfig
+from wsi_seg.reading import check_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -168,6 +169,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         If the file can't be read or holds anything but named tensors.
     """
     try:
+        check_plain(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}): give a checkpoint's path") from error

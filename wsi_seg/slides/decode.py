@@ -16,6 +16,7 @@ import numpy as np
 import openslide
 
 from wsi_seg.errors import SlideError
+from wsi_seg.reading import open_plain
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.refused import why_refused
 
@@ -166,11 +167,11 @@ def open_handle(path: Path) -> openslide.OpenSlide:
     if path.is_dir():
         raise SlideError(f"{path}: is a folder: name a slide file in it")
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             file.read(1)
         handle = openslide.OpenSlide(str(path))
     except OSError as error:
-        raise SlideError(f"{path}: cannot be read ({error.strerror})") from error
+        raise SlideError(f"{path}: cannot be read ({error.strerror}): name a slide file") from error
     except openslide.OpenSlideUnsupportedFormatError:
         why = why_refused(path) or "not a slide that OpenSlide can read: wrong format, or damaged"
         raise SlideError(f"{path}: {why}") from None

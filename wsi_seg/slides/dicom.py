@@ -10,6 +10,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wsi_seg.reading import open_plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -72,7 +74,7 @@ class DicomHeader:
 def read_dicom_header(path: Path) -> DicomHeader | None:
     """Read the beginning of a DICOM file; None for any other file, or one that cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             head = file.read(HEAD_BYTES)
     except OSError:
         return None  # whoever opens it in earnest says so

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from wsi_seg.errors import SlideError
+from wsi_seg.reading import check_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,11 +74,19 @@ def verify_png(path: Path) -> None:
     Raises
     ------
     One of `DECODE_ERRORS`
-        If the content is not what was written.
+        If the content is not what was written, or it is no plain file.
     """
+    check_plain(path)
     with Image.open(path) as image:
         if image.format == "PNG":
             image.verify()
+
+
+def why_unreadable(path: Path, error: Exception) -> str:
+    """Put one of `DECODE_ERRORS` into a few words, without the file's name."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).replace(str(path), "it").split()) or type(error).__name__
 
 
 @contextmanager
@@ -96,7 +105,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         raise _too_large(path, "hundreds of megapixels") from error
     except DECODE_ERRORS as error:
-        reason = " ".join(str(error).replace(str(path), "it").split()) or type(error).__name__
+        reason = why_unreadable(path, error)
         raise SlideError(
             f"{path}: cannot be read as an image ({reason}): give a sound PNG, JPEG or TIFF"
         ) from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import tifffile
 
 from wsi_seg.errors import SlideError
+from wsi_seg.reading import open_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +88,7 @@ class TiffImage:
 
 def is_tiff(path: Path) -> bool:
     """Tell whether a file begins as a TIFF does."""
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         return file.read(4) in MAGIC
 
 

@@ -244,7 +244,7 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
             raise UsageError(f"--set {setting}: no such setting: use NAME=VALUE with one of {known}")
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise UsageError(f"--set {setting}: {text!r} is not a value: write it as in YAML") from error
         if path == "model.name":
             values["model"] = other_values(value)

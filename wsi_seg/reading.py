@@ -1,0 +1,105 @@
+"""Reading what users name: plain files only, and no more of one than its kind can hold.
+
+A pipe may never end, nor a device, and opening one can wait for ever. So whatever is no plain file is refused
+before it is opened; as an `OSError`, so that each reader says in its own words what to give in its place.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SPECIAL = {
+    stat.S_IFDIR: "is a folder",
+    stat.S_IFIFO: "is a pipe, not a file",
+    stat.S_IFSOCK: "is a socket, not a file",
+    stat.S_IFCHR: "is a device, not a file",
+    stat.S_IFBLK: "is a device, not a file",
+}
+
+MAX_TEXT_BYTES = 16 * 2**20
+"""Of a file that people write, such as a recipe, a class schema or a list of slides."""
+
+
+def check_plain(path: Path) -> None:
+    """Make sure that a name stands for a plain file, without opening it.
+
+    Raises
+    ------
+    OSError
+        If there is none, or it is a folder, a pipe, a socket or a device.
+    """
+    _refuse_special(path, path.stat())
+
+
+def open_plain(path: Path) -> IO[bytes]:
+    """Open a plain file to read its bytes.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is a folder, a pipe, a socket or a device.
+    """
+    check_plain(path)
+    # It may have been exchanged since: a pipe is not waited for.
+    file = open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")  # noqa: SIM115
+    try:
+        _refuse_special(path, os.fstat(file.fileno()))
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def read_plain(path: Path, limit: int) -> bytes:
+    """Read a plain file.
+
+    Parameters
+    ----------
+    path : Path
+    limit : int
+        The most bytes that such a file has.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is no plain file, or is larger.
+    """
+    with open_plain(path) as file:
+        # Files of the kernel's state no size.
+        content = file.read(limit + 1) if os.fstat(file.fileno()).st_size <= limit else None
+    if content is None or len(content) > limit:
+        raise OSError(errno.EFBIG, f"holds more than {in_words(limit)}", str(path))
+    return content
+
+
+def read_plain_text(path: Path, encoding: str = "utf-8") -> str:
+    """Read a text that people write.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is no plain file, or is larger than `MAX_TEXT_BYTES`.
+    UnicodeDecodeError
+        If it is no such text.
+    """
+    return read_plain(path, MAX_TEXT_BYTES).decode(encoding)
+
+
+def in_words(size: int) -> str:
+    """Write a number of bytes as people do: "16 MiB"."""
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if size >= unit:
+            return f"{size / unit:.3g} {name}"
+    return f"{size} bytes"
+
+
+def _refuse_special(path: Path, state: os.stat_result) -> None:
+    if not stat.S_ISREG(state.st_mode):
+        what = SPECIAL.get(stat.S_IFMT(state.st_mode), "is no file")
+        raise OSError(errno.EINVAL, what, str(path))
