@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wsi_seg.errors import OutputError
-from wsi_seg.files import check_writable, locked, remove_partial, replacing, write_text
+from wsi_seg.files import check_folder, check_writable, locked, remove_partial, replacing, write_text
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -68,3 +68,12 @@ def test_a_file_system_without_locks_is_said(
     monkeypatch.undo()
     with locked(tmp_path, tmp_path / "work"):
         pass
+
+
+def test_a_folder_to_write_to_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "inside" / "it"):
+        with pytest.raises(OutputError, match=r"/file: is a file, and no folder to write to: name another"):
+            check_folder(folder)
+    check_folder(tmp_path / "new" / "inside")
+    assert not (tmp_path / "new").exists()

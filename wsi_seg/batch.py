@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from wsi_seg.errors import OutputError, WsiSegError
 from wsi_seg.files import write_text, writing
 from wsi_seg.outputs.summary import Status
+from wsi_seg.shortage import Shortage, shortage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,13 +145,19 @@ def _outcome(job: Job, run: Callable[[Job], Outcome], tell: Callable[[str], None
         with writing(kept):
             kept.unlink(missing_ok=True)  # of an earlier run
         return run(job)
-    except WsiSegError as error:
-        line = " ".join(str(error).split())
     except Exception as error:  # whatever it is, it is this slide's end and not the batch's
-        line = _unexpected(job, error, kept)
+        line = _line(job, error, kept)
     tell(line)
     result = str(job.out) if os.path.exists(job.out) else None
     return Outcome(slide=str(job.path), result=result, status=NoResult.FAILED, error=line)
+
+
+def _line(job: Job, error: Exception, kept: Path) -> str:
+    lack = shortage(error)
+    foreseen = isinstance(error, WsiSegError)
+    if lack is not None and not (foreseen and lack == Shortage.MEMORY):
+        return f"{job.path}: {lack}"
+    return " ".join(str(error).split()) if foreseen else _unexpected(job, error, kept)
 
 
 def _unexpected(job: Job, error: Exception, kept: Path) -> str:

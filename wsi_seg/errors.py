@@ -56,6 +56,10 @@ class TrainingError(WsiSegError):
     """A training cannot go on, or the data do not allow one."""
 
 
+class FinishedError(TrainingError):
+    """The very training that is asked for is finished: there is nothing to do."""
+
+
 def explain(error: ValidationError) -> str:
     """Put what pydantic found first into a few words."""
     first = error.errors()[0]

@@ -25,6 +25,14 @@ time."""
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 """What file systems answer that know no locks, as NFS mounted without."""
 
+REMEDIES = {
+    errno.ENOSPC: "free space there",
+    errno.EDQUOT: "free space there",
+    errno.EFBIG: "allow larger files, as by `ulimit -f unlimited`",
+    errno.ENOENT: "see that its folder is there and stays",
+}
+"""What helps against what the file system refuses; else another folder does."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -49,6 +57,21 @@ def replacing(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse a folder to write to that is a file, or is to lie in one.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made for that reason.
+    """
+    for path in (folder, *folder.parents):
+        if path.is_dir():
+            return
+        if path.exists():
+            raise OutputError(f"{path}: is a file, and no folder to write to: name another with -o")
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what the file system refuses into one line with the remedy.
@@ -61,8 +84,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        remedy = "free space there" if full else "make the folder writable or name another"
+        remedy = REMEDIES.get(error.errno or 0, "make the folder writable or name another")
         reason = error.strerror or " ".join(str(error).split())
         raise OutputError(
             f"{path}: cannot be written ({reason}): {remedy}, and run the same command again"

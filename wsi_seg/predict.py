@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from wsi_seg import resume
 from wsi_seg.config import PredictSettings
 from wsi_seg.errors import UsageError
+from wsi_seg.files import check_folder
 from wsi_seg.finish import draw_overview, export_again, export_as_they_come, finish
 from wsi_seg.inference.fast.build import to_be_compiled
 from wsi_seg.inference.ledger import Ledger
@@ -105,6 +106,7 @@ def predict_on(
 ) -> Summary:
     """Do what `predict_slide` does, with a cluster and a model that are open already."""
     begin = time.perf_counter()
+    check_folder(Path(out))
     device = probe(client, settings.run.device)
     opened = _open(slide, settings.labels)
     result = ResultFolder(Path(out).resolve())

@@ -69,6 +69,8 @@ except KeyboardInterrupt:
 @pytest.fixture(autouse=True)
 def own_hooks() -> Iterator[None]:
     hooks = threading.excepthook, sys.unraisablehook
+    for number in CODES:  # some are ignored in the background
+        signal.signal(number, signal.SIG_DFL)
     yield
     threading.excepthook, sys.unraisablehook = hooks
     logging.disable(logging.NOTSET)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wsi_seg.errors import OutputError
+from wsi_seg.errors import FinishedError, OutputError
 from wsi_seg.files import PARTIAL, locked
 from wsi_seg.training.folder import TrainingFolder
 
@@ -82,14 +82,35 @@ def test_a_finished_model_is_not_written_over(resume: bool, tmp_path: Path):
     folder = begin(tmp_path)
     finish(folder)
     with (
-        pytest.raises(OutputError, match="this training is finished: go on from its model with --init"),
+        pytest.raises(OutputError, match=r"finished with another recipe\.epochs \(3 then, 4 now\): go on"),
+        TrainingFolder(tmp_path, False, resume).locked({**RECORD, "recipe": {"epochs": 4}}),
+    ):
+        pass
+    assert folder.model.exists()
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_training_killed_after_its_model_is_there_is_finished(resume: bool, tmp_path: Path):
+    folder = begin(tmp_path)
+    folder.model.write_text("weights")
+    with (
+        pytest.raises(FinishedError, match="finished already: nothing to do"),
         TrainingFolder(tmp_path, False, resume).locked(RECORD),
     ):
         pass
     assert folder.model.exists()
-    with pytest.raises(OutputError, match="this training is finished"):
-        TrainingFolder(tmp_path, False, resume).check_unfinished()
-    TrainingFolder(tmp_path, True, resume).check_unfinished()
+    assert not folder.stage(1, "full").exists()
+
+
+def test_a_training_to_go_on_with_keeps_its_resolution(tmp_path: Path):
+    record = {**RECORD, "resolution": [1.868, None]}
+    begin(tmp_path / "begun", record)
+    assert TrainingFolder(tmp_path / "begun", False, resume=True).begun_at_mpp == 1.868
+    assert TrainingFolder(tmp_path / "begun", overwrite=True, resume=False).begun_at_mpp is None
+    begin(tmp_path / "no checkpoint", record, checkpoint=False)
+    assert TrainingFolder(tmp_path / "no checkpoint", False, resume=True).begun_at_mpp is None
+    begin(tmp_path / "images", {**RECORD, "resolution": [None, None]})
+    assert TrainingFolder(tmp_path / "images", False, resume=True).begun_at_mpp is None
 
 
 def test_overwriting_removes_what_is_ours_and_nothing_else(tmp_path: Path):

@@ -9,13 +9,19 @@ import os
 import sys
 
 from wsi_seg.cli import signals
+from wsi_seg.cli.streams import forgiving, trouble
 from wsi_seg.errors import WsiSegError
+from wsi_seg.shortage import Shortage, shortage
 
 
 def main() -> None:
     """Run the program; end with one line and an exit code when something is wrong."""
     signals.watch()
-    code = _run()
+    with forgiving() as output:
+        code = _run()
+        output.flush()
+        if output.error is not None:
+            code = _failed(trouble(output.error), code or 1)
     ended = signals.leave()
     sys.exit(code if ended is None else ended)
 
@@ -32,7 +38,8 @@ def _run() -> int:
     except SystemExit as end:  # how `typer` ends every command
         return int(end.code or 0)
     except WsiSegError as error:
-        return _failed(str(error), error.exit_code)
+        lack = shortage(error)  # of memory it may be the data that want too much: the error knows better
+        return _failed(str(error) if lack in {None, Shortage.MEMORY} else str(lack), error.exit_code)
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # the last line of defence: no traceback reaches a user
@@ -41,7 +48,8 @@ def _run() -> int:
 
             traceback.print_exc()
         return _failed(
-            f"internal error ({type(error).__name__}: {error}): please report it; "
+            shortage(error)
+            or f"internal error ({type(error).__name__}: {error}): please report it; "
             "WSI_SEG_DEBUG=1 shows where it happened",
             1,
         )

@@ -97,6 +97,7 @@ def train(
     """
     from wsi_seg.cli.display import listening
     from wsi_seg.data.truth import TruthSettings
+    from wsi_seg.errors import FinishedError
 
     recipe = _recipe(pipeline, classes, minutes, settings or [])
     _check_packages()
@@ -123,7 +124,11 @@ def train(
     )
     signals.working(f"stopping after this step; again to end at once; {signals.AGAIN} with --resume to go on")
     with listening(quiet) as listener:
-        trained = run_training(request, listener)
+        try:
+            trained = run_training(request, listener)
+        except FinishedError as finished:
+            listener.say(str(finished))
+            return
     if not quiet:
         _print(trained)
 

@@ -7,7 +7,7 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from wsi_seg.errors import OutputError
+from wsi_seg.errors import FinishedError, OutputError
 from wsi_seg.files import locked, remove_partial, write_text, writing
 from wsi_seg.training.processes import only_helps
 
@@ -69,6 +69,8 @@ class TrainingFolder:
         ------
         OutputError
             If the folder holds another training, or one that the user did not say to go on with.
+        FinishedError
+            If it holds this one, and it is finished.
         """
         if only_helps():  # the first process has seen to it
             yield
@@ -79,19 +81,14 @@ class TrainingFolder:
             self._prepare(json.loads(json.dumps(record)))
             yield
 
-    def check_unfinished(self) -> None:
-        """Refuse a folder whose training is finished, unless it is to be thrown away.
-
-        Raises
-        ------
-        OutputError
-            If it holds a model.
-        """
-        if self.model.exists() and not self._overwrite:
-            raise OutputError(
-                f"{self.model}: this training is finished: go on from its model with --init and another -o, "
-                "or start anew with --overwrite"
-            )
+    @property
+    def begun_at_mpp(self) -> float | None:
+        """Um per pixel of the training that is there to go on with; None if there is none, or it has none."""
+        if self._overwrite or not (self.model.exists() or self._has_checkpoints()):
+            return None
+        resolution = (self._read_record() or {}).get("resolution")
+        mpp = resolution[0] if isinstance(resolution, list) and resolution else None
+        return mpp if isinstance(mpp, float) else None
 
     def finish(self) -> None:
         """Remove the checkpoints, which nothing needs any more; the logs stay."""
@@ -103,8 +100,9 @@ class TrainingFolder:
         if self._overwrite:
             self._clear()
         earlier = self._read_record()
-        self.check_unfinished()
-        if not any(self._work.glob("*/*.ckpt")):  # nothing to lose yet
+        if self.model.exists():
+            self._refuse_finished(earlier, record)
+        if not self._has_checkpoints():  # nothing to lose yet
             earlier = None
         self.resumed = earlier is not None
         if earlier is not None and not self._resume:
@@ -119,6 +117,19 @@ class TrainingFolder:
                 "give what it was begun with, or start anew with --overwrite"
             )
         write_text(self._record, json.dumps(record, indent=1) + "\n")
+
+    def _refuse_finished(self, earlier: dict[str, JsonValue] | None, record: dict[str, JsonValue]) -> None:
+        if earlier == record:
+            self.finish()  # of a run that was killed just before it
+            raise FinishedError(f"{self.model}: finished already: nothing to do (--overwrite starts anew)")
+        differing = "" if earlier is None else f" with another {' and '.join(_differences(earlier, record))}"
+        raise OutputError(
+            f"{self.model}: this training is finished{differing}: go on from its model with --init and "
+            "another -o, or start anew with --overwrite"
+        )
+
+    def _has_checkpoints(self) -> bool:
+        return any(self._work.glob("*/*.ckpt"))
 
     def _read_record(self) -> dict[str, JsonValue] | None:
         try:

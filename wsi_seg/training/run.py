@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from wsi_seg.errors import TrainingError
+from wsi_seg.files import check_folder
 from wsi_seg.inference.segmenter import choose_device
 from wsi_seg.models.architecture import Network, build_network
 from wsi_seg.models.bundle import TRAINED_ON, InputSpec, ModelHeader, load_bundle, resolve_model, save_bundle
@@ -90,6 +91,8 @@ def train(request: TrainRequest, listener: TrainingProgress | None = None) -> Tr
 
     Raises
     ------
+    FinishedError
+        If this very training is finished.
     WsiSegError
         One line that says what is wrong and what to do.
     """
@@ -104,11 +107,13 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
     recipe = request.recipe
     device = choose_device(request.device)
     check_device(device, recipe)
+    check_folder(request.folder)
     folder = TrainingFolder(request.folder, request.overwrite, request.resume)
-    folder.check_unfinished()
     start = request.init or recipe.training.init
     earlier = load_bundle(resolve_model(start)) if start else None
     given_mpp = earlier.input.mpp if earlier and request.init else None
+    # What is recommended depends on the time and the device: a training that is gone on with keeps its own.
+    given_mpp = given_mpp or folder.begun_at_mpp
     data = open_data(request.data, recipe, given_mpp, megapixels(recipe, device))
     for remark in (*data.remarks, *lacking(data)):
         listener.say(remark)
