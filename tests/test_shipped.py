@@ -21,6 +21,9 @@ def test_all_that_is_shipped_can_be_read(content: type[BaseModel], folder: str) 
         )
 
 
+TWO_CLASSES = b"name: x\nclasses: [{id: 0, name: a, color: [0, 0, 0]}, {id: 1, name: b, color: [1, 0, 0]}]\n"
+
+
 @pytest.mark.parametrize(
     ("written", "said"),
     [
@@ -29,6 +32,8 @@ def test_all_that_is_shipped_can_be_read(content: type[BaseModel], folder: str) 
         (b"a: [", "not YAML"),
         (b"\xff\xfe\x00", "not YAML"),
         (b"classes: " + b"[" * 2000, "nested too deeply for a class schema"),
+        (b"name: " + b"n" * 100_000, "name: string should have at most 256 characters"),
+        (TWO_CLASSES + b"n" * 1000 + b": 1", "n... (1,000 characters): extra inputs"),
         (b"a: 2001-99-99", "holds what cannot be read (month must be in 1..12)"),
         (None, "cannot be read"),
     ],
@@ -40,6 +45,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, written: bytes | None
     with pytest.raises(UsageError) as caught:
         read_yaml(ClassSchema, str(path), "annotations", "class schema")
     assert str(caught.value).startswith(f"{path}: ")
+    assert len(str(caught.value)) < 1000
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -7,7 +7,7 @@ import io
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
-from wsi_seg.errors import UsageError
+from wsi_seg.errors import UsageError, shortened
 from wsi_seg.reading import read_plain_text
 from wsi_seg.slides.resolution import GIVEN_RANGE
 
@@ -73,7 +73,7 @@ def _rows(path: Path, names: list[str], lines: Sequence[tuple[int, list[str]]], 
     """Lay cells under their columns; a cell too many shifts values, so which is which is not guessed."""
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
-        raise UsageError(f"{path}: more than one column {twice!r}: keep the one that is meant")
+        raise UsageError(f"{path}: more than one column {shortened(twice)!r}: keep the one that is meant")
     while not names[-1]:
         names = names[:-1]  # spreadsheets end lines with empty cells
     rows = []
@@ -100,11 +100,11 @@ def mpp_of(path: Path, row: Row) -> float | None:
         mpp = float(text.replace(",", "."))
     except ValueError as error:
         raise UsageError(
-            f"{path}: line {row.line}: mpp {text!r} is no number: give um per pixel, or nothing"
+            f"{path}: line {row.line}: mpp {shortened(text)!r} is no number: give um per pixel, or nothing"
         ) from error
     if not GIVEN_RANGE[0] <= mpp <= GIVEN_RANGE[1]:
         raise UsageError(
-            f"{path}: line {row.line}: mpp {text!r}, which no slide has: give um per pixel, "
+            f"{path}: line {row.line}: mpp {shortened(text)!r}, which no slide has: give um per pixel, "
             "such as 0.5, or nothing"
         )
     return mpp

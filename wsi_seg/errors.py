@@ -60,14 +60,19 @@ class FinishedError(TrainingError):
     """The very training that is asked for is finished: there is nothing to do."""
 
 
+def shortened(text: str, most: int = 200) -> str:
+    """Return a text from a file as a line has room for it."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+
+
 def explain(error: ValidationError) -> str:
     """Put what pydantic found first into a few words."""
     first = error.errors()[0]
-    where = [str(part) for part in first["loc"]]
+    where = [shortened(str(part)) for part in first["loc"]]
     said = first["msg"].removeprefix("Value error, ")
     if first["type"] == "union_tag_invalid":  # whose own words are of tags and discriminators
         known = first["ctx"]
         where.append(known["discriminator"].strip("'"))
-        said = f"{known['tag']!r} is none of {known['expected_tags']}"
-    said = said[0].lower() + said[1:]
+        said = f"{shortened(str(known['tag']))!r} is none of {known['expected_tags']}"
+    said = shortened(said[0].lower() + said[1:], 500)
     return f"{'.'.join(where)}: {said}" if where else said

@@ -151,6 +151,17 @@ def test_a_missing_file_is_refused(tmp_path):
         regions(tmp_path / "absent.geojson")
 
 
+@pytest.mark.parametrize("kind", ["Polygon", "Point"])
+def test_a_class_with_a_name_of_a_book_is_refused_in_a_line(written, kind):
+    thing = feature(geometry(SQUARE if kind == "Polygon" else [1, 2], kind))
+    thing["properties"]["classification"] = {"name": "t" * 100_000}
+
+    with pytest.raises(AnnotationError, match="shape 1: its class's name has 100,000 characters") as caught:
+        read_annotations(written([feature(geometry(SQUARE)), thing][::-1]))
+
+    assert len(str(caught.value)) < 300
+
+
 def test_a_file_that_unpacks_to_too_much_is_refused(written, monkeypatch):
     monkeypatch.setattr(unpack, "MAX_BYTES", 50)
 

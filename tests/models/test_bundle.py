@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 from safetensors.torch import load, save
 
 from wsi_seg.errors import ModelError, OutputError
+from wsi_seg.models import bounded
 from wsi_seg.models import bundle as bundle_module
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import (
@@ -236,6 +238,14 @@ def test_what_is_no_model_is_told(tmp_path: Path) -> None:
         ({"architecture": {"name": "espnet", "config": {"classes": 1}}}, "classes is 1"),
         ({"input": {"channels": "rgb", "mean": [1, 2, 3], "std": [1, 0, 1]}}, "input.std.1"),
         ({"architecture": {"name": "espnet", "config": {"classes": 3}}}, "tensors do not fit"),
+        ({"architecture": {"name": "u" * 9000, "config": {}}}, "(9,000 characters)): upgrade wsi-seg"),
+        ({"s" * 9000: 1}, "s... (9,000 characters): Extra inputs"),
+        ({"name": "m" * 257}, "name: String should have at most 256 characters"),
+        ({"notice": "n" * 2001}, "notice: String should have at most 2000 characters"),
+        ({"input": {"channels": "rgb", "mean": [1, 2, 3], "std": [1, 1, 1e-7]}}, "input.std.2"),
+        ({"input": {"channels": "rgb", "mean": [1, 2, 1e300], "std": [1, 1, 1]}}, "input.mean.2"),
+        ({"input": INPUT.model_dump() | {"mpp": 1e-9}}, "input.mpp"),
+        ({"input": INPUT.model_dump() | {"size": [10**9, 2]}}, "input.size.0"),
     ],
 )
 def test_a_wrong_document_is_refused(
@@ -251,6 +261,7 @@ def test_a_wrong_document_is_refused(
         (torch.zeros(7, 256, 1, 1), "encoder.head.weight is (7, 256, 1, 1)"),
         (torch.zeros(8, 256, 1, 1, dtype=torch.float16), "torch.float16, not"),
         (torch.full((8, 256, 1, 1), torch.nan), "NaN"),
+        (torch.full((8, 256, 1, 1), -torch.inf), "NaN or infinite"),
     ],
 )
 def test_wrong_tensors_are_refused(
@@ -258,6 +269,44 @@ def test_wrong_tensors_are_refused(
 ) -> None:
     path = rewritten(model_file, tmp_path / "model.safetensors", **{"encoder.head.weight": tensor})
     assert reason in refused(path)
+
+
+def test_negative_variances_are_refused_and_not_written(model_file: Path, tmp_path: Path) -> None:
+    network = new_network()
+    name, variances = next((n, b) for n, b in network.named_buffers() if n.endswith("running_var"))
+    damaged = variances.clone()
+    damaged[0] = -1e-3
+    path = rewritten(model_file, tmp_path / "model.safetensors", **{name: damaged})
+    assert f"{name} holds negative variances" in refused(path)
+    variances[0] = -1e-3
+    with pytest.raises(ModelError, match="holds negative variances"):
+        save_bundle(tmp_path / "other.safetensors", network, HEADER)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "reason"),
+    [
+        ({"name": "espnet", "config": {"classes": 3, "p": 10**6}}, "p and q are 1000000 and 3"),
+        ({"name": "espnet", "config": {"classes": 3, "decoder_width": 10**9}}, "use 1 to 4096"),
+        ({"name": "biopsy", "config": {"classes": 3, "head_width": 10**9}}, "use 1 to 4096"),
+        ({"name": "biopsy", "config": {"classes": 3, "diagnoses": 10**9}}, "use 2 to 4096"),
+        ({"name": "segnet", "config": {"classes": 3, "width": 10**9}}, "use 1 to 4096"),
+        ({"name": "pspnet", "config": {"classes": 3, "width": 10**9}}, "use 1 to 4096"),
+        ({"name": "pspnet", "config": {"classes": 3, "blocks": [1, 1, 10**9, 1]}}, "use four numbers of 1"),
+        ({"name": "segnet", "config": {"classes": 3, "width": 512}}, "far larger than its"),
+        ({"name": "pspnet", "config": {"classes": 3, "blocks": [100] * 4}}, "far larger than its"),
+        ({"name": "biopsy", "config": {"classes": 3, "head_width": 4096}}, "far larger than its"),
+    ],
+)
+def test_a_network_is_no_larger_than_its_file(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: Any, reason: str
+) -> None:
+    monkeypatch.setattr(bounded, "SLACK", 0)
+    started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert reason in refused(
+        rewritten(model_file, tmp_path / "m.safetensors", {"architecture": architecture})
+    )
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - started < 100_000  # KiB
 
 
 def test_an_extra_tensor_is_refused(model_file: Path, tmp_path: Path) -> None:

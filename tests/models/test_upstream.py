@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from wsi_seg.errors import ModelError, UsageError
+from wsi_seg.models import bounded
 from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass, load_schema
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
@@ -188,6 +190,42 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in refused(tmp_path)
     assert "holds no state dict" in refused(saved(tmp_path / "tensor.pth", torch.zeros(3)))
     assert "not a checkpoint that is safe" in refused(saved(tmp_path / "object.pth", ESPNet(FULL)))
+
+
+def test_negative_variances_are_refused(tmp_path: Path) -> None:
+    state = authors_state(ESPNet(FULL))
+    state["encoder.b1.bn.running_var"][0] = -1
+    assert "b1.bn.running_var holds negative variances" in refused(saved(tmp_path / "model.pth", state))
+
+
+def test_a_tensor_that_states_more_than_it_holds_takes_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One number, repeated by its strides: what it says of the network would take gigabytes."""
+    monkeypatch.setattr(bounded, "SLACK", 0)
+    state = authors_state(ESPNet(FULL))
+    wide, key = 4000, "encoder.classifier.conv.weight"
+    state[key] = torch.zeros(1).expand(wide, 256, 1, 1)
+    state["conv.conv.weight"] = torch.zeros(1).expand(wide, wide + 16, 3, 3)
+    state["classifier.weight"] = torch.zeros(1).expand(wide, 20, 2, 2)
+    assert "far larger than its" in refused(saved(tmp_path / "model.pth", state))
+
+
+def test_a_packed_checkpoint_is_not_unpacked(tmp_path: Path) -> None:
+    whole = saved(tmp_path / "whole.pth", {"x": torch.zeros(10_000)})
+    with zipfile.ZipFile(whole) as stored, zipfile.ZipFile(tmp_path / "packed.pth", "w", 8) as packed:
+        for entry in stored.infolist():
+            packed.writestr(entry.filename, stored.read(entry))
+    assert "not a checkpoint that is safe" in refused(tmp_path / "packed.pth")
+    assert "holds no state dict" not in refused(whole)
+
+
+def test_a_checkpoint_larger_than_any_network_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path / "model.pth", authors_state(ESPNet(FULL)))
+    monkeypatch.setattr(bounded, "MAX_BYTES", 1000)
+    assert "holds more than 1000 bytes" in refused(path)
 
 
 def test_the_input_of_other_data_must_be_said() -> None:

@@ -175,6 +175,10 @@ def test_what_qupath_refuses_is_named(checked, content, kind, says):
         (collection(feature(objectType="region")), "objectType"),
         (collection(without(feature(), "type")), "feature"),
         (collection(feature(measurements="none")), "measurements"),
+        (
+            collection(feature(classification={"name": "t" * 100_000, "color": [0, 0, 0]})),
+            "class name",
+        ),
         (collection(feature(measurements={"Area": math.nan})), "not strict"),
         (collection(feature([[[-1, 0], [9, 0], [9, 9], [-1, 0]]])), "off the image"),
     ],
@@ -184,6 +188,14 @@ def test_what_qupath_lives_with_is_a_warning(checked, content, kind):
 
     assert [(f.kind, f.warning) for f in report.faults] == [(kind, True)]
     assert report.ok
+
+
+def test_a_class_with_a_name_of_a_book_is_told_in_a_line(checked):
+    report = checked(collection(feature(classification={"name": "t" * 100_000, "color": [0, 0, 0]})))
+
+    assert all(len(name) < 300 for name in report.classes)
+    assert not report.recoloured
+    assert len(report.script) < 300
 
 
 def test_faults_say_which_feature(checked):

@@ -14,6 +14,7 @@ from wsi_seg.data.mending import Mended, mend, polygonal
 from wsi_seg.data.unpack import read_unpacked
 from wsi_seg.data.xmlfile import is_xml, parse_xml
 from wsi_seg.errors import AnnotationError
+from wsi_seg.models.classes import MAX_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -159,6 +160,12 @@ def _read(path: Path) -> AnnotationFile:
 
 def _checked(path: Path, format_: Format, frame: Frame, drawn: Drawn) -> AnnotationFile:
     """Mend what was drawn, and put aside what cannot be."""
+    for number, class_name in drawn.named:
+        if len(class_name) > MAX_NAME:
+            raise AnnotationError(
+                f"{path}: shape {number}: its class's name has {len(class_name):,} characters: "
+                f"give it one of up to {MAX_NAME}, and export it again"
+            )
     refused: list[str] = []
     sound, cores = _mended(drawn.outlines, refused), _mended(drawn.cores, refused)
     shapes = []

@@ -24,6 +24,7 @@ from pydantic import ConfigDict, with_config
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wsi_seg.models.blocks import MAX_WIDTH
 from wsi_seg.models.espnet import ENCODER_STRIDE, RGB, check_sides, fuse
 from wsi_seg.models.layers import conv3x3
 
@@ -83,12 +84,12 @@ class BiopsyConfig:
             object.__setattr__(self, "head_width", max(MIN_HEAD_WIDTH, self.classes))
         if self.classes < 2:
             raise ValueError(f"classes is {self.classes}: a segmentation needs 2 or more")
-        if self.diagnoses is not None and self.diagnoses < 2:
-            raise ValueError(f"diagnoses is {self.diagnoses}: use 2 or more, or none at all")
+        if self.diagnoses is not None and not 2 <= self.diagnoses <= MAX_WIDTH:
+            raise ValueError(f"diagnoses is {self.diagnoses}: use 2 to {MAX_WIDTH}, or none at all")
         if self.block not in ("esp", "residual"):
             raise ValueError(f"block is {self.block!r}: use esp or residual")
-        if self.width < 1:
-            raise ValueError(f"head_width is {self.width}: use 1 or more")
+        if not 1 <= self.width <= MAX_WIDTH:
+            raise ValueError(f"head_width is {self.width}: use 1 to {MAX_WIDTH}")
 
     @property
     def width(self) -> int:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 import torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from wsi_seg.errors import ModelError
+from wsi_seg.errors import ModelError, shortened
 from wsi_seg.files import replacing
 from wsi_seg.models.architecture import Architecture, Network, build_network
-from wsi_seg.models.classes import ClassSchema
+from wsi_seg.models.bounded import fault_of, no_larger_than
+from wsi_seg.models.classes import ClassSchema, Name
 from wsi_seg.models.container import Document, damaged, pack, read_document, read_tensors
 from wsi_seg.reading import check_plain
 
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 WEIGHTS_FOLDER = Path(__file__).resolve().parent / "weights"
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Side = Annotated[int, Field(gt=0)]
+Statistic = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Positive = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
+Resolution = Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)]
+Side = Annotated[int, Field(gt=0, le=2**13)]
+"""So that 255 levels of a pixel, and pictures, stay what a network and a machine can hold."""
 
 
 class InputSpec(BaseModel):
@@ -52,10 +55,10 @@ class InputSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: Literal["rgb", "bgr"]
-    mean: tuple[Finite, Finite, Finite]
+    mean: tuple[Statistic, Statistic, Statistic]
     std: tuple[Positive, Positive, Positive]
     scale: Positive = 1.0
-    mpp: Positive | None = None
+    mpp: Resolution | None = None
     size: tuple[Side, Side] | None = None
 
 
@@ -87,11 +90,11 @@ class ModelHeader(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: Literal[1] = 1
-    name: Annotated[str, Field(min_length=1)]
+    name: Name
     architecture: Architecture
     classes: ClassSchema
     input: InputSpec
-    notice: str | None = None
+    notice: Annotated[str, Field(max_length=2000)] | None = None
     training: dict[str, JsonValue] = {}
 
     @model_validator(mode="after")
@@ -250,8 +253,12 @@ def load_bundle(path: Path) -> ModelBundle:
     tensors, fingerprint = read_tensors(path)
     # Not on the "meta" device, though the weights drawn here are replaced at once: its first use imports
     # half of torch, a second's work.
-    with torch.random.fork_rng(devices=[]):
-        network = build_network(header.architecture)
+    held = sum(tensor.numel() for tensor in tensors.values())
+    try:
+        with torch.random.fork_rng(devices=[]), no_larger_than(held):
+            network = build_network(header.architecture)
+    except ValueError as error:
+        raise damaged(path, str(error)) from error
     _check_tensors(path, tensors, network)
     network.load_state_dict(tensors, assign=True)
     return ModelBundle(network.eval(), header, fingerprint, path)
@@ -268,11 +275,11 @@ def _parse_header(path: Path, document: Document) -> ModelHeader:
     except ValidationError as error:
         first = error.errors()[0]
         if first["type"] == "union_tag_invalid":
-            raise ModelError(
-                f"{path}: a network that this wsi-seg does not know ({first['ctx']['tag']}): upgrade wsi-seg"
-            ) from error
-        where = ".".join(str(part) for part in first["loc"]) or "header"
-        raise damaged(path, f"{where}: {first['msg']}") from error
+            tag = shortened(str(first["ctx"]["tag"]))
+            what = f"a network that this wsi-seg does not know ({tag})"
+            raise ModelError(f"{path}: {what}: upgrade wsi-seg") from error
+        where = ".".join(shortened(str(part)) for part in first["loc"]) or "header"
+        raise damaged(path, f"{where}: {shortened(first['msg'])}") from error
 
 
 def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], network: Network) -> None:
@@ -289,5 +296,5 @@ def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], network: Net
                 path,
                 f"{name} is {tuple(tensor.shape)} {tensor.dtype}, not {tuple(want.shape)} {want.dtype}",
             )
-        if not torch.isfinite(tensor).all():
-            raise ModelError(f"{path}: {name} holds NaN or infinite weights: train or import the model again")
+        if fault := fault_of(name, tensor):
+            raise ModelError(f"{path}: {name} holds {fault}: train or import the model again")

@@ -17,8 +17,11 @@ OUTSIDE_ID = 254
 tissue when the schema has no background class."""
 
 MAX_CLASSES = 254
+MAX_NAME = 256
+"""Characters of a name; legends and lists hold it."""
 
 Channel = Annotated[int, Field(ge=0, le=255)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Rgb = tuple[Channel, Channel, Channel]
 
 
@@ -28,9 +31,9 @@ class TissueClass(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Annotated[int, Field(ge=0, lt=MAX_CLASSES)]
-    name: Annotated[str, Field(min_length=1)]
+    name: Name
     color: Rgb
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[Name, ...] = ()
 
 
 class ClassSchema(BaseModel):
@@ -49,7 +52,7 @@ class ClassSchema(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Name
     classes: Annotated[tuple[TissueClass, ...], Field(min_length=2, max_length=MAX_CLASSES)]
     background: str | None = None
 

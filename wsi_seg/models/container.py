@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 
 from wsi_seg.errors import ModelError
+from wsi_seg.models.bounded import MAX_BYTES
 from wsi_seg.reading import open_plain, read_plain
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "wsi_seg"
 MAX_HEADER_BYTES = 16 * 2**20
-MAX_BYTES = 2 * 2**30
-"""Eight times the largest network there is, PSPNet-101."""
-
 PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 Document = dict[str, JsonValue]

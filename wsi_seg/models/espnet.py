@@ -127,8 +127,8 @@ class ESPNetConfig:
             if getattr(self, name) not in known:
                 *others, last = map(str, known)
                 raise ValueError(f"{name} is {getattr(self, name)!r}: use {', '.join(others)} or {last}")
-        if self.width < 1:
-            raise ValueError(f"decoder_width is {self.width}: use 1 or more")
+        if not 1 <= self.width <= MAX_WIDTH:
+            raise ValueError(f"decoder_width is {self.width}: use 1 to {MAX_WIDTH}")
         self._check_block()
 
     def _check_block(self) -> None:

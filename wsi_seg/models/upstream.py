@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+import zipfile
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
@@ -18,10 +19,10 @@ from torch import Tensor
 
 from wsi_seg.errors import ModelError, UsageError
 from wsi_seg.models.architecture import architecture_of
+from wsi_seg.models.bounded import check_packed, fault_of, held_in, no_larger_than
 from wsi_seg.models.bundle import InputSpec, ModelHeader
 from wsi_seg.models.classes import load_schema
 from wsi_seg.models.espnet import LEVEL1, RGB, ESPNet, ESPNetConfig
-from wsi_seg.reading import check_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +63,7 @@ LOAD_ERRORS = (
     LookupError,
     AttributeError,
     AssertionError,
+    zipfile.BadZipFile,
 )
 """What `torch.load` raises for bytes that are no checkpoint."""
 
@@ -120,7 +122,11 @@ def import_checkpoint(
             f"{path}: a network of {config.classes} classes, but the schema {schema.name!r} has "
             f"{len(schema)}: name the schema that it was trained with"
         )
-    network = ESPNet(config)
+    try:
+        with no_larger_than(sum(held_in(tensor) for tensor in state.values())):
+            network = ESPNet(config)
+    except ValueError as error:
+        raise ModelError(f"{path}: not the authors' ESPNet: {error}: get the whole checkpoint") from error
     network.load_state_dict(translate(path, state, network))
     header = ModelHeader(
         name=name or path.stem,
@@ -169,7 +175,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         If the file can't be read or holds anything but named tensors.
     """
     try:
-        check_plain(path)
+        check_packed(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}): give a checkpoint's path") from error
@@ -252,8 +258,8 @@ def translate(path: Path, state: Mapping[str, Tensor], network: ESPNet) -> dict[
                 f"{path}: not the authors' ESPNet: {key} is {tuple(tensor.shape)}, "
                 f"not {tuple(expected.shape)}"
             )
-        if not torch.isfinite(tensor).all():
-            raise ModelError(f"{path}: {key} holds NaN or infinite weights: get another checkpoint")
+        if fault := fault_of(key, tensor):
+            raise ModelError(f"{path}: {key} holds {fault}: get another checkpoint")
         left_over.remove(key)
         translated[ours] = tensor.to(expected.dtype)
     if left_over:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from wsi_seg.data.formats.qupath import classification
 from wsi_seg.data.formats.qupath_objects import AREAS, OBJECT_TYPES, items, plain_geometries
 from wsi_seg.data.jsonfile import read_json
-from wsi_seg.errors import AnnotationError
+from wsi_seg.errors import AnnotationError, shortened
+from wsi_seg.models.classes import MAX_NAME
 from wsi_seg.outputs.check_geometry import GeometryCheck
 from wsi_seg.outputs.faults import Fault, Findings, shown
 from wsi_seg.outputs.qupath_colours import Recoloured, colour_script, recoloured
@@ -170,6 +171,10 @@ class _Check:
             return
         self.features += 1
         class_name, _ = classification(item.properties)
+        if class_name is not None and len(class_name) > MAX_NAME:
+            what = f"has a class whose name has {len(class_name):,} characters, which training refuses"
+            self.findings.warn("class name", item.where, what, f"give it one of up to {MAX_NAME}")
+            class_name = shortened(class_name, MAX_NAME)
         for geometry in plain_geometries(item.geometry):
             if item.is_core:
                 self.cores += 1
@@ -230,7 +235,8 @@ class _Check:
         self._classification(properties.get("classification"), where)
         self._measurements(properties.get("measurements"), where)
         _, colour = classification(properties)
-        if colour is not None and (name := _class_name(properties["classification"])):
+        name = _class_name(properties["classification"]) if colour is not None else ""
+        if colour is not None and 0 < len(name) <= MAX_NAME:
             self.colours.setdefault(name, colour)
 
     def _classification(self, value: Any, where: str) -> None:

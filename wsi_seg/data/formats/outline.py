@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from xml.etree.ElementTree import Element
 
 Ring = NDArray[np.float64]
@@ -93,6 +93,14 @@ class Drawn:
     skipped: list[Skipped] = field(default_factory=list)
     cores: list[Outline] = field(default_factory=list)
     count: int = 0
+
+    @property
+    def named(self) -> Iterator[tuple[int, str]]:
+        """The numbers of things that have a class, and its name."""
+        things: list[Outline | Skipped] = [*self.outlines, *self.cores, *self.skipped]
+        for thing in things:
+            if thing.class_name is not None:
+                yield thing.number, thing.class_name
 
     def number(self) -> int:
         """Return the place of the next thing in the file."""

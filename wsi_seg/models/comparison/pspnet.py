@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wsi_seg.models.biopsy import enlarge
+from wsi_seg.models.blocks import MAX_WIDTH
 from wsi_seg.models.espnet import RGB, check_sides
 
 EXPANSION = 4
@@ -33,6 +34,7 @@ CELLS = (1, 2, 3, 6)
 """Cells along each side of the map, in the pyramid's four levels."""
 
 DROPOUT = 0.1
+MAX_BLOCKS = 100
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -62,10 +64,10 @@ class PSPNetConfig:
     def __post_init__(self) -> None:
         if self.classes < 2:
             raise ValueError(f"classes is {self.classes}: a segmentation needs 2 or more")
-        if len(self.blocks) != len(STAGES) or min(self.blocks) < 1:
-            raise ValueError(f"blocks is {self.blocks}: use four numbers of 1 or more")
-        if self.width < 1:
-            raise ValueError(f"width is {self.width}: use 1 or more")
+        if len(self.blocks) != len(STAGES) or not all(1 <= count <= MAX_BLOCKS for count in self.blocks):
+            raise ValueError(f"blocks is {self.blocks}: use four numbers of 1 to {MAX_BLOCKS}")
+        if not 1 <= self.width <= MAX_WIDTH:
+            raise ValueError(f"width is {self.width}: use 1 to {MAX_WIDTH}")
 
     @property
     def title(self) -> str:

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, with_config
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wsi_seg.models.blocks import MAX_WIDTH
 from wsi_seg.models.comparison.unpool import unpool
 from wsi_seg.models.espnet import RGB, check_sides
 
@@ -46,8 +47,8 @@ class SegNetConfig:
     def __post_init__(self) -> None:
         if self.classes < 2:
             raise ValueError(f"classes is {self.classes}: a segmentation needs 2 or more")
-        if self.width < 1:
-            raise ValueError(f"width is {self.width}: use 1 or more")
+        if not 1 <= self.width <= MAX_WIDTH:
+            raise ValueError(f"width is {self.width}: use 1 to {MAX_WIDTH}")
 
     @property
     def title(self) -> str:

@@ -1,0 +1,105 @@
+"""Of networks in files: none that is far larger than its file, and no weights that cannot be."""
+
+from __future__ import annotations
+
+import errno
+import threading
+import zipfile
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from wsi_seg.reading import check_plain, in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from torch import Tensor
+
+MAX_BYTES = 2 * 2**30
+"""Of a file: eight times the largest network there is, PSPNet-101."""
+
+SLACK = 2**24
+"""So many weights more than in the file, and twice those, may be made: what does not fit is then named."""
+
+
+@contextmanager
+def no_larger_than(weights: int) -> Iterator[None]:
+    """Stop a network from being made here that has far more weights than the file that describes it.
+
+    A layer's weights are counted before they are filled, so a file of a few kilobytes cannot take the memory
+    of the machine.
+
+    Parameters
+    ----------
+    weights : int
+        In the file.
+
+    Raises
+    ------
+    ValueError
+        If it has.
+    """
+    here, made, most = threading.get_ident(), 0, 2 * weights + SLACK
+
+    def count(_: nn.Module, __: str, parameter: nn.Parameter | None) -> None:
+        nonlocal made
+        if parameter is not None and threading.get_ident() == here:
+            made += parameter.numel()
+            if made > most:
+                raise ValueError(f"it describes a network far larger than its {weights:,} weights")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    except RuntimeError as error:  # PyTorch's, for want of memory
+        if "memory" not in str(error) and "overflow" not in str(error):
+            raise
+        raise ValueError(f"it describes a network far larger than its {weights:,} weights") from error
+    finally:
+        hook.remove()
+
+
+def fault_of(name: str, tensor: Tensor) -> str:
+    """Say what a tensor of a network holds that cannot be; empty if it is sound.
+
+    Parameters
+    ----------
+    name : str
+        As in a state dict, of this project or of others; a variance's ends in ``running_var``.
+    tensor : Tensor
+    """
+    if not torch.isfinite(tensor).all():
+        return "NaN or infinite weights"
+    if name.endswith("running_var") and bool((tensor < 0).any()):
+        return "negative variances"
+    return ""
+
+
+def held_in(tensor: Tensor) -> int:
+    """Count the numbers that the bytes of a tensor hold; its shape may state more."""
+    return min(tensor.numel(), tensor.untyped_storage().nbytes() // tensor.element_size())
+
+
+def check_packed(path: Path) -> None:
+    """Make sure that what PyTorch loads of a checkpoint is no more than the file: it unpacks what is packed.
+
+    Raises
+    ------
+    OSError
+        If it is no plain file, or too large.
+    ValueError
+        If it is packed, as PyTorch writes none.
+    """
+    check_plain(path)
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise OSError(errno.EFBIG, f"holds more than {in_words(MAX_BYTES)}", str(path))
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > size:
+                raise ValueError("packed")
