@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wsi_seg.outputs.result import RegionTotals, ResultFolder, RunRecord
     from wsi_seg.plan import Plan
     from wsi_seg.progress import Progress
-    from wsi_seg.slides.tissue import MaskSeal
+    from wsi_seg.slides.coarse import MaskSeal
 
 
 def export_as_they_come(result: ResultFolder, plan: Plan, arrivals: Arrivals) -> tuple[Exported, float]:

@@ -106,3 +106,18 @@ def test_colours_that_qupath_keeps_are_told_with_the_line_that_sets_the_files(ru
     assert "3 features, 2 polygons, 8 points; 1 Necrosis; 1 TMA core; 1 without an area" in result.output
     assert "keep QuPath's colours: Necrosis in (50, 50, 50), not (255, 0, 0)" in result.output
     assert "getPathClass('Necrosis').setColor(255, 0, 0); fireHierarchyUpdate()" in result.output
+
+
+def test_folders_are_checked_as_results_one_or_many(run, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name / ".wsi-seg").mkdir(parents=True)
+    result = run(tmp_path)
+
+    assert result.exit_code == 1
+    assert (
+        f"{tmp_path}/a: not whole: 1 fault\n  fault: {tmp_path}/a/.wsi-seg/record.json: missing"
+        in result.output
+    )
+    assert f"{tmp_path}/b: not whole" in result.output
+    assert [json.loads(line)["ok"] for line in run("--json", tmp_path).output.splitlines()] == [False] * 2
+    assert "holds no result" in str(run(tmp_path / "a" / ".wsi-seg").exception)

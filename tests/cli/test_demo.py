@@ -45,7 +45,8 @@ def write_result(folder: Path, truth: np.ndarray, wrong: int) -> Path:
     writer = PyramidWriter(folder / "slide.ome.zarr", layout)
     folder.mkdir()
     writer.create({})
-    writer.write_region(Rect(0, 0, *labels.shape), labels)
+    files = writer.write_region(Rect(0, 0, *labels.shape), labels)
+    writer.seal({int(value): int((labels == value).sum()) for value in np.unique(labels)}, files)
     return folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -171,3 +172,14 @@ def test_a_slide_without_resolution_wants_it(evaluate, drawn: Path, model_path: 
         in evaluate(model_path, slide, drawn).line
     )
     assert evaluate(model_path, slide, drawn, "--mpp", "2").code == 0
+
+
+def test_a_result_with_a_damaged_file_is_not_scored(
+    evaluate, result: Path, drawn: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "tissue"
+    shutil.copytree(result, copy)
+    shard = copy / "slide.ome.zarr/labels/tissue/0/c/0/0"
+    shard.write_bytes(b"")
+    ended = evaluate(copy, drawn)
+    assert (ended.code, f"{shard}: empty: " in ended.line) == (1, True)

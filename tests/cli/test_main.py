@@ -6,6 +6,7 @@ import csv
 import json
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from wsi_seg.cli.main import main
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.outputs.result import ResultFolder
 from wsi_seg.outputs.summary import Status
 
 
@@ -98,10 +100,29 @@ def test_predict_then_export_then_check(predict, run, slide_path: Path, tmp_path
     ended = run("export", result, "--simplify", 0, "--no-gzip", "-o", tmp_path / "exact.geojson")
     assert ended.code == 0, ended.err
     assert json.loads((tmp_path / "exact.geojson").read_text())["features"]
+    assert run("export", result, "--simplify", 4).code == 0
+    ended = run("check", result, result / "slide.ome.zarr", "--json")
+    assert (ended.code, [json.loads(line)["ok"] for line in ended.out.splitlines()]) == (0, [True, True])
     ended = run("export", result, "--format", "csv")
     assert ended.code == 0, ended.err
     assert len(list(csv.reader((result / "slide.csv").read_text().splitlines()))) > 2
     assert run("check", tmp_path / "exact.geojson", result / "slide.geojson.gz").code == 0
+
+
+def test_labels_with_a_hole_are_exported_from_nowhere(predict, run, slide_path: Path, tmp_path: Path) -> None:
+    predict(slide_path)
+    result, alone = tmp_path / "results" / "tissue", tmp_path / "copy.ome.zarr"
+    shutil.copytree(result / "slide.ome.zarr", alone)
+    assert run("export", alone, "-o", tmp_path / "whole.geojson").code == 0
+    for zarr in (alone, result / "slide.ome.zarr"):
+        shard = zarr / "labels/tissue/0/c/0/0"
+        shard.unlink()
+        ended = run("export", zarr, "-o", tmp_path / "hole.geojson")
+        assert (ended.code, f"{shard}: missing: " in ended.line) == (1, True)
+    assert not (tmp_path / "hole.geojson").exists()
+    ended = run("check", result)
+    assert ended.code == 1
+    assert f"  fault: {result}/slide.ome.zarr/labels/tissue/0/c/0/0: missing" in ended.out
 
 
 def test_an_export_goes_by_its_name_and_a_run_makes_its_own_again(
@@ -141,7 +162,7 @@ def test_the_summary_counts_the_polygons_that_lie_beside_it(
     assert sum(int(row["polygons"] or 0) for row in rows) == len(shapes)
     (result / "summary.json").write_text("{}")
     ended = run("export", result, "--no-gzip")
-    assert (ended.code, "summary.json: damaged" in ended.line) == (1, True)
+    assert (ended.code, "summary.json: altered or cut: delete it" in ended.line) == (1, True)
 
 
 def test_a_csv_follows_the_polygons_beside_it(predict, run, slide_path: Path, tmp_path: Path) -> None:
@@ -200,6 +221,8 @@ def test_a_summary_of_an_older_version_is_read_and_brought_up_to_date(
         {key: c[key] for key in ("id", "name", "mm2", "share", "polygons")} for c in summary["classes"]
     ]
     path.write_text(json.dumps(old))
+    folder = ResultFolder(path.parent)
+    folder.write_record(folder.read_record().model_copy(update={"files": None}))  # nor had it digests
     assert predict(slide_path).code == 0
     assert json.loads(path.read_text()) == old
     assert run("export", path.parent).code == 0

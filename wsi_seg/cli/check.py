@@ -1,4 +1,4 @@
-"""`wsi-seg check`: find out whether QuPath will open a file, before QuPath does."""
+"""`wsi-seg check`: find out whether QuPath will open a file, and whether results are whole."""
 
 from __future__ import annotations
 
@@ -8,28 +8,39 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wsi_seg.outputs.check import CheckReport
 
 
 def check(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE", help="GeoJSON files, .geojson or .json, perhaps with .gz."),
+        typer.Argument(
+            metavar="FILE|RESULT...",
+            help="GeoJSON files, .geojson or .json, perhaps with .gz; or results: folders that `wsi-seg "
+            "predict` wrote, alone or many in one, or slide.ome.zarr.",
+            show_default=False,
+        ),
     ],
     coverage: Annotated[
         bool,
-        typer.Option("--coverage", help="Check also that shapes do not overlap and share their corners."),
+        typer.Option(
+            "--coverage", help="In files, check also that shapes do not overlap and share their corners."
+        ),
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object a file, one a line.")
+        bool, typer.Option("--json", help="Print one JSON object a file or result, one a line.")
     ] = False,
 ) -> None:
-    """Check GeoJSON files against what QuPath reads.
+    """Check GeoJSON files against what QuPath reads, and results for damage.
 
     QuPath refuses a whole file for one fault, with little explanation. This names every fault, where it is
     and what to do about it. Warnings are things that QuPath opens, but not as meant.
 
-    The exit code is 0 if QuPath will open every file and take all of it, else 1.
+    A result is whole if each of its files is there and as it was written.
+
+    The exit code is 0 if QuPath will open every file and take all of it, and every result is whole, else 1.
 
     Examples
     --------
@@ -37,17 +48,36 @@ def check(
 
         wsi-seg check --coverage *.geojson
 
+        wsi-seg check results/
+
         wsi-seg check --json annotations.geojson | jq .faults
     """
-    from wsi_seg.outputs.check import check_file
-
     sound = True
     for path in files:
-        report = check_file(path, coverage)
-        sound &= report.ok
-        typer.echo(_as_json(report) if as_json else _as_text(report))
+        if path.is_dir():
+            for ok, said in _results(path, as_json):
+                sound &= ok
+                typer.echo(said)
+        else:
+            ok, said = _file(path, coverage, as_json)
+            sound &= ok
+            typer.echo(said)
     if not sound:
         raise typer.Exit(1)
+
+
+def _results(path: Path, json: bool) -> Iterator[tuple[bool, str]]:
+    from wsi_seg.cli.check_result import as_json, as_text, check_folder
+
+    for found in check_folder(path):
+        yield found.ok, as_json(found) if json else as_text(found)
+
+
+def _file(path: Path, coverage: bool, json: bool) -> tuple[bool, str]:
+    from wsi_seg.outputs.check import check_file
+
+    report = check_file(path, coverage)
+    return report.ok, _as_json(report) if json else _as_text(report)
 
 
 def _as_json(report: CheckReport) -> str:

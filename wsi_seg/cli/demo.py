@@ -68,8 +68,12 @@ def score(
     from wsi_seg.demo.score import TruthImage, score_labels
     from wsi_seg.errors import UsageError
     from wsi_seg.outputs.labels import read_labels
+    from wsi_seg.outputs.whole import require_whole
 
     labels = read_labels(result / "slide.ome.zarr")
+    unknown = require_whole(labels.path)
+    if unknown is not None:
+        typer.echo(f"wsi-seg: {unknown}", err=True)
     schema = labels.schema
     if schema.ids != tuple(range(len(schema))):
         raise UsageError(f"{result}: classes of {schema.name!r}: score a result of the model breast-demo")

@@ -65,7 +65,7 @@ def export(
     from wsi_seg.outputs.labels import read_labels
     from wsi_seg.outputs.result import ResultFolder
     from wsi_seg.outputs.summary import read_summary
-    from wsi_seg.outputs.whole import require_whole
+    from wsi_seg.outputs.whole import require_summary, require_whole
 
     if file_format not in {"geojson", "csv"}:
         raise UsageError(f"--format {file_format}: use geojson or csv")
@@ -94,7 +94,9 @@ def export(
     suffix = "csv" if file_format == "csv" else "geojson.gz" if named_gzip else "geojson"
     target = out or pyramid.path.parent / f"slide.{suffix}"
     signals.working()
-    folder.disown_polygons(target)
+    if folder.owns_polygons(target):
+        require_summary(folder)
+        folder.disown_polygons(target)
     if file_format == "csv":
         report = export_csv(pyramid, target, settings)
     else:

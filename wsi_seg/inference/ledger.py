@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from wsi_seg.digests import digest_of
 from wsi_seg.files import write_text, writing
-from wsi_seg.outputs.storage import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

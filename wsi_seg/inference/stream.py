@@ -35,13 +35,14 @@ from wsi_seg.inference.segmenter import choose_device
 from wsi_seg.models.bundle import ModelBundle, load_bundle
 from wsi_seg.slides.lattice import Lattice, Region
 from wsi_seg.slides.slide import Slide
-from wsi_seg.slides.tissue import MaskSeal, TissueMask
+from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
     from wsi_seg.inference.network import Compile, Form, Precision
     from wsi_seg.outputs.pyramid import PyramidWriter
+    from wsi_seg.slides.coarse import MaskSeal
     from wsi_seg.slides.frames import Frames
 
 CONNECT_SECONDS = 15

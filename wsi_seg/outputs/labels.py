@@ -14,12 +14,12 @@ from wsi_seg.models.classes import ClassSchema
 from wsi_seg.outputs.ngff import CONFIDENCE, TISSUE, WSI_SEG
 from wsi_seg.outputs.storage import array_to_read, reading
 from wsi_seg.slides.frames import Frames
+from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.outputs.ngff import JsonObject
-    from wsi_seg.slides.lattice import Rect
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,23 @@ class LabelPyramid:
         if not self.confidence:
             raise UsageError(f"{self.path}: has no confidence: run `wsi-seg predict --confidence`")
         return self._read(self.confidence[level], rect)
+
+    def count(self) -> dict[int, int]:
+        """Count the label pixels of each value, a file at a time.
+
+        Raises
+        ------
+        OutputError
+            If the files are damaged.
+        """
+        height, width = self.shape
+        down, across = self.levels[0].shards or self.levels[0].chunks
+        counts = np.zeros(256, dtype=np.int64)
+        for y0 in range(0, height, down):
+            for x0 in range(0, width, across):
+                rect = Rect(y0, x0, y0 + down, x0 + across).clipped(width, height)
+                counts += np.bincount(self.read(rect).reshape(-1), minlength=256)
+        return {value: int(counts[value]) for value in counts.nonzero()[0].tolist()}
 
     def _read(self, array: zarr.Array[Any], rect: Rect) -> NDArray[np.uint8]:
         height, width = array.shape

@@ -27,6 +27,9 @@ OVERVIEW = ""
 TISSUE = "labels/tissue"
 CONFIDENCE = "labels/confidence"
 
+METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zattrs", ".zgroup"})
+"""Files of a Zarr that hold no pixels."""
+
 WSI_SEG = "wsi_seg"
 """Attribute of `labels/tissue` that holds what is ours: frames, schema, and what the run adds."""
 

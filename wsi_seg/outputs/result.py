@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from wsi_seg.digests import digest_file
 from wsi_seg.errors import OutputError
 from wsi_seg.files import locked, remove_partial, write_text, writing
-from wsi_seg.outputs.storage import digest_file, reading
-from wsi_seg.slides.tissue import MaskSeal
+from wsi_seg.slides.coarse import MaskSeal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -185,10 +185,15 @@ class ResultFolder:
         OutputError
             If one cannot be read.
         """
-        with reading(self.folder):
+        try:
             return {
                 path.relative_to(self.folder).as_posix(): digest_file(path) for path in paths if path.exists()
             }
+        except OSError as error:
+            raise OutputError(
+                f"{self.folder}: what was just written cannot be read ({error.strerror}): "
+                "look after the disk, and run the same command again"
+            ) from error
 
     def disown_polygons(self, path: Path) -> None:
         """Note that polygons are about to be written to `path`: over its own, a run has to write them again.

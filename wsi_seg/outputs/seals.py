@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from wsi_seg.digests import digest_file, digest_of, flush
 from wsi_seg.errors import OutputError
 from wsi_seg.files import write_text
-from wsi_seg.outputs.ngff import TISSUE, WSI_SEG
-from wsi_seg.outputs.storage import METADATA_NAMES, digest_file, digest_of, flush
+from wsi_seg.outputs.ngff import METADATA_NAMES, TISSUE, WSI_SEG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,8 +95,9 @@ def _damage(path: Path, digest: str) -> str | None:
 
 def document_path(zarr: Path) -> Path:
     """Return the metadata document that holds the seal, of NGFF 0.5 or 0.4."""
-    newer = zarr / TISSUE / "zarr.json"
-    return newer if newer.exists() or not (zarr / TISSUE / ".zattrs").exists() else newer.with_name(".zattrs")
+    group = zarr / TISSUE
+    is_old = any((group / name).exists() for name in (".zgroup", ".zattrs"))
+    return group / (".zattrs" if is_old and not (group / "zarr.json").exists() else "zarr.json")
 
 
 def write_seal(zarr: Path, pixels: Mapping[int, int], chunk_files: Mapping[str, str]) -> None:

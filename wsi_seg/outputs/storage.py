@@ -8,8 +8,6 @@ state shared between writes, so distinct shards may be written from any threads 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +16,9 @@ import zarr
 from zarr.codecs import ZstdCodec
 from zarr.storage import LocalStore
 
+from wsi_seg.digests import digest_of, flush
 from wsi_seg.errors import OutputError
+from wsi_seg.outputs.ngff import METADATA_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from wsi_seg.slides.lattice import Rect
 
 BLOSC: dict[str, Any] = {"id": "blosc", "cname": "zstd", "clevel": 3, "shuffle": 0}
-METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zattrs", ".zgroup"})
-DIGEST_BYTES = 8
 
 
 class ShardStore(LocalStore):
@@ -71,32 +69,6 @@ class ShardStore(LocalStore):
         if self._written is not None:
             # Of what was to be written, not of what is there: so a write that went wrong is found, too.
             self._written[key] = await asyncio.to_thread(digest_of, value.to_bytes())
-
-
-def digest_of(content: bytes) -> str:
-    """Return a short digest of a file's content; ``b2sum -l 64`` gives the same."""
-    return hashlib.blake2b(content, digest_size=DIGEST_BYTES).hexdigest()
-
-
-def digest_file(path: Path) -> str:
-    """Return the digest of a file.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
-
-
-def flush(path: Path) -> None:
-    """Wait until a file is on the disk."""
-    file = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 def create_array(path: Path, layout: PyramidLayout, shape: tuple[int, ...], fill_value: int) -> None:

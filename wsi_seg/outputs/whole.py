@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from wsi_seg.errors import OutputError
-from wsi_seg.outputs.labels import read_labels
 from wsi_seg.outputs.result import ResultFolder
 from wsi_seg.outputs.seals import (
     GO_ON,
@@ -19,7 +16,6 @@ from wsi_seg.outputs.seals import (
     read_seal,
     seal_damages,
 )
-from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,21 +116,32 @@ def document_damages(result: ResultFolder, record: RunRecord) -> Iterator[Damage
         yield replace(damage, remedy=MASK if is_mask else MADE_FROM_LABELS)
 
 
-def check_result(folder: Path) -> Wholeness:
-    """Check a result folder: labels, polygons, pictures and summary.
+def require_summary(result: ResultFolder) -> None:
+    """Refuse a summary from which areas are to be taken over, if it is not as it was written.
 
     Raises
     ------
+    DamagedError
+        If it is another.
     OutputError
-        If its record is damaged, or there is none.
+        If the record is damaged.
     """
+    record = result.read_record() if result.record_path.exists() else None
+    for damage in () if record is None else document_damages(result, record):
+        if damage.path == result.summary_json and damage.what != "missing":
+            raise DamagedError(damage)
+
+
+def check_result(folder: Path) -> Wholeness:
+    """Check a result folder: labels, polygons, pictures and summary."""
     result = ResultFolder(folder)
     if not result.record_path.exists():
-        raise OutputError(
-            f"{result.record_path}: missing: copy the whole folder, hidden files too, or give its "
-            f"{result.zarr.name} to check the labels alone"
-        )
-    record = result.read_record()
+        remedy = f"copy the whole folder, hidden files too, or check its {result.zarr.name} alone"
+        return Wholeness(folder, (Damage(result.record_path, "missing", remedy),), None, 0)
+    try:
+        record = result.read_record()
+    except OutputError:
+        return Wholeness(folder, (Damage(result.record_path, "damaged, or of another version"),), None, 0)
     if record is None or record.progress != "finished":
         return Wholeness(folder, (Damage(folder, "not finished", GO_ON),), None, 0)
     if not result.zarr.is_dir():
@@ -143,7 +150,8 @@ def check_result(folder: Path) -> Wholeness:
     found = [*labels.damages, *document_damages(result, record)]
     if record.files is not None:
         found += _not_on_record(result, record)
-    return Wholeness(folder, tuple(found), labels.unknown, labels.files + len(record.files or {}))
+    beside = [name for name in record.files or {} if not (folder / name).is_relative_to(result.zarr)]
+    return Wholeness(folder, tuple(found), labels.unknown, labels.files + len(beside))
 
 
 def _other_result(zarr: Path, seal: Seal, record: RunRecord | None) -> Iterator[Damage]:
@@ -163,23 +171,11 @@ def _check_unsealed(zarr: Path, record: RunRecord | None) -> Wholeness:
         return Wholeness(zarr, (Damage(document_path(zarr), "altered"),), None, 0)
     if record is None or record.totals is None:
         return Wholeness(zarr, (), f"{OLD}: whether it is whole cannot be told", 0)
-    counted = _count(zarr)
-    if counted != record.totals.pixels:
+    from wsi_seg.outputs.labels import read_labels  # zarr takes half a second, which checks without it spare
+
+    if read_labels(zarr).count() != record.totals.pixels:
         return Wholeness(zarr, (Damage(zarr, "its pixels are not those that were counted"),), None, 0)
     return Wholeness(zarr, (), f"{OLD}: its pixels add up, more cannot be told", 0)
-
-
-def _count(zarr: Path) -> dict[int, int]:
-    """Count label pixels by value."""
-    labels = read_labels(zarr)
-    height, width = labels.shape
-    counts = np.zeros(256, dtype=np.int64)
-    side = (labels.levels[0].shards or labels.levels[0].chunks)[0]
-    for y0 in range(0, height, side):
-        for x0 in range(0, width, side):
-            rect = Rect(y0, x0, y0 + side, x0 + side).clipped(width, height)
-            counts += np.bincount(labels.read(rect).reshape(-1), minlength=256)
-    return {value: int(counts[value]) for value in counts.nonzero()[0].tolist()}
 
 
 def _not_on_record(result: ResultFolder, record: RunRecord) -> Iterator[Damage]:

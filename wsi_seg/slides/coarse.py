@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from wsi_seg.slides.lattice import Rect
 
@@ -14,6 +15,34 @@ if TYPE_CHECKING:
 
 PIECE = 256
 """Side of the squares that are interpolated one by one: most lie on one side of all outlines."""
+
+
+class MaskSeal(BaseModel):
+    """What a run notes of its tissue mask, by which it knows the mask again.
+
+    Attributes
+    ----------
+    sha256 : str
+        Of the mask's pixels, row by row, a byte each.
+    size : (int, int)
+        Width and height.
+    factor : int
+        Label pixels per mask pixel.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: str
+    size: tuple[int, int]
+    factor: int
+
+    def told_from(self, other: MaskSeal) -> str:
+        """Say in a few words what differs from another mask."""
+        if self.size != other.size:
+            return "{} x {} pixels, and not {} x {}".format(*self.size, *other.size)
+        if self.factor != other.factor:
+            return f"{self.factor} label pixels per mask pixel, and not {other.factor}"
+        return "its pixels differ"
 
 
 @dataclass(frozen=True)

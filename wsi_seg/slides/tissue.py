@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from pydantic import BaseModel, ConfigDict
 from scipy import ndimage
 from skimage import filters, morphology, segmentation
 
 from wsi_seg.errors import OutputError
 from wsi_seg.files import replacing
-from wsi_seg.slides.coarse import CoarseMask
+from wsi_seg.slides.coarse import CoarseMask, MaskSeal
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.picture import DECODE_ERRORS, verify_png
 from wsi_seg.slides.recorded import find_recorded, recorded_in
@@ -49,34 +48,6 @@ SMALLEST_UM2 = 20_000.0
 LARGEST_HOLE_UM2 = 1_000_000.0
 CLOSING_UM = 60.0
 MARGIN_UM = 50.0
-
-
-class MaskSeal(BaseModel):
-    """What a run notes of its tissue mask, by which it knows the mask again.
-
-    Attributes
-    ----------
-    sha256 : str
-        Of the mask's pixels, row by row, a byte each.
-    size : (int, int)
-        Width and height.
-    factor : int
-        Label pixels per mask pixel.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sha256: str
-    size: tuple[int, int]
-    factor: int
-
-    def told_from(self, other: MaskSeal) -> str:
-        """Say in a few words what differs from another mask."""
-        if self.size != other.size:
-            return "{} x {} pixels, and not {} x {}".format(*self.size, *other.size)
-        if self.factor != other.factor:
-            return f"{self.factor} label pixels per mask pixel, and not {other.factor}"
-        return "its pixels differ"
 
 
 class TissueMask(CoarseMask):

@@ -1,0 +1,64 @@
+"""What `wsi-seg check` says of results: whether they are whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from wsi_seg.errors import UsageError
+from wsi_seg.outputs.result import ResultFolder
+from wsi_seg.outputs.whole import check_labels, check_result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from wsi_seg.outputs.whole import Wholeness
+
+
+def check_folder(folder: Path) -> Iterator[Wholeness]:
+    """Check a result folder, the OME-Zarr in one, or all results in a folder of results.
+
+    Raises
+    ------
+    UsageError
+        If there is no result in it.
+    """
+    if folder.name.endswith(".zarr"):
+        yield check_labels(folder)
+        return
+    if _is_result(folder):
+        yield check_result(folder)
+        return
+    results = [path for path in sorted(folder.iterdir()) if path.is_dir() and _is_result(path)]
+    if not results:
+        raise UsageError(f"{folder}: holds no result: name a folder that `wsi-seg predict` wrote")
+    for path in results:
+        yield check_result(path)
+
+
+def _is_result(folder: Path) -> bool:
+    result = ResultFolder(folder)
+    return result.record_path.exists() or result.zarr.exists() or result.work.exists()
+
+
+def as_json(found: Wholeness) -> str:
+    """Return one line of JSON."""
+    return json.dumps({**asdict(found), "ok": found.ok}, default=str)
+
+
+def as_text(found: Wholeness) -> str:
+    """Return the verdict, and a line for each fault."""
+    if found.ok:
+        return _shown(f"{found.path}: whole: {found.files} files are as they were written")
+    if not found.damages:
+        return _shown(f"{found.path}: {found.unknown}")
+    count = len(found.damages)
+    lines = [f"{found.path}: not whole: {count} fault{'s' * (count > 1)}"]
+    lines += [f"  fault: {damage}" for damage in found.damages]
+    return "\n".join(_shown(line) for line in lines)
+
+
+def _shown(line: str) -> str:
+    return line.encode("utf-8", "backslashreplace").decode()
