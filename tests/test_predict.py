@@ -398,8 +398,14 @@ def test_a_folder_that_holds_something_else_is_left_alone(
 
 
 def test_sizes_that_do_not_fit_are_refused(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
-    for wrong in ({"patch": 100}, {"overlap": 10}, {"overlap": 192}):
-        with pytest.raises(UsageError):
+    for wrong, says in (
+        ({"patch": 100}, "--patch 100: .* multiple of 64"),
+        ({"patch": 0}, "--patch 0: .* multiple of 64"),
+        ({"overlap": 32}, "--overlap 32: .* multiple of 64"),
+        ({"overlap": 65}, "--overlap 65: .* multiple of 64"),
+        ({"overlap": 192}, "--overlap 192: leaves nothing of patches of 192 px: .* a larger --patch"),
+    ):
+        with pytest.raises(UsageError, match=f"^{says}"):
             predict_slide(slide_path, tmp_path / "out", settings(model_path, SMALL.model_copy(update=wrong)))
 
 

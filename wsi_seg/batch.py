@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from wsi_seg.errors import OutputError, WsiSegError
+from wsi_seg.errors import OutputError, WsiSegError, printable
 from wsi_seg.files import write_text, writing
 from wsi_seg.outputs.summary import Status
 from wsi_seg.shortage import Shortage, shortage
@@ -123,7 +123,8 @@ def run_batch(
     OutputError
         If the record cannot be written: at once, before anything is done, or at the end, after all of it.
     """
-    batch = BatchSummary(waiting=tuple(str(job.path) for job in jobs.jobs), passed_over=jobs.passed_over)
+    waiting = tuple(printable(str(job.path)) for job in jobs.jobs)
+    batch = BatchSummary(waiting=waiting, passed_over=tuple(map(printable, jobs.passed_over)))
     batch.write(record)
     unwritten: OutputError | None = None
     for job in jobs.jobs:
@@ -148,8 +149,8 @@ def _outcome(job: Job, run: Callable[[Job], Outcome], tell: Callable[[str], None
     except Exception as error:  # whatever it is, it is this slide's end and not the batch's
         line = _line(job, error, kept)
     tell(line)
-    result = str(job.out) if os.path.exists(job.out) else None
-    return Outcome(slide=str(job.path), result=result, status=NoResult.FAILED, error=line)
+    result = printable(str(job.out)) if os.path.exists(job.out) else None
+    return Outcome(slide=printable(str(job.path)), result=result, status=NoResult.FAILED, error=line)
 
 
 def _line(job: Job, error: Exception, kept: Path) -> str:
@@ -162,7 +163,7 @@ def _line(job: Job, error: Exception, kept: Path) -> str:
 
 def _unexpected(job: Job, error: Exception, kept: Path) -> str:
     """Keep the traceback of an error that nobody foresaw; return the line for the user."""
-    what = " ".join(f"{job.path}: internal error ({type(error).__name__}: {error})".split())
+    what = printable(" ".join(f"{job.path}: internal error ({type(error).__name__}: {error})".split()))
     try:
         write_text(kept, "".join(traceback.format_exception(error)))
     except OutputError as unwritten:

@@ -15,12 +15,12 @@ import numpy as np
 from wsi_seg import __version__
 from wsi_seg.data.laying import read_regions
 from wsi_seg.data.unpack import MAX_BYTES
-from wsi_seg.errors import ModelError, SlideError
+from wsi_seg.errors import ModelError, SlideError, UsageError
 from wsi_seg.inference.network import choose_form
 from wsi_seg.outputs.ngff import PyramidLayout
 from wsi_seg.reading import read_plain
 from wsi_seg.slides.colour import to_srgb
-from wsi_seg.slides.lattice import Lattice, Rect
+from wsi_seg.slides.lattice import ALIGNMENT, Lattice, Rect
 from wsi_seg.slides.levels import LevelRead
 from wsi_seg.slides.monochrome import only_channel
 from wsi_seg.slides.slide import SlidePixels
@@ -114,6 +114,7 @@ class Plan:
             roi_remarks = read_regions(labels.roi, slide.path.name, frames).remarks
         width, height = frames.label_size
         patch = labels.patch or min(DEFAULT_PATCH, -(-(max(width, height) + labels.overlap) // 64) * 64)
+        _check_sizes(labels, patch)
         kind = device.partition(":")[0]
         cores = labels.region_cores or REGION_CORES[kind]
         lattice = Lattice(width, height, patch, labels.overlap // 2, cores)
@@ -242,6 +243,18 @@ class Plan:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
+
+
+def _check_sizes(labels: LabelSettings, patch: int) -> None:
+    """Refuse sizes that the lattice would refuse, by the options that they are given by."""
+    for option, given in (("--patch", labels.patch), ("--overlap", labels.overlap)):
+        if given is not None and (given % (2 * ALIGNMENT) or given < (option == "--patch")):
+            raise UsageError(f"{option} {given}: does not fit: use a multiple of {2 * ALIGNMENT}")
+    if labels.overlap >= patch:
+        raise UsageError(
+            f"--overlap {labels.overlap}: leaves nothing of patches of {patch} px: use a smaller one, or a "
+            "larger --patch"
+        )
 
 
 def takes_slides(bundle: ModelBundle, labels: LabelSettings) -> bool:

@@ -32,8 +32,13 @@ def check_plain(path: Path) -> None:
     Raises
     ------
     OSError
-        If there is none, or it is a folder, a pipe, a socket or a device.
+        If there is none, or it is a folder, a pipe, a socket or a device; or if the name, or that of a folder
+        on the way, is not UTF-8: records, tables and QuPath's files could not hold it.
     """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise OSError(errno.EILSEQ, "its name or a folder's is not UTF-8: rename it", str(path)) from None
     _refuse_special(path, path.stat())
 
 

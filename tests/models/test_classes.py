@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from wsi_seg.models.classes import ClassSchema, TissueClass
 
@@ -45,3 +46,14 @@ SCHEMA = ClassSchema(
 )
 def test_a_class_is_found_by_what_annotations_call_it(name, index):
     assert SCHEMA.index_of(name) == index
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m", "a\nb", "a\tb", "\u202egpj", "\u2028", ""])
+def test_names_that_cannot_be_shown_as_they_are_are_refused(name):
+    for wrong in (
+        lambda: TissueClass(id=1, name=name, color=(0, 0, 0)),
+        lambda: TissueClass(id=1, name="a", color=(0, 0, 0), aliases=(name,)),
+        lambda: ClassSchema(name=name, classes=SCHEMA.classes),
+    ):
+        with pytest.raises(ValidationError, match=r"holds control characters: take them out|at least 1 char"):
+            wrong()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from wsi_seg import __version__
 from wsi_seg.bench.reading import Missing
+from wsi_seg.csvlines import csv_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,11 +42,8 @@ def as_csv(report: Report) -> str:
     """Lay a report out as one line a row, below one of headings."""
     records = _records(report)
     columns = list(dict.fromkeys(key for one in records for key in one))
-    file = io.StringIO()
-    writer = csv.DictWriter(file, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return file.getvalue()
+    rows = [[one.get(column) for column in columns] for one in records]
+    return csv_line(columns) + "".join(csv_line(row) for row in rows)
 
 
 def _records(report: Report) -> list[dict[str, Value]]:

@@ -6,6 +6,7 @@ import typer
 
 from wsi_seg import __version__
 from wsi_seg.cli import bench, check, demo, doctor, evaluate, export, info, models, predict, tiles, train
+from wsi_seg.cli.terminal import say
 
 app = typer.Typer(
     name="wsi-seg",
@@ -31,7 +32,7 @@ app.add_typer(demo.app, name="demo", help="Generate a demo slide with exact trut
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"wsi-seg {__version__}")
+        say(f"wsi-seg {__version__}")
         raise typer.Exit
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from wsi_seg.cli import signals
+from wsi_seg.cli.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +107,7 @@ def bench(
         check_writable(path)
     signals.working("what follows was measured before")
     try:
-        comparison.run(_ignore if quiet else partial(typer.echo, err=True))
+        comparison.run(_ignore if quiet else partial(say, err=True))
     except KeyboardInterrupt:
         _write(comparison.report, json_path, csv_path, plot)
         raise
@@ -147,7 +148,7 @@ def _list() -> None:
     for entry in CATALOGUE:
         mark = "" if entry.name in PAPER else " (not in the paper's comparison)"
         shape = f"{entry.architecture.config.title}, {entry.architecture.config.shape}"
-        typer.echo(f"{entry.name:<{width}}  {shape}{mark}")
+        say(f"{entry.name:<{width}}  {shape}{mark}")
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wsi_seg.cli.terminal import say_lines
+from wsi_seg.errors import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -57,11 +60,11 @@ def check(
         if path.is_dir():
             for ok, said in _results(path, as_json):
                 sound &= ok
-                typer.echo(said)
+                say_lines(said)
         else:
             ok, said = _file(path, coverage, as_json)
             sound &= ok
-            typer.echo(said)
+            say_lines(said)
     if not sound:
         raise typer.Exit(1)
 
@@ -107,4 +110,4 @@ def _as_text(report: CheckReport) -> str:
         others = [f"{c.name} in {c.in_qupath}, not {c.in_file}" for c in report.recoloured]
         lines.append(f"  QuPath's own classes keep QuPath's colours: {'; '.join(others)}")
         lines.append(f"  to see the file's, run in QuPath's script editor: {report.script}")
-    return "\n".join(lines).encode("utf-8", "backslashreplace").decode()
+    return "\n".join(map(printable, lines))

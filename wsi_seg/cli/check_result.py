@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from wsi_seg.errors import UsageError
+from wsi_seg.errors import UsageError, printable
 from wsi_seg.outputs.result import ResultFolder
 from wsi_seg.outputs.whole import check_labels, check_result
 
@@ -51,14 +51,10 @@ def as_json(found: Wholeness) -> str:
 def as_text(found: Wholeness) -> str:
     """Return the verdict, and a line for each fault."""
     if found.ok:
-        return _shown(f"{found.path}: whole: {found.files} files are as they were written")
+        return printable(f"{found.path}: whole: {found.files} files are as they were written")
     if not found.damages:
-        return _shown(f"{found.path}: {found.unknown}")
+        return printable(f"{found.path}: {found.unknown}")
     count = len(found.damages)
     lines = [f"{found.path}: not whole: {count} fault{'s' * (count > 1)}"]
     lines += [f"  fault: {damage}" for damage in found.damages]
-    return "\n".join(_shown(line) for line in lines)
-
-
-def _shown(line: str) -> str:
-    return line.encode("utf-8", "backslashreplace").decode()
+    return "\n".join(printable(line) for line in lines)

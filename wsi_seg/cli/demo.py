@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from wsi_seg.cli import signals
+from wsi_seg.cli.terminal import say
 from wsi_seg.demo import DEMO_SEED
 
 app = typer.Typer(no_args_is_help=True)
@@ -49,9 +50,9 @@ def make_slide(
     write_slide(
         output, Tissue(seed, width * mpp, height * mpp, stain, pen=pen), (width, height), mpp, truth=truth
     )
-    typer.echo(str(output))
+    say(str(output))
     if truth:
-        typer.echo(str(truth_path(output)))
+        say(str(truth_path(output)))
 
 
 @app.command("score")
@@ -73,7 +74,7 @@ def score(
     labels = read_labels(result / "slide.ome.zarr")
     unknown = require_whole(labels.path)
     if unknown is not None:
-        typer.echo(f"wsi-seg: {unknown}", err=True)
+        say(f"wsi-seg: {unknown}", err=True)
     schema = labels.schema
     if schema.ids != tuple(range(len(schema))):
         raise UsageError(f"{result}: classes of {schema.name!r}: score a result of the model breast-demo")
@@ -83,15 +84,13 @@ def score(
     for tissue_class, iou, pixels in zip(
         schema.classes, scored.iou, scored.confusion.sum(axis=1), strict=True
     ):
-        typer.echo(
-            f"{tissue_class.name:<{width}}  {iou:6.3f}  {pixels / max(scored.confusion.sum(), 1):7.2%}"
-        )
-    typer.echo(
+        say(f"{tissue_class.name:<{width}}  {iou:6.3f}  {pixels / max(scored.confusion.sum(), 1):7.2%}")
+    say(
         f"{'mean IoU':<{width}}  {scored.mean_iou:6.3f}  over {scored.present.sum()} classes, the whole slide"
     )
-    typer.echo(f"{'pixel accuracy':<{width}}  {scored.accuracy:6.3f}")
+    say(f"{'pixel accuracy':<{width}}  {scored.accuracy:6.3f}")
     if scored.unprocessed:
-        typer.echo(f"{'unprocessed':<{width}}  {scored.unprocessed} pixels, not counted")
+        say(f"{'unprocessed':<{width}}  {scored.unprocessed} pixels, not counted")
 
 
 def parse_size(text: str) -> tuple[int, int]:

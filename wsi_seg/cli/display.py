@@ -7,6 +7,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from wsi_seg.cli.terminal import say
+from wsi_seg.errors import printable
 from wsi_seg.progress import Progress, TrainingProgress
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ class PlainProgress(Progress):
         self._begin = self._last = 0.0
 
     def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        say(text, err=True)
 
     def begin(self, slide: str, regions: int, done: int, megapixels: float, unit: str = "regions") -> None:
         self._regions, self._done, self._unit = regions, done, unit
@@ -59,11 +61,11 @@ class BarProgress(Progress):
         self._begin = self._finished = 0.0
 
     def say(self, text: str) -> None:
-        self._bars.console.print(text, highlight=False, markup=False)
+        self._bars.console.print(printable(text), highlight=False, markup=False)
 
     def begin(self, slide: str, regions: int, done: int, megapixels: float, unit: str = "regions") -> None:
         self._begin, self._finished, self._unit = time.monotonic(), 0.0, unit
-        self._slide = self._bars.add_task(slide, total=regions, completed=done, unit=unit)
+        self._slide = self._bars.add_task(printable(slide), total=regions, completed=done, unit=unit)
 
     def advance(self, megapixels: float) -> None:
         assert self._slide is not None  # `begin` comes first
@@ -95,10 +97,10 @@ def shown(slides: int, quiet: bool) -> Iterator[Progress]:
     from rich.console import Console
 
     with rich.Progress(
-        rich.TextColumn("{task.description}"),
+        rich.TextColumn("{task.description}", markup=False),
         rich.BarColumn(),
         rich.MofNCompleteColumn(),
-        rich.TextColumn("{task.fields[unit]}"),
+        rich.TextColumn("{task.fields[unit]}", markup=False),
         rich.TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
@@ -114,7 +116,7 @@ class PlainTraining(TrainingProgress):
         self._stage = self._validated = ""
 
     def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        say(text, err=True)
 
     def begin(self, stage: int, stages: int, validated: str = "") -> None:
         self._stage = f"stage {stage} of {stages}, " if stages > 1 else ""
@@ -146,7 +148,7 @@ class BarTraining(TrainingProgress):
         self._validated = ""
 
     def say(self, text: str) -> None:
-        self._bars.console.print(text, highlight=False, markup=False)
+        self._bars.console.print(printable(text), highlight=False, markup=False)
 
     def begin(self, stage: int, stages: int, validated: str = "") -> None:
         name = f"training {stage}/{stages}" if stages > 1 else "training"
@@ -189,12 +191,12 @@ def listening(quiet: bool) -> Iterator[TrainingProgress]:
     from rich.console import Console
 
     with rich.Progress(
-        rich.TextColumn("{task.description}"),
+        rich.TextColumn("{task.description}", markup=False),
         rich.BarColumn(),
         rich.TaskProgressColumn(),
         rich.TimeElapsedColumn(),
         rich.TimeRemainingColumn(),
-        rich.TextColumn("{task.fields[figures]}"),
+        rich.TextColumn("{task.fields[figures]}", markup=False),
         console=Console(stderr=True),
         transient=True,
     ) as bars:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from wsi_seg.cli.terminal import say
+
 
 def doctor() -> None:
     """Say which versions and devices are here, and try the main parts.
@@ -14,8 +16,8 @@ def doctor() -> None:
 
     findings = examine()
     for finding in findings:
-        typer.echo(f"{'ok  ' if finding.good else 'MISS'}  {finding.what:<12} {finding.says}")
+        say(f"{'ok  ' if finding.good else 'MISS'}  {finding.what:<12} {finding.says}")
         if finding.remedy:
-            typer.echo(f"      {'':<12} {finding.remedy}")
+            say(f"      {'':<12} {finding.remedy}")
     if not all(finding.good for finding in findings):
         raise typer.Exit(1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wsi_seg.cli import signals
+from wsi_seg.cli.terminal import say_lines
 
 if TYPE_CHECKING:
     import torch
@@ -239,4 +240,4 @@ def _print(evaluation: Evaluation, json_path: Path | None) -> None:
     if json_path is not None:
         details = {**evaluation.details, "command": shlex.join(["wsi-seg", *sys.argv[1:]])}
         write_text(json_path, as_json(replace(evaluation, details=details)))
-    typer.echo(as_text(evaluation))
+    say_lines(as_text(evaluation))

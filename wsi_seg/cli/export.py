@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wsi_seg.cli import signals
+from wsi_seg.cli.terminal import say
 
 if TYPE_CHECKING:
     from wsi_seg.config import ExportSettings
@@ -59,6 +60,7 @@ def export(
     """
     from pydantic import ValidationError
 
+    from wsi_seg.cli.pictures import option_name
     from wsi_seg.config import ExportSettings
     from wsi_seg.errors import UsageError, explain
     from wsi_seg.outputs.export import export_csv, export_polygons
@@ -75,7 +77,7 @@ def export(
     pyramid = read_labels(result if result.name.endswith(".zarr") else result / "slide.ome.zarr")
     unknown = require_whole(pyramid.path)
     if unknown is not None:
-        typer.echo(f"wsi-seg: {unknown}", err=True)
+        say(f"wsi-seg: {unknown}", err=True)
     folder = ResultFolder(pyramid.path.parent)
     given = {
         "simplify_um": simplify,
@@ -90,7 +92,8 @@ def export(
     try:
         settings = ExportSettings.model_validate({**base.model_dump(), **chosen})
     except ValidationError as error:
-        raise UsageError(f"{explain(error)}: see `wsi-seg export --help`") from error
+        setting, _, said = explain(error).partition(": ")
+        raise UsageError(f"{option_name(setting)}: {said}: see `wsi-seg export --help`") from error
     suffix = "csv" if file_format == "csv" else "geojson.gz" if named_gzip else "geojson"
     target = out or pyramid.path.parent / f"slide.{suffix}"
     signals.working()
@@ -109,11 +112,11 @@ def export(
         )
         drawn.write(folder.summary_json, folder.summary_csv)
     folder.own_polygons(target)
-    typer.echo(f"{target}: {sum(report.file.polygons.values())} shapes, {report.file.vertices} vertices")
+    say(f"{target}: {sum(report.file.polygons.values())} shapes, {report.file.vertices} vertices")
     tolerance = report.outlined.simplify
-    typer.echo(f"  islands from {settings.min_area_um2:g} um2, outlines simplified by {tolerance}")
+    say(f"  islands from {settings.min_area_um2:g} um2, outlines simplified by {tolerance}")
     for what, count in report.remarks.items():
-        typer.echo(f"  {count} {what}")
+        say(f"  {count} {what}")
 
 
 def _settings_beside(folder: ResultFolder) -> ExportSettings:

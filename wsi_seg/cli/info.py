@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wsi_seg.cli.terminal import say, say_lines
+
 if TYPE_CHECKING:
     from wsi_seg.slides.slide import Slide
 
@@ -31,16 +33,16 @@ def info(
     for given in slides:
         found = slides_in(given) if given.is_dir() else FolderSlides((given,))
         for line in found.passed_over:
-            typer.echo(f"wsi-seg: {line}", err=True)
+            say(f"wsi-seg: {line}", err=True)
         for path in found.slides:
             try:
                 with Slide(path) as slide:
                     described.append(describe(slide))
             except SlideError as error:
                 failed = True
-                typer.echo(f"wsi-seg: {error}", err=True)
+                say(f"wsi-seg: {error}", err=True)
     if as_json:
-        typer.echo(json.dumps(described, indent=2))
+        say_lines(json.dumps(described, indent=2))
     else:
         for one in described:
             _print(one)
@@ -93,27 +95,27 @@ def _print(one: dict[str, Any]) -> None:
     width, height, bounds, mpp = one["width"], one["height"], one["bounds"], one["mpp"]
     power = one["objective_power"]
     whole = (bounds["x"], bounds["y"], bounds["width"], bounds["height"]) == (0, 0, width, height)
-    typer.echo(one["slide"])
-    typer.echo(f"  format      {one['format']}, read with {one['read_with']}")
-    typer.echo(f"  size        {width} x {height} px ({width * height / 1e6:.1f} MP)")
+    say(one["slide"])
+    say(f"  format      {one['format']}, read with {one['read_with']}")
+    say(f"  size        {width} x {height} px ({width * height / 1e6:.1f} MP)")
     if mpp is None:
         problem = one["mpp_problem"].removeprefix(f"{one['slide']}: ")
-        typer.echo(f"  resolution  not usable: {problem}")
+        say(f"  resolution  not usable: {problem}")
     else:
         area = bounds["width"] * mpp[0] * bounds["height"] * mpp[1] / 1e6
         stated = f"{mpp[0]:.4g} x {mpp[1]:.4g} um per px ({area:.2f} mm2)"
-        typer.echo(f"  resolution  {stated}, from {one['mpp_source']}")
-    typer.echo(f"  objective   {'not stated' if power is None else f'{power:g}x'}")
+        say(f"  resolution  {stated}, from {one['mpp_source']}")
+    say(f"  objective   {'not stated' if power is None else f'{power:g}x'}")
     if not whole:
-        typer.echo(
+        say(
             f"  bounds      {bounds['width']} x {bounds['height']} px at ({bounds['x']}, {bounds['y']}): "
             "what QuPath shows"
         )
     for i, level in enumerate(one["levels"]):
-        typer.echo(
+        say(
             f"  level {i:<5} {level['width']} x {level['height']} px, 1/{level['downsample'][0]:g}, "
             f"tiles of {level['tile'][0]} x {level['tile'][1]}"
             + (f", {level['agreement']}" if level["agreement"] else "")
         )
     profile = one["icc_profile_bytes"]
-    typer.echo(f"  ICC profile {f'{profile} bytes' if profile else 'none'}")
+    say(f"  ICC profile {f'{profile} bytes' if profile else 'none'}")

@@ -10,7 +10,8 @@ import sys
 
 from wsi_seg.cli import signals
 from wsi_seg.cli.streams import forgiving, trouble
-from wsi_seg.errors import WsiSegError
+from wsi_seg.cli.terminal import say
+from wsi_seg.errors import UsageError, WsiSegError
 from wsi_seg.shortage import Shortage, shortage
 
 
@@ -34,6 +35,9 @@ def _run() -> int:
 
         # When one of several writes fails, its error reaches us; asyncio would print the others' tracebacks.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        for given in sys.argv[1:]:
+            if given != given.encode(errors="replace").decode():
+                raise UsageError(f"{given}: is not UTF-8: rename the file or the folder")
         app()
     except SystemExit as end:  # how `typer` ends every command
         return int(end.code or 0)
@@ -61,5 +65,5 @@ def _failed(message: str, code: int) -> int:
     # have to say about that is no news.
     sys.unraisablehook = lambda _: None
     if not signals.received():  # else a consequence of that, and no news either
-        print(f"wsi-seg: {' '.join(message.split())}", file=sys.stderr)
+        say(f"wsi-seg: {' '.join(message.split())}", err=True)
     return code

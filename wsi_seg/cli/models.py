@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from wsi_seg.cli import signals
-from wsi_seg.errors import ModelError, UsageError
+from wsi_seg.cli.terminal import say, say_lines
+from wsi_seg.errors import ModelError, UsageError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +89,7 @@ def import_model(
     signals.working()
     network, header = import_checkpoint(checkpoint, load_schema(classes), overrides, name)
     save_bundle(output, network, header)
-    typer.echo(f"{output}: {_network(header)}, {_parameters(network):,} parameters")
+    say(f"{output}: {_network(header)}, {_parameters(network):,} parameters")
 
 
 @app.command("list")
@@ -106,17 +107,17 @@ def list_models(
             raise UsageError(f"{folder}: not a folder: give folders that hold model files")
         entries += [(str(path), path, "") for path in sorted(folder.glob("*.safetensors"))]
     if not entries:
-        typer.echo("No models: none is built in, and no folder with .safetensors files was given.")
+        say("No models: none is built in, and no folder with .safetensors files was given.")
     failed = False
     for model, path, origin in entries:
         try:
             header = read_header(path)
         except ModelError as error:
             failed = True
-            typer.echo(f"wsi-seg: {error}", err=True)
+            say(f"wsi-seg: {error}", err=True)
             continue
         about = [header.name, _network(header), _works_at(header.input), origin]
-        _print(Text(model, style="bold"), Text(f"  {'; '.join(filter(None, about))}"))
+        _print(_plain(model, style="bold"), _plain(f"  {'; '.join(filter(None, about))}"))
     if failed:
         raise typer.Exit(1)
 
@@ -136,10 +137,10 @@ def show_model(
             "fingerprint": bundle.fingerprint,
             "path": str(bundle.path),
         }
-        typer.echo(json.dumps(document, indent=2))
+        say_lines(json.dumps(document, indent=2))
         return
-    notice = [Text(bundle.notice, style="yellow")] if bundle.notice else []
-    _print(Text(bundle.name, style="bold"), *notice, _indented(_facts(_summary(bundle))))
+    notice = [_plain(bundle.notice, style="yellow")] if bundle.notice else []
+    _print(_plain(bundle.name, style="bold"), *notice, _indented(_facts(_summary(bundle))))
     _print(Text("Classes", style="bold"), _indented(_class_table(bundle.schema)))
     if bundle.training:
         _print(Text("Training", style="bold"), _indented(_facts(_flattened(bundle.training))))
@@ -180,11 +181,11 @@ def export_model(
     signals.working()
     exported = export.export_model(bundle, output, form.value, patch)
     same = f"within {exported.difference:.0e} of the largest" if exported.difference else "the same"
-    typer.echo(f"{output}: {_network(bundle.header)}, logits {same}")
+    say(f"{output}: {_network(bundle.header)}, logits {same}")
     if exported.config is None:
-        typer.echo("  no .config.json, which needs um/px: this model works at no fixed resolution")
+        say("  no .config.json, which needs um/px: this model works at no fixed resolution")
     if bundle.notice:
-        typer.echo(f"  {bundle.notice}")
+        say(f"  {bundle.notice}")
 
 
 def _summary(bundle: ModelBundle) -> dict[str, str]:
@@ -217,7 +218,7 @@ def _class_table(schema: ClassSchema) -> Table:
         swatch = Text.assemble(("██", f"rgb({red},{green},{blue})"), f" {red}, {green}, {blue}")
         notes = ["background"] if c.name == schema.background else []
         notes += [f"also {', '.join(c.aliases)}"] if c.aliases else []
-        table.add_row(str(c.id), swatch, Text(c.name), Text("; ".join(notes)))
+        table.add_row(str(c.id), swatch, _plain(c.name), _plain("; ".join(notes)))
     return table
 
 
@@ -237,8 +238,12 @@ def _facts(facts: Mapping[str, str]) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for heading, fact in facts.items():
-        table.add_row(Text(heading), Text(fact))
+        table.add_row(_plain(heading), _plain(fact))
     return table
+
+
+def _plain(text: str, style: str = "") -> Text:
+    return Text(printable(text), style=style)
 
 
 def _indented(table: Table) -> Padding:
@@ -246,9 +251,8 @@ def _indented(table: Table) -> Padding:
 
 
 def _print(*parts: Text | Padding) -> None:
-    console = Console(highlight=False)
     for part in parts:
-        console.print(part, soft_wrap=isinstance(part, Text))
+        Console(highlight=False).print(part, soft_wrap=isinstance(part, Text))
 
 
 def _network(header: ModelHeader) -> str:

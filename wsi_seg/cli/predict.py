@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from wsi_seg.cli import signals
+from wsi_seg.cli.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,10 +218,10 @@ def _override(base: Settings, given: dict[str, Any]) -> Settings:
 
 
 def _print_summary(summary: Summary, out: Path) -> None:
-    typer.echo(f"{Path(summary.slide).name}: {summary.status} in {summary.seconds['total']:.1f} s")
+    say(f"{Path(summary.slide).name}: {summary.status} in {summary.seconds['total']:.1f} s")
     for line in (*_table(summary), *_told(summary)):
-        typer.echo(f"  {line}")
-    typer.echo(f"  {out}: slide.geojson.gz goes onto the slide in QuPath by drag and drop")
+        say(f"  {line}")
+    say(f"  {out}: slide.geojson.gz goes onto the slide in QuPath by drag and drop")
 
 
 def _table(summary: Summary) -> Iterator[str]:

@@ -7,11 +7,10 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-import typer
-
 from wsi_seg.batch import NoResult, Outcome, run_batch
 from wsi_seg.cli.display import BarProgress
-from wsi_seg.errors import SchedulerError, UsageError, WsiSegError
+from wsi_seg.cli.terminal import say
+from wsi_seg.errors import SchedulerError, UsageError, WsiSegError, printable
 from wsi_seg.inference.images import predict_image
 from wsi_seg.inference.segmenter import choose_device
 from wsi_seg.jobs import is_plain_image
@@ -100,14 +99,14 @@ class Runner:
         if self._show is not None:
             self._show(summary, job.out)
         if summary.unprocessed_mm2:
-            typer.echo(
+            say(
                 f"wsi-seg: {job.path}: {summary.unreadable_tiles} tiles could not be decoded: "
                 f"{summary.unprocessed_mm2:.4f} mm2 left unprocessed; copy or export the slide again",
                 err=True,
             )
         return Outcome(
-            slide=str(job.path),
-            result=str(job.out),
+            slide=printable(str(job.path)),
+            result=printable(str(job.out)),
             status=summary.status,
             unprocessed_mm2=summary.unprocessed_mm2,
             seconds=summary.seconds["total"],
@@ -127,7 +126,7 @@ class Runner:
                 f"{mpp[0]:g}: give both the true resolution"
             )
         self._progress.say(f"{job.path}: the same slide as {first.path}: its result is {first.out}")
-        return Outcome(slide=str(job.path), result=str(first.out), status=NoResult.COPY)
+        return Outcome(slide=printable(str(job.path)), result=printable(str(first.out)), status=NoResult.COPY)
 
     def _image(self, job: Job) -> Outcome:
         device, labels = choose_device(self._settings.run.device), self._settings.labels
@@ -136,15 +135,15 @@ class Runner:
             for path in dict.fromkeys(
                 (done.index_path, done.network_index_path, done.color_path, done.overlay_path)
             ):
-                typer.echo(f"  {path}")
+                say(f"  {path}")
             if done.diagnosis is not None:
-                typer.echo(f"  {done.diagnosis}")
-            typer.echo(f"  network {done.network} ({labels.precision})")
+                say(f"  {done.diagnosis}")
+            say(f"  network {done.network} ({labels.precision})")
             if self._bundle.input.mpp is not None:
-                typer.echo(f"  taken to be at the model's {self._bundle.input.mpp:g} um per px")
+                say(f"  taken to be at the model's {self._bundle.input.mpp:g} um per px")
         return Outcome(
-            slide=str(job.path),
-            result=str(job.out),
+            slide=printable(str(job.path)),
+            result=printable(str(job.out)),
             status=Status.FINISHED,
             seconds=done.seconds,
             diagnosis=None if done.diagnosis is None else done.diagnosis.number,
@@ -171,10 +170,10 @@ def run_jobs(jobs: Jobs, record: Path, runner: Runner, progress: Progress, quiet
             if isinstance(progress, BarProgress):
                 progress.next_slide()
 
-    batch = run_batch(jobs, record, run, lambda line: typer.echo(f"wsi-seg: {line}", err=True))
+    batch = run_batch(jobs, record, run, lambda line: say(f"wsi-seg: {line}", err=True))
     if not quiet:
         bad = sum(not outcome.good for outcome in batch.outcomes)
         copies = sum(outcome.status == NoResult.COPY for outcome in batch.outcomes)
         also = f", {copies} of them {'copies' if copies > 1 else 'a copy'}" if copies else ""
-        typer.echo(f"{len(batch.outcomes)} slides{also}, {bad} with errors: {record}")
+        say(f"{len(batch.outcomes)} slides{also}, {bad} with errors: {record}")
     return batch.good

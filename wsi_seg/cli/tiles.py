@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wsi_seg.cli import signals
+from wsi_seg.cli.terminal import say
 
 if TYPE_CHECKING:
     from wsi_seg.data.tiling import TilingSettings
@@ -83,9 +84,9 @@ def tiles(
         tiling = write_tiles(slides, schema, label_mpp, out, settings, progress)
     if quiet:
         return
-    typer.echo(f"{out}: {sum(tiling.tiles.values())} tiles of {size} px at {label_mpp:g} um/px")
+    say(f"{out}: {sum(tiling.tiles.values())} tiles of {size} px at {label_mpp:g} um/px")
     for c, pixels in zip(schema.classes, tiling.pixels, strict=True):
-        typer.echo(f"  {c.name}: {pixels / max(tiling.pixels.sum(), 1):.1%} of what is known")
+        say(f"  {c.name}: {pixels / max(tiling.pixels.sum(), 1):.1%} of what is known")
 
 
 def _settings(size: int, min_labelled: float) -> TilingSettings:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wsi_seg.cli import signals
+from wsi_seg.cli.terminal import say
 
 if TYPE_CHECKING:
     from wsi_seg.training.recipe import Recipe
@@ -169,16 +170,14 @@ def _check_packages() -> None:
 
 
 def _print(trained: Trained) -> None:
-    typer.echo(
+    say(
         f"mean IoU {trained.confusion.mean_iou:.3f}, pixel accuracy {trained.confusion.pixel_accuracy:.3f} "
         f"on {trained.scored}, after {trained.seconds:.0f} s"
     )
     if trained.for_slides:
-        typer.echo("  of pixels whose class is known: what nobody outlined is in no score, and may be harder")
+        say("  of pixels whose class is known: what nobody outlined is in no score, and may be harder")
     if trained.diagnoses.pixels:
-        typer.echo(
-            f"diagnosis right for {trained.diagnoses.pixel_accuracy:.1%} of {trained.diagnoses.pixels}"
-        )
+        say(f"diagnosis right for {trained.diagnoses.pixel_accuracy:.1%} of {trained.diagnoses.pixels}")
     what = "SLIDE" if trained.for_slides else "IMAGE"
-    typer.echo(f"  {trained.model}: wsi-seg predict {what} --model {trained.model}")
-    typer.echo(f"  {trained.report}: curves, scores, examples")
+    say(f"  {trained.model}: wsi-seg predict {what} --model {trained.model}")
+    say(f"  {trained.report}: curves, scores, examples")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from wsi_seg.errors import UNPRINTABLE, printable
 from wsi_seg.shipped import read_yaml
 
 UNPROCESSED_ID = 255
@@ -21,8 +22,17 @@ MAX_NAME = 256
 """Characters of a name; legends and lists hold it."""
 
 Channel = Annotated[int, Field(ge=0, le=255)]
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Rgb = tuple[Channel, Channel, Channel]
+
+
+def _shown_as_it_is(name: str) -> str:
+    if UNPRINTABLE.search(name):
+        raise ValueError(f"{printable(name)} holds control characters: take them out")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_shown_as_it_is)]
+"""A name that terminals, tables and QuPath show as it is: on one line, in one direction."""
 
 
 class TissueClass(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import uuid
@@ -15,6 +14,7 @@ import numpy as np
 import orjson
 import shapely
 
+from wsi_seg.csvlines import csv_line
 from wsi_seg.errors import OutputError
 from wsi_seg.files import replacing
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID, ClassSchema, Rgb
@@ -189,7 +189,7 @@ def write_csv(
     tally = _Tally()
     classes = _written(schema, settings)
     with _replacing(path, compressed=False) as file:
-        file.write(_csv_line(CSV_HEADER))
+        file.write(csv_line(CSV_HEADER).encode())
         for placed in tally.kept(place(_visible(shapes, classes, schema, path), frames)):
             shape, outline = placed.shape, placed.outline_qupath
             name = classes[shape.class_id][0]
@@ -197,7 +197,8 @@ def write_csv(
             confidence = "" if shape.mean_confidence is None else f"{shape.mean_confidence / 255:.4f}"
             measured = (*_areas_um2(placed, frames), perimeter_um, *outline.centroid.coords[0])
             identity = (_feature_id(name, _coordinates(outline)), shape.class_id, name)
-            file.write(_csv_line((*identity, *(f"{value:.2f}" for value in measured), confidence)))
+            line = csv_line((*identity, *(f"{value:.2f}" for value in measured), confidence))
+            file.write(line.encode())
     return tally.report(path, frames)
 
 
@@ -275,12 +276,6 @@ def _rings(polygon: shapely.Polygon) -> list[NDArray[np.float64]]:
 
 def _feature_id(name: str, coordinates: bytes) -> str:
     return str(uuid.uuid5(NAMESPACE, f"{name}\n{coordinates.decode()}"))
-
-
-def _csv_line(values: Iterable[object]) -> bytes:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(values)
-    return line.getvalue().encode()
 
 
 @contextmanager

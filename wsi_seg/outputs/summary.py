@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from wsi_seg.csvlines import csv_line
 from wsi_seg.errors import OutputError
 from wsi_seg.files import write_text
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
 from wsi_seg.slides.levels import LevelRead
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from wsi_seg.models.classes import ClassSchema
@@ -228,16 +228,14 @@ class Summary(BaseModel):
         write_text(json_path, self.model_dump_json(indent=2) + "\n")
 
     def _csv(self) -> str:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(CSV_HEADER)
+        rows: list[Sequence[object]] = [CSV_HEADER]
         for c in self.classes:
             numbers = [_decimals(value) for value in (c.sieved_mm2, c.outlined_mm2, c.simplify_um)]
             row = [self.slide, c.id, c.name, _decimals(c.mm2), _decimals(c.share), c.polygons, *numbers]
-            writer.writerow([*row, c.no_polygons or ""])
+            rows.append([*row, c.no_polygons or ""])
         unprocessed = [self.slide, UNPROCESSED_ID, "(unprocessed)", _decimals(self.unprocessed_mm2)]
-        writer.writerow(unprocessed + [""] * (len(CSV_HEADER) - len(unprocessed)))
-        return text.getvalue()
+        rows.append(unprocessed + [""] * (len(CSV_HEADER) - len(unprocessed)))
+        return "".join(map(csv_line, rows))
 
 
 def _decimals(value: float | None) -> str:

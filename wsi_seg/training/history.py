@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.callbacks import Callback
 
+from wsi_seg.csvlines import csv_line
 from wsi_seg.errors import TrainingError
 from wsi_seg.files import writing
 from wsi_seg.training.report import HistoryRow
@@ -126,10 +126,9 @@ class History(Callback):
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("w" if anew else "a", newline="", encoding="utf-8") as file:
-                table = csv.DictWriter(file, [field.name for field in fields(HistoryRow)])
                 if anew:
-                    table.writeheader()
-                table.writerows(asdict(row) for row in rows)
+                    file.write(csv_line(field.name for field in fields(HistoryRow)))
+                file.writelines(csv_line(asdict(row).values()) for row in rows)
 
     def _tell(self, trainer: Trainer) -> None:
         self._listener.advance(

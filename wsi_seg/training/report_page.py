@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from wsi_seg.errors import printable
 from wsi_seg.training.report import CONFUSION, CURVES, EXAMPLES, SCORES
 
 if TYPE_CHECKING:
@@ -225,18 +227,31 @@ def _html_table(table: Table) -> str:
 
 def render_markdown(page: Page) -> str:
     """Write the page as text that reads well as it is."""
-    parts = [f"# {page.title}", *map(_markdown_block, page.opening)]
+    parts = [f"# {_escaped(page.title)}", *map(_markdown_block, page.opening)]
     for heading, blocks in page.sections:
-        parts += [f"## {heading}", *map(_markdown_block, blocks)]
+        parts += [f"## {_escaped(heading)}", *map(_markdown_block, blocks)]
     return "\n\n".join(parts) + "\n"
+
+
+MARKS = re.compile(
+    r"[\\`*\[\]|]|~~|<(?=[A-Za-z/!?])|&(?=#?\w+;)"  # anywhere, but only where they mean something
+    r"|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])"  # not within a word
+    r"|^[#>+=]|^-(?=[\s-])|(?<=^\d)[.)](?=\s)"  # at the beginning of a line
+)
+"""What Markdown takes for markup."""
+
+
+def _escaped(text: str) -> str:
+    """Write a text on one line, so that Markdown shows it as it is."""
+    return MARKS.sub(r"\\\g<0>", printable(text))
 
 
 def _markdown_block(block: Block) -> str:
     match block:
         case Paragraph(text):
-            return text
+            return _escaped(text)
         case Command(text):
-            return "\n".join(f"    {line}" for line in text.splitlines())
+            return f"    {printable(text)}"
         case Picture(file, says):
             return f"![{says}]({file})"
         case Table(rows, headings) if headings:
@@ -247,15 +262,17 @@ def _markdown_block(block: Block) -> str:
 
 def _markdown_entry(name: str, value: str) -> str:
     """Write a fact as an item of a list, and its lines, if there are several, as items below."""
-    lines = value.split("\n")
+    name, lines = _escaped(name), [_escaped(line) for line in value.split("\n")]
     return (
-        f"- {name}: {value}" if len(lines) == 1 else "\n".join([f"- {name}:", *(f"  - {v}" for v in lines)])
+        f"- {name}: {lines[0]}"
+        if len(lines) == 1
+        else "\n".join([f"- {name}:", *(f"  - {v}" for v in lines)])
     )
 
 
 def _markdown_table(rows: Sequence[tuple[str, ...]]) -> str:
     """Write a table whose columns line up: the first to the left, numbers to the right."""
-    cells = [[cell.replace("|", "/") for cell in row] for row in rows]
+    cells = [[_escaped(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     aligned = [
         [

@@ -1,0 +1,27 @@
+"""The door to the terminal: all that commands say goes through it, so that no name can steer a terminal."""
+
+from __future__ import annotations
+
+import sys
+
+from wsi_seg.errors import printable
+
+
+def say(line: str = "", err: bool = False) -> None:
+    """Print one line; what a name in it has of control characters is shown, not done.
+
+    Parameters
+    ----------
+    line : str
+    err : bool
+        On stderr, not on stdout.
+    """
+    stream = sys.stderr if err else sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    print(printable(line).encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+
+
+def say_lines(text: str, err: bool = False) -> None:
+    """Print a text line by line, as `say` does."""
+    for line in text.split("\n"):
+        say(line, err)
