@@ -26,6 +26,10 @@ REMEDIES = {
 """What to do about a line that falls into too many cells, by what sets them apart."""
 
 
+COLUMNS = frozenset({"slide", "annotations", "mpp"})
+"""All that is read of lists; other columns are the user's own."""
+
+
 class Row(NamedTuple):
     """One line below the header: its number in the file, and its values, white space off.
 
@@ -48,7 +52,8 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[Row]:
     Raises
     ------
     UsageError
-        If it cannot be read, lacks a column or has one twice, has no rows, or one of more cells than columns.
+        If it cannot be read, lacks a column or has one twice, has no rows, one of more cells than columns, or
+        one that may hold a decimal comma.
     """
     header = ",".join(columns)
     try:
@@ -66,7 +71,21 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[Row]:
     if lacking or not lines:
         what = f"no column {lacking[0]!r}" if lacking else "no rows"
         raise UsageError(f"{path}: {what}: begin it with the line '{header}' or '{header},mpp'")
-    return _rows(path, names, lines, delimiter)
+    rows = _rows(path, names, lines, delimiter)
+    if delimiter == "," and "mpp" in names[:-1]:
+        _refuse_halves(path, names[names.index("mpp") + 1], rows)
+    return rows
+
+
+def _refuse_halves(path: Path, beside: str, rows: Sequence[Row]) -> None:
+    """Refuse what may be the two halves of a number with a decimal comma, where another column takes one."""
+    for row in rows:
+        mpp, note = halves = row.values["mpp"], row.values[beside]
+        if beside not in COLUMNS and all(half.isascii() and half.isdigit() for half in halves):
+            raise UsageError(
+                f"{path}: line {row.line}: mpp {mpp} and {beside!r} {note} may be {mpp},{note} um per px: "
+                f"quote decimal commas, and write {mpp}.0 for a whole number"
+            )
 
 
 def _rows(path: Path, names: list[str], lines: Sequence[tuple[int, list[str]]], delimiter: str) -> list[Row]:

@@ -39,7 +39,7 @@ def test_a_sound_file_exits_with_zero(run, good):
 
     assert result.exit_code == 0
     assert "good.geojson: QuPath will open it" in result.output
-    assert "1 features, 1 polygons, 4 points; 1 without a class" in result.output
+    assert "1 feature, 1 polygon, 4 points; 1 without a class" in result.output
 
 
 def test_a_faulty_file_exits_with_one_and_names_its_faults(run, good, bad):

@@ -81,7 +81,7 @@ def test_a_model_and_a_result_print_the_same(
     assert (anew.code, finished.code) == (0, 0)
     assert anew.out.splitlines()[1:] == finished.out.splitlines()[1:]
     assert "mean IoU" in anew.out
-    assert "1 regions, " in anew.err
+    assert "1 region, " in anew.err
     assert finished.err == ""
     contents = [json.loads(path.read_text()) for path in scores]
     assert contents[0]["confusion"] == contents[1]["confusion"]

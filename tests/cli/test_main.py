@@ -240,7 +240,8 @@ def test_info_as_text_and_as_json(run, slide_path: Path) -> None:
     assert described["levels"][0]["tile"] == [128, 128]
     assert json.loads(run("info", slide_path.parent, "--json").out) == [described]
     (slide_path.parent / "empty").mkdir()
-    assert "no slide in this folder" in run("info", slide_path.parent / "empty").line
+    line = run("info", slide_path.parent / "empty").line
+    assert "no slide in this folder: name slide files, or a folder that holds some; folders within" in line
 
 
 def test_info_says_how_a_slide_is_read_and_what_is_wrong_with_its_resolution(run, tmp_path: Path) -> None:
@@ -389,7 +390,7 @@ def test_a_damaged_tile_is_reported_and_the_exit_code_says_so(predict, tmp_path:
     path = damage_tile(write_tiff(tmp_path / "damaged.tiff", tissue_rgb(512, 768)), 8)
     ended = predict(path)
     assert ended.code == 1
-    assert "1 tiles could not be decoded" in ended.line
+    assert "1 tile could not be decoded" in ended.line
     summary = json.loads((tmp_path / "results" / "damaged" / "summary.json").read_text())
     assert summary["unprocessed_mm2"] == pytest.approx(128 * 128 * 4e-6)
     assert summary["status"] == Status.PARTLY_UNREADABLE

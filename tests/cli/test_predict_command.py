@@ -165,6 +165,19 @@ def test_a_copy_at_another_resolution_is_an_error(model_path: Path, tmp_path: Pa
     assert "at 1 um per px and not at 2: give both the true resolution" in done.stderr
 
 
+def test_what_is_given_for_one_of_two_copies_is_true_of_both(model_path: Path, tmp_path: Path) -> None:
+    slide = write_tiff(tmp_path / "s.tiff", tissue_rgb(200, 200))
+    shutil.copy(slide, tmp_path / "copy.tiff")
+    (tmp_path / "slides.csv").write_text("slide,mpp\ns.tiff,1\ncopy.tiff,\n")
+    done = run(tmp_path / "slides.csv", "--model", model_path, "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.stderr
+    assert "copy.tiff: the same slide as" in done.stderr
+    (tmp_path / "slides.csv").write_text("slide,mpp\ncopy.tiff,\ns.tiff,1\n")
+    done = run(tmp_path / "slides.csv", "--model", model_path, "-o", tmp_path / "other")
+    assert done.exit_code == 1
+    assert "give both the true resolution, as in a CSV file: slide,mpp" in done.stderr
+
+
 def test_a_batch_survives_what_nobody_foresaw(
     model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,10 @@ def test_a_csv_files_paths_start_from_its_folder(folder, listed, text):
         ("slide,annotations\na.tiff,a.xml\n,b.geojson\n", "line 3"),
         ("slide,annotations,mpp\na.tiff,a.xml,fine\n", "'fine' is no number"),
         ("slide,annotations,mpp\na.tiff,a.xml,0,25\n", "slides.csv: line 2 has more cells than columns"),
+        (
+            "slide,annotations,mpp,note\na.tiff,a.xml,0,25\n",
+            "mpp 0 and 'note' 25 may be 0,25 um",
+        ),
         ("slide,annotations,mpp\na.tiff,a.xml,0\n", "slides.csv: line 2: mpp '0', which no slide has"),
         ("slide,slide,annotations\na.tiff,b.tiff,a.xml\n", "more than one column 'slide'"),
         ("slide,annotations\n\na.tiff\n", "line 3 names no slide or no annotations"),

@@ -162,3 +162,12 @@ def test_a_level_higher_than_the_slide_is_damage(tmp_path: Path) -> None:
         file.write((1100).to_bytes(2, "little"))
     with pytest.raises(SlideError, match=r"a\.tiff: damaged: the sizes of its levels contradict"):
         open_reader(path)
+
+
+def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "empty.svs").touch()
+    with pytest.raises(SlideError, match=r"empty\.svs: is empty: copy or export it again$"):
+        open_reader(tmp_path / "empty.svs")
+    (tmp_path / "text.svs").write_text("no slide")
+    with pytest.raises(SlideError, match=r"text\.svs: not a slide .*: copy or export it again$"):
+        open_reader(tmp_path / "text.svs")

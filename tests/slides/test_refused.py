@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from dicoms import copy_series
 from drawn_tiffs import RGB, write
 
 from wsi_seg.errors import SlideError
@@ -127,6 +128,20 @@ def test_dicom_compressions(tmp_path: Path, syntax: str, name: str, tool: str) -
     line = refusal(dicom(tmp_path / "slide.dcm", syntax))
     assert f"compressed by {name}, which OpenSlide does not read: " in line
     assert tool in line
+
+
+def test_a_dicom_slide_is_refused_for_what_lies_in_another_of_its_files(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    """OpenSlide opens all of a series, its label too."""
+    files = copy_series(shared_data, tmp_path, "")
+    headers = {path: read_dicom_header(path) for path in files}
+    (label,) = (path for path, header in headers.items() if header and header.flavour == "LABEL")
+    content = label.read_bytes()
+    label.write_bytes(content.replace(b"1.2.840.10008.1.2.4.50", b"1.2.840.10008.1.2.4.80", 1))
+    for path in files:
+        other = "" if path == label else f", of which {label.name} is"
+        assert f"a DICOM slide{other} compressed by JPEG-LS, which OpenSlide does not read" in refusal(path)
 
 
 @pytest.mark.parametrize(

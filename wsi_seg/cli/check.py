@@ -9,6 +9,7 @@ import typer
 
 from wsi_seg.cli.terminal import say_lines
 from wsi_seg.errors import printable
+from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,8 +93,9 @@ def _as_json(report: CheckReport) -> str:
 
 def _as_text(report: CheckReport) -> str:
     warnings = sum(report.counts.values()) - report.errors
-    verdict = "QuPath will open it" if report.ok else f"QuPath will not take it: {report.errors} faults"
-    lines = [f"{report.path}: {verdict}" + (f", {warnings} warnings" if warnings else "")]
+    refused = f"QuPath will not take it: {counted(report.errors, 'faults')}"
+    verdict = "QuPath will open it" if report.ok else refused
+    lines = [f"{report.path}: {verdict}" + (f", {counted(warnings, 'warnings')}" if warnings else "")]
     for fault in report.faults:
         word = "warning" if fault.warning else "fault"
         lines.append(f"  {word}: {fault.where} {fault.what}: {fault.remedy}")
@@ -101,7 +103,8 @@ def _as_text(report: CheckReport) -> str:
         listed = sum(fault.kind == kind for fault in report.faults)
         if count > listed:
             lines.append(f"  and {count - listed} more like this: {kind}")
-    holds = [f"{report.features} features, {report.polygons} polygons, {report.vertices} points"]
+    counts = {"features": report.features, "polygons": report.polygons, "points": report.vertices}
+    holds = [", ".join(counted(count, what) for what, count in counts.items())]
     holds += [f"{count} {name or 'without a class'}" for name, count in report.classes.items()]
     holds += [f"{report.cores} TMA core{'s' * (report.cores != 1)}"] if report.cores else []
     holds += [f"{report.without_area} without an area"] if report.without_area else []

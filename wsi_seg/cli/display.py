@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wsi_seg.cli.terminal import say
 from wsi_seg.errors import printable
 from wsi_seg.progress import Progress, TrainingProgress
+from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ class PlainProgress(Progress):
         self._regions, self._done, self._unit = regions, done, unit
         self._megapixels, self._finished = megapixels, 0.0
         self._begin = self._last = time.monotonic()
-        self.say(f"{slide}: {regions - done} {unit}, {megapixels:.1f} MP")
+        self.say(f"{slide}: {counted(regions - done, unit)}, {megapixels:.1f} MP")
 
     def advance(self, megapixels: float) -> None:
         self._done += 1

@@ -9,6 +9,7 @@ import typer
 
 from wsi_seg.cli import signals
 from wsi_seg.cli.terminal import say
+from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from wsi_seg.config import ExportSettings
@@ -112,11 +113,12 @@ def export(
         )
         drawn.write(folder.summary_json, folder.summary_csv)
     folder.own_polygons(target)
-    say(f"{target}: {sum(report.file.polygons.values())} shapes, {report.file.vertices} vertices")
+    shapes, vertices = sum(report.file.polygons.values()), report.file.vertices
+    say(f"{target}: {counted(shapes, 'shapes')}, {counted(vertices, 'vertices')}")
     tolerance = report.outlined.simplify
     say(f"  islands from {settings.min_area_um2:g} um2, outlines simplified by {tolerance}")
     for what, count in report.remarks.items():
-        say(f"  {count} {what}")
+        say(f"  {counted(count, what)}")
 
 
 def _settings_beside(folder: ResultFolder) -> ExportSettings:

@@ -10,6 +10,7 @@ import typer
 
 from wsi_seg.cli import signals
 from wsi_seg.cli.terminal import say
+from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -247,7 +248,7 @@ def _told(summary: Summary) -> Iterator[str]:
     if summary.simplify is not None and not summary.simplify.as_asked:
         yield f"outlines simplified by {summary.simplify}"
     yield from summary.level_remarks
-    yield from (f"{count} {what}" for what, count in summary.remarks.items())
+    yield from (counted(count, what) for what, count in summary.remarks.items())
     yield from summary.roi_remarks
     if summary.notice:
         yield summary.notice

@@ -17,6 +17,7 @@ from wsi_seg.jobs import is_plain_image
 from wsi_seg.outputs.summary import Status
 from wsi_seg.plan import takes_slides
 from wsi_seg.predict import connect, open_slide, predict_on
+from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +101,7 @@ class Runner:
             self._show(summary, job.out)
         if summary.unprocessed_mm2:
             say(
-                f"wsi-seg: {job.path}: {summary.unreadable_tiles} tiles could not be decoded: "
+                f"wsi-seg: {job.path}: {counted(summary.unreadable_tiles, 'tiles')} could not be decoded: "
                 f"{summary.unprocessed_mm2:.4f} mm2 left unprocessed; copy or export the slide again",
                 err=True,
             )
@@ -120,13 +121,18 @@ class Runner:
     def _copy(self, job: Job, slide: Slide) -> Outcome:
         """Say that a slide is one that was done; only its path is another."""
         first, mpp = self._done[slide.fingerprint]
-        if slide.mpp != mpp:
-            raise UsageError(
-                f"{job.path}: the same slide as {first.path}, but at {slide.mpp[0]:g} um per px and not at "
-                f"{mpp[0]:g}: give both the true resolution"
-            )
+        if job.mpp is not None or first.mpp is None:  # else what is given for one is true of the other
+            self._agree(job, first, slide.mpp[0], mpp[0])
         self._progress.say(f"{job.path}: the same slide as {first.path}: its result is {first.out}")
         return Outcome(slide=printable(str(job.path)), result=printable(str(first.out)), status=NoResult.COPY)
+
+    @staticmethod
+    def _agree(job: Job, first: Job, mpp: float, first_mpp: float) -> None:
+        if mpp != first_mpp:
+            raise UsageError(
+                f"{job.path}: the same slide as {first.path}, but at {mpp:g} um per px and not at "
+                f"{first_mpp:g}: give both the true resolution, as in a CSV file: slide,mpp"
+            )
 
     def _image(self, job: Job) -> Outcome:
         device, labels = choose_device(self._settings.run.device), self._settings.labels
@@ -175,5 +181,5 @@ def run_jobs(jobs: Jobs, record: Path, runner: Runner, progress: Progress, quiet
         bad = sum(not outcome.good for outcome in batch.outcomes)
         copies = sum(outcome.status == NoResult.COPY for outcome in batch.outcomes)
         also = f", {copies} of them {'copies' if copies > 1 else 'a copy'}" if copies else ""
-        say(f"{len(batch.outcomes)} slides{also}, {bad} with errors: {record}")
+        say(f"{counted(len(batch.outcomes), 'slides')}{also}, {bad} with errors: {record}")
     return batch.good

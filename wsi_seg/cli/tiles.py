@@ -9,6 +9,7 @@ import typer
 
 from wsi_seg.cli import signals
 from wsi_seg.cli.terminal import say
+from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from wsi_seg.data.tiling import TilingSettings
@@ -84,7 +85,7 @@ def tiles(
         tiling = write_tiles(slides, schema, label_mpp, out, settings, progress)
     if quiet:
         return
-    say(f"{out}: {sum(tiling.tiles.values())} tiles of {size} px at {label_mpp:g} um/px")
+    say(f"{out}: {counted(sum(tiling.tiles.values()), f'tiles of {size} px')} at {label_mpp:g} um/px")
     for c, pixels in zip(schema.classes, tiling.pixels, strict=True):
         say(f"  {c.name}: {pixels / max(tiling.pixels.sum(), 1):.1%} of what is known")
 

@@ -168,16 +168,18 @@ def open_handle(path: Path) -> openslide.OpenSlide:
         raise SlideError(f"{path}: is a folder: name a slide file in it")
     try:
         with open_plain(path) as file:
-            file.read(1)
+            if not file.read(1):
+                raise SlideError(f"{path}: is empty: copy or export it again")
         handle = openslide.OpenSlide(str(path))
     except OSError as error:
         raise SlideError(f"{path}: cannot be read ({error.strerror}): name a slide file") from error
     except openslide.OpenSlideUnsupportedFormatError:
-        why = why_refused(path) or "not a slide that OpenSlide can read: wrong format, or damaged"
+        unknown = "not a slide that OpenSlide can read: wrong format, or damaged: copy or export it again"
+        why = why_refused(path) or unknown
         raise SlideError(f"{path}: {why}") from None
     except openslide.OpenSlideError as error:
         why = f"damaged, or of a kind that OpenSlide does not read ({error}): copy or export it again"
-        raise SlideError(f"{path}: {why_refused(path) or why}") from None
+        raise SlideError(f"{path}: {why_refused(path, str(error)) or why}") from None
     handle.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
     return handle
 

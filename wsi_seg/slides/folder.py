@@ -78,7 +78,8 @@ def slides_in(folder: Path) -> FolderSlides:
     if not slides:
         beside = f" ({'; '.join(passed_over)})" if passed_over else ""
         raise SlideError(
-            f"{folder}: no slide in this folder{beside}: name slide files, or a folder that holds some"
+            f"{folder}: no slide in this folder{beside}: name slide files, or a folder that holds some; "
+            "folders within it are not looked into"
         )
     return FolderSlides(tuple(slides), tuple(passed_over))
 

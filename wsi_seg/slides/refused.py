@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -72,13 +74,19 @@ READ_SYNTAXES = frozenset(
 """Uncompressed, JPEG, JPEG 2000."""
 
 
-def why_refused(path: Path) -> str | None:
+OTHER_FILE = re.compile(r"Reading (?P<file>.+): Unsupported transfer syntax (?P<syntax>[0-9.]+)")
+"""What OpenSlide says of a DICOM file that it cannot decode, such as a label beside the one that is named."""
+
+
+def why_refused(path: Path, said: str = "") -> str | None:
     """Say why OpenSlide refuses a file although it is sound, and the remedy; None if that is not known.
 
     Parameters
     ----------
     path : Path
         A file that can be read.
+    said : str
+        What OpenSlide says, which may be of another file of the slide.
     """
     if is_tiff(path):
         try:
@@ -88,7 +96,10 @@ def why_refused(path: Path) -> str | None:
         except SlideError:
             return None  # damaged, as is then said
     header = read_dicom_header(path)
-    return None if header is None else _why_dicom(header)
+    if header is None:
+        return None
+    other = OTHER_FILE.search(said)
+    return _why_dicom(header) or (None if other is None else _why_syntax(other["syntax"], other["file"]))
 
 
 def _why_tiff(path: Path, image: TiffImage) -> str | None:
@@ -119,7 +130,10 @@ def _why_dicom(header: DicomHeader) -> str | None:
         return f"is {header.no_slide}: name a file of the slide itself"
     if header.transfer_syntax in READ_SYNTAXES:
         return None
-    compression, remedy = SYNTAXES.get(
-        header.transfer_syntax, (f"transfer syntax {header.transfer_syntax}", WSIDICOM)
-    )
-    return f"a DICOM slide compressed by {compression}, which OpenSlide does not read: {remedy}"
+    return _why_syntax(header.transfer_syntax)
+
+
+def _why_syntax(syntax: str, file: str | None = None) -> str:
+    compression, remedy = SYNTAXES.get(syntax, (f"transfer syntax {syntax}", WSIDICOM))
+    what = "a DICOM slide" if file is None else f"a DICOM slide, of which {os.path.basename(file)} is"
+    return f"{what} compressed by {compression}, which OpenSlide does not read: {remedy}"
