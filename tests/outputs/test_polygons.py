@@ -208,6 +208,20 @@ def test_memory_does_not_grow_with_the_image():
     assert most < 1.5 * little
 
 
+def test_noise_that_cannot_be_seen_as_a_whole_is_covered_all_the_same(monkeypatch):
+    monkeypatch.setattr(sieve, "FIRST_MARGIN", 4)
+    monkeypatch.setattr(sieve, "LAST_MARGIN", 4)
+    noise = np.random.default_rng(0).integers(0, 8, (160, 160)).astype(np.uint8)
+    tally = Tally()
+
+    shapes = list(vectorise(ArraySource(noise), PolygonSettings(tile=32, min_area_px=50), None, tally))
+
+    assert tally.cut_short > 0
+    assert {s.polygon.geom_type for s in shapes} == {"Polygon"}
+    assert all(s.polygon.is_valid and s.polygon.area == s.area_px for s in shapes)
+    assert shapely.union_all([s.polygon for s in shapes]).area == sum(s.area_px for s in shapes) == noise.size
+
+
 def test_straight_outlines_carry_no_corner_on_former_seams():
     image = np.zeros((64, 64), dtype=np.uint8)
     image[5:59, 5:59] = 1

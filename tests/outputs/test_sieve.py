@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.measure import label
 
 from wsi_seg.outputs import sieve
+from wsi_seg.outputs.components import find_components
 from wsi_seg.outputs.sieve import read_sieved
 from wsi_seg.slides.lattice import Rect
 
@@ -150,3 +152,26 @@ def test_a_tangle_that_reaches_too_far_is_reported(monkeypatch):
 
     assert not exact
     assert [r.x0 for r in source.reads] == [500 - 64, 500 - 128]
+
+
+def test_noise_takes_little_memory():
+    noise = np.random.default_rng(0).integers(0, 8, (400, 400)).astype(np.uint8)
+    components = find_components(noise)
+
+    tracemalloc.start()
+    sieve.sieve(components, 100, np.zeros(len(components), dtype=bool))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert most < 200 * noise.size
+
+
+def test_context_of_noise_is_not_widened_without_end(monkeypatch):
+    monkeypatch.setattr(sieve, "MOST_RUNS", 10_000)
+    noise = np.random.default_rng(0).integers(0, 8, (600, 600)).astype(np.uint8)
+    source = Watched(noise)
+
+    _, exact = read_sieved(source, Rect(200, 200, 300, 300), 100)
+
+    assert not exact
+    assert len(source.reads) == 1

@@ -32,6 +32,7 @@ from wsi_seg.inference.ledger import Ledger, RegionRecord
 from wsi_seg.inference.pool import SegmenterPool
 from wsi_seg.inference.region import RegionSegmenter
 from wsi_seg.inference.segmenter import choose_device
+from wsi_seg.memory import bound_freed
 from wsi_seg.models.bundle import ModelBundle, load_bundle
 from wsi_seg.slides.lattice import Lattice, Region
 from wsi_seg.slides.slide import Slide
@@ -215,6 +216,7 @@ def _workers(client: Client) -> tuple[str, int, dict[str, int] | None]:
 @contextmanager
 def local_cluster(threads: int | None) -> Iterator[Client]:
     """Start a Dask cluster of threads in this process; nothing of it is reached from other machines."""
+    bound_freed()
     _silence()
     with (
         dask.config.set(QUIET),
@@ -281,6 +283,7 @@ def _region_segmenter(job: RegionJob) -> RegionSegmenter:
 
 @lru_cache(maxsize=1)
 def _open_job(job: RegionJob) -> RegionSegmenter:
+    bound_freed()
     bundle, segmenter = _open_model(
         job.model_path, job.model_fingerprint, job.device, job.precision, job.form
     )

@@ -33,7 +33,7 @@ class Components:
         Pixel value of each component, in the image's dtype.
     area : NDArray of int64, shape (components,)
         Pixels in each component.
-    neighbours : NDArray of int64, shape (pairs, 3)
+    neighbours : NDArray of int32, shape (pairs, 3)
         Components that share pixel edges, as rows (one, other, number of edges). A pair can stand in
         several rows, in either order, each for a part of its shared border.
     """
@@ -43,7 +43,7 @@ class Components:
     run_component: NDArray[np.int32]
     value: NDArray[Any]
     area: NDArray[np.int64]
-    neighbours: NDArray[np.int64]
+    neighbours: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.value)
@@ -77,8 +77,8 @@ def find_components(image: NDArray[Any]) -> Components:
 
     # Two rows' runs overlap in stretches that begin wherever a run of either row begins.
     stretch = np.flatnonzero(begins[:-1] | begins[1:])
-    upper = np.searchsorted(run_start, stretch, side="right") - 1
-    lower = np.searchsorted(run_start, stretch + width, side="right") - 1
+    upper = np.searchsorted(run_start, stretch, side="right").astype(np.int32) - 1
+    lower = np.searchsorted(run_start, stretch + width, side="right").astype(np.int32) - 1
     length = np.diff(stretch, append=(height - 1) * width)
     joined = run_value[upper] == run_value[lower]
 
@@ -90,13 +90,16 @@ def find_components(image: NDArray[Any]) -> Components:
     first_run[component[::-1]] = np.arange(runs - 1, -1, -1)
     run_length = np.diff(run_start, append=height * width)
     beside = np.flatnonzero(run_start[1:] % width)
-    vertical = (component[upper[~joined]], component[lower[~joined]], length[~joined])
-    horizontal = (component[beside], component[beside + 1], np.ones(len(beside), dtype=np.int64))
+    apart = np.flatnonzero(~joined)
+    neighbours = np.empty((len(apart) + len(beside), 3), dtype=np.int32)
+    neighbours[: len(apart)].T[:] = component[upper[apart]], component[lower[apart]], length[apart]
+    neighbours[len(apart) :].T[:2] = component[beside], component[beside + 1]
+    neighbours[len(apart) :, 2] = 1
     return Components(
         shape=(height, width),
         run_start=run_start,
         run_component=component,
         value=run_value[first_run],
         area=np.bincount(component, weights=run_length, minlength=count).astype(np.int64),
-        neighbours=np.concatenate([np.stack(vertical, axis=1), np.stack(horizontal, axis=1)]),
+        neighbours=neighbours,
     )

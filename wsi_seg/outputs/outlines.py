@@ -179,10 +179,13 @@ def dissolve(polygons: list[shapely.Polygon]) -> shapely.Polygon:
     if len(polygons) == 1:
         return polygons[0]
     try:
-        return shapely.coverage_union_all(polygons)
+        united = shapely.coverage_union_all(polygons)
     except shapely.errors.GEOSException:
-        # Corners differ along a seam where a sieved tile could not see far enough: unite by overlay instead.
-        return shapely.union_all(polygons)
+        united = None
+    if isinstance(united, shapely.Polygon) and united.is_valid:
+        return united
+    # Corners differ along a seam where a sieved tile could not see far enough: unite by overlay instead.
+    return shapely.union_all(polygons)
 
 
 def without_points(polygon: shapely.Polygon, points_xy: list[tuple[int, int]]) -> shapely.Polygon:

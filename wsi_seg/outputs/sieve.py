@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from wsi_seg.models.classes import OUTSIDE_ID
@@ -33,6 +33,10 @@ FIRST_MARGIN = 64
 
 LAST_MARGIN = 1024
 """Context is not widened beyond this. A component that still reaches the window's edge counts as kept."""
+
+MOST_RUNS = 1 << 20
+"""Nor is it beyond a window of more runs of equal pixels than this, six times as many as a network's labels
+have there. Noise has up to one a pixel, and each takes memory."""
 
 
 class LabelSource(Protocol):
@@ -62,8 +66,9 @@ def read_sieved(source: LabelSource, rect: Rect, min_area: int) -> tuple[NDArray
     -------
     labels : NDArray of uint8, shape (rect.height, rect.width)
     exact : bool
-        False where a tangle of small components reached further than `LAST_MARGIN`: then the result can
-        depend on `rect`, and the components at the window's edge were taken as kept.
+        False where a tangle of small components reached further than `LAST_MARGIN`, or was too fine to look
+        that far: then the result can depend on `rect`, and the components at the window's edge were taken as
+        kept.
     """
     if min_area <= 1:
         return source.read(rect), True
@@ -75,7 +80,7 @@ def read_sieved(source: LabelSource, rect: Rect, min_area: int) -> tuple[NDArray
         inner = rect.relative_to(window)
         values, doubtful = sieve(components, min_area, cut=_cut_by(window, components, width, height))
         exact = not _reaches(components, doubtful, inner)
-        if exact or margin >= LAST_MARGIN:
+        if exact or margin >= LAST_MARGIN or len(components.run_start) > MOST_RUNS:
             return components.paint(values)[inner.slices], exact
         margin *= 2
 
@@ -105,53 +110,75 @@ def sieve(
     values = components.value.copy()
     small = finding & (components.area < min_area)
     doubtful = small & cut
-    settled = finding & ~(small & ~cut)
+    waiting = small & ~cut
+    if not waiting.any():
+        return values, doubtful
 
-    one, other, length = components.neighbours.T
-    waiting = np.concatenate([one, other])
-    voting = np.concatenate([other, one])
-    length = np.concatenate([length, length])
+    borders = _borders(components.neighbours, finding, small)
+    voters = np.diff(borders.indptr)
+    given = np.flatnonzero(finding & ~waiting)
     while True:
-        alive = ~settled[waiting] & small[waiting] & finding[voting]
-        waiting, voting, length = waiting[alive], voting[alive], length[alive]
-        votes = settled[voting]
-        if not votes.any():
-            _untangle(values, components.area, waiting, voting)
-            return values, doubtful
-        given, to = _elect(waiting[votes], values[voting[votes]], length[votes])
-        doubtful[waiting[votes][doubtful[voting[votes]]]] = True
-        values[given] = to
-        settled[given] = True
+        # Only neighbours of those that were given away, or kept, a round before can have news.
+        reached = borders.indices[_entries(borders, given)]
+        given = np.unique(reached[waiting[reached]])
+        if not len(given):
+            break
+        entries = _entries(borders, given)
+        voting = borders.indices[entries]
+        settled = ~waiting[voting]
+        ballots = np.repeat(np.arange(len(given)), voters[given])[settled]
+        voting = voting[settled]
+        doubtful[given[ballots[doubtful[voting]]]] = True
+        values[given] = _elect(ballots, values[voting], borders.data[entries][settled], len(given))
+        waiting[given] = False
+    del borders
+    _untangle(values, components, waiting)
+    return values, doubtful
 
 
-def _untangle(
-    values: NDArray[np.uint8],
-    area: NDArray[np.int64],
-    one: NDArray[np.int64],
-    other: NDArray[np.int64],
-) -> None:
-    """Give each group of neighbours among `one` and `other`, in place, its class of the largest area."""
-    members, index = np.unique(np.concatenate([one, other]), return_inverse=True)
-    if len(members) == 0:
+def _borders(
+    neighbours: NDArray[np.int32], finding: NDArray[np.bool_], small: NDArray[np.bool_]
+) -> csr_array:
+    """Return a symmetric matrix of the border that findings share with small ones, in pixel edges."""
+    one, other, _ = neighbours.T
+    matter = finding[one] & finding[other] & (small[one] | small[other])
+    one, other, length = neighbours[matter].T
+    half = coo_array((length, (one, other)), shape=(len(finding),) * 2).tocsr()
+    return csr_array(half + half.T.tocsr())
+
+
+def _entries(borders: csr_array, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where the entries of some rows of a matrix stand, row after row."""
+    start = borders.indptr[rows]
+    count = borders.indptr[rows + 1] - start
+    before = np.cumsum(count) - count
+    entries: NDArray[np.int64] = np.arange(count.sum()) + np.repeat(start - before, count)
+    return entries
+
+
+def _untangle(values: NDArray[np.uint8], components: Components, waiting: NDArray[np.bool_]) -> None:
+    """Give each group of neighbours among those waiting, in place, its class of the largest area."""
+    if not waiting.any():
         return
-    first, second = index[: len(one)], index[len(one) :]
-    edges = coo_array((np.ones(len(one), dtype=bool), (first, second)), shape=(len(members),) * 2)
-    _, tangle = connected_components(edges, directed=False)
-    _, to = _elect(tangle.astype(np.int64), values[members], area[members])
-    values[members] = to[tangle]
+    one, other, _ = components.neighbours.T
+    both = waiting[one] & waiting[other]
+    edges = (np.ones(np.count_nonzero(both), dtype=bool), (one[both], other[both]))
+    count, tangle = connected_components(coo_array(edges, shape=(len(waiting),) * 2), directed=False)
+    tangle = tangle[waiting]
+    holds = np.zeros(count, dtype=bool)
+    holds[tangle] = True
+    tangle = (np.cumsum(holds) - 1)[tangle]
+    area = components.area[waiting]
+    values[waiting] = _elect(tangle, values[waiting], area, int(holds.sum()))[tangle]
 
 
 def _elect(
-    voters_for: NDArray[np.int64], value: NDArray[np.uint8], length: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Return each component voted for and its value of greatest total length, the lowest one in a tie."""
-    ballots, of = np.unique(voters_for * 256 + value, return_inverse=True)
-    total = np.bincount(of, weights=length)
-    component, choice = ballots // 256, ballots % 256
-    best_first = np.lexsort((choice, -total, component))
-    component, choice = component[best_first], choice[best_first]
-    first = np.append(True, component[1:] != component[:-1])
-    return component[first], choice[first].astype(np.uint8)
+    ballots: NDArray[np.integer], value: NDArray[np.uint8], length: NDArray[np.integer], count: int
+) -> NDArray[np.uint8]:
+    """Return, for each of `count` ballots, its value of greatest total length, the lowest one in a tie."""
+    choices, choice = np.unique(value, return_inverse=True)
+    total = np.bincount(ballots * len(choices) + choice, weights=length, minlength=count * len(choices))
+    return np.asarray(choices[total.reshape(count, -1).argmax(axis=1)], dtype=np.uint8)
 
 
 def _cut_by(window: Rect, components: Components, width: int, height: int) -> NDArray[np.bool_]:

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+import numpy as np
+import pytest
+
+from wsi_seg.inference.stream import local_cluster
+
+ARRAY = 16 << 20
+
+
+class Mallinfo2(ctypes.Structure):
+    """As glibc's malloc.h has it."""
+
+    _fields_ = (
+        ("arena", ctypes.c_size_t),
+        ("ordblks", ctypes.c_size_t),
+        ("smblks", ctypes.c_size_t),
+        ("hblks", ctypes.c_size_t),
+        ("hblkhd", ctypes.c_size_t),
+        ("rest", ctypes.c_size_t * 5),
+    )
+
+
+def mapped():
+    """Bytes that glibc has given out as memory of its own, outside of its heaps."""
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = Mallinfo2
+    return mallinfo2().hblkhd
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux"
+    or not hasattr(ctypes.CDLL(None), "mallinfo2")
+    or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ),
+    reason="needs a glibc that keeps to its own settings",
+)
+def test_large_arrays_of_a_run_stay_out_of_the_heaps():
+    grown = []
+    with local_cluster(1):
+        for _ in range(
+            3
+        ):  # by itself, glibc takes to the heaps whatever is as large as what was freed before
+            before = mapped()
+            array = np.ones(ARRAY, dtype=np.uint8)
+            grown.append(mapped() - before)
+            del array
+
+    assert min(grown) >= ARRAY
