@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from pictures import CLASSES, SCHEMA, VALUES, flip_bit, save
 from PIL import Image
 
+from wsi_seg.data import masks
 from wsi_seg.data.masks import UNDEFINED, MaskContent, code_of_ids, code_of_names, read_content, read_mask
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import AnnotationError, UsageError
@@ -158,3 +159,12 @@ def test_damaged_files_are_refused(tmp_path, content):
             read(path)
     with pytest.raises(AnnotationError, match="cannot be read as a mask"):
         read_content(tmp_path / "absent.png")
+
+
+def test_a_mask_is_no_larger_than_an_image_may_be(tmp_path, monkeypatch):
+    path = save(tmp_path / "mask.png", VALUES)
+    monkeypatch.setattr(masks, "MAX_PIXELS", VALUES.size)
+    read_content(path)
+    monkeypatch.setattr(masks, "MAX_PIXELS", VALUES.size - 1)
+    with pytest.raises(AnnotationError, match=r"mask.png: \d+ x \d+ pixels are too many for a mask"):
+        read_content(path)

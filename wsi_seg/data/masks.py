@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import AnnotationError, UsageError
-from wsi_seg.slides.picture import DECODE_ERRORS, verify_png, why_unreadable
+from wsi_seg.slides.picture import DECODE_ERRORS, MAX_PIXELS, verify_png, why_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -213,8 +214,14 @@ def read_content(path: Path) -> MaskContent:
 def _load(path: Path) -> Image.Image:
     """Read a mask in a mode whose pixels are values or RGB colours."""
     try:
-        verify_png(path)
-        with Image.open(path) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            verify_png(path)
+            opened = Image.open(path)
+        with opened as image:
+            if image.width * image.height > MAX_PIXELS:
+                size = f"{image.width} x {image.height} pixels"
+                raise AnnotationError(f"{path}: {size} are too many for a mask: cut it and its image up")
             if image.format == "JPEG":
                 raise AnnotationError(f"{path}: JPEG alters the values of a mask: export it as PNG")
             image.load()
