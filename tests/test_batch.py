@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,18 @@ def test_a_record_that_cannot_be_written_is_told_and_the_slides_are_done(tmp_pat
     assert done == ["a", "b"]
     assert len(told) == 1
     assert "batch.json: cannot be written" in told[0]
+
+
+def test_a_record_holds_names_as_they_are_and_bytes_that_are_no_text_as_numbers(tmp_path: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    jobs = Jobs(
+        (Job(Path("a\x1b.svs"), None, tmp_path / "a\x1b"), Job(Path(f"{odd}.svs"), None, tmp_path / odd))
+    )
+
+    def run(job: Job) -> Outcome:
+        raise SlideError(f"{job.path}: no slide")
+
+    run_batch(jobs, tmp_path / "batch.json", run, lambda _: None)
+    outcomes = stored(tmp_path / "batch.json").outcomes
+    assert [outcome.slide for outcome in outcomes] == ["a\x1b.svs", r"caf\xe9.svs"]
+    assert [outcome.error for outcome in outcomes] == ["a\x1b.svs: no slide", r"caf\xe9.svs: no slide"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from wsi_seg.errors import OutputError, WsiSegError, printable
 from wsi_seg.files import write_text, writing
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 
 TRACEBACK_SUFFIX = ".traceback.txt"
 """What is kept of an unexpected error, beside the record, after the name of the slide's result."""
+
+
+SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def _storable(text: str) -> str:
+    r"""Return a text as JSON can hold it, with a byte of a file name that is no UTF-8 as `\xe9`."""
+    return SURROGATES.sub(lambda found: printable(found[0]), text)
+
+
+Text = Annotated[str, BeforeValidator(_storable)]
 
 
 class NoResult(StrEnum):
@@ -50,10 +62,10 @@ class Outcome(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    slide: str
-    result: str | None
+    slide: Text
+    result: Text | None
     status: Status | NoResult
-    error: str | None = None
+    error: Text | None = None
     unprocessed_mm2: float = 0.0
     seconds: float = 0.0
     diagnosis: int | None = None
@@ -80,8 +92,8 @@ class BatchSummary(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     outcomes: tuple[Outcome, ...] = ()
-    waiting: tuple[str, ...] = ()
-    passed_over: tuple[str, ...] = ()
+    waiting: tuple[Text, ...] = ()
+    passed_over: tuple[Text, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -123,8 +135,8 @@ def run_batch(
     OutputError
         If the record cannot be written: at once, before anything is done, or at the end, after all of it.
     """
-    waiting = tuple(printable(str(job.path)) for job in jobs.jobs)
-    batch = BatchSummary(waiting=waiting, passed_over=tuple(map(printable, jobs.passed_over)))
+    waiting = tuple(str(job.path) for job in jobs.jobs)
+    batch = BatchSummary(waiting=waiting, passed_over=jobs.passed_over)
     batch.write(record)
     unwritten: OutputError | None = None
     for job in jobs.jobs:
@@ -149,8 +161,8 @@ def _outcome(job: Job, run: Callable[[Job], Outcome], tell: Callable[[str], None
     except Exception as error:  # whatever it is, it is this slide's end and not the batch's
         line = _line(job, error, kept)
     tell(line)
-    result = printable(str(job.out)) if os.path.exists(job.out) else None
-    return Outcome(slide=printable(str(job.path)), result=result, status=NoResult.FAILED, error=line)
+    result = str(job.out) if os.path.exists(job.out) else None
+    return Outcome(slide=str(job.path), result=result, status=NoResult.FAILED, error=line)
 
 
 def _line(job: Job, error: Exception, kept: Path) -> str:
@@ -163,7 +175,7 @@ def _line(job: Job, error: Exception, kept: Path) -> str:
 
 def _unexpected(job: Job, error: Exception, kept: Path) -> str:
     """Keep the traceback of an error that nobody foresaw; return the line for the user."""
-    what = printable(" ".join(f"{job.path}: internal error ({type(error).__name__}: {error})".split()))
+    what = " ".join(f"{job.path}: internal error ({type(error).__name__}: {error})".split())
     try:
         write_text(kept, "".join(traceback.format_exception(error)))
     except OutputError as unwritten:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wsi_seg.batch import NoResult, Outcome, run_batch
 from wsi_seg.cli.display import BarProgress
 from wsi_seg.cli.terminal import say
-from wsi_seg.errors import SchedulerError, UsageError, WsiSegError, printable
+from wsi_seg.errors import SchedulerError, UsageError, WsiSegError
 from wsi_seg.inference.images import predict_image
 from wsi_seg.inference.segmenter import choose_device
 from wsi_seg.jobs import is_plain_image
@@ -106,8 +106,8 @@ class Runner:
                 err=True,
             )
         return Outcome(
-            slide=printable(str(job.path)),
-            result=printable(str(job.out)),
+            slide=str(job.path),
+            result=str(job.out),
             status=summary.status,
             unprocessed_mm2=summary.unprocessed_mm2,
             seconds=summary.seconds["total"],
@@ -124,7 +124,7 @@ class Runner:
         if job.mpp is not None or first.mpp is None:  # else what is given for one is true of the other
             self._agree(job, first, slide.mpp[0], mpp[0])
         self._progress.say(f"{job.path}: the same slide as {first.path}: its result is {first.out}")
-        return Outcome(slide=printable(str(job.path)), result=printable(str(first.out)), status=NoResult.COPY)
+        return Outcome(slide=str(job.path), result=str(first.out), status=NoResult.COPY)
 
     @staticmethod
     def _agree(job: Job, first: Job, mpp: float, first_mpp: float) -> None:
@@ -148,8 +148,8 @@ class Runner:
             if self._bundle.input.mpp is not None:
                 say(f"  taken to be at the model's {self._bundle.input.mpp:g} um per px")
         return Outcome(
-            slide=printable(str(job.path)),
-            result=printable(str(job.out)),
+            slide=str(job.path),
+            result=str(job.out),
             status=Status.FINISHED,
             seconds=done.seconds,
             diagnosis=None if done.diagnosis is None else done.diagnosis.number,
