@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +21,17 @@ from shapely.geometry import shape
 
 from wsi_seg import predict
 from wsi_seg.config import ExportSettings, LabelSettings, PredictSettings, RunSettings
-from wsi_seg.errors import AnnotationError, KernelsError, MppError, OutputError, SchedulerError, UsageError
+from wsi_seg.errors import (
+    AnnotationError,
+    KernelsError,
+    MppError,
+    OutputError,
+    SchedulerError,
+    SlideError,
+    UsageError,
+)
 from wsi_seg.inference import network
-from wsi_seg.inference.stream import _open_job, _open_model
+from wsi_seg.inference.job import _open_job, _open_model
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.classes import OUTSIDE_ID
 from wsi_seg.outputs.check import check_file
@@ -412,7 +422,7 @@ def test_sizes_that_do_not_fit_are_refused(slide_path: Path, model_path: Path, t
 def test_an_unreachable_scheduler_is_named(
     slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsi_seg.inference.stream.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("wsi_seg.inference.cluster.CONNECT_SECONDS", 1)
     run = RunSettings(scheduler="tcp://127.0.0.1:1")
     with pytest.raises(SchedulerError, match=r"127\.0\.0\.1:1"):
         predict_slide(slide_path, tmp_path / "out", settings(model_path, run=run))
@@ -433,6 +443,56 @@ def test_few_regions_are_in_flight_at_a_time(slide_path: Path, model_path: Path,
         )
     assert watch.regions == 24
     assert watch.most <= 2 * 2
+
+
+@pytest.mark.parametrize("moment", ["regions", "pyramid"])
+def test_a_slide_that_is_replaced_in_mid_run_is_never_published(
+    slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    slide, out = tmp_path / "s.tiff", tmp_path / "out"
+    shutil.copy(slide_path, slide)
+    levels = PyramidWriter.build_levels
+
+    def replace() -> None:
+        write_tiff(tmp_path / "other.tiff", tissue_rgb(500, 700, seed=1)).replace(slide)
+
+    class Replace(Recorder):
+        def advance(self, megapixels: float) -> None:
+            super().advance(megapixels)
+            if self.regions == 3 and moment == "regions":
+                replace()
+
+    def build_levels(writer: PyramidWriter, workers: int) -> None:
+        if moment == "pyramid":
+            replace()
+        levels(writer, workers)
+
+    with monkeypatch.context() as during:
+        during.setattr(PyramidWriter, "build_levels", build_levels)
+        with pytest.raises(SlideError, match=r"s\.tiff: was changed while the slide was read.*--overwrite"):
+            predict_slide(slide, out, settings(model_path), Replace())
+    assert not (out / "slide.ome.zarr").exists()
+    with pytest.raises(OutputError, match=r"holds a result of another slide.*--overwrite"):
+        predict_slide(slide, out, settings(model_path))
+    shutil.copy(slide_path, slide)  # the slide is put back
+    assert predict_slide(slide, out, settings(model_path)).status == Status.FINISHED
+
+
+def test_polygons_are_not_made_again_beside_another_slide(
+    slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slide, out = tmp_path / "s.tiff", tmp_path / "out"
+    shutil.copy(slide_path, slide)
+    predict_slide(slide, out, settings(model_path))
+    draw = predict.export_again
+
+    def replace_and_draw(*given: Any) -> Any:
+        write_tiff(slide, tissue_rgb(500, 700, seed=1))
+        return draw(*given)
+
+    monkeypatch.setattr(predict, "export_again", replace_and_draw)
+    with pytest.raises(SlideError, match="was changed while the slide was read"):
+        predict_slide(slide, out, settings(model_path, export=ExportSettings(simplify_um=8)))
 
 
 @pytest.mark.slow

@@ -143,6 +143,7 @@ class Plan:
         roi = None if drawn is None else hashlib.sha256(drawn).hexdigest()[:16]
         return {
             "slide": self.slide.fingerprint,
+            "slide content": self.slide.files.content,
             "model": self.bundle.fingerprint[:16],
             "mpp": list(self.slide.mpp),
             "label mpp": list(self.frames.label_mpp),

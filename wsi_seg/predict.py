@@ -19,10 +19,14 @@ from wsi_seg.config import PredictSettings
 from wsi_seg.errors import UsageError
 from wsi_seg.files import check_folder
 from wsi_seg.finish import draw_overview, export_again, export_as_they_come, finish
+from wsi_seg.handout import hand_out
+from wsi_seg.inference.cluster import local_cluster, remote_cluster
 from wsi_seg.inference.fast.build import to_be_compiled
+from wsi_seg.inference.job import RegionJob, close_job
 from wsi_seg.inference.ledger import Ledger
 from wsi_seg.inference.network import Choice, choose_form
-from wsi_seg.inference.stream import RegionJob, close_job, local_cluster, probe, remote_cluster, run_regions
+from wsi_seg.inference.stream import run_regions
+from wsi_seg.inference.workers import probe
 from wsi_seg.memory import release_freed
 from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
 from wsi_seg.outputs.awaited import Arrivals
@@ -124,6 +128,7 @@ def predict_on(
             record, exported = _segment(client, result, plan, record, progress)
         else:
             exported = export_again(result, plan, record, progress)
+            plan.slide.files.refuse_changed()
         return finish(result, plan, record, exported, begin)
 
 
@@ -171,7 +176,7 @@ def _segment(
         polygons = beside.submit(export_as_they_come, result, plan, arrivals)
         try:
             with plan.timed("segment"):
-                job = _job(result, plan, record, writer, ledger)
+                job = hand_out(result, plan, record, writer, ledger)
                 _segment_regions(client, job, progress, arrivals, (overview, polygons))
         finally:
             arrivals.end()
@@ -190,6 +195,7 @@ def _segment(
         plan.seconds["polygons"] = max(0.0, drawn - segmented)
     with plan.timed("pyramid"):
         require_written(result.unfinished_zarr)
+        plan.slide.files.refuse_changed()
         result.publish_zarr()
     files = result.take_stock(document_path(result.zarr))
     made = {"progress": "exporting", "export": plan.export_key, "totals": totals, "files": files}
@@ -219,30 +225,6 @@ def _segment_regions(
                         work.result()
     finally:
         progress.end()
-
-
-def _job(
-    result: ResultFolder, plan: Plan, record: RunRecord, writer: PyramidWriter, ledger: Ledger
-) -> RegionJob:
-    labels = plan.settings.labels
-    return RegionJob(
-        slide_path=plan.slide.path.absolute(),  # as a link, if it is one: other files lie beside it
-        mpp=labels.mpp,
-        levels_read=plan.slide.levels_read,
-        frames=plan.frames,
-        lattice=plan.lattice,
-        model_path=plan.bundle.path.resolve(),
-        model_fingerprint=plan.bundle.fingerprint,
-        device=plan.settings.run.device,
-        precision=labels.precision,
-        form=plan.choice.form,
-        batch_size=plan.batch_size,
-        tissue_path=result.tissue_mask if labels.tissue_mask else None,
-        tissue_seal=record.tissue,
-        roi_path=result.roi if labels.roi is not None else None,
-        writer=writer,
-        ledger=ledger,
-    )
 
 
 def _megapixels(region: Region) -> float:

@@ -14,8 +14,8 @@ from wsi_seg.reading import read_plain
 from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
+    from wsi_seg.inference.job import RegionJob
     from wsi_seg.inference.ledger import Ledger
-    from wsi_seg.inference.stream import RegionJob
     from wsi_seg.outputs.pyramid import PyramidWriter
     from wsi_seg.outputs.result import ResultFolder
     from wsi_seg.plan import Plan
@@ -40,7 +40,7 @@ def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
         result.write_record(fresh)
         return fresh
     if record.labels != plan.labels_key:
-        other = record.labels.get("slide") != plan.labels_key["slide"]
+        other = any(record.labels.get(name) != plan.labels_key[name] for name in ("slide", "slide content"))
         made = (
             "of another slide" if other else f"made otherwise: {differences(record.labels, plan.labels_key)}"
         )

@@ -89,6 +89,7 @@ class ResultFolder:
         self.unfinished_zarr = self.work / "slide.ome.zarr"
         self.ledger = self.work / "regions"
         self.roi = self.work / "roi.geojson"
+        self.mark = self.work / "mark"
         self.tissue_mask = folder / "tissue_mask.png"
         self.overview = folder / "overview.png"
         self.summary_json = folder / "summary.json"
@@ -235,7 +236,7 @@ class ResultFolder:
         with writing(self.folder):
             for path in (self.geojson(True), self.geojson(False), self.overview, self.tissue_mask):
                 path.unlink(missing_ok=True)
-            for path in (self.summary_json, self.summary_csv, self.record_path, self.roi):
+            for path in (self.summary_json, self.summary_csv, self.record_path, self.roi, self.mark):
                 path.unlink(missing_ok=True)
             for path in (self.zarr, self.unfinished_zarr, self.ledger):
                 if path.exists():
@@ -245,6 +246,7 @@ class ResultFolder:
         """Remove what only an unfinished run needs."""
         with writing(self.work):
             self.roi.unlink(missing_ok=True)
+            self.mark.unlink(missing_ok=True)
             for path in (self.ledger, self.unfinished_zarr):
                 if path.exists():
                     shutil.rmtree(path)

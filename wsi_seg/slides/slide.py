@@ -6,7 +6,6 @@ read from the best level that shows what level 0 shows (`wsi_seg.slides.agreemen
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ import numpy as np
 import openslide
 
 from wsi_seg.errors import MppError, SlideError
+from wsi_seg.slides.content import SlideFiles, fingerprint
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.levels import LevelChoice
@@ -38,10 +38,6 @@ COARSER_TOLERANCE = 0.05
 
 MAX_SIDE = 1 << 22
 """No scanner writes a side longer than this; damaged headers do."""
-
-EDGE_BYTES = 1 << 16
-UNHASHED_PIECES = 128
-"""Parts of `EDGE_BYTES`, evenly spaced, that tell files apart of which OpenSlide has no hash."""
 
 READ_BYTES = 8 << 20
 """How much of a level is decoded at a time."""
@@ -92,6 +88,7 @@ class Slide:
         self.path = Path(path)
         self._given_mpp = None if mpp is None else given_mpp(self.path, mpp)
         self._reader: Reader = open_reader(self.path)
+        self.files = SlideFiles.of(self.path, self._reader.properties)
         self.format = self._reader.format
         self.properties = self._reader.properties
         self.size: tuple[int, int] = (self._reader.levels[0].width, self._reader.levels[0].height)
@@ -146,20 +143,7 @@ class Slide:
     @cached_property
     def fingerprint(self) -> str:
         """What tells this slide's content from another's, wherever the file lies: a short hash."""
-        quickhash = self.properties.get(openslide.PROPERTY_NAME_QUICKHASH1, "")
-        digest = hashlib.sha256(quickhash.encode())
-        if self.format == "dicom":  # any of a slide's files opens it, and OpenSlide's hash is of their series
-            digest.update(f"{self.size}".encode())
-            return digest.hexdigest()[:16]
-        size = self.path.stat().st_size
-        digest.update(f"{self.size} {size}".encode())
-        # Large uncompressed levels have no hash of OpenSlide's; such files are of one size, with white edges.
-        pieces = 2 if quickhash else UNHASHED_PIECES
-        with self.path.open("rb") as file:
-            for i in range(pieces):
-                file.seek(max(size - EDGE_BYTES, 0) * i // (pieces - 1))
-                digest.update(file.read(EDGE_BYTES))
-        return digest.hexdigest()[:16]
+        return fingerprint(self.path, self.properties, self.size)
 
     @property
     def objective_power(self) -> float | None:

@@ -1,0 +1,94 @@
+"""What tells a slide's content, and that its files changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import tissue_rgb, write_tiff
+from dicoms import SEGMENTATION, SERIES, element, write_dicom
+
+from wsi_seg.errors import SlideError
+from wsi_seg.slides.content import SlideFiles
+from wsi_seg.slides.slide import Slide
+
+
+def append(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"more")
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1000)
+
+
+def overwrite_a_byte(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\x5a")
+
+
+def replace(path: Path) -> None:
+    other = write_tiff(path.with_name("other.tiff"), tissue_rgb(500, 700, seed=1))
+    other.replace(path)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize("change", [append, truncate, overwrite_a_byte, replace, remove])
+def test_a_slide_that_changes_after_it_is_opened_is_refused(change, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = write_tiff(tmp_path / "s.tiff", tissue_rgb(500, 700))
+    with Slide(path) as slide:
+        slide.files.refuse_changed()
+        change(path)
+        with pytest.raises(SlideError, match=r"s\.tiff: was changed while the slide was read.*--overwrite"):
+            slide.files.refuse_changed()
+
+
+def test_all_files_of_a_mirax_slide_count(shared_data: Path, tmp_path: Path) -> None:
+    source = shared_data / "slides" / "Mirax2-Fluorescence-2.mrxs"
+    path = Path(shutil.copy(source, tmp_path))
+    folder = Path(shutil.copytree(source.with_suffix(""), path.with_suffix("")))
+    (folder / "Data0001.dat").chmod(0o644)
+    with Slide(path) as slide, Slide(source) as original:
+        assert slide.files.content == original.files.content
+        assert len(slide.files.stamps) == 1 + len(list(folder.iterdir()))
+        overwrite_a_byte(folder / "Data0001.dat")
+        with pytest.raises(SlideError, match=r"Data0001\.dat: was changed"):
+            slide.files.refuse_changed()
+        append(folder / "Data0001.dat")
+        with Slide(path) as changed:
+            assert changed.fingerprint == slide.fingerprint
+            assert changed.files.content != slide.files.content
+
+
+def test_all_files_of_a_dicom_slide_count_and_no_others(shared_data: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(shared_data / "slides" / "CMU-1-Small-Region_dicom", tmp_path / "d"))
+    write_dicom(folder / "other.dcm", SEGMENTATION)
+    with (folder / "other.dcm").open("ab") as file:  # a segmentation of that very series
+        file.write(element(0x20, 0xE, "UI", SERIES.encode()))
+    own = sorted(file for file in folder.iterdir() if file.name != "other.dcm")
+    with Slide(own[0]) as slide, Slide(own[1]) as same:
+        assert set(slide.files.stamps) == set(own)
+        assert slide.files.content == same.files.content
+        append(folder / "other.dcm")
+        slide.files.refuse_changed()
+        own[3].chmod(0o644)
+        append(own[3])
+        with pytest.raises(SlideError, match=own[3].name):
+            slide.files.refuse_changed()
+        with Slide(own[0]) as changed:
+            assert changed.fingerprint == slide.fingerprint
+            assert changed.files.content != slide.files.content
+
+
+def test_files_named_by_a_hamamatsu_index_count(tmp_path: Path) -> None:
+    index = tmp_path / "s.vms"
+    index.write_text("[Virtual Microscope Specimen]\nImageFile=s.jpg\nMapFile=s_map2.jpg\n")
+    for name in ("s.jpg", "s_map2.jpg", "unrelated.jpg"):
+        (tmp_path / name).write_bytes(b"picture")
+    assert [file.name for file in SlideFiles.of(index, {}).stamps] == ["s.vms", "s.jpg", "s_map2.jpg"]

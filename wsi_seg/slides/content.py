@@ -1,0 +1,164 @@
+"""What tells a slide's content from another's, and whether its files were written to meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import openslide
+
+from wsi_seg.errors import SlideError
+from wsi_seg.slides.dicom import read_dicom_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+PIECE_BYTES = 1 << 16
+PIECES = 128
+"""Parts of `PIECE_BYTES`, evenly spaced, that tell files apart whose ends are the same."""
+
+SERIES = "dicom.SeriesInstanceUID"
+
+Stamp = tuple[int, int]
+"""A file's size, and when it was last written to, in nanoseconds."""
+
+
+@dataclass(frozen=True)
+class SlideFiles:
+    """The files that a slide is made of, as they were when it was opened.
+
+    Attributes
+    ----------
+    stamps : dict of Path to Stamp or None
+        The file that names the slide comes first. None stands for a file that could not be looked at.
+    """
+
+    stamps: Mapping[Path, Stamp | None]
+
+    @classmethod
+    def of(cls, path: Path, properties: Mapping[str, str]) -> SlideFiles:
+        """Find a slide's files.
+
+        Parameters
+        ----------
+        path : Path
+            The file that names the slide.
+        properties : mapping of str to str
+            What the slide says of itself, by OpenSlide's names.
+        """
+        others = (other for other in _others(path, properties) if other != path)
+        return cls({file: _stamp(file) for file in (path, *others)})
+
+    def refuse_changed(self) -> None:
+        """Refuse a slide that is not what was opened any more.
+
+        Raises
+        ------
+        SlideError
+            If one of its files was written to, replaced or removed since.
+        """
+        for path, stamp in self.stamps.items():
+            if stamp is None or _stamp(path) != stamp:
+                raise SlideError(
+                    f"{path}: was changed while the slide was read: put the file back as it was, and run the "
+                    "same command again; or, if it is as it should be now, run with --overwrite"
+                )
+
+    @cached_property
+    def content(self) -> str:
+        """A hash of the sizes of all files and of parts of each, wherever they lie.
+
+        Raises
+        ------
+        SlideError
+            If one cannot be read.
+        """
+        pieces = max(2, PIECES // len(self.stamps))
+        try:
+            found = sorted(hashlib.sha256(b"".join(_pieces(path, pieces))).digest() for path in self.stamps)
+        except OSError as error:
+            raise SlideError(
+                f"{error.filename}: part of a slide, and cannot be read ({error.strerror}): copy the "
+                "slide again"
+            ) from error
+        return hashlib.sha256(b"".join(found)).hexdigest()[:16]
+
+
+def fingerprint(path: Path, properties: Mapping[str, str], size: tuple[int, int]) -> str:
+    """Return what tells a slide's content from another's, wherever the file lies: a short hash.
+
+    Parameters
+    ----------
+    path : Path
+    properties : mapping of str to str
+        What the slide says of itself, by OpenSlide's names.
+    size : (int, int)
+        Width and height of level 0.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    quickhash = properties.get(openslide.PROPERTY_NAME_QUICKHASH1, "")
+    digest = hashlib.sha256(quickhash.encode())
+    if SERIES in properties:  # any of a slide's files opens it, and OpenSlide's hash is of their series
+        digest.update(f"{size}".encode())
+        return digest.hexdigest()[:16]
+    digest.update(f"{size} {path.stat().st_size}".encode())
+    # Large uncompressed levels have no hash of OpenSlide's; such files are of one size, with white edges.
+    for piece in _pieces(path, 2 if quickhash else PIECES, sized=False):
+        digest.update(piece)
+    return digest.hexdigest()[:16]
+
+
+def _pieces(path: Path, count: int, sized: bool = True) -> Iterator[bytes]:
+    """Yield a file's size, if asked to, and parts of it, from its first bytes to its last."""
+    size = path.stat().st_size
+    if sized:
+        yield f"{size} ".encode()
+    with path.open("rb") as file:
+        for i in range(count):
+            file.seek(max(size - PIECE_BYTES, 0) * i // (count - 1))
+            yield file.read(PIECE_BYTES)
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _others(path: Path, properties: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the files beside the one that names the slide in which its pixels lie."""
+    suffix = path.suffix.lower()
+    if suffix == ".mrxs":
+        yield from _files(path.with_suffix(""))
+    elif suffix in {".vms", ".vmu"}:
+        text = path.read_text(encoding="latin-1")
+        named = {line.partition("=")[2].strip() for line in text.splitlines()}
+        yield from (file for file in _files(path.parent) if file.name in named)
+    elif SERIES in properties:
+        uid = re.compile(rb"(?<![\d.])" + re.escape(properties[SERIES].encode()) + rb"(?![\d.])")
+        for file in _files(path.parent):
+            header = read_dicom_header(file)
+            if header is not None and header.no_slide is None and uid.search(_head(file)):
+                yield file
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(file for file in folder.iterdir() if file.is_file())
+    except OSError:
+        return []  # OpenSlide, which opened the slide, knows of other places
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(PIECE_BYTES)
