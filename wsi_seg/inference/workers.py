@@ -31,7 +31,10 @@ OTHERS_SECONDS = 10
 """How long the others may take after it: they may be busy, and check themselves with each region."""
 
 LOST_SECONDS = 18.0
-"""After so long without a sign of any worker there is none; a worker that is restarted is back by then."""
+"""After so long without any worker there is none; one that is restarted is back by then."""
+
+SILENT_SECONDS = 120.0
+"""How long workers that are there may be silent, as while they load PyTorch, or take no work."""
 
 LOOK_SECONDS = 3.0
 """How long is waited for anything before it is looked whether there is still something to wait for."""
@@ -121,7 +124,8 @@ class Watch:
         Raises
         ------
         SchedulerError
-            If the scheduler is lost, or no worker was heard of, or took work, for `LOST_SECONDS`.
+            If the scheduler is lost, there was no worker for `LOST_SECONDS`, or none that was heard of and
+            took work for `SILENT_SECONDS`.
         """
         now, before = time.monotonic(), self._workers
         found = Workers.of(self._client)
@@ -132,7 +136,7 @@ class Watch:
             self._workers = found
         if alive:
             self._since = now
-        elif now - self._since > LOST_SECONDS:
+        elif now - self._since > (SILENT_SECONDS if found.heard else LOST_SECONDS):
             raise _no_workers(self._workers, found)
 
 
