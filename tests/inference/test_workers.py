@@ -56,6 +56,10 @@ def _absent_here(software: Software, device: str) -> str:
     raise ModuleNotFoundError("No module named 'wsi_seg'")
 
 
+def _unknown(job: None, row: int, column: int) -> None:
+    raise RuntimeError("Error during deserialization of the task graph. This frequently occurs if ...")
+
+
 def _killed(job: None, row: int, column: int) -> None:
     raise KilledWorker("region", SimpleNamespace(address="tcp://127.0.0.1:9"), 3)  # type: ignore[arg-type]
 
@@ -103,6 +107,12 @@ def test_a_region_that_takes_its_workers_down_is_told_with_the_last_one(
 ) -> None:
     monkeypatch.setattr(stream, "process_region", _killed)
     with pytest.raises(SchedulerError, match=r"^worker tcp://127\.0\.0\.1:9: was lost.*more memory"):
+        records(client, lambda: None)
+
+
+def test_a_scheduler_without_the_package_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "process_region", _unknown)
+    with pytest.raises(SchedulerError, match=r"^tcp://.*: the scheduler cannot load wsi-seg"):
         records(client, lambda: None)
 
 

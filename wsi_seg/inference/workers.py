@@ -223,6 +223,13 @@ def result_of(client: Client, future: Future[T], name: str | None = None) -> T:
         ) from error
     except (CancelledError, CommClosedError) as error:
         raise _lost(_scheduler(client)) from error
+    except RuntimeError as error:
+        if "deserialization of the task graph" not in str(error):
+            raise
+        raise SchedulerError(
+            f"{_scheduler(client)}: the scheduler cannot load wsi-seg {__version__} or what it needs: "
+            "install the same there as here, start it again, and run again"
+        ) from error
     except (ImportError, AttributeError) as error:
         if _scheduler(client).startswith("inproc://"):
             raise
