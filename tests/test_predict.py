@@ -462,10 +462,10 @@ def test_a_slide_that_is_replaced_in_mid_run_is_never_published(
             if self.regions == 3 and moment == "regions":
                 replace()
 
-    def build_levels(writer: PyramidWriter, workers: int) -> None:
+    def build_levels(writer: PyramidWriter, workers: int) -> dict[str, str]:
         if moment == "pyramid":
             replace()
-        levels(writer, workers)
+        return levels(writer, workers)
 
     with monkeypatch.context() as during:
         during.setattr(PyramidWriter, "build_levels", build_levels)

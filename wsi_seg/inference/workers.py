@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from distributed import Client, Future
 
-SCHEDULER_SECONDS = 60
+SCHEDULER_SECONDS = 120
 """How long the scheduler may take to answer: it too loads what its tasks are made of, PyTorch among them."""
 
-ANSWER_SECONDS = 60
+ANSWER_SECONDS = 120
 """How long the first worker may take to answer: it has to load PyTorch, maybe over a network."""
 
 OTHERS_SECONDS = 10
