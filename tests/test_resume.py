@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from results import Recorder, fingerprints
 
-from wsi_seg.config import LabelSettings, PredictSettings, RunSettings
+from wsi_seg.config import ExportSettings, LabelSettings, PredictSettings, RunSettings
 from wsi_seg.errors import OutputError
 from wsi_seg.inference.ledger import Ledger
 from wsi_seg.outputs.result import ResultFolder
+from wsi_seg.outputs.whole import check_result
 from wsi_seg.predict import predict_slide
 
 SMALL = LabelSettings(patch=192, overlap=64, region_cores=2, confidence=True)
@@ -163,6 +164,29 @@ def test_labels_that_are_damaged_are_not_finished(
     with pytest.raises(OutputError, match=r"slide\.ome\.zarr/labels/tissue/0/.*1/1: missing: .*--overwrite"):
         predict_slide(slide_path, out, settings(model_path, ngff))
     assert (out / "summary.json").read_bytes() == before
+
+
+def test_polygons_that_were_being_made_again_are_not_taken_for_edited(
+    finished: Path,
+    slide_path: Path,
+    model_path: Path,
+    tmp_path: Path,
+    ngff: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out, given = tmp_path / "tissue", settings(model_path, ngff)
+    shutil.copytree(finished, out)
+    coarser = given.model_copy(update={"export": ExportSettings(simplify_um=9)})
+    with monkeypatch.context() as stopped:
+        stopped.setattr("wsi_seg.predict.finish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            predict_slide(slide_path, out, coarser)
+    predict_slide(slide_path, out, given)
+    assert fingerprints(out) == fingerprints(finished)
+    assert check_result(out).ok
 
 
 def test_what_is_made_from_labels_is_made_again_if_missing_and_kept_if_edited(

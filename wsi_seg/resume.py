@@ -8,7 +8,7 @@ from wsi_seg.data.unpack import MAX_BYTES
 from wsi_seg.errors import OutputError
 from wsi_seg.files import replacing
 from wsi_seg.outputs.result import RegionTotals, RunRecord, differences
-from wsi_seg.outputs.seals import DamagedError
+from wsi_seg.outputs.seals import DamagedError, document_path
 from wsi_seg.outputs.whole import document_damages, require_whole
 from wsi_seg.reading import read_plain
 from wsi_seg.slides.tissue import TissueMask
@@ -80,7 +80,10 @@ def _begin_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: 
     if lacking:
         progress.say(f"missing: {', '.join(lacking)}")
     progress.say("labels are finished: making polygons again with the settings given now")
-    record = record.model_copy(update={"progress": "exporting", "export": plan.export_key})
+    # What is about to be written again is on record no more: a kill must not make it look altered.
+    files = None if record.files is None else result.take_stock(document_path(result.zarr))
+    again = {"progress": "exporting", "export": plan.export_key, "files": files}
+    record = record.model_copy(update=again)
     result.write_record(record)
     return record
 

@@ -6,6 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from wsi_seg.batch import BatchSummary, NoResult, Outcome
 from wsi_seg.cli.check import check
 
 RING = [[0, 0], [10, 0], [10, 10], [0, 0]]
@@ -121,3 +122,18 @@ def test_folders_are_checked_as_results_one_or_many(run, tmp_path):
     assert f"{tmp_path}/b: not whole" in result.output
     assert [json.loads(line)["ok"] for line in run("--json", tmp_path).output.splitlines()] == [False] * 2
     assert "holds no result" in str(run(tmp_path / "a" / ".wsi-seg").exception)
+
+
+def test_slides_of_a_batch_that_have_no_result_are_named(run, tmp_path):
+    record = tmp_path / "batch.json"
+    failed = Outcome(slide="b.svs", result=None, status=NoResult.FAILED, error="b.svs: torn")
+    BatchSummary(outcomes=(failed,), waiting=("c.svs",)).write(record)
+    result = run(tmp_path)
+
+    assert result.exit_code == 1
+    assert "  fault: b.svs: failed (b.svs: torn): run the same" in result.output
+    assert "  fault: c.svs: not done yet: run the same" in result.output
+    BatchSummary().write(record)
+    assert (run(tmp_path).exit_code, run(tmp_path).output) == (0, f"{record}: every slide has its result\n")
+    record.write_text("{")
+    assert run(tmp_path).exit_code == 1
