@@ -97,6 +97,13 @@ def test_a_model_of_no_resolution_has_no_description(tmp_path: Path) -> None:
     assert [p.name for p in out.iterdir()] == ["network.pt"]
 
 
+def test_what_the_file_system_refuses_is_an_error_of_it(tmp_path: Path) -> None:
+    """PyTorch has one of its own, or ends the process."""
+    bundle = bundle_of(tmp_path, BGR)
+    with pytest.raises(FileNotFoundError):
+        export.write_torchscript(bundle.network.eval(), tmp_path / "gone" / "network.pt", "{}")
+
+
 def test_what_described_another_network_does_not_stay(tmp_path: Path) -> None:
     bundle = bundle_of(tmp_path, BGR.model_copy(update={"mpp": None}))
     (tmp_path / "network.config.json").write_text("{}")

@@ -33,8 +33,9 @@ def _run() -> int:
 
         from wsi_seg.cli.app import app
 
-        # When one of several writes fails, its error reaches us; asyncio would print the others' tracebacks.
-        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        # When one of several writes fails, its error reaches us; these would print the others' tracebacks.
+        for name in ("asyncio", "tornado"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         for given in sys.argv[1:]:
             if given != given.encode(errors="replace").decode():
                 raise UsageError(f"{given}: is not UTF-8: rename the file or the folder")

@@ -10,6 +10,7 @@ as they are in `predict`: other programs would compute with them at a fraction o
 from __future__ import annotations
 
 import copy
+import io
 import json
 import logging
 import warnings
@@ -178,7 +179,9 @@ def write_torchscript(network: nn.Module, path: Path, header: str) -> None:
     """Trace a network; the graph is one of tensors and of sizes computed from theirs."""
     with _quietly(), torch.no_grad():
         script = torch.jit.trace(network, torch.zeros(EXAMPLE), check_trace=False)  # type: ignore[no-untyped-call]
-        torch.jit.save(script, str(path), _extra_files={HEADER_KEY: header})
+        content = io.BytesIO()  # by itself PyTorch ends the process where the disk is full
+        torch.jit.save(script, content, _extra_files={HEADER_KEY: header})
+        path.write_bytes(content.getbuffer())
 
 
 def open_torchscript(path: Path) -> Callable[[Tensor], Tensor]:
