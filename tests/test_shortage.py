@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 
 import pytest
 
 from wsi_seg.errors import DeviceError, OutputError, SlideError
-from wsi_seg.shortage import Shortage, shortage
+from wsi_seg.shortage import Shortage, check_memory, shortage
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
@@ -40,3 +41,12 @@ def test_an_error_that_is_its_own_context_is_looked_at_once():
     error, other = ValueError("a"), ValueError("b")
     error.__context__, other.__context__ = other, error
     assert shortage(error) is None
+
+
+def test_a_limit_that_libraries_do_not_survive_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (700_000 << 10, -1))
+    with pytest.raises(DeviceError, match=r"is allowed \(700000 kB by `ulimit -v`\): allow"):
+        check_memory()
+    for enough in (4_000_000 << 10, resource.RLIM_INFINITY):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, enough=enough: (enough, -1))
+        check_memory()

@@ -46,6 +46,30 @@ WORDS = {
 """What libraries put into messages of whatever type: OpenSlide, PyTorch, the dynamic linker, C++."""
 
 
+LEAST_BYTES = 1_000_000_000
+"""Of address space. With less, libraries crash or wait for ever while they are imported."""
+
+
+def check_memory() -> None:
+    """Refuse a limit on memory (`ulimit -v`) that libraries do not survive.
+
+    Raises
+    ------
+    DeviceError
+        If there is one.
+    """
+    try:
+        import resource
+    except ModuleNotFoundError:  # where there are no such limits
+        return
+    allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if allowed != resource.RLIM_INFINITY and allowed < LEAST_BYTES:
+        raise DeviceError(
+            f"too little memory is allowed ({allowed // 1024} kB by `ulimit -v`): allow 4 GB, as by "
+            "`ulimit -v 4000000`, and run the same command again"
+        )
+
+
 def shortage(error: BaseException) -> Shortage | None:
     """Tell whether an error, or one that it comes from, is for want of something that the machine gives.
 

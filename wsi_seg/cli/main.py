@@ -12,7 +12,7 @@ from wsi_seg.cli import signals
 from wsi_seg.cli.streams import forgiving, trouble
 from wsi_seg.cli.terminal import say
 from wsi_seg.errors import UsageError, WsiSegError
-from wsi_seg.shortage import Shortage, shortage
+from wsi_seg.shortage import Shortage, check_memory, shortage
 
 
 def main() -> None:
@@ -31,6 +31,7 @@ def _run() -> int:
     try:
         import logging
 
+        check_memory()
         from wsi_seg.cli.app import app
 
         # When one of several writes fails, its error reaches us; these would print the others' tracebacks.
