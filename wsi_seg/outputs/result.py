@@ -7,6 +7,7 @@ made from. Files get their final names only when they are whole, so a half resul
 from __future__ import annotations
 
 import shutil
+import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from wsi_seg.digests import digest_file
 from wsi_seg.errors import OutputError
-from wsi_seg.files import locked, remove_partial, write_text, writing
+from wsi_seg.files import PARTIAL, locked, remove_partial, write_text, writing
 from wsi_seg.slides.coarse import MaskSeal
 
 if TYPE_CHECKING:
@@ -232,15 +233,22 @@ class ResultFolder:
             self.write_record(record.model_copy(update={**update, "files": files}))
 
     def clear(self) -> None:
-        """Remove a result, whole or half, but not the lock, nor any file that is not ours."""
+        """Remove a result, whole or half, but not the lock, nor any file that is not ours.
+
+        Folders lose their names first, each in one step: killed meanwhile, nothing half bears one.
+        """
         with writing(self.folder):
-            for path in (self.geojson(True), self.geojson(False), self.overview, self.tissue_mask):
-                path.unlink(missing_ok=True)
-            for path in (self.summary_json, self.summary_csv, self.record_path, self.roi, self.mark):
-                path.unlink(missing_ok=True)
+            gone = []
             for path in (self.zarr, self.unfinished_zarr, self.ledger):
                 if path.exists():
-                    shutil.rmtree(path)
+                    gone.append(self.work / f".{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}")
+                    path.rename(gone[-1])
+            for path in (self.record_path, self.summary_json, self.summary_csv, self.roi, self.mark):
+                path.unlink(missing_ok=True)
+            for path in (self.geojson(True), self.geojson(False), self.overview, self.tissue_mask):
+                path.unlink(missing_ok=True)
+            for path in gone:
+                shutil.rmtree(path)
 
     def clear_work(self) -> None:
         """Remove what only an unfinished run needs."""
