@@ -16,8 +16,8 @@ MAX_BYTES = 2**31 - 1
 """No larger text is read: QuPath, being a Java program, could not hold it either."""
 
 MAX_RATIO = 100
-"""To how many times its size a gzipped file may inflate: real ones reach 42, tiles of one class written with
-indents; gzip can do 1000."""
+"""To how many times its size a gzipped file may inflate: real ones reach 15, tiles of one class written with
+indents 42; gzip can do 1000."""
 
 ALWAYS_BYTES = 64 * 2**20
 """To this much any file may inflate, for the smallest ones compress best."""
