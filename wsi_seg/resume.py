@@ -40,7 +40,8 @@ def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
         result.write_record(fresh)
         return fresh
     if record.labels != plan.labels_key:
-        other = any(record.labels.get(name) != plan.labels_key[name] for name in ("slide", "slide content"))
+        known = [name for name in ("slide", "slide content") if name in record.labels]
+        other = any(record.labels[name] != plan.labels_key[name] for name in known)
         made = (
             "of another slide" if other else f"made otherwise: {differences(record.labels, plan.labels_key)}"
         )
