@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -179,3 +180,21 @@ def test_a_signal_ends_a_run_in_one_line(big_slide: Path, model_path: Path, tmp_
         "run the same command again to go on"
     ]
     assert not (tmp_path / "big" / "summary.json").exists()
+
+
+def test_some_kills_and_damages_of_the_benchmark_show_no_fault(tmp_path: Path) -> None:
+    """Its short form; the long one is in benchmarks/results/robustness.md."""
+    counts = ["--kills", "4", "--damages", "12", "--jobs", "2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.robustness", *counts, "--folder", str(tmp_path / "tried")],
+        cwd=Path(__file__).resolve().parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (tmp_path / "tried").exists()
+    kills, damages = done.stdout.split("## Damaged inputs")
+    assert int(re.search(r"^(\d+) kills", kills, re.MULTILINE)[1]) >= 4
+    assert int(re.search(r"^(\d+) inputs", damages, re.MULTILINE)[1]) >= 12
+    assert damages.rstrip().endswith("None.")

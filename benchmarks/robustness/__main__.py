@@ -71,8 +71,8 @@ def main() -> None:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--kills", type=int, default=1000)
-    parser.add_argument("--damages", type=int, default=3000)
+    parser.add_argument("--kills", type=int, default=1000, help="at least so many")
+    parser.add_argument("--damages", type=int, default=3000, help="at least so many")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="cases at a time")
     parser.add_argument("--data", type=Path, help="a folder with slides/, for real files too")
     parser.add_argument("--only", help="one case, such as k417 or d1203")
