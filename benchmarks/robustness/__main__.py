@@ -48,7 +48,8 @@ def main() -> None:
     if args.only:
         only(args.only, killer, damager)
         return
-    logs = [Log(folder / f"{name}.jsonl", code()) for name in ("kills", "damages")]
+    tried = code()
+    logs = [Log(folder / f"{name}.jsonl", tried) for name in ("kills", "damages")]
     for log, doer, wanted, count in (
         (logs[0], killer, args.kills, lambda row: len(row["kills"])),
         (logs[1], damager, args.damages, lambda row: 1),
@@ -60,7 +61,7 @@ def main() -> None:
     if args.keep:
         from benchmarks.machine import keep
 
-        keep("robustness", f"Code {code()}.\n\n{text}")
+        keep("robustness", f"Code {tried}.\n\n{text}")
     else:
         print(text)
     faults = sum(bool(row["faults"]) for log in logs for row in log.rows)

@@ -43,7 +43,7 @@ class Variant:
     @property
     def series(self) -> tuple[int, ...]:
         """How often its runs are killed before they may end, in turn; trainings take longest to start."""
-        return (3, 1, 4) if self.trains else (1, 1, 2, 1, 4)
+        return (4, 1, 5) if self.trains else (1, 2, 1, 4, 3)
 
     @property
     def trains(self) -> bool:
