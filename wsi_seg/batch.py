@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from wsi_seg.digests import digest_file
 from wsi_seg.errors import OutputError, WsiSegError, printable
 from wsi_seg.files import write_text, writing
+from wsi_seg.outputs.result import ResultFolder
 from wsi_seg.outputs.summary import Status
 from wsi_seg.shortage import Shortage, shortage
 
@@ -54,6 +56,8 @@ class Outcome(BaseModel):
     status : Status or NoResult
     error : str or None
         The error's one line, of a slide that failed.
+    left : str or None
+        Digest of the record of a result that was there all the same when a slide failed: of an earlier run.
     unprocessed_mm2 : float
     seconds : float
     diagnosis : int or None
@@ -66,6 +70,7 @@ class Outcome(BaseModel):
     result: Text | None
     status: Status | NoResult
     error: Text | None = None
+    left: str | None = None
     unprocessed_mm2: float = 0.0
     seconds: float = 0.0
     diagnosis: int | None = None
@@ -162,7 +167,17 @@ def _outcome(job: Job, run: Callable[[Job], Outcome], tell: Callable[[str], None
         line = _line(job, error, kept)
     tell(line)
     result = str(job.out) if os.path.exists(job.out) else None
-    return Outcome(slide=str(job.path), result=result, status=NoResult.FAILED, error=line)
+    return Outcome(
+        slide=str(job.path), result=result, status=NoResult.FAILED, error=line, left=record_digest(job.out)
+    )
+
+
+def record_digest(result: Path) -> str | None:
+    """Return the digest of the record in a result folder, by which one run's is told from another's."""
+    try:
+        return digest_file(ResultFolder(result).record_path)
+    except OSError:  # none, or none that can be read, which is no result either
+        return None
 
 
 def _line(job: Job, error: Exception, kept: Path) -> str:

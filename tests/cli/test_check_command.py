@@ -4,10 +4,12 @@ import json
 
 import pytest
 import typer
+from pictures import VALUES, flip_bit, save
 from typer.testing import CliRunner
 
 from wsi_seg.batch import BatchSummary, NoResult, Outcome
 from wsi_seg.cli.check import check
+from wsi_seg.outputs.summary import Status
 
 RING = [[0, 0], [10, 0], [10, 10], [0, 0]]
 
@@ -137,3 +139,21 @@ def test_slides_of_a_batch_that_have_no_result_are_named(run, tmp_path):
     assert (run(tmp_path).exit_code, run(tmp_path).output) == (0, f"{record}: every slide has its result\n")
     record.write_text("{")
     assert run(tmp_path).exit_code == 1
+
+
+def test_pictures_of_a_batch_are_looked_for(run, tmp_path):
+    outcomes = tuple(
+        Outcome(slide=f"in/{name}.png", result=f"gone/{name}", status=Status.FINISHED) for name in "ab"
+    )
+    BatchSummary(outcomes=outcomes).write(tmp_path / "batch.json")
+    for name in "ab":
+        for kind in ("index", "color", "overlay"):
+            save(tmp_path / name / f"{name}_{kind}.png", VALUES)
+    assert run(tmp_path).exit_code == 0
+    flip_bit(tmp_path / "a" / "a_color.png", 40)
+    (tmp_path / "b" / "b_index.png").unlink()
+    result = run(tmp_path)
+
+    assert result.exit_code == 1
+    assert f"fault: {tmp_path}/a: missing or damaged, the result of in/a.png" in result.output
+    assert f"fault: {tmp_path}/b: missing or damaged, the result of in/b.png" in result.output

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import SCHEMA, tissue_rgb, write_tiff
+from conftest import SCHEMA, tissue_rgb, write_model, write_tiff
 from drawn import write_boxes
 from pictures import save
 
@@ -183,3 +183,21 @@ def test_a_result_with_a_damaged_file_is_not_scored(
     shard.write_bytes(b"")
     ended = evaluate(copy, drawn)
     assert (ended.code, f"{shard}: empty: " in ended.line) == (1, True)
+
+
+def test_the_file_that_is_named_is_scored_whatever_lies_beside_it(
+    evaluate, result: Path, slide_path: Path, drawn: Path, tmp_path: Path
+) -> None:
+    model = write_model(tmp_path / "tumour.safetensors", constant=2)
+    predict_slide(slide_path, tmp_path / "b", PredictSettings(model=str(model), run=RunSettings(workers=1)))
+    alone = tmp_path / "alone"
+    shutil.copytree(result / "slide.ome.zarr", alone / "a.ome.zarr")
+    shutil.copytree(tmp_path / "b/slide.ome.zarr", alone / "slide.ome.zarr")
+    a, b = (evaluate(folder, drawn).out.splitlines() for folder in (result, tmp_path / "b"))
+    assert a[1:] != b[1:]
+    assert evaluate(alone / "a.ome.zarr", drawn).out.splitlines()[1:] == a[1:]
+    assert evaluate(alone / "slide.ome.zarr", drawn).out.splitlines()[1:] == b[1:]
+    both = evaluate(alone / "a.ome.zarr", drawn, alone / "slide.ome.zarr", drawn)
+    assert "a.ome.zarr, alone" in both.out + both.err
+    ended = evaluate(alone / "a.ome.zarr", drawn, "--rest", "Stroma")
+    assert (ended.code, "a.ome.zarr: has no tissue mask" in ended.line) == (2, True)

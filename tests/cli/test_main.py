@@ -125,6 +125,53 @@ def test_labels_with_a_hole_are_exported_from_nowhere(predict, run, slide_path: 
     assert f"  fault: {result}/slide.ome.zarr/labels/tissue/0/c/0/0: missing" in ended.out
 
 
+def test_an_export_writes_over_no_other_results_files(predict, run, slide_path: Path, tmp_path: Path) -> None:
+    predict(slide_path)
+    result, alone = tmp_path / "results" / "tissue", tmp_path / "results" / "tissue" / "b.ome.zarr"
+    shutil.copytree(result / "slide.ome.zarr", alone)
+    before = {path: path.read_bytes() for path in result.rglob("*") if path.is_file()}
+    ended = run("export", alone, "--simplify", 9)
+    assert (ended.code, f"{alone}: is no result folder's" in ended.line) == (2, True)
+    own = result / "slide.geojson.gz"
+    ended = run("export", alone, "--simplify", 9, "-o", own)
+    assert (ended.code, f"{own}: is another result's own" in ended.line) == (2, True)
+    for source, name in ((alone, "summary.csv"), (result, "summary.csv"), (result, own.name)):
+        assert run("export", source, "--format", "csv", "-o", result / name).code == 2
+    assert {path: path.read_bytes() for path in result.rglob("*") if path.is_file()} == before
+    assert run("export", alone, "-o", tmp_path / "b.geojson").code == 0
+
+
+def test_a_batch_has_all_of_its_results_in_the_folder_as_it_is_now(predict, run, tmp_path: Path) -> None:
+    slides, results = tmp_path / "slides", tmp_path / "results"
+    slides.mkdir()
+    write_tiff(slides / "a.tiff", tissue_rgb(200, 300))
+    (slides / "b.tiff").write_bytes((slides / "a.tiff").read_bytes()[:3000])
+    assert predict(slides).code == 1
+    assert f"fault: {slides}/b.tiff: failed" in run("check", results).out
+    write_tiff(slides / "b.tiff", tissue_rgb(200, 300, 7))
+    assert predict(slides / "b.tiff").code == 0
+    moved = results.rename(tmp_path / "moved")
+    ended = run("check", moved)
+    assert (ended.code, "every slide has its result" in ended.out) == (0, True)
+    for name in (".wsi-seg", "slide.ome.zarr"):
+        shutil.rmtree(moved / "a" / name)
+    ended = run("check", moved)
+    assert (
+        ended.code,
+        f"fault: {moved}/a: missing or damaged, the result of {slides}/a.tiff" in ended.out,
+    ) == (1, True)
+    shutil.rmtree(moved / "b")
+    assert f"{slides}/b.tiff: failed" in run("check", moved).out
+
+
+def test_a_slide_that_failed_for_an_older_result_stays_failed(predict, run, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 2)):
+        write_tiff(tmp_path / f"{name}.tiff", tissue_rgb(200, 300, seed))
+    assert predict(tmp_path / "a.tiff", "--working-mpp", 4).code == 0
+    assert predict(tmp_path / "a.tiff", tmp_path / "b.tiff").code == 1
+    assert "a.tiff: failed" in run("check", tmp_path / "results").out
+
+
 def test_an_export_goes_by_its_name_and_a_run_makes_its_own_again(
     predict, run, slide_path: Path, tmp_path: Path
 ) -> None:

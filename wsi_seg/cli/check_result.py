@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from wsi_seg.batch import BatchSummary
-from wsi_seg.errors import UsageError, printable
+from wsi_seg.batch import BatchSummary, record_digest
+from wsi_seg.errors import OutputError, UsageError, printable
 from wsi_seg.outputs.result import ResultFolder
 from wsi_seg.outputs.seals import Damage
+from wsi_seg.outputs.summary import read_summary
 from wsi_seg.outputs.whole import Wholeness, check_labels, check_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wsi_seg.batch import Outcome
+
 BATCH = "batch.json"
 """What `predict` leaves beside the results of several slides."""
+
+AGAIN = "run the same `wsi-seg predict` again"
 
 
 def check_folder(folder: Path) -> Iterator[Wholeness]:
@@ -47,18 +52,55 @@ def check_folder(folder: Path) -> Iterator[Wholeness]:
 
 
 def _check_batch(path: Path) -> Wholeness:
-    """Check that no slide of a batch is without its result."""
+    """Check that no slide of a batch is without its result, in the folder as it is now."""
     try:
         batch = BatchSummary.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         damage = Damage(path, "damaged, or of another version", "run `wsi-seg predict` on its slides again")
         return Wholeness(path, (damage,), None, 0)
-    again = "run the same `wsi-seg predict` again"
-    failed = [
-        Damage(Path(o.slide), f"failed ({o.error})", again) for o in batch.outcomes if o.error is not None
-    ]
-    waiting = [Damage(Path(slide), "not done yet", again) for slide in batch.waiting]
-    return Wholeness(path, (*failed, *waiting), None, 1)
+    lacking = [_lacking(path.parent, outcome) for outcome in batch.outcomes]
+    waiting = [Damage(Path(slide), "not done yet", AGAIN) for slide in batch.waiting]
+    return Wholeness(path, (*filter(None, lacking), *waiting), None, 1)
+
+
+def _lacking(folder: Path, outcome: Outcome) -> Damage | None:
+    """Return what the folder lacks of one slide or plain image; None if it is there."""
+    slide = Path(outcome.slide)
+    # The folder may have been moved, so its name alone counts; a slide that never had one may have it by now.
+    result = folder / (Path(outcome.result).name if outcome.result else slide.stem)
+    if outcome.error is not None:
+        done = _is_of(result, outcome.slide) and record_digest(result) != outcome.left
+        done |= outcome.result is None and _has_pictures(result, slide.stem)
+        return None if done else Damage(slide, f"failed ({outcome.error})", AGAIN)
+    if _is_result(result) or _has_pictures(result, slide.stem):
+        return None
+    what = "missing or damaged" if result.is_dir() else "missing"
+    return Damage(result, f"{what}, the result of {slide}", f"copy it again if it is a copy, or {AGAIN}")
+
+
+def _is_of(result: Path, slide: str) -> bool:
+    """Tell whether a folder holds a finished result of a slide."""
+    folder = ResultFolder(result)
+    if not folder.record_path.exists():
+        return False
+    try:
+        record, summary = folder.read_record(), read_summary(folder.summary_json)
+    except OutputError:  # told where the result itself is checked
+        return False
+    finished = record is not None and record.progress == "finished"
+    return finished and Path(summary.slide).name == Path(slide).name
+
+
+def _has_pictures(folder: Path, stem: str) -> bool:
+    """Tell whether what is made of a plain image is there, and no picture is damaged."""
+    from wsi_seg.slides.picture import DECODE_ERRORS, verify_png
+
+    try:
+        for kind in ("index", "color", "overlay"):
+            verify_png(folder / f"{stem}_{kind}.png")
+    except DECODE_ERRORS:
+        return False
+    return True
 
 
 def _is_result(folder: Path) -> bool:

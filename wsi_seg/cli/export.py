@@ -66,7 +66,7 @@ def export(
     from wsi_seg.errors import UsageError, explain
     from wsi_seg.outputs.export import export_csv, export_polygons
     from wsi_seg.outputs.labels import read_labels
-    from wsi_seg.outputs.result import ResultFolder
+    from wsi_seg.outputs.result import labels_in
     from wsi_seg.outputs.summary import read_summary
     from wsi_seg.outputs.whole import require_summary, require_whole
 
@@ -75,11 +75,12 @@ def export(
     named_gzip = gzip is not False if out is None else out.suffix == ".gz"
     if file_format == "geojson" and gzip not in {None, named_gzip}:
         raise UsageError(f"{out}: end its name with .gz for --gzip, and only then: QuPath goes by the name")
-    pyramid = read_labels(result if result.name.endswith(".zarr") else result / "slide.ome.zarr")
+    pyramid = read_labels(labels_in(result))
+    suffix = "csv" if file_format == "csv" else "geojson.gz" if named_gzip else "geojson"
+    folder, target = _place(pyramid.path, out, suffix)
     unknown = require_whole(pyramid.path)
     if unknown is not None:
         say(f"wsi-seg: {unknown}", err=True)
-    folder = ResultFolder(pyramid.path.parent)
     given = {
         "simplify_um": simplify,
         "min_area_um2": min_area,
@@ -95,24 +96,23 @@ def export(
     except ValidationError as error:
         setting, _, said = explain(error).partition(": ")
         raise UsageError(f"{option_name(setting)}: {said}: see `wsi-seg export --help`") from error
-    suffix = "csv" if file_format == "csv" else "geojson.gz" if named_gzip else "geojson"
-    target = out or pyramid.path.parent / f"slide.{suffix}"
     signals.working()
-    if folder.owns_polygons(target):
-        require_summary(folder)
-        folder.disown_polygons(target)
+    own = folder if folder is not None and folder.owns_polygons(target) else None
+    if own is not None:
+        require_summary(own)
+        own.disown_polygons(target)
     if file_format == "csv":
         report = export_csv(pyramid, target, settings)
     else:
         report = export_polygons(pyramid, target, settings)
-        if folder.owns_polygons(target):
-            folder.remove_other_polygons(target)
-    if folder.owns_polygons(target) and folder.summary_json.exists():
-        drawn = read_summary(folder.summary_json).with_polygons(
-            report.outlined, settings.model_dump(mode="json")
-        )
-        drawn.write(folder.summary_json, folder.summary_csv)
-    folder.own_polygons(target)
+    if own is not None:
+        own.remove_other_polygons(target)
+        if own.summary_json.exists():
+            drawn = read_summary(own.summary_json).with_polygons(
+                report.outlined, settings.model_dump(mode="json")
+            )
+            drawn.write(own.summary_json, own.summary_csv)
+        own.own_polygons(target)
     shapes, vertices = sum(report.file.polygons.values()), report.file.vertices
     say(f"{target}: {counted(shapes, 'shapes')}, {counted(vertices, 'vertices')}")
     tolerance = report.outlined.simplify
@@ -121,7 +121,33 @@ def export(
         say(f"  {counted(count, what)}")
 
 
-def _settings_beside(folder: ResultFolder) -> ExportSettings:
+def _place(zarr: Path, out: Path | None, suffix: str) -> tuple[ResultFolder | None, Path]:
+    """Return the folder that labels are the result of, if any, and the file to write to.
+
+    Raises
+    ------
+    UsageError
+        If no file is named for labels that are no folder's own, or it is another result's, or is no polygons.
+    """
+    from wsi_seg.errors import UsageError
+    from wsi_seg.outputs.result import ResultFolder, folder_of
+
+    folder = folder_of(zarr)
+    if out is None and folder is None:
+        raise UsageError(f"{zarr}: is no result folder's slide.ome.zarr: name the file to write with -o")
+    target = zarr.parent / f"slide.{suffix}" if out is None else out
+    there = ResultFolder(target.resolve().parent)
+    if there.zarr.exists() or there.record_path.exists():
+        others = folder is None or folder.folder.resolve() != there.folder
+        polygons = there.owns_polygons(target)
+        if polygons and others:
+            raise UsageError(f"{target}: is another result's own: name another file with -o")
+        if (polygons and suffix == "csv") or target.resolve() in there.documents:
+            raise UsageError(f"{target}: is a result's own, and no file for this: name another with -o")
+    return folder, target
+
+
+def _settings_beside(folder: ResultFolder | None) -> ExportSettings:
     """Return the settings that a result's own polygons were drawn with."""
     from pydantic import ValidationError
 
@@ -129,7 +155,7 @@ def _settings_beside(folder: ResultFolder) -> ExportSettings:
     from wsi_seg.errors import OutputError
     from wsi_seg.outputs.summary import read_summary
 
-    if not folder.summary_json.exists():
+    if folder is None or not folder.summary_json.exists():
         return ExportSettings()
     try:
         return ExportSettings.model_validate(read_summary(folder.summary_json).settings.get("export", {}))

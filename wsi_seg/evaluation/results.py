@@ -17,7 +17,7 @@ from wsi_seg.evaluation.matching import match_classes
 from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.outputs.labels import read_labels
 from wsi_seg.outputs.ngff import OVERVIEW
-from wsi_seg.outputs.result import ResultFolder
+from wsi_seg.outputs.result import ResultFolder, folder_of, labels_in
 from wsi_seg.outputs.storage import array_to_read, reading
 from wsi_seg.outputs.whole import require_whole
 from wsi_seg.progress import Progress
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 def is_result(path: Path) -> bool:
     """Tell whether a folder is one that `predict` fills, or the OME-Zarr in it."""
-    result = _folder(path)
+    result = ResultFolder(path)
     return path.name.endswith(".zarr") or result.work.is_dir() or result.zarr.is_dir()
 
 
@@ -56,8 +56,8 @@ def evaluate_results(
     Parameters
     ----------
     pairs : sequence of (Path, Path)
-        Result folders, or the OME-Zarr in them, each with an annotation file. A result that is named again is
-        compared with all its files together.
+        Result folders, or OME-Zarr, in these or alone, each with an annotation file. A result that is named
+        again is compared with all its files together.
     schema : ClassSchema, optional
         The truth's classes; by default those of the first result.
     settings : TruthSettings, optional
@@ -76,25 +76,26 @@ def evaluate_results(
     settings = settings or TruthSettings()
     files: dict[Path, list[AnnotationFile]] = {}
     for result, path in pairs:
-        files.setdefault(_folder(result).folder.resolve(), []).append(read_annotations(path))
-    opened = {folder: _open(folder) for folder in files}
+        zarr = labels_in(result)
+        files.setdefault(zarr.parent.resolve() / zarr.name, []).append(read_annotations(path))
+    opened = {zarr: _open(zarr) for zarr in files}
     unknown = [require_whole(labels.path) for labels in opened.values()]
     schema = schema or next(iter(opened.values())).schema
     every = [file for group in files.values() for file in group]
     check_classes(every, schema, settings)
     laid = {
-        folder: lay(files[folder], str(labels.attributes.get("slide", folder.name)), labels.frames)
-        for folder, labels in opened.items()
+        zarr: lay(files[zarr], str(labels.attributes.get("slide", _named(zarr).name)), labels.frames)
+        for zarr, labels in opened.items()
     }
     comparisons = [
         Comparison(
-            name=folder.name,
-            truth=_truth(labels, laid[folder].outlines_label, files[folder], schema, settings),
+            name=_named(zarr).name,
+            truth=_truth(labels, laid[zarr].outlines_label, files[zarr], schema, settings),
             classes=len(schema),
             read=labels.read,
-            table=match_classes(labels.schema, schema, str(folder)),
+            table=match_classes(labels.schema, schema, str(_named(zarr))),
         )
-        for folder, labels in opened.items()
+        for zarr, labels in opened.items()
     ]
     tallies = [
         comparison.score(_shards(labels), progress or Progress())
@@ -102,7 +103,7 @@ def evaluate_results(
     ]
     return Evaluation(
         subject=", ".join(dict.fromkeys(str(labels.attributes.get("model")) for labels in opened.values())),
-        data=", ".join(folder.name for folder in opened),
+        data=", ".join(_named(zarr).name for zarr in opened),
         schema=schema,
         tallies=tuple(tallies),
         remarks=(
@@ -113,12 +114,15 @@ def evaluate_results(
     ).checked()
 
 
-def _folder(path: Path) -> ResultFolder:
-    return ResultFolder(path.parent if path.name.endswith(".zarr") else path)
+def _named(zarr: Path) -> Path:
+    """Return what a result goes by: its folder, or an OME-Zarr that is no folder's own."""
+    return zarr if folder_of(zarr) is None else zarr.parent
 
 
-def _open(path: Path) -> LabelPyramid:
-    result = _folder(path)
+def _open(zarr: Path) -> LabelPyramid:
+    result = folder_of(zarr)
+    if result is None:
+        return read_labels(zarr)
     trained = result.folder / "model.safetensors"
     if trained.is_file():
         raise UsageError(f"{result.folder}: is a training: give its model, {trained}")
@@ -137,13 +141,13 @@ def _truth(
     settings: TruthSettings,
 ) -> SlideTruth:
     """Tell what annotations say, as `wsi_seg.data.slides` does, but without the slide, which may be gone."""
-    result = _folder(labels.path)
+    result = folder_of(labels.path)
     tissue = None
     if settings.rest is not None and settings.roi_class is None:
-        if not result.tissue_mask.is_file():
+        if result is None or not result.tissue_mask.is_file():
             raise UsageError(
-                f"{result.folder}: has no tissue mask, by which --rest goes: run `wsi-seg predict` with "
-                "--tissue-mask, or name the class of regions of interest with --roi-class"
+                f"{_named(labels.path)}: has no tissue mask, by which --rest goes: run `wsi-seg predict` "
+                "with --tissue-mask, or name the class of regions of interest with --roi-class"
             )
         tissue = TissueMask.load(result.tissue_mask, result.tissue_seal())
     names = [shape.class_name for file in files for shape in file.shapes]

@@ -265,6 +265,17 @@ class ResultFolder:
             self.unfinished_zarr.rename(self.zarr)
 
 
+def labels_in(path: Path) -> Path:
+    """Return the OME-Zarr that is named: by itself, or as the one in a result folder."""
+    return path if path.name.endswith(".zarr") else ResultFolder(path).zarr
+
+
+def folder_of(zarr: Path) -> ResultFolder | None:
+    """Return the folder whose own labels an OME-Zarr holds; None if it goes by any other name."""
+    folder = ResultFolder(zarr.parent)
+    return folder if zarr == folder.zarr else None
+
+
 def differences(old: Key, new: Key) -> str:
     """Say in a few words what differs between two keys."""
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))

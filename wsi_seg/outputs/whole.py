@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import OutputError
-from wsi_seg.outputs.result import ResultFolder
+from wsi_seg.outputs.result import ResultFolder, folder_of
 from wsi_seg.outputs.seals import (
     GO_ON,
     Damage,
@@ -64,9 +64,9 @@ def check_labels(zarr: Path) -> Wholeness:
     An OME-Zarr of before there were seals is read through, and its pixels are counted, if a record says how
     many of each value there were.
     """
-    beside = ResultFolder(zarr.parent)
+    beside = folder_of(zarr)
     try:
-        record = beside.read_record() if zarr == beside.zarr and beside.record_path.exists() else None
+        record = beside.read_record() if beside is not None and beside.record_path.exists() else None
         seal = read_seal(zarr)
     except DamagedError as error:
         return Wholeness(zarr, (error.damage,), None, 0)
