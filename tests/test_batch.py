@@ -82,6 +82,13 @@ def test_the_record_is_written_slide_by_slide(tmp_path: Path) -> None:
     assert stored(record).waiting == ("c.svs",)
 
 
+def test_what_a_killed_batch_left_of_its_record_goes(tmp_path: Path) -> None:
+    for name in (".batch.json.0123.partial", ".of-another.partial"):
+        (tmp_path / name).write_text("left over")
+    run_batch(jobs_of(tmp_path, "a"), tmp_path / "batch.json", finished, pytest.fail)
+    assert sorted(path.name for path in tmp_path.glob(".*")) == [".of-another.partial"]
+
+
 def test_a_failed_slide_names_no_folder_that_is_not_there(tmp_path: Path) -> None:
     def run(job: Job) -> Outcome:
         if job.path.stem == "begun":

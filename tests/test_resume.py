@@ -144,9 +144,35 @@ def test_leftovers_of_a_kill_after_finished_are_cleared(
     shutil.copytree(unfinished / ".wsi-seg/regions", out / ".wsi-seg/regions")
     for name in ("roi.geojson", ".record.json.0123.partial"):
         (out / ".wsi-seg" / name).write_text("left over")
+    (out / "slide.ome.zarr/labels/tissue/.zarr.json.0123.partial").write_text("left over")
     predict_slide(slide_path, out, settings(model_path, ngff), heard)
     assert "finished already" in heard.said[0]
     assert sorted(path.name for path in (out / ".wsi-seg").iterdir()) == ["lock", "record.json"]
+    assert not list(out.rglob("*.partial"))
+
+
+def test_a_finished_zarr_holds_no_leftovers_of_a_kill(
+    unfinished: Path, finished: Path, slide_path: Path, model_path: Path, tmp_path: Path, ngff: str
+) -> None:
+    out = tmp_path / "tissue"
+    shutil.copytree(unfinished, out)
+    (ResultFolder(out).unfinished_zarr / "labels/tissue/.zarr.json.0123.partial").write_text("left over")
+    predict_slide(slide_path, out, settings(model_path, ngff))
+    assert fingerprints(out) == fingerprints(finished)
+
+
+def test_polygons_that_were_unpacked_and_edited_are_kept(
+    finished: Path, slide_path: Path, model_path: Path, tmp_path: Path, ngff: str
+) -> None:
+    out, given = tmp_path / "tissue", settings(model_path, ngff)
+    shutil.copytree(finished, out)
+    (out / "slide.geojson").write_text("edited")
+    predict_slide(slide_path, out, given)  # nothing to do
+    coarser = given.model_copy(update={"export": ExportSettings(simplify_um=9)})
+    with pytest.raises(OutputError, match=r"slide\.geojson: no part of the result: delete it, or move it"):
+        predict_slide(slide_path, out, coarser)
+    assert (out / "slide.geojson").read_text() == "edited"
+    assert fingerprints(out) == fingerprints(finished)
 
 
 @pytest.mark.parametrize("progress", ["finished", "exporting"])

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from wsi_seg.digests import digest_file
 from wsi_seg.errors import OutputError, WsiSegError, printable
-from wsi_seg.files import write_text, writing
+from wsi_seg.files import remove_partial, write_text, writing
 from wsi_seg.outputs.result import ResultFolder
 from wsi_seg.outputs.summary import Status
 from wsi_seg.shortage import Shortage, shortage
@@ -142,6 +142,7 @@ def run_batch(
     """
     waiting = tuple(str(job.path) for job in jobs.jobs)
     batch = BatchSummary(waiting=waiting, passed_over=jobs.passed_over)
+    remove_partial(record.parent, f"{record.name}.*")
     batch.write(record)
     unwritten: OutputError | None = None
     for job in jobs.jobs:

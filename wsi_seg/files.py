@@ -119,10 +119,13 @@ def check_writable(path: Path) -> None:
             pass
 
 
-def remove_partial(folder: Path) -> None:
-    """Remove what killed runs left unfinished in a folder."""
+def remove_partial(folder: Path, name: str = "*", deep: bool = False) -> None:
+    """Remove what killed runs left unfinished in a folder, and in those below if `deep`.
+
+    `name` is a pattern of what was being written.
+    """
     with writing(folder):
-        for stray in folder.glob(f".*{PARTIAL}"):
+        for stray in list((folder.rglob if deep else folder.glob)(f".{name}{PARTIAL}")):
             if stray.is_dir():
                 shutil.rmtree(stray)
             else:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.data.unpack import MAX_BYTES
 from wsi_seg.errors import OutputError
-from wsi_seg.files import replacing
+from wsi_seg.files import remove_partial, replacing
 from wsi_seg.outputs.result import RegionTotals, RunRecord, differences
 from wsi_seg.outputs.seals import DamagedError, document_path
-from wsi_seg.outputs.whole import document_damages, require_whole
+from wsi_seg.outputs.whole import document_damages, require_whole, stray_polygons
 from wsi_seg.reading import read_plain
 from wsi_seg.slides.tissue import TissueMask
 
@@ -70,6 +70,7 @@ def _begin_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: 
         elif damage.what not in {"missing", "empty"}:
             raise DamagedError(damage)
     result.clear_work()
+    remove_partial(result.zarr, deep=True)
     if record.progress == "exporting":
         return record
     documents = [result.geojson(plan.settings.export.gzip), result.overview]
@@ -78,6 +79,8 @@ def _begin_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: 
     if record.export == plan.export_key and not lacking:
         progress.say("finished already: nothing to do (--overwrite starts anew)")
         return record
+    for damage in stray_polygons(result, record):
+        raise DamagedError(damage)
     if lacking:
         progress.say(f"missing: {', '.join(lacking)}")
     progress.say("labels are finished: making polygons again with the settings given now")
@@ -104,6 +107,7 @@ def prepare(
         with replacing(result.roi) as partial:
             partial.write_bytes(read_plain(labels.roi, MAX_BYTES))
     if writer.path.exists():
+        remove_partial(writer.path, deep=True)
         writer.renew(plan.attributes)
         return record
     ledger.clear()

@@ -15,7 +15,7 @@ from wsi_seg.outputs.ngff import PyramidLayout
 from wsi_seg.outputs.pyramid import PyramidWriter
 from wsi_seg.outputs.result import RegionTotals, ResultFolder, RunRecord
 from wsi_seg.outputs.seals import document_path
-from wsi_seg.outputs.whole import check_labels, check_result, require_whole
+from wsi_seg.outputs.whole import check_labels, check_result, require_own, require_whole
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Lattice
 
@@ -105,6 +105,9 @@ def test_damage_to_any_file_in_any_way_is_found_and_named(result: ResultFolder) 
                     require_whole(result.zarr)
                 assert str(told.value).startswith(f"{path}: ")
                 assert "--overwrite" in str(told.value)
+            elif path.name != "tissue_mask.png":
+                made_again = found.damages[0].remedy == "run `wsi-seg predict` again, which makes it again"
+                assert made_again == (not damaged)
             path.write_bytes(sound)
     assert check_result(result.folder).ok
 
@@ -119,6 +122,7 @@ def test_files_that_changed_places_or_were_added_are_found(result: ResultFolder)
     (level / "7").mkdir()
     shutil.copy(one, level / "7/0")
     found = check_labels(result.zarr).damages
+    assert [d.remedy for d in found if d.what == "no part of the result"] == ["remove it"]
     assert [(d.path, d.what) for d in found] == [
         (one, "altered or cut"),
         (other, "altered or cut"),
@@ -190,7 +194,42 @@ def test_polygons_of_an_export_that_was_killed_are_not_whole(result: ResultFolde
 def test_a_missing_or_damaged_record_is_told(result: ResultFolder) -> None:
     result.record_path.write_text("{")
     assert [d.what for d in check_result(result.folder).damages] == ["damaged, or of another version"]
+    for refused in (check_labels, require_whole):
+        with pytest.raises(OutputError, match=r"record\.json: damaged.*: copy the folder again, use a copy"):
+            refused(result.zarr)
     result.record_path.unlink()
     (damage,) = check_result(result.folder).damages
     assert (damage.path, damage.what) == (result.record_path, "missing")
     assert check_labels(result.zarr).ok
+
+
+def test_a_seal_in_another_layout_is_altered_and_not_of_another_run(result: ResultFolder) -> None:
+    path = document_path(result.zarr)
+    path.write_text(json.dumps(json.loads(path.read_text())))
+    assert {(d.path, d.what) for d in check_result(result.folder).damages} == {
+        (path, "altered"),
+    }
+
+
+def test_polygons_and_summaries_that_somebody_made_are_not_exported_over(result: ResultFolder) -> None:
+    stray, own = result.geojson(False), result.geojson(True)
+    require_own(result, own)
+    stray.write_text("edited")
+    assert [(d.path, d.what) for d in check_result(result.folder).damages] == [
+        (stray, "no part of the result")
+    ]
+    for target in (stray, own):
+        with pytest.raises(
+            OutputError, match=r"slide\.geojson: no part of the result: delete it, or move it"
+        ):
+            require_own(result, target)
+    stray.unlink()
+    written = own.read_text()
+    own.write_text("edited")
+    require_own(result, own)  # which is what export was asked to write
+    with pytest.raises(OutputError, match=r"slide\.geojson\.gz: altered or cut: delete it, or move it"):
+        require_own(result, stray)
+    own.write_text(written)
+    result.summary_csv.write_text("edited")
+    with pytest.raises(OutputError, match=r"summary\.csv: altered or cut: delete it, or move it"):
+        require_own(result, own)

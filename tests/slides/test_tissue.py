@@ -136,9 +136,9 @@ def test_a_mask_comes_back_from_its_file(tmp_path: Path) -> None:
         assert back.factor == 8
         np.testing.assert_array_equal(back.mask, mask.mask)
     (tmp_path / "mask.png").write_bytes(b"")
-    with pytest.raises(OutputError, match="damaged: put it back, or run with --overwrite"):
+    with pytest.raises(OutputError, match="damaged: put it back, or make the result anew with"):
         TissueMask.load(tmp_path / "mask.png", None)
-    with pytest.raises(OutputError, match="no tissue mask there any more: run with --overwrite"):
+    with pytest.raises(OutputError, match="no tissue mask there any more: put it back, or make"):
         TissueMask.load(tmp_path / "gone.png", mask.seal)
 
 

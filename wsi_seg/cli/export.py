@@ -68,7 +68,7 @@ def export(
     from wsi_seg.outputs.labels import read_labels
     from wsi_seg.outputs.result import labels_in
     from wsi_seg.outputs.summary import read_summary
-    from wsi_seg.outputs.whole import require_summary, require_whole
+    from wsi_seg.outputs.whole import require_own, require_whole
 
     if file_format not in {"geojson", "csv"}:
         raise UsageError(f"--format {file_format}: use geojson or csv")
@@ -99,7 +99,7 @@ def export(
     signals.working()
     own = folder if folder is not None and folder.owns_polygons(target) else None
     if own is not None:
-        require_summary(own)
+        require_own(own, target)
         own.disown_polygons(target)
     if file_format == "csv":
         report = export_csv(pyramid, target, settings)

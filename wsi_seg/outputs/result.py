@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Key = dict[str, JsonValue]
+
+OTHER_RECORD = (
+    "copy the folder again, use a copy of its slide.ome.zarr alone, or make the result anew with "
+    "`wsi-seg predict --overwrite`"
+)
+"""What helps against a record that cannot be read; the last alone helps `predict`."""
+
 Stage = Literal["segmenting", "exporting", "finished"]
 
 
@@ -133,7 +140,7 @@ class ResultFolder:
             return None
         except (ValidationError, OSError) as error:
             raise OutputError(
-                f"{self.record_path}: damaged, or of another version: use --overwrite to start anew"
+                f"{self.record_path}: damaged, or of another version: {OTHER_RECORD}"
             ) from error
 
     def write_record(self, record: RunRecord) -> None:
@@ -163,6 +170,8 @@ class ResultFolder:
 
     def remove_other_polygons(self, path: Path) -> None:
         """Remove the result's polygons in the form that `path` is not, gzipped or plain: there is one set.
+
+        Whoever calls this has refused those that are not as they were written, before anything was done.
 
         Raises
         ------

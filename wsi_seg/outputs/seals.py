@@ -129,7 +129,7 @@ def write_seal(zarr: Path, pixels: Mapping[int, int], chunk_files: Mapping[str, 
     seal = {"pixels": {str(value): count for value, count in sorted(pixels.items())}, "files": files}
     _own(document)[SEAL] = seal
     seal["document"] = _document_digest(document)
-    write_text(path, json.dumps(document, indent=2) + "\n")
+    write_text(path, _laid_out(document))
 
 
 def read_seal(zarr: Path) -> Seal | None:
@@ -156,13 +156,24 @@ def read_seal(zarr: Path) -> Seal | None:
     return seal
 
 
+def digest_as_written(zarr: Path) -> str:
+    """Return the digest that the document with the seal has in the layout that `write_seal` gives it.
+
+    Raises
+    ------
+    DamagedError
+        If it cannot be read.
+    """
+    return digest_of(_laid_out(_read(document_path(zarr))).encode())
+
+
 def seal_damages(zarr: Path, seal: Seal) -> Iterator[Damage]:
     """Yield what is missing from a sealed OME-Zarr, altered in it, or no part of it."""
     yield from damages(zarr, seal.files)
     for path in sorted(zarr.rglob("*")):
         name = path.relative_to(zarr).as_posix()
         if name not in seal.files and ARRAY_FILE.match(name) and path.is_file():
-            yield Damage(path, "no part of the result")
+            yield Damage(path, "no part of the result", "remove it")
 
 
 def _read(path: Path) -> JsonObject:
@@ -173,6 +184,10 @@ def _read(path: Path) -> JsonObject:
         what = "missing" if isinstance(error, FileNotFoundError) else "damaged"
         raise DamagedError(Damage(path, what)) from error
     return document
+
+
+def _laid_out(document: JsonObject) -> str:
+    return json.dumps(document, indent=2) + "\n"
 
 
 def _own(document: JsonObject) -> JsonObject:

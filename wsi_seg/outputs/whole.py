@@ -6,16 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import OutputError
-from wsi_seg.outputs.result import ResultFolder, folder_of
+from wsi_seg.outputs.result import OTHER_RECORD, ResultFolder, folder_of
 from wsi_seg.outputs.seals import (
     GO_ON,
     Damage,
     DamagedError,
     damages,
+    digest_as_written,
     document_path,
     read_seal,
     seal_damages,
 )
+from wsi_seg.slides.coarse import MASK_REMEDY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +26,9 @@ if TYPE_CHECKING:
     from wsi_seg.outputs.result import RunRecord
     from wsi_seg.outputs.seals import Seal
 
-MADE_FROM_LABELS = (
-    "delete it, or move it away to keep it, and run `wsi-seg predict` again, which makes it again"
-)
-MASK = "put it back, or make the result anew with `wsi-seg predict --overwrite`"
+MAKE_AGAIN = "run `wsi-seg predict` again, which makes it again"
+EDITED = f"delete it, or move it away to keep it, and {MAKE_AGAIN}"
+STRAY = "delete it, or move it away to keep it"
 OLD = "made before results kept digests of their files"
 
 
@@ -112,23 +113,52 @@ def document_damages(result: ResultFolder, record: RunRecord) -> Iterator[Damage
     own = document_path(result.zarr).relative_to(result.folder).as_posix()
     files = {name: digest for name, digest in (record.files or {}).items() if name != own}
     for damage in damages(result.folder, files):
-        is_mask = damage.path == result.tissue_mask  # by which labels were made, not the other way round
-        yield replace(damage, remedy=MASK if is_mask else MADE_FROM_LABELS)
+        if damage.path == result.tissue_mask:
+            yield replace(damage, remedy=MASK_REMEDY)
+        else:
+            yield replace(damage, remedy=MAKE_AGAIN if damage.what in {"missing", "empty"} else EDITED)
 
 
-def require_summary(result: ResultFolder) -> None:
-    """Refuse a summary from which areas are to be taken over, if it is not as it was written.
+def stray_polygons(result: ResultFolder, record: RunRecord) -> Iterator[Damage]:
+    """Yield polygons beside the result's own, gzipped or plain: unpacked by hand, and perhaps edited.
+
+    Where neither are on record, a kill left what is there, but for records of before files were noted.
+    """
+    forms = result.geojson(True), result.geojson(False)
+    if record.files is None:
+        own = {path.name for path in forms[:1] if path.exists()}
+    else:
+        own = {path.name for path in forms if path.name in record.files}
+    for path in forms:
+        if own and path.name not in own and path.exists():
+            yield Damage(path, "no part of the result", STRAY)
+
+
+def require_own(result: ResultFolder, target: Path) -> None:
+    """Refuse to export over, or in place of, what somebody edited, but for the file that is named.
+
+    Parameters
+    ----------
+    result : ResultFolder
+    target : Path
+        The result's own polygons, which are to be written.
 
     Raises
     ------
     DamagedError
-        If it is another.
+        If the summary, or the polygons in the other form, are not as they were written.
     OutputError
         If the record is damaged.
     """
     record = result.read_record() if result.record_path.exists() else None
-    for damage in () if record is None else document_damages(result, record):
-        if damage.path == result.summary_json and damage.what != "missing":
+    if record is None:
+        return
+    for damage in stray_polygons(result, record):
+        raise DamagedError(damage)
+    concerned = {result.summary_json, result.summary_csv, result.geojson(True), result.geojson(False)}
+    for damage in document_damages(result, record):
+        gone = damage.what == "missing" or (damage.what == "empty" and damage.path != result.summary_json)
+        if damage.path in concerned and damage.path.name != target.name and not gone:
             raise DamagedError(damage)
 
 
@@ -141,7 +171,8 @@ def check_result(folder: Path) -> Wholeness:
     try:
         record = result.read_record()
     except OutputError:
-        return Wholeness(folder, (Damage(result.record_path, "damaged, or of another version"),), None, 0)
+        damage = Damage(result.record_path, "damaged, or of another version", OTHER_RECORD)
+        return Wholeness(folder, (damage,), None, 0)
     if record is None or record.progress != "finished":
         return Wholeness(folder, (Damage(folder, "not finished", GO_ON),), None, 0)
     if not result.zarr.is_dir():
@@ -149,7 +180,7 @@ def check_result(folder: Path) -> Wholeness:
     labels = check_labels(result.zarr)
     found = [*labels.damages, *document_damages(result, record)]
     if record.files is not None:
-        found += _not_on_record(result, record)
+        found += [*_not_on_record(result, record), *stray_polygons(result, record)]
     beside = [name for name in record.files or {} if not (folder / name).is_relative_to(result.zarr)]
     return Wholeness(folder, tuple(found), labels.unknown, labels.files + len(beside))
 
@@ -163,7 +194,8 @@ def _other_result(zarr: Path, seal: Seal, record: RunRecord | None) -> Iterator[
     of_the_run = {name: record.files.get(name, "")}
     differ = record.totals is None or record.totals.pixels != seal.pixels
     if differ or any(damages(zarr.parent, of_the_run)):
-        yield Damage(path, "not of the run that the record beside it is of")
+        same = not differ and digest_as_written(zarr) in of_the_run.values()
+        yield Damage(path, "altered" if same else "not of the run that the record beside it is of")
 
 
 def _check_unsealed(zarr: Path, record: RunRecord | None) -> Wholeness:
@@ -182,9 +214,8 @@ def _not_on_record(result: ResultFolder, record: RunRecord) -> Iterator[Damage]:
     """Yield what a finished result must have, and is not on record: `export` was killed while it wrote it."""
     on_record = (record.files or {}).keys()
     polygons = {result.geojson(gzip).name for gzip in (True, False)}
-    again = "run `wsi-seg predict` again, which makes it again"
     if not polygons & on_record:
-        yield Damage(result.geojson(True), "not finished", again)
+        yield Damage(result.geojson(True), "not finished", MAKE_AGAIN)
     for path in (result.overview, result.summary_json, result.summary_csv):
         if path.name not in on_record:
-            yield Damage(path, "not finished", again)
+            yield Damage(path, "not finished", MAKE_AGAIN)

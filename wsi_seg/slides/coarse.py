@@ -13,6 +13,9 @@ from wsi_seg.slides.lattice import Rect
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MASK_REMEDY = "put it back, or make the result anew with `wsi-seg predict --overwrite`"
+"""What helps where a tissue mask is gone or damaged: labels were made by it, not the other way round."""
+
 PIECE = 256
 """Side of the squares that are interpolated one by one: most lie on one side of all outlines."""
 

@@ -20,7 +20,7 @@ from skimage import filters, morphology, segmentation
 
 from wsi_seg.errors import OutputError
 from wsi_seg.files import replacing
-from wsi_seg.slides.coarse import CoarseMask, MaskSeal
+from wsi_seg.slides.coarse import MASK_REMEDY, CoarseMask, MaskSeal
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.picture import DECODE_ERRORS, verify_png
 from wsi_seg.slides.recorded import find_recorded, recorded_in
@@ -93,15 +93,13 @@ class TissueMask(CoarseMask):
             with Image.open(path) as image:
                 found = cls(np.asarray(image.convert("L")) >= 128, int(image.info[FACTOR_KEY]))
         except FileNotFoundError as error:
-            raise OutputError(f"{path}: no tissue mask there any more: run with --overwrite") from error
+            raise OutputError(f"{path}: no tissue mask there any more: {MASK_REMEDY}") from error
         except (*DECODE_ERRORS, Image.DecompressionBombError) as error:
-            raise OutputError(
-                f"{path}: the tissue mask is damaged: put it back, or run with --overwrite"
-            ) from error
+            raise OutputError(f"{path}: the tissue mask is damaged: {MASK_REMEDY}") from error
         if seal is not None and found.seal != seal:
             raise OutputError(
                 f"{path}: not the tissue mask that the labels go by ({found.seal.told_from(seal)}): "
-                "put that back, or run with --overwrite"
+                "put that back, or make the result anew with `wsi-seg predict --overwrite`"
             )
         return found
 
