@@ -23,12 +23,12 @@ import signal, sys
 
 class Finder:
     def find_spec(self, name, *_):
-        if name == "typer":
+        if name == "{module}":
             signal.raise_signal({number})
 
 sys.meta_path.insert(0, Finder())
 sys.argv = ["wsi-seg", "info", "slide.svs"]
-from wsi_seg.cli.main import main
+from wsi_seg.__main__ import main
 main()
 """
 
@@ -80,13 +80,25 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("number", CODES)
-def test_a_signal_before_the_program_is_up_is_one_line_and_its_exit_code(number: signal.Signals) -> None:
-    done = python(IMPORTING.format(number=int(number)))
+@pytest.mark.parametrize(
+    ("number", "module"),
+    [*((number, "wsi_seg.cli") for number in CODES), (signal.SIGINT, "typer")],
+)
+def test_a_signal_before_the_program_is_up_is_one_line_and_its_exit_code(
+    number: signal.Signals, module: str
+) -> None:
+    done = python(IMPORTING.format(number=int(number), module=module))
     assert done.returncode == CODES[number]
     name = "" if number == signal.SIGINT else f" ({number.name})"
     assert done.stderr == f"wsi-seg: interrupted{name}: run the same command again\n"
     assert done.stdout == ""
+
+
+def test_what_is_ignored_stays_so_from_the_first_import_on() -> None:
+    ignoring = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    done = python(ignoring + IMPORTING.format(number=int(signal.SIGHUP), module="wsi_seg.cli"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "wsi-seg: slide.svs: no such file\n"
 
 
 @pytest.mark.parametrize("number", CODES)

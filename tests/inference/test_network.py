@@ -40,7 +40,7 @@ def test_no_compiler_costs_speed_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(networks, "load_kernels", none_here)
     choice = choose_form(ESPNET, "cpu", "float32", "auto")
-    assert (choice.form, choice.why) == ("plain", "no C++ compiler")
+    assert (choice.form, choice.why) == ("plain", "three times slower than compiled: no C++ compiler")
     with pytest.raises(UsageError, match=r"--compile yes: no C\+\+ compiler: give --compile no"):
         choose_form(ESPNET, "cpu", "float32", "yes")
 

@@ -96,6 +96,74 @@ def test_what_a_compiler_says_need_be_no_text(elsewhere: Path, monkeypatch: pyte
         load_kernels()
 
 
+def test_a_full_disk_is_said_and_not_the_compilers_fault(
+    elsewhere: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remedy = r"cache: its disk is full, .*: free some MB, or name another folder with WSI_SEG_CACHE"
+    script = "echo 'ld: final link failed: No space left on device' >&2; echo 'collect2: error' >&2; exit 1"
+    monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", script))
+    with pytest.raises(KernelsError, match=remedy):
+        load_kernels()
+
+    monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", "echo 'collect2: error' >&2; exit 1"))
+    monkeypatch.setattr(build.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(KernelsError, match=remedy):
+        load_kernels()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", copying(made)))
+    monkeypatch.setattr(kept, "_write", full)
+    with pytest.raises(KernelsError, match=remedy):
+        load_kernels()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "failed to map segment from shared object",
+            "cache: programs cannot be run from there, .* WSI_SEG_CACHE",
+        ),
+        (
+            "libgomp.so.1: cannot open shared object file: No such file or directory",
+            r"cache: compiled kernels cannot be loaded \(.*libgomp.*\): mend that, or name another compiler",
+        ),
+    ],
+)
+def test_a_library_that_cannot_be_loaded_is_said_with_what_helps(
+    elsewhere: Path, made: Path, monkeypatch: pytest.MonkeyPatch, said: str, told: str
+) -> None:
+    def refuse(path: str) -> None:
+        raise OSError(f"{path}: {said}")
+
+    monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", copying(made)))
+    monkeypatch.setattr(kept.ctypes, "CDLL", refuse)
+    with pytest.raises(KernelsError, match=told):
+        load_kernels()
+
+
+def test_a_compiler_may_be_named_with_options_and_with_blanks_in_its_path(
+    elsewhere: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere.parent / "my tools").mkdir()
+    path = compiler(elsewhere.parent / "my tools" / "c++", f'[ "$1" = -m64 ] || exit 1; {copying(made)}')
+    monkeypatch.setenv("CXX", f"'{path}' -m64")
+    assert load_kernels().wsi_seg_lanes()
+    monkeypatch.setenv("CXX", path)
+    assert build.find_compiler() == [path]
+    monkeypatch.setenv("CXX", "no-such-compiler -m64 '")
+    with pytest.raises(KernelsError, match=r"which CXX names: name another, or none \(`unset CXX`\)"):
+        build.find_compiler()
+
+
+def test_a_cache_may_be_named_from_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WSI_SEG_CACHE", "~/x")
+    assert build.cache_folder() == tmp_path / "x"
+
+
 def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("WSI_SEG_CACHE", str(tmp_path / "file" / "cache"))
@@ -155,17 +223,39 @@ def test_others_may_write_to_neither_the_folder_nor_the_library(
     assert [path.stat().st_mode & 0o022 for path in (elsewhere / "below").iterdir()] == [0]
 
 
-@pytest.mark.parametrize("mode", [0o770, 0o702, 0o1777])
-def test_a_folder_that_others_may_write_to_is_not_loaded_from(
+@pytest.mark.parametrize("mode", [0o775, 0o702])
+def test_an_own_folder_that_others_may_write_to_is_closed_and_filled_anew(
     elsewhere: Path, made: Path, monkeypatch: pytest.MonkeyPatch, mode: int
 ) -> None:
+    """As it was made under umask 002: nothing is loaded that came there while others could write."""
+    calls = elsewhere.parent / "calls"
+    monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", f"echo >> {calls}; {copying(made)}"))
+    load_kernels()
+    load_kernels.cache_clear()
+    older = elsewhere / f"kernels-of-another-processor-{'0' * 64}.so"
+    older.touch()
+    elsewhere.chmod(mode)
+    assert load_kernels().wsi_seg_lanes()
+    assert calls.read_text() == "\n\n"
+    assert elsewhere.stat().st_mode & 0o7777 == 0o700
+    assert not older.exists()
+
+
+@pytest.mark.parametrize(("mode", "beside"), [(0o1777, None), (0o775, "notes.txt")])
+def test_a_folder_that_others_may_write_to_is_not_loaded_from(
+    elsewhere: Path, made: Path, monkeypatch: pytest.MonkeyPatch, mode: int, beside: str | None
+) -> None:
+    """Nor is it closed to them, if it is no folder for kernels alone, such as `/tmp`."""
     monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", copying(made)))
     load_kernels()
     load_kernels.cache_clear()
+    if beside is not None:
+        (elsewhere / beside).touch()
     elsewhere.chmod(mode)
     remedy = r"empty it and `chmod go-w` it, or name a folder of your own with WSI_SEG_CACHE"
     with pytest.raises(KernelsError, match=rf"cache: others may write to it \(mode {mode:o}\), .*: {remedy}"):
         load_kernels()
+    assert elsewhere.stat().st_mode & 0o7777 == mode
     assert not to_be_compiled()
 
 

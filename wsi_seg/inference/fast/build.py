@@ -7,9 +7,11 @@ again when the source, the compiler's options or the processor are others, or it
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import KernelsError
-from wsi_seg.inference.fast.kept import CACHE_VARIABLE, is_kept, keep, load_kept, make_folder
+from wsi_seg.inference.fast.kept import CACHE_VARIABLE, KERNELS, is_kept, keep, load_kept, make_folder
 
 if TYPE_CHECKING:
     import ctypes
@@ -31,6 +33,14 @@ OPTIONS = ("-O3", "-march=native", "-ffp-contract=off", "-std=c++11", "-shared",
 PARALLEL = "-fopenmp"
 COMPILE_SECONDS = 120
 """A compiler that takes longer is given up; this one takes 3 to 10."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL = ("No space left", "Disk quota exceeded")
+NEEDED_BYTES = 4 << 20
+"""What a compiler and the library take; where there is less, the disk is why it failed."""
+
+NOT_MAPPED = "failed to map segment"
+"""What the C library says of a file system that is mounted with `noexec`; there is no number for it."""
 
 
 @cache
@@ -52,6 +62,18 @@ def load_kernels() -> ctypes.CDLL:
         kernels = _loaded(folder, _stem())
     except OSError as error:
         reason = error.strerror or str(error)
+        if NOT_MAPPED in reason:
+            raise KernelsError(
+                f"{folder}: programs cannot be run from there, so compiled kernels cannot be loaded: name "
+                f"another folder with {CACHE_VARIABLE}"
+            ) from error
+        if error.errno in FULL:
+            raise _disk_full(folder) from error
+        if error.errno is None:
+            raise KernelsError(
+                f"{folder}: compiled kernels cannot be loaded ({reason}): mend that, or name another "
+                "compiler with CXX"
+            ) from error
         raise KernelsError(
             f"{folder}: compiled kernels cannot be kept there ({reason}): make it writable, or name "
             f"another folder with {CACHE_VARIABLE}"
@@ -80,9 +102,9 @@ def cache_folder() -> Path:
     KernelsError
         If the user has no home folder, as in some containers, and named no other.
     """
-    if given := os.environ.get(CACHE_VARIABLE):
-        return Path(given)
     try:
+        if given := os.environ.get(CACHE_VARIABLE):
+            return Path(given).expanduser()
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wsi-seg"
     except RuntimeError as error:
         raise KernelsError(
@@ -94,7 +116,7 @@ def _stem() -> str:
     """Return the library's name, but for its hash."""
     # A home folder may be shared by machines with different processors.
     made_for = [SOURCE.read_text(encoding="utf-8"), *OPTIONS, os.environ.get("CXX", ""), _processor()]
-    return f"kernels-{hashlib.sha256(chr(0).join(made_for).encode()).hexdigest()[:16]}"
+    return f"{KERNELS}-{hashlib.sha256(chr(0).join(made_for).encode()).hexdigest()[:16]}"
 
 
 def _processor() -> str:
@@ -129,25 +151,44 @@ def _compile(folder: Path, stem: str) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as private:
         made = Path(private) / "kernels.so"
         for parallel in ((PARALLEL,), ()):  # Apple's Clang has no OpenMP: one thread a network, then
-            command = [compiler, *OPTIONS, *parallel, str(SOURCE), "-o", str(made)]
+            command = [*compiler, *OPTIONS, *parallel, str(SOURCE), "-o", str(made)]
             try:
-                done = subprocess.run(command, capture_output=True, timeout=COMPILE_SECONDS)
+                done = subprocess.run(
+                    command,
+                    capture_output=True,
+                    timeout=COMPILE_SECONDS,
+                    env={**os.environ, "TMPDIR": private},  # one disk is written to, which can be named
+                )
             except subprocess.TimeoutExpired as error:
                 raise KernelsError(
-                    f"{compiler} took more than {COMPILE_SECONDS} s: install another compiler"
+                    f"{compiler[0]} took more than {COMPILE_SECONDS} s: install another compiler"
                 ) from error
             if done.returncode == 0:
                 keep(folder, stem, made)
                 return
-    said = done.stderr.decode(errors="replace").split("\n")
-    first = next((line for line in said if "error" in line), " ".join(said[-3:]))
-    raise KernelsError(
+        raise _failed(folder, compiler[0], done.stderr.decode(errors="replace"))
+
+
+def _failed(folder: Path, compiler: str, said: str) -> KernelsError:
+    """Say why a compiler failed, as far as one line and the disk tell it."""
+    if any(words in said for words in DISK_FULL) or shutil.disk_usage(folder).free < NEEDED_BYTES:
+        return _disk_full(folder)
+    lines = said.split("\n")
+    first = next((line for line in lines if "error" in line), " ".join(lines[-3:]))
+    return KernelsError(
         f"{compiler} failed ({first.strip() or 'without a word'}): mend it, or install another"
     )
 
 
-def find_compiler() -> str:
-    """Return the C++ compiler that there is.
+def _disk_full(folder: Path) -> KernelsError:
+    return KernelsError(
+        f"{folder}: its disk is full, so kernels cannot be compiled there: free some MB, or name another "
+        f"folder with {CACHE_VARIABLE}"
+    )
+
+
+def find_compiler() -> list[str]:
+    """Return the command of the C++ compiler that there is; `CXX` may name options, or `ccache`, as well.
 
     Raises
     ------
@@ -155,10 +196,23 @@ def find_compiler() -> str:
         If there is none.
     """
     if given := os.environ.get("CXX"):
-        if shutil.which(given) is None:
-            raise KernelsError(f"no C++ compiler {given!r}, which CXX names: name another, or none")
-        return given
+        command = _words(given)
+        if not command or shutil.which(command[0]) is None:
+            raise KernelsError(
+                f"no C++ compiler {given!r}, which CXX names: name another, or none (`unset CXX`)"
+            )
+        return command
     for name in COMPILERS:
         if found := shutil.which(name):
-            return found
+            return [found]
     raise KernelsError(f"no C++ compiler ({', '.join(COMPILERS)}): install one (Debian: apt install g++)")
+
+
+def _words(command: str) -> list[str]:
+    """Split a command as a shell does; one that is there as it is may have blanks in its path."""
+    if shutil.which(command):
+        return [command]
+    try:
+        return shlex.split(command)
+    except ValueError:  # a quotation mark without its other
+        return []

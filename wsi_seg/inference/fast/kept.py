@@ -1,7 +1,8 @@
 """Compiled libraries, kept where no other user can write, and looked at before they are loaded.
 
 To load a library is to run it. So none is loaded but from a folder that belongs to this user, or to root, and
-that nobody else may write to; the same holds for the file. The folder is opened once, and all in it is
+that nobody else may write to; the same holds for the file. A folder of this user's that others may write to
+is closed to them and emptied first. The folder is opened once, and all in it is
 reached through that: whoever may write to a folder above it may put another in its place, but can neither
 make a folder of this user's nor change what is in one, so the folders above need not be looked at. POSIX
 access lists that let others write show in the mode; those of NFSv4 do not, and are not looked for.
@@ -17,6 +18,7 @@ import ctypes
 import hashlib
 import os
 import stat
+import tempfile
 import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,6 +37,10 @@ SUFFIX = ".so"
 ROOT = 0
 FOLDER_MODE, LIBRARY_MODE = 0o700, 0o644
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+KERNELS = "kernels"
+OURS = (f"{KERNELS}-", f".{KERNELS}-", tempfile.gettempprefix())
+"""How the names of all begin that is put into the folder: libraries, parts of them, compilers' work."""
 
 
 def is_kept(folder: Path, stem: str) -> bool:
@@ -119,7 +125,11 @@ def keep(folder: Path, stem: str, made: Path) -> None:
 
 @contextmanager
 def _held(folder: Path) -> Iterator[int]:
-    """Open a folder, and see that nobody else may write to it."""
+    """Open a folder, and see that nobody else may write to it.
+
+    A folder of this user's with nothing but kernels in it, as it is made under umask 002, is closed to
+    others, and no library stays that was there while they could write.
+    """
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         state = os.fstat(held)
@@ -128,7 +138,9 @@ def _held(folder: Path) -> Iterator[int]:
                 f"{folder}: belongs to another user ({state.st_uid}), so no compiled kernels are kept there: "
                 f"{REMEDY}"
             )
-        if state.st_mode & OTHERS_WRITE:
+        if state.st_mode & OTHERS_WRITE and _is_for_kernels(held):
+            _close_to_others(held)
+        elif state.st_mode & OTHERS_WRITE:
             raise KernelsError(
                 f"{folder}: others may write to it (mode {stat.S_IMODE(state.st_mode):o}), so no compiled "
                 f"kernels are kept there: empty it and `chmod go-w` it, or {REMEDY}"
@@ -136,6 +148,24 @@ def _held(folder: Path) -> Iterator[int]:
         yield held
     finally:
         os.close(held)
+
+
+def _is_for_kernels(held: int) -> bool:
+    """Tell whether an open folder is this user's and holds only what is put there; `/tmp` never is."""
+    state = os.fstat(held)
+    own = state.st_uid == os.geteuid() and not state.st_mode & stat.S_ISVTX
+    return own and all(name.startswith(OURS) for name in os.listdir(held))
+
+
+def _close_to_others(held: int) -> None:
+    _remove_libraries(held)  # before as well: a kill in between leaves none in a folder that looks safe
+    os.fchmod(held, FOLDER_MODE)
+    _remove_libraries(held)
+
+
+def _remove_libraries(held: int) -> None:
+    for name in _named(held, KERNELS):
+        _remove(name, held)
 
 
 @contextmanager
