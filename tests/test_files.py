@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,4 +77,18 @@ def test_a_folder_to_write_to_that_is_a_file_is_named(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match=r"/file: is a file, and no folder to write to: name another"):
             check_folder(folder)
     check_folder(tmp_path / "new" / "inside")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "reason"), [(0, "Permission denied"), (os.ST_RDONLY, "Read-only file system")]
+)
+def test_a_folder_that_cannot_be_written_is_named_and_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: int, reason: str
+) -> None:
+    """By pretence: the tests' user may be root, who may write everywhere."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=flag))
+    with pytest.raises(OutputError, match=rf"^{tmp_path}: cannot be written \({reason}\): .* name another"):
+        check_folder(tmp_path / "new" / "inside")
     assert not (tmp_path / "new").exists()

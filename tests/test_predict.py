@@ -19,7 +19,7 @@ from drawn import write_boxes
 from results import Recorder, features_of, fingerprints, labels_of, shapes_of
 from shapely.geometry import shape
 
-from wsi_seg import predict
+from wsi_seg import files, predict
 from wsi_seg.config import ExportSettings, LabelSettings, PredictSettings, RunSettings
 from wsi_seg.errors import (
     AnnotationError,
@@ -297,6 +297,19 @@ def test_what_fails_beside_the_network_ends_the_run_there_and_then(
     assert 1 <= heard.regions <= 3  # of 24
     predict_slide(slide_path, tmp_path / "out", settings(model_path))
     assert fingerprints(tmp_path / "out") == fingerprints(result)
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_anything_is_compiled(
+    slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(*_: object) -> None:
+        raise AssertionError("compiled")
+
+    monkeypatch.setattr(predict, "choose_form", too_late)
+    monkeypatch.setattr(files.os, "access", lambda *_: False)
+    with pytest.raises(OutputError, match=rf"^{tmp_path}: cannot be written"):
+        predict_slide(slide_path, tmp_path / "out", settings(model_path))
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.usefixtures("kernels")

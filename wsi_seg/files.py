@@ -58,18 +58,28 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder to write to that is a file, or is to lie in one.
+    """Refuse a folder that cannot be written to or made, before long work is done for it; nothing is made.
 
     Raises
     ------
     OutputError
-        If it cannot be made for that reason.
+        If it is a file or is to lie in one, or what is there of it is not writable.
     """
-    for path in (folder, *folder.parents):
-        if path.is_dir():
-            return
-        if path.exists():
-            raise OutputError(f"{path}: is a file, and no folder to write to: name another with -o")
+    for path in (folder, *folder.absolute().parents):
+        with writing(path):
+            if path.is_dir():
+                _refuse_unwritable(path)
+                return
+            if path.exists():
+                raise OutputError(f"{path}: is a file, and no folder to write to: name another with -o")
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    if os.access(folder, os.W_OK | os.X_OK):
+        return
+    read_only = hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY
+    number = errno.EROFS if read_only else errno.EACCES
+    raise OSError(number, os.strerror(number))
 
 
 @contextmanager

@@ -110,10 +110,10 @@ def predict_on(
 ) -> Summary:
     """Do what `predict_slide` does, with a cluster and a model that are open already."""
     begin = time.perf_counter()
-    check_folder(Path(out))
+    result = ResultFolder(Path(out).resolve())
+    check_folder(result.work)
     device = probe(client, settings.run.device)
     opened = _open(slide, settings.labels)
-    result = ResultFolder(Path(out).resolve())
     choice = _choose_form(result, bundle, device, settings, progress)
     plan = Plan.make(opened, bundle, device, settings, command, choice)
     plan.seconds["open"] = time.perf_counter() - begin

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import pickle
 import re
 import shutil
@@ -72,6 +73,18 @@ def test_help_needs_no_heavy_imports() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "wsi-seg predict slide.svs" in done.stdout
+
+
+def test_matplotlib_has_no_lines_of_its_own_where_home_cannot_be_written() -> None:
+    code = (
+        "import sys; sys.argv = ['wsi-seg', '--help']\n"
+        "from wsi_seg.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: import matplotlib"
+    )
+    closed = {**os.environ, "MPLCONFIGDIR": os.devnull}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=closed)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("command", ["predict", "info", "export", "check", "doctor", "models", "demo"])

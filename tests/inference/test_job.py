@@ -134,12 +134,29 @@ def test_regions_of_interest_of_another_run_are_refused(handed: Handed) -> None:
     refused(handed, OutputError, r"roi\.geojson: is not what this run put there")
 
 
-def test_an_output_folder_that_is_another_where_the_worker_is_is_refused(handed: Handed) -> None:
+def test_an_output_folder_that_is_another_where_the_worker_is_is_refused(
+    handed: Handed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Far:
+        address = "tcp://10.0.0.7:4321"
+
+    monkeypatch.setattr("wsi_seg.inference.job.get_worker", Far)
     _job, result = handed
     result.mark.write_text("of the folder that this machine has there")
     refused(handed, OutputError, r"mark: is not what this run put there.*the same path everywhere")
     result.mark.unlink()
     refused(handed, OutputError, r"mark: cannot be read .*mount it under the same path")
+
+
+def test_an_output_folder_that_is_removed_in_mid_run_is_told_without_a_cluster(handed: Handed) -> None:
+    _job, result = handed
+    result.mark.write_text("of a run that started anew")
+    refused(
+        handed, OutputError, r"mark: is not what this run put there: another run took the folder: run again"
+    )
+    shutil.rmtree(result.folder)
+    told = r"mark: was removed or moved in mid-run: put the output folder back, and run again$"
+    refused(handed, OutputError, told)
 
 
 def test_a_region_that_comes_too_late_is_not_written(handed: Handed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,6 +174,19 @@ def state_of_the_process() -> dict[str, object]:
     }
 
 
+def test_a_folder_that_cannot_be_written_is_named_before_data_are_read(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("wsi_seg.files.os.access", lambda *_: False)
+    request = TrainRequest(
+        data=DataRequest(paths=(tmp_path / "none.svs", tmp_path / "none.geojson")),
+        recipe=tiny_recipe(),
+        out=tmp_path / "out",
+        device="cpu",
+    )
+    with pytest.raises(OutputError, match=rf"^{tmp_path}: cannot be written"):
+        train(request)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_process_is_left_as_it_was(pair: tuple[Path, Path], tmp_path: Path):
     torch.set_num_threads(2)
     before = state_of_the_process()

@@ -37,6 +37,8 @@ def _run() -> int:
         # When one of several writes fails, its error reaches us; these would print the others' tracebacks.
         for name in ("asyncio", "tornado"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        # Where it has no folder for its cache, as without a home, it takes a temporary one, in three lines.
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)
         for given in sys.argv[1:]:
             if given != given.encode(errors="replace").decode():
                 raise UsageError(f"{given}: is not UTF-8: rename the file or the folder")

@@ -12,7 +12,7 @@ from PIL import Image
 from torch.nn import functional
 
 from wsi_seg.errors import DeviceError
-from wsi_seg.files import replacing
+from wsi_seg.files import check_folder, replacing
 from wsi_seg.inference.diagnosis import Diagnoser
 from wsi_seg.inference.region import mirrored
 from wsi_seg.inference.segmenter import Segmenter
@@ -113,6 +113,7 @@ def predict_image(
         If a file can't be written.
     """
     start = time.perf_counter()
+    check_folder(out_dir)
     rgb = read_rgb(path)
     try:
         segmenter = Segmenter(bundle, device, precision, compiled)

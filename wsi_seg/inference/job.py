@@ -117,7 +117,7 @@ def process_region(job: RegionJob, row: int, column: int) -> RegionRecord:
         region = Region(job.lattice, row, column)
         pixels = segment(region)
         segment.slide.files.refuse_changed()
-        job.mark.check()
+        job.mark.check(_address() is not None)
         begin = time.perf_counter()
         files = job.writer.write_region(region.label_rect, pixels.labels, pixels.confidence)
         counts = np.bincount(pixels.labels.reshape(-1))
@@ -152,11 +152,8 @@ def named_by_address() -> Iterator[None]:
     try:
         yield
     except (WsiSegError, OSError, MemoryError) as error:
-        try:
-            address = get_worker().address
-        except ValueError:  # called as it is, not as a task
-            raise error from None
-        if address.startswith("inproc://"):
+        address = _address()
+        if address is None:
             raise
         if isinstance(error, WsiSegError):
             raise type(error)(f"worker {address}: {error}") from error
@@ -166,6 +163,15 @@ def named_by_address() -> Iterator[None]:
                 "--batch-size to all"
             ) from error
         raise SchedulerError(f"worker {address}: {error}: look after it, and run again") from error
+
+
+def _address() -> str | None:
+    """Return a cluster's worker's address; None in a thread of the client's."""
+    try:
+        address = str(get_worker().address)
+    except ValueError:  # called as it is, not as a task
+        return None
+    return None if address.startswith("inproc://") else address
 
 
 _building = threading.Lock()
@@ -187,14 +193,15 @@ def _region_segmenter(job: RegionJob) -> RegionSegmenter:
 @lru_cache(maxsize=1)
 def _open_job(job: RegionJob) -> RegionSegmenter:
     bound_freed()
-    job.mark.check()
+    elsewhere = _address() is not None
+    job.mark.check(elsewhere)
     slide = _open_slide(job)
     bundle, segmenter = _open_model(
         job.model_path, job.model_fingerprint, job.device, job.precision, job.form
     )
     roi = None
     if job.roi is not None:
-        job.roi.check()
+        job.roi.check(elsewhere)
         roi = read_regions(job.roi.path, job.slide_path.name, job.frames).geometry_label
     tissue = None if job.tissue_path is None else TissueMask.load(job.tissue_path, job.tissue_seal)
     return RegionSegmenter(

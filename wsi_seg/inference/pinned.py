@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+ANOTHER_FOLDER = "is not the same here as where the run was begun: mount it under the same path everywhere"
+
+
 @dataclass(frozen=True)
 class Pinned:
     """A file by its path and its content."""
@@ -24,8 +27,13 @@ class Pinned:
         """Pin a file to what it is to hold."""
         return cls(path, hashlib.sha256(content).hexdigest())
 
-    def check(self) -> None:
+    def check(self, elsewhere: bool) -> None:
         """Refuse a file that is not there, or holds something else.
+
+        Parameters
+        ----------
+        elsewhere : bool
+            Whether this is a worker of a cluster, where the path may mean another folder.
 
         Raises
         ------
@@ -35,13 +43,18 @@ class Pinned:
         try:
             content = self.path.read_bytes()
         except OSError as error:
-            raise OutputError(
-                f"{self.path}: cannot be read ({error.strerror}): the output folder was moved, or is not the "
-                "same here as where the run was begun: mount it under the same path everywhere, and run again"
-            ) from error
+            raise OutputError(f"{self.path}: {_unread(error, elsewhere)}, and run again") from error
         if hashlib.sha256(content).hexdigest() != self.sha256:
+            or_other = f", or it {ANOTHER_FOLDER}" if elsewhere else ""
             raise OutputError(
-                f"{self.path}: is not what this run put there: another run took the folder, or it is not "
-                "the same here as where the run was begun: mount it under the same path everywhere, and run "
+                f"{self.path}: is not what this run put there: another run took the folder{or_other}: run "
                 "again, with --overwrite if the file itself was changed"
             )
+
+
+def _unread(error: OSError, elsewhere: bool) -> str:
+    if elsewhere:
+        return f"cannot be read ({error.strerror}): the output folder was moved, or {ANOTHER_FOLDER}"
+    if isinstance(error, FileNotFoundError):
+        return "was removed or moved in mid-run: put the output folder back"
+    return f"cannot be read ({error.strerror}): make it readable"

@@ -18,7 +18,7 @@ from wsi_seg.training.cache import PixelCache
 from wsi_seg.training.data import TrainingData, lacking, measure_input, open_data
 from wsi_seg.training.draws import ImageDraws, PatchDraws
 from wsi_seg.training.failures import in_one_line
-from wsi_seg.training.folder import TrainingFolder
+from wsi_seg.training.folder import WORK, TrainingFolder
 from wsi_seg.training.hardware import check_device, megapixels, precision, workers
 from wsi_seg.training.inherit import take_over
 from wsi_seg.training.loss import class_weights
@@ -107,7 +107,7 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
     recipe = request.recipe
     device = choose_device(request.device)
     check_device(device, recipe)
-    check_folder(request.folder)
+    check_folder(request.folder / WORK)
     folder = TrainingFolder(request.folder, request.overwrite, request.resume)
     start = request.init or recipe.training.init
     earlier = load_bundle(resolve_model(start)) if start else None
