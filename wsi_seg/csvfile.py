@@ -80,7 +80,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[Row]:
 def _refuse_halves(path: Path, beside: str, rows: Sequence[Row]) -> None:
     """Refuse what may be the two halves of a number with a decimal comma, where another column takes one."""
     for row in rows:
-        mpp, note = halves = row.values["mpp"], row.values[beside]
+        mpp, note = halves = row.values["mpp"], row.values.get(beside, "")  # columns without names are cut
         if beside not in COLUMNS and all(half.isascii() and half.isdigit() for half in halves):
             raise UsageError(
                 f"{path}: line {row.line}: mpp {mpp} and {beside!r} {note} may be {mpp},{note} um per px: "
