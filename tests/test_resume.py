@@ -238,3 +238,38 @@ def test_what_is_made_from_labels_is_made_again_if_missing_and_kept_if_edited(
     (out / "tissue_mask.png").unlink()
     with pytest.raises(OutputError, match=r"tissue_mask\.png: no tissue mask there any more"):
         predict_slide(slide_path, out, settings(model_path, ngff))
+
+
+def test_what_is_there_is_refused_by_what_differs_most(
+    finished: Path, slide_path: Path, model_path: Path, tmp_path: Path, ngff: str
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    result = ResultFolder(out)
+    record = result.read_record()
+    assert record is not None
+    version = record.labels["version"]
+    assert isinstance(version, int)
+    for changed, told in (
+        ({"version": version - 1}, "made by an earlier wsi-seg, whose labels differ: use another -o"),
+        ({"version": version + 1}, "made by a later wsi-seg, whose labels differ: use another -o"),
+        ({"version": version - 1, "slide": "1234"}, "of another slide: use another -o"),
+    ):
+        result.write_record(record.model_copy(update={"labels": {**record.labels, **changed}}))
+        with pytest.raises(OutputError, match=f"holds a result {told}, or --overwrite"):
+            predict_slide(slide_path, out, settings(model_path, ngff))
+
+
+def test_a_link_to_labels_that_leads_nowhere_is_not_taken_for_none(
+    finished: Path, slide_path: Path, model_path: Path, tmp_path: Path, ngff: str
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    zarr = ResultFolder(out).zarr
+    zarr.rename(tmp_path / "elsewhere")
+    zarr.symlink_to("../elsewhere")
+    predict_slide(slide_path, out, settings(model_path, ngff))
+    (tmp_path / "elsewhere").rename(tmp_path / "unmounted")
+    with pytest.raises(OutputError, match=r"slide\.ome\.zarr: a link that leads nowhere now"):
+        predict_slide(slide_path, out, settings(model_path, ngff))
+    assert (out / "summary.json").exists()

@@ -136,10 +136,36 @@ def remove_partial(folder: Path, name: str = "*", deep: bool = False) -> None:
     """
     with writing(folder):
         for stray in list((folder.rglob if deep else folder.glob)(f".{name}{PARTIAL}")):
-            if stray.is_dir():
-                shutil.rmtree(stray)
-            else:
-                stray.unlink(missing_ok=True)
+            remove(stray)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a folder with all that is in it, or a link, but not what that leads to; or nothing.
+
+    Raises
+    ------
+    OSError
+        If it cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def move(path: Path, to: Path) -> None:
+    """Give a file or folder another name; a link goes on to lead where it leads.
+
+    Raises
+    ------
+    OSError
+        If it cannot be moved.
+    """
+    if path.is_symlink():
+        to.symlink_to(path.resolve())
+        path.unlink()
+    else:
+        path.rename(to)
 
 
 @contextmanager

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.data.unpack import MAX_BYTES
 from wsi_seg.errors import OutputError
-from wsi_seg.files import remove_partial, replacing
+from wsi_seg.files import move, remove_partial, replacing, writing
 from wsi_seg.outputs.result import RegionTotals, RunRecord, differences
 from wsi_seg.outputs.seals import DamagedError, document_path
 from wsi_seg.outputs.whole import document_damages, require_whole, stray_polygons
+from wsi_seg.plan import LABELS_VERSION
 from wsi_seg.reading import read_plain
 from wsi_seg.slides.tissue import TissueMask
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from wsi_seg.inference.job import RegionJob
     from wsi_seg.inference.ledger import Ledger
     from wsi_seg.outputs.pyramid import PyramidWriter
-    from wsi_seg.outputs.result import ResultFolder
+    from wsi_seg.outputs.result import Key, ResultFolder
     from wsi_seg.plan import Plan
     from wsi_seg.progress import Progress
     from wsi_seg.slides.lattice import Lattice
@@ -40,13 +41,14 @@ def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
         result.write_record(fresh)
         return fresh
     if record.labels != plan.labels_key:
-        known = [name for name in ("slide", "slide content") if name in record.labels]
-        other = any(record.labels[name] != plan.labels_key[name] for name in known)
-        made = (
-            "of another slide" if other else f"made otherwise: {differences(record.labels, plan.labels_key)}"
-        )
         raise OutputError(
-            f"{result.folder}: holds a result {made}: use another -o, or --overwrite to start anew"
+            f"{result.folder}: holds a result {_how_made(record.labels, plan.labels_key)}: "
+            "use another -o, or --overwrite to start anew"
+        )
+    if result.zarr.is_symlink() and not result.zarr.exists():
+        raise OutputError(
+            f"{result.zarr}: a link that leads nowhere now: put back what it led to, or use --overwrite to "
+            "start anew"
         )
     if record.progress != "segmenting" and not result.zarr.exists():
         if result.unfinished_zarr.exists():
@@ -57,6 +59,18 @@ def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
         result.write_record(fresh)
         return fresh
     return record if record.progress == "segmenting" else _begin_again(result, plan, record, progress)
+
+
+def _how_made(old: Key, new: Key) -> str:
+    """Say of a result how it differs from what would be made now: in what matters most."""
+    known = [name for name in ("slide", "slide content") if name in old]
+    if any(old[name] != new[name] for name in known):
+        return "of another slide"
+    version = old.get("version")
+    if version != LABELS_VERSION:
+        later = isinstance(version, int) and version > LABELS_VERSION
+        return f"made by {'a later' if later else 'an earlier'} wsi-seg, whose labels differ"
+    return f"made otherwise: {differences(old, new)}"
 
 
 def _begin_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress) -> RunRecord:
@@ -101,7 +115,8 @@ def prepare(
     """
     if result.zarr.exists() and not result.unfinished_zarr.exists():
         # Killed between naming the pyramid and noting so.
-        result.zarr.rename(result.unfinished_zarr)
+        with writing(result.zarr):
+            move(result.zarr, result.unfinished_zarr)
     labels = plan.settings.labels
     if labels.roi is not None:
         with replacing(result.roi) as partial:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tifffile
 from click.testing import Result
-from conftest import SCHEMA, tissue_rgb, write_model, write_tiff
+from conftest import SCHEMA, damage_tile, tissue_rgb, write_model, write_tiff
 from dicoms import SEGMENTATION, copy_series, write_dicom
 from PIL import Image
 from typer.testing import CliRunner
@@ -21,6 +21,7 @@ from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 from wsi_seg.predict import predict_on
+from wsi_seg.slides.slide import Slide
 
 
 def run(*arguments: object) -> Result:
@@ -264,3 +265,15 @@ def test_a_missing_slide_of_a_batch_is_one_line(slide_path: Path, model_path: Pa
         ("failed", True),
         ("finished", False),
     ]
+
+
+def test_a_slide_that_differs_in_a_tile_is_no_copy(model_path: Path, tmp_path: Path) -> None:
+    slide = write_tiff(tmp_path / "m1.tiff", tissue_rgb(500, 700), levels=2)
+    other = damage_tile(Path(shutil.copy(slide, tmp_path / "m2.tiff")), 8)
+    with Slide(slide) as one, Slide(other) as two:
+        assert one.fingerprint == two.fingerprint
+    done = run(slide, other, "--model", model_path, "-o", tmp_path / "out")
+    assert "the same slide" not in done.stderr
+    assert f"{other}: 1 tile could not be decoded" in done.stderr
+    assert done.exit_code == 1
+    assert [Path(str(o["result"])).name for o in record(tmp_path / "out")["outcomes"]] == ["m1", "m2"]

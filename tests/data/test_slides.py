@@ -277,3 +277,12 @@ def test_a_slide_without_colour_is_read_and_remarked_on(tmp_path, pair):
         "grey.tiff: has no colour: `predict` takes such slides with --allow-grey" in r for r in slides.remarks
     )
     assert not any("colour" in remark for remark in opened(pair).remarks)
+
+
+def test_slides_that_differ_in_a_tile_are_refused(tmp_path, pair):
+    slide = write_tiff(tmp_path / "m1.tiff", tissue_rgb(500, 700), levels=2)
+    other = damage_tile(Path(shutil.copy(slide, tmp_path / "m2.tiff")), 8)
+    with pytest.raises(
+        UsageError, match=r"m2\.tiff: nearly the same slide as .*m1\.tiff, but not byte by byte"
+    ):
+        opened(SlidePair(slide, pair.annotations), SlidePair(other, pair.annotations))

@@ -11,6 +11,7 @@ from conftest import tissue_rgb, write_tiff
 from dicoms import SEGMENTATION, SERIES, element, write_dicom
 
 from wsi_seg.errors import SlideError
+from wsi_seg.slides import content
 from wsi_seg.slides.content import SlideFiles
 from wsi_seg.slides.slide import Slide
 
@@ -92,3 +93,20 @@ def test_files_named_by_a_hamamatsu_index_count(tmp_path: Path) -> None:
     for name in ("s.jpg", "s_map2.jpg", "unrelated.jpg"):
         (tmp_path / name).write_bytes(b"picture")
     assert [file.name for file in SlideFiles.of(index, {}).stamps] == ["s.vms", "s.jpg", "s_map2.jpg"]
+
+
+def test_slides_are_one_if_all_bytes_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "PIECES", 2)  # as of a file of which most is not looked at
+    monkeypatch.setattr(content, "PIECE_BYTES", 1024)
+    first = write_tiff(tmp_path / "first.tiff", tissue_rgb(500, 700), levels=2)
+    copy, other = (Path(shutil.copy(first, tmp_path / name)) for name in ("copy.tiff", "other.tiff"))
+    overwrite_a_byte(other)
+    (tmp_path / "link.tiff").symlink_to(first)
+    with Slide(first) as slide, Slide(tmp_path / "link.tiff") as link, Slide(copy) as copied:
+        with Slide(other) as altered:
+            assert (altered.fingerprint, altered.files.content) == (slide.fingerprint, slide.files.content)
+            assert not slide.files.same_as(altered.files)
+        assert slide.files.same_as(link.files)
+        assert slide.files.same_as(copied.files)
+        os.utime(first, ns=(0, 0))  # it may have been written to
+        assert not slide.files.same_as(copied.files)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wsi_seg.batch import NoResult, Outcome, run_batch
@@ -30,7 +31,17 @@ if TYPE_CHECKING:
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.outputs.summary import Summary
     from wsi_seg.progress import Progress
+    from wsi_seg.slides.content import SlideFiles
     from wsi_seg.slides.slide import Slide
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A slide that was done, with what tells its copies."""
+
+    job: Job
+    mpp: tuple[float, float]
+    files: SlideFiles
 
 
 class Runner:
@@ -56,7 +67,7 @@ class Runner:
         self._progress, self._show = progress, show
         self._stack = ExitStack()
         self._client: Client | None = None
-        self._done: dict[str, tuple[Job, tuple[float, float]]] = {}
+        self._done: dict[str, list[_Done]] = {}
 
     def __enter__(self) -> Runner:
         return self
@@ -79,10 +90,13 @@ class Runner:
             labels = settings.labels.model_copy(update={"mpp": job.mpp})
             settings = settings.model_copy(update={"labels": labels})
         with open_slide(job.path, settings.labels) as slide:
-            if slide.fingerprint in self._done:
-                return self._copy(job, slide)
+            alike = self._done.setdefault(slide.fingerprint, [])
+            for done in alike:
+                # Alike is not enough: of two slides that differ in one tile neither is the other's copy.
+                if done.files.same_as(slide.files):
+                    return self._copy(job, slide, done)
             outcome = self._slide(job, slide, settings)
-            self._done[slide.fingerprint] = job, slide.mpp
+            alike.append(_Done(job, slide.mpp, slide.files))
             return outcome
 
     def _slide(self, job: Job, slide: Slide, settings: PredictSettings) -> Outcome:
@@ -118,9 +132,9 @@ class Runner:
         self._client = None
         self._stack.close()
 
-    def _copy(self, job: Job, slide: Slide) -> Outcome:
+    def _copy(self, job: Job, slide: Slide, done: _Done) -> Outcome:
         """Say that a slide is one that was done; only its path is another."""
-        first, mpp = self._done[slide.fingerprint]
+        first, mpp = done.job, done.mpp
         if job.mpp is not None or first.mpp is None:  # else what is given for one is true of the other
             self._agree(job, first, slide.mpp[0], mpp[0])
         self._progress.say(f"{job.path}: the same slide as {first.path}: its result is {first.out}")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.slides.content import SlideFiles
     from wsi_seg.slides.frames import Frames
 
 OPEN_SLIDES = 32
@@ -168,7 +169,8 @@ def open_labelled_slides(
         If a file cannot be read, was drawn on another slide, or names classes that the schema lacks: one line
         with all of them.
     UsageError
-        If the settings do not fit the annotations, or a slide is given two resolutions.
+        If the settings do not fit the annotations, a slide is given two resolutions, or two slides are nearly
+        the same.
     """
     settings, reading = settings or TruthSettings(), reading or SlideReading()
     grouped = _by_slide([SlidePair(*pair) for pair in pairs])
@@ -202,14 +204,28 @@ def open_labelled_slides(
 
 
 def _by_slide(pairs: Sequence[SlidePair]) -> dict[str, list[SlidePair]]:
-    """Gather pairs by what tells slides apart, which is their content and not where they lie."""
+    """Gather pairs by what tells slides apart, which is their content and not where they lie.
+
+    Raises
+    ------
+    UsageError
+        If two slides have one fingerprint and differ: the shapes of one must not be laid on the other, nor
+        may one be trained on and the other validated on.
+    """
     fingerprints: dict[Path, str] = {}
+    first: dict[str, tuple[Path, SlideFiles]] = {}
     grouped: dict[str, list[SlidePair]] = {}
     for pair in pairs:
         file = pair.slide.resolve()
         if file not in fingerprints:
             with Slide(pair.slide) as slide:
                 fingerprints[file] = slide.fingerprint
+                path, files = first.setdefault(slide.fingerprint, (pair.slide, slide.files))
+                if not files.same_as(slide.files):
+                    raise UsageError(
+                        f"{pair.slide}: nearly the same slide as {path}, but not byte by byte: one of "
+                        "them is damaged or was edited: leave that one out"
+                    )
         grouped.setdefault(fingerprints[file], []).append(pair)
     return grouped
 

@@ -104,7 +104,11 @@ def evaluate_slides(
 
 
 def _seen(bundle: ModelBundle, slides: Sequence[LabelledSlide]) -> Iterator[str]:
-    """Say which slides the model was trained on, under whatever path."""
+    """Say which slides the model was trained on, under whatever path.
+
+    A model knows them by their fingerprints alone, which slides that differ in a tile may share: a remark too
+    many then, and none too few.
+    """
     for slide in slides:
         if slide.fingerprint in bundle.trained_on:
             yield f"{slide.path}: the model was trained on parts of this slide, which flatters the scores"

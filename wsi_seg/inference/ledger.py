@@ -7,14 +7,13 @@ damaged counts as none; and it holds the digests of the region's files, for dama
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsi_seg.digests import digest_of
-from wsi_seg.files import write_text, writing
+from wsi_seg.files import remove, write_text, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,8 +100,7 @@ class Ledger:
             If that cannot be done.
         """
         with writing(self.folder):
-            if self.folder.exists():
-                shutil.rmtree(self.folder)
+            remove(self.folder)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}{SUFFIX}"

@@ -11,7 +11,6 @@ threads or processes at once.
 
 from __future__ import annotations
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wsi_seg.errors import OutputError, UsageError
-from wsi_seg.files import writing
+from wsi_seg.files import remove, writing
 from wsi_seg.outputs.halving import halve_labels, halve_mean
 from wsi_seg.outputs.ngff import CONFIDENCE, TISSUE
 from wsi_seg.outputs.seals import damages, write_seal
@@ -90,14 +89,13 @@ class PyramidWriter:
                 target = self.path / path.relative_to(unfinished)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(target)
-            shutil.rmtree(unfinished)
+            remove(unfinished)
 
     def _lay_out(self, attributes: JsonObject) -> Path:
         """Make a result without pixels under another name, and return that."""
         unfinished = self.path.with_name(f".{self.path.name}.partial")
         with writing(self.path):
-            if unfinished.exists():
-                shutil.rmtree(unfinished)
+            remove(unfinished)
             name = self.path.name.removesuffix(".zarr").removesuffix(".ome")
             lay_out(unfinished, self.layout, name, attributes)
         return unfinished

@@ -6,7 +6,7 @@ made from. Files get their final names only when they are whole, so a half resul
 
 from __future__ import annotations
 
-import shutil
+import os
 import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from wsi_seg.digests import digest_file
 from wsi_seg.errors import OutputError
-from wsi_seg.files import PARTIAL, locked, remove_partial, write_text, writing
+from wsi_seg.files import PARTIAL, locked, move, remove, remove_partial, write_text, writing
 from wsi_seg.slides.coarse import MaskSeal
 
 if TYPE_CHECKING:
@@ -249,15 +249,15 @@ class ResultFolder:
         with writing(self.folder):
             gone = []
             for path in (self.zarr, self.unfinished_zarr, self.ledger):
-                if path.exists():
-                    gone.append(self.work / f".{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}")
+                if os.path.lexists(path):
+                    gone.append(path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}"))
                     path.rename(gone[-1])
             for path in (self.record_path, self.summary_json, self.summary_csv, self.roi, self.mark):
                 path.unlink(missing_ok=True)
             for path in (self.geojson(True), self.geojson(False), self.overview, self.tissue_mask):
                 path.unlink(missing_ok=True)
             for path in gone:
-                shutil.rmtree(path)
+                remove(path)
 
     def clear_work(self) -> None:
         """Remove what only an unfinished run needs."""
@@ -265,13 +265,12 @@ class ResultFolder:
             self.roi.unlink(missing_ok=True)
             self.mark.unlink(missing_ok=True)
             for path in (self.ledger, self.unfinished_zarr):
-                if path.exists():
-                    shutil.rmtree(path)
+                remove(path)
 
     def publish_zarr(self) -> None:
         """Give the finished label pyramid its name."""
         with writing(self.zarr):
-            self.unfinished_zarr.rename(self.zarr)
+            move(self.unfinished_zarr, self.zarr)
 
 
 def labels_in(path: Path) -> Path:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import openslide
 
+from wsi_seg.digests import digest_file
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.dicom import read_dicom_header
 
@@ -68,6 +71,30 @@ class SlideFiles:
                     "same command again; or, if it is as it should be now, run with --overwrite"
                 )
 
+    def same_as(self, other: SlideFiles) -> bool:
+        """Tell whether two slides are one, wherever they lie: all bytes of all files, as both were opened.
+
+        Raises
+        ------
+        SlideError
+            If a file cannot be read.
+        """
+        if self.content != other.content:
+            return False
+        if self._identities() != other._identities() and self._digests() != other._digests():
+            return False
+        # What was written to meanwhile is not what was opened, and what was done before is not of it.
+        return all(_stamp(path) == stamp for one in (self, other) for path, stamp in one.stamps.items())
+
+    def _identities(self) -> set[tuple[int, int]]:
+        """Return what the file system knows the files by: a link's are those of what it leads to."""
+        with _named():
+            return {(status.st_dev, status.st_ino) for status in map(os.stat, self.stamps)}
+
+    def _digests(self) -> list[str]:
+        with _named():
+            return sorted(map(digest_file, self.stamps))
+
     @cached_property
     def content(self) -> str:
         """A hash of the sizes of all files and of parts of each, wherever they lie.
@@ -78,13 +105,8 @@ class SlideFiles:
             If one cannot be read.
         """
         pieces = max(2, PIECES // len(self.stamps))
-        try:
+        with _named():
             found = sorted(hashlib.sha256(b"".join(_pieces(path, pieces))).digest() for path in self.stamps)
-        except OSError as error:
-            raise SlideError(
-                f"{error.filename}: part of a slide, and cannot be read ({error.strerror}): copy the "
-                "slide again"
-            ) from error
         return hashlib.sha256(b"".join(found)).hexdigest()[:16]
 
 
@@ -125,6 +147,17 @@ def _pieces(path: Path, count: int, sized: bool = True) -> Iterator[bytes]:
         for i in range(count):
             file.seek(max(size - PIECE_BYTES, 0) * i // (count - 1))
             yield file.read(PIECE_BYTES)
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Name the file that cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise SlideError(
+            f"{error.filename}: part of a slide, and cannot be read ({error.strerror}): copy the slide again"
+        ) from error
 
 
 def _stamp(path: Path) -> Stamp | None:

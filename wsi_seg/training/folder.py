@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import FinishedError, OutputError
-from wsi_seg.files import locked, remove_partial, write_text, writing
+from wsi_seg.files import locked, remove, remove_partial, write_text, writing
 from wsi_seg.training.processes import only_helps
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ class TrainingFolder:
         """Remove the checkpoints, which nothing needs any more; the logs stay."""
         with writing(self._work):
             for stage in self._stages():
-                shutil.rmtree(stage)
+                remove(stage)
 
     def _prepare(self, record: dict[str, JsonValue]) -> None:
         if self._overwrite:
@@ -146,8 +145,7 @@ class TrainingFolder:
             self.model.unlink(missing_ok=True)
             self._record.unlink(missing_ok=True)
             for folder in (self.report, self.logs, *self._stages()):
-                if folder.exists():
-                    shutil.rmtree(folder)
+                remove(folder)
 
     def _stages(self) -> list[Path]:
         return list(self._work.glob("[0-9]*-*"))
