@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wsi_seg.batch import BatchSummary, NoResult, Outcome, run_batch
-from wsi_seg.errors import OutputError, SlideError
+from wsi_seg.errors import NoSchedulerError, OutputError, SlideError
 from wsi_seg.jobs import Job, Jobs
 from wsi_seg.outputs.summary import Status
 
@@ -143,3 +143,20 @@ def test_a_record_holds_names_as_they_are_and_bytes_that_are_no_text_as_numbers(
     outcomes = stored(tmp_path / "batch.json").outcomes
     assert [outcome.slide for outcome in outcomes] == ["a\x1b.svs", r"caf\xe9.svs"]
     assert [outcome.error for outcome in outcomes] == ["a\x1b.svs: no slide", r"caf\xe9.svs: no slide"]
+
+
+def test_where_no_scheduler_answers_the_batch_ends_and_the_rest_waits(tmp_path: Path) -> None:
+    begun: list[str] = []
+
+    def run(job: Job) -> Outcome:
+        begun.append(job.path.stem)
+        if job.path.stem != "a":
+            raise NoSchedulerError("tcp://127.0.0.1:1: no Dask scheduler answers there")
+        return finished(job)
+
+    record = tmp_path / "batch.json"
+    with pytest.raises(NoSchedulerError, match=rf"answers there; 2 slides wait, as {record} says: the same"):
+        run_batch(jobs_of(tmp_path, "a", "b", "c"), record, run, pytest.fail)
+    assert begun == ["a", "b"]
+    assert stored(record).waiting == ("b.svs", "c.svs")
+    assert [outcome.slide for outcome in stored(record).outcomes] == ["a.svs"]

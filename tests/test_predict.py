@@ -25,6 +25,7 @@ from wsi_seg.errors import (
     AnnotationError,
     KernelsError,
     MppError,
+    NoSchedulerError,
     OutputError,
     SchedulerError,
     SlideError,
@@ -437,7 +438,7 @@ def test_an_unreachable_scheduler_is_named(
 ) -> None:
     monkeypatch.setattr("wsi_seg.inference.cluster.CONNECT_SECONDS", 1)
     run = RunSettings(scheduler="tcp://127.0.0.1:1")
-    with pytest.raises(SchedulerError, match=r"127\.0\.0\.1:1"):
+    with pytest.raises(NoSchedulerError, match=r"127\.0\.0\.1:1"):
         predict_slide(slide_path, tmp_path / "out", settings(model_path, run=run))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from wsi_seg.digests import digest_file
-from wsi_seg.errors import OutputError, WsiSegError, printable
+from wsi_seg.errors import NoSchedulerError, OutputError, WsiSegError, printable
 from wsi_seg.files import remove_partial, write_text, writing
 from wsi_seg.outputs.result import ResultFolder
 from wsi_seg.outputs.summary import Status
@@ -139,6 +139,8 @@ def run_batch(
     ------
     OutputError
         If the record cannot be written: at once, before anything is done, or at the end, after all of it.
+    NoSchedulerError
+        If none answers: the slide that was to be next waits then, with all after it.
     """
     waiting = tuple(str(job.path) for job in jobs.jobs)
     batch = BatchSummary(waiting=waiting, passed_over=jobs.passed_over)
@@ -146,7 +148,13 @@ def run_batch(
     batch.write(record)
     unwritten: OutputError | None = None
     for job in jobs.jobs:
-        batch = batch.after(_outcome(job, run, tell))
+        try:
+            batch = batch.after(_outcome(job, run, tell))
+        except NoSchedulerError as error:
+            wait = "1 slide waits" if len(batch.waiting) == 1 else f"{len(batch.waiting)} slides wait"
+            raise NoSchedulerError(
+                f"{error}; {wait}, as {record} says: the same command goes on with what is left"
+            ) from error
         try:
             batch.write(record)
             unwritten = None
@@ -164,6 +172,8 @@ def _outcome(job: Job, run: Callable[[Job], Outcome], tell: Callable[[str], None
         with writing(kept):
             kept.unlink(missing_ok=True)  # of an earlier run
         return run(job)
+    except NoSchedulerError:
+        raise
     except Exception as error:  # whatever it is, it is this slide's end and not the batch's
         line = _line(job, error, kept)
     tell(line)

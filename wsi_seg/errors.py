@@ -61,6 +61,10 @@ class SchedulerError(WsiSegError):
     """A Dask scheduler cannot be reached, or its workers cannot do the work."""
 
 
+class NoSchedulerError(SchedulerError):
+    """No Dask scheduler answers: nothing that needs one can be done, whatever slide it is."""
+
+
 class DeviceError(WsiSegError):
     """The asked-for compute device is not there, or ran out of memory."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -136,6 +137,24 @@ def test_a_worker_with_other_software_is_named(client: Client, monkeypatch: pyte
 
     monkeypatch.setattr(workers, "Software", Other)
     with pytest.raises(SchedulerError, match=r"^worker tcp://.*: has wsi-seg .* with wsi-seg 0\.0\.1"):
+        probe(client, "cpu")
+
+
+class _Unreadable:
+    """What a worker cannot unpickle, as one cannot whose wsi-seg lacks the module it is of."""
+
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        return import_module, ("wsi_seg.inference.not_there",)
+
+
+def test_a_worker_that_cannot_read_its_tasks_is_named_and_not_lost(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers.Software, "here", _Unreadable)
+    monkeypatch.setattr(workers, "LOADED_FIRST", "wsi_seg.inference.not_there:Software")
+    with pytest.raises(
+        SchedulerError, match=r"^worker tcp://.*: cannot load the wsi-seg .*No module named .*not_there"
+    ):
         probe(client, "cpu")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import dask
 from distributed import Client, LocalCluster
 
-from wsi_seg.errors import SchedulerError
+from wsi_seg.errors import NoSchedulerError
 from wsi_seg.memory import bound_freed
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def remote_cluster(scheduler: str) -> Iterator[Client]:
 
     Raises
     ------
-    SchedulerError
+    NoSchedulerError
         If it cannot be reached.
     """
     _silence()
@@ -65,7 +65,7 @@ def remote_cluster(scheduler: str) -> Iterator[Client]:
             else Client(scheduler, timeout=CONNECT_SECONDS)
         )
     except (OSError, TimeoutError, ValueError) as error:
-        raise SchedulerError(
+        raise NoSchedulerError(
             f"{scheduler}: no Dask scheduler answers there: check the address (tcp://HOST:PORT) or file, "
             "or leave --scheduler out to run here"
         ) from error

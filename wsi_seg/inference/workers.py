@@ -6,6 +6,7 @@ import time
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from distributed import KilledWorker, wait
@@ -41,6 +42,9 @@ LOOK_SECONDS = 3.0
 
 SHOWN = 4
 """Workers that an error names at most."""
+
+LOADED_FIRST = "wsi_seg.inference.software:Software"
+"""What a worker is to load before it gets a task of ours: if it cannot read that, it ends without a word."""
 
 GPU = "GPU"
 
@@ -168,8 +172,8 @@ def probe(client: Client, device: str) -> str:
 def _answers(client: Client, device: str, workers: Workers) -> dict[str, str]:
     """Return the device of each worker that answers in time: at least one."""
     software = Software.here()
-    asked: dict[Future[str], str] = {
-        client.submit(introduce, software, device, workers=[name], pure=False): name for name in workers.heard
+    asked: dict[Future[Any], str] = {
+        client.submit(resolve_name, LOADED_FIRST, workers=[name], pure=False): name for name in workers.heard
     }
     answers: dict[str, str] = {}
     until = time.monotonic() + ANSWER_SECONDS
@@ -183,15 +187,19 @@ def _answers(client: Client, device: str, workers: Workers) -> dict[str, str]:
         for future in done:
             name = asked.pop(future)
             with suppress(TimeoutError):  # it is gone again
-                answers[name] = result_of(client, future, name)
-            until = min(until, time.monotonic() + OTHERS_SECONDS)
+                answer = result_of(client, future, name)
+                if isinstance(answer, str):
+                    answers[name] = answer
+                    until = min(until, time.monotonic() + OTHERS_SECONDS)
+                else:  # it can load what it is asked with
+                    asked[client.submit(introduce, software, device, workers=[name], pure=False)] = name
     if answers:
         return answers
     gone = [name for name in workers.heard if name not in found.heard]
     if gone:
         raise SchedulerError(
-            f"worker {gone[0]}: was lost while it loaded wsi-seg: give it more memory (--memory-limit), or "
-            "look into its log, and run again"
+            f"worker {gone[0]}: was lost while it loaded wsi-seg {__version__}: give it more memory "
+            "(--memory-limit), see that it has the same wsi-seg as here, or look into its log, and run again"
         )
     raise _no_workers(workers, found)
 
@@ -219,7 +227,8 @@ def result_of(client: Client, future: Future[T], name: str | None = None) -> T:
     except KilledWorker as error:
         raise SchedulerError(
             f"worker {error.last_worker.address}: was lost, as all others were that tried the same region: "
-            "give workers more memory, or a smaller --batch-size, and run again"
+            f"give workers more memory, or a smaller --batch-size, see that all have the same wsi-seg "
+            f"{__version__} as here, and run again"
         ) from error
     except (CancelledError, CommClosedError) as error:
         raise _lost(_scheduler(client)) from error
