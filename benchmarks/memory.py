@@ -25,11 +25,11 @@ MPP = 2.0
 
 def run_one(side: int, model: str, cheap: bool) -> dict:
     from wsi_seg.config import PredictSettings
-    from wsi_seg.inference import stream
+    from wsi_seg.inference import job
     from wsi_seg.predict import predict_slide
 
     if cheap:
-        stream.SegmenterPool = Threshold
+        job.SegmenterPool = Threshold
     with tempfile.TemporaryDirectory() as folder:
         slide = Path(folder) / "slide.tiff"
         made = subprocess.run(

@@ -32,21 +32,32 @@ def mapped():
     return mallinfo2().hblkhd
 
 
-@pytest.mark.skipif(
+needs_glibc = pytest.mark.skipif(
     sys.platform != "linux"
     or not hasattr(ctypes.CDLL(None), "mallinfo2")
     or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ),
     reason="needs a glibc that keeps to its own settings",
 )
-def test_large_arrays_of_a_run_stay_out_of_the_heaps():
+
+
+def mapped_for(size):
+    """Bytes that glibc gives out outside of its heaps for an array, three times in turn."""
     grown = []
     with local_cluster(1):
-        for _ in range(
-            3
-        ):  # by itself, glibc takes to the heaps whatever is as large as what was freed before
+        for _ in range(3):
             before = mapped()
-            array = np.ones(ARRAY, dtype=np.uint8)
+            array = np.ones(size, dtype=np.uint8)
             grown.append(mapped() - before)
             del array
+    return grown
 
-    assert min(grown) >= ARRAY
+
+@needs_glibc
+def test_large_arrays_of_a_run_stay_out_of_the_heaps():
+    # By itself, glibc takes to the heaps whatever is as large as what was freed before.
+    assert min(mapped_for(ARRAY)) >= ARRAY
+
+
+@needs_glibc
+def test_arrays_of_a_batch_do_not_get_their_pages_anew_each_time():
+    assert mapped_for(ARRAY // 2) == [0, 0, 0]

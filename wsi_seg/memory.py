@@ -6,11 +6,12 @@ import ctypes
 import os
 import sys
 
-HEAPS = 4
+FEWEST_HEAPS, MOST_HEAPS = 2, 4
 """For all threads together. Each keeps what was freed in it where other heaps' threads do not find it."""
 
-LARGE = 4 << 20
-"""Bytes. An array from this size on is memory of its own, which goes back to the system as it is freed."""
+LARGE = 16 << 20
+"""Bytes. An array from this size on is memory of its own, which goes back to the system as it is freed. Those
+of a batch are smaller: to get their pages anew each time costs the system's time."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Parameters of glibc's `mallopt`, from its ``malloc.h``."""
@@ -28,7 +29,7 @@ def bound_freed() -> None:
         return
     mallopt = _of_glibc("mallopt")
     if mallopt is not None:
-        mallopt(M_ARENA_MAX, HEAPS)
+        mallopt(M_ARENA_MAX, max(FEWEST_HEAPS, min(os.cpu_count() or 1, MOST_HEAPS)))
         mallopt(M_MMAP_THRESHOLD, LARGE)
         mallopt(M_TRIM_THRESHOLD, LARGE)
 
