@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from wsi_seg.errors import KernelsError
@@ -19,6 +20,9 @@ from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of ours
+settings.load_profile("untimed")
 
 SCHEMA = ClassSchema(
     name="three",
