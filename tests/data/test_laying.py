@@ -58,7 +58,7 @@ def test_shapes_beyond_the_slide_are_counted(drawn):
     path = drawn(ON, OFF)
 
     assert lay([read_annotations(path)], "slide.svs", FRAMES).remarks == (
-        f"{path}: 1 of 2 shapes lie beyond slide.svs",
+        f"{path}: 1 of 2 shapes lies beyond slide.svs",
     )
 
 
@@ -90,7 +90,7 @@ def test_what_touches_the_slide_at_its_edge_alone_lies_beyond_it(drawn, box):
         read_regions(drawn(box), "slide.svs", FRAMES)
     path = drawn(ON, box)
     assert lay([read_annotations(path)], "slide.svs", FRAMES).remarks == (
-        f"{path}: 1 of 2 shapes lie beyond slide.svs",
+        f"{path}: 1 of 2 shapes lies beyond slide.svs",
     )
 
 
@@ -113,7 +113,7 @@ def test_what_is_left_out_of_regions_of_interest_is_told(halo):
     assert regions.geometry_label.intersection(shapely.box(0, 0, 500, 400)).area == 100 * 50
     assert regions.remarks == (
         f"{path}: shape 3 (Tumour): a line: left out, no drawn area",
-        f"{path}: 1 of 2 shapes lie beyond slide.svs",
+        f"{path}: 1 of 2 shapes lies beyond slide.svs",
     )
 
 

@@ -267,7 +267,7 @@ def test_shapes_beyond_the_slide_are_told(tmp_path, pair):
 
     labelled = opened(SlidePair(pair.slide, path))
 
-    assert labelled.remarks == (f"{path}: 1 of 2 shapes lie beyond slide.tiff",)
+    assert labelled.remarks == (f"{path}: 1 of 2 shapes lies beyond slide.tiff",)
 
 
 def test_a_slide_without_colour_is_read_and_remarked_on(tmp_path, pair):

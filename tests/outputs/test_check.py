@@ -95,6 +95,7 @@ def test_what_qupath_takes_is_without_fault(checked, content, name):
 
 FAULTS = [
     (b"", "unreadable", "not JSON"),
+    (b"<annotations/>", "unreadable", "not JSON"),
     (b'{"type": "Feature",', "unreadable", "line 1, column 20"),
     (b"[" * 5000, "unreadable", "not JSON"),
     (b"\xff{}", "unreadable", "not UTF-8"),
@@ -152,6 +153,11 @@ FAULTS = [
     (collection(feature(measurements=[3])), "measurements", "3"),
     (collection(feature(childObjects=[None])), "feature", "child 1"),
 ]  # fmt: skip
+
+
+def test_xml_is_not_called_damaged(checked):
+    (fault,) = checked(b"<annotations/>").faults
+    assert fault.remedy.startswith("it is XML, which QuPath does not read")
 
 
 @pytest.mark.parametrize(("content", "kind", "says"), FAULTS)

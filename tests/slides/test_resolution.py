@@ -111,11 +111,11 @@ def test_what_no_slide_has_is_refused_in_one_line(
     assert "--mpp" in str(caught.value)
 
 
-@pytest.mark.parametrize("mpp", [0.0, -0.5, 300.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("mpp", [0.0, -0.5, 0.025, 300.0, float("nan"), float("inf")])
 def test_what_is_given_is_believed_unless_it_is_absurd(mpp: float) -> None:
     with pytest.raises(MppError, match=r"slide\.tiff: --mpp"):
         given_mpp(SLIDE, mpp)
-    assert given_mpp(SLIDE, 0.025) == 0.025
+    assert given_mpp(SLIDE, 0.05) == 0.05
     assert given_mpp(SLIDE, 16.0) == 16.0
 
 

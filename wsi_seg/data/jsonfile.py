@@ -72,6 +72,8 @@ def _parse_leniently(path: Path, content: bytes, packed: bool) -> JsonFile:
     except (ValueError, RecursionError):
         where = f"line {fault.lineno}, column {fault.colno}"
         remedy = "the file is cut off or damaged, export it again"
+        if text.lstrip().startswith("<"):
+            remedy = "it is XML, which QuPath does not read; `train` reads ASAP's, ImageScope's and HALO's"
         if "depth" in fault.msg:
             remedy = "nested too deeply to be read, export its objects side by side"
         raise AnnotationError(f"{path}: not JSON ({fault.msg}, {where}): {remedy}") from fault

@@ -86,7 +86,8 @@ def lay(files: Sequence[AnnotationFile], slide: str, frames: Frames) -> Laid:
             why = HALO_ON_MIRAX if shifted else "was it drawn on another slide?"
             raise AnnotationError(f"{file.path}: lies nowhere on {slide}: {why}")
         if beyond:
-            remarks.append(f"{file.path}: {beyond} of {len(own)} shapes lie beyond {slide}")
+            lie = "lies" if beyond == 1 else "lie"
+            remarks.append(f"{file.path}: {beyond} of {len(own)} shapes {lie} beyond {slide}")
         if shifted:
             remarks.append(f"{file.path}: {HALO_ON_MIRAX}")
     return Laid(outlines, tuple(remarks))

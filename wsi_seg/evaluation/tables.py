@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.evaluation.cityscapes import average
 from wsi_seg.evaluation.metrics import share
+from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -145,10 +146,10 @@ def _classes(evaluation: Evaluation) -> list[str]:
 
 def _means(evaluation: Evaluation) -> list[str]:
     confusion = evaluation.total.confusion
-    present = int(confusion.present.sum())
+    classes = counted(int(confusion.present.sum()), "classes")
     return [
         f"mean IoU {_score(confusion.mean_iou)}, mean Dice {_score(confusion.mean_dice)}, "
-        f"class accuracy {_score(confusion.class_accuracy)}: over the {present} classes in the truth",
+        f"class accuracy {_score(confusion.class_accuracy)}: over the {classes} in the truth",
         f"pixel accuracy {_score(confusion.pixel_accuracy)}",
     ]
 

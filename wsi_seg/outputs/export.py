@@ -60,7 +60,7 @@ class Exported:
             for i, area in self.file.label_area_um2.items()
         )
         counts = {
-            "outlines simplified less, for their class to keep its area": self.tiles.finer,
+            "outlines simplified less, for the class to keep its area": self.tiles.finer,
             "tiles less simplified, to stay valid": self.tiles.less_simplified,
             "tiles with tangles too large to sieve exactly": self.tiles.cut_short,
             "shapes snapped to a coarser grid, to stay valid": self.file.repaired,

@@ -18,8 +18,9 @@ MPP_RANGE = (0.05, 10.0)
 """What slides have: from an oil lens on a fine camera up to levels that were exported by themselves. The dots
 of printers are coarser, down to 10.6 um at 2400 dpi; those of film scanners lie inside, and are named."""
 
-GIVEN_RANGE = (0.01, 100.0)
-"""What is believed of a user."""
+GIVEN_RANGE = (MPP_RANGE[0], 100.0)
+"""What is believed of a user: no finer than a lens can be, for lists of pipelines may be ten times off;
+coarser than any slide, for levels that were exported by themselves."""
 
 PRINTERS_DPI = (72, 96, 100, 120, 144, 150, 180, 200, 240, 300, 350, 360, 400, 500, 600, 720, 800, 1200, 2400)
 FILM_DPI = (3200, 3600, 4000, 4800)
