@@ -6,24 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import SCHEMA
 
 from wsi_seg.data.annotations import read_annotations
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.data.truth import SlideTruth, TruthSettings
-from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Rect
 
 SIDE = 1500
-SCHEMA = ClassSchema(
-    name="two",
-    background="Other",
-    classes=(
-        TissueClass(id=0, name="Other", color=(255, 255, 255)),
-        TissueClass(id=1, name="Stroma", color=(255, 150, 255)),
-        TissueClass(id=2, name="Tumour", color=(0, 0, 130)),
-    ),
-)
 
 
 @pytest.mark.parametrize(
