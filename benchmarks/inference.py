@@ -31,12 +31,12 @@ from machine import keep
 from PIL import Image
 from torch import nn
 
-from wsi_seg.inference.folding import folded
-from wsi_seg.inference.images import resize_like_opencv
-from wsi_seg.inference.network import Compile
-from wsi_seg.inference.pixels import Normalisation
-from wsi_seg.inference.pool import SegmenterPool
-from wsi_seg.inference.segmenter import Segmenter
+from wsi_seg.inference.network.folding import folded
+from wsi_seg.inference.network.forms import Compile
+from wsi_seg.inference.network.pixels import Normalisation
+from wsi_seg.inference.network.pool import SegmenterPool
+from wsi_seg.inference.network.segmenter import Segmenter
+from wsi_seg.inference.plain_images import resize_like_opencv
 from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
 from wsi_seg.models.classes import load_schema
 from wsi_seg.models.cost import count_macs

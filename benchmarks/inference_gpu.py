@@ -26,11 +26,11 @@ from inference import subject
 from machine import keep
 from torch import nn
 
-from wsi_seg.inference.folding import folded
-from wsi_seg.inference.graphs import Graphed
-from wsi_seg.inference.network import run_as
-from wsi_seg.inference.pixels import Normalisation, best_channel
-from wsi_seg.inference.segmenter import Segmenter
+from wsi_seg.inference.network.folding import folded
+from wsi_seg.inference.network.forms import run_as
+from wsi_seg.inference.network.graphs import Graphed
+from wsi_seg.inference.network.pixels import Normalisation, best_channel
+from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.models.bundle import ModelBundle
 from wsi_seg.models.cost import count_macs
 

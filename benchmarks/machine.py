@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wsi_seg.bench.machine import describe_machine
+from wsi_seg.paper.bench.machine import describe_machine
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

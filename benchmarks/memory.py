@@ -24,9 +24,9 @@ MPP = 2.0
 
 
 def run_one(side: int, model: str, cheap: bool) -> dict:
-    from wsi_seg.config import PredictSettings
-    from wsi_seg.inference import job
-    from wsi_seg.predict import predict_slide
+    from wsi_seg.inference.stream.regions import job
+    from wsi_seg.predict.run import predict_slide
+    from wsi_seg.settings import PredictSettings
 
     if cheap:
         job.SegmenterPool = Threshold
@@ -64,7 +64,7 @@ class Threshold:
         pass
 
     def __call__(self, patches, margin=0, confidence=False):
-        from wsi_seg.inference.segmenter import Segmented
+        from wsi_seg.inference.network.segmenter import Segmented
 
         inner = patches[:, margin : patches.shape[1] - margin, margin : patches.shape[2] - margin]
         batch, height, width = inner.shape[:3]

@@ -66,11 +66,11 @@ class Stopwatch:
 
 def run_bare(slide: Path, model: str, mpp: float | None) -> dict:
     """Do what `run_whole` does, but for the polygons."""
-    from wsi_seg import finish
-    from wsi_seg.outputs.export import Exported
-    from wsi_seg.outputs.geojson import ExportReport
-    from wsi_seg.outputs.polygons import PolygonSettings
-    from wsi_seg.outputs.tally import Tally
+    from wsi_seg.predict.run import finish
+    from wsi_seg.results.polygons.export import Exported
+    from wsi_seg.results.polygons.geojson import ExportReport
+    from wsi_seg.results.polygons.tally import Tally
+    from wsi_seg.results.polygons.tiles import PolygonSettings
 
     def none(_labels: object, path: Path, _settings: object) -> Exported:
         path.touch()
@@ -81,8 +81,8 @@ def run_bare(slide: Path, model: str, mpp: float | None) -> dict:
 
 
 def run_whole(slide: Path, model: str, mpp: float | None) -> dict:
-    from wsi_seg.config import LabelSettings, PredictSettings
-    from wsi_seg.predict import predict_slide
+    from wsi_seg.predict.run import predict_slide
+    from wsi_seg.settings import LabelSettings, PredictSettings
 
     with tempfile.TemporaryDirectory() as folder:
         settings = PredictSettings(model=model, labels=LabelSettings(mpp=mpp))
@@ -106,12 +106,12 @@ def run_floor(slide: Path, model: str, mpp: float | None) -> dict:
     import numpy as np
     import torch
 
-    from wsi_seg.config import LabelSettings, PredictSettings
-    from wsi_seg.inference.extent import Extent
-    from wsi_seg.inference.pool import LANES, SegmenterPool
-    from wsi_seg.inference.region import RegionSegmenter
+    from wsi_seg.inference.network.pool import LANES, SegmenterPool
+    from wsi_seg.inference.stream.extent import Extent
+    from wsi_seg.inference.stream.region import RegionSegmenter
     from wsi_seg.models.bundle import load_bundle, resolve_model
-    from wsi_seg.plan import Plan
+    from wsi_seg.predict.plan import Plan
+    from wsi_seg.settings import LabelSettings, PredictSettings
     from wsi_seg.slides.slide import Slide
 
     bundle = load_bundle(resolve_model(model))

@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from machine import keep
 
-from wsi_seg.bench.power import GpuWatch, gpu_meter
-from wsi_seg.bench.reading import Missing, Reading
-from wsi_seg.config import LabelSettings, PredictSettings, RunSettings
-from wsi_seg.inference.network import Compile, Precision
-from wsi_seg.outputs.labels import read_labels
-from wsi_seg.predict import predict_slide
+from wsi_seg.inference.network.forms import Compile, Precision
+from wsi_seg.paper.bench.power import GpuWatch, gpu_meter
+from wsi_seg.paper.bench.reading import Missing, Reading
+from wsi_seg.predict.run import predict_slide
+from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 from wsi_seg.slides.lattice import Rect
 
 MEMORY = Path(__file__).with_name("memory.py")

@@ -20,9 +20,9 @@ import torch
 from machine import keep
 from PIL import Image
 
-from wsi_seg.inference.extent import Extent
-from wsi_seg.inference.region import RegionSegmenter
-from wsi_seg.inference.segmenter import Segmenter
+from wsi_seg.inference.network.segmenter import Segmenter
+from wsi_seg.inference.stream.extent import Extent
+from wsi_seg.inference.stream.region import RegionSegmenter
 from wsi_seg.models.bundle import load_bundle, resolve_model
 from wsi_seg.models.classes import OUTSIDE_ID
 from wsi_seg.slides.lattice import Lattice, Rect

@@ -16,8 +16,8 @@ import torch
 from machine import keep
 from PIL import Image
 
-from wsi_seg.inference.region import mirrored
-from wsi_seg.inference.segmenter import Segmenter
+from wsi_seg.inference.network.segmenter import Segmenter
+from wsi_seg.inference.stream.region import mirrored
 from wsi_seg.models.bundle import load_bundle, resolve_model
 from wsi_seg.slides.lattice import Lattice, Rect
 from wsi_seg.slides.slide import Slide

@@ -12,8 +12,8 @@ import numpy as np
 import shapely
 from shapely.geometry import shape
 
-from wsi_seg.outputs.labels import read_labels
 from wsi_seg.progress import Progress
+from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.slides.lattice import Rect
 
 

@@ -16,17 +16,17 @@ from results import labels_of
 from trainings import tiny_recipe
 
 from wsi_seg.cli.main import main
-from wsi_seg.config import LabelSettings, PredictSettings, RunSettings
-from wsi_seg.data.slides import SlideReading, open_labelled_slides
+from wsi_seg.data.annotated_slides import SlideReading, open_labelled_slides
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import OutputError, UsageError
-from wsi_seg.evaluation.slides import evaluate_slides
+from wsi_seg.evaluation.on_slides import evaluate_slides
 from wsi_seg.models.bundle import load_bundle
-from wsi_seg.outputs.summary import Summary
-from wsi_seg.predict import predict_slide
+from wsi_seg.predict.run import predict_slide
+from wsi_seg.results.summary import Summary
+from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.slide import Slide
-from wsi_seg.training.data import DataRequest, TrainingData, open_data
+from wsi_seg.training.data.gathering import DataRequest, TrainingData, open_data
 
 LABELS = LabelSettings(patch=192, overlap=64, region_cores=1)
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from wsi_seg.inference.cluster import local_cluster
+from wsi_seg.inference.stream.cluster import local_cluster
 
 ARRAY = 16 << 20
 

@@ -11,9 +11,9 @@ import pytest
 from drawn_tiffs import GREY, PLANES, RGB, write
 from results import labels_of
 
-from wsi_seg.config import LabelSettings, PredictSettings, RunSettings
 from wsi_seg.errors import SlideError
-from wsi_seg.predict import predict_slide
+from wsi_seg.predict.run import predict_slide
+from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 
 SMALL = LabelSettings(patch=192, overlap=64, region_cores=1)
 TWELVE = {"axes": "YXS", "SignificantBits": 12}

@@ -12,10 +12,10 @@ from results import features_of, labels_of
 from shapely import transform
 from shapely.geometry import shape
 
-from wsi_seg.config import ExportSettings, LabelSettings, PredictSettings
-from wsi_seg.outputs.check import check_file
-from wsi_seg.outputs.labels import read_labels
-from wsi_seg.predict import predict_slide
+from wsi_seg.predict.run import predict_slide
+from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.qupath.check import check_file
+from wsi_seg.settings import ExportSettings, LabelSettings, PredictSettings
 
 pytestmark = pytest.mark.slow
 

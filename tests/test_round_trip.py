@@ -9,12 +9,12 @@ import pytest
 from conftest import tissue_rgb, write_tiff
 from results import labels_of
 
-from wsi_seg.config import ExportSettings, LabelSettings, PredictSettings
-from wsi_seg.data.annotations import read_annotations
+from wsi_seg.annotations.reading import read_annotations
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.data.truth import SlideTruth, TruthSettings
-from wsi_seg.outputs.labels import read_labels
-from wsi_seg.predict import predict_slide
+from wsi_seg.predict.run import predict_slide
+from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.settings import ExportSettings, LabelSettings, PredictSettings
 from wsi_seg.slides.lattice import Rect
 
 EXACT = ExportSettings(simplify_um=0, min_area_um2=0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsi_seg.files import replacing
+from wsi_seg.files.files import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path

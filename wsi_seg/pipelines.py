@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from wsi_seg.config import PredictSettings
-from wsi_seg.shipped import read_yaml
+from wsi_seg.files.shipped import read_yaml
+from wsi_seg.settings import PredictSettings
 from wsi_seg.training.recipe import Recipe
 
 

@@ -81,6 +81,6 @@ def variants(inputs: Inputs) -> list[Variant]:
 
 def save_at_each_step() -> None:
     """Let trainings save their state at each step, not each half minute: these last seconds."""
-    from wsi_seg.training import checkpoints
+    from wsi_seg.training.engine import checkpoints
 
     checkpoints.CHECKPOINT_SECONDS = 0

@@ -7,9 +7,9 @@ import typer
 from pictures import VALUES, flip_bit, save
 from typer.testing import CliRunner
 
-from wsi_seg.batch import BatchSummary, NoResult, Outcome
 from wsi_seg.cli.check import check
-from wsi_seg.outputs.summary import Status
+from wsi_seg.predict.batch import BatchSummary, NoResult, Outcome
+from wsi_seg.results.summary import Status
 
 RING = [[0, 0], [10, 0], [10, 10], [0, 0]]
 

@@ -15,8 +15,8 @@ from drawn import write_boxes
 from pictures import save
 
 from wsi_seg.cli.main import main
-from wsi_seg.config import LabelSettings, PredictSettings, RunSettings
-from wsi_seg.predict import predict_slide
+from wsi_seg.predict.run import predict_slide
+from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 
 TUMOUR = ("Tumour", (100.0, 60.0, 340.0, 260.0))
 

@@ -22,8 +22,8 @@ from wsi_seg.cli.main import main
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
-from wsi_seg.outputs.result import ResultFolder
-from wsi_seg.outputs.summary import Status
+from wsi_seg.results.folder import ResultFolder
+from wsi_seg.results.summary import Status
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from wsi_seg.errors import SlideError, UsageError, WsiSegError
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
-from wsi_seg.predict import predict_on
+from wsi_seg.predict.run import predict_on
 from wsi_seg.slides.slide import Slide
 
 

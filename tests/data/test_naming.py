@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import shapely
 
-from wsi_seg.data.annotations import Annotation, AnnotationFile
+from wsi_seg.annotations.reading import Annotation, AnnotationFile
 from wsi_seg.data.naming import DISTINCT, missing_classes, schema_from_annotations
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import AnnotationError, UsageError

@@ -7,8 +7,8 @@ import pytest
 from conftest import tissue_rgb, write_tiff
 from PIL import Image
 
+from wsi_seg.data.annotated_slides import open_labelled_slides
 from wsi_seg.data.dataset import read_dataset
-from wsi_seg.data.slides import open_labelled_slides
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.data.tiling import TilingSettings, read_about, write_tiles
 from wsi_seg.data.truth import TruthSettings

@@ -6,12 +6,12 @@ import json
 
 import numpy as np
 
-from wsi_seg.evaluation.cityscapes import CLASSES, InstanceTally, cityscapes_figures
 from wsi_seg.evaluation.evaluation import Evaluation, Tally
 from wsi_seg.evaluation.matching import match_classes
 from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.evaluation.tables import as_json, as_text
 from wsi_seg.models.classes import ClassSchema, TissueClass, load_schema
+from wsi_seg.paper.streets.cityscapes_scores import CLASSES, InstanceTally, cityscapes_figures
 
 SCHEMA = ClassSchema(
     name="four",

@@ -16,8 +16,7 @@ from torch.nn import functional
 from typer.testing import CliRunner
 
 from wsi_seg.cli.models import app
-from wsi_seg.config import LabelSettings, PredictSettings
-from wsi_seg.inference.segmenter import Segmenter
+from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.models.architecture import Network, NetworkConfig, architecture_of, build_network
 from wsi_seg.models.biopsy import (
     POOL_PERIOD,
@@ -30,8 +29,9 @@ from wsi_seg.models.biopsy import (
 )
 from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
-from wsi_seg.outputs.check import check_file
-from wsi_seg.predict import predict_slide
+from wsi_seg.predict.run import predict_slide
+from wsi_seg.results.qupath.check import check_file
+from wsi_seg.settings import LabelSettings, PredictSettings
 
 AUTHORS_POOLS = (5 / 6, 2 / 3, 1 / 2, 3 / 8)
 """40, 32, 24 and 18 of 48; 80, 64, 48 and 36 of 96; 160, 128, 96 and 72 of 192."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from wsi_seg.errors import ModelError, UsageError
-from wsi_seg.inference.segmenter import Segmenter
+from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.models import export
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader, load_bundle, save_bundle

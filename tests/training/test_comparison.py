@@ -12,10 +12,10 @@ from results import labels_of
 from trainings import tiny_recipe, write_outlined
 
 from wsi_seg.cli.main import main
-from wsi_seg.config import LabelSettings, PredictSettings, RunSettings
 from wsi_seg.models.bundle import read_header
-from wsi_seg.predict import predict_slide
-from wsi_seg.training.data import DataRequest
+from wsi_seg.predict.run import predict_slide
+from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
+from wsi_seg.training.data.gathering import DataRequest
 from wsi_seg.training.request import TrainRequest
 from wsi_seg.training.run import train
 

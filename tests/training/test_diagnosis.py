@@ -18,10 +18,10 @@ from wsi_seg.errors import UsageError
 from wsi_seg.models.architecture import build_network
 from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
 from wsi_seg.models.bundle import InputSpec, load_bundle
-from wsi_seg.training.data import DataRequest
-from wsi_seg.training.draws import Draw
-from wsi_seg.training.loss import diagnosis_loss
-from wsi_seg.training.module import SegmentationModule
+from wsi_seg.training.data.draws import Draw
+from wsi_seg.training.data.gathering import DataRequest
+from wsi_seg.training.engine.loss import diagnosis_loss
+from wsi_seg.training.engine.module import SegmentationModule
 from wsi_seg.training.request import TrainRequest
 from wsi_seg.training.run import train
 
@@ -118,7 +118,7 @@ def test_slides_have_no_diagnoses_to_learn(tmp_path: Path):
 
 
 def test_classes_by_name_are_taken_over_from_the_segmentation_not_the_diagnosis():
-    from wsi_seg.training.inherit import take_over
+    from wsi_seg.training.engine.inherit import take_over
 
     earlier, network = (BiopsyNet(BiopsyConfig(2, diagnoses=d)) for d in (3, 2))
     kept = take_over(network, earlier.state_dict(), SCHEMA_OF_TWO, SCHEMA_OF_TWO)

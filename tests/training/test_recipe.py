@@ -7,9 +7,9 @@ import torch
 from trainings import tiny_recipe
 
 from wsi_seg.errors import UsageError
+from wsi_seg.files.shipped import shipped_folder
 from wsi_seg.models.architecture import build_network
 from wsi_seg.pipelines import load_pipeline
-from wsi_seg.shipped import shipped_folder
 from wsi_seg.training.recipe import Recipe, TrainingRecipe, override
 
 SHIPPED = sorted(path.stem for path in shipped_folder("pipelines").glob("*.yaml"))

@@ -31,16 +31,17 @@ from trainings import (
     write_tiles,
 )
 
-from wsi_seg.config import LabelSettings, PredictSettings, RunSettings
-from wsi_seg.data.slides import _opened
+from wsi_seg.data.annotated_slides import _opened
 from wsi_seg.errors import DeviceError, ModelError, OutputError, SlideError, TrainingError, UsageError
 from wsi_seg.models.bundle import load_bundle
-from wsi_seg.predict import predict_slide
+from wsi_seg.predict.run import predict_slide
 from wsi_seg.progress import TrainingProgress
-from wsi_seg.training import checkpoints, run
-from wsi_seg.training.data import DataRequest
-from wsi_seg.training.history import CSV
-from wsi_seg.training.module import SegmentationModule
+from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
+from wsi_seg.training import run
+from wsi_seg.training.data.gathering import DataRequest
+from wsi_seg.training.engine import checkpoints
+from wsi_seg.training.engine.history import CSV
+from wsi_seg.training.engine.module import SegmentationModule
 from wsi_seg.training.recipe import Recipe
 from wsi_seg.training.request import TrainRequest
 from wsi_seg.training.run import Trained, train
@@ -175,7 +176,7 @@ def state_of_the_process() -> dict[str, object]:
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_data_are_read(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("wsi_seg.files.os.access", lambda *_: False)
+    monkeypatch.setattr("wsi_seg.files.files.os.access", lambda *_: False)
     request = TrainRequest(
         data=DataRequest(paths=(tmp_path / "none.svs", tmp_path / "none.geojson")),
         recipe=tiny_recipe(),

@@ -14,9 +14,9 @@ from wsi_seg.cli.terminal import say
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wsi_seg.bench.run import Report
-    from wsi_seg.bench.runner import Form
-    from wsi_seg.inference.network import Precision
+    from wsi_seg.inference.network.forms import Precision
+    from wsi_seg.paper.bench.run import Report
+    from wsi_seg.paper.bench.runner import Form
 
     Choice = TypeVar("Choice")
 
@@ -86,9 +86,9 @@ def bench(
     if list_only:
         _list()
         return
-    from wsi_seg.bench.run import Bench, BenchRequest
-    from wsi_seg.bench.timing import Limits
-    from wsi_seg.files import check_writable
+    from wsi_seg.files.files import check_writable
+    from wsi_seg.paper.bench.run import Bench, BenchRequest
+    from wsi_seg.paper.bench.timing import Limits
 
     if plot is not None:
         _check_plot(plot)
@@ -118,9 +118,9 @@ def _write(report: Report, json_path: Path | None, csv_path: Path | None, plot: 
     """Print the tables, and write what was asked for."""
     from rich.console import Console
 
-    from wsi_seg.bench.record import as_csv, as_json
-    from wsi_seg.bench.table import tables
-    from wsi_seg.files import write_text
+    from wsi_seg.files.files import write_text
+    from wsi_seg.paper.bench.record import as_csv, as_json
+    from wsi_seg.paper.bench.table import tables
 
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
@@ -131,8 +131,8 @@ def _write(report: Report, json_path: Path | None, csv_path: Path | None, plot: 
     if csv_path is not None:
         write_text(csv_path, as_csv(report))
     if plot is not None:
-        from wsi_seg.bench.plot import draw_throughput
         from wsi_seg.charts import save_chart
+        from wsi_seg.paper.bench.plot import draw_throughput
 
         save_chart(draw_throughput(report), plot)
 
@@ -142,7 +142,7 @@ def _ignore(_: str) -> None:
 
 
 def _list() -> None:
-    from wsi_seg.bench.catalogue import CATALOGUE, PAPER
+    from wsi_seg.paper.bench.catalogue import CATALOGUE, PAPER
 
     width = max(len(entry.name) for entry in CATALOGUE)
     for entry in CATALOGUE:
@@ -161,19 +161,19 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _devices(names: list[str]) -> tuple[str, ...]:
-    from wsi_seg.inference.segmenter import choose_device
+    from wsi_seg.inference.network.segmenter import choose_device
 
     return tuple(dict.fromkeys(str(choose_device(name)) for name in names))
 
 
 def _precisions(names: list[str]) -> tuple[Precision, ...]:
-    from wsi_seg.bench.runner import PRECISIONS
+    from wsi_seg.paper.bench.runner import PRECISIONS
 
     return tuple(_chosen("--precision", name, PRECISIONS) for name in names)
 
 
 def _forms(names: list[str]) -> tuple[Form, ...]:
-    from wsi_seg.bench.runner import FORMS
+    from wsi_seg.paper.bench.runner import FORMS
 
     return tuple(_chosen("--form", name, FORMS) for name in names)
 

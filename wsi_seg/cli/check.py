@@ -14,7 +14,7 @@ from wsi_seg.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wsi_seg.outputs.check import CheckReport
+    from wsi_seg.results.qupath.check import CheckReport
 
 
 def check(
@@ -78,7 +78,7 @@ def _results(path: Path, json: bool) -> Iterator[tuple[bool, str]]:
 
 
 def _file(path: Path, coverage: bool, json: bool) -> tuple[bool, str]:
-    from wsi_seg.outputs.check import check_file
+    from wsi_seg.results.qupath.check import check_file
 
     report = check_file(path, coverage)
     return report.ok, _as_json(report) if json else _as_text(report)

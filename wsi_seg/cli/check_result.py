@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from wsi_seg.batch import BatchSummary, record_digest
 from wsi_seg.errors import OutputError, UsageError, printable
-from wsi_seg.outputs.result import ResultFolder
-from wsi_seg.outputs.seals import Damage
-from wsi_seg.outputs.summary import read_summary
-from wsi_seg.outputs.whole import Wholeness, check_labels, check_result
+from wsi_seg.predict.batch import BatchSummary, record_digest
+from wsi_seg.results.folder import ResultFolder
+from wsi_seg.results.labels.seals import Damage
+from wsi_seg.results.summary import read_summary
+from wsi_seg.results.whole import Wholeness, check_labels, check_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wsi_seg.batch import Outcome
+    from wsi_seg.predict.batch import Outcome
 
 BATCH = "batch.json"
 """What `predict` leaves beside the results of several slides."""

@@ -68,8 +68,8 @@ def score(
     """
     from wsi_seg.demo.score import TruthImage, score_labels
     from wsi_seg.errors import UsageError
-    from wsi_seg.outputs.labels import read_labels
-    from wsi_seg.outputs.whole import require_whole
+    from wsi_seg.results.labels.reading import read_labels
+    from wsi_seg.results.whole import require_whole
 
     labels = read_labels(result / "slide.ome.zarr")
     unknown = require_whole(labels.path)

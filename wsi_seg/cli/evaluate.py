@@ -17,12 +17,12 @@ from wsi_seg.cli.terminal import say_lines
 if TYPE_CHECKING:
     import torch
 
-    from wsi_seg.config import PredictSettings
     from wsi_seg.data.truth import TruthSettings
     from wsi_seg.evaluation.evaluation import Evaluation
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.classes import ClassSchema
     from wsi_seg.progress import Progress
+    from wsi_seg.settings import PredictSettings
 
 images = partial(typer.Option, rich_help_panel="Images with masks")
 slides = partial(typer.Option, rich_help_panel="Slides with annotations")
@@ -106,8 +106,8 @@ def evaluate(
     """
     from wsi_seg.cli.display import shown
     from wsi_seg.data.truth import TruthSettings
-    from wsi_seg.evaluation.results import evaluate_results, is_result
-    from wsi_seg.files import check_writable
+    from wsi_seg.evaluation.on_results import evaluate_results, is_result
+    from wsi_seg.files.files import check_writable
     from wsi_seg.models.classes import load_schema
 
     of_images: _Options = {"--split": split, "--submission": submission}
@@ -164,7 +164,7 @@ def _there(data: Path) -> None:
 
 def _result_pairs(subject: str, data: list[Path]) -> list[tuple[Path, Path]]:
     from wsi_seg.errors import UsageError
-    from wsi_seg.evaluation.results import is_result
+    from wsi_seg.evaluation.on_results import is_result
 
     paths = [Path(subject), *data]
     pairs = list(zip(paths[::2], paths[1::2], strict=False))
@@ -186,10 +186,10 @@ class _Run:
     def of(cls, model: str, schema: ClassSchema | None, device: str, labels: _Options) -> _Run:
         from pydantic import ValidationError
 
-        from wsi_seg.config import LabelSettings, PredictSettings
         from wsi_seg.errors import UsageError, explain
-        from wsi_seg.inference.segmenter import choose_device
+        from wsi_seg.inference.network.segmenter import choose_device
         from wsi_seg.models.bundle import load_bundle, resolve_model
+        from wsi_seg.settings import LabelSettings, PredictSettings
 
         try:
             settings = PredictSettings(model=model, labels=LabelSettings.model_validate(labels))
@@ -200,9 +200,9 @@ class _Run:
 
     def on_images(self, folder: Path, split: str, submission: Path | None, progress: Progress) -> Evaluation:
         from wsi_seg.data.dataset import read_dataset
-        from wsi_seg.evaluation.images import evaluate_images
-        from wsi_seg.inference.segmenter import Segmenter
-        from wsi_seg.outputs.submission import open_submission
+        from wsi_seg.evaluation.on_images import evaluate_images
+        from wsi_seg.inference.network.segmenter import Segmenter
+        from wsi_seg.paper.streets.submission import open_submission
 
         dataset = read_dataset(folder, split, self.schema, otherwise=self.bundle.schema)
         writer = open_submission(dataset.kind, submission, dataset.schema) if submission else None
@@ -217,10 +217,10 @@ class _Run:
     def on_slides(
         self, data: list[Path], truth: TruthSettings, mpp: float | None, progress: Progress
     ) -> Evaluation:
+        from wsi_seg.data.annotated_slides import SlideReading, open_labelled_slides
         from wsi_seg.data.pairs import read_pairs
-        from wsi_seg.data.slides import SlideReading, open_labelled_slides
-        from wsi_seg.evaluation.slides import evaluate_slides
-        from wsi_seg.plan import working_mpp
+        from wsi_seg.evaluation.on_slides import evaluate_slides
+        from wsi_seg.predict.plan import working_mpp
 
         labels = self.settings.labels
         schema, slides = open_labelled_slides(
@@ -235,7 +235,7 @@ class _Run:
 
 def _print(evaluation: Evaluation, json_path: Path | None) -> None:
     from wsi_seg.evaluation.tables import as_json, as_text
-    from wsi_seg.files import write_text
+    from wsi_seg.files.files import write_text
 
     if json_path is not None:
         details = {**evaluation.details, "command": shlex.join(["wsi-seg", *sys.argv[1:]])}

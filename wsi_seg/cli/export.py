@@ -12,8 +12,8 @@ from wsi_seg.cli.terminal import say
 from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
-    from wsi_seg.config import ExportSettings
-    from wsi_seg.outputs.result import ResultFolder
+    from wsi_seg.results.folder import ResultFolder
+    from wsi_seg.settings import ExportSettings
 
 
 def export(
@@ -62,13 +62,13 @@ def export(
     from pydantic import ValidationError
 
     from wsi_seg.cli.pictures import option_name
-    from wsi_seg.config import ExportSettings
     from wsi_seg.errors import UsageError, explain
-    from wsi_seg.outputs.export import export_csv, export_polygons
-    from wsi_seg.outputs.labels import read_labels
-    from wsi_seg.outputs.result import labels_in
-    from wsi_seg.outputs.summary import read_summary
-    from wsi_seg.outputs.whole import require_own, require_whole
+    from wsi_seg.results.folder import labels_in
+    from wsi_seg.results.labels.reading import read_labels
+    from wsi_seg.results.polygons.export import export_csv, export_polygons
+    from wsi_seg.results.summary import read_summary
+    from wsi_seg.results.whole import require_own, require_whole
+    from wsi_seg.settings import ExportSettings
 
     if file_format not in {"geojson", "csv"}:
         raise UsageError(f"--format {file_format}: use geojson or csv")
@@ -130,7 +130,7 @@ def _place(zarr: Path, out: Path | None, suffix: str) -> tuple[ResultFolder | No
         If no file is named for labels that are no folder's own, or it is another result's, or is no polygons.
     """
     from wsi_seg.errors import UsageError
-    from wsi_seg.outputs.result import ResultFolder, folder_of
+    from wsi_seg.results.folder import ResultFolder, folder_of
 
     folder = folder_of(zarr)
     if out is None and folder is None:
@@ -151,9 +151,9 @@ def _settings_beside(folder: ResultFolder | None) -> ExportSettings:
     """Return the settings that a result's own polygons were drawn with."""
     from pydantic import ValidationError
 
-    from wsi_seg.config import ExportSettings
     from wsi_seg.errors import OutputError
-    from wsi_seg.outputs.summary import read_summary
+    from wsi_seg.results.summary import read_summary
+    from wsi_seg.settings import ExportSettings
 
     if folder is None or not folder.summary_json.exists():
         return ExportSettings()

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from wsi_seg.config import PredictSettings
-    from wsi_seg.jobs import Jobs
+    from wsi_seg.predict.jobs import Jobs
+    from wsi_seg.settings import PredictSettings
 
 USED = frozenset({"precision", "compile", "device", "overwrite"})
 """Settings that a plain image goes by; its files are written anew whether `overwrite` says so or not."""
@@ -33,7 +33,7 @@ def refuse_for_images(jobs: Jobs, for_slides: bool, settings: PredictSettings, b
     ----------
     jobs : Jobs
     for_slides : bool
-        Whether TIFFs are slides: see `wsi_seg.jobs.is_plain_image`.
+        Whether TIFFs are slides: see `wsi_seg.predict.jobs.is_plain_image`.
     settings : PredictSettings
     base : PredictSettings
         What the settings were made from: a pipeline's, which may state what is so anyway.
@@ -43,7 +43,7 @@ def refuse_for_images(jobs: Jobs, for_slides: bool, settings: PredictSettings, b
     UsageError
         If anything is given beside what `USED` names, before anything is done.
     """
-    from wsi_seg.jobs import is_plain_image
+    from wsi_seg.predict.jobs import is_plain_image
 
     images = [job for job in jobs.jobs if is_plain_image(job.path, for_slides)]
     if not images:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from wsi_seg.outputs.summary import Summary
+    from wsi_seg.results.summary import Summary
 
     Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -146,11 +146,11 @@ def predict(
     from wsi_seg.cli.display import shown
     from wsi_seg.cli.pictures import refuse_for_images
     from wsi_seg.cli.runner import Runner, run_jobs
-    from wsi_seg.config import PredictSettings
-    from wsi_seg.jobs import collect_jobs
     from wsi_seg.models.bundle import load_bundle, resolve_model
     from wsi_seg.pipelines import load_pipeline
-    from wsi_seg.plan import takes_slides
+    from wsi_seg.predict.jobs import collect_jobs
+    from wsi_seg.predict.plan import takes_slides
+    from wsi_seg.settings import PredictSettings
 
     base = load_pipeline(pipeline).predict if pipeline else PredictSettings()
     settings = PredictSettings(

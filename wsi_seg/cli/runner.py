@@ -8,16 +8,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wsi_seg.batch import NoResult, Outcome, run_batch
 from wsi_seg.cli.display import BarProgress
 from wsi_seg.cli.terminal import say
 from wsi_seg.errors import SchedulerError, UsageError, WsiSegError
-from wsi_seg.inference.images import predict_image
-from wsi_seg.inference.segmenter import choose_device
-from wsi_seg.jobs import is_plain_image
-from wsi_seg.outputs.summary import Status
-from wsi_seg.plan import takes_slides
-from wsi_seg.predict import connect, open_slide, predict_on
+from wsi_seg.inference.network.segmenter import choose_device
+from wsi_seg.inference.plain_images import predict_image
+from wsi_seg.predict.batch import NoResult, Outcome, run_batch
+from wsi_seg.predict.jobs import is_plain_image
+from wsi_seg.predict.plan import takes_slides
+from wsi_seg.predict.run import connect, open_slide, predict_on
+from wsi_seg.results.summary import Status
 from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from wsi_seg.config import PredictSettings
-    from wsi_seg.jobs import Job, Jobs
     from wsi_seg.models.bundle import ModelBundle
-    from wsi_seg.outputs.summary import Summary
+    from wsi_seg.predict.jobs import Job, Jobs
     from wsi_seg.progress import Progress
+    from wsi_seg.results.summary import Summary
+    from wsi_seg.settings import PredictSettings
     from wsi_seg.slides.content import SlideFiles
     from wsi_seg.slides.slide import Slide
 

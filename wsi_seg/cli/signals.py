@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from wsi_seg.training.processes import only_helps
+from wsi_seg.training.engine.processes import only_helps
 
 if TYPE_CHECKING:
     from types import FrameType

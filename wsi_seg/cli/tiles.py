@@ -62,11 +62,11 @@ def tiles(
     Example: `wsi-seg tiles slide.svs outlines.geojson --rest Stroma -o tiles`
     """
     from wsi_seg.cli.display import shown
+    from wsi_seg.data.annotated_slides import SlideReading, open_labelled_slides
     from wsi_seg.data.pairs import read_pairs
-    from wsi_seg.data.resolution import check_mpp, recommend_mpp
-    from wsi_seg.data.slides import SlideReading, open_labelled_slides
     from wsi_seg.data.tiling import write_tiles
     from wsi_seg.data.truth import TruthSettings
+    from wsi_seg.data.working_mpp import check_mpp, recommend_mpp
     from wsi_seg.models.classes import load_schema
 
     settings = _settings(size, min_labelled)

@@ -102,7 +102,7 @@ def train(
 
     recipe = _recipe(pipeline, classes, minutes, settings or [])
     _check_packages()
-    from wsi_seg.training.data import DataRequest
+    from wsi_seg.training.data.gathering import DataRequest
     from wsi_seg.training.request import TrainRequest
     from wsi_seg.training.run import train as run_training
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wsi_seg.data.camvid import CAMVID
-from wsi_seg.data.cityscapes import CITYSCAPES
 from wsi_seg.data.layout import DatasetKind, Faults, Layout
 from wsi_seg.data.soundness import sound_sources
 from wsi_seg.data.tiles import BREAST_BIOPSY, CLASSES_FILE, TILES
 from wsi_seg.data.tiling import read_about
-from wsi_seg.data.voc import VOC
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.models.classes import load_schema
+from wsi_seg.paper.streets.camvid import CAMVID
+from wsi_seg.paper.streets.cityscapes import CITYSCAPES
+from wsi_seg.paper.streets.voc import VOC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from wsi_seg.data.images import LabelledImage
+    from wsi_seg.data.masked_images import LabelledImage
     from wsi_seg.models.classes import ClassSchema
 
 LAYOUTS = (CITYSCAPES, VOC, CAMVID, BREAST_BIOPSY, TILES)

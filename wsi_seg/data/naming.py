@@ -11,7 +11,7 @@ from wsi_seg.models.classes import MAX_CLASSES, ClassSchema, Rgb, TissueClass, n
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wsi_seg.data.annotations import AnnotationFile
+    from wsi_seg.annotations.reading import AnnotationFile
 
 SCHEMA_NAME = "annotations"
 REST_COLOR = (200, 200, 200)

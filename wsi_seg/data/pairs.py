@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from wsi_seg.csvfile import mpp_of, read_csv
+from wsi_seg.data.slide_list import mpp_of, read_csv
 from wsi_seg.errors import UsageError
-from wsi_seg.reading import check_plain
+from wsi_seg.files.reading import check_plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

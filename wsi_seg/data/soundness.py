@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from wsi_seg.data.images import LabelledImage
+from wsi_seg.data.masked_images import LabelledImage
 from wsi_seg.data.masks import MaskContent, read_content
 from wsi_seg.errors import AnnotationError, SlideError
 from wsi_seg.slides.picture import verified_size

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from wsi_seg.data.layout import SPLITS, DatasetKind, Layout, Pair
 from wsi_seg.data.masks import code_of_ids
 from wsi_seg.errors import AnnotationError
-from wsi_seg.reading import read_plain_text
+from wsi_seg.files.reading import read_plain_text
 
 if TYPE_CHECKING:
     from wsi_seg.data.layout import Faults

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.data.tiles import CLASSES_FILE, list_path
 from wsi_seg.errors import AnnotationError, OutputError
-from wsi_seg.files import replacing, write_text, writing
+from wsi_seg.files.files import replacing, write_text, writing
 from wsi_seg.progress import Progress
 from wsi_seg.slides.lattice import Rect
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsi_seg.data.slides import LabelledSlide
+    from wsi_seg.data.annotated_slides import LabelledSlide
     from wsi_seg.models.classes import ClassSchema
 
 ABOUT_FILE = "tiles.json"

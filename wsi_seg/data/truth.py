@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from wsi_seg.data.raster import Painting
+from wsi_seg.annotations.raster import Painting
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.models.classes import name_key
 

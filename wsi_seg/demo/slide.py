@@ -17,7 +17,7 @@ import tifffile
 from wsi_seg.demo.tiff import TILE, encode, is_big, reduce, write_level, write_truth
 from wsi_seg.demo.tissue import Tissue
 from wsi_seg.errors import UsageError
-from wsi_seg.files import replacing
+from wsi_seg.files.files import replacing
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:

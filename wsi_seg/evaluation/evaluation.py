@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydantic import JsonValue
 
-    from wsi_seg.evaluation.cityscapes import CityscapesFigures
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.paper.streets.cityscapes_scores import CityscapesFigures
 
 
 @dataclass(eq=False)

@@ -6,8 +6,8 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from wsi_seg.evaluation.cityscapes import average
 from wsi_seg.evaluation.metrics import share
+from wsi_seg.paper.streets.cityscapes_scores import average
 from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from wsi_seg.evaluation.cityscapes import CityscapesFigures
     from wsi_seg.evaluation.evaluation import Evaluation, Tally
+    from wsi_seg.paper.streets.cityscapes_scores import CityscapesFigures
 
 NONE = "none"
 """What the column is called of pixels for which no class was found."""

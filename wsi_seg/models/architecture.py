@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
-from wsi_seg.models.comparison.enet import ENet, ENetConfig
-from wsi_seg.models.comparison.erfnet import ERFNet, ERFNetConfig
-from wsi_seg.models.comparison.pspnet import PSPNet, PSPNetConfig
-from wsi_seg.models.comparison.segnet import SegNet, SegNetConfig
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.paper.networks.enet import ENet, ENetConfig
+from wsi_seg.paper.networks.erfnet import ERFNet, ERFNetConfig
+from wsi_seg.paper.networks.pspnet import PSPNet, PSPNetConfig
+from wsi_seg.paper.networks.segnet import SegNet, SegNetConfig
 
 Network = ESPNet | BiopsyNet | ENet | ERFNet | SegNet | PSPNet
 NetworkConfig = ESPNetConfig | BiopsyConfig | ENetConfig | ERFNetConfig | SegNetConfig | PSPNetConfig

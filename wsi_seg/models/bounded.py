@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from wsi_seg.reading import check_plain, in_words
+from wsi_seg.files.reading import check_plain, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,12 +15,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from wsi_seg.errors import ModelError, shortened
-from wsi_seg.files import replacing
+from wsi_seg.files.files import replacing
+from wsi_seg.files.reading import check_plain
 from wsi_seg.models.architecture import Architecture, Network, build_network
 from wsi_seg.models.bounded import fault_of, no_larger_than
 from wsi_seg.models.classes import ClassSchema, Name
 from wsi_seg.models.container import Document, damaged, pack, read_document, read_tensors
-from wsi_seg.reading import check_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

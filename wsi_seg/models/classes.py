@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from wsi_seg.errors import UNPRINTABLE, printable
-from wsi_seg.shipped import read_yaml
+from wsi_seg.files.shipped import read_yaml
 
 UNPROCESSED_ID = 255
 """Label value of pixels that were not analysed because they could not be read, or not yet."""

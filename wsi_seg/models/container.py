@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 
 from wsi_seg.errors import ModelError
+from wsi_seg.files.reading import open_plain, read_plain
 from wsi_seg.models.bounded import MAX_BYTES
-from wsi_seg.reading import open_plain, read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wsi_seg.errors import ModelError, UsageError
-from wsi_seg.files import replacing, write_text, writing
+from wsi_seg.files.files import replacing, write_text, writing
 from wsi_seg.models.negligible import clear
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import openslide
 
-from wsi_seg.digests import digest_file
 from wsi_seg.errors import SlideError
-from wsi_seg.slides.dicom import read_dicom_header
+from wsi_seg.files.digests import digest_file
+from wsi_seg.slides.readers.dicom import read_dicom_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

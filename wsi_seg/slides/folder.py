@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import openslide
 
 from wsi_seg.errors import SlideError
-from wsi_seg.slides.dicom import read_dicom_header
+from wsi_seg.slides.readers.dicom import read_dicom_header
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from wsi_seg.errors import SlideError
-from wsi_seg.reading import check_plain
+from wsi_seg.files.reading import check_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

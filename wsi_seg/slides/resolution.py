@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import MppError
-from wsi_seg.slides.ome import read_ome
+from wsi_seg.slides.readers.ome import read_ome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,7 +1,8 @@
 """A whole-slide image: what it says of itself, and any rectangle of it at any resolution.
 
-What `wsi_seg.slides.opening` opens. Rectangles are asked for in the label frame (`wsi_seg.slides.frames`) and
-read from the best level that shows what level 0 shows (`wsi_seg.slides.agreement`), with area resampling.
+What `wsi_seg.slides.readers.opening` opens. Rectangles are asked for in the label frame
+(`wsi_seg.slides.frames`) and read from the best level that shows what level 0 shows
+(`wsi_seg.slides.agreement`), with area resampling.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from wsi_seg.slides.content import SlideFiles, fingerprint
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.levels import LevelChoice
-from wsi_seg.slides.opening import open_reader
+from wsi_seg.slides.readers.opening import open_reader
 from wsi_seg.slides.resample import AxisGrid, resample
 from wsi_seg.slides.resolution import Resolution, given_mpp, stated_resolution
 
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.slides.agreement import Agreement
-    from wsi_seg.slides.decode import SlideLevel
-    from wsi_seg.slides.reader import Reader
+    from wsi_seg.slides.readers.contract import Reader
+    from wsi_seg.slides.readers.decode import SlideLevel
 
 COARSER_TOLERANCE = 0.05
 """How much coarser than the working mpp a slide may be before it is refused."""

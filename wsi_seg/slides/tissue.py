@@ -19,7 +19,7 @@ from scipy import ndimage
 from skimage import filters, morphology, segmentation
 
 from wsi_seg.errors import OutputError
-from wsi_seg.files import replacing
+from wsi_seg.files.files import replacing
 from wsi_seg.slides.coarse import MASK_REMEDY, CoarseMask, MaskSeal
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.picture import DECODE_ERRORS, verify_png

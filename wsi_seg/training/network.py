@@ -17,12 +17,12 @@ from wsi_seg.models.architecture import (
 from wsi_seg.models.biopsy import BiopsyConfig
 from wsi_seg.models.blocks import BlockName
 from wsi_seg.models.budget import fit_to_budget
-from wsi_seg.models.comparison.enet import ENetConfig
-from wsi_seg.models.comparison.erfnet import ERFNetConfig
-from wsi_seg.models.comparison.pspnet import PSPNetConfig
-from wsi_seg.models.comparison.segnet import SegNetConfig
 from wsi_seg.models.espnet import ESPNetConfig, Variant
 from wsi_seg.models.layers import Activation
+from wsi_seg.paper.networks.enet import ENetConfig
+from wsi_seg.paper.networks.erfnet import ERFNetConfig
+from wsi_seg.paper.networks.pspnet import PSPNetConfig
+from wsi_seg.paper.networks.segnet import SegNetConfig
 
 STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -129,7 +129,7 @@ class BiopsyRecipe(BaseModel):
 
 
 class ComparisonRecipe(BaseModel):
-    """A network that ESPNet is compared with, as published (`wsi_seg.models.comparison`)."""
+    """A network that ESPNet is compared with, as published (`wsi_seg.paper.networks`)."""
 
     model_config = STRICT
 

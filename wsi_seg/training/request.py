@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wsi_seg.training.data import DataRequest
+    from wsi_seg.training.data.gathering import DataRequest
     from wsi_seg.training.recipe import Recipe
 
 

@@ -8,29 +8,29 @@ from typing import TYPE_CHECKING
 import torch
 
 from wsi_seg.errors import TrainingError
-from wsi_seg.files import check_folder
-from wsi_seg.inference.segmenter import choose_device
+from wsi_seg.files.files import check_folder
+from wsi_seg.inference.network.segmenter import choose_device
 from wsi_seg.models.architecture import Network, build_network
 from wsi_seg.models.bundle import TRAINED_ON, InputSpec, ModelHeader, load_bundle, resolve_model, save_bundle
 from wsi_seg.models.cost import describe
 from wsi_seg.progress import TrainingProgress
-from wsi_seg.training.cache import PixelCache
-from wsi_seg.training.data import TrainingData, lacking, measure_input, open_data
-from wsi_seg.training.draws import ImageDraws, PatchDraws
-from wsi_seg.training.failures import in_one_line
-from wsi_seg.training.folder import WORK, TrainingFolder
-from wsi_seg.training.hardware import check_device, megapixels, precision, workers
-from wsi_seg.training.inherit import take_over
-from wsi_seg.training.loss import class_weights
-from wsi_seg.training.module import SegmentationModule
-from wsi_seg.training.plan import StagePlan
-from wsi_seg.training.processes import helping, only_helps
-from wsi_seg.training.provenance import facts, identity, scores, slides_of
-from wsi_seg.training.report import HistoryRow, TrainingReport
-from wsi_seg.training.report_folder import write_report
-from wsi_seg.training.score import score
-from wsi_seg.training.stage import StageData, run_stage
-from wsi_seg.training.validation import Images, Tiles
+from wsi_seg.training.data.cache import PixelCache
+from wsi_seg.training.data.draws import ImageDraws, PatchDraws
+from wsi_seg.training.data.gathering import TrainingData, lacking, measure_input, open_data
+from wsi_seg.training.engine.failures import in_one_line
+from wsi_seg.training.engine.folder import WORK, TrainingFolder
+from wsi_seg.training.engine.hardware import check_device, megapixels, precision, workers
+from wsi_seg.training.engine.inherit import take_over
+from wsi_seg.training.engine.loss import class_weights
+from wsi_seg.training.engine.module import SegmentationModule
+from wsi_seg.training.engine.processes import helping, only_helps
+from wsi_seg.training.engine.provenance import facts, identity, scores, slides_of
+from wsi_seg.training.engine.score import score
+from wsi_seg.training.engine.stage import StageData, run_stage
+from wsi_seg.training.engine.stage_plan import StagePlan
+from wsi_seg.training.engine.validation import Images, Tiles
+from wsi_seg.training.report.contents import HistoryRow, TrainingReport
+from wsi_seg.training.report.folder import write_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,7 +219,7 @@ def _stages(
 
 def _draws(data: TrainingData, cache: PixelCache, recipe: Recipe) -> tuple[PatchDraws | ImageDraws, int]:
     """Return what to draw from, and the steps of an epoch."""
-    from wsi_seg.training.augment import Augmentation
+    from wsi_seg.training.data.augment import Augmentation
 
     training, seed = recipe.training, recipe.training.seed
     processes = training.batch_size * training.devices

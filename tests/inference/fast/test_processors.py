@@ -14,7 +14,7 @@ from conftest import tissue_rgb
 from wsi_seg.errors import KernelsError
 from wsi_seg.inference.fast import build
 from wsi_seg.inference.fast.build import load_kernels
-from wsi_seg.inference.fast.espnet import FastESPNet
+from wsi_seg.inference.fast.fast_espnet import FastESPNet
 from wsi_seg.models.bundle import InputSpec
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import KernelsError
-from wsi_seg.files import PARTIAL
+from wsi_seg.files.files import PARTIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from collections import Counter
+
+import pytest
+import shapely
+
+from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.errors import AnnotationError
+
+SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]]}
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_content(content):
+        path = tmp_path / "shapes.json"
+        path.write_text(json.dumps(content))
+        return read_annotations(path)
+
+    return read_content
+
+
+def feature(geometry=SQUARE, **properties):
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+@pytest.mark.parametrize(
+    ("classification", "name", "color"),
+    [
+        ("Tumor", "Tumor", None),
+        ({"name": "Tumor", "color": [200, 0, 0]}, "Tumor", (200, 0, 0)),
+        ({"name": "Tumor", "color": [200, 0, 0, 255]}, "Tumor", (200, 0, 0)),
+        ({"name": "Tumor", "colorRGB": -3670016}, "Tumor", (200, 0, 0)),
+        ({"name": "Tumor", "color": -3670016}, "Tumor", (200, 0, 0)),
+        ({"names": ["Tumor", "Positive"], "color": [1, 2, 3]}, "Tumor: Positive", (1, 2, 3)),
+        ({"name": "Tumor:Positive"}, "Tumor: Positive", None),
+        ({"name": " Tumor  cells\n", "color": [1, 2]}, "Tumor cells", None),
+        ({"name": "Tumor", "color": [1, 2, 300]}, "Tumor", None),
+        ({"name": "Tumor", "color": [1, True, 3]}, "Tumor", None),
+        ({"name": "Unclassified"}, None, None),
+        ("None", None, None),
+        ("", None, None),
+        ({"name": 5}, None, None),
+        ({"names": [1, None]}, None, None),
+        ({}, None, None),
+        (None, None, None),
+        ([], None, None),
+    ],
+)  # fmt: skip
+def test_a_class_is_read_as_every_version_wrote_it(read, classification, name, color):
+    (shape,) = read(feature(classification=classification)).shapes
+
+    assert (shape.class_name, shape.color) == (name, color)
+
+
+def test_a_shape_without_properties_has_no_class(read):
+    file = read([SQUARE, {"type": "Feature", "geometry": SQUARE, "properties": None}, feature(name="Tumor")])
+
+    assert [shape.class_name for shape in file.shapes] == [None, None, None]
+
+
+def test_shapes_keep_the_order_they_were_drawn_in(read):
+    content = {"type": "FeatureCollection", "features": [feature(classification=c) for c in "CAB"]}
+
+    assert [(s.order, s.class_name) for s in read(content).shapes] == [(1, "C"), (2, "A"), (3, "B")]
+
+
+def test_what_a_collection_of_geometries_holds_is_of_its_features_class(read):
+    far = shapely.geometry.mapping(shapely.box(20, 20, 30, 30))
+    collection = {"type": "GeometryCollection", "geometries": [SQUARE, far, {"type": "Point"}]}
+
+    file = read(feature(collection, classification="Tumor"))
+
+    assert [(s.class_name, s.geometry.bounds) for s in file.shapes] == [
+        ("Tumor", (0, 0, 10, 10)),
+        ("Tumor", (20, 20, 30, 30)),
+    ]
+    assert file.skipped == ("shape 3 (Tumor): a point",)
+
+
+def box(x0, y0, x1, y1):
+    return shapely.geometry.mapping(shapely.box(x0, y0, x1, y1))
+
+
+def test_children_are_shapes_with_classes_of_their_own(read):
+    grandchild = feature(box(3, 3, 4, 4), classification="Nerve")
+    child = feature(box(2, 2, 6, 6), childObjects=[grandchild])
+    parent = feature(classification="Stroma", childObjects=[child])
+
+    file = read({"type": "FeatureCollection", "features": [parent, feature(classification="Tumor")]})
+
+    assert [(s.order, s.class_name, s.geometry.area) for s in file.shapes] == [
+        (1, "Stroma", 100), (2, None, 16), (3, "Nerve", 1), (4, "Tumor", 100),
+    ]  # fmt: skip
+
+
+def test_version_01_called_them_children(read):
+    assert len(read(feature(children=[feature(), feature()])).shapes) == 3
+
+
+ROOT = {
+    "type": "Feature",
+    "geometry": None,
+    "properties": {"objectType": "root", "childObjects": [feature()]},
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"root": ROOT},
+        {"root": ROOT, "tmaGrid": {"width": 1, "cores": []}},
+        [ROOT],
+        {"type": "FeatureCollection", "features": [ROOT]},
+        [ROOT | {"id": "PathRootObject", "properties": {"childObjects": [feature()]}}],
+    ],
+)
+def test_root_objects_only_hold_others(read, content):
+    file = read(content)
+
+    assert [s.geometry.area for s in file.shapes] == [100]
+    assert file.skipped == ()
+
+
+@pytest.mark.parametrize(
+    "core",
+    [
+        feature(objectType="tmaCore", name="A-1", isMissing=False),
+        feature(object_type="tma_core"),
+        feature() | {"id": "TMACoreObject"},
+        feature(objectType="tmaCore", classification="Tumor"),
+    ],
+)
+def test_cores_of_a_tissue_microarray_are_no_shapes(read, core):
+    core["properties"]["childObjects"] = [feature(box(2, 2, 3, 3), classification="Tumor")]
+
+    file = read([core])
+
+    assert [(s.class_name, s.geometry.area) for s in file.shapes] == [("Tumor", 1)]
+    assert [s.geometry.area for s in file.cores] == [100]
+    assert file.remarks == (f"{file.path}: 1 TMA core: left out, no outlines of tissue",)
+
+
+def test_cores_alone_are_places_but_no_outlines(read, tmp_path):
+    cores = [feature(objectType="tmaCore"), feature(objectType="tmaCore", isMissing=True)]
+
+    with pytest.raises(AnnotationError, match=r"holds no area \(shape 2: a missing core; 1 TMA core\)"):
+        read(cores)
+    file = read_annotations(tmp_path / "shapes.json", places=True)
+
+    assert [s.geometry.area for s in file.shapes] == [100]
+
+
+def test_an_ellipse_fills_its_box(read):
+    (shape,) = read(feature(SQUARE | {"isEllipse": True})).shapes
+
+    assert shape.geometry.area == pytest.approx(25 * math.pi, rel=1e-3)
+    assert shape.geometry.bounds == pytest.approx((0, 0, 10, 10))
+
+
+def test_deep_nesting_is_no_matter(read):
+    content = feature(classification="Tumor")
+    for _ in range(300):
+        content = feature(childObjects=[content])
+
+    file = read(content)
+
+    assert len(file.shapes) == 301
+    assert file.shapes[-1].class_name == "Tumor"
+
+
+def test_the_outline_of_a_cell_is_read_but_not_its_nucleus(read):
+    cell = feature(classification="Tumor", objectType="cell") | {"nucleusGeometry": SQUARE}
+
+    assert len(read(cell).shapes) == 1
+
+
+def test_a_real_slides_outlines(shared_data):
+    path = shared_data / "slides" / "breast_A03.geojson"
+    stored = json.loads(path.read_text())["features"]
+
+    file = read_annotations(path)
+
+    assert (file.format, file.frame) == ("QuPath GeoJSON", "qupath")
+    assert Counter((s.class_name, s.color) for s in file.shapes) == Counter(
+        (f["properties"]["classification"]["name"], tuple(f["properties"]["classification"]["color"]))
+        for f in stored
+    )
+    for shape, feature_ in zip(file.shapes, stored, strict=True):
+        assert shape.geometry.equals(shapely.geometry.shape(feature_["geometry"]))
+    assert file.remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes", "holes"),
+    [("qupath05.geojson", 3, 0), ("qupath_holed.geojson", 1, 1), ("qupath_polygon.geojson", 1, 26)],
+)
+def test_real_files_of_each_form(shared_data, tmp_path, name, shapes, holes):
+    path = shared_data / "annotations" / name
+    packed = tmp_path / "packed"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+
+    file = read_annotations(path)
+
+    assert [s.geometry for s in read_annotations(packed).shapes] == [s.geometry for s in file.shapes]
+    assert len(file.shapes) == shapes
+    parts = [part for s in file.shapes for part in shapely.get_parts(s.geometry)]
+    assert sum(len(part.interiors) for part in parts) == holes
+    assert not file.mended
+    assert not file.refused
+    assert {s.class_name for s in file.shapes} == {None}

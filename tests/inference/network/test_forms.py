@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from wsi_seg.errors import KernelsError, UsageError
+from wsi_seg.inference.network.forms import Compile, choose_form, run_as
+from wsi_seg.inference.network.forms import forms as networks
+from wsi_seg.inference.network.pixels import best_channel, enlarge
+from wsi_seg.models.bundle import InputSpec
+from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+
+ESPNET = ESPNet(ESPNetConfig(2, p=1, q=1))
+
+
+@pytest.mark.usefixtures("kernels")
+def test_an_espnet_is_compiled_by_itself() -> None:
+    assert choose_form(ESPNET, "cpu", "float32", "auto").form == "compiled"
+    assert choose_form(ESPNET, "cpu", "float32", "yes").form == "compiled"
+    assert choose_form(ESPNET, "cpu", "float32", "no").form == "plain"
+
+
+@pytest.mark.parametrize("name", ["hff", "residual"])
+def test_ablations_are_not(name: str) -> None:
+    ablation = ESPNet(ESPNetConfig(2, p=1, q=1, **{name: False}))  # type: ignore[arg-type]
+    assert choose_form(ablation, "cpu", "float32", "auto").form == "plain"
+
+
+def test_what_cannot_be_compiled_says_why() -> None:
+    assert "bfloat16" in choose_form(ESPNET, "cpu", "bfloat16", "auto").why
+    assert "no other network" in choose_form(nn.Conv2d(3, 2, 1), "cpu", "float32", "auto").why
+    with pytest.raises(UsageError, match=r"--compile yes: .*no other network: give --compile no"):
+        choose_form(nn.Conv2d(3, 2, 1), "cpu", "float32", "yes")
+
+
+def test_no_compiler_costs_speed_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_here() -> None:
+        raise KernelsError("no C++ compiler")
+
+    monkeypatch.setattr(networks, "load_kernels", none_here)
+    choice = choose_form(ESPNET, "cpu", "float32", "auto")
+    assert (choice.form, choice.why) == ("plain", "three times slower than compiled: no C++ compiler")
+    with pytest.raises(UsageError, match=r"--compile yes: no C\+\+ compiler: give --compile no"):
+        choose_form(ESPNET, "cpu", "float32", "yes")
+
+
+@pytest.mark.parametrize(("wanted", "form"), [("auto", "plain"), ("yes", "compiled"), ("no", "plain")])
+def test_a_gpu_records_graphs_where_asked_to(wanted: Compile, form: str) -> None:
+    for network in (ESPNET, nn.Conv2d(3, 2, 1)):
+        assert choose_form(network, "cuda:1", "float16", wanted).form == form
+
+
+def test_float32_is_not_rounded_and_other_code_keeps_its_setting() -> None:
+    seen, before = [], torch.backends.cudnn.conv.fp32_precision
+
+    class Watching(nn.Conv2d):
+        output_stride = 1
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(torch.backends.cudnn.conv.fp32_precision)
+            return super().forward(x)
+
+    spec = InputSpec(channels="rgb", mean=(0, 0, 0), std=(1, 1, 1))
+    network = run_as("plain", Watching(3, 2, 1).eval(), spec, torch.device("cpu"))  # type: ignore[arg-type]
+    network.best(torch.zeros(1, 8, 8, 3, dtype=torch.uint8), 0)
+    assert seen == ["ieee"]
+    assert torch.backends.cudnn.conv.fp32_precision == before
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("stride", [1, 8])
+def test_the_best_channel_is_the_largest_logit_s(layout: torch.memory_format, stride: int) -> None:
+    logits = torch.randn(2, 3, 16, 24).contiguous(memory_format=layout)
+    logits[:, 2, :8] = logits[:, 1, :8] = 9  # of equals, the first
+    whole = enlarge(logits, stride) if stride > 1 else logits
+    expected = whole.argmax(1)[:, 5:-5, 5:-5]
+    found = best_channel(logits, stride, 5)
+    assert found.dtype == torch.uint8
+    assert torch.equal(found.long(), expected)
+    assert (best_channel(logits, stride, 0)[:, : 4 * stride] == 1).all()

@@ -1,0 +1,202 @@
+"""Clusters that lose workers or their scheduler, or have workers that cannot do the work: in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib import import_module
+from types import SimpleNamespace
+
+import pytest
+from distributed import Client, KilledWorker, LocalCluster
+
+from wsi_seg.errors import SchedulerError
+from wsi_seg.inference.stream.cluster import remote_cluster
+from wsi_seg.inference.stream.regions import cluster as connecting
+from wsi_seg.inference.stream.regions import regions as stream
+from wsi_seg.inference.stream.regions import workers
+from wsi_seg.inference.stream.software import Software
+from wsi_seg.inference.stream.workers import Watch, Workers, probe
+from wsi_seg.slides.lattice import Lattice
+
+LATTICE = Lattice(2048, 2048, 256, 0, 1)
+
+
+@pytest.fixture
+def cluster() -> Iterator[LocalCluster]:
+    """Two workers that talk over TCP, as those on other machines do."""
+    connecting._silence()
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp",
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        worker_dashboard_address="127.0.0.1:0",
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(cluster: LocalCluster) -> Iterator[Client]:
+    with remote_cluster(cluster.scheduler_address) as client:
+        yield client
+
+
+def _slow(job: None, row: int, column: int) -> tuple[int, int]:
+    time.sleep(0.1)
+    return row, column
+
+
+def _absent(job: None, row: int, column: int) -> None:
+    raise ModuleNotFoundError("No module named 'wsi_seg.inference.stream.job'")
+
+
+def _absent_here(software: Software, device: str) -> str:
+    raise ModuleNotFoundError("No module named 'wsi_seg'")
+
+
+def _unknown(job: None, row: int, column: int) -> None:
+    raise RuntimeError("Error during deserialization of the task graph. This frequently occurs if ...")
+
+
+def _killed(job: None, row: int, column: int) -> None:
+    raise KilledWorker("region", SimpleNamespace(address="tcp://127.0.0.1:9"), 3)  # type: ignore[arg-type]
+
+
+def records(client: Client, during: Callable[[], object]) -> int:
+    """Do regions, and something else after the second; return how many were done."""
+    done = 0
+    for _ in stream.run_regions(client, None, LATTICE.regions()):  # type: ignore[arg-type]
+        done += 1
+        if done == 2:
+            during()
+    return done
+
+
+def test_a_worker_that_is_lost_costs_nothing(
+    client: Client, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "process_region", _slow)
+    assert records(client, lambda: cluster.scale(1)) == 64
+
+
+def test_when_all_workers_are_lost_the_run_ends_with_their_names(
+    client: Client, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "process_region", _slow)
+    monkeypatch.setattr(stream, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(workers, "LOST_SECONDS", 1.0)
+    name = next(iter(cluster.scheduler.workers))
+    with pytest.raises(SchedulerError, match=rf"all workers are lost \(.*{name}.*run the same command"):
+        records(client, lambda: cluster.scale(0))
+
+
+def test_when_the_scheduler_is_lost_one_line_says_so(
+    client: Client, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(stream, "process_region", _slow)
+    address = cluster.scheduler_address
+    with pytest.raises(SchedulerError, match=rf"{address}: the Dask scheduler was lost"):
+        records(client, lambda: cluster.sync(cluster.scheduler.close))
+    assert capfd.readouterr().err == ""
+
+
+def test_a_region_that_takes_its_workers_down_is_told_with_the_last_one(
+    client: Client, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "process_region", _killed)
+    with pytest.raises(SchedulerError, match=r"^worker tcp://127\.0\.0\.1:9: was lost.*more memory"):
+        records(client, lambda: None)
+
+
+def test_a_scheduler_without_the_package_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "process_region", _unknown)
+    with pytest.raises(SchedulerError, match=r"^tcp://.*: the scheduler cannot load wsi-seg"):
+        records(client, lambda: None)
+
+
+def test_a_worker_that_joined_without_the_package_is_named(
+    client: Client, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "process_region", _absent)
+    monkeypatch.setattr(workers, "introduce", _absent_here)
+    names = "|".join(cluster.scheduler.workers)
+    with pytest.raises(
+        SchedulerError, match=rf"^worker ({names}): cannot load the wsi-seg .*No module named"
+    ):
+        records(client, lambda: None)
+
+
+def test_a_worker_with_other_software_is_named(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other:
+        @staticmethod
+        def here() -> Software:
+            return replace(Software.here(), wsi_seg="0.0.1 (12345678)")
+
+    monkeypatch.setattr(workers, "Software", Other)
+    with pytest.raises(SchedulerError, match=r"^worker tcp://.*: has wsi-seg .* with wsi-seg 0\.0\.1"):
+        probe(client, "cpu")
+
+
+class _Unreadable:
+    """What a worker cannot unpickle, as one cannot whose wsi-seg lacks the module it is of."""
+
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        return import_module, ("wsi_seg.inference.not_there",)
+
+
+def test_a_worker_that_cannot_read_its_tasks_is_named_and_not_lost(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers.Software, "here", _Unreadable)
+    monkeypatch.setattr(workers, "LOADED_FIRST", "wsi_seg.inference.not_there:Software")
+    with pytest.raises(
+        SchedulerError, match=r"^worker tcp://.*: cannot load the wsi-seg .*No module named .*not_there"
+    ):
+        probe(client, "cpu")
+
+
+def test_all_workers_say_what_they_compute_with(client: Client) -> None:
+    assert probe(client, "cpu") == "cpu"
+
+
+def test_without_workers_it_is_said_at_once(client: Client, cluster: LocalCluster) -> None:
+    cluster.scale(0)
+    while cluster.scheduler.workers:
+        time.sleep(0.05)
+    with pytest.raises(SchedulerError, match=r"tcp://.*: no workers there: start some"):
+        probe(client, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("idle", "told"),
+    [(frozenset(), "does not answer any more"), (frozenset({"tcp://w:1"}), "memory is full.*--memory-limit")],
+)
+def test_workers_that_are_silent_or_take_no_work_are_named(
+    monkeypatch: pytest.MonkeyPatch, idle: frozenset[str], told: str
+) -> None:
+    found = Workers("tcp://s:1", {"tcp://w:1": 5.0}, idle, 1, None)
+    monkeypatch.setattr(Workers, "of", lambda _: found)
+    watch = Watch(None, found)  # type: ignore[arg-type]
+    watch.look()
+    monkeypatch.setattr(workers, "SILENT_SECONDS", -1.0)
+    with pytest.raises(SchedulerError, match=rf"worker tcp://w:1: .*{told}.*run the same command"):
+        watch.look()
+
+
+def test_a_worker_that_is_heard_of_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Workers("tcp://s:1", {"tcp://w:1": float(second)}, frozenset(), 1, None) for second in range(3)]
+    monkeypatch.setattr(workers, "SILENT_SECONDS", -1.0)
+    watch = Watch(None, found[0])  # type: ignore[arg-type]
+    for now in found[1:]:
+        monkeypatch.setattr(Workers, "of", lambda _, now=now: now)
+        watch.look()
+
+
+def test_workers_of_two_kinds_are_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_answers", lambda *_: {"tcp://a:1": "cpu", "tcp://b:1": "cuda"})
+    with pytest.raises(SchedulerError, match=r"worker tcp://b:1: would use cuda, and tcp://a:1 cpu"):
+        probe(client, "auto")

@@ -1,0 +1,87 @@
+"""Text on pictures and the legend made of it: nothing foreign, nothing too wide."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+from wsi_seg.results.pictures.legend import SWATCH, Entry, draw_legend, format_area, format_share
+from wsi_seg.results.pictures.lettering import Style, draw_text, drawable, fitted, text_width, wrapped
+
+STYLE = Style(20, (0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("text", "letters"),
+    [
+        ("Übergang – naïve", "Ubergang - naive"),
+        ("5 µm × 3 mm²", "5 um x 3 mm²"),
+        ("患者 7", "?? 7"),
+        ("two\nlines\tand  more", "two lines and more"),
+        ("", ""),
+    ],
+)
+def test_drawable(text: str, letters: str) -> None:
+    assert drawable(text) == letters
+
+
+@given(st.text(max_size=40), st.integers(40, 300))
+def test_fitted_text_fits(text: str, width: int) -> None:
+    line = fitted(text, STYLE, width)
+    assert text_width(line, STYLE) <= width
+    if text_width(text, STYLE) <= width:
+        assert line == drawable(text)
+
+
+@given(st.text(alphabet="ab cd ² é", max_size=80), st.integers(60, 300))
+def test_wrapped_lines_fit_and_lose_no_word(text: str, width: int) -> None:
+    lines = wrapped(text, STYLE, width)
+    assert all(text_width(line, STYLE) <= width for line in lines)
+    if all(text_width(word, STYLE) <= width for word in drawable(text).split()):
+        assert " ".join(lines) == drawable(text)
+
+
+def ink(text: str, right: bool = False) -> np.ndarray:
+    """Columns and rows that a line of text, anchored at (100, 50), leaves ink in."""
+    picture = Image.new("L", (200, 80), "white")
+    draw_text(ImageDraw.Draw(picture), (100, 50), text, Style(20, 0), right=right)  # type: ignore[arg-type]
+    return np.argwhere(np.asarray(picture) < 128)
+
+
+def test_text_stands_on_its_anchor() -> None:
+    assert ink("mm")[:, 0].max() in (49, 50)
+    assert 98 <= ink("mm")[:, 1].min() <= 103
+    assert 96 <= ink("mm", right=True)[:, 1].max() <= 101
+
+
+def test_squared_is_raised_and_smaller() -> None:
+    first, plain, raised = ink("m"), ink("m2"), ink("m²")
+    plain, raised = (rows[rows[:, 1] > first[:, 1].max()] for rows in (plain, raised))
+    assert raised[:, 0].max() < plain[:, 0].max() - 3
+    assert np.ptp(raised[:, 0]) < np.ptp(plain[:, 0])
+
+
+def test_figures() -> None:
+    areas = {1234.5: "1234 mm²", 99.96: "100 mm²", 12.34: "12.3 mm²", 1.0: "1.00 mm²", 0.0123: "0.012 mm²"}
+    assert {value: format_area(value) for value in areas} == areas
+    assert (format_area(0.0), format_area(0.0004)) == ("0 mm²", "<0.001 mm²")
+    shares = {1.0: "100.0 %", 0.0449: "4.5 %", 0.0002: "<0.1 %", 0.0: "0.0 %"}
+    assert {value: format_share(value) for value in shares} == shares
+
+
+def test_legend_holds_every_swatch_in_columns_that_fit() -> None:
+    colors = [(40 * i, 255 - 40 * i, 90) for i in range(6)]
+    entries = [
+        Entry(Image.new("RGB", SWATCH, color), "a name that is far too long for one column " * 2, 12.3, 0.5)
+        for color in colors
+    ]
+    wide, narrow = draw_legend(entries, (), 1520), draw_legend(entries, ("necrosis",), 500)
+    for picture in (wide, narrow):
+        counts = {color: count for count, color in picture.getcolors(1 << 16)}
+        assert all(counts[color] == SWATCH[0] * SWATCH[1] for color in colors)
+    assert (wide.width, narrow.width) == (1520, 500)
+    assert narrow.height > 2 * wide.height
+    assert draw_legend((), (), 500).height < 20

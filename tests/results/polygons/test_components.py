@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from skimage.measure import label
+
+from wsi_seg.results.polygons.components import find_components
+
+IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 2))
+
+
+@given(IMAGES)
+def test_components_are_those_of_scikit_image(image):
+    components = find_components(image)
+    expected = label(image, background=-1, connectivity=1) - 1
+
+    ids = components.paint(np.arange(len(components)))
+
+    np.testing.assert_array_equal(ids, expected)
+    np.testing.assert_array_equal(components.area, np.bincount(expected.reshape(-1)))
+    np.testing.assert_array_equal(components.paint(components.value), image)
+
+
+@given(IMAGES)
+def test_neighbours_count_every_shared_pixel_edge(image):
+    components = find_components(image)
+    ids = components.paint(np.arange(len(components)))
+    expected: Counter[frozenset[int]] = Counter()
+    for one, other in ((ids[1:], ids[:-1]), (ids[:, 1:], ids[:, :-1])):
+        for a, b in zip(one.reshape(-1).tolist(), other.reshape(-1).tolist(), strict=True):
+            if a != b:
+                expected[frozenset((a, b))] += 1
+
+    found: Counter[frozenset[int]] = Counter()
+    for a, b, length in components.neighbours.tolist():
+        found[frozenset((a, b))] += length
+
+    assert found == expected
+
+
+def test_values_may_be_larger_than_a_byte():
+    image = np.array([[70_000, 70_000, 1], [4, 70_000, 1]], dtype=np.int32)
+
+    components = find_components(image)
+
+    assert components.value.tolist() == [70_000, 1, 4]
+    assert components.area.tolist() == [3, 2, 1]

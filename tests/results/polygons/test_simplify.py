@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import numpy as np
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from wsi_seg.results.polygons.components import find_components
+from wsi_seg.results.polygons.simplify import STEPS, simplify, steps_within
+from wsi_seg.results.polygons.tracing import trace
+
+IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=10), elements=st.integers(0, 2))
+
+
+def traced(image):
+    components = find_components(np.asarray(image))
+    component = components.paint(np.arange(len(components), dtype=np.int32))
+    extra = np.zeros((component.shape[0] + 1, component.shape[1] + 1), dtype=bool)
+    return trace(component, extra, (0, 0)).polygons, components.value
+
+
+def simplified(image, tolerance):
+    polygons, class_id = traced(image)
+    return polygons, class_id, simplify(polygons, class_id, tolerance)
+
+
+def corners(polygons):
+    return shapely.get_num_coordinates(polygons)
+
+
+def points(polygons):
+    return set(map(tuple, shapely.get_coordinates(polygons).tolist()))
+
+
+def enlarged(image, times):
+    return np.kron(image, np.ones((times, times), dtype=np.uint8))
+
+
+def lump_and_specks(speck_class):
+    """Paint a large disc of class 1 on the left, and small ones on the right."""
+    y, x = np.mgrid[:200, :400]
+    image = (np.hypot(x - 100, y - 100) < 80).astype(np.uint8)
+    image[(np.hypot(x % 18 - 9, y % 18 - 9) < 5.3) & (x > 216) & (y < 198)] = speck_class
+    return image
+
+
+@given(IMAGES, st.floats(0.1, 50))
+def test_simplified_polygons_stay_a_coverage(image, tolerance):
+    polygons, _, (simpler, _, sound) = simplified(enlarged(image, 3), tolerance)
+
+    assert sound
+    assert shapely.is_valid(simpler).all()
+    assert shapely.coverage_is_valid(simpler)
+    assert shapely.union_all(simpler).equals(shapely.union_all(polygons))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32), st.integers(2, 12), st.sampled_from([0, 0.03, 0.3]))
+def test_more_tolerance_only_drops_corners_and_every_class_keeps_its_area(seed, block, speckled):
+    rng = np.random.default_rng(seed)
+    image = enlarged(rng.integers(0, 3, (24 // block, 24 // block), dtype=np.uint8), block)
+    image = np.where(rng.random(image.shape) < speckled, rng.integers(0, 4, image.shape), image).astype(
+        np.uint8
+    )
+    polygons, class_id = traced(image)
+    exact = np.bincount(class_id, shapely.area(polygons))
+
+    before = polygons
+    for tolerance in (0.9, 1, 1.5, 2, 5, 24):
+        after = simplify(polygons, class_id, tolerance).polygons
+        for fewer, more in zip(after, before, strict=True):
+            assert points(fewer) <= points(more)
+        assert shapely.coverage_is_valid(after)
+        assert (np.abs(np.bincount(class_id, shapely.area(after)) - exact) <= 0.01 * exact).all()
+        before = after
+
+
+def test_steps_do_not_depend_on_what_is_asked():
+    assert steps_within(0) == steps_within(0.9) == ()
+    assert steps_within(1.5) == (1.0, 1.5)
+    assert steps_within(5.9) == (1.0, 1.5, 2.0, 3.0, 4.0)
+    assert steps_within(1e300) == STEPS
+    assert STEPS[:8] == (1, 1.5, 2, 3, 4, 6, 8, 12)
+
+
+def test_a_label_pixel_a_little_too_large_costs_no_step():
+    assert steps_within(4 / 2.019) == steps_within(2)
+    assert steps_within(4 / 2.03) == steps_within(1.5)
+
+
+def test_a_border_dropped_in_one_polygon_is_dropped_in_its_neighbour():
+    image = np.zeros((40, 40), dtype=np.uint8)
+    image[np.indices(image.shape).sum(axis=0) > 40] = 1
+
+    polygons, _, (simpler, tolerance, sound) = simplified(image, 1.0)
+
+    assert sound
+    assert tolerance.tolist() == [1.0, 1.0]
+    assert corners(polygons).min() > 70
+    assert corners(simpler).max() < 10
+    assert shapely.coverage_is_valid(simpler)
+
+
+def test_tolerance_zero_changes_nothing():
+    polygons, _, (simpler, tolerance, sound) = simplified([[1, 2], [2, 1]], 0)
+
+    assert sound
+    assert (tolerance == 0).all()
+    assert shapely.equals_exact(simpler, polygons).all()
+
+
+def test_a_class_of_specks_alone_stays_fine():
+    image = lump_and_specks(2)
+
+    polygons, class_id, (simpler, tolerance, _) = simplified(image, 3)
+
+    lump, small = class_id == 1, class_id == 2
+    assert corners(simpler[lump]).sum() < 0.15 * corners(polygons[lump]).sum()
+    assert (tolerance[lump] == 3).all()
+    assert (tolerance[small] < 3).mean() > 0.8
+
+
+def test_specks_of_a_class_stay_fine_and_its_lumps_do_not():
+    image = lump_and_specks(1)
+
+    polygons, class_id, (simpler, tolerance, _) = simplified(image, 3)
+
+    lump = np.argmax(np.where(class_id == 1, shapely.area(polygons), 0))
+    assert corners(simpler[lump]) < 0.15 * corners(polygons[lump])
+    assert tolerance[lump] == 3
+    assert (tolerance[(class_id == 1) & (np.arange(len(polygons)) != lump)] < 3).any()
+
+
+def test_the_last_corner_between_two_sides_of_the_tile_stays():
+    image = np.zeros((60, 60), dtype=np.uint8)
+    image[:3, :3] = 1  # its corner is worth 4.5 pixels, of 909
+    image[20:50, 20:50] = 1
+
+    _, class_id, (simpler, _, _) = simplified(image, 3)
+
+    assert (3, 3) in points(simpler[class_id == 1])
+
+
+def test_a_step_that_would_be_unsound_is_not_taken(monkeypatch):
+    polygons, class_id = traced(enlarged(np.eye(2, dtype=np.uint8), 9))
+    bowtie = shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)])
+    monkeypatch.setattr(shapely, "coverage_simplify", lambda p, *_, **__: np.full(len(p), bowtie))
+
+    kept, tolerance, sound = simplify(polygons, class_id, 4.0)
+
+    assert not sound
+    assert (tolerance == 0).all()
+    assert kept is polygons

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from rasterio.features import shapes as gdal_polygonise
+
+from wsi_seg.results.polygons.components import find_components
+from wsi_seg.results.polygons.tracing import trace
+
+IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=10), elements=st.integers(0, 2))
+
+
+def traced(image, origin_xy=(0, 0)):
+    components = find_components(np.asarray(image))
+    component = components.paint(np.arange(len(components), dtype=np.int32))
+    extra = np.zeros((component.shape[0] + 1, component.shape[1] + 1), dtype=bool)
+    return component, trace(component, extra, origin_xy).polygons
+
+
+@given(IMAGES)
+def test_outlines_are_those_of_gdal(image):
+    component, polygons = traced(image)
+    expected = {int(v): shapely.geometry.shape(g) for g, v in gdal_polygonise(component, connectivity=4)}
+
+    assert len(polygons) == len(expected)
+    for i, polygon in enumerate(polygons):
+        assert shapely.equals(polygon, expected[i])
+
+
+@given(IMAGES)
+def test_polygons_form_a_coverage_of_exact_areas(image):
+    component, polygons = traced(image)
+
+    assert shapely.is_valid(polygons).all()
+    assert shapely.coverage_is_valid(polygons)
+    np.testing.assert_array_equal(shapely.area(polygons), np.bincount(component.reshape(-1)))
+
+
+def test_corners_stand_where_outlines_turn_or_neighbours_change():
+    _, polygons = traced([[1, 1, 1, 1], [2, 2, 3, 3]])
+
+    corners = set(map(tuple, shapely.get_coordinates(polygons[0]).tolist()))
+
+    assert corners == {(0, 0), (4, 0), (4, 1), (2, 1), (0, 1)}
+
+
+def test_a_component_that_meets_itself_diagonally_keeps_its_hole():
+    _, polygons = traced([[1, 1, 1, 1], [1, 0, 1, 1], [1, 1, 0, 0]])
+
+    assert polygons[0].is_valid
+    assert len(polygons[0].interiors) == 1
+    assert polygons[0].interiors[0].intersection(polygons[0].exterior).equals(shapely.Point(2, 2))
+
+
+def test_components_that_meet_diagonally_stay_apart():
+    _, polygons = traced([[1, 0], [0, 1]])
+
+    assert [p.area for p in polygons] == [1, 1, 1, 1]
+
+
+def test_coordinates_are_in_the_frame_of_the_origin():
+    _, polygons = traced([[5]], origin_xy=(2048, 4096))
+
+    assert polygons[0].bounds == (2048, 4096, 2049, 4097)

@@ -1,0 +1,178 @@
+"""The folder of a training: one at a time, nothing lost by mistake, nothing mixed."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from wsi_seg.errors import FinishedError, OutputError
+from wsi_seg.files.files import PARTIAL, locked
+from wsi_seg.training.engine.folder import TrainingFolder
+
+RECORD = {"recipe": {"epochs": 3}, "classes": ["a", "b"]}
+
+
+def begin(path: Path, record: dict = RECORD, checkpoint: bool = True) -> TrainingFolder:
+    """Leave a training unfinished."""
+    folder = TrainingFolder(path, overwrite=False, resume=False)
+    with folder.locked(record):
+        stage = folder.stage(1, "full")
+        stage.mkdir()
+        if checkpoint:
+            (stage / "last.ckpt").write_text("state")
+        (stage / f".last.ckpt.0123{PARTIAL}").write_text("half a state")
+        folder.stage_logs(1, "full").mkdir(parents=True)
+        (folder.stage_logs(1, "full") / "history.csv").write_text("step")
+    return folder
+
+
+def finish(folder: TrainingFolder) -> None:
+    folder.report.mkdir()
+    (folder.report / "report.html").write_text("")
+    folder.model.write_text("weights")
+    folder.finish()
+
+
+def test_an_unfinished_training_is_gone_on_with_only_if_asked(tmp_path: Path):
+    begin(tmp_path)
+    with (
+        pytest.raises(OutputError, match="unfinished training: go on with --resume, or start anew with"),
+        TrainingFolder(tmp_path, False, False).locked(RECORD),
+    ):
+        pass
+    folder = TrainingFolder(tmp_path, False, resume=True)
+    with folder.locked(RECORD):
+        assert folder.resumed
+        assert (folder.stage(1, "full") / "last.ckpt").read_text() == "state"
+        assert not list(folder.stage(1, "full").glob(f"*{PARTIAL}"))
+
+
+def test_where_nothing_is_to_go_on_with_it_begins(tmp_path: Path):
+    begin(tmp_path, checkpoint=False)
+    folder = TrainingFolder(tmp_path, False, resume=True)
+    with folder.locked(RECORD):
+        assert not folder.resumed
+
+
+def test_another_training_is_not_gone_on_with(tmp_path: Path):
+    folder = begin(tmp_path)
+    with (
+        pytest.raises(OutputError, match=r"classes and recipe\.epochs \(3 then, 4 now\): give what"),
+        TrainingFolder(tmp_path, False, resume=True).locked({"recipe": {"epochs": 4}, "classes": []}),
+    ):
+        pass
+    assert (folder.stage(1, "full") / "last.ckpt").exists()
+
+
+def test_what_has_not_got_to_a_checkpoint_is_in_nobodys_way(tmp_path: Path):
+    begin(tmp_path, checkpoint=False)
+    with TrainingFolder(tmp_path, False, False).locked({"recipe": "another"}):
+        pass
+
+
+def test_to_resume_where_nothing_was_begun_is_to_begin(tmp_path: Path):
+    with TrainingFolder(tmp_path / "new", False, resume=True).locked(RECORD):
+        pass
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_finished_model_is_not_written_over(resume: bool, tmp_path: Path):
+    folder = begin(tmp_path)
+    finish(folder)
+    with (
+        pytest.raises(OutputError, match=r"finished with another recipe\.epochs \(3 then, 4 now\): go on"),
+        TrainingFolder(tmp_path, False, resume).locked({**RECORD, "recipe": {"epochs": 4}}),
+    ):
+        pass
+    assert folder.model.exists()
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_training_killed_after_its_model_is_there_is_finished(resume: bool, tmp_path: Path):
+    folder = begin(tmp_path)
+    folder.model.write_text("weights")
+    with (
+        pytest.raises(FinishedError, match="finished already: nothing to do"),
+        TrainingFolder(tmp_path, False, resume).locked(RECORD),
+    ):
+        pass
+    assert folder.model.exists()
+    assert not folder.stage(1, "full").exists()
+
+
+def test_a_training_to_go_on_with_keeps_its_resolution(tmp_path: Path):
+    record = {**RECORD, "resolution": [1.868, None]}
+    begin(tmp_path / "begun", record)
+    assert TrainingFolder(tmp_path / "begun", False, resume=True).begun_at_mpp == 1.868
+    assert TrainingFolder(tmp_path / "begun", overwrite=True, resume=False).begun_at_mpp is None
+    begin(tmp_path / "no checkpoint", record, checkpoint=False)
+    assert TrainingFolder(tmp_path / "no checkpoint", False, resume=True).begun_at_mpp is None
+    begin(tmp_path / "images", {**RECORD, "resolution": [None, None]})
+    assert TrainingFolder(tmp_path / "images", False, resume=True).begun_at_mpp is None
+
+
+def test_overwriting_removes_what_is_ours_and_nothing_else(tmp_path: Path):
+    folder = begin(tmp_path)
+    finish(folder)
+    mine = tmp_path / "notes.txt"
+    mine.write_text("mine")
+    with TrainingFolder(tmp_path, overwrite=True, resume=False).locked({"recipe": "another"}):
+        assert not folder.model.exists()
+        assert not folder.report.exists()
+        assert not folder.logs.exists()
+        assert not folder.stage(1, "full").exists()
+    assert mine.read_text() == "mine"
+
+
+def test_a_finished_training_keeps_its_logs_but_no_checkpoints(tmp_path: Path):
+    folder = begin(tmp_path)
+    finish(folder)
+    assert not folder.stage(1, "full").exists()
+    assert (tmp_path / "logs" / "1-full" / "history.csv").exists()
+    assert {p.name for p in tmp_path.iterdir()} == {".wsi-seg", "logs", "report", "model.safetensors"}
+
+
+def test_a_damaged_record_is_one_line(tmp_path: Path):
+    begin(tmp_path)
+    (tmp_path / ".wsi-seg" / "training.json").write_text("{")
+    with (
+        pytest.raises(OutputError, match=r"training\.json: damaged: start anew with --overwrite"),
+        TrainingFolder(tmp_path, False, resume=True).locked(RECORD),
+    ):
+        pass
+    with TrainingFolder(tmp_path, overwrite=True, resume=False).locked(RECORD):
+        pass
+
+
+def hold(path: Path, held, release) -> None:
+    with locked(path, path / ".wsi-seg"):
+        held.set()
+        release.wait(60)
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path: Path):
+    context = multiprocessing.get_context("spawn")
+    held, release = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(tmp_path, held, release))
+    other.start()
+    try:
+        assert held.wait(60)
+        with (
+            pytest.raises(OutputError, match="another run writes here"),
+            TrainingFolder(tmp_path, False, False).locked(RECORD),
+        ):
+            pass
+    finally:
+        release.set()
+        other.join()
+    with TrainingFolder(tmp_path, False, False).locked(RECORD):
+        pass
+
+
+def test_a_process_that_only_helps_touches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with TrainingFolder(tmp_path / "out", False, False).locked(RECORD):
+        pass
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,43 @@
+"""What a validation counts, and how often there is one."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from trainings import tiny_recipe, write_outlined
+
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.evaluation.metrics import Confusion
+from wsi_seg.training.data.gathering import DataRequest
+from wsi_seg.training.engine.module import tally
+from wsi_seg.training.request import TrainRequest
+from wsi_seg.training.run import train
+
+
+@pytest.mark.parametrize("classes", [2, 5, 21])
+def test_pixels_are_counted_as_a_confusion_matrix_counts_them(classes: int):
+    rng = np.random.default_rng(classes)
+    truth = rng.integers(0, classes, (3, 40, 50)).astype(np.uint8)
+    truth[rng.random(truth.shape) < 0.2] = IGNORE
+    found = rng.integers(0, classes, truth.shape).astype(np.uint8)
+    counted = tally(torch.from_numpy(truth), torch.from_numpy(found), classes)
+    np.testing.assert_array_equal(counted.numpy(), Confusion.of(truth, found, classes).counts)
+
+
+@pytest.mark.parametrize(
+    ("asked", "steps"), [((), [20, 40, 60, 80]), (("training.validations=2",), [40, 80])]
+)
+def test_a_stage_has_as_many_validations_as_asked_for(
+    tmp_path: Path, asked: tuple[str, ...], steps: list[int]
+):
+    request = DataRequest(write_outlined(tmp_path), working_mpp=2)
+    recipe = tiny_recipe("training.epochs=4", *asked)
+    train(TrainRequest(request, recipe, tmp_path / "out"))
+    (history,) = (tmp_path / "out").rglob("history.csv")
+    with history.open() as file:
+        validated = [int(row["step"]) for row in csv.DictReader(file) if row["val_miou"]]
+    assert validated == steps

@@ -1,0 +1,36 @@
+"""The examples of a report: tiles that show something."""
+
+from __future__ import annotations
+
+import numpy as np
+from trainings import Picture, striped
+
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.training.data.cache import PixelCache
+from wsi_seg.training.data.split import nothing_held_out
+from wsi_seg.training.data.survey import survey_all
+from wsi_seg.training.engine.score import telling
+from wsi_seg.training.engine.validation import CORE, Tiles
+
+
+def tiles_with(*known: Rect) -> Tiles:
+    rgb, truth = striped(CORE, 3 * CORE)
+    classes = np.full_like(truth, IGNORE)
+    for rect in known:
+        classes[rect.slices] = truth[rect.slices]
+    sources = [Picture("strip", rgb, classes)]
+    return Tiles(PixelCache(sources, 64), nothing_held_out(sources), survey_all(sources))
+
+
+def test_tiles_of_which_little_is_known_are_not_shown():
+    sliver, much, third = (
+        Rect(0, 0, CORE, 16),
+        Rect(0, CORE, CORE, 2 * CORE),
+        Rect(0, 2 * CORE, 128, 3 * CORE),
+    )
+    assert telling(tiles_with(sliver, much, third)) == {1, 2}
+
+
+def test_where_little_is_known_of_any_the_best_is_shown():
+    assert telling(tiles_with(Rect(0, 0, 64, 16), Rect(0, CORE, 64, CORE + 32))) == {1}

@@ -1,0 +1,1 @@
+"""Annotation files, and their shapes on label pixels."""

@@ -1,0 +1,122 @@
+"""QuPath's GeoJSON: the areas that its objects outline, with their classes.
+
+What QuPath writes and reads from version 0.1 to 0.8 (``qupath.lib.io``): a classification is a string, or an
+object with a ``name`` or with ``names``, and with ``color`` as three numbers or, before 0.3, ``colorRGB`` as
+one. It is the object's own: a child has no class from its parent. An ellipse is a polygon that says so, and
+fills its box. Lines and polylines, closed ones too, are line strings, which have no area. Coordinates are
+pixels of the image that QuPath shows, from which the slide's bounds are subtracted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wsi_seg.annotations.formats.outline import NAME_LENGTH, Drawn, Outline, ellipse, tidy_name
+from wsi_seg.annotations.formats.qupath_objects import AREAS, items, plain_geometries
+
+if TYPE_CHECKING:
+    from wsi_seg.annotations.formats.outline import Ring
+
+OTHERS = {"Point": "a point", "MultiPoint": "points", "LineString": "a line", "MultiLineString": "lines"}
+
+
+def read_qupath(content: object) -> Drawn:
+    """Read the shapes of a GeoJSON file; what has none of its forms is passed over.
+
+    Parameters
+    ----------
+    content : object
+        The file, as a JSON parser gives it.
+    """
+    drawn = Drawn()
+    for item in items(content):
+        if item.role == "hierarchy" or item.is_root or not isinstance(item.value, dict):
+            continue
+        name, color = classification(item.properties)
+        plain = list(plain_geometries(item.value if item.role == "other" else item.geometry))
+        if not plain:
+            drawn.skip(drawn.number(), "without a geometry", name)
+        for geometry in plain:
+            number, kind = drawn.number(), str(geometry.get("type"))
+            if item.is_core and item.properties.get("isMissing") is True:
+                drawn.skip(number, "a missing core", name)
+            elif kind in AREAS:
+                outline = _outline(number, geometry, name, color)
+                (drawn.cores if item.is_core else drawn.outlines).append(outline)
+            else:
+                unknown = f"of type {kind[:NAME_LENGTH]!r}" if "type" in geometry else "without a type"
+                drawn.skip(number, OTHERS.get(kind, unknown), name)
+    return drawn
+
+
+def _outline(
+    number: int, geometry: dict[str, Any], name: str | None, color: tuple[int, int, int] | None
+) -> Outline:
+    """Return a polygon, or several, with what is wrong where its rings cannot be made out."""
+    kind: Any = geometry["type"]
+    coordinates: Any = geometry.get("coordinates")
+    parts: tuple[tuple[Ring, ...], ...] = ()
+    fault = ""
+    try:
+        polygons = [coordinates] if kind == "Polygon" else coordinates
+        parts = tuple(tuple(ring_points(ring) for ring in rings) for rings in polygons)
+    except (TypeError, ValueError) as error:
+        fault = f"is no {kind} ({error})"
+    if geometry.get("isEllipse") is True and len(parts) == 1 and len(parts[0]) == 1:
+        (ring,) = parts[0]
+        parts = ((ellipse(np.stack([ring.min(axis=0), ring.max(axis=0)])),),)
+    return Outline(number, parts, name, color, fault)
+
+
+def classification(properties: dict[str, Any]) -> tuple[str | None, tuple[int, int, int] | None]:
+    """Return the name and the colour of an object's class, None for what its properties do not state."""
+    stated = properties.get("classification")
+    if isinstance(stated, str):
+        return tidy_name(stated), None
+    if not isinstance(stated, dict):
+        return None, None
+    name, names = stated.get("name"), stated.get("names")
+    if name is None and isinstance(names, list):
+        name = ": ".join(part for part in names if isinstance(part, str))
+    return tidy_name(name if isinstance(name, str) else None), _color(stated)
+
+
+def _color(stated: dict[str, Any]) -> tuple[int, int, int] | None:
+    color = stated.get("color")
+    if isinstance(color, list) and len(color) >= 3 and all(type(c) is int and 0 <= c <= 255 for c in color):
+        return color[0], color[1], color[2]
+    packed = stated.get("colorRGB", color)
+    if type(packed) is int:
+        return packed >> 16 & 255, packed >> 8 & 255, packed & 255
+    return None
+
+
+def ring_points(ring: Any) -> Ring:
+    """Return the points of a GeoJSON ring or line.
+
+    Parameters
+    ----------
+    ring : object
+        A list of ``[x, y]`` or ``[x, y, z]``, as it should be.
+
+    Returns
+    -------
+    NDArray of float64, shape (n, 2)
+        In the frame of the file.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else, or a number is not finite.
+    """
+    try:
+        points = np.array([point[:2] for point in ring])
+    except (TypeError, ValueError, LookupError) as error:
+        raise ValueError("a ring is a list of [x, y]") from error
+    if points.ndim != 2 or points.shape[1] != 2 or points.dtype.kind not in "iuf":
+        raise ValueError("a ring is a list of [x, y]")
+    if not np.isfinite(points).all():
+        raise ValueError("a coordinate is not a finite number")
+    return points.astype(np.float64)

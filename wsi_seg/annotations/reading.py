@@ -1,0 +1,248 @@
+"""Shapes drawn on slides, read from the files of the tools that people draw them with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import shapely
+
+from wsi_seg.annotations.formats import asap, halo, imagescope, qupath
+from wsi_seg.annotations.mending import Mended, mend, polygonal
+from wsi_seg.errors import AnnotationError
+from wsi_seg.files.jsonfile import parse_json
+from wsi_seg.files.unpack import read_unpacked
+from wsi_seg.files.xmlfile import is_xml, parse_xml
+from wsi_seg.models.classes import MAX_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from wsi_seg.annotations.formats.outline import Drawn, Outline, Skipped
+    from wsi_seg.models.classes import Rgb
+    from wsi_seg.slides.frames import Frames
+
+LISTED = 5
+"""Of the things in a file that are left out for one reason, so many are named, and the others counted."""
+
+Format = Literal["QuPath GeoJSON", "ASAP XML", "ImageScope XML", "HALO annotations"]
+Frame = Literal["qupath", "slide"]
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One shape.
+
+    Attributes
+    ----------
+    geometry : Polygon or MultiPolygon
+        Valid, with an area, in the frame of its file.
+    class_name : str or None
+        None for a shape that was given no class.
+    color : (int, int, int) or None
+        The class's colour, if the file gives one.
+    order : int
+        Its place among all that the file holds, from 1; the later was drawn later.
+    """
+
+    geometry: shapely.Polygon | shapely.MultiPolygon
+    class_name: str | None
+    color: Rgb | None
+    order: int
+
+
+@dataclass(frozen=True)
+class AnnotationFile:
+    """The shapes of one file.
+
+    Attributes
+    ----------
+    path : Path
+    format : str
+        The tool and its format, in words.
+    frame : {"qupath", "slide"}
+        The frame that the shapes are in.
+    shapes : tuple of Annotation
+        At least one, in the file's order.
+    mended, refused : tuple of str
+        What was mended, and which shapes are left out because it is not clear what they mean: a line each,
+        such as "shape 12 (Tumour): ...".
+    skipped : tuple of str
+        What else is left out, being no drawn area, by name: "shapes 3, 7 (Tumour): each a line".
+    cores : tuple of Annotation
+        Cores of a tissue microarray, which say nothing of the tissue in them.
+    """
+
+    path: Path
+    format: Format
+    frame: Frame
+    shapes: tuple[Annotation, ...]
+    mended: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    cores: tuple[Annotation, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What training and evaluation have to know of the file, a line each that names it."""
+        unnamed = sum(shape.class_name is None for shape in self.shapes)
+        line = f"{self.path}: {unnamed} of {len(self.shapes)} shapes without a class: unknown"
+        return (*([line] if unnamed else []), *self.changes)
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What was mended or left out, a line each that names the file."""
+        lines = (
+            *self.mended,
+            *(f"{refused}: left out" for refused in self.refused),
+            *(f"{skipped}: left out, no drawn area" for skipped in self.skipped),
+            *([f"{_cores(self)}: left out, no outlines of tissue"] if self.cores else []),
+        )
+        return tuple(f"{self.path}: {line}" for line in lines)
+
+    def outlines_label(self, frames: Frames) -> list[shapely.Geometry]:
+        """Return the shapes' geometries in a slide's label frame."""
+        convert = frames.qupath_to_label if self.frame == "qupath" else frames.slide_to_label
+        geometries = np.array([shape.geometry for shape in self.shapes], dtype=object)
+        return list(shapely.transform(geometries, convert))
+
+
+def read_annotations(path: Path, places: bool = False) -> AnnotationFile:
+    """Read the shapes of an annotation file, whatever its name.
+
+    Takes QuPath's GeoJSON, whose shapes are in QuPath's frame, and the XML of ASAP, Aperio ImageScope and
+    HALO, whose are in the slide's; each may be gzipped. The format is detected from the file's content.
+    Outlines that cross themselves are repaired where it is clear what they mean
+    (`wsi_seg.annotations.mending`), else left out and named. Lines, rulers, points and the like are no
+    shapes, and are named as well. Negative regions are cut out of the larger regions of their layer.
+
+    Parameters
+    ----------
+    path : Path
+    places : bool
+        Take the cores of a tissue microarray for shapes, where a file holds nothing else: they say where to
+        look, though not what is there.
+
+    Raises
+    ------
+    AnnotationError
+        If the file cannot be read, is of no known format, or holds no usable shape.
+    """
+    file = _read(path)
+    if places and not file.shapes:
+        file = replace(file, shapes=file.cores, cores=())
+    if not file.shapes:
+        cores = [_cores(file)] if file.cores else []
+        holds = "; ".join((*file.refused[:3], *file.skipped, *cores)) or "no shapes at all"
+        raise AnnotationError(f"{path}: holds no area ({holds}): draw closed regions, export them again")
+    return file
+
+
+def _read(path: Path) -> AnnotationFile:
+    content, packed = read_unpacked(path)
+    if not is_xml(content):
+        drawn = qupath.read_qupath(parse_json(path, content, packed).value)
+        return _checked(path, "QuPath GeoJSON", "qupath", drawn)
+    root = parse_xml(path, content)
+    if root.tag == asap.ROOT:
+        return _checked(path, "ASAP XML", "slide", asap.read_asap(root))
+    if root.tag != imagescope.ROOT:
+        raise AnnotationError(
+            f"{path}: XML of another kind (its root is <{root.tag[:40]}>): "
+            "give what QuPath, ASAP, ImageScope or HALO exports"
+        )
+    if halo.is_halo(root):
+        return _checked(path, "HALO annotations", "slide", halo.read_halo(root))
+    return _checked(path, "ImageScope XML", "slide", imagescope.read_imagescope(root))
+
+
+def _checked(path: Path, format_: Format, frame: Frame, drawn: Drawn) -> AnnotationFile:
+    """Mend what was drawn, and put aside what cannot be."""
+    for number, class_name in drawn.named:
+        if len(class_name) > MAX_NAME:
+            raise AnnotationError(
+                f"{path}: shape {number}: its class's name has {len(class_name):,} characters: "
+                f"give it one of up to {MAX_NAME}, and export it again"
+            )
+    refused: list[str] = []
+    sound, cores = _mended(drawn.outlines, refused), _mended(drawn.cores, refused)
+    shapes = []
+    for outline, geometry in _cut(sound):
+        if geometry.is_empty:
+            refused.append(f"{_named(outline)}: negative regions leave nothing of it")
+        else:
+            shapes.append(Annotation(geometry, outline.class_name, outline.color, outline.number))
+    return AnnotationFile(
+        path=path,
+        format=format_,
+        frame=frame,
+        shapes=tuple(shapes),
+        mended=tuple(
+            f"{_named(outline)}: {remark}"
+            for outline, mended in sound
+            for remark in (outline.remark, mended.remark)
+            if remark
+        ),
+        refused=tuple(refused),
+        skipped=_skips(drawn.skipped),
+        cores=tuple(Annotation(m.geometry, o.class_name, o.color, o.number) for o, m in cores),
+    )
+
+
+def _mended(outlines: Sequence[Outline], refused: list[str]) -> list[tuple[Outline, Mended]]:
+    """Return outlines with what they mean; note those that it is not clear for."""
+    sound: list[tuple[Outline, Mended]] = []
+    for outline in outlines:
+        try:
+            if outline.fault:
+                raise ValueError(outline.fault)
+            sound.append((outline, mend(outline.parts)))
+        except (ValueError, shapely.errors.GEOSException) as error:
+            refused.append(f"{_named(outline)}: {error}")
+    return sound
+
+
+def _skips(skipped: Sequence[Skipped]) -> tuple[str, ...]:
+    """Name what is left out, those of one kind and class in one line."""
+    groups: dict[tuple[str, str | None], list[int]] = {}
+    for number, what, class_name in skipped:
+        groups.setdefault((what, class_name), []).append(number)
+    lines = []
+    for (what, class_name), numbers in groups.items():
+        of_class = f" ({class_name})" if class_name else ""
+        listed = ", ".join(str(number) for number in numbers[:LISTED])
+        more = f" and {len(numbers) - LISTED} more" if len(numbers) > LISTED else ""
+        shapes, each = ("shapes", "each ") if len(numbers) > 1 else ("shape", "")
+        lines.append(f"{shapes} {listed}{more}{of_class}: {each}{what}")
+    return tuple(lines)
+
+
+def _cut(sound: Sequence[tuple[Outline, Mended]]) -> Iterator[tuple[Outline, shapely.Geometry]]:
+    """Yield the shapes, each without the negative regions of its layer that are smaller than it is.
+
+    What is drawn inside a hole is smaller than the hole, and stands.
+    """
+    holes: dict[int, list[shapely.Geometry]] = {}
+    for outline, mended in sound:
+        if outline.negative:
+            holes.setdefault(outline.layer, []).append(mended.geometry)
+    trees = {layer: shapely.STRtree(geometries) for layer, geometries in holes.items()}
+    for outline, (geometry, _) in sound:
+        if outline.negative:
+            continue
+        if outline.layer in trees:
+            met = trees[outline.layer].query(geometry, predicate="intersects")
+            near = [holes[outline.layer][i] for i in met]
+            cut = [hole for hole in near if hole.area < geometry.area]
+            geometry = polygonal(shapely.difference(geometry, shapely.union_all(cut))) if cut else geometry
+        yield outline, geometry
+
+
+def _cores(file: AnnotationFile) -> str:
+    return f"{len(file.cores)} TMA core{'s' * (len(file.cores) != 1)}"
+
+
+def _named(outline: Outline) -> str:
+    return f"shape {outline.number}" + (f" ({outline.class_name})" if outline.class_name else "")

@@ -1,0 +1,293 @@
+"""Slides with shapes drawn on them, as something to train on and to evaluate with."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from wsi_seg.annotations.laying import lay
+from wsi_seg.annotations.reading import AnnotationFile, read_annotations
+from wsi_seg.data.naming import missing_classes, refuse_unclassified, schema_from_annotations
+from wsi_seg.data.pairs import SlidePair
+from wsi_seg.data.sources import IGNORE, LabelledPixels
+from wsi_seg.data.truth import SlideTruth, TruthSettings, rest_index
+from wsi_seg.errors import AnnotationError, UsageError
+from wsi_seg.slides.coarse import CoarseMask
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.levels import LEVEL_0, LevelRead, remarks_on_levels
+from wsi_seg.slides.monochrome import only_channel
+from wsi_seg.slides.recorded import recorded_in
+from wsi_seg.slides.slide import Slide
+from wsi_seg.slides.tissue import TissueMask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.slides.content import SlideFiles
+    from wsi_seg.slides.frames import Frames
+
+OPEN_SLIDES = 32
+"""How many slides a process keeps open."""
+
+
+@dataclass(frozen=True)
+class SlideReading:
+    """How slides are read.
+
+    Attributes
+    ----------
+    mpp : float or None
+        Micrometres per slide pixel of slides that do not say, and whose pair does not.
+    allow_coarser : bool
+        Take slides that are coarser than the working resolution.
+    from_level_0 : bool
+        Read level 0 always, and none of the coarser levels that a file stores.
+    """
+
+    mpp: float | None = None
+    allow_coarser: bool = False
+    from_level_0: bool = False
+
+
+@dataclass(frozen=True)
+class LabelledSlide:
+    """A slide and what is known of its pixels: a `wsi_seg.data.sources.Source`.
+
+    Attributes
+    ----------
+    path : Path
+    given_mpp : float or None
+        Micrometres per slide pixel, in place of what the file says.
+    frames : Frames
+        The label frame that rectangles are read in.
+    level : LevelRead
+        The level that they are read from.
+    levels_read : tuple of int
+        The levels that the slide may be read from.
+    truth : SlideTruth
+    remarks : tuple of str
+        What was mended or left out in reading the slide and the annotations, a line each.
+    fingerprint : str
+        The slide's: what tells it from others, wherever its file lies.
+    copies : tuple of Path
+        Other files with the same slide, whose shapes are among `truth`'s.
+    """
+
+    path: Path
+    given_mpp: float | None
+    frames: Frames
+    level: LevelRead
+    levels_read: tuple[int, ...]
+    truth: SlideTruth
+    remarks: tuple[str, ...]
+    fingerprint: str
+    copies: tuple[Path, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The file's name without its suffix."""
+        return self.path.stem
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in label pixels."""
+        return self.frames.label_size
+
+    @property
+    def diagnosis(self) -> None:
+        """Nothing is known of a slide as a whole."""
+
+    def read(self, rect: Rect) -> LabelledPixels:
+        """Read a rectangle of the label frame.
+
+        Pixels that the scanner did not record, or that cannot be decoded, have no class.
+
+        Raises
+        ------
+        SlideError
+            If the slide can no longer be opened.
+        """
+        slide = _opened(self.path, self.given_mpp, self.levels_read, os.getpid())
+        pixels = slide.read(rect, self.frames)
+        classes = self.truth.read(rect)
+        classes[~pixels.present] = IGNORE
+        for unreadable in pixels.unreadable:
+            classes[unreadable.intersection(rect).relative_to(rect).slices] = IGNORE
+        return LabelledPixels(pixels.rgb, classes)
+
+    def class_map(self, stride: int) -> NDArray[np.uint8]:
+        """Return the class at the centre of each whole cell of `stride` x `stride` pixels."""
+        width, height = self.size
+        return self.truth.read(Rect(0, 0, height // stride, width // stride), stride)
+
+
+@lru_cache(maxsize=OPEN_SLIDES)
+def _opened(path: Path, mpp: float | None, levels_read: tuple[int, ...], process: int) -> Slide:
+    """Return a slide that `process`, which is this one, has open: a file must not be shared by a fork."""
+    return Slide(path, mpp, levels_read)
+
+
+def open_labelled_slides(
+    pairs: Sequence[SlidePair | tuple[Path, Path]],
+    schema: ClassSchema | None,
+    working_mpp: float,
+    settings: TruthSettings | None = None,
+    reading: SlideReading | None = None,
+) -> tuple[ClassSchema, list[LabelledSlide]]:
+    """Read annotations and lay them over their slides.
+
+    Parameters
+    ----------
+    pairs : sequence of SlidePair
+        Slides and their annotation files. A slide that is named again, by the same file or by a copy of it,
+        is one slide with the shapes of all its annotation files.
+    schema : ClassSchema or None
+        The classes; None takes them from the annotations.
+    working_mpp : float
+        Resolution to read at, in micrometres per pixel.
+    settings : TruthSettings, optional
+    reading : SlideReading, optional
+
+    Returns
+    -------
+    schema : ClassSchema
+    slides : list of LabelledSlide
+        One for each slide, in the order that they are first named in.
+
+    Raises
+    ------
+    SlideError, MppError
+        If a slide cannot be opened, or its resolution does not do.
+    AnnotationError
+        If a file cannot be read, was drawn on another slide, or names classes that the schema lacks: one line
+        with all of them.
+    UsageError
+        If the settings do not fit the annotations, a slide is given two resolutions, or two slides are nearly
+        the same.
+    """
+    settings, reading = settings or TruthSettings(), reading or SlideReading()
+    grouped = _by_slide([SlidePair(*pair) for pair in pairs])
+    files = {slide: tuple(read_annotations(p.annotations) for p in group) for slide, group in grouped.items()}
+    every = [file for group in files.values() for file in group]
+    if schema is None:
+        schema = schema_from_annotations(every, settings.rest, settings.roi_class)
+    check_classes(every, schema, settings)
+    slides = []
+    for fingerprint, group in grouped.items():
+        given = _given_mpp(group, reading.mpp)
+        with Slide(group[0].slide, given, LEVEL_0 if reading.from_level_0 else None) as slide:
+            frames = slide.frames(working_mpp, reading.allow_coarser)
+            tissue, recorded, channel = _masks(slide, frames)
+            level, levels = LevelRead.of(slide, frames), slide.levels_read
+            on_levels = remarks_on_levels(slide)
+        laid = lay(files[fingerprint], group[0].slide.name, frames)
+        names = [shape.class_name for file in files[fingerprint] for shape in file.shapes]
+        truth = SlideTruth.of(laid.outlines_label, names, schema, settings, tissue, recorded)
+        copies = tuple({pair.slide.resolve(): pair.slide for pair in group}.values())[1:]
+        remarks = (
+            *on_levels,
+            *_remarks(group[0].slide, copies, channel),
+            *(remark for file in files[fingerprint] for remark in file.remarks),
+            *laid.remarks,
+        )
+        slides.append(
+            LabelledSlide(group[0].slide, given, frames, level, levels, truth, remarks, fingerprint, copies)
+        )
+    return schema, slides
+
+
+def _by_slide(pairs: Sequence[SlidePair]) -> dict[str, list[SlidePair]]:
+    """Gather pairs by what tells slides apart, which is their content and not where they lie.
+
+    Raises
+    ------
+    UsageError
+        If two slides have one fingerprint and differ: the shapes of one must not be laid on the other, nor
+        may one be trained on and the other validated on.
+    """
+    fingerprints: dict[Path, str] = {}
+    first: dict[str, tuple[Path, SlideFiles]] = {}
+    grouped: dict[str, list[SlidePair]] = {}
+    for pair in pairs:
+        file = pair.slide.resolve()
+        if file not in fingerprints:
+            with Slide(pair.slide) as slide:
+                fingerprints[file] = slide.fingerprint
+                path, files = first.setdefault(slide.fingerprint, (pair.slide, slide.files))
+                if not files.same_as(slide.files):
+                    raise UsageError(
+                        f"{pair.slide}: nearly the same slide as {path}, but not byte by byte: one of "
+                        "them is damaged or was edited: leave that one out"
+                    )
+        grouped.setdefault(fingerprints[file], []).append(pair)
+    return grouped
+
+
+def _given_mpp(group: Sequence[SlidePair], mpp: float | None) -> float | None:
+    """Return the resolution that is given for a slide, if there is one."""
+    given = list(dict.fromkeys(pair.mpp for pair in group if pair.mpp is not None))
+    if len(given) > 1:
+        names = " and ".join(dict.fromkeys(str(pair.slide) for pair in group))
+        raise UsageError(
+            f"{names}: one slide, given {given[0]:g} and {given[1]:g} um per px: give the true one"
+        )
+    return given[0] if given else mpp
+
+
+def _remarks(slide: Path, copies: Sequence[Path], channel: str | None) -> Iterator[str]:
+    """Yield what there is to be said of the slide itself."""
+    if channel is not None:
+        yield f"{slide}: has no colour: `predict` takes such slides with --allow-grey"
+    for copy in copies:
+        yield f"{copy}: the same slide as {slide}: one slide, with the shapes drawn on both"
+
+
+def _masks(slide: Slide, frames: Frames) -> tuple[TissueMask, CoarseMask, str | None]:
+    """Find a slide's tissue, as prediction does, what the scanner recorded, and its only channel, if any."""
+    factor = 2**frames.overview_level
+    coarse = frames.coarsened(factor)
+    width, height = coarse.label_size
+    overview = slide.read(Rect(0, 0, height, width), coarse)
+    recorded = recorded_in(slide, overview, coarse)
+    tissue = TissueMask.of(overview, coarse.label_mpp, factor)
+    return tissue, CoarseMask(recorded, factor), only_channel(overview)
+
+
+def check_classes(files: Sequence[AnnotationFile], schema: ClassSchema, settings: TruthSettings) -> None:
+    """Refuse classes that the schema lacks, and settings that name what is not there.
+
+    Raises
+    ------
+    AnnotationError
+        If no shape has a class, or some have classes that the schema lacks: one line with all of them.
+    UsageError
+        If `settings` name a class that the schema lacks, or that no shape has.
+    """
+    refuse_unclassified(files)
+    missing = missing_classes(files, schema, settings)
+    known = ", ".join(c.name for c in schema.classes)
+    if missing:
+        raise AnnotationError(
+            f"classes that {schema.name!r} lacks: {'; '.join(missing)}: it has {known}; "
+            "rename them, or add them or aliases to the schema"
+        )
+    if settings.rest is not None and schema.index_of(settings.rest) is None:
+        raise UsageError(f"--rest {settings.rest!r}: {schema.name!r} has no such class: it has {known}")
+    if settings.roi_class is None:
+        return
+    if not any(settings.is_roi(shape.class_name) for file in files for shape in file.shapes):
+        raise UsageError(
+            f"--roi-class {settings.roi_class!r}: no shape has this class: name one that is drawn"
+        )
+    if rest_index(schema, settings) == IGNORE:
+        raise UsageError(
+            f"--roi-class {settings.roi_class!r}: {schema.name!r} has no background class: "
+            "say with --rest what the tissue is that is not outlined"
+        )

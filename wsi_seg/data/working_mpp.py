@@ -1,0 +1,155 @@
+"""Which resolution suits what was outlined."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.data.naming import is_ignored
+from wsi_seg.data.pairs import SlidePair
+from wsi_seg.data.truth import TruthSettings
+from wsi_seg.errors import UsageError
+from wsi_seg.models.classes import name_key
+from wsi_seg.slides.slide import Slide
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+STRUCTURE_PX = 128
+"""Side of a typical structure, in label pixels, at the recommended resolution: large enough to be drawn
+finely, and small enough for a network that sees a few hundred pixels to see what surrounds it."""
+
+LEAST_PX = 32
+"""Side of a typical structure, however little time there is: with less it can hardly be drawn."""
+
+FINEST_UM = 0.5
+COARSEST_UM = 2.0
+"""What is recommended at most and at least: at 0.5 um a nucleus is 15 pixels across, at 2 um it is just
+still a dot, and tissue can be told by them."""
+
+SEEN_MM2 = 600.0
+"""Tissue that a training has to see, patch upon patch, to be worth its resolution. Of the same number of
+pixels, twice as fine ones show a quarter of the tissue, and a network learns by how much of it it sees."""
+
+
+def check_mpp(mpp: float | None, working_mpp: float | None) -> None:
+    """Refuse resolutions that are none.
+
+    Raises
+    ------
+    UsageError
+        If one that is given is not a number above zero.
+    """
+    for option, value in (("--mpp", mpp), ("--working-mpp", working_mpp)):
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(f"{option} {value:g}: no resolution: give um per pixel, such as 2")
+
+
+@dataclass(frozen=True)
+class Outlined:
+    """What was outlined, as far as a resolution depends on it.
+
+    Attributes
+    ----------
+    slide_mpp : float
+        Micrometres per pixel of the coarsest slide.
+    side_um : float
+        Side of a typical shape of the class with the smallest; infinite if nothing was outlined. A shape's
+        side is the square root of its area; a class's typical side that of the shape which half of the
+        class's area is in shapes smaller than.
+    """
+
+    slide_mpp: float
+    side_um: float
+
+    @classmethod
+    def on(
+        cls,
+        pairs: Sequence[SlidePair | tuple[Path, Path]],
+        mpp: float | None = None,
+        settings: TruthSettings | None = None,
+    ) -> Self:
+        """Measure what is outlined on slides; for parameters and errors see `recommend_mpp`."""
+        settings = settings or TruthSettings()
+        slide_mpp = 0.0
+        areas_um2: dict[str, list[float]] = {}
+        for pair in (SlidePair(*pair) for pair in pairs):
+            with Slide(pair.slide, pair.mpp if pair.mpp is not None else mpp) as slide:
+                x, y = slide.mpp
+            slide_mpp = max(slide_mpp, x, y)
+            for shape in read_annotations(pair.annotations).shapes:
+                name = shape.class_name
+                if name is not None and not is_ignored(name) and not settings.is_roi(name):
+                    areas_um2.setdefault(name_key(name), []).append(shape.geometry.area * x * y)
+        side_um = min((_typical(areas) ** 0.5 for areas in areas_um2.values()), default=math.inf)
+        return cls(slide_mpp, side_um)
+
+    def recommended_mpp(self, megapixels: float = math.inf) -> float:
+        """Recommend a resolution, in micrometres per pixel, for so many pixels to learn from."""
+        wanted = min(max(self.side_um / STRUCTURE_PX, FINEST_UM), COARSEST_UM)
+        if megapixels < math.inf:
+            seen_um = (SEEN_MM2 / megapixels) ** 0.5  # at 1 um, a megapixel is a square millimetre
+            wanted = max(wanted, min(seen_um, self.side_um / LEAST_PX, COARSEST_UM))
+        return float(self.slide_mpp * 2 ** max(0, round(math.log2(wanted / self.slide_mpp))))
+
+    def why(self, megapixels: float = math.inf) -> str:
+        """Say which resolution is recommended, and what the time has to do with it."""
+        mpp, at_leisure = self.recommended_mpp(megapixels), self.recommended_mpp()
+        reason = "as suits what is outlined"
+        if mpp > at_leisure:
+            reason = f"for there is little time: with more --minutes it would be {at_leisure:.4g}"
+        return f"{mpp:.4g} um per pixel, {reason}; --working-mpp gives another"
+
+
+def recommend_mpp(
+    pairs: Sequence[SlidePair | tuple[Path, Path]],
+    mpp: float | None = None,
+    settings: TruthSettings | None = None,
+    megapixels: float = math.inf,
+) -> float:
+    """Recommend a working resolution for slides from what is outlined on them.
+
+    The class of the smallest structures decides: its typical shape is to be `STRUCTURE_PX` wide, but at no
+    resolution finer than `FINEST_UM` or coarser than `COARSEST_UM`. A training that is too short for that is
+    recommended the resolution at which it sees `SEEN_MM2` of tissue, within the same limits, and as long as
+    the typical shape stays `LEAST_PX` wide.
+    Of the coarsest slide's own resolution and this halved once, twice and so on, which are where pyramid
+    levels lie and pixels need no interpolation, the one nearest to that is taken.
+
+    Thus 1.87 for lesions of hundreds of micrometres on a slide of 0.467 um, 1 for glands of 100 um, and 0.5
+    for nuclei on a slide of 0.25 um; and 2 for the glands if there are two minutes on a CPU.
+
+    Parameters
+    ----------
+    pairs : sequence of SlidePair
+    mpp : float, optional
+        Micrometres per slide pixel of slides that do not say, and whose pair does not.
+    settings : TruthSettings, optional
+        Which class, if any, is that of regions of interest and so no structure.
+    megapixels : float
+        What a training sees in its time, all its patches together.
+
+    Returns
+    -------
+    float
+        Micrometres per pixel; never finer than any of the slides.
+
+    Raises
+    ------
+    SlideError, MppError
+        If a slide cannot be opened, or its resolution is not known.
+    AnnotationError
+        If an annotation file cannot be read.
+    """
+    return Outlined.on(pairs, mpp, settings).recommended_mpp(megapixels)
+
+
+def _typical(areas: Sequence[float]) -> float:
+    """Return the area of the shape that the middle of the total area lies in, from the smallest up."""
+    ordered = np.sort(areas)
+    return float(ordered[np.searchsorted(np.cumsum(ordered), ordered.sum() / 2)])

@@ -1,0 +1,178 @@
+"""Finished results against annotations: the labels as `predict` left them, shard by shard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsi_seg.annotations.laying import lay
+from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.data.annotated_slides import check_classes
+from wsi_seg.data.truth import SlideTruth, TruthSettings
+from wsi_seg.errors import OutputError, UsageError
+from wsi_seg.evaluation.areas import Comparison
+from wsi_seg.evaluation.evaluation import Evaluation
+from wsi_seg.evaluation.matching import match_classes
+from wsi_seg.models.classes import UNPROCESSED_ID
+from wsi_seg.progress import Progress
+from wsi_seg.results.folder import ResultFolder, folder_of, labels_in
+from wsi_seg.results.labels.ngff import OVERVIEW
+from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.storage import array_to_read, reading
+from wsi_seg.results.whole import require_whole
+from wsi_seg.slides.coarse import CoarseMask
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.recorded import find_recorded
+from wsi_seg.slides.tissue import TissueMask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import shapely
+
+    from wsi_seg.annotations.reading import AnnotationFile
+    from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.results.labels.reading import LabelPyramid
+
+
+def is_result(path: Path) -> bool:
+    """Tell whether a folder is one that `predict` fills, or the OME-Zarr in it."""
+    result = ResultFolder(path)
+    return path.name.endswith(".zarr") or result.work.is_dir() or result.zarr.is_dir()
+
+
+def evaluate_results(
+    pairs: Sequence[tuple[Path, Path]],
+    schema: ClassSchema | None = None,
+    settings: TruthSettings | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Compare the labels of results with annotations, where these are.
+
+    Pixels under annotations that were not processed, or not asked for, are wrong, and they are counted.
+
+    Parameters
+    ----------
+    pairs : sequence of (Path, Path)
+        Result folders, or OME-Zarr, in these or alone, each with an annotation file. A result that is named
+        again is compared with all its files together.
+    schema : ClassSchema, optional
+        The truth's classes; by default those of the first result.
+    settings : TruthSettings, optional
+    progress : Progress, optional
+
+    Raises
+    ------
+    OutputError
+        If a result can't be read, is damaged, or is not finished.
+    AnnotationError
+        If an annotation file can't be read, was drawn on another slide, or names classes that the schema
+        lacks.
+    UsageError
+        If the settings do not fit, a class of the truth is none of the result's, or nothing is annotated.
+    """
+    settings = settings or TruthSettings()
+    files: dict[Path, list[AnnotationFile]] = {}
+    for result, path in pairs:
+        zarr = labels_in(result)
+        files.setdefault(zarr.parent.resolve() / zarr.name, []).append(read_annotations(path))
+    opened = {zarr: _open(zarr) for zarr in files}
+    unknown = [require_whole(labels.path) for labels in opened.values()]
+    schema = schema or next(iter(opened.values())).schema
+    every = [file for group in files.values() for file in group]
+    check_classes(every, schema, settings)
+    laid = {
+        zarr: lay(files[zarr], str(labels.attributes.get("slide", _named(zarr).name)), labels.frames)
+        for zarr, labels in opened.items()
+    }
+    comparisons = [
+        Comparison(
+            name=_named(zarr).name,
+            truth=_truth(labels, laid[zarr].outlines_label, files[zarr], schema, settings),
+            classes=len(schema),
+            read=labels.read,
+            table=match_classes(labels.schema, schema, str(_named(zarr))),
+        )
+        for zarr, labels in opened.items()
+    ]
+    tallies = [
+        comparison.score(_shards(labels), progress or Progress())
+        for comparison, labels in zip(comparisons, opened.values(), strict=True)
+    ]
+    return Evaluation(
+        subject=", ".join(dict.fromkeys(str(labels.attributes.get("model")) for labels in opened.values())),
+        data=", ".join(_named(zarr).name for zarr in opened),
+        schema=schema,
+        tallies=tuple(tallies),
+        remarks=(
+            *(remark for remark in unknown if remark is not None),
+            *(remark for file in every for remark in file.remarks),
+            *(remark for shapes in laid.values() for remark in shapes.remarks),
+        ),
+    ).checked()
+
+
+def _named(zarr: Path) -> Path:
+    """Return what a result goes by: its folder, or an OME-Zarr that is no folder's own."""
+    return zarr if folder_of(zarr) is None else zarr.parent
+
+
+def _open(zarr: Path) -> LabelPyramid:
+    result = folder_of(zarr)
+    if result is None:
+        return read_labels(zarr)
+    trained = result.folder / "model.safetensors"
+    if trained.is_file():
+        raise UsageError(f"{result.folder}: is a training: give its model, {trained}")
+    if not result.zarr.is_dir() and result.work.is_dir():
+        raise OutputError(
+            f"{result.folder}: not finished: run `wsi-seg predict` again, which goes on with it"
+        )
+    return read_labels(result.zarr)
+
+
+def _truth(
+    labels: LabelPyramid,
+    outlines_label: Sequence[shapely.Geometry],
+    files: Sequence[AnnotationFile],
+    schema: ClassSchema,
+    settings: TruthSettings,
+) -> SlideTruth:
+    """Read annotations as `wsi_seg.data.annotated_slides` does, but without the slide, which may be gone."""
+    result = folder_of(labels.path)
+    tissue = None
+    if settings.rest is not None and settings.roi_class is None:
+        if result is None or not result.tissue_mask.is_file():
+            raise UsageError(
+                f"{_named(labels.path)}: has no tissue mask, by which --rest goes: run `wsi-seg predict` "
+                "with --tissue-mask, or name the class of regions of interest with --roi-class"
+            )
+        tissue = TissueMask.load(result.tissue_mask, result.tissue_seal())
+    names = [shape.class_name for file in files for shape in file.shapes]
+    return SlideTruth.of(outlines_label, names, schema, settings, tissue, _recorded(labels))
+
+
+def _recorded(labels: LabelPyramid) -> CoarseMask:
+    """Find what the scanner recorded, in the overview that lies beside the labels."""
+    with reading(labels.path):
+        channels = np.asarray(array_to_read(labels.path / OVERVIEW / "0")[:], dtype=np.uint8)
+    rgb = np.moveaxis(channels, 0, -1)
+    height, width = rgb.shape[:2]
+    level = labels.frames.overview_level
+    mpp = labels.frames.coarsened(2**level).label_mpp
+    recorded = find_recorded(rgb, np.ones((height, width), dtype=bool), mpp)
+    # What could not be read was recorded all the same.
+    recorded |= labels.read(Rect(0, 0, height, width), level) == UNPROCESSED_ID
+    return CoarseMask(recorded, 2**level)
+
+
+def _shards(labels: LabelPyramid) -> Iterator[Rect]:
+    """Yield what is one file each of the labels."""
+    height, width = labels.shape
+    finest = labels.levels[0]
+    down, across = finest.shards or finest.chunks
+    for y0 in range(0, height, down):
+        for x0 in range(0, width, across):
+            yield Rect(y0, x0, y0 + down, x0 + across).clipped(width, height)

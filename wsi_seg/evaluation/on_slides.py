@@ -1,0 +1,144 @@
+"""A model on slides with annotations: segmented as `predict` does, but only where something is annotated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.evaluation.areas import Comparison
+from wsi_seg.evaluation.evaluation import Evaluation, Tally, notices
+from wsi_seg.evaluation.matching import match_classes
+from wsi_seg.inference.network.segmenter import Segmenter
+from wsi_seg.inference.stream.extent import Extent
+from wsi_seg.inference.stream.region import RegionSegmenter
+from wsi_seg.models.classes import OUTSIDE_ID
+from wsi_seg.predict.plan import Plan
+from wsi_seg.progress import Progress
+from wsi_seg.slides.slide import Slide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from wsi_seg.data.annotated_slides import LabelledSlide
+    from wsi_seg.data.truth import SlideTruth
+    from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.settings import PredictSettings
+    from wsi_seg.slides.lattice import Rect
+
+
+@dataclass(frozen=True)
+class AnnotatedExtent(Extent):
+    """The annotated part of what would be analysed.
+
+    Attributes
+    ----------
+    truth : SlideTruth
+        Pixels whose class it does not know are left out.
+    """
+
+    truth: SlideTruth
+
+    def at(self, rect: Rect) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Return what is known of a rectangle before anything is segmented, as `Extent.at` does."""
+        labels, analysed = super().at(rect)
+        unknown = self.truth.read(rect) == IGNORE
+        labels[unknown] = OUTSIDE_ID
+        return labels, analysed & ~unknown
+
+
+def evaluate_slides(
+    slides: Sequence[LabelledSlide],
+    schema: ClassSchema,
+    bundle: ModelBundle,
+    device: torch.device,
+    settings: PredictSettings,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Segment slides where they are annotated, and compare.
+
+    The labels are those that `predict` gives with these settings: tissue mask, patches and halos included.
+
+    Parameters
+    ----------
+    slides : sequence of LabelledSlide
+        Opened at the resolution that the settings, or else the model, work at.
+    schema : ClassSchema
+        The truth's classes.
+    bundle : ModelBundle
+        The model. It is moved to `device`.
+    device : torch.device
+    settings : PredictSettings
+        Its labels are used.
+    progress : Progress, optional
+
+    Raises
+    ------
+    WsiSegError
+        If a slide, the model or the device fails, the model lacks a class of the truth, or nothing is
+        annotated.
+    """
+    table = match_classes(bundle.schema, schema, str(bundle.path))
+    segmenter = Segmenter(bundle, device, settings.labels.precision, settings.labels.compile)
+    tallies = []
+    for labelled in slides:
+        with Slide(labelled.path, labelled.given_mpp, labelled.levels_read) as slide:
+            plan = Plan.make(slide, bundle, str(device), settings)
+            tallies.append(_evaluate(labelled, plan, segmenter, schema, table, progress or Progress()))
+    return Evaluation(
+        subject=bundle.name,
+        data=", ".join(slide.path.name for slide in slides),
+        schema=schema,
+        tallies=tuple(tallies),
+        remarks=(*notices(bundle), *_seen(bundle, slides), *(r for slide in slides for r in slide.remarks)),
+        details={
+            "model_fingerprint": bundle.fingerprint,
+            "read_from": {slide.name: str(slide.level) for slide in slides},
+        },
+    ).checked()
+
+
+def _seen(bundle: ModelBundle, slides: Sequence[LabelledSlide]) -> Iterator[str]:
+    """Say which slides the model was trained on, under whatever path.
+
+    A model knows them by their fingerprints alone, which slides that differ in a tile may share: a remark too
+    many then, and none too few.
+    """
+    for slide in slides:
+        if slide.fingerprint in bundle.trained_on:
+            yield f"{slide.path}: the model was trained on parts of this slide, which flatters the scores"
+
+
+def _evaluate(
+    labelled: LabelledSlide,
+    plan: Plan,
+    segmenter: Segmenter,
+    schema: ClassSchema,
+    table: NDArray[np.uint8],
+    progress: Progress,
+) -> Tally:
+    tissue = None
+    if plan.settings.labels.tissue_mask:
+        tissue = plan.find_tissue()
+    segment = RegionSegmenter(
+        slide=plan.slide,
+        frames=plan.frames,
+        extent=AnnotatedExtent(tissue, None, plan.bundle.schema.outside_id, labelled.truth),
+        segmenter=segmenter,
+        batch_size=plan.batch_size,
+        confidence=False,
+    )
+    regions = {region.label_rect: region for region in plan.lattice.regions()}
+    comparison = Comparison(
+        name=labelled.name,
+        truth=labelled.truth,
+        classes=len(schema),
+        read=lambda rect: segment(regions[rect]).labels,
+        table=table,
+    )
+    return comparison.score(regions, progress)

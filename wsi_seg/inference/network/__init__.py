@@ -1,0 +1,1 @@
+"""A network made ready to run on a device."""

@@ -1,0 +1,183 @@
+"""The forms in which a network is run, and the choice between them.
+
+"plain": by PyTorch, on any device, any network. "compiled": on a CPU, ESPNets in float32, by kernels that are
+compiled for the processor (`wsi_seg.inference.fast`); on a GPU, any network, as a CUDA graph.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+
+from wsi_seg.errors import KernelsError, UsageError
+from wsi_seg.inference.fast.build import load_kernels
+from wsi_seg.inference.fast.fast_espnet import FastESPNet, can_rearrange
+from wsi_seg.inference.network.float32 import float32_proper
+from wsi_seg.inference.network.folding import folded
+from wsi_seg.inference.network.graphs import Graphed
+from wsi_seg.inference.network.pixels import Normalisation, best_channel
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from wsi_seg.models.architecture import Network
+    from wsi_seg.models.bundle import InputSpec
+
+Precision = Literal["float32", "bfloat16", "float16"]
+Compile = Literal["auto", "yes", "no"]
+Form = Literal["plain", "compiled"]
+
+DTYPES: dict[Precision, torch.dtype] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+THREE_TIMES_SLOWER = "three times slower than compiled"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A form, and why it was chosen, in a few words."""
+
+    form: Form
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.form}: {self.why}"
+
+
+def choose_form(network: nn.Module, device: str, precision: Precision, wanted: Compile) -> Choice:
+    """Choose the form to run a network in.
+
+    The first time on a machine this may take some seconds, in which kernels are compiled.
+
+    Parameters
+    ----------
+    network : nn.Module
+    device : str
+        ``cpu`` or ``cuda``, with a number or without.
+    precision : {"float32", "bfloat16", "float16"}
+    wanted : {"auto", "yes", "no"}
+        "auto": compiled, where that is known to be faster and can be done.
+
+    Raises
+    ------
+    UsageError
+        If it can't be compiled though "yes" says so.
+    """
+    if wanted == "no":
+        return Choice("plain", "as asked for")
+    if device.startswith("cuda"):
+        # Not by itself: it takes 0.6 of the time at one patch, but all of it at the 16 that `predict` gives.
+        return Choice("compiled", "as asked for") if wanted == "yes" else Choice("plain", "on a GPU")
+    if not can_rearrange(network):
+        choice = Choice("plain", "compiled on a CPU are ESPNets as published, and no other network")
+    elif precision != "float32":
+        choice = Choice("plain", f"compiled on a CPU is float32, not {precision}")
+    else:
+        try:
+            load_kernels()
+        except KernelsError as error:
+            choice = Choice("plain", str(error) if wanted == "yes" else f"{THREE_TIMES_SLOWER}: {error}")
+        else:
+            return Choice("compiled", "for this processor")
+    if wanted == "yes":
+        raise UsageError(f"--compile yes: {choice.why}: give --compile no")
+    return choice
+
+
+def run_as(
+    form: Form, network: Network, spec: InputSpec, device: torch.device, precision: Precision = "float32"
+) -> PlainNetwork | CompiledESPNet:
+    """Make a network ready to run in a form; it is copied, and stays as it is.
+
+    Parameters
+    ----------
+    form : {"plain", "compiled"}
+        As `choose_form` gave it.
+    network : Network
+        In eval mode, float32, on the CPU.
+    spec : InputSpec
+        How pixels are normalised.
+    device : torch.device
+    precision : {"float32", "bfloat16", "float16"}
+
+    Raises
+    ------
+    UsageError
+        If the device cannot compute in that precision, or not in that form.
+    """
+    if precision == "float16" and device.type == "cpu":
+        raise UsageError("--precision float16 needs a GPU: use float32 or bfloat16")
+    if form == "compiled" and device.type == "cpu":
+        choose_form(network, "cpu", precision, "yes")
+        return CompiledESPNet(network, spec)
+    return PlainNetwork(network, spec, device, DTYPES[precision], graphs=form == "compiled")
+
+
+class CompiledESPNet:
+    """An ESPNet run by compiled kernels. For one thread at a time."""
+
+    def __init__(self, network: Network, spec: InputSpec) -> None:
+        self._fast = FastESPNet(network, spec)  # type: ignore[arg-type]  # an ESPNet, by `can_rearrange`
+        self.output_stride = network.output_stride
+
+    def twin(self) -> CompiledESPNet:
+        """Return another for another thread, with the same weights."""
+        twin = copy.copy(self)
+        twin._fast = self._fast.twin()
+        return twin
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """Return float32 logits of RGB pixels, uint8 (N, height, width, 3), as the network gives them."""
+        threads = torch.get_num_threads()
+        logits = [self._fast.logits(p, threads) for p in pixels.numpy()]
+        return torch.from_numpy(logits[0][None] if len(logits) == 1 else np.stack(logits))
+
+    def best(self, pixels: Tensor, margin: int) -> Tensor:
+        """Return the channel of the largest logit, uint8 (N, height, width) less a margin on every side."""
+        if self.output_stride > 1:
+            return best_channel(self.logits(pixels), self.output_stride, margin)
+        threads = torch.get_num_threads()
+        return torch.from_numpy(np.stack([self._fast.best(p, margin, threads) for p in pixels.numpy()]))
+
+
+class PlainNetwork:
+    """A network run by PyTorch."""
+
+    def __init__(
+        self, network: Network, spec: InputSpec, device: torch.device, dtype: torch.dtype, graphs: bool
+    ) -> None:
+        self._dtype = dtype
+        # cuDNN computes ESPNet's narrow maps plane by plane in 0.64 to 0.71 of the time.
+        self._layout = torch.contiguous_format if device.type == "cuda" else torch.channels_last
+        self._network = folded(network).to(device, dtype).to(memory_format=self._layout)  # type: ignore[call-overload]
+        self._normalise = Normalisation(spec, device)
+        self._forward = Graphed(self._run) if graphs else self._run
+        self.output_stride = network.output_stride
+
+    def twin(self) -> PlainNetwork:
+        """Return this one, which serves several threads."""
+        return self
+
+    def _run(self, pixels: Tensor) -> Tensor:
+        # (N, height, width, 3) seen as (N, 3, height, width) is the channels-last layout as it is.
+        images = self._normalise(pixels.permute(0, 3, 1, 2)).to(self._dtype)
+        with float32_proper():
+            logits: Tensor = self._network(images.contiguous(memory_format=self._layout))
+        return logits.float()
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """Return float32 logits of RGB pixels, uint8 (N, height, width, 3), as the network gives them."""
+        logits = self._forward(pixels)
+        return logits.clone() if isinstance(self._forward, Graphed) else logits
+
+    def best(self, pixels: Tensor, margin: int) -> Tensor:
+        """Return the channel of the largest logit, uint8 (N, height, width) less a margin on every side."""
+        return best_channel(self._forward(pixels), self.output_stride, margin)

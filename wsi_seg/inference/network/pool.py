@@ -1,0 +1,73 @@
+"""Several networks side by side, each on its share of the processor's cores."""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+import torch
+
+from wsi_seg.inference.network.segmenter import Segmented, Segmenter
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsi_seg.inference.network.forms import Compile, Precision
+    from wsi_seg.models.bundle import ModelBundle
+
+LANES = 2
+"""Networks side by side on a CPU. Each costs the memory of a patch's features."""
+
+
+class SegmenterPool:
+    """Segments like a `Segmenter`, but on a CPU `LANES` batches at a time.
+
+    On a GPU there is one network, which computes a batch while the next one is on its way.
+
+    A network on all cores has them wait for one another after each of its steps: for the slowest, when any
+    core has something else to do, such as reading the next region. Two networks on half the cores each do
+    not, and they have the steps side by side that take one core only.
+
+    Parameters
+    ----------
+    bundle : ModelBundle
+        Its network is copied, and stays as it is.
+    device : torch.device
+    precision : {"float32", "bfloat16", "float16"}
+    compiled : {"auto", "yes", "no"}
+
+    Raises
+    ------
+    UsageError
+        If the device cannot compute in that precision, or not by compiled kernels though these are asked for.
+    """
+
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        device: torch.device,
+        precision: Precision = "float32",
+        compiled: Compile = "auto",
+    ) -> None:
+        threads = torch.get_num_threads()
+        lanes = min(LANES, threads) if device.type == "cpu" else 1
+        self._free: SimpleQueue[Segmenter] = SimpleQueue()
+        first = Segmenter(bundle, device, precision, compiled, threads // lanes)
+        segmenters = [first, *(first.twin() for _ in range(lanes - 1))]
+        for turn in range(LANES):
+            self._free.put(segmenters[turn % lanes])
+
+    def __call__(self, patches: NDArray[np.uint8], margin: int = 0, confidence: bool = False) -> Segmented:
+        """Segment a batch as `Segmenter` does, when it is its turn.
+
+        Raises
+        ------
+        DeviceError
+            If the device runs out of memory.
+        """
+        segmenter = self._free.get()
+        try:
+            return segmenter(patches, margin, confidence)
+        finally:
+            self._free.put(segmenter)

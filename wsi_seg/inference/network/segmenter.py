@@ -1,0 +1,209 @@
+"""A network made ready to segment patches on one device."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from wsi_seg.errors import DeviceError, UsageError
+from wsi_seg.inference.network.forms import choose_form, run_as
+from wsi_seg.inference.network.pixels import cropped, enlarge
+from wsi_seg.inference.network.threads import computing_threads
+from wsi_seg.inference.network.transfer import Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from wsi_seg.inference.network.forms import Compile, Precision
+    from wsi_seg.models.bundle import ModelBundle
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """What a batch of patches was found to be, within the window asked for.
+
+    Attributes
+    ----------
+    labels : uint8 array, shape (batch, height, width)
+        Class ids.
+    confidence : uint8 array of the same shape, or None
+        Probability of that class, 255 for 1.
+    """
+
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.uint8] | None
+
+
+class Segmenter:
+    """Runs a model over batches of patches. Several threads may call it; one batch is computed at a time.
+
+    The network always runs in one thread of its own: memory allocators and OpenMP keep what they have for
+    each thread that calls them, and a network's worth of that is a lot.
+
+    This is the fast network for whoever wants one: give it a bundle, and call it or its `logits`.
+
+    Parameters
+    ----------
+    bundle : ModelBundle
+        Its network is copied, and stays as it is.
+    device : torch.device
+    precision : {"float32", "bfloat16", "float16"}
+    compiled : {"auto", "yes", "no"}
+        Whether by compiled kernels; "auto" where it can be done: see `choose_form`.
+    threads : int, optional
+        To compute in on a CPU; by default as many as PyTorch has.
+
+    Attributes
+    ----------
+    device : torch.device
+    choice : Choice
+        The form that the network runs in, and why.
+    most : int or None
+        Patches that fit the device's memory, after it has run out of it.
+
+    Raises
+    ------
+    UsageError
+        If the device cannot compute in that precision, or not by compiled kernels though these are asked for.
+    """
+
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        device: torch.device,
+        precision: Precision = "float32",
+        compiled: Compile = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self.device = device
+        self.most: int | None = None
+        self.choice = choose_form(bundle.network, device.type, precision, compiled)
+        self._network = run_as(self.choice.form, bundle.network, bundle.input, device, precision)
+        self._transfer = Transfer(device)
+        self._threads = threads or torch.get_num_threads()
+        self._thread = computing_threads(1, self._threads, "network")
+        self._class_ids = np.array(bundle.schema.ids, dtype=np.uint8)
+
+    def twin(self) -> Self:
+        """Return another that can compute at the same time; they share what they can."""
+        twin = copy.copy(self)
+        twin._network = self._network.twin()
+        twin._thread = computing_threads(1, self._threads, "network")
+        return twin
+
+    def __call__(self, patches: NDArray[np.uint8], margin: int = 0, confidence: bool = False) -> Segmented:
+        """Segment a batch.
+
+        If the device runs out of memory, half as many patches go through at a time from then on, and a
+        warning is logged.
+
+        Parameters
+        ----------
+        patches : uint8 array, shape (batch, height, width, 3)
+            RGB, with sides that are multiples of 8.
+        margin : int
+            Pixels on every side that are context only and are left out of the result.
+        confidence : bool
+            Whether to return it.
+
+        Raises
+        ------
+        DeviceError
+            If the device runs out of memory at a single patch.
+        """
+        while True:
+            count = min(self.most or len(patches), len(patches))
+            try:
+                return _joined(
+                    [self._part(p, margin, confidence) for p in _parts(patches, count)], len(patches)
+                )
+            except torch.OutOfMemoryError as error:
+                what = f"{self.device}: out of memory at {count} patches of {patches.shape[2]} px"
+                if count == 1:
+                    remedy = "give a smaller --patch or --device cpu, and run the same command again"
+                    raise DeviceError(f"{what}: {remedy}") from error
+                self.most = min(self.most or count, count // 2)
+                log.warning("%s: going on with %d at a time", what, self.most)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _part(self, patches: NDArray[np.uint8], margin: int, confidence: bool) -> Segmented:
+        pixels = self._transfer.send(patches)
+        labels, sure = self._thread.submit(self._segment, pixels, margin, confidence).result()
+        return Segmented(self._class_ids[labels()], sure() if sure else None)
+
+    @torch.inference_mode()
+    def _segment(
+        self, pixels: Callable[[], Tensor], margin: int, confidence: bool
+    ) -> tuple[Callable[[], NDArray[np.uint8]], Callable[[], NDArray[np.uint8]] | None]:
+        """Compute channels and confidence; what is returned waits for them."""
+        if not confidence:
+            return self._transfer.fetch(self._network.best(pixels(), margin)), None
+        logits = cropped(self._at_full_size(pixels()), margin)
+        most, channels = logits.max(dim=1, keepdim=True)
+        # The largest probability is 1 / sum(exp(logit - largest)).
+        sure = (255 / (logits - most).exp().sum(dim=1)).round().to(torch.uint8)
+        return self._transfer.fetch(channels[:, 0].to(torch.uint8)), self._transfer.fetch(sure)
+
+    def logits(self, patches: NDArray[np.uint8]) -> Tensor:
+        """Return float32 logits at full size, shape (batch, classes, height, width), on the device."""
+        return self._at_full_size(self._transfer.send(patches)())
+
+    def _at_full_size(self, pixels: Tensor) -> Tensor:
+        logits = self._network.logits(pixels)
+        stride = self._network.output_stride
+        return enlarge(logits, stride) if stride > 1 else logits
+
+
+def _parts(patches: NDArray[np.uint8], count: int) -> list[NDArray[np.uint8]]:
+    """Cut a batch into parts of equal size; the last is filled up, so that all are computed alike."""
+    missing = -len(patches) % count
+    filled = np.concatenate([patches, np.zeros_like(patches[:missing])]) if missing else patches
+    return [filled[i : i + count] for i in range(0, len(filled), count)]
+
+
+def _joined(parts: list[Segmented], count: int) -> Segmented:
+    if len(parts) == 1:
+        return parts[0]
+    sure = [part.confidence for part in parts if part.confidence is not None]
+    return Segmented(
+        np.concatenate([part.labels for part in parts])[:count],
+        np.concatenate(sure)[:count] if sure else None,
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device that is there.
+
+    Raises
+    ------
+    UsageError
+        If the name is none of these.
+    DeviceError
+        If there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cpu":
+        return torch.device("cpu")
+    kind, _, number = name.partition(":")
+    if kind != "cuda" or (number and not number.isdigit()):
+        raise UsageError(f"no device named {name!r}: use auto, cpu, cuda or cuda:N")
+    if not torch.cuda.is_available():
+        raise DeviceError(
+            f"{name}: no GPU that PyTorch can use here: use --device cpu (see `wsi-seg doctor`)"
+        )
+    if number and int(number) >= torch.cuda.device_count():
+        raise DeviceError(f"{name}: there are {torch.cuda.device_count()} GPUs here, counted from 0")
+    return torch.device(name)

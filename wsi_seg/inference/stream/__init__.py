@@ -1,0 +1,1 @@
+"""Regions of a slide through Dask workers."""

@@ -1,0 +1,115 @@
+"""The ledger of a run: one small file for each region that is finished.
+
+A region's record is written after its pixels, in one step. What is on record is done; what is not is done
+again. That holds for any storage and after any kill. A record begins with its own digest, so one that is
+damaged counts as none; and it holds the digests of the region's files, for damage to these to be found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from wsi_seg.files.digests import digest_of
+from wsi_seg.files.files import remove, write_text, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SUFFIX = ".record"
+
+
+class RegionRecord(BaseModel):
+    """What there is to know of a finished region.
+
+    Attributes
+    ----------
+    name : str
+        The region's name in its lattice.
+    pixels : dict
+        Number of label pixels by label value.
+    unreadable : tuple of (y0, x0, y1, x1)
+        Tiles of the slide, in label pixels, that could not be decoded and that lie in this region or reach
+        into it.
+    patches : int
+        Patches that went through the network.
+    seconds : dict
+        Time spent on "read", "model" and "write".
+    files : dict
+        Digest of each file of the region, by path inside the OME-Zarr; what is all fill value has no file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    pixels: dict[int, int]
+    unreadable: tuple[tuple[int, int, int, int], ...]
+    patches: int
+    seconds: dict[str, float]
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The records of one run, in one folder."""
+
+    folder: Path
+
+    def add(self, record: RegionRecord) -> None:
+        """Put a finished region on record.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        content = record.model_dump_json()
+        write_text(self._path(record.name), f"{digest_of(content.encode())}\n{content}\n")
+
+    def records(self) -> Iterator[RegionRecord]:
+        """Yield the records of finished regions; one that is damaged counts as none."""
+        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
+            record = _read(path)
+            if record is not None and path == self._path(record.name):
+                yield record
+
+    def names(self) -> set[str]:
+        """Return the names of all regions on record, those with damaged records included."""
+        return {path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}")}
+
+    def strike(self, name: str) -> None:
+        """Take a region off the record.
+
+        Raises
+        ------
+        OutputError
+            If that cannot be done.
+        """
+        with writing(self.folder):
+            self._path(name).unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Take all regions off the record.
+
+        Raises
+        ------
+        OutputError
+            If that cannot be done.
+        """
+        with writing(self.folder):
+            remove(self.folder)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}{SUFFIX}"
+
+
+def _read(path: Path) -> RegionRecord | None:
+    try:
+        digest, _, content = path.read_bytes().partition(b"\n")
+        content = content.removesuffix(b"\n")
+        return RegionRecord.model_validate_json(content) if digest == digest_of(content).encode() else None
+    except (OSError, ValidationError):  # a bad place of the disk, or a record of another version
+        return None

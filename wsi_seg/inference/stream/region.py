@@ -1,0 +1,165 @@
+"""One region of a slide: read it, segment its patches, keep their cores.
+
+A region's labels depend on the slide, the model and the settings alone, not on other regions: cores overlap
+nothing, halos are read anew, and pixels outside the frame are mirrored from inside it.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsi_seg.inference.network.pool import LANES
+from wsi_seg.models.classes import UNPROCESSED_ID
+from wsi_seg.slides.lattice import Rect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from wsi_seg.inference.network.pool import SegmenterPool
+    from wsi_seg.inference.network.segmenter import Segmenter
+    from wsi_seg.inference.stream.extent import Extent
+    from wsi_seg.slides.frames import Frames
+    from wsi_seg.slides.lattice import Patch, Region
+    from wsi_seg.slides.slide import Slide
+
+
+@dataclass(frozen=True)
+class RegionPixels:
+    """A segmented region.
+
+    Attributes
+    ----------
+    labels : uint8 array, shape of the region's `label_rect`
+        Class ids, `OUTSIDE_ID` and `UNPROCESSED_ID`.
+    confidence : uint8 array of the same shape, or None
+    unreadable : tuple of Rect
+        Tiles that the file states but that could not be decoded, in label pixels; each has analysed pixels
+        in this region, and may have others outside.
+    patches : int
+        How many went through the network.
+    seconds : dict
+        Time spent on "read" and "model".
+    """
+
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.uint8] | None
+    unreadable: tuple[Rect, ...] = ()
+    patches: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RegionSegmenter:
+    """Segments regions of one slide.
+
+    Attributes
+    ----------
+    slide : Slide
+    frames : Frames
+    extent : Extent
+        Which pixels are to be analysed.
+    segmenter : Segmenter or SegmenterPool
+    batch_size : int
+        Patches that go through the network together. The last batch of a region is filled up, so that the
+        network always computes on the same shape, and so in the same way.
+    confidence : bool
+    """
+
+    slide: Slide
+    frames: Frames
+    extent: Extent
+    segmenter: Segmenter | SegmenterPool
+    batch_size: int
+    confidence: bool
+
+    def __call__(self, region: Region) -> RegionPixels:
+        """Segment one region.
+
+        Raises
+        ------
+        SlideError
+            If the slide can no longer be opened.
+        DeviceError
+            If the device runs out of memory.
+        """
+        rect = region.label_rect
+        labels, analysed = self.extent.at(rect)
+        confidence = np.zeros_like(labels) if self.confidence else None
+        active = [p for p in region.patches() if analysed[p.core.relative_to(rect).slices].any()]
+        if not active:
+            return RegionPixels(labels, confidence)
+
+        begin = time.perf_counter()
+        field_rect = self._field(active)
+        pixels = self.slide.read(field_rect, self.frames)
+        read_seconds = time.perf_counter() - begin
+
+        begin = time.perf_counter()
+        found = RegionPixels(np.empty_like(labels), confidence)
+        groups = [active[i : i + self.batch_size] for i in range(0, len(active), self.batch_size)]
+        with ThreadPoolExecutor(LANES, thread_name_prefix="patches") as pool:
+            for _ in pool.map(lambda g: self._segment(g, pixels.rgb, field_rect, found, rect), groups):
+                pass
+        seconds = {"read": read_seconds, "model": time.perf_counter() - begin}
+
+        unreadable = []
+        for tile in pixels.unreadable:
+            window = tile.intersection(rect).relative_to(rect).slices
+            found.labels[window] = UNPROCESSED_ID
+            if analysed[window].any():
+                unreadable.append(tile)
+        labels[analysed] = found.labels[analysed]
+        if confidence is not None:
+            confidence[~analysed | (labels == UNPROCESSED_ID)] = 0
+        return RegionPixels(labels, confidence, tuple(unreadable), len(active), seconds)
+
+    def _field(self, patches: Sequence[Patch]) -> Rect:
+        """Return the part of the label frame that patches are made of."""
+        width, height = self.frames.label_size
+        rows = np.concatenate([mirrored(p.rect.y0, p.rect.y1, height) for p in patches])
+        columns = np.concatenate([mirrored(p.rect.x0, p.rect.x1, width) for p in patches])
+        return Rect(int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1)
+
+    def _segment(
+        self,
+        group: Sequence[Patch],
+        rgb: NDArray[np.uint8],
+        field_rect: Rect,
+        found: RegionPixels,
+        rect: Rect,
+    ) -> None:
+        """Run one batch and put its cores into the arrays of `found`."""
+        width, height = self.frames.label_size
+        side = group[0].rect.width
+        batch = np.zeros((self.batch_size, side, side, 3), dtype=np.uint8)
+        for i, patch in enumerate(group):
+            rows = mirrored(patch.rect.y0, patch.rect.y1, height) - field_rect.y0
+            columns = mirrored(patch.rect.x0, patch.rect.x1, width) - field_rect.x0
+            # Nothing is clipped; but only so numpy writes straight to where it is to go.
+            rgb.take(rows, axis=0).take(columns, axis=1, out=batch[i], mode="clip")
+        halo = group[0].core.x0 - group[0].rect.x0
+        cores = self.segmenter(batch, margin=halo, confidence=found.confidence is not None)
+        for i, patch in enumerate(group):
+            window = patch.core.relative_to(rect).slices
+            found.labels[window] = cores.labels[i, : patch.core.height, : patch.core.width]
+            if found.confidence is not None and cores.confidence is not None:
+                found.confidence[window] = cores.confidence[i, : patch.core.height, : patch.core.width]
+
+
+def mirrored(start: int, stop: int, size: int) -> NDArray[np.intp]:
+    """Return indices ``start`` to ``stop``, those outside ``0 .. size`` mirrored at the edge pixels.
+
+    The edge pixel itself is not repeated; as often mirrored as it takes.
+    """
+    if size == 1:
+        return np.zeros(stop - start, dtype=np.intp)
+    period = 2 * (size - 1)
+    index = np.arange(start, stop) % period
+    return np.minimum(index, period - index)

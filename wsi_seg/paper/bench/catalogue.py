@@ -1,0 +1,103 @@
+"""The networks that `wsi-seg bench` knows by name: the paper's, and those that it is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wsi_seg.models.architecture import (
+    Architecture,
+    BiopsyArchitecture,
+    ENetArchitecture,
+    ERFNetArchitecture,
+    ESPNetArchitecture,
+    PSPNetArchitecture,
+    SegNetArchitecture,
+)
+from wsi_seg.models.biopsy import BiopsyConfig
+from wsi_seg.models.blocks import BLOCK_TITLES, BlockName
+from wsi_seg.models.espnet import ESPNetConfig
+from wsi_seg.paper.networks.enet import ENetConfig
+from wsi_seg.paper.networks.erfnet import ERFNetConfig
+from wsi_seg.paper.networks.pspnet import PSPNetConfig
+from wsi_seg.paper.networks.segnet import SegNetConfig
+
+STREETS = 20
+"""Classes of the authors' Cityscapes networks: 19 and void."""
+
+TISSUES = 8
+"""Classes of the authors' breast-biopsy network."""
+
+Group = Literal["ESPNet", "swap", "comparison", "model"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network with a name.
+
+    Attributes
+    ----------
+    name : str
+        What the command line calls it.
+    group : {"ESPNet", "swap", "comparison", "model"}
+        ESPNet and its variants; ESPNet-C with other modules; other papers' networks; model files.
+    title : str
+        What people call it.
+    architecture : Architecture
+    """
+
+    name: str
+    group: Group
+    title: str
+    architecture: Architecture
+
+
+SWAPPED = "ESPNet-C, "
+"""How the titles of swaps begin."""
+
+
+def _espnet(name: str, title: str, config: ESPNetConfig) -> Entry:
+    return Entry(name, "ESPNet", title, ESPNetArchitecture(config=config))
+
+
+def _released(q: int) -> ESPNetConfig:
+    """Return the shape of the authors' full networks for Cityscapes."""
+    return ESPNetConfig(STREETS, p=2, q=q, decoder_width=STREETS, decoder_skip="level1")
+
+
+def _variant(variant: Literal["A", "B", "C"]) -> Entry:
+    config = ESPNetConfig(STREETS, p=2, q=3, variant=variant)
+    return _espnet(f"espnet-{variant.lower()}", config.title, config)
+
+
+def _swap(block: BlockName) -> Entry:
+    """Put other blocks into ESPNet-C, as many parameters in all: `EQUAL_WIDTHS` has settled how wide."""
+    config = ESPNetConfig(STREETS, p=2, q=3, variant="C", block=block)
+    title = f"{SWAPPED}{BLOCK_TITLES[block]}"
+    return Entry(f"espnet-c-{block}", "swap", title, ESPNetArchitecture(config=config))
+
+
+def _other(architecture: Architecture, title: str) -> Entry:
+    return Entry(architecture.name, "comparison", title, architecture)
+
+
+REFERENCE = "espnet"
+"""What ratios are to: the network that the paper compares with PSPNet."""
+
+CATALOGUE: tuple[Entry, ...] = (
+    _espnet(REFERENCE, "ESPNet", _released(8)),
+    _espnet("espnet-q3", "ESPNet, q = 3", _released(3)),
+    _variant("A"),
+    _variant("B"),
+    _variant("C"),
+    *(_swap(block) for block in BLOCK_TITLES),
+    _other(ENetArchitecture(config=ENetConfig(STREETS)), "ENet"),
+    _other(ERFNetArchitecture(config=ERFNetConfig(STREETS)), "ERFNet"),
+    _other(SegNetArchitecture(config=SegNetConfig(STREETS)), "SegNet"),
+    _other(PSPNetArchitecture(config=PSPNetConfig(STREETS)), "PSPNet-101"),
+    Entry("biopsy", "ESPNet", "breast biopsy", BiopsyArchitecture(config=BiopsyConfig(TISSUES))),
+)
+"""ESPNet-A, -B and -C have p = 2 and q = 3, those with other blocks likewise."""
+
+PAPER: tuple[str, ...] = tuple(entry.name for entry in CATALOGUE if entry.name != "biopsy")
+"""The paper's comparison: what is measured unless others are named."""

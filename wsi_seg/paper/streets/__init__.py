@@ -1,0 +1,1 @@
+"""Cityscapes, CamVid and PASCAL VOC: their folders, scores and submissions."""

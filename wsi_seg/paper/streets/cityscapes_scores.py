@@ -1,0 +1,180 @@
+"""What Cityscapes scores beside IoU by class: categories, and IoU that weighs instances by their size.
+
+A street's few near cars fill more pixels than its many far ones. iIoU counts each pixel of an instance
+``mean size of its class / size of the instance`` times, in true positives and false negatives alike; false
+positives belong to no instance and count once. Only classes whose single instances are annotated have one.
+
+Definitions and mean sizes are those of ``cityscapesscripts`` (evalPixelLevelSemanticLabeling), and so are the
+means: over all that is in the truth or was found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsi_seg.evaluation.metrics import mean, share
+from wsi_seg.paper.streets.cityscapes import LABEL_IDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from wsi_seg.evaluation.metrics import Confusion
+
+CLASSES = tuple(LABEL_IDS)
+
+CATEGORIES = {
+    "flat": ("road", "sidewalk"),
+    "construction": ("building", "wall", "fence"),
+    "object": ("pole", "traffic light", "traffic sign"),
+    "nature": ("vegetation", "terrain"),
+    "sky": ("sky",),
+    "human": ("person", "rider"),
+    "vehicle": ("car", "truck", "bus", "train", "motorcycle", "bicycle"),
+}
+"""The seven categories that are scored, and the names of their classes."""
+
+MEAN_PIXELS = {
+    "person": 3462.4756337644,
+    "rider": 3930.4788056518,
+    "car": 12794.0202738185,
+    "truck": 27855.1264367816,
+    "bus": 35732.1511111111,
+    "train": 67583.7075812274,
+    "motorcycle": 6298.7200839748,
+    "bicycle": 4672.3249222261,
+}
+"""The classes whose single instances are annotated, and the mean size of one in the training set."""
+
+INSTANCE_CATEGORIES = ("human", "vehicle")
+"""The categories all of whose classes have instances."""
+
+LAST_PLAIN_ID = 1000
+"""cityscapesscripts takes ids above this for instances."""
+
+NOT_SCORED = -1
+
+_category_of = {name: number for number, names in enumerate(CATEGORIES.values()) for name in names}
+_number_of = {name: number for number, name in enumerate(MEAN_PIXELS)}
+_number_of_label = {LABEL_IDS[name]: number for name, number in _number_of.items()}
+
+
+@dataclass(eq=False)
+class InstanceTally:
+    """Pixels of instances, weighted by their size: all of them, and those in which the right class was found.
+
+    Attributes
+    ----------
+    total, found, category_found : float64 array, shape (8,)
+        For each of `MEAN_PIXELS`; in the last, any class of the right category counts as right.
+    """
+
+    total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(MEAN_PIXELS)))
+    found: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(MEAN_PIXELS)))
+    category_found: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(MEAN_PIXELS)))
+
+    def add(
+        self, instance_ids: NDArray[np.integer], predicted: NDArray[np.uint8], names: Sequence[str]
+    ) -> None:
+        """Count the instances of one more picture.
+
+        Parameters
+        ----------
+        instance_ids : integer array, shape (height, width)
+            As in ``*_gtFine_instanceIds.png``: the label id, or 1000 times that and the instance's number.
+        predicted : uint8 array of the same shape
+            Class indices, or `wsi_seg.evaluation.metrics.NONE_FOUND`.
+        names : sequence of str
+            Name of each class index.
+        """
+        of_instance = instance_ids > LAST_PLAIN_ID
+        ids, which, sizes = np.unique(instance_ids[of_instance], return_inverse=True, return_counts=True)
+        number = np.array([_number_of_label.get(i // 1000, NOT_SCORED) for i in ids.tolist()], np.intp)
+        category = np.array([_category_of[name] for name in MEAN_PIXELS])[number]
+
+        found = predicted[of_instance]
+        right = _by_index(names, _number_of)[found] == number[which]
+        right_category = _by_index(names, _category_of)[found] == category[which]
+
+        scored = number != NOT_SCORED
+        weight = np.array(list(MEAN_PIXELS.values()))[number] / sizes
+        for sums, pixels in (
+            (self.total, sizes),
+            (self.found, np.bincount(which, right, len(ids))),
+            (self.category_found, np.bincount(which, right_category, len(ids))),
+        ):
+            np.add.at(sums, number[scored], (weight * pixels)[scored])
+
+
+@dataclass(frozen=True)
+class CityscapesFigures:
+    """The four scores of the benchmark, by name; NaN for what is neither in the truth nor found.
+
+    Attributes
+    ----------
+    class_iou : dict
+        For the 19 classes.
+    category_iou : dict
+        For the seven categories.
+    class_iiou : dict
+        For the eight classes with instances; empty if instances are not known.
+    category_iiou : dict
+        For the two categories of such classes; empty if instances are not known.
+    """
+
+    class_iou: dict[str, float]
+    category_iou: dict[str, float]
+    class_iiou: dict[str, float]
+    category_iiou: dict[str, float]
+
+
+def cityscapes_figures(
+    confusion: Confusion, names: Sequence[str], instances: InstanceTally | None
+) -> CityscapesFigures:
+    """Work out the scores of a whole set.
+
+    Parameters
+    ----------
+    confusion : Confusion
+    names : sequence of str
+        Name of each of its classes; all of `CLASSES`, and perhaps others.
+    instances : InstanceTally or None
+        None if instances are not known.
+    """
+    classes = confusion.merged([[names.index(name)] for name in CLASSES])
+    categories = confusion.merged([[names.index(name) for name in group] for group in CATEGORIES.values()])
+    class_iiou, category_iiou = {}, {}
+    if instances is not None:
+        false = classes.found_pixels - classes.hits
+        for number, name in enumerate(MEAN_PIXELS):
+            hit, total = instances.found[number], instances.total[number]
+            class_iiou[name] = float(share(hit, total + false[CLASSES.index(name)]))
+        false = categories.found_pixels - categories.hits
+        for category in INSTANCE_CATEGORIES:
+            own = [_number_of[name] for name in CATEGORIES[category]]
+            hit, total = instances.category_found[own].sum(), instances.total[own].sum()
+            category_iiou[category] = float(share(hit, total + false[list(CATEGORIES).index(category)]))
+    return CityscapesFigures(
+        class_iou=dict(zip(CLASSES, classes.iou.tolist(), strict=True)),
+        category_iou=dict(zip(CATEGORIES, categories.iou.tolist(), strict=True)),
+        class_iiou=class_iiou,
+        category_iiou=category_iiou,
+    )
+
+
+def average(scores: Mapping[str, float]) -> float:
+    """Return the benchmark's mean of a score: over all classes or categories where it is a number."""
+    values = np.array(list(scores.values()))
+    return mean(values[~np.isnan(values)])
+
+
+def _by_index(names: Sequence[str], number_of: Mapping[str, int]) -> NDArray[np.intp]:
+    """Return the number that each predicted class index stands for, shape (256,)."""
+    table = np.full(256, NOT_SCORED, np.intp)
+    for index, name in enumerate(names):
+        table[index] = number_of.get(name, NOT_SCORED)
+    return table

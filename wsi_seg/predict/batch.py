@@ -1,0 +1,209 @@
+"""Many slides, one after another, and what became of each; the record is written slide by slide."""
+
+from __future__ import annotations
+
+import os
+import re
+import traceback
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from wsi_seg.errors import NoSchedulerError, OutputError, WsiSegError, printable
+from wsi_seg.files.digests import digest_file
+from wsi_seg.files.files import remove_partial, write_text, writing
+from wsi_seg.results.folder import ResultFolder
+from wsi_seg.results.summary import Status
+from wsi_seg.shortage import Shortage, shortage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wsi_seg.predict.jobs import Job, Jobs
+
+TRACEBACK_SUFFIX = ".traceback.txt"
+"""What is kept of an unexpected error, beside the record, after the name of the slide's result."""
+
+
+SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def _storable(text: str) -> str:
+    r"""Return a text as JSON can hold it, with a byte of a file name that is no UTF-8 as `\xe9`."""
+    return SURROGATES.sub(lambda found: printable(found[0]), text)
+
+
+Text = Annotated[str, BeforeValidator(_storable)]
+
+
+class NoResult(StrEnum):
+    """Why a slide of a batch has no result of its own."""
+
+    FAILED = "failed"
+    COPY = "copy of a slide before it"
+
+
+class Outcome(BaseModel):
+    """What became of one slide.
+
+    Attributes
+    ----------
+    slide : str
+    result : str or None
+        The folder with its result, or what there is of one; a copy's is that of the slide that it copies.
+    status : Status or NoResult
+    error : str or None
+        The error's one line, of a slide that failed.
+    left : str or None
+        Digest of the record of a result that was there all the same when a slide failed: of an earlier run.
+    unprocessed_mm2 : float
+    seconds : float
+    diagnosis : int or None
+        Of a plain image, by a model that makes one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    slide: Text
+    result: Text | None
+    status: Status | NoResult
+    error: Text | None = None
+    left: str | None = None
+    unprocessed_mm2: float = 0.0
+    seconds: float = 0.0
+    diagnosis: int | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether the whole slide was segmented."""
+        return self.error is None and self.unprocessed_mm2 == 0
+
+
+class BatchSummary(BaseModel):
+    """What became of each slide of a batch.
+
+    Attributes
+    ----------
+    outcomes : tuple of Outcome
+        Of the slides that are dealt with, in order.
+    waiting : tuple of str
+        Slides whose turn has not come, or that were under way when the batch was broken off; none at the end.
+    passed_over : tuple of str
+        What lay beside the slides and is none: a line each.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    outcomes: tuple[Outcome, ...] = ()
+    waiting: tuple[Text, ...] = ()
+    passed_over: tuple[Text, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether every slide was segmented whole."""
+        return not self.waiting and all(outcome.good for outcome in self.outcomes)
+
+    def after(self, outcome: Outcome) -> BatchSummary:
+        """Return the record once the slide that is next is dealt with."""
+        return self.model_copy(update={"outcomes": (*self.outcomes, outcome), "waiting": self.waiting[1:]})
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, whole or not at all.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        write_text(path, self.model_dump_json(indent=2) + "\n")
+
+
+def run_batch(
+    jobs: Jobs, record: Path, run: Callable[[Job], Outcome], tell: Callable[[str], None]
+) -> BatchSummary:
+    """Do every job; one that fails, in whatever way, is told of and recorded, and the next one begins.
+
+    Parameters
+    ----------
+    jobs : Jobs
+    record : Path
+        Where the record is written, before the first slide and after each.
+    run : callable
+        Does one job.
+    tell : callable
+        Hears each error, as one line.
+
+    Raises
+    ------
+    OutputError
+        If the record cannot be written: at once, before anything is done, or at the end, after all of it.
+    NoSchedulerError
+        If none answers: the slide that was to be next waits then, with all after it.
+    """
+    waiting = tuple(str(job.path) for job in jobs.jobs)
+    batch = BatchSummary(waiting=waiting, passed_over=jobs.passed_over)
+    remove_partial(record.parent, f"{record.name}.*")
+    batch.write(record)
+    unwritten: OutputError | None = None
+    for job in jobs.jobs:
+        try:
+            batch = batch.after(_outcome(job, run, tell))
+        except NoSchedulerError as error:
+            wait = "1 slide waits" if len(batch.waiting) == 1 else f"{len(batch.waiting)} slides wait"
+            raise NoSchedulerError(
+                f"{error}; {wait}, as {record} says: the same command goes on with what is left"
+            ) from error
+        try:
+            batch.write(record)
+            unwritten = None
+        except OutputError as error:
+            tell(str(error))
+            unwritten = error
+    if unwritten is not None:
+        raise unwritten
+    return batch
+
+
+def _outcome(job: Job, run: Callable[[Job], Outcome], tell: Callable[[str], None]) -> Outcome:
+    kept = job.out.with_name(job.out.name + TRACEBACK_SUFFIX)
+    try:
+        with writing(kept):
+            kept.unlink(missing_ok=True)  # of an earlier run
+        return run(job)
+    except NoSchedulerError:
+        raise
+    except Exception as error:  # whatever it is, it is this slide's end and not the batch's
+        line = _line(job, error, kept)
+    tell(line)
+    result = str(job.out) if os.path.exists(job.out) else None
+    return Outcome(
+        slide=str(job.path), result=result, status=NoResult.FAILED, error=line, left=record_digest(job.out)
+    )
+
+
+def record_digest(result: Path) -> str | None:
+    """Return the digest of the record in a result folder, by which one run's is told from another's."""
+    try:
+        return digest_file(ResultFolder(result).record_path)
+    except OSError:  # none, or none that can be read, which is no result either
+        return None
+
+
+def _line(job: Job, error: Exception, kept: Path) -> str:
+    lack = shortage(error)
+    foreseen = isinstance(error, WsiSegError)
+    if lack is not None and not (foreseen and lack == Shortage.MEMORY):
+        return f"{job.path}: {lack}"
+    return " ".join(str(error).split()) if foreseen else _unexpected(job, error, kept)
+
+
+def _unexpected(job: Job, error: Exception, kept: Path) -> str:
+    """Keep the traceback of an error that nobody foresaw; return the line for the user."""
+    what = " ".join(f"{job.path}: internal error ({type(error).__name__}: {error})".split())
+    try:
+        write_text(kept, "".join(traceback.format_exception(error)))
+    except OutputError as unwritten:
+        return f"{what}: please report it; its traceback is lost ({unwritten})"
+    return f"{what}: please report it with {kept}; run the same command again to try this slide once more"

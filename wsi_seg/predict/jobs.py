@@ -1,0 +1,224 @@
+"""What a command line names: slides and plain images, each once, each with a folder for its result."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import openslide
+
+from wsi_seg.data.slide_list import mpp_of, read_csv
+from wsi_seg.errors import SlideError, UsageError
+from wsi_seg.slides.folder import DicomSeries, dicom_series, may_be_dicom, slides_in
+from wsi_seg.slides.readers.tiff import is_picture, is_tiff
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
+TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
+
+UID = re.compile(r"[0-2](\.\d+){4,}")
+"""What DICOM calls files, and some archives folders; it says nothing to people."""
+
+UNSAID = frozenset({"", "unknown", "none", "anonymous"})
+"""Container identifiers, in lower case, that name no container."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One slide or plain image, the resolution given for it, if any, and the folder for its result."""
+
+    path: Path
+    mpp: float | None
+    out: Path
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """All that is to be done.
+
+    Attributes
+    ----------
+    jobs : tuple of Job
+        No file and no DICOM series twice.
+    passed_over : tuple of str
+        What lies in the folders named and looks like a slide, but is none: a line each.
+    """
+
+    jobs: tuple[Job, ...]
+    passed_over: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A slide as it is named.
+
+    Attributes
+    ----------
+    path : Path
+    mpp : float or None
+    identity : (str, str)
+        Equal for all spellings of one slide: its file, or its folder and its series.
+    series : DicomSeries or None
+    """
+
+    path: Path
+    mpp: float | None
+    identity: tuple[str, str]
+    series: DicomSeries | None
+
+    @classmethod
+    def of(cls, path: Path, mpp: float | None) -> _Named:
+        file = Path(os.path.realpath(path))
+        series = dicom_series(path) if may_be_dicom(path) else None
+        return cls(path, mpp, (str(file.parent), file.name if series is None else series.uid), series)
+
+    @property
+    def place(self) -> Path:
+        """What its result is named after: the file, or a DICOM slide's folder; links are not followed."""
+        path = Path(os.path.abspath(self.path))
+        return path if self.series is None else path.parent
+
+
+def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None) -> Jobs:
+    """Find the slides that a command line names.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        Slides, plain images, folders of slides, and CSV files with the columns ``slide`` and, optionally,
+        ``mpp``; paths in a CSV are relative to it.
+    out : Path
+        Each slide's result goes into a folder here, named after it; that of a DICOM slide after its folder.
+    mpp : float, optional
+        For all slides for which a CSV says nothing else.
+
+    Raises
+    ------
+    SlideError
+        If an input is missing, or a folder holds no slide.
+    UsageError
+        If a CSV is malformed, a slide is given two resolutions, or a name is none for a folder.
+    """
+    named: list[tuple[Path, float | None]] = []
+    passed_over: list[str] = []
+    for path in inputs:
+        if path.suffix.lower() == ".csv":
+            named += [(slide, mpp if given is None else given) for slide, given in _read_csv(path)]
+        elif os.path.isdir(path):
+            inside = slides_in(path)
+            named += [(slide, mpp) for slide in inside.slides]
+            passed_over += inside.passed_over
+        else:
+            named.append((path, mpp))
+    slides = _once([_Named.of(path, given) for path, given in named])
+    names = _result_names(slides)
+    jobs = tuple(Job(slide.path, slide.mpp, out / name) for slide, name in zip(slides, names, strict=True))
+    return Jobs(jobs, tuple(dict.fromkeys(passed_over)))
+
+
+def is_plain_image(path: Path, for_slides: bool) -> bool:
+    """Tell whether a file is an ordinary picture and not a slide.
+
+    Parameters
+    ----------
+    path : Path
+    for_slides : bool
+        Whether a resolution to work at is known, of the model or given. Then every TIFF is a slide, for its
+        own resolution has to be known too; one that OpenSlide cannot open is refused as a slide, not taken
+        for a picture. Else a TIFF that OpenSlide does not know is a picture if it is sound and in strips;
+        a tiled one is a slide, damaged or not. A TIFF is one by its content, whatever it is called.
+    """
+    suffix = path.suffix.lower()
+    try:
+        if not os.path.isfile(path) or not is_tiff(path):
+            return suffix in IMAGE_SUFFIXES
+        named_so = suffix in TIFF_SUFFIXES | IMAGE_SUFFIXES
+        if for_slides or not named_so or openslide.OpenSlide.detect_format(str(path)) is not None:
+            return False
+        return is_picture(path)
+    except OSError:
+        return suffix in IMAGE_SUFFIXES  # it fails by itself, with a line of its own
+    except SlideError:
+        return False  # nor is it a sound slide, as is then said
+
+
+def _read_csv(path: Path) -> list[tuple[Path, float | None]]:
+    slides = []
+    for row in read_csv(path, ("slide",)):
+        if not row.values["slide"]:
+            raise UsageError(f"{path}: line {row.line} names no slide: fill it in, or take the line out")
+        slides.append((path.parent / row.values["slide"], mpp_of(path, row)))
+    return slides
+
+
+def _once(named: Sequence[_Named]) -> list[_Named]:
+    """Take every slide once, however often and in whatever spelling it is named."""
+    spellings: dict[tuple[str, str], list[_Named]] = defaultdict(list)
+    for one in named:
+        spellings[one.identity].append(one)
+    once = []
+    for same in spellings.values():
+        given = list(dict.fromkeys(one.mpp for one in same if one.mpp is not None))
+        if len(given) > 1:
+            both = " and ".join(dict.fromkeys(str(one.path) for one in same))
+            raise UsageError(
+                f"{both}: one slide, given {given[0]:g} and {given[1]:g} um per px: name it once, with the "
+                "true resolution"
+            )
+        once.append(replace(same[0], mpp=given[0] if given else None))
+    return once
+
+
+def _result_names(slides: Sequence[_Named]) -> list[str]:
+    """Name each result after its slide, with as much of the slide's path as tells it from the others."""
+    names = [slide.place.stem if slide.series is None else _dicom_name(slide, slides) for slide in slides]
+    clash = Counter(names)
+    names = [
+        slide.place.name if slide.series is None and clash[name] > 1 else name
+        for slide, name in zip(slides, names, strict=True)
+    ]
+    for depth in range(2, max((len(slide.place.parts) for slide in slides), default=0)):
+        clash = Counter(names)
+        names = [
+            f"{slide.place.parts[-depth]}__{name}"
+            if clash[name] > 1 and depth < len(slide.place.parts)
+            else name
+            for slide, name in zip(slides, names, strict=True)
+        ]
+    for i, name in enumerate(names):
+        if not name.strip("."):
+            raise UsageError(
+                f"{slides[i].path}: its result would be named {name!r}, which is no name of a folder: rename "
+                "the slide"
+            )
+        if name in names[:i]:
+            first = slides[names.index(name)].path
+            raise UsageError(
+                f"{first} and {slides[i].path}: would write the same result {name!r}: run them apart, each "
+                "with its -o"
+            )
+    return names
+
+
+def _dicom_name(slide: _Named, slides: Sequence[_Named]) -> str:
+    """Name a DICOM slide after its folder, or after its container where the folder says too little."""
+    assert slide.series is not None  # it is a DICOM slide
+    folder = slide.place.name or "dicom"
+    beside = [other.series for other in slides if other.series and other.identity[0] == slide.identity[0]]
+    if len(beside) == 1 and not UID.fullmatch(folder):
+        return folder
+    container = slide.series.container
+    own = [one.container for one in beside].count(container) == 1
+    name = re.sub(r"[^\w.-]+", "_", container).strip("._")
+    if own and name.lower() not in UNSAID:
+        return name
+    if len(beside) == 1:
+        return folder
+    return f"{folder}__{hashlib.sha256(slide.series.uid.encode()).hexdigest()[:8]}"

@@ -1,0 +1,280 @@
+"""What a run is going to do with a slide: every size decided, nothing done yet."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsi_seg import __version__
+from wsi_seg.annotations.laying import read_regions
+from wsi_seg.errors import ModelError, SlideError, UsageError
+from wsi_seg.files.reading import read_plain
+from wsi_seg.files.unpack import MAX_BYTES
+from wsi_seg.inference.network.forms import choose_form
+from wsi_seg.results.labels.ngff import PyramidLayout
+from wsi_seg.slides.colour import to_srgb
+from wsi_seg.slides.lattice import ALIGNMENT, Lattice, Rect
+from wsi_seg.slides.levels import LevelRead
+from wsi_seg.slides.monochrome import only_channel
+from wsi_seg.slides.slide import SlidePixels
+from wsi_seg.slides.tissue import TissueMask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from wsi_seg.inference.network.forms import Choice
+    from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.results.folder import Key
+    from wsi_seg.settings import LabelSettings, PredictSettings
+    from wsi_seg.slides.frames import Frames
+    from wsi_seg.slides.slide import Slide
+
+LABELS_VERSION = 7
+"""Raised whenever the same slide, model and settings would give other labels than before."""
+
+DEFAULT_PATCH = 1024
+OVERVIEW_BANDS = 4
+"""Pieces of the overview that are read at a time."""
+
+BATCH_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 24}
+"""Pixels that go through the network together, by kind of device."""
+
+REGION_CORES = {"cpu": 2, "cuda": 4}
+"""Cores along a region's side, by kind of device: a GPU wants more patches at a time."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A slide, a model, and how the one is to be laid over the other.
+
+    `roi_remarks` say what is to be known of the regions of interest, a line each, for the summary.
+    """
+
+    slide: Slide
+    frames: Frames
+    lattice: Lattice
+    layout: PyramidLayout
+    bundle: ModelBundle
+    level: LevelRead
+    batch_size: int
+    device: str
+    choice: Choice
+    settings: PredictSettings
+    command: str = ""
+    roi_remarks: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def make(
+        cls,
+        slide: Slide,
+        bundle: ModelBundle,
+        device: str,
+        settings: PredictSettings,
+        command: str = "",
+        choice: Choice | None = None,
+    ) -> Plan:
+        """Decide sizes for a slide.
+
+        Parameters
+        ----------
+        slide : Slide
+        bundle : ModelBundle
+        device : str
+        settings : PredictSettings
+        command : str
+            What the summary says the result was made with.
+        choice : Choice, optional
+            The form that the network runs in; None chooses it.
+
+        Raises
+        ------
+        MppError
+            If the slide's resolution is unknown, or too coarse.
+        ModelError
+            If the model is not one for slides.
+        UsageError
+            If sizes do not fit together, or the network can't be compiled though that is asked for.
+        AnnotationError
+            If the regions of interest cannot be read, or lie beyond the slide.
+        """
+        labels = settings.labels
+        frames = slide.frames(working_mpp(bundle, labels), labels.allow_coarser)
+        roi_remarks: tuple[str, ...] = ()
+        if labels.roi is not None:
+            roi_remarks = read_regions(labels.roi, slide.path.name, frames).remarks
+        width, height = frames.label_size
+        patch = labels.patch or min(DEFAULT_PATCH, -(-(max(width, height) + labels.overlap) // 64) * 64)
+        _check_sizes(labels, patch)
+        kind = device.partition(":")[0]
+        cores = labels.region_cores or REGION_CORES[kind]
+        lattice = Lattice(width, height, patch, labels.overlap // 2, cores)
+        return cls(
+            slide=slide,
+            frames=frames,
+            lattice=lattice,
+            layout=PyramidLayout(
+                frames, bundle.schema, lattice.region, frames.overview_level, labels.ngff, labels.confidence
+            ),
+            bundle=bundle,
+            level=LevelRead.of(slide, frames),
+            batch_size=labels.batch_size or max(1, min(BATCH_PIXELS[kind] // patch**2, cores**2)),
+            device=device,
+            choice=choice or choose_form(bundle.network, device, labels.precision, labels.compile),
+            settings=settings,
+            command=command,
+            roi_remarks=roi_remarks,
+        )
+
+    @cached_property
+    def labels_key(self) -> Key:
+        """What the labels depend on, by names that users know."""
+        labels = self.settings.labels
+        drawn = None if labels.roi is None else read_plain(labels.roi, MAX_BYTES)
+        roi = None if drawn is None else hashlib.sha256(drawn).hexdigest()[:16]
+        return {
+            "slide": self.slide.fingerprint,
+            "slide content": self.slide.files.content,
+            "model": self.bundle.fingerprint[:16],
+            "mpp": list(self.slide.mpp),
+            "label mpp": list(self.frames.label_mpp),
+            "levels read": list(self.slide.levels_read),
+            "patch": self.lattice.patch,
+            "overlap": 2 * self.lattice.halo,
+            "region cores": self.lattice.region_cores,
+            "batch size": self.batch_size,
+            "device": self.device.partition(":")[0],
+            "precision": labels.precision,
+            "network": self.choice.form,
+            "tissue mask": labels.tissue_mask,
+            "roi": roi,
+            "confidence": labels.confidence,
+            "ngff": labels.ngff,
+            "version": LABELS_VERSION,
+        }
+
+    @cached_property
+    def export_key(self) -> Key:
+        """What the polygons depend on beside the labels."""
+        return self.settings.export.model_dump(mode="json")
+
+    @property
+    def attributes(self) -> dict[str, object]:
+        """What the label pyramid says of its making; nothing that differs from one run to the next."""
+        return {
+            "wsi_seg_version": __version__,
+            "slide": self.slide.path.name,
+            "model": self.bundle.name,
+            "model_fingerprint": self.bundle.fingerprint,
+            "notice": self.bundle.notice,
+            "patch": self.lattice.patch,
+            "halo": self.lattice.halo,
+        }
+
+    @property
+    def factor(self) -> int:
+        """Label pixels per overview pixel along each side."""
+        return int(2**self.layout.overview_level)
+
+    @cached_property
+    def overview(self) -> SlidePixels:
+        """The slide at the overview's resolution."""
+        frames = self.frames.coarsened(self.factor)
+        width, height = frames.label_size
+        step = -(-height // OVERVIEW_BANDS)
+        bands = [Rect(y, 0, min(y + step, height), width) for y in range(0, height, step)]
+        # All else waits for the overview: let no core be idle meanwhile.
+        with ThreadPoolExecutor(len(bands), thread_name_prefix="overview") as pool:
+            parts = list(pool.map(lambda band: self.slide.read(band, frames), bands))
+        return SlidePixels(
+            rgb=np.concatenate([part.rgb for part in parts]),
+            present=np.concatenate([part.present for part in parts]),
+            unreadable=tuple(sorted({rect for part in parts for rect in part.unreadable})),
+        )
+
+    @cached_property
+    def overview_srgb(self) -> NDArray[np.uint8]:
+        """The overview as a screen shows it, by the slide's colour profile if it has one."""
+        return to_srgb(self.overview.rgb, self.slide.icc_profile)
+
+    def refuse_colourless(self) -> None:
+        """Refuse a slide that shows nothing, or, unless the settings allow it, one without colour.
+
+        Networks know tissue by its stain.
+
+        Raises
+        ------
+        SlideError
+            If the slide is transparent, black or grey throughout, or in one channel alone.
+        """
+        if not self.overview.present.any() and not self.overview.unreadable:
+            raise SlideError(
+                f"{self.slide.path}: is transparent throughout, as if nothing were scanned: "
+                "export it without its alpha channel"
+            )
+        if self.settings.labels.allow_grey:
+            return
+        channel = only_channel(self.overview)
+        if channel is not None:
+            throughout = channel in {"black", "grey"}
+            what = f"{channel} throughout" if throughout else f"in its {channel} channel alone"
+            raise SlideError(
+                f"{self.slide.path}: is {what}: a network that learned from stained tissue finds nothing, or "
+                "anything, in it (--allow-grey goes on all the same, for one that learned from such slides)"
+            )
+
+    def find_tissue(self) -> TissueMask:
+        """Find the tissue, in the overview."""
+        return TissueMask.in_slide(self.slide, self.overview, self.frames.coarsened(self.factor), self.factor)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the wall time of what is inside to a stage's."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
+
+
+def _check_sizes(labels: LabelSettings, patch: int) -> None:
+    """Refuse sizes that the lattice would refuse, by the options that they are given by."""
+    for option, given in (("--patch", labels.patch), ("--overlap", labels.overlap)):
+        if given is not None and (given % (2 * ALIGNMENT) or given < (option == "--patch")):
+            raise UsageError(f"{option} {given}: does not fit: use a multiple of {2 * ALIGNMENT}")
+    if labels.overlap >= patch:
+        raise UsageError(
+            f"--overlap {labels.overlap}: leaves nothing of patches of {patch} px: use a smaller one, or a "
+            "larger --patch"
+        )
+
+
+def takes_slides(bundle: ModelBundle, labels: LabelSettings) -> bool:
+    """Tell whether a resolution to segment at is known: a model without one is for plain images."""
+    return (labels.working_mpp or bundle.input.mpp) is not None
+
+
+def working_mpp(bundle: ModelBundle, labels: LabelSettings) -> float:
+    """Return the resolution, in micrometres per pixel, that slides are segmented at.
+
+    Raises
+    ------
+    ModelError
+        If neither the settings nor the model states it.
+    """
+    mpp = labels.working_mpp or bundle.input.mpp
+    if mpp is None:
+        raise ModelError(
+            f"{bundle.path}: states no working resolution, so it is no model for slides: "
+            "give --working-mpp if you know it, or use it on plain images"
+        )
+    return mpp

@@ -1,0 +1,189 @@
+"""Go on with what there is: find out how far a result is, and believe of it what is as it was written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsi_seg.errors import OutputError
+from wsi_seg.files.files import move, remove_partial, replacing, writing
+from wsi_seg.files.reading import read_plain
+from wsi_seg.files.unpack import MAX_BYTES
+from wsi_seg.predict.plan import LABELS_VERSION
+from wsi_seg.results.folder import RegionTotals, RunRecord, differences
+from wsi_seg.results.labels.seals import DamagedError, document_path
+from wsi_seg.results.whole import document_damages, require_whole, stray_polygons
+from wsi_seg.slides.tissue import TissueMask
+
+if TYPE_CHECKING:
+    from wsi_seg.inference.stream.job import RegionJob
+    from wsi_seg.inference.stream.ledger import Ledger
+    from wsi_seg.predict.plan import Plan
+    from wsi_seg.progress import Progress
+    from wsi_seg.results.folder import Key, ResultFolder
+    from wsi_seg.results.labels.pyramid import PyramidWriter
+    from wsi_seg.slides.lattice import Lattice
+
+
+def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
+    """Find out what is left to do, and refuse to mix in what was made otherwise, or is damaged.
+
+    Raises
+    ------
+    OutputError
+        If what is there was made otherwise, or is not as it was when it was finished.
+    """
+    if plan.settings.run.overwrite:
+        result.clear()
+    fresh = RunRecord(progress="segmenting", labels=plan.labels_key, export=plan.export_key)
+    record = result.read_record()
+    if record is None:
+        result.clear()
+        result.write_record(fresh)
+        return fresh
+    if record.labels != plan.labels_key:
+        raise OutputError(
+            f"{result.folder}: holds a result {_how_made(record.labels, plan.labels_key)}: "
+            "use another -o, or --overwrite to start anew"
+        )
+    if result.zarr.is_symlink() and not result.zarr.exists():
+        raise OutputError(
+            f"{result.zarr}: a link that leads nowhere now: put back what it led to, or use --overwrite to "
+            "start anew"
+        )
+    if record.progress != "segmenting" and not result.zarr.exists():
+        if result.unfinished_zarr.exists():
+            fresh = fresh.model_copy(update={"tissue": record.tissue})
+        else:
+            progress.say("the label pyramid is gone: starting anew")
+            result.clear()
+        result.write_record(fresh)
+        return fresh
+    return record if record.progress == "segmenting" else _begin_again(result, plan, record, progress)
+
+
+def _how_made(old: Key, new: Key) -> str:
+    """Say of a result how it differs from what would be made now: in what matters most."""
+    known = [name for name in ("slide", "slide content") if name in old]
+    if any(old[name] != new[name] for name in known):
+        return "of another slide"
+    version = old.get("version")
+    if version != LABELS_VERSION:
+        later = isinstance(version, int) and version > LABELS_VERSION
+        return f"made by {'a later' if later else 'an earlier'} wsi-seg, whose labels differ"
+    return f"made otherwise: {differences(old, new)}"
+
+
+def _begin_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress) -> RunRecord:
+    """Find out what is left to do where labels are finished."""
+    unknown = require_whole(result.zarr)
+    if unknown:
+        progress.say(unknown)
+    for damage in document_damages(result, record):
+        if damage.path == result.tissue_mask:
+            TissueMask.load(result.tissue_mask, record.tissue)
+        elif damage.what not in {"missing", "empty"}:
+            raise DamagedError(damage)
+    result.clear_work()
+    remove_partial(result.zarr, deep=True)
+    if record.progress == "exporting":
+        return record
+    documents = [result.geojson(plan.settings.export.gzip), result.overview]
+    documents += [result.summary_json, result.summary_csv]
+    lacking = [path.name for path in documents if not path.exists() or not path.stat().st_size]
+    if record.export == plan.export_key and not lacking:
+        progress.say("finished already: nothing to do (--overwrite starts anew)")
+        return record
+    for damage in stray_polygons(result, record):
+        raise DamagedError(damage)
+    if lacking:
+        progress.say(f"missing: {', '.join(lacking)}")
+    progress.say("labels are finished: making polygons again with the settings given now")
+    # What is about to be written again is on record no more: a kill must not make it look altered.
+    files = None if record.files is None else result.take_stock(document_path(result.zarr))
+    again = {"progress": "exporting", "export": plan.export_key, "files": files}
+    record = record.model_copy(update=again)
+    result.write_record(record)
+    return record
+
+
+def prepare(
+    result: ResultFolder, plan: Plan, record: RunRecord, writer: PyramidWriter, ledger: Ledger
+) -> RunRecord:
+    """Put in place what workers read (tissue mask, regions of interest) and what they write to.
+
+    Of an unfinished OME-Zarr pixels are kept; its metadata is written anew. Without one, nothing is finished.
+    """
+    if result.zarr.exists() and not result.unfinished_zarr.exists():
+        # Killed between naming the pyramid and noting so.
+        with writing(result.zarr):
+            move(result.zarr, result.unfinished_zarr)
+    labels = plan.settings.labels
+    if labels.roi is not None:
+        with replacing(result.roi) as partial:
+            partial.write_bytes(read_plain(labels.roi, MAX_BYTES))
+    if writer.path.exists():
+        remove_partial(writer.path, deep=True)
+        writer.renew(plan.attributes)
+        return record
+    ledger.clear()
+    if labels.tissue_mask:
+        tissue = plan.find_tissue()
+        tissue.save(result.tissue_mask)
+        record = record.model_copy(update={"tissue": tissue.seal})
+        result.write_record(record)
+    writer.create(plan.attributes)
+    return record
+
+
+def kept_regions(job: RegionJob, progress: Progress) -> set[str]:
+    """Return the names of the regions that are finished: on record, and on the disk as recorded.
+
+    Those that are on record alone are struck off it, to be done again.
+    """
+    regions = {region.name: region.label_rect for region in job.lattice.regions()}
+    kept = {
+        record.name
+        for record in job.ledger.records()
+        if record.name in regions
+        and sum(record.pixels.values()) == regions[record.name].area
+        and job.writer.holds(regions[record.name], record.files)
+    }
+    struck = job.ledger.names() - kept
+    for name in struck:
+        job.ledger.strike(name)
+    if kept or struck:
+        progress.say(f"resuming: {len(kept)} of {len(regions)} regions are finished")
+    if struck:
+        progress.say(f"{len(struck)} regions that were finished are missing or damaged: doing them again")
+    return kept
+
+
+def add_up(ledger: Ledger, lattice: Lattice) -> tuple[RegionTotals, dict[str, str]]:
+    """Add up what is on record of all regions, and collect the digests of their files.
+
+    Raises
+    ------
+    OutputError
+        If a region is not on record any more.
+    """
+    pixels: dict[int, int] = {}
+    seconds: dict[str, float] = {}
+    unreadable: set[tuple[int, int, int, int]] = set()
+    patches = 0
+    files: dict[str, str] = {}
+    missing = {region.name for region in lattice.regions()}
+    for record in ledger.records():
+        missing.discard(record.name)
+        unreadable.update(record.unreadable)
+        patches += record.patches
+        files |= record.files
+        for value, count in record.pixels.items():
+            pixels[value] = pixels.get(value, 0) + count
+        for stage, spent in record.seconds.items():
+            seconds[stage] = seconds.get(stage, 0.0) + spent
+    if missing:
+        raise OutputError(
+            f"{ledger.folder}: {len(missing)} of {len(lattice)} regions are not on record any more: "
+            "run the same command again, which does them again"
+        )
+    return RegionTotals(pixels=pixels, unreadable=len(unreadable), patches=patches, seconds=seconds), files

@@ -1,0 +1,231 @@
+"""Segment one slide: from the file to labels, polygons, pictures and a summary.
+
+    slide -> tissue mask -> regions through the Dask stream -> label pyramid -> polygons -> overview, summary
+
+Polygons are drawn while regions are still coming in. Each stage leaves its work on disk, and a run that is
+started again goes on from there.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wsi_seg.errors import UsageError
+from wsi_seg.files.files import check_folder
+from wsi_seg.inference.fast.build import to_be_compiled
+from wsi_seg.inference.network.forms import Choice, choose_form
+from wsi_seg.inference.stream.cluster import local_cluster, remote_cluster
+from wsi_seg.inference.stream.job import RegionJob, close_job
+from wsi_seg.inference.stream.ledger import Ledger
+from wsi_seg.inference.stream.regions import run_regions
+from wsi_seg.inference.stream.workers import probe
+from wsi_seg.memory import release_freed
+from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
+from wsi_seg.predict.finish import draw_overview, export_again, export_as_they_come, finish
+from wsi_seg.predict.handout import hand_out
+from wsi_seg.predict.plan import Plan
+from wsi_seg.predict.run import resume
+from wsi_seg.progress import Progress
+from wsi_seg.results.folder import ResultFolder, RunRecord
+from wsi_seg.results.labels.pyramid import PyramidWriter
+from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.seals import document_path
+from wsi_seg.results.polygons.awaited import Arrivals
+from wsi_seg.results.summary import Summary, read_summary
+from wsi_seg.results.whole import require_written
+from wsi_seg.settings import PredictSettings
+from wsi_seg.slides.levels import LEVEL_0
+from wsi_seg.slides.slide import Slide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
+
+    from distributed import Client
+
+    from wsi_seg.results.polygons.export import Exported
+    from wsi_seg.settings import LabelSettings
+    from wsi_seg.slides.lattice import Region
+
+
+def predict_slide(
+    slide: Path | str | Slide,
+    out: Path | str,
+    settings: PredictSettings | None = None,
+    progress: Progress | None = None,
+    command: str = "",
+) -> Summary:
+    """Segment a slide into a result folder; go on with the run that was begun there, if there is one.
+
+    Parameters
+    ----------
+    slide : Path, str or Slide
+    out : Path or str
+        The result folder of this slide.
+    settings : PredictSettings, optional
+    progress : Progress, optional
+        Hears how the run goes.
+    command : str
+        What the summary says the result was made with.
+
+    Returns
+    -------
+    Summary
+        Also written to ``summary.json`` and ``summary.csv``.
+
+    Raises
+    ------
+    WsiSegError
+        If the slide, the model, a setting, the device, the scheduler or the output folder fails. What is
+        finished by then is kept.
+    """
+    settings = settings or PredictSettings()
+    progress = progress or Progress()
+    bundle = load_bundle(resolve_model(settings.model))
+    with connect(settings) as client:
+        return predict_on(client, slide, out, bundle, settings, progress, command)
+
+
+@contextmanager
+def connect(settings: PredictSettings) -> Iterator[Client]:
+    """Open the Dask cluster that the settings name: one that is up, or threads of this process."""
+    run = settings.run
+    opened = local_cluster(run.workers) if run.scheduler is None else remote_cluster(run.scheduler)
+    with opened as client:
+        yield client
+
+
+def predict_on(
+    client: Client,
+    slide: Path | str | Slide,
+    out: Path | str,
+    bundle: ModelBundle,
+    settings: PredictSettings,
+    progress: Progress,
+    command: str,
+) -> Summary:
+    """Do what `predict_slide` does, with a cluster and a model that are open already."""
+    begin = time.perf_counter()
+    result = ResultFolder(Path(out).resolve())
+    check_folder(result.work)
+    device = probe(client, settings.run.device)
+    opened = _open(slide, settings.labels)
+    choice = _choose_form(result, bundle, device, settings, progress)
+    plan = Plan.make(opened, bundle, device, settings, command, choice)
+    plan.seconds["open"] = time.perf_counter() - begin
+    if settings.run.overwrite or result.read_record() is None:  # before anything is made or cleared away
+        with plan.timed("mask"):
+            plan.refuse_colourless()
+    with result.locked():
+        record = resume.begin(result, plan, progress)
+        if record.progress == "finished":
+            return read_summary(result.summary_json)
+        if record.progress == "segmenting":
+            record, exported = _segment(client, result, plan, record, progress)
+        else:
+            exported = export_again(result, plan, record, progress)
+            plan.slide.files.refuse_changed()
+        return finish(result, plan, record, exported, begin)
+
+
+def open_slide(path: Path | str, labels: LabelSettings) -> Slide:
+    """Open a slide at the resolution, and for the levels, that the settings give."""
+    return Slide(path, labels.mpp, LEVEL_0 if labels.from_level_0 else None)
+
+
+def _open(slide: Path | str | Slide, labels: LabelSettings) -> Slide:
+    if not isinstance(slide, Slide):
+        return open_slide(slide, labels)
+    if labels.from_level_0 and slide.choice.given != LEVEL_0:
+        raise UsageError(
+            f"{slide.path}: to read from level 0, open it with Slide(..., levels_read={LEVEL_0})"
+        )
+    return slide
+
+
+def _choose_form(
+    result: ResultFolder, bundle: ModelBundle, device: str, settings: PredictSettings, progress: Progress
+) -> Choice:
+    """Choose the form to run the network in: in a run that is gone on with, the one that it was begun in."""
+    labels = settings.labels
+    if labels.compile == "auto" and not settings.run.overwrite:
+        record = result.read_record()
+        if record is not None and record.labels.get("network") == "plain":
+            return Choice("plain", "as the run was begun")
+    if labels.compile != "no" and device == "cpu" and to_be_compiled():
+        progress.say("compiling the network for this processor: some seconds, once")
+    return choose_form(bundle.network, device, labels.precision, labels.compile)
+
+
+def _segment(
+    client: Client, result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress
+) -> tuple[RunRecord, Exported]:
+    """Bring the label pyramid from whatever state it is in to whole; draw what follows from it meanwhile."""
+    progress.say(f"network {plan.choice} ({plan.settings.labels.precision})")
+    writer = PyramidWriter(result.unfinished_zarr, plan.layout)
+    ledger = Ledger(result.ledger)
+    with plan.timed("mask"):
+        record = resume.prepare(result, plan, record, writer, ledger)
+    arrivals = Arrivals(plan.lattice.region)
+    with ThreadPoolExecutor(2, thread_name_prefix="beside") as beside:
+        overview = beside.submit(writer.write_overview, plan.overview_srgb)
+        polygons = beside.submit(export_as_they_come, result, plan, arrivals)
+        try:
+            with plan.timed("segment"):
+                job = hand_out(result, plan, record, writer, ledger)
+                _segment_regions(client, job, progress, arrivals, (overview, polygons))
+        finally:
+            arrivals.end()
+        segmented = time.perf_counter()
+        close_job()
+        release_freed()
+        totals, files = resume.add_up(ledger, plan.lattice)
+        with plan.timed("pyramid"):
+            files |= overview.result()  # before the levels, which clear away what is half written
+            files |= writer.build_levels(plan.settings.run.workers or 2)
+            writer.seal(totals.pixels, files)
+        if not polygons.done():
+            progress.say("making polygons")
+        draw_overview(result, plan, read_labels(result.unfinished_zarr), totals.pixels, record.tissue)
+        exported, drawn = polygons.result()
+        plan.seconds["polygons"] = max(0.0, drawn - segmented)
+    with plan.timed("pyramid"):
+        require_written(result.unfinished_zarr)
+        plan.slide.files.refuse_changed()
+        result.publish_zarr()
+    files = result.take_stock(document_path(result.zarr))
+    made = {"progress": "exporting", "export": plan.export_key, "totals": totals, "files": files}
+    record = record.model_copy(update=made)
+    result.write_record(record)
+    return record, exported
+
+
+def _segment_regions(
+    client: Client, job: RegionJob, progress: Progress, arrivals: Arrivals, beside: Iterable[Future[Any]]
+) -> None:
+    """Do the regions that are not on record yet, unless what is done beside them fails: that, then."""
+    regions = {region.name: region for region in job.lattice.regions()}
+    done = resume.kept_regions(job, progress)
+    for name in done:
+        arrivals.add(regions[name].label_rect)
+    left = [region for name, region in regions.items() if name not in done]
+    progress.begin(job.slide_path.name, len(regions), len(done), sum(_megapixels(r) for r in left))
+    try:
+        with closing(run_regions(client, job, left)) as records:
+            for finished in records:
+                region = regions[finished.name]
+                arrivals.add(region.label_rect)
+                progress.advance(_megapixels(region))
+                for work in beside:
+                    if work.done():
+                        work.result()
+    finally:
+        progress.end()
+
+
+def _megapixels(region: Region) -> float:
+    return region.label_rect.area / 1e6

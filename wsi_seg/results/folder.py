@@ -1,0 +1,290 @@
+"""The folder that one slide's result lies in, and how far the run that fills it has come.
+
+While a run is under way, its pixels lie in ``.wsi-seg/`` inside the folder, with a record of what they are
+made from. Files get their final names only when they are whole, so a half result cannot be taken for one.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from wsi_seg.errors import OutputError
+from wsi_seg.files.digests import digest_file
+from wsi_seg.files.files import PARTIAL, locked, move, remove, remove_partial, write_text, writing
+from wsi_seg.slides.coarse import MaskSeal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Key = dict[str, JsonValue]
+
+OTHER_RECORD = (
+    "copy the folder again, use a copy of its slide.ome.zarr alone, or make the result anew with "
+    "`wsi-seg predict --overwrite`"
+)
+"""What helps against a record that cannot be read; the last alone helps `predict`."""
+
+Stage = Literal["segmenting", "exporting", "finished"]
+
+
+class RunRecord(BaseModel):
+    """How far a result is, and what it is made from.
+
+    Attributes
+    ----------
+    progress : {"segmenting", "exporting", "finished"}
+        "exporting" says that the label pyramid is whole.
+    labels : dict
+        What the labels depend on: slide, model, settings, by the names that users know.
+    export : dict
+        What the polygons depend on beside the labels.
+    tissue : MaskSeal or None
+        The tissue mask that the labels go by, once it is found; None without one.
+    totals : RegionTotals or None
+        Sums over all regions, once they are done.
+    files : dict or None
+        Digests of the files that are done, by path in the folder: of the OME-Zarr the document that holds its
+        seal, which knows all others. None in records of before they were noted.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: Literal[1] = 1
+    progress: Stage
+    labels: Key
+    export: Key
+    tissue: MaskSeal | None = None
+    totals: RegionTotals | None = None
+    files: dict[str, str] | None = None
+
+
+class RegionTotals(BaseModel):
+    """Sums over the regions of a slide.
+
+    Attributes
+    ----------
+    pixels : dict
+        Label pixels by label value.
+    unreadable : int
+        Tiles of the slide that could not be decoded.
+    patches : int
+        Patches that went through the network.
+    seconds : dict
+        Seconds by stage, added up over workers.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pixels: dict[int, int]
+    unreadable: int
+    patches: int
+    seconds: dict[str, float]
+
+
+class ResultFolder:
+    """Paths of one slide's result, and its record."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.work = folder / ".wsi-seg"
+        self.zarr = folder / "slide.ome.zarr"
+        self.unfinished_zarr = self.work / "slide.ome.zarr"
+        self.ledger = self.work / "regions"
+        self.roi = self.work / "roi.geojson"
+        self.mark = self.work / "mark"
+        self.tissue_mask = folder / "tissue_mask.png"
+        self.overview = folder / "overview.png"
+        self.summary_json = folder / "summary.json"
+        self.summary_csv = folder / "summary.csv"
+        self.record_path = self.work / "record.json"
+
+    def geojson(self, gzip: bool) -> Path:
+        """Return the path of the polygons."""
+        return self.folder / ("slide.geojson.gz" if gzip else "slide.geojson")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out of this folder; the lock ends with the process, however that ends.
+
+        Raises
+        ------
+        OutputError
+            If another run is at work here, or the folder cannot be written.
+        """
+        with locked(self.folder, self.work):
+            for folder in (self.folder, self.work, self.ledger):
+                remove_partial(folder)
+            yield
+
+    def read_record(self) -> RunRecord | None:
+        """Return the record, or None if nothing usable was begun here.
+
+        Raises
+        ------
+        OutputError
+            If there are results here that no record explains.
+        """
+        try:
+            return RunRecord.model_validate_json(self.record_path.read_bytes())
+        except FileNotFoundError:
+            if self.zarr.exists():
+                raise OutputError(
+                    f"{self.folder}: holds a result that no record explains: use --overwrite, or another -o"
+                ) from None
+            return None
+        except (ValidationError, OSError) as error:
+            raise OutputError(
+                f"{self.record_path}: damaged, or of another version: {OTHER_RECORD}"
+            ) from error
+
+    def write_record(self, record: RunRecord) -> None:
+        """Put the record in place, in one step.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        write_text(self.record_path, record.model_dump_json(indent=2))
+
+    def tissue_seal(self) -> MaskSeal | None:
+        """Return what is on record of the tissue mask; None if nothing is, as of a copy without record.
+
+        Raises
+        ------
+        OutputError
+            If the record is damaged.
+        """
+        record = self.read_record() if self.record_path.exists() else None
+        return None if record is None else record.tissue
+
+    def owns_polygons(self, path: Path) -> bool:
+        """Tell whether a file is the result's own polygons, not one beside them."""
+        return path.resolve() in (self.geojson(True).resolve(), self.geojson(False).resolve())
+
+    def remove_other_polygons(self, path: Path) -> None:
+        """Remove the result's polygons in the form that `path` is not, gzipped or plain: there is one set.
+
+        Whoever calls this has refused those that are not as they were written, before anything was done.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be removed.
+        """
+        with writing(self.folder):
+            for gzip in (True, False):
+                if self.geojson(gzip).resolve() != path.resolve():
+                    self.geojson(gzip).unlink(missing_ok=True)
+
+    @property
+    def documents(self) -> tuple[Path, ...]:
+        """What lies beside labels and polygons; the mask may be absent."""
+        return self.overview, self.summary_json, self.summary_csv, self.tissue_mask
+
+    def take_stock(self, *paths: Path) -> dict[str, str]:
+        """Return the digests of those files that are there, by path in the folder.
+
+        Raises
+        ------
+        OutputError
+            If one cannot be read.
+        """
+        try:
+            return {
+                path.relative_to(self.folder).as_posix(): digest_file(path) for path in paths if path.exists()
+            }
+        except OSError as error:
+            raise OutputError(
+                f"{self.folder}: what was just written cannot be read ({error.strerror}): "
+                "look after the disk, and run the same command again"
+            ) from error
+
+    def disown_polygons(self, path: Path) -> None:
+        """Note that polygons are about to be written to `path`: over its own, a run has to write them again.
+
+        Raises
+        ------
+        OutputError
+            If the record is damaged, cannot be written, or a run is at work here.
+        """
+        self._rewrite_polygons(path, {"export": {}}, there=False)
+
+    def own_polygons(self, path: Path) -> None:
+        """Note that `path`, if it is of the result's own polygons, and the summary are written.
+
+        Raises
+        ------
+        OutputError
+            As for `disown_polygons`.
+        """
+        self._rewrite_polygons(path, {}, there=True)
+
+    def _rewrite_polygons(self, path: Path, update: Key, there: bool) -> None:
+        if not (self.owns_polygons(path) and self.record_path.exists()):
+            return
+        with self.locked():
+            record = self.read_record()
+            if record is None:
+                return
+            rewritten = (self.geojson(True), self.geojson(False), self.summary_json, self.summary_csv)
+            names = {path.name for path in rewritten}
+            files = record.files
+            if files is not None:
+                files = {name: digest for name, digest in files.items() if name not in names}
+                files |= self.take_stock(*rewritten) if there else {}
+            self.write_record(record.model_copy(update={**update, "files": files}))
+
+    def clear(self) -> None:
+        """Remove a result, whole or half, but not the lock, nor any file that is not ours.
+
+        Folders lose their names first, each in one step: killed meanwhile, nothing half bears one.
+        """
+        with writing(self.folder):
+            gone = []
+            for path in (self.zarr, self.unfinished_zarr, self.ledger):
+                if os.path.lexists(path):
+                    gone.append(path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}"))
+                    path.rename(gone[-1])
+            for path in (self.record_path, self.summary_json, self.summary_csv, self.roi, self.mark):
+                path.unlink(missing_ok=True)
+            for path in (self.geojson(True), self.geojson(False), self.overview, self.tissue_mask):
+                path.unlink(missing_ok=True)
+            for path in gone:
+                remove(path)
+
+    def clear_work(self) -> None:
+        """Remove what only an unfinished run needs."""
+        with writing(self.work):
+            self.roi.unlink(missing_ok=True)
+            self.mark.unlink(missing_ok=True)
+            for path in (self.ledger, self.unfinished_zarr):
+                remove(path)
+
+    def publish_zarr(self) -> None:
+        """Give the finished label pyramid its name."""
+        with writing(self.zarr):
+            move(self.unfinished_zarr, self.zarr)
+
+
+def labels_in(path: Path) -> Path:
+    """Return the OME-Zarr that is named: by itself, or as the one in a result folder."""
+    return path if path.name.endswith(".zarr") else ResultFolder(path).zarr
+
+
+def folder_of(zarr: Path) -> ResultFolder | None:
+    """Return the folder whose own labels an OME-Zarr holds; None if it goes by any other name."""
+    folder = ResultFolder(zarr.parent)
+    return folder if zarr == folder.zarr else None
+
+
+def differences(old: Key, new: Key) -> str:
+    """Say in a few words what differs between two keys."""
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    return ", ".join(f"{name} ({old.get(name)} then, {new.get(name)} now)" for name in names)

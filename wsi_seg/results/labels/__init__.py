@@ -1,0 +1,1 @@
+"""The label pyramid: OME-NGFF in Zarr."""

@@ -1,0 +1,277 @@
+"""Write a result's OME-Zarr: its label images region by region, then their coarser levels, and the overview.
+
+``slide.ome.zarr/`` is the overview, an RGB image; ``labels/tissue`` inside it is the label pyramid, whose
+level 0 is the label frame; ``labels/confidence`` may be beside it.
+
+The bytes depend on the pixels alone, not on who wrote them, when, in which order or how often: a chunk of
+nothing but the fill value has no bytes and a shard of such chunks no file, so that a region never written
+and one written as unprocessed are the same. Distinct regions are distinct files and can be written from any
+threads or processes at once.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wsi_seg.errors import OutputError, UsageError
+from wsi_seg.files.files import remove, writing
+from wsi_seg.results.labels.halving import halve_labels, halve_mean
+from wsi_seg.results.labels.ngff import CONFIDENCE, TISSUE
+from wsi_seg.results.labels.seals import damages, write_seal
+from wsi_seg.results.labels.skeleton import lay_out
+from wsi_seg.results.labels.storage import array_to_read, array_to_write, chunk_files, reading
+from wsi_seg.slides.lattice import Rect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    import zarr
+    from numpy.typing import NDArray
+
+    from wsi_seg.results.labels.ngff import JsonObject, PyramidLayout
+
+    Halve = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class PyramidWriter:
+    """Writes one result; nothing but a path and a layout, so workers get it by value.
+
+    Parameters
+    ----------
+    path : Path
+        The result's folder, ``.../slide.ome.zarr``.
+    layout : PyramidLayout
+        The shape of its arrays: the one it was created with.
+    """
+
+    path: Path
+    layout: PyramidLayout
+
+    def create(self, attributes: JsonObject) -> None:
+        """Make the result with all its metadata and no pixels: whole, or not at all.
+
+        Parameters
+        ----------
+        attributes : dict
+            What else belongs to the labels (model, settings, versions); JSON-able. It is kept in the
+            attribute ``wsi_seg`` of `labels/tissue`, next to ``frames`` and ``schema``.
+
+        Raises
+        ------
+        OutputError
+            If the folder is there already, or cannot be written.
+        """
+        if self.path.exists():
+            raise OutputError(f"{self.path}: is there already: remove it, or name another output folder")
+        unfinished = self._lay_out(attributes)
+        with writing(self.path):
+            unfinished.rename(self.path)
+
+    def renew(self, attributes: JsonObject) -> None:
+        """Write all metadata anew, as `create` does, over whatever is there; pixels are left as they are.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        unfinished = self._lay_out(attributes)
+        with writing(self.path):
+            for path in [path for path in unfinished.rglob("*") if path.is_file()]:
+                target = self.path / path.relative_to(unfinished)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+            remove(unfinished)
+
+    def _lay_out(self, attributes: JsonObject) -> Path:
+        """Make a result without pixels under another name, and return that."""
+        unfinished = self.path.with_name(f".{self.path.name}.partial")
+        with writing(self.path):
+            remove(unfinished)
+            name = self.path.name.removesuffix(".zarr").removesuffix(".ome")
+            lay_out(unfinished, self.layout, name, attributes)
+        return unfinished
+
+    def write_region(
+        self, rect: Rect, labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None = None
+    ) -> dict[str, str]:
+        """Write one region, which is one shard, over whatever was there.
+
+        Parameters
+        ----------
+        rect : Rect
+            The region's `label_rect`.
+        labels : array of uint8, shape (rect.height, rect.width)
+            Label values.
+        confidence : array of uint8, shape (rect.height, rect.width), optional
+            Given if, and only if, the layout has a confidence image.
+
+        Returns
+        -------
+        dict of str to str
+            The digest of each file, by its path inside the result; what is all fill value has no file.
+
+        Raises
+        ------
+        UsageError
+            If `rect` is not a whole region of the layout, or the arrays do not fit it.
+        OutputError
+            If the files cannot be written.
+        """
+        height, width = self.layout.label_shape(0)
+        side = self.layout.region
+        whole = Rect(rect.y0, rect.x0, rect.y0 + side, rect.x0 + side).clipped(width, height)
+        if rect.y0 % side or rect.x0 % side or rect != whole:
+            raise UsageError(f"{rect} is not a region of {side} pixels in {width} x {height}")
+        if (confidence is not None) != self.layout.confidence:
+            raise UsageError("confidence is written if, and only if, the layout has it")
+        images = {TISSUE: labels} if confidence is None else {TISSUE: labels, CONFIDENCE: confidence}
+        for pixels in images.values():
+            _check(pixels, (rect.height, rect.width))
+        files: dict[str, str] = {}
+        with writing(self.path):
+            for image, pixels in images.items():
+                with self._array(f"{image}/0", files) as array:
+                    array[rect.slices] = pixels
+        return files
+
+    def holds(self, rect: Rect, files: Mapping[str, str]) -> bool:
+        """Tell whether a region's files are on the disk as `write_region` wrote them, and no others.
+
+        Parameters
+        ----------
+        rect : Rect
+        files : dict of str to str
+            What `write_region` returned.
+        """
+        places = {
+            f"{image}/0/{name}"
+            for image in self.layout.label_images
+            for name in chunk_files(self.layout, rect)
+        }
+        if not files.keys() <= places or any((self.path / name).exists() for name in places - files.keys()):
+            return False
+        return not any(damages(self.path, files))
+
+    def write_overview(self, rgb: NDArray[np.uint8]) -> dict[str, str]:
+        """Write the overview and its coarser levels, each by the rounded mean of 2 x 2 pixels.
+
+        Parameters
+        ----------
+        rgb : array of uint8, shape (height, width, 3)
+            The slide over the label frame, one pixel for ``2**overview_level`` label pixels each way.
+
+        Returns
+        -------
+        dict of str to str
+            The digest of each file, by its path inside the result.
+
+        Raises
+        ------
+        UsageError
+            If the array is not of the layout's size.
+        OutputError
+            If the files cannot be written.
+        """
+        channels, height, width = self.layout.overview_shape(0)
+        _check(rgb, (height, width, channels))
+        planes = np.moveaxis(rgb, -1, 0)
+        files: dict[str, str] = {}
+        with writing(self.path):
+            for level in range(self.layout.levels):
+                with self._array(str(level), files) as array:
+                    array[:] = planes
+                planes = halve_mean(planes)
+        return files
+
+    def build_levels(self, workers: int) -> dict[str, str]:
+        """Make the coarser levels of the label images, each from the one below, shard by shard.
+
+        Call it when all regions and the overview are written, and nobody writes any more. It can be killed
+        and called again. Memory: about six bytes a pixel of one region for each of `workers` threads.
+
+        Returns
+        -------
+        dict of str to str
+            The digest of each file, by its path inside the result.
+
+        Raises
+        ------
+        OutputError
+            If a region's file is damaged, or the files cannot be written.
+        """
+        files: dict[str, str] = {}
+        with writing(self.path), ThreadPoolExecutor(workers, thread_name_prefix="pyramid") as pool:
+            for stray in self.path.rglob("*.partial"):
+                stray.unlink()
+            for image in self.layout.label_images:
+                halve = halve_labels if image == TISSUE else halve_mean
+                for level in range(1, self.layout.levels):
+                    source = array_to_read(self.path / image / str(level - 1))
+                    with self._array(f"{image}/{level}", files) as target:
+                        reduce = partial(self._reduce_shard, source, target, halve)
+                        for _ in pool.map(reduce, self._shards(level)):
+                            pass
+        return files
+
+    def seal(self, pixels: Mapping[int, int], files: Mapping[str, str]) -> None:
+        """Say in the result that it is whole, and what it is made of; see `wsi_seg.results.labels.seals`.
+
+        Parameters
+        ----------
+        pixels : dict of int to int
+            Label pixels by label value.
+        files : dict of str to str
+            What writing the regions, the overview and the levels returned.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        with writing(self.path):
+            write_seal(self.path, pixels, files)
+
+    @contextmanager
+    def _array(self, name: str, files: dict[str, str]) -> Iterator[zarr.Array[Any]]:
+        """Open an array for writing; `files` is given the digest of each file by its path in the result."""
+        written: dict[str, str] = {}
+        yield array_to_write(self.path / name, written)
+        files.update({f"{name}/{key}": digest for key, digest in written.items()})
+
+    def _shards(self, level: int) -> Iterator[Rect]:
+        """Yield the rectangles of a level's shards, row by row, in that level's pixels."""
+        height, width = self.layout.label_shape(level)
+        side = self.layout.region
+        for y0 in range(0, height, side):
+            for x0 in range(0, width, side):
+                yield Rect(y0, x0, y0 + side, x0 + side).clipped(width, height)
+
+    def _reduce_shard(
+        self, source: zarr.Array[Any], target: zarr.Array[Any], halve: Halve, rect: Rect
+    ) -> None:
+        """Write one shard of `target` from the (at most) four shards of `source` that lie under it."""
+        height, width = source.shape
+        side = self.layout.region
+        reduced = np.empty((rect.height, rect.width), dtype=np.uint8)
+        for y0 in range(2 * rect.y0, min(2 * rect.y1, height), side):
+            for x0 in range(2 * rect.x0, min(2 * rect.x1, width), side):
+                under = Rect(y0, x0, y0 + side, x0 + side).clipped(width, height)
+                with reading(self.path):
+                    quarter = halve(np.asarray(source[under.slices]))
+                top, left = y0 // 2 - rect.y0, x0 // 2 - rect.x0
+                reduced[top : top + quarter.shape[0], left : left + quarter.shape[1]] = quarter
+        target[rect.slices] = reduced
+
+
+def _check(pixels: NDArray[np.uint8], shape: tuple[int, ...]) -> None:
+    if pixels.shape != shape or pixels.dtype != np.uint8:
+        raise UsageError(f"an array of {pixels.dtype}, shape {pixels.shape}, is not uint8 of shape {shape}")

@@ -1,0 +1,148 @@
+"""Zarr arrays on disk as results use them: squares of uint8, in files that are whole or absent.
+
+zarr's `LocalStore` writes a file under another name and moves it into place, so a killed process leaves
+whole files (and perhaps a stray ``*.partial``). zarr runs all its work on one event loop of its own, with no
+state shared between writes, so distinct shards may be written from any threads at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+from zarr.codecs import ZstdCodec
+from zarr.storage import LocalStore
+
+from wsi_seg.errors import OutputError
+from wsi_seg.files.digests import digest_of, flush
+from wsi_seg.results.labels.ngff import METADATA_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from zarr.abc.store import ByteRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+    from wsi_seg.results.labels.ngff import PyramidLayout
+    from wsi_seg.slides.lattice import Rect
+
+BLOSC: dict[str, Any] = {"id": "blosc", "cname": "zstd", "clevel": 3, "shuffle": 0}
+
+
+class ShardStore(LocalStore):
+    """A store for writing whole chunk files; they are on the disk when the write returns.
+
+    Chunk files are not read through it. zarr merges what it writes into the shard that is there; ours are
+    always complete, so that would only cost time, and would fail on a shard that a power cut left torn,
+    which is what writing it again is to mend.
+
+    Parameters
+    ----------
+    root : Path
+    written : dict, optional
+        Is given the digest of every chunk file that is written, by its name inside the store.
+    read_only : bool
+    """
+
+    def __init__(
+        self, root: Path | str, written: dict[str, str] | None = None, *, read_only: bool = False
+    ) -> None:
+        super().__init__(root, read_only=read_only)
+        self._written = written
+
+    async def get(
+        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Return metadata; of chunk files, nothing."""
+        if key.rpartition("/")[-1] in METADATA_NAMES:
+            return await super().get(key, prototype, byte_range)
+        return None
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Write a file, and wait until it is on the disk."""
+        await super().set(key, value)
+        await asyncio.to_thread(flush, self.root / key)
+        if self._written is not None:
+            # Of what was to be written, not of what is there: so a write that went wrong is found, too.
+            self._written[key] = await asyncio.to_thread(digest_of, value.to_bytes())
+
+
+def create_array(path: Path, layout: PyramidLayout, shape: tuple[int, ...], fill_value: int) -> None:
+    """Create an empty array of uint8 whose last two axes are y and x.
+
+    Chunks and shards are squares in x and y and take in all channels. Version 0.5 is Zstandard with
+    checksums; 0.4 is Blosc, which the Java readers of that version know.
+    """
+    channels = shape[:-2]
+    chunks = (*channels, layout.chunk, layout.chunk)
+    if layout.ngff == "0.4":
+        zarr.create_array(
+            path,
+            shape=shape,
+            dtype=np.dtype(np.uint8),
+            chunks=chunks,
+            compressors=BLOSC,
+            fill_value=fill_value,
+            zarr_format=2,
+            chunk_key_encoding={"name": "v2", "separator": "/"},
+        )
+    else:
+        zarr.create_array(
+            path,
+            shape=shape,
+            dtype=np.dtype(np.uint8),
+            chunks=chunks,
+            shards=(*channels, layout.region, layout.region),
+            compressors=ZstdCodec(level=1, checksum=True),
+            fill_value=fill_value,
+            zarr_format=3,
+            dimension_names=("c", "y", "x")[-len(shape) :],
+        )
+
+
+def array_to_read(path: Path) -> zarr.Array[Any]:
+    """Open an array for reading."""
+    return zarr.open_array(LocalStore(path, read_only=True), mode="r")
+
+
+def array_to_write(path: Path, written: dict[str, str]) -> zarr.Array[Any]:
+    """Open an array for writing whole shards; what is nothing but the fill value takes no file.
+
+    `written` is given the digest of every file that is written, by its name inside the array.
+    """
+    return zarr.open_array(ShardStore(path, written), mode="r+", config={"write_empty_chunks": False})
+
+
+def chunk_files(layout: PyramidLayout, rect: Rect) -> Iterator[str]:
+    """Yield the names, inside a label image's array, of the files that hold a rectangle of whole chunks."""
+    side, prefix = (layout.region, "c/") if layout.ngff == "0.5" else (layout.chunk, "")
+    for y in range(rect.y0 // side, -(-rect.y1 // side)):
+        for x in range(rect.x0 // side, -(-rect.x1 // side)):
+            yield f"{prefix}{y}/{x}"
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the errors of missing, torn or altered Zarr files into one line with the remedy.
+
+    Raises
+    ------
+    OutputError
+        In place of any `OSError`, and of zarr's `ValueError` (metadata, checksums) and `RuntimeError`
+        (decompression).
+    """
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        refused = isinstance(error, PermissionError)
+        remedy = "make it readable" if refused else "remove it and run `wsi-seg predict` again"
+        raise OutputError(f"{path}: cannot be read ({_reason(error)}): {remedy}") from error
+
+
+def _reason(error: Exception) -> str:
+    stated = error.strerror if isinstance(error, OSError) else None
+    return stated or " ".join(str(error).split())

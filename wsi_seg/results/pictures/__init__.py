@@ -1,0 +1,1 @@
+"""The overview picture and what is drawn on it."""

@@ -1,0 +1,1 @@
+"""Polygons drawn from labels, and their GeoJSON."""

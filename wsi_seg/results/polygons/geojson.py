@@ -1,0 +1,293 @@
+"""Write shapes for QuPath as GeoJSON, or as a table of measurements."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import uuid
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Literal
+
+import numpy as np
+import orjson
+import shapely
+
+from wsi_seg.errors import OutputError
+from wsi_seg.files.csvlines import csv_line
+from wsi_seg.files.files import replacing
+from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID, ClassSchema, Rgb
+from wsi_seg.results.polygons.placing import Placed, place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from wsi_seg.results.polygons.join import Shape
+    from wsi_seg.slides.frames import Frames
+
+NAMESPACE = uuid.UUID("8f0a5c7e-3c1d-5a53-9d0b-6d9f4f6f2b1a")
+"""Features get their ids within this from their class and outline: the same shape, the same id."""
+
+UNPROCESSED: tuple[str, Rgb] = ("Unprocessed", (128, 128, 128))
+
+CSV_HEADER = (
+    "id", "class_id", "class", "area_um2", "label_area_um2", "perimeter_um", "centroid_x", "centroid_y",
+    "mean_confidence",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class GeoJsonSettings:
+    """What is written, and as what.
+
+    Attributes
+    ----------
+    object_type : {"annotation", "detection"}
+        What the shapes become in QuPath: annotations can be edited, detections are lighter.
+    include_background : bool
+        Write the schema's background class too.
+    include_unprocessed : bool
+        Write pixels that were never analysed, as a class "Unprocessed".
+    gzip : bool
+        Compress the file.
+    """
+
+    object_type: Literal["annotation", "detection"] = "annotation"
+    include_background: bool = False
+    include_unprocessed: bool = False
+    gzip: bool = True
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What a file holds.
+
+    Attributes
+    ----------
+    polygons : dict of int to int
+        Shapes of each class id that is in the file.
+    area_um2 : dict of int to float
+        Their area in square micrometres, by their outlines: what QuPath measures.
+    label_area_um2 : dict of int to float
+        Their area in square micrometres, by the label pixels in them.
+    vertices : int
+        Points of all outlines, closing points included.
+    repaired : int
+        Shapes whose outline was snapped to a coarser grid to be valid in QuPath.
+    dropped : int
+        Shapes left out because nothing of them remained in QuPath's precision.
+    bytes : int
+        Size of the file.
+    """
+
+    polygons: dict[int, int]
+    area_um2: dict[int, float]
+    label_area_um2: dict[int, float]
+    vertices: int
+    repaired: int
+    dropped: int
+    bytes: int
+
+
+@dataclass
+class _Tally:
+    polygons: Counter[int] = field(default_factory=Counter)
+    pixels: Counter[int] = field(default_factory=Counter)
+    outlined_px2: dict[int, float] = field(default_factory=dict)
+    vertices: int = 0
+    repaired: int = 0
+    dropped: int = 0
+
+    def kept(self, placed: Iterable[Placed]) -> Iterator[Placed]:
+        """Count shapes, and pass on those with an outline."""
+        for item in placed:
+            self.repaired += item.repaired
+            if item.outline_qupath.is_empty:
+                self.dropped += 1
+                continue
+            class_id = item.shape.class_id
+            self.polygons[class_id] += 1
+            self.pixels[class_id] += item.shape.area_px
+            self.outlined_px2[class_id] = self.outlined_px2.get(class_id, 0.0) + item.outline_qupath.area
+            self.vertices += int(shapely.get_num_coordinates(item.outline_qupath))
+            yield item
+
+    def report(self, path: Path, frames: Frames) -> ExportReport:
+        return ExportReport(
+            polygons=dict(sorted(self.polygons.items())),
+            area_um2={i: px2 * _pixel_um2(frames) for i, px2 in sorted(self.outlined_px2.items())},
+            label_area_um2={i: n * frames.label_pixel_um2 for i, n in sorted(self.pixels.items())},
+            vertices=self.vertices,
+            repaired=self.repaired,
+            dropped=self.dropped,
+            bytes=path.stat().st_size,
+        )
+
+
+def write_geojson(
+    path: Path, shapes: Iterable[Shape], frames: Frames, schema: ClassSchema, settings: GeoJsonSettings
+) -> ExportReport:
+    """Write shapes as a FeatureCollection that QuPath opens in place.
+
+    The file appears whole or not at all, and its bytes depend on nothing but the arguments. Pixels outside
+    the region of interest are never written.
+
+    Parameters
+    ----------
+    path : Path
+        File to write, ``.geojson`` or ``.geojson.gz``; an older one is replaced.
+    shapes : iterable of Shape
+        In the label frame, taken as they are needed; confidence on a scale of 0 to 255.
+    frames : Frames
+        Where the label frame lies in QuPath's.
+    schema : ClassSchema
+        Names and colours of the classes. QuPath takes ``Tumour: necrotic`` for a class derived from
+        ``Tumour``.
+    settings : GeoJsonSettings
+        What to write.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written, or a label value is not in the schema.
+    """
+    tally = _Tally()
+    classes = _written(schema, settings)
+    with _replacing(path, settings.gzip) as file:
+        file.write(b'{"type":"FeatureCollection","features":[')
+        separator = b"\n"
+        for placed in tally.kept(place(_visible(shapes, classes, schema, path), frames)):
+            name, color = classes[placed.shape.class_id]
+            file.write(separator + _feature(placed, name, color, frames, settings.object_type))
+            separator = b",\n"
+        file.write(b"\n]}\n")
+    return tally.report(path, frames)
+
+
+def write_csv(
+    path: Path, shapes: Iterable[Shape], frames: Frames, schema: ClassSchema, settings: GeoJsonSettings
+) -> ExportReport:
+    """Write a line of measurements for each shape that `write_geojson` would write, under the same id.
+
+    Areas and perimeters measure the outlines, label areas count the label pixels in them, centroids are in
+    the QuPath frame. The file is never compressed.
+
+    Parameters
+    ----------
+    path, shapes, frames, schema, settings
+        As for `write_geojson`.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written, or a label value is not in the schema.
+    """
+    tally = _Tally()
+    classes = _written(schema, settings)
+    with _replacing(path, compressed=False) as file:
+        file.write(csv_line(CSV_HEADER).encode())
+        for placed in tally.kept(place(_visible(shapes, classes, schema, path), frames)):
+            shape, outline = placed.shape, placed.outline_qupath
+            name = classes[shape.class_id][0]
+            perimeter_um = shapely.transform(outline, lambda xy: xy * np.array(frames.slide_mpp)).length
+            confidence = "" if shape.mean_confidence is None else f"{shape.mean_confidence / 255:.4f}"
+            measured = (*_areas_um2(placed, frames), perimeter_um, *outline.centroid.coords[0])
+            identity = (_feature_id(name, _coordinates(outline)), shape.class_id, name)
+            line = csv_line((*identity, *(f"{value:.2f}" for value in measured), confidence))
+            file.write(line.encode())
+    return tally.report(path, frames)
+
+
+def _written(schema: ClassSchema, settings: GeoJsonSettings) -> dict[int, tuple[str, Rgb]]:
+    """Return name and colour of the label values that are written."""
+    classes = {c.id: (c.name, c.color) for c in schema.classes}
+    if not settings.include_background and schema.background_id is not None:
+        del classes[schema.background_id]
+    if settings.include_unprocessed:
+        classes[UNPROCESSED_ID] = UNPROCESSED
+    return classes
+
+
+def _visible(
+    shapes: Iterable[Shape], classes: dict[int, tuple[str, Rgb]], schema: ClassSchema, path: Path
+) -> Iterator[Shape]:
+    known = {*schema.ids, OUTSIDE_ID, UNPROCESSED_ID}
+    for shape in shapes:
+        if shape.class_id not in known:
+            raise OutputError(
+                f"{path}: the labels hold class {shape.class_id}, which is not in the class schema "
+                f"{schema.name!r}: use the schema that the labels were made with"
+            )
+        if shape.class_id in classes:
+            yield shape
+
+
+def _pixel_um2(frames: Frames) -> float:
+    """Return the area of a pixel of the slide, which is QuPath's."""
+    return frames.slide_mpp[0] * frames.slide_mpp[1]
+
+
+def _areas_um2(placed: Placed, frames: Frames) -> tuple[float, float]:
+    """Return a shape's area by its outline, which simplifying changes, and by the label pixels in it."""
+    by_outline = placed.outline_qupath.area * _pixel_um2(frames)
+    return by_outline, placed.shape.area_px * frames.label_pixel_um2
+
+
+def _feature(placed: Placed, name: str, color: Rgb, frames: Frames, object_type: str) -> bytes:
+    shape = placed.shape
+    area, label_area = _areas_um2(placed, frames)
+    measurements = {"Area um^2": round(area, 2), "Label area um^2": round(label_area, 2)}
+    if shape.mean_confidence is not None:
+        measurements["Mean confidence"] = round(shape.mean_confidence / 255, 4)
+    coordinates = _coordinates(placed.outline_qupath)
+    return orjson.dumps(
+        {
+            "type": "Feature",
+            "id": _feature_id(name, coordinates),
+            "geometry": {
+                "type": placed.outline_qupath.geom_type,
+                "coordinates": orjson.Fragment(coordinates),
+            },
+            "properties": {
+                "objectType": object_type,
+                "classification": {"name": name, "color": color},
+                "measurements": measurements,
+            },
+        }
+    )
+
+
+def _coordinates(outline: shapely.Geometry) -> bytes:
+    """Return the GeoJSON coordinates of a Polygon or MultiPolygon, whole numbers without a decimal point."""
+    nested = _rings(outline) if outline.geom_type == "Polygon" else [_rings(part) for part in outline.geoms]
+    text = orjson.dumps(nested, option=orjson.OPT_SERIALIZE_NUMPY)
+    return text.replace(b".0,", b",").replace(b".0]", b"]")
+
+
+def _rings(polygon: shapely.Polygon) -> list[NDArray[np.float64]]:
+    if not shapely.get_num_interior_rings(polygon):
+        return [shapely.get_coordinates(polygon)]
+    return [shapely.get_coordinates(ring) for ring in shapely.get_rings(polygon)]
+
+
+def _feature_id(name: str, coordinates: bytes) -> str:
+    return str(uuid.uuid5(NAMESPACE, f"{name}\n{coordinates.decode()}"))
+
+
+@contextmanager
+def _replacing(path: Path, compressed: bool) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of `path` once it is complete, and vanishes if it is never so."""
+    with replacing(path) as partial, partial.open("wb") as raw:
+        if not compressed:
+            yield raw
+            return
+        # No name and no time in the header: the same content gives the same bytes.
+        with (
+            gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
+            io.BufferedWriter(packed, 2**20) as file,
+        ):
+            yield file

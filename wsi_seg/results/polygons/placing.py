@@ -1,0 +1,79 @@
+"""Put shapes where QuPath will have them: in its frame, and valid in its precision.
+
+QuPath snaps outlines to hundredths of a pixel and holds them in single precision, which above 131 thousand
+pixels is coarser still, and refuses a whole file for one polygon that is then invalid (``GeometryTools`` in
+its source, version 0.6).
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import shapely
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from wsi_seg.results.polygons.join import Shape
+    from wsi_seg.slides.frames import Frames
+
+DECIMALS = 2
+GRIDS = (0.01, 1 / 16, 1 / 4, 1)
+"""Grids, in QuPath pixels, that an outline is snapped to in turn until it is valid."""
+
+BATCH = 500
+
+
+class Placed(NamedTuple):
+    """A shape and its outline, a Polygon or MultiPolygon in the QuPath frame.
+
+    The outline is empty if nothing of it is left in QuPath's precision. `repaired` tells whether it was
+    snapped to a coarser grid, and so may differ from its neighbours' by as much.
+    """
+
+    shape: Shape
+    outline_qupath: shapely.Geometry
+    repaired: bool
+
+
+def place(shapes: Iterable[Shape], frames: Frames) -> Iterator[Placed]:
+    """Place shapes of the label frame in QuPath's.
+
+    Parameters
+    ----------
+    shapes : iterable of Shape
+        Taken as they are needed, `BATCH` at a time.
+    frames : Frames
+        Where the label frame lies in QuPath's.
+    """
+    coming = iter(shapes)
+    while batch := list(islice(coming, BATCH)):
+        exact = shapely.transform(np.array([shape.polygon for shape in batch]), frames.label_to_qupath)
+        outlines = shapely.transform(exact, _rounded)
+        sound = valid_in_qupath(outlines)
+        outlines[~sound] = [_mended(outline) for outline in exact[~sound]]
+        for shape, outline, as_it_was in zip(batch, outlines, sound.tolist(), strict=True):
+            yield Placed(shape, outline, repaired=not as_it_was)
+
+
+def valid_in_qupath(outlines: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Tell which geometries are valid as they are, and as QuPath will hold them."""
+    held = shapely.transform(outlines, lambda xy: _rounded(xy).astype(np.float32).astype(np.float64))
+    return np.asarray(shapely.is_valid(outlines) & shapely.is_valid(held))
+
+
+def _mended(outline: shapely.Polygon) -> shapely.Geometry:
+    """Return an outline snapped to the finest grid that it is valid on; empty if there is none."""
+    for grid in GRIDS:
+        snapped = shapely.transform(shapely.set_precision(outline, grid), _rounded)
+        if valid_in_qupath(np.array([snapped]))[0] and snapped.area > 0:
+            return snapped
+    return shapely.Polygon()
+
+
+def _rounded(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.round(xy, DECIMALS)

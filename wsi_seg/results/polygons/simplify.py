@@ -1,0 +1,156 @@
+"""Simplify the outlines of a tile together, step by step, and keep each class's area.
+
+Corners are dropped while the triangles that they span are smaller than the tolerance squared (Visvalingam and
+Whyatt's measure). The steps are the same whatever tolerance is asked for, and each goes on from the outlines
+that the step before it left: the outlines of more tolerance are those of less, without some corners.
+
+A dropped corner takes area from one class and gives it to another, and what is small and round always loses.
+Where a step would take a class too far from its area in the tile, some of its outlines are held back for that
+step: those that cost most area for each corner that they would lose. All other outlines go on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import shapely
+
+from wsi_seg.results.polygons.tally import LABEL_VALUES
+from wsi_seg.results.polygons.tracing import packed, ring_neighbours
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STEPS = tuple(first * 2.0**octave for octave in range(11) for first in (1.0, 1.5))
+"""In pixels. Below the first only stairs of single pixels could go, beyond the last nothing of a tile."""
+
+ROUNDING = 1.01
+"""A step may be larger than what is asked by this factor: label pixels are up to 1 % off a model's mpp."""
+
+LARGEST_SHARE = 0.009
+"""Of its area, that a class may gain or lose. Promised is 0.01; rounding what is written needs some."""
+
+TRIES = 6
+"""Times in a step that single outlines of a class are held back; after that, all outlines of a class."""
+
+
+class Simplified(NamedTuple):
+    """The polygons of a coverage with some of their corners.
+
+    Attributes
+    ----------
+    polygons : NDArray of object, shape (n,)
+    tolerance : NDArray of float64, shape (n,)
+        The largest step that each polygon took part in, in pixels; 0: as it was.
+    sound : bool
+        False if the steps ended early, for the polygons to stay valid.
+    """
+
+    polygons: NDArray[np.object_]
+    tolerance: NDArray[np.float64]
+    sound: bool
+
+
+def steps_within(tolerance: float) -> tuple[float, ...]:
+    """Return the steps that a tolerance in pixels allows."""
+    return tuple(step for step in STEPS if step <= ROUNDING * tolerance)
+
+
+def simplify(polygons: NDArray[np.object_], class_id: NDArray[np.uint8], tolerance: float) -> Simplified:
+    """Simplify the polygons of a coverage together; its outer border stays as it is.
+
+    Parameters
+    ----------
+    polygons : NDArray of object, shape (n,)
+        Polygons along pixel edges that form a valid coverage.
+    class_id : NDArray of uint8, shape (n,)
+        Class of each.
+    tolerance : float
+        In pixels; the largest of `STEPS` within it is the last one taken.
+    """
+    exact = shapely.area(polygons)
+    reached = np.zeros(len(polygons))
+    for step in steps_within(tolerance):
+        taken = _take(step, polygons, class_id, exact)
+        if taken is None:
+            return Simplified(polygons, reached, sound=False)
+        polygons, active = taken
+        reached[active] = step
+    return Simplified(polygons, reached, sound=True)
+
+
+def _take(
+    step: float, before: NDArray[np.object_], class_id: NDArray[np.uint8], exact: NDArray[np.float64]
+) -> tuple[NDArray[np.object_], NDArray[np.bool_]] | None:
+    """Take one step with as many polygons as the areas of their classes allow.
+
+    Returns
+    -------
+    polygons : NDArray of object
+    active : NDArray of bool
+        Which took part. Where one of two neighbours did not, the border between them is as it was.
+
+    None if what GEOS makes of them is not sound.
+    """
+    whole = np.bincount(class_id, exact, LABEL_VALUES)
+    active = ~_pinned(before, step)
+    tries = 0
+    while True:
+        moved = shapely.coverage_simplify(before[active], step, simplify_boundary=False)
+        if not _sound(before[active], moved):
+            return None
+        after = before.copy()
+        after[active] = moved
+        gained = np.bincount(class_id, shapely.area(after) - exact, LABEL_VALUES)
+        excess = gained - np.clip(gained, -LARGEST_SHARE * whole, LARGEST_SHARE * whole)
+        if not excess.any():
+            return after, active
+        # The class that strays most comes first: what it loses may be all that its neighbours gain.
+        # No class strayed before this step: one that does now has active polygons, so the loop ends.
+        tries += 1
+        worst = np.argmax(np.abs(excess) / np.maximum(whole, 1))
+        held = np.flatnonzero(active & (class_id == worst))
+        if tries <= TRIES:
+            held = held[_costliest(before[held], after[held], excess[worst])]
+        active[held] = False
+
+
+def _sound(before: NDArray[np.object_], after: NDArray[np.object_]) -> bool:
+    """Tell whether simplified polygons are valid and cover the same area."""
+    same = np.isclose(shapely.area(after).sum(), shapely.area(before).sum(), rtol=1e-9)
+    return bool(same and shapely.is_valid(after).all())
+
+
+def _pinned(polygons: NDArray[np.object_], step: float) -> NDArray[np.bool_]:
+    """Choose polygons to hold back, so that borders from side to side of the tile keep their last corner.
+
+    Where an outline runs straight from tile to tile, the point between them is no corner. Without the last
+    corner the points at both ends would be: one corner less in the tile, and two more in the whole.
+    """
+    _, xy, (ring_offsets, _) = shapely.to_ragged_array(polygons)
+    left, top, right, bottom = shapely.total_bounds(polygons)
+    at_end = np.isin(xy[:, 0], (left, right)) | np.isin(xy[:, 1], (top, bottom))
+    ahead, behind = ring_neighbours(ring_offsets)
+    to, back = xy[ahead] - xy, xy[behind] - xy
+    triangle = np.abs(to[:, 0] * back[:, 1] - to[:, 1] * back[:, 0]) / 2
+    last = np.flatnonzero(~at_end & at_end[ahead] & at_end[behind] & (triangle <= step * step))
+
+    # Two polygons share each border: the one of fewer corners is held back.
+    corners = shapely.get_num_coordinates(polygons)
+    owner = np.repeat(np.arange(len(polygons)), corners)[last]
+    order = np.lexsort((corners[owner], packed(xy[last])))
+    _, first = np.unique(packed(xy[last])[order], return_index=True)
+    pinned = np.zeros(len(polygons), dtype=bool)
+    pinned[owner[order][first]] = True
+    return pinned
+
+
+def _costliest(before: NDArray[np.object_], after: NDArray[np.object_], excess: float) -> NDArray[np.int64]:
+    """Choose polygons to hold back, so that what the others gain together is less by the excess."""
+    gain = (shapely.area(after) - shapely.area(before)) * np.sign(excess)
+    dropped = shapely.get_num_coordinates(before) - shapely.get_num_coordinates(after)
+    order = np.argsort(-gain / np.maximum(dropped, 1), kind="stable")
+    order = order[gain[order] > 0]
+    enough = np.searchsorted(np.cumsum(gain[order]), abs(excess)) + 1
+    return np.asarray(order[:enough])

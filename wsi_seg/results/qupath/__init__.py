@@ -1,0 +1,1 @@
+"""What QuPath accepts, and how it shows it."""

@@ -1,0 +1,223 @@
+"""Whether a result is whole: every file there, and as it was written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from wsi_seg.errors import OutputError
+from wsi_seg.results.folder import OTHER_RECORD, ResultFolder, folder_of
+from wsi_seg.results.labels.seals import (
+    GO_ON,
+    Damage,
+    DamagedError,
+    damages,
+    digest_as_written,
+    document_path,
+    read_seal,
+    seal_damages,
+)
+from wsi_seg.slides.coarse import MASK_REMEDY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from wsi_seg.results.folder import RunRecord
+    from wsi_seg.results.labels.seals import Seal
+
+MAKE_AGAIN = "run `wsi-seg predict` again, which makes it again"
+EDITED = f"delete it, or move it away to keep it, and {MAKE_AGAIN}"
+STRAY = "delete it, or move it away to keep it"
+OLD = "made before results kept digests of their files"
+
+
+@dataclass(frozen=True)
+class Wholeness:
+    """What came of a check.
+
+    Attributes
+    ----------
+    path : Path
+        A result folder, or an OME-Zarr alone.
+    damages : tuple of Damage
+        Everything that is wrong; empty if it is whole.
+    unknown : str or None
+        Why not all of it can be told: of results of earlier versions.
+    files : int
+        How many were compared with their digests.
+    """
+
+    path: Path
+    damages: tuple[Damage, ...]
+    unknown: str | None
+    files: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether the result is known to be whole."""
+        return not self.damages and self.unknown is None
+
+
+def check_labels(zarr: Path) -> Wholeness:
+    """Check an OME-Zarr against its seal, and against the record of the run, if that lies beside it.
+
+    An OME-Zarr of before there were seals is read through, and its pixels are counted, if a record says how
+    many of each value there were.
+    """
+    beside = folder_of(zarr)
+    try:
+        record = beside.read_record() if beside is not None and beside.record_path.exists() else None
+        seal = read_seal(zarr)
+    except DamagedError as error:
+        return Wholeness(zarr, (error.damage,), None, 0)
+    if seal is None:
+        return _check_unsealed(zarr, record)
+    found = (*_other_result(zarr, seal, record), *seal_damages(zarr, seal))
+    return Wholeness(zarr, found, None, len(seal.files) + 1)
+
+
+def require_whole(zarr: Path) -> str | None:
+    """Refuse an OME-Zarr that is damaged; return what is to be said of one that cannot be checked.
+
+    Raises
+    ------
+    DamagedError
+        Naming the first file that is missing or altered.
+    OutputError
+        If the record beside it is damaged.
+    """
+    found = check_labels(zarr)
+    if found.damages:
+        first, more = found.damages[0], len(found.damages) - 1
+        also = f" (and {more} more: `wsi-seg check` names them)" if more else ""
+        raise DamagedError(replace(first, what=first.what + also))
+    return found.unknown and f"{zarr}: {found.unknown}"
+
+
+def require_written(zarr: Path) -> None:
+    """Refuse to publish an OME-Zarr, sealed a moment ago, of which a file does not read as it was written.
+
+    Raises
+    ------
+    DamagedError
+        Naming the first such file.
+    """
+    for damage in check_labels(zarr).damages:
+        remedy = "run the same command again, which mends it"
+        raise DamagedError(replace(damage, what=f"{damage.what} since this run wrote it", remedy=remedy))
+
+
+def document_damages(result: ResultFolder, record: RunRecord) -> Iterator[Damage]:
+    """Yield which of polygons, pictures and summary, as far as they are on record, are not as they were."""
+    own = document_path(result.zarr).relative_to(result.folder).as_posix()
+    files = {name: digest for name, digest in (record.files or {}).items() if name != own}
+    for damage in damages(result.folder, files):
+        if damage.path == result.tissue_mask:
+            yield replace(damage, remedy=MASK_REMEDY)
+        else:
+            yield replace(damage, remedy=MAKE_AGAIN if damage.what in {"missing", "empty"} else EDITED)
+
+
+def stray_polygons(result: ResultFolder, record: RunRecord) -> Iterator[Damage]:
+    """Yield polygons beside the result's own, gzipped or plain: unpacked by hand, and perhaps edited.
+
+    Where neither are on record, a kill left what is there, but for records of before files were noted.
+    """
+    forms = result.geojson(True), result.geojson(False)
+    if record.files is None:
+        own = {path.name for path in forms[:1] if path.exists()}
+    else:
+        own = {path.name for path in forms if path.name in record.files}
+    for path in forms:
+        if own and path.name not in own and path.exists():
+            yield Damage(path, "no part of the result", STRAY)
+
+
+def require_own(result: ResultFolder, target: Path) -> None:
+    """Refuse to export over, or in place of, what somebody edited, but for the file that is named.
+
+    Parameters
+    ----------
+    result : ResultFolder
+    target : Path
+        The result's own polygons, which are to be written.
+
+    Raises
+    ------
+    DamagedError
+        If the summary, or the polygons in the other form, are not as they were written.
+    OutputError
+        If the record is damaged.
+    """
+    record = result.read_record() if result.record_path.exists() else None
+    if record is None:
+        return
+    for damage in stray_polygons(result, record):
+        raise DamagedError(damage)
+    concerned = {result.summary_json, result.summary_csv, result.geojson(True), result.geojson(False)}
+    for damage in document_damages(result, record):
+        gone = damage.what == "missing" or (damage.what == "empty" and damage.path != result.summary_json)
+        if damage.path in concerned and damage.path.name != target.name and not gone:
+            raise DamagedError(damage)
+
+
+def check_result(folder: Path) -> Wholeness:
+    """Check a result folder: labels, polygons, pictures and summary."""
+    result = ResultFolder(folder)
+    if not result.record_path.exists():
+        remedy = f"copy the whole folder, hidden files too, or check its {result.zarr.name} alone"
+        return Wholeness(folder, (Damage(result.record_path, "missing", remedy),), None, 0)
+    try:
+        record = result.read_record()
+    except OutputError:
+        damage = Damage(result.record_path, "damaged, or of another version", OTHER_RECORD)
+        return Wholeness(folder, (damage,), None, 0)
+    if record is None or record.progress != "finished":
+        return Wholeness(folder, (Damage(folder, "not finished", GO_ON),), None, 0)
+    if not result.zarr.is_dir():
+        return Wholeness(folder, (Damage(result.zarr, "missing"),), None, 0)
+    labels = check_labels(result.zarr)
+    found = [*labels.damages, *document_damages(result, record)]
+    if record.files is not None:
+        found += [*_not_on_record(result, record), *stray_polygons(result, record)]
+    beside = [name for name in record.files or {} if not (folder / name).is_relative_to(result.zarr)]
+    return Wholeness(folder, tuple(found), labels.unknown, labels.files + len(beside))
+
+
+def _other_result(zarr: Path, seal: Seal, record: RunRecord | None) -> Iterator[Damage]:
+    """Yield a damage if the record beside a Zarr is of another one."""
+    if record is None or record.files is None:
+        return
+    path = document_path(zarr)
+    name = path.relative_to(zarr.parent).as_posix()
+    of_the_run = {name: record.files.get(name, "")}
+    differ = record.totals is None or record.totals.pixels != seal.pixels
+    if differ or any(damages(zarr.parent, of_the_run)):
+        same = not differ and digest_as_written(zarr) in of_the_run.values()
+        yield Damage(path, "altered" if same else "not of the run that the record beside it is of")
+
+
+def _check_unsealed(zarr: Path, record: RunRecord | None) -> Wholeness:
+    if record is not None and record.files is not None:
+        return Wholeness(zarr, (Damage(document_path(zarr), "altered"),), None, 0)
+    if record is None or record.totals is None:
+        return Wholeness(zarr, (), f"{OLD}: whether it is whole cannot be told", 0)
+    from wsi_seg.results.labels.reading import (
+        read_labels,  # zarr takes half a second, which checks without it spare
+    )
+
+    if read_labels(zarr).count() != record.totals.pixels:
+        return Wholeness(zarr, (Damage(zarr, "its pixels are not those that were counted"),), None, 0)
+    return Wholeness(zarr, (), f"{OLD}: its pixels add up, more cannot be told", 0)
+
+
+def _not_on_record(result: ResultFolder, record: RunRecord) -> Iterator[Damage]:
+    """Yield what a finished result must have, and is not on record: `export` was killed while it wrote it."""
+    on_record = (record.files or {}).keys()
+    polygons = {result.geojson(gzip).name for gzip in (True, False)}
+    if not polygons & on_record:
+        yield Damage(result.geojson(True), "not finished", MAKE_AGAIN)
+    for path in (result.overview, result.summary_json, result.summary_csv):
+        if path.name not in on_record:
+            yield Damage(path, "not finished", MAKE_AGAIN)

@@ -1,0 +1,1 @@
+"""Who decodes a slide file, and what is refused by name."""

@@ -1,0 +1,165 @@
+"""Which samples of a TIFF are red, green and blue, where that is clear; what is not clear is refused.
+
+OpenSlide shows the first of several planes as grey, divides 16 bits by 257 whatever the camera's range was,
+and takes a fourth sample for transparency. Such files are read sample by sample.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsi_seg.errors import SlideError
+from wsi_seg.slides.readers.ome import OmeChannel, OmeImage, read_ome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wsi_seg.slides.readers.tiff import TiffImage
+
+GREY = (0, 1)  # values of the tag PhotometricInterpretation: 0 is white, or black
+RGB = 2
+WHITE_IS_ZERO = 0
+JPEG = 7
+PRIMARIES = {
+    "r": 0,
+    "red": 0,
+    (255, 0, 0): 0,
+    "g": 1,
+    "green": 1,
+    (0, 255, 0): 1,
+    "b": 2,
+    "blue": 2,
+    (0, 0, 255): 2,
+}
+
+NO_NAME = re.compile(r"(channel|chan|ch|c)?[\s:_#\d-]*", re.IGNORECASE)
+"""Names that programs give channels to which nobody gave one: "Channel 0", "Channel:0:1", "C2", "3"."""
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Where a TIFF's colours are.
+
+    Attributes
+    ----------
+    rgb : three pairs of int
+        For red, green and blue the page of the image and the sample of its pixels. Thrice the same: grey.
+    bits : int
+        Per sample, as stored.
+    significant_bits : int or None
+        Of those, as the file states; None where it does not.
+    """
+
+    rgb: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+    bits: int
+    significant_bits: int | None = None
+
+    def __str__(self) -> str:
+        planes = len(set(self.rgb)) > 1 and len({page for page, _ in self.rgb}) > 1
+        what = "grey" if len(set(self.rgb)) == 1 else f"RGB{' in planes' if planes else ''}"
+        return f"{what}, {self.significant_bits or self.bits} bits"
+
+
+def find_channels(path: Path, image: TiffImage) -> Channels | None:
+    """Find the colours of a TIFF that OpenSlide does not show as they are.
+
+    Parameters
+    ----------
+    path : Path
+        Named in errors.
+    image : TiffImage
+
+    Returns
+    -------
+    Channels or None
+        None where OpenSlide reads the file right: RGB, or grey, in 8 bits.
+
+    Raises
+    ------
+    SlideError
+        If it is not clear what the samples are.
+    """
+    if image.kind != "unsigned":
+        raise SlideError(f"{path}: its samples are {image.kind} numbers: convert it to 8 bits per channel")
+    if image.photometric not in (*GREY, RGB):
+        if image.bits > 8:
+            raise SlideError(
+                f"{path}: holds {image.bits} bits per sample, and no RGB: convert it to 8-bit RGB"
+            )
+        return None
+    ome = read_ome(image.description)
+    places = _places(image)
+    if image.photometric == RGB:
+        # One sample more is transparency if the file says so.
+        plain = image.bits == 8 and (image.samples == 3 or image.extra in ((1,), (2,)))
+        rgb = None if plain else (0, 1, 2)
+    elif len(places) == 1:
+        rgb = None if image.bits == 8 else (0, 0, 0)
+    else:
+        rgb = _order(path, image, ome, len(places))
+    if rgb is None:
+        return None
+    _check_readable(path, image)
+    red, green, blue = (places[i] for i in rgb)
+    stated = None if ome is None or image.bits == 8 else ome.significant_bits
+    # 16 of 16 is what programs write that know no better: it states nothing.
+    return Channels((red, green, blue), image.bits, None if stated == image.bits else stated)
+
+
+def _places(image: TiffImage) -> list[tuple[int, int]]:
+    """Return the page and the sample of each channel: in the first plane of depth, at the first time."""
+    lead = [(axis, n) for axis, n in zip(image.axes, image.shape, strict=True) if axis not in "YXS"]
+    pages = np.arange(np.prod([n for _, n in lead], dtype=int)).reshape([n for _, n in lead])
+    # Pages of which nothing is said may be channels; what is said to be depth or time is none.
+    first = pages[tuple(slice(None) if axis in "CIQ" else 0 for axis, _ in lead)]
+    return [(int(page), sample) for page in np.ravel(first) for sample in range(image.samples)]
+
+
+def _order(path: Path, image: TiffImage, ome: OmeImage | None, count: int) -> tuple[int, int, int]:
+    """Return which of several grey channels are red, green and blue."""
+    described = ome.channels if ome is not None else ()
+    if len(described) == count == 3 and not any(c.fluorescent for c in described):
+        for stated in (_by_name(described), _by_color(described)):
+            if stated is not None and sorted(stated) == [0, 1, 2]:
+                red, green, blue = (stated.index(i) for i in range(3))
+                return red, green, blue
+    names = [c.name for c in described if not NO_NAME.fullmatch(c.name)]
+    silent = not names and not any(c.color or c.fluorescent for c in described)
+    # Three samples of a pixel, or three pages that are said to be channels: nothing but colour is likely.
+    channels = image.samples == 3 or "C" in image.axes
+    if count == 3 and silent and channels and image.bits == 8:
+        return 0, 1, 2
+    called = f" ({', '.join(names)})" if names else ""
+    raise SlideError(
+        f"{path}: holds {count} grey {'channels' if channels else 'pages'}{called} that are not said to be "
+        "red, green and blue: export it as RGB, or name its channels so in OME-XML"
+    )
+
+
+def _by_name(channels: Sequence[OmeChannel]) -> list[int] | None:
+    found = [PRIMARIES.get(c.name.lower()) for c in channels]
+    return None if None in found else [i for i in found if i is not None]
+
+
+def _by_color(channels: Sequence[OmeChannel]) -> list[int] | None:
+    if not all(NO_NAME.fullmatch(c.name) and c.color for c in channels):
+        return None
+    found = [PRIMARIES.get(c.color) for c in channels if c.color]
+    return None if None in found else [i for i in found if i is not None]
+
+
+def _check_readable(path: Path, image: TiffImage) -> None:
+    """Refuse what reading sample by sample does not bring right."""
+    if image.photometric == WHITE_IS_ZERO:
+        raise SlideError(f"{path}: its channels are stored inverted (white is 0): convert it to 8-bit RGB")
+    if image.bits not in (8, 16):
+        raise SlideError(f"{path}: holds {image.bits} bits per sample: convert it to 8 bits per channel")
+    if image.compression == JPEG and image.samples > 1 and not image.separate:
+        raise SlideError(
+            f"{path}: holds {image.samples} channels of {image.bits} bits as JPEG: export it as 8-bit RGB"
+        )

@@ -1,0 +1,241 @@
+"""Decoding rectangles of a slide's levels, with damage contained to the tiles it is in.
+
+A failed OpenSlide handle refuses all further reads, so one damaged tile would end a run. Here it costs that
+tile: the file is opened again and the tiles around it are read one by one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import openslide
+
+from wsi_seg.errors import SlideError
+from wsi_seg.files.reading import open_plain
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.readers.refused import why_refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+CACHE_BYTES = 64 << 20
+BLOCK = 128
+"""Side of the blocks that inexact levels are read in: larger ones are cut up, and read again, more often."""
+
+GRID_FORMATS = frozenset({"aperio", "dicom", "generic-tiff", "hamamatsu", "philips-tiff"})
+"""Formats whose tiles lie on one grid of whole pixels; scanners of the others place each field by itself."""
+
+
+@dataclass(frozen=True)
+class SlideLevel:
+    """One level of a slide: its size, and slide pixels per level pixel in x and y.
+
+    `exact` tells whether OpenSlide gives a pixel the same value whatever rectangle it is read in.
+    """
+
+    width: int
+    height: int
+    scale_x: float
+    scale_y: float
+    tile_width: int
+    tile_height: int
+    exact: bool
+
+
+class LevelReader:
+    """A slide file that OpenSlide opens: a `wsi_seg.slides.readers.contract.Reader`.
+
+    Raises
+    ------
+    SlideError
+        If the file is missing or is not a slide.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self.handle = open_handle(path)
+        width, height = self.handle.dimensions
+        if not all(0 < w <= width and 0 < h <= height for w, h in self.handle.level_dimensions):
+            self.handle.close()
+            raise SlideError(f"{path}: damaged: the sizes of its levels contradict: copy or export it again")
+        self.levels = tuple(_describe_level(self.handle, i) for i in range(self.handle.level_count))
+        self.properties = dict(self.handle.properties)
+        self.format = self.properties[openslide.PROPERTY_NAME_VENDOR]
+
+    @property
+    def how(self) -> str:
+        """With what pixels are decoded."""
+        return f"OpenSlide {openslide.__library_version__}"
+
+    @property
+    def icc_profile(self) -> bytes | None:
+        """The slide's colour profile, if it carries one."""
+        profile = self.handle.color_profile
+        return None if profile is None else bytes(profile.tobytes())
+
+    def close(self) -> None:
+        """Close the file."""
+        self.handle.close()
+
+    def read(self, index: int, rect: Rect) -> tuple[NDArray[np.uint8], list[Rect]]:
+        """Read a rectangle of a level.
+
+        Where a level's pixels do not start on whole slide pixels, or its tiles lie anywhere, `read_region`
+        shifts by part of a pixel, differently for each origin; blocks with fixed origins make a pixel's value
+        its own again.
+
+        Parameters
+        ----------
+        index : int
+            The level.
+        rect : Rect
+            In level pixels.
+
+        Returns
+        -------
+        rgba : uint8 array, shape (height, width, 4)
+            Not premultiplied; zero where nothing was recorded or nothing could be decoded.
+        unreadable : list of Rect
+            Tiles, in level pixels, that could not be decoded.
+        """
+        if self.levels[index].exact:
+            return self._read_or_rescue(index, rect)
+        rgba = np.zeros((rect.height, rect.width, 4), dtype=np.uint8)
+        unreadable: list[Rect] = []
+        for piece in cut_by_grid(rect, BLOCK, BLOCK):
+            block = enclosing_cells(piece, BLOCK, BLOCK)
+            pixels, bad = self._read_or_rescue(index, block)
+            rgba[piece.relative_to(rect).slices] = pixels[piece.relative_to(block).slices]
+            unreadable += bad
+        return rgba, unreadable
+
+    def _read_or_rescue(self, index: int, rect: Rect) -> tuple[NDArray[np.uint8], list[Rect]]:
+        handle = self.handle
+        try:
+            return _read_region(handle, index, rect), []
+        except openslide.OpenSlideError:
+            with self._lock:
+                if self.handle is handle:
+                    # The failed handle is left to the garbage collector: another thread may be inside it.
+                    self.handle = open_handle(self.path)
+            return self._rescue(index, rect)
+
+    def _rescue(self, index: int, rect: Rect) -> tuple[NDArray[np.uint8], list[Rect]]:
+        """Read tile by tile, leaving out what cannot be decoded."""
+        # With a handle of its own: through a shared one, damage met by one thread would look like damage
+        # everywhere.
+        level = self.levels[index]
+        rgba = np.zeros((rect.height, rect.width, 4), dtype=np.uint8)
+        unreadable: list[Rect] = []
+        handle = open_handle(self.path)
+        for piece in cut_by_grid(
+            rect.clipped(level.width, level.height), level.tile_height, level.tile_width
+        ):
+            # The whole tile, so that its fate does not depend on the rectangle asked for.
+            tile = enclosing_cells(piece, level.tile_height, level.tile_width)
+            tile = tile.clipped(level.width, level.height)
+            try:
+                pixels = _read_region(handle, index, tile)
+            except openslide.OpenSlideError:
+                unreadable.append(tile)
+                handle.close()
+                handle = open_handle(self.path)
+            else:
+                rgba[piece.relative_to(rect).slices] = pixels[piece.relative_to(tile).slices]
+        handle.close()
+        return rgba, unreadable
+
+
+def open_handle(path: Path) -> openslide.OpenSlide:
+    """Open a file with OpenSlide, or say in one line why not.
+
+    Raises
+    ------
+    SlideError
+        If the file is missing, unreadable, damaged or not a slide.
+    """
+    if not path.exists():
+        raise SlideError(f"{path}: no such file")
+    if path.is_dir():
+        raise SlideError(f"{path}: is a folder: name a slide file in it")
+    try:
+        with open_plain(path) as file:
+            if not file.read(1):
+                raise SlideError(f"{path}: is empty: copy or export it again")
+        handle = openslide.OpenSlide(str(path))
+    except OSError as error:
+        raise SlideError(f"{path}: cannot be read ({error.strerror}): name a slide file") from error
+    except openslide.OpenSlideUnsupportedFormatError:
+        unknown = "not a slide that OpenSlide can read: wrong format, or damaged: copy or export it again"
+        why = why_refused(path) or unknown
+        raise SlideError(f"{path}: {why}") from None
+    except openslide.OpenSlideError as error:
+        why = f"damaged, or of a kind that OpenSlide does not read ({error}): copy or export it again"
+        raise SlideError(f"{path}: {why_refused(path, str(error)) or why}") from None
+    handle.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
+    return handle
+
+
+def cut_by_grid(rect: Rect, cell_height: int, cell_width: int) -> list[Rect]:
+    """Cut a rectangle along the lines of a grid that starts at the frame's origin."""
+    if rect.area == 0:
+        return []
+    ys = [rect.y0, *range((rect.y0 // cell_height + 1) * cell_height, rect.y1, cell_height), rect.y1]
+    xs = [rect.x0, *range((rect.x0 // cell_width + 1) * cell_width, rect.x1, cell_width), rect.x1]
+    return [Rect(y0, x0, y1, x1) for y0, y1 in itertools.pairwise(ys) for x0, x1 in itertools.pairwise(xs)]
+
+
+def enclosing_cells(rect: Rect, cell_height: int, cell_width: int) -> Rect:
+    """Grow a rectangle to the lines of a grid that starts at the frame's origin."""
+    return Rect(
+        rect.y0 // cell_height * cell_height,
+        rect.x0 // cell_width * cell_width,
+        -(-rect.y1 // cell_height) * cell_height,
+        -(-rect.x1 // cell_width) * cell_width,
+    )
+
+
+def _read_region(handle: openslide.OpenSlide, index: int, rect: Rect) -> NDArray[np.uint8]:
+    downsample = handle.level_downsamples[index]
+    corner_slide_xy = round(rect.x0 * downsample), round(rect.y0 * downsample)
+    return np.array(handle.read_region(corner_slide_xy, index, (rect.width, rect.height)))
+
+
+def _describe_level(handle: openslide.OpenSlide, index: int) -> SlideLevel:
+    (width, height), (full_width, full_height) = handle.level_dimensions[index], handle.dimensions
+    downsample = handle.level_downsamples[index]
+    vendor = handle.properties.get(openslide.PROPERTY_NAME_VENDOR)
+    tile_width, tile_height = (
+        int(handle.properties.get(f"openslide.level[{index}].tile-{side}", 256))
+        for side in ("width", "height")
+    )
+    return SlideLevel(
+        width=width,
+        height=height,
+        scale_x=level_scale(full_width, width),
+        scale_y=level_scale(full_height, height),
+        tile_width=tile_width,
+        tile_height=tile_height,
+        exact=vendor in GRID_FORMATS and abs(downsample - round(downsample)) < 1e-9,
+    )
+
+
+def level_scale(full: int, side: int) -> float:
+    """Return slide pixels per level pixel along one axis.
+
+    Level sides are rounded up or down; a power of two, or else a whole number, that explains a side is taken
+    for the true factor.
+    """
+    ratio = full / side
+    for factor in (2 ** round(math.log2(ratio)), round(ratio)):
+        if side in (full // factor, -(-full // factor)):
+            return float(factor)
+    return ratio

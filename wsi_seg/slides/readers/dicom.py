@@ -1,0 +1,107 @@
+"""What a DICOM file says it is, told from its first bytes.
+
+Beside the files of a whole slide image lie segmentations, annotations and reports of it, named alike;
+OpenSlide opens none of them.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wsi_seg.files.reading import open_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
+OBJECTS = {
+    "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation (SEG)",
+    "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation (SEG)",
+    "1.2.840.10008.5.1.4.1.1.91.1": "annotations (ANN)",
+    "1.2.840.10008.5.1.4.1.1.30": "a parametric map",
+    "1.2.840.10008.1.3.10": "a directory (DICOMDIR)",
+}
+"""What to call DICOM objects by their SOP class, the part of the name after "DICOM" being left out."""
+
+REPORTS = "1.2.840.10008.5.1.4.1.1.88."
+"""How the SOP classes of structured reports begin."""
+
+SOP_CLASS, TRANSFER_SYNTAX, IMAGE_TYPE = (0x0002, 0x0002), (0x0002, 0x0010), (0x0008, 0x0008)
+LONG_VRS = frozenset(
+    {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
+)
+"""Value representations whose length takes four bytes."""
+
+OTHER_ENCODINGS = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"})
+"""Transfer syntaxes whose data set is not written as the header is: implicit, big-endian, deflated."""
+
+PREAMBLE, MAGIC = 128, b"DICM"
+HEAD_BYTES = 1 << 16
+UNDEFINED = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class DicomHeader:
+    """What the beginning of a DICOM file says; empty where it does not.
+
+    Attributes
+    ----------
+    sop_class : str
+        UID of the kind of object.
+    transfer_syntax : str
+        UID of how it is encoded and compressed.
+    flavour : str
+        Of an image of a slide: VOLUME for the slide itself, or LABEL, OVERVIEW, THUMBNAIL.
+    """
+
+    sop_class: str
+    transfer_syntax: str
+    flavour: str
+
+    @property
+    def no_slide(self) -> str | None:
+        """What the object is, if it is no whole slide image."""
+        if self.sop_class in (WHOLE_SLIDE, ""):
+            return None
+        if self.sop_class.startswith(REPORTS):
+            return "a structured report (SR)"
+        return OBJECTS.get(self.sop_class, "not a whole slide image")
+
+
+def read_dicom_header(path: Path) -> DicomHeader | None:
+    """Read the beginning of a DICOM file; None for any other file, or one that cannot be read."""
+    try:
+        with open_plain(path) as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:
+        return None  # whoever opens it in earnest says so
+    if head[PREAMBLE : PREAMBLE + len(MAGIC)] != MAGIC:
+        return None
+    found: dict[tuple[int, int], str] = {}
+    for tag, value in _elements(head, PREAMBLE + len(MAGIC)):
+        if tag > IMAGE_TYPE or (tag[0] > 2 and found.get(TRANSFER_SYNTAX, "") in OTHER_ENCODINGS):
+            break
+        if tag in (SOP_CLASS, TRANSFER_SYNTAX, IMAGE_TYPE):
+            found[tag] = value.decode("ascii", "replace").strip("\0 ")
+    flavour = found.get(IMAGE_TYPE, "").split("\\")[2:3]
+    return DicomHeader(found.get(SOP_CLASS, ""), found.get(TRANSFER_SYNTAX, ""), "".join(flavour).strip())
+
+
+def _elements(head: bytes, start: int) -> Iterator[tuple[tuple[int, int], bytes]]:
+    """Yield tags and values, little-endian with explicit value representations, as far as they are whole."""
+    at = start
+    while at + 12 <= len(head):
+        group, element = struct.unpack_from("<HH", head, at)
+        if head[at + 4 : at + 6] in LONG_VRS:
+            (length,) = struct.unpack_from("<I", head, at + 8)
+            at += 12
+        else:
+            (length,) = struct.unpack_from("<H", head, at + 6)
+            at += 8
+        if length == UNDEFINED or at + length > len(head):
+            return
+        yield (group, element), head[at : at + length]
+        at += length

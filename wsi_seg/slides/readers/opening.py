@@ -1,0 +1,70 @@
+"""Which reader a slide is read with: OpenSlide, unless it would show other pixels than the file holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsi_seg.errors import SlideError
+from wsi_seg.slides.readers.channels import Channels, find_channels
+from wsi_seg.slides.readers.decode import LevelReader
+from wsi_seg.slides.readers.tiff import read_tiff
+from wsi_seg.slides.readers.tiff_reader import TiffReader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wsi_seg.slides.readers.contract import Reader
+
+PLAIN_TIFF = frozenset({"aperio", "generic-tiff"})
+"""Formats that many programs write, with samples of any kind; scanners' own have one kind each."""
+
+
+def open_reader(path: Path) -> Reader:
+    """Open a slide file.
+
+    Raises
+    ------
+    SlideError
+        If the file is missing, is no slide that can be read, or does not say what its samples are.
+    """
+    opened = LevelReader(path)
+    if opened.format not in PLAIN_TIFF:
+        return opened
+    try:
+        image = read_tiff(path)
+        channels = find_channels(path, image)
+        other = None if channels is None else _open_tiff(path, channels, opened)
+    except SlideError:
+        opened.close()
+        raise
+    if other is None:
+        return opened
+    opened.close()
+    return other
+
+
+def _open_tiff(path: Path, channels: Channels, opened: LevelReader) -> TiffReader:
+    """Open a TIFF whose samples are known, once it is known too how many of their bits count."""
+    reader = TiffReader(path, channels, opened.properties)
+    if channels.bits == 8:
+        return reader
+    stated = channels.significant_bits
+    bits = stated if stated is not None and 8 <= stated < channels.bits else channels.bits
+    largest, used = reader.spread(bits)
+    if used == bits and not largest >> bits and stated in (None, bits):
+        return reader
+    reader.close()
+    if stated is None:
+        raise SlideError(
+            f"{path}: holds {channels.bits} bits per sample, of which {used} are used, and does "
+            "not say how many count: state SignificantBits in OME-XML, or convert it to 8 bits per channel"
+        )
+    if largest >> stated or stated != bits:
+        raise SlideError(
+            f"{path}: states {stated} significant bits in {channels.bits}, and holds {largest}: "
+            "convert it to 8 bits per channel"
+        )
+    raise SlideError(
+        f"{path}: states {stated} significant bits in {channels.bits}, of which {used} are used: "
+        "state as many as count, or convert it to 8 bits per channel"
+    )

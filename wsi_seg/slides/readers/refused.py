@@ -1,0 +1,139 @@
+"""Why OpenSlide refuses a file that is sound, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from wsi_seg.errors import SlideError
+from wsi_seg.slides.readers.dicom import DicomHeader, read_dicom_header
+from wsi_seg.slides.readers.tiff import STRIP_TAGS, TILE_TAGS, TiffImage, is_tiff, read_pages, read_tiff
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VIPS = "vips tiffsave {slide} slide.tif --tile --pyramid --compression deflate --bigtiff"
+FAIL = "[fail]"
+"""Behind the name of what vips reads: else vips 8.18 makes tiles that it cannot decode black, in silence."""
+
+TIFFCP = "tiffcp -t -w 256 -l 256 -c zip {slide} slide.tif"
+LITTLE_ENDIAN = "tiffcp -L -t -w 256 -l 256 -c zip {slide} slide.tif"
+
+COMPRESSIONS: dict[int, tuple[str, str | None]] = {
+    33003: ("JPEG 2000", None),
+    33004: ("JPEG 2000", None),
+    33005: ("JPEG 2000", None),
+    34712: ("JPEG 2000", None),
+    34887: ("LERC", TIFFCP),
+    34925: ("LZMA", TIFFCP),
+    34933: ("PNG", None),
+    34934: ("JPEG XR", None),
+    22610: ("JPEG XR", None),
+    50001: ("WebP", VIPS),
+    34927: ("WebP", None),
+    50002: ("JPEG XL", None),
+    52546: ("JPEG XL", None),
+}
+"""TIFF compressions that OpenSlide does not read, by their tag, and a command that writes another. There is
+none for JPEG 2000: vips 8.14 and 8.18 do not know 34712, and 8.14 makes wrong colours of 33005."""
+
+READ_COMPRESSIONS = frozenset({1, 5, 7, 8, 32773, 32946, 50000})
+"""None, LZW, JPEG, Deflate, PackBits, Deflate by its older number, Zstd."""
+
+DCMTK = "decode each of its files with DCMTK's {tool}"
+WSIDICOM = "save it with wsidicom: `WsiDicom.open(folder).save(out, transcoding=JpegSettings(quality=90))`"
+
+SYNTAXES = {
+    "1.2.840.10008.1.2.5": ("RLE", DCMTK.format(tool="dcmdrle")),
+    "1.2.840.10008.1.2.4.51": ("12-bit JPEG", DCMTK.format(tool="dcmdjpeg")),
+    "1.2.840.10008.1.2.4.57": ("lossless JPEG", WSIDICOM),
+    "1.2.840.10008.1.2.4.70": ("lossless JPEG", WSIDICOM),
+    "1.2.840.10008.1.2.4.80": ("JPEG-LS", DCMTK.format(tool="dcmdjpls")),
+    "1.2.840.10008.1.2.4.81": ("JPEG-LS", DCMTK.format(tool="dcmdjpls")),
+    "1.2.840.10008.1.2.4.110": ("JPEG XL", WSIDICOM),
+    "1.2.840.10008.1.2.4.111": ("JPEG XL", WSIDICOM),
+    "1.2.840.10008.1.2.4.112": ("JPEG XL", WSIDICOM),
+    "1.2.840.10008.1.2.4.201": ("HTJ2K", WSIDICOM),
+    "1.2.840.10008.1.2.4.202": ("HTJ2K", WSIDICOM),
+    "1.2.840.10008.1.2.4.203": ("HTJ2K", WSIDICOM),
+}
+"""DICOM transfer syntaxes that OpenSlide does not read, and what to do. Lossless JPEG may hold RGB that is
+declared as YBR: wsidicom 0.36 reads it right, DCMTK does not; of RLE the reverse holds."""
+
+READ_SYNTAXES = frozenset(
+    {
+        "1.2.840.10008.1.2",
+        "1.2.840.10008.1.2.1",
+        "1.2.840.10008.1.2.4.50",
+        "1.2.840.10008.1.2.4.90",
+        "1.2.840.10008.1.2.4.91",
+    }
+)
+"""Uncompressed, JPEG, JPEG 2000."""
+
+
+OTHER_FILE = re.compile(r"Reading (?P<file>.+): Unsupported transfer syntax (?P<syntax>[0-9.]+)")
+"""What OpenSlide says of a DICOM file that it cannot decode, such as a label beside the one that is named."""
+
+
+def why_refused(path: Path, said: str = "") -> str | None:
+    """Say why OpenSlide refuses a file although it is sound, and the remedy; None if that is not known.
+
+    Parameters
+    ----------
+    path : Path
+        A file that can be read.
+    said : str
+        What OpenSlide says, which may be of another file of the slide.
+    """
+    if is_tiff(path):
+        try:
+            if not read_pages(path)[0] & (STRIP_TAGS | TILE_TAGS):
+                return None
+            return _why_tiff(path, read_tiff(path))
+        except SlideError:
+            return None  # damaged, as is then said
+    header = read_dicom_header(path)
+    if header is None:
+        return None
+    other = OTHER_FILE.search(said)
+    return _why_dicom(header) or (None if other is None else _why_syntax(other["syntax"], other["file"]))
+
+
+def _why_tiff(path: Path, image: TiffImage) -> str | None:
+    compression, command = COMPRESSIONS.get(image.compression, (f"scheme {image.compression}", None))
+    reasons = [] if image.tiled else ["in strips, not in tiles"]
+    if image.compression in READ_COMPRESSIONS:
+        command = VIPS
+        if image.big_endian:
+            reasons.append("big-endian and no BigTIFF")
+            command = LITTLE_ENDIAN
+    else:
+        reasons.append(f"compressed by {compression}")
+    if image.kind != "unsigned" or image.bits not in (8, 16):
+        reasons.append(f"of {image.bits}-bit {image.kind} samples")
+        remedy = "export it again with 8 bits per channel, in tiles of JPEG, LZW, Deflate or Zstd"
+    elif command is None:
+        remedy = "export it again in tiles of JPEG, LZW, Deflate or Zstd"
+    else:
+        name = f"{path.name}{FAIL}" if command is VIPS else path.name
+        remedy = f"convert it, as by `{command.format(slide=shlex.quote(name))}`"
+    if not reasons:
+        return None
+    return f"a sound TIFF, but {' and '.join(reasons)}, which OpenSlide does not read: {remedy}"
+
+
+def _why_dicom(header: DicomHeader) -> str | None:
+    if header.no_slide is not None:
+        return f"is {header.no_slide}: name a file of the slide itself"
+    if header.transfer_syntax in READ_SYNTAXES:
+        return None
+    return _why_syntax(header.transfer_syntax)
+
+
+def _why_syntax(syntax: str, file: str | None = None) -> str:
+    compression, remedy = SYNTAXES.get(syntax, (f"transfer syntax {syntax}", WSIDICOM))
+    what = "a DICOM slide" if file is None else f"a DICOM slide, of which {os.path.basename(file)} is"
+    return f"{what} compressed by {compression}, which OpenSlide does not read: {remedy}"

@@ -1,0 +1,1 @@
+"""What a training sees: sources, what is kept out, draws, augmentation."""

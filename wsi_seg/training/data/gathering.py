@@ -1,0 +1,349 @@
+"""From the paths on the command line to sources, a split and what the network will see."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsi_seg.data.dataset import dataset_splits, read_splits
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.data.truth import TruthSettings
+from wsi_seg.errors import AnnotationError, UsageError
+from wsi_seg.models.bundle import InputSpec
+from wsi_seg.models.classes import load_schema
+from wsi_seg.training.data.draws import PatchDraws
+from wsi_seg.training.data.split import FEWEST_SLIDES, by_blocks, by_group, given, nothing_held_out, whole
+from wsi_seg.training.data.survey import survey_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from wsi_seg.data.sources import Source
+    from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.training.data.cache import PixelCache
+    from wsi_seg.training.data.split import Split
+    from wsi_seg.training.data.survey import Survey
+    from wsi_seg.training.recipe import DataRecipe, Recipe
+
+FEWEST_IMAGES = 5
+MEASURED = 64
+"""Patches or images."""
+
+TILE_MARK = "_x"
+"""In names of tiles, what comes before where they were cut; before it is the slide's name."""
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """The data that the user names.
+
+    Attributes
+    ----------
+    paths : tuple of Path or str
+        Slides and annotations in turn, or one CSV that names them, or one folder with a data set.
+    truth : TruthSettings
+        What pixels are that nobody outlined.
+    mpp : float or None
+        Micrometres per slide pixel, where the slides do not say.
+    working_mpp : float or None
+        Resolution to train at; None takes the recipe's, or recommends one.
+    allow_coarser : bool
+        Take slides that are coarser than that.
+    from_level_0 : bool
+        Read level 0 of slides always, and none of the coarser levels that they store.
+    """
+
+    paths: tuple[Path | str, ...]
+    truth: TruthSettings = field(default_factory=TruthSettings)
+    mpp: float | None = None
+    working_mpp: float | None = None
+    allow_coarser: bool = False
+    from_level_0: bool = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What `paths` name."""
+        return tuple(Path(path) for path in self.paths)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All that a training draws from.
+
+    Attributes
+    ----------
+    schema : ClassSchema
+    sources : tuple of Source
+    surveys : tuple of Survey
+        One for each source.
+    split : Split
+    mpp : float or None
+        Micrometres per pixel of the sources, for slides.
+    remarks : tuple of str
+        What the user should know of the data.
+    beyond : int
+        Class index that a network is to find where a scanned field has ended: of the background, else of the
+        rest, else `IGNORE`. Such places are no one's tissue, but a network says something everywhere.
+    read_from : tuple of str
+        For each slide, the level that it is read from.
+    """
+
+    schema: ClassSchema
+    sources: tuple[Source, ...]
+    surveys: tuple[Survey, ...]
+    split: Split
+    mpp: float | None
+    remarks: tuple[str, ...] = ()
+    beyond: int = IGNORE
+    read_from: tuple[str, ...] = ()
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Width and height of each source."""
+        return tuple(source.size for source in self.sources)
+
+    def training_pixels(self) -> NDArray[np.int64]:
+        """Return about how many pixels of each class there are to train on."""
+        surveys = (self.surveys[i].without(self.split.held_out[i]) for i in self.split.training)
+        total = np.zeros(len(self.schema), np.int64)
+        for survey in surveys:
+            total += survey.pixels(len(self.schema))
+        return total
+
+    def validation_pixels(self) -> NDArray[np.int64]:
+        """Return about how many pixels of each class there are to validate on."""
+        total = np.zeros(len(self.schema), np.int64)
+        for source, rect in self.split.validation:
+            survey = self.surveys[source]
+            counts = np.bincount(survey.within(rect).ravel(), minlength=IGNORE + 1)
+            total += counts[: len(total)] * survey.stride**2
+        return total
+
+
+def open_data(
+    request: DataRequest, recipe: Recipe, default_mpp: float | None, megapixels: float = math.inf
+) -> TrainingData:
+    """Open and check all data, and decide what is kept out of training.
+
+    Parameters
+    ----------
+    request : DataRequest
+    recipe : Recipe
+    default_mpp : float or None
+        Working resolution if neither the request nor the recipe names one: that of the model to start from.
+    megapixels : float
+        What the training sees in its time; where it is little, a coarser resolution is recommended.
+
+    Raises
+    ------
+    UsageError, AnnotationError, SlideError
+        If anything is wrong with the data: one line that names it.
+    """
+    schema = load_schema(recipe.data.classes) if recipe.data.classes else None
+    if len(request.files) == 1 and request.files[0].is_dir():
+        _refuse_for_images(request)
+        return _images(request.files[0], schema, recipe)
+    return _slides(request, schema, recipe, default_mpp, megapixels)
+
+
+def _slides(
+    request: DataRequest,
+    schema: ClassSchema | None,
+    recipe: Recipe,
+    default_mpp: float | None,
+    megapixels: float,
+) -> TrainingData:
+    from wsi_seg.data.annotated_slides import SlideReading, open_labelled_slides
+    from wsi_seg.data.pairs import read_pairs
+    from wsi_seg.data.working_mpp import Outlined, check_mpp
+
+    if recipe.model.name == "biopsy" and recipe.model.diagnoses is not None:
+        raise UsageError("slides have no diagnoses to learn: leave them out, --set model.diagnoses=null")
+    if recipe.data.sampling == "whole":
+        raise UsageError("slides are trained on in patches: give a recipe with data.sampling=patches")
+    check_mpp(request.mpp, request.working_mpp)
+    pairs = read_pairs(request.files)
+    remarks: tuple[str, ...] = ()
+    mpp = request.working_mpp or recipe.data.mpp or default_mpp
+    if mpp is None:
+        outlined = Outlined.on(pairs, request.mpp, request.truth)
+        mpp = outlined.recommended_mpp(megapixels)
+        remarks = (outlined.why(megapixels),)
+    reading = SlideReading(request.mpp, request.allow_coarser, request.from_level_0)
+    schema, slides = open_labelled_slides(pairs, schema, mpp, request.truth, reading)
+    surveys = survey_all(slides)
+    names = [f"{i}: {slide.name}" for i, slide in enumerate(slides)]
+    split = _split(slides, surveys, names, len(schema), recipe, FEWEST_SLIDES)
+    split = split.with_copies([f"{copy} of {slide.path}" for slide in slides for copy in slide.copies])
+    remarks += tuple(remark for slide in slides for remark in slide.remarks)
+    beyond = _beyond(schema, request.truth.rest)
+    read_from = tuple(f"{slide.name}: {slide.level}" for slide in slides)
+    return TrainingData(schema, tuple(slides), surveys, split, mpp, remarks, beyond, read_from)
+
+
+def _beyond(schema: ClassSchema, rest: str | None = None) -> int:
+    name = schema.background or rest
+    index = None if name is None else schema.index_of(name)
+    return IGNORE if index is None else index
+
+
+def _refuse_for_images(request: DataRequest) -> None:
+    """Refuse what means nothing for images with masks, so that nobody believes in it."""
+    settings = {
+        "--rest": request.truth.rest,
+        "--roi-class": request.truth.roi_class,
+        "--mpp": request.mpp,
+        "--working-mpp": request.working_mpp,
+        "--allow-coarser": request.allow_coarser or None,
+        "--from-level-0": request.from_level_0 or None,
+    }
+    named = [option for option, value in settings.items() if value is not None]
+    if named:
+        raise UsageError(f"{', '.join(named)}: means nothing for images with masks: leave it out")
+
+
+def _images(folder: Path, schema: ClassSchema | None, recipe: Recipe) -> TrainingData:
+    splits = dataset_splits(folder, schema)
+    # VOC's extended set is often there as `trainaug` alone.
+    wanted = [split for split in splits if split.startswith("train")][:1]
+    if not wanted:
+        raise UsageError(
+            f"{folder}: nothing to train on: it has {', '.join(splits) or 'no split'}, but no list or folder "
+            "named train"
+        )
+    if recipe.data.validation in ("auto", "given") and "val" in splits:
+        wanted.append("val")
+    elif recipe.data.validation == "given":
+        raise UsageError(
+            f"{folder}: has no split of its own: leave data.validation to auto, images or blocks"
+        )
+    train, *held_out = read_splits(folder, wanted, schema)
+    sources: list[Source] = [source for part in (train, *held_out) for source in part.sources]
+    remarks = check_diagnoses(folder, sources, recipe)
+    surveys = survey_all(sources)
+    if held_out:
+        split = given(sources, len(train.sources))
+    else:
+        groups = [source.name.rpartition(TILE_MARK)[0] or source.name for source in sources]
+        split = _split(sources, surveys, groups, len(train.schema), recipe, FEWEST_IMAGES)
+    beyond = _beyond(train.schema)
+    return TrainingData(train.schema, tuple(sources), surveys, split, train.mpp, remarks, beyond)
+
+
+def check_diagnoses(folder: Path, sources: Sequence[Source], recipe: Recipe) -> tuple[str, ...]:
+    """Say what of the images' diagnoses will not be learned.
+
+    Raises
+    ------
+    UsageError
+        If diagnoses are to be learned and there are none, or too high ones.
+    """
+    wanted = recipe.model.diagnoses if recipe.model.name == "biopsy" else None
+    known = {source.diagnosis for source in sources if source.diagnosis is not None}
+    if wanted is None:
+        if len(known) < 2 or recipe.model.name != "biopsy":
+            return ()
+        return (f"diagnoses are not learned: --set model.diagnoses={max(known) + 1} would",)
+    if not known:
+        raise UsageError(
+            f"{folder}: names no diagnoses: give them as numbers in the third column of train.txt, or train "
+            "without them, --set model.diagnoses=null"
+        )
+    if max(known) >= wanted:
+        raise UsageError(
+            f"{folder}: diagnosis {max(known)} is none of model.diagnoses={wanted}, numbered from 0: "
+            f"--set model.diagnoses={max(known) + 1}"
+        )
+    return ()
+
+
+def _split(
+    sources: Sequence[Source],
+    surveys: Sequence[Survey],
+    groups: Sequence[str],
+    classes: int,
+    recipe: Recipe,
+    fewest: int,
+) -> Split:
+    """Keep part of the data out, in the way the recipe says or the data allow."""
+    data: DataRecipe = recipe.data
+    seed = recipe.training.seed
+    wanted = data.validation
+    if wanted == "none":
+        return nothing_held_out(sources)
+    whole_images = data.sampling == "whole"
+    enough = whole_images or len(set(groups)) >= fewest
+    if wanted in ("slides", "images") or (wanted == "auto" and enough):
+        split = by_group(sources, surveys, groups, classes, data.validation_share, seed)
+        if split is not None:
+            return split
+        if wanted != "auto" or whole_images:
+            what, other = ("images", "none") if whole_images else (wanted, "blocks")
+            raise AnnotationError(
+                f"no choice of whole {what} leaves every class both to train and to validate on: "
+                f"give more of them, or --set data.validation={other}"
+            )
+    return by_blocks(sources, surveys, classes, data.validation_share, seed, data.patch)
+
+
+def lacking(data: TrainingData) -> list[str]:
+    """Say which classes cannot be learned, and which cannot be validated."""
+    names = [c.name for c in data.schema.classes]
+    lines = []
+    for pixels, what in (
+        (data.training_pixels(), "no pixels to train on, so not learned"),
+        (data.validation_pixels(), "no pixels to validate on, so not scored"),
+    ):
+        absent = [name for name, count in zip(names, pixels, strict=True) if count == 0]
+        if absent:
+            lines.append(f"{', '.join(absent)}: {what}")
+    return lines
+
+
+def measure_input(cache: PixelCache, data: TrainingData, recipe: Recipe) -> InputSpec:
+    """Measure the mean and the standard deviation of the pixels that are trained on.
+
+    Where patches are drawn it is from such patches, so that every class has its say, and else from whole
+    images; pixels of unknown class do not count.
+    """
+    count, total, squares = 0, np.zeros(3), np.zeros(3)
+    for rgb, classes in _measured(cache, data, recipe):
+        known = rgb[:, classes != IGNORE].astype(np.float64)
+        count += known.shape[1]
+        total += known.sum(axis=1)
+        squares += (known**2).sum(axis=1)
+    mean = total / count
+    std = np.sqrt(squares / count - mean**2).clip(1).round(2)
+    mean = mean.round(2)
+    size = recipe.data.input_size or (recipe.data.sizes or (None,))[0]
+    return InputSpec(
+        channels="rgb",
+        mean=(float(mean[0]), float(mean[1]), float(mean[2])),
+        std=(float(std[0]), float(std[1]), float(std[2])),
+        mpp=data.mpp,
+        size=size if recipe.data.sampling == "whole" else None,
+    )
+
+
+def _measured(
+    cache: PixelCache, data: TrainingData, recipe: Recipe
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Give pixels, (3, height, width), and classes of what is trained on, some of all of it."""
+    if recipe.data.sampling == "whole":
+        images = data.split.training
+        count = min(MEASURED, len(images))
+        for source in (images[i * len(images) // count] for i in range(count)):
+            pixels = cache.read(source, whole(data.sources[source]))
+            yield pixels.rgb.transpose(2, 0, 1), pixels.classes
+        return
+    draws = PatchDraws(
+        cache, data.sizes, data.split, data.surveys, data.schema, recipe.data.patch, recipe.training.seed
+    )
+    for draw in (draws[i] for i in range(MEASURED)):
+        yield draw.rgb.numpy(), draw.classes.numpy()

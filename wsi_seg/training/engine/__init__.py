@@ -1,0 +1,1 @@
+"""The loop: stages, steps, losses, validation, checkpoints."""

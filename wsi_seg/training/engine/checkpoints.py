@@ -1,0 +1,182 @@
+"""Checkpoints that are whole or absent, are never unpickled, and are taken where a training can go on."""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
+from lightning.pytorch.callbacks import Callback, Checkpoint
+
+from wsi_seg.errors import ModelError, TrainingError
+from wsi_seg.files.files import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lightning.fabric.utilities.types import _PATH
+    from lightning.pytorch import LightningModule, Trainer
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+CHECKPOINT_SECONDS = 30
+
+
+class SafeCheckpoints(CheckpointIO):
+    """Writes a checkpoint in one step, and reads tensors and plain values only."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None
+    ) -> None:
+        """Write a checkpoint.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        with replacing(Path(path)) as partial:
+            partial.write_bytes(content.getbuffer())
+
+    def load_checkpoint(
+        self, path: _PATH, map_location: Any | None = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read a checkpoint.
+
+        Raises
+        ------
+        ModelError
+            If it is missing, damaged, or holds anything but tensors and plain values.
+        """
+        try:
+            with zipfile.ZipFile(path) as archive:  # torch.load does not look at the checksums
+                if wrong := archive.testzip():
+                    raise zipfile.BadZipFile(wrong)
+            content: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
+        except Exception as error:  # a damaged file makes anything happen
+            raise ModelError(
+                f"{path}: damaged checkpoint: start the training anew with --overwrite"
+            ) from error
+        return content
+
+    def remove_checkpoint(self, path: _PATH) -> None:
+        """Remove a checkpoint, if it is there."""
+        Path(path).unlink(missing_ok=True)
+
+
+class WholeSteps(Callback):
+    """Undoes a step that was broken off. Comes after the callbacks that a step is not whole without."""
+
+    def __init__(self) -> None:
+        self._buffers: list[Tensor] = []
+        self._begun = self._changing_weights = False
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        """Remember what a step changes before the weights: the statistics of batch normalisation."""
+        if not self._buffers:
+            self._buffers = [torch.empty_like(buffer) for buffer in pl_module.buffers()]
+        _copy(pl_module.buffers(), self._buffers)
+        self._begun = True
+
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
+    ) -> None:
+        """From here to the end of the step there is no way back."""
+        self._changing_weights = True
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Note that the step is whole."""
+        self._begun = self._changing_weights = False
+
+    def undo(self, pl_module: LightningModule) -> bool:
+        """Undo what a step did that was broken off; return whether the module is as after a whole step."""
+        if self._changing_weights:
+            return False
+        if self._begun:
+            _copy(self._buffers, pl_module.buffers())
+        return True
+
+
+def _copy(tensors: Iterable[Tensor], into: Iterable[Tensor]) -> None:
+    """Copy tensors, all of a type at once: a GPU takes longer to start a copy than to make it."""
+    kinds: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = {}
+    for pair in zip(tensors, into, strict=True):
+        kinds.setdefault(pair[0].dtype, []).append(pair)
+    for pairs in kinds.values():
+        torch._foreach_copy_([to for _, to in pairs], [tensor for tensor, _ in pairs])
+
+
+class LastState(Checkpoint):
+    """Keeps the last state: every half minute, and when something goes wrong.
+
+    It is never taken while a validation is due or under way: Lightning would go on behind that validation,
+    and the averaged weights stand in for the network's own meanwhile.
+
+    Parameters
+    ----------
+    path : Path
+    steps : WholeSteps
+        Knows of a step that was broken off.
+    """
+
+    def __init__(self, path: Path, steps: WholeSteps) -> None:
+        self._path, self._steps = path, steps
+        self._saved = time.monotonic()
+        self._validated = 0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Save if it is time, and no validation comes next."""
+        if not self._owes_validation(trainer):
+            self._save_in_time(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save if it is time."""
+        self._validated = trainer.global_step
+        self._save_in_time(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Save what has been learned, unless that is what is wrong."""
+        if isinstance(exception, TrainingError) or trainer.world_size > 1:  # the others know nothing of it
+            return
+        if trainer.validating or self._owes_validation(trainer):
+            return
+        if trainer.global_step and self._steps.undo(pl_module):
+            trainer.save_checkpoint(self._path)
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Count whole steps, though one may have been broken off in the middle."""
+        done = trainer.global_step
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        for counts in (progress["total"], progress["current"]):
+            counts.update(ready=done, started=done, processed=done, completed=done - 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {"validated": self._validated}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._validated = int(state_dict["validated"])
+
+    def _owes_validation(self, trainer: Trainer) -> bool:
+        step, every = trainer.global_step, trainer.val_check_batch
+        return isinstance(every, int) and step % every == 0 and step != self._validated
+
+    def _save_in_time(self, trainer: Trainer) -> None:
+        if trainer.strategy.broadcast(time.monotonic() - self._saved >= CHECKPOINT_SECONDS):
+            trainer.save_checkpoint(self._path)
+            self._saved = time.monotonic()

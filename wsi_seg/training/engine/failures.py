@@ -1,0 +1,49 @@
+"""What goes wrong underneath, in one line."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+from wsi_seg.errors import DeviceError, TrainingError, WsiSegError
+from wsi_seg.files.files import writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+OUT_OF_MEMORY = "can't allocate memory"
+"""What PyTorch says if the machine's own memory is full."""
+
+
+@contextmanager
+def in_one_line(device: torch.device, folder: Path) -> Iterator[None]:
+    """Turn what goes wrong underneath a training in a folder into one line.
+
+    Raises
+    ------
+    WsiSegError
+        In place of whatever a full disk, too little memory or a reading process raises.
+    """
+    try:
+        with writing(folder):
+            yield
+    except (MemoryError, RuntimeError) as error:  # `torch.OutOfMemoryError` is one
+        if "DataLoader worker" in str(error):
+            raise TrainingError(
+                "a process that reads the data was killed, for want of memory perhaps: go on with "
+                "--resume and --set training.workers=0, or a smaller --set data.cache_mb"
+            ) from error
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and OUT_OF_MEMORY not in str(error):
+            raise
+        raise DeviceError(
+            f"{device}: out of memory: give a smaller --set training.batch_size or --set data.patch, "
+            "and start anew with --overwrite"
+        ) from error
+    except WsiSegError as error:
+        # A reading process hands its traceback on as the message; the last line of it is the error's own.
+        line = str(error).strip().splitlines()[-1]
+        own = line.removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")
+        raise type(error)(own) from error

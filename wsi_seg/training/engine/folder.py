@@ -1,0 +1,162 @@
+"""The folder of a training: what it leaves, and what it needs to go on after an interruption."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wsi_seg.errors import FinishedError, OutputError
+from wsi_seg.files.files import locked, remove, remove_partial, write_text, writing
+from wsi_seg.training.engine.processes import only_helps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pydantic import JsonValue
+
+WORK = ".wsi-seg"
+
+
+class TrainingFolder:
+    """Paths of a training, and the record that keeps two of them from mixing.
+
+    Attributes
+    ----------
+    model : Path
+        The model file, there once the training is finished.
+    report : Path
+        Folder of the report.
+    logs : Path
+        Folder of the logs, one of each stage in it: a CSV, and what TensorBoard reads.
+    resumed : bool
+        Whether, once it is locked, there is an unfinished training to go on with.
+
+    Parameters
+    ----------
+    folder : Path
+    overwrite : bool
+        Throw away what is there.
+    resume : bool
+        Go on with what is there.
+    """
+
+    def __init__(self, folder: Path, overwrite: bool, resume: bool) -> None:
+        self.folder = folder
+        self.model = folder / "model.safetensors"
+        self.report = folder / "report"
+        self.logs = folder / "logs"
+        self._work = folder / WORK
+        self._record = self._work / "training.json"
+        self.resumed = False
+        self._overwrite, self._resume = overwrite, resume
+
+    def stage(self, number: int, name: str) -> Path:
+        """Return the folder of a stage's checkpoints."""
+        return self._work / f"{number}-{name}"
+
+    def stage_logs(self, number: int, name: str) -> Path:
+        """Return the folder of a stage's logs."""
+        return self.logs / f"{number}-{name}"
+
+    @contextmanager
+    def locked(self, record: Mapping[str, JsonValue]) -> Iterator[None]:
+        """Make the folder ready for the training that `record` describes, and keep others out.
+
+        Raises
+        ------
+        OutputError
+            If the folder holds another training, or one that the user did not say to go on with.
+        FinishedError
+            If it holds this one, and it is finished.
+        """
+        if only_helps():  # the first process has seen to it
+            yield
+            return
+        with locked(self.folder, self._work):
+            for folder in (self.folder, self._work, self.report, *self._stages()):
+                remove_partial(folder)
+            self._prepare(json.loads(json.dumps(record)))
+            yield
+
+    @property
+    def begun_at_mpp(self) -> float | None:
+        """Um per pixel of the training that is there to go on with; None if there is none, or it has none."""
+        if self._overwrite or not (self.model.exists() or self._has_checkpoints()):
+            return None
+        resolution = (self._read_record() or {}).get("resolution")
+        mpp = resolution[0] if isinstance(resolution, list) and resolution else None
+        return mpp if isinstance(mpp, float) else None
+
+    def finish(self) -> None:
+        """Remove the checkpoints, which nothing needs any more; the logs stay."""
+        with writing(self._work):
+            for stage in self._stages():
+                remove(stage)
+
+    def _prepare(self, record: dict[str, JsonValue]) -> None:
+        if self._overwrite:
+            self._clear()
+        earlier = self._read_record()
+        if self.model.exists():
+            self._refuse_finished(earlier, record)
+        if not self._has_checkpoints():  # nothing to lose yet
+            earlier = None
+        self.resumed = earlier is not None
+        if earlier is not None and not self._resume:
+            raise OutputError(
+                f"{self.folder}: holds an unfinished training: go on with --resume, "
+                "or start anew with --overwrite"
+            )
+        if earlier is not None and earlier != record:
+            differing = " and ".join(_differences(earlier, record))
+            raise OutputError(
+                f"{self.folder}: holds a training with another {differing}: "
+                "give what it was begun with, or start anew with --overwrite"
+            )
+        write_text(self._record, json.dumps(record, indent=1) + "\n")
+
+    def _refuse_finished(self, earlier: dict[str, JsonValue] | None, record: dict[str, JsonValue]) -> None:
+        if earlier == record:
+            self.finish()  # of a run that was killed just before it
+            raise FinishedError(f"{self.model}: finished already: nothing to do (--overwrite starts anew)")
+        differing = "" if earlier is None else f" with another {' and '.join(_differences(earlier, record))}"
+        raise OutputError(
+            f"{self.model}: this training is finished{differing}: go on from its model with --init and "
+            "another -o, or start anew with --overwrite"
+        )
+
+    def _has_checkpoints(self) -> bool:
+        return any(self._work.glob("*/*.ckpt"))
+
+    def _read_record(self) -> dict[str, JsonValue] | None:
+        try:
+            record = json.loads(self._record.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise OutputError(f"{self._record}: damaged: start anew with --overwrite") from error
+        return record if isinstance(record, dict) else {}
+
+    def _clear(self) -> None:
+        """Remove an earlier training, but not the lock, nor any file that is not ours."""
+        with writing(self.folder):
+            self.model.unlink(missing_ok=True)
+            self._record.unlink(missing_ok=True)
+            for folder in (self.report, self.logs, *self._stages()):
+                remove(folder)
+
+    def _stages(self) -> list[Path]:
+        return list(self._work.glob("[0-9]*-*"))
+
+
+def _differences(then: dict[str, JsonValue], now: dict[str, JsonValue], within: str = "") -> Iterator[str]:
+    """Yield the settings that differ, by the names that recipes have for them, with both values if short."""
+    for name in sorted(then.keys() | now.keys()):
+        old, new = then.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _differences(old, new, f"{within}{name}.")
+        elif old != new:
+            short = not any(isinstance(value, dict | list) for value in (old, new))
+            yield f"{within}{name}" + (f" ({old} then, {new} now)" if short else "")

@@ -1,0 +1,136 @@
+"""What happened in a training, row by row; it survives with the checkpoints, and is logged as it happens."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch.callbacks import Callback
+
+from wsi_seg.errors import TrainingError
+from wsi_seg.files.csvlines import csv_line
+from wsi_seg.files.files import writing
+from wsi_seg.training.report.contents import HistoryRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lightning.pytorch import LightningModule, Trainer
+    from torch import Tensor
+
+    from wsi_seg.progress import TrainingProgress
+    from wsi_seg.training.engine.pace import Pace
+    from wsi_seg.training.engine.stage_plan import StagePlan
+
+ROW_STEPS = 10
+CSV = "history.csv"
+
+
+class History(Callback):
+    """Notes the loss every few steps, and every validation.
+
+    The loss is looked at only when it is noted, so that a GPU need not wait for us after each step.
+    """
+
+    def __init__(self, pace: Pace, plan: StagePlan, listener: TrainingProgress) -> None:
+        self.rows: list[HistoryRow] = []
+        self._pace, self._plan, self._listener = pace, plan, listener
+        self._losses: list[Tensor | float] = []
+        self._loss: float | None = None
+        self._miou: float | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tell that it begins."""
+        self._listener.begin(self._plan.number, self._plan.count, self._plan.validated)
+        if trainer.is_global_zero:
+            self._write(self.rows, anew=True)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: object, batch_idx: int
+    ) -> None:
+        """Note the loss."""
+        self._losses.append(outputs["loss"].detach())
+        if trainer.global_step % ROW_STEPS == 0:
+            self._note(trainer)
+        self._tell(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note a validation."""
+        metrics = trainer.callback_metrics
+        self._miou = float(metrics["val_miou"])
+        diagnosis = metrics.get("val_diagnosis")
+        self._note(trainer, float(metrics["val_loss"]), self._miou, diagnosis)
+        self._tell(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tell that it ends."""
+        self._listener.end()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Tell that it ends."""
+        self._listener.end()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {
+            "rows": [asdict(row) for row in self.rows],
+            "losses": [float(loss) for loss in self._losses],
+            "last": [self._loss, self._miou],
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.rows = [HistoryRow(**row) for row in state_dict["rows"]]
+        self._losses = list(state_dict["losses"])
+        self._loss, self._miou = state_dict["last"]
+
+    def _note(
+        self,
+        trainer: Trainer,
+        val_loss: float | None = None,
+        val_miou: float | None = None,
+        val_diagnosis: Tensor | None = None,
+    ) -> None:
+        losses = [float(loss) for loss in self._losses]
+        self._losses = []
+        train_loss = sum(losses) / len(losses) if losses else None
+        if train_loss is not None and not math.isfinite(train_loss):
+            rate = self._pace.highest_rate / 4
+            raise TrainingError(
+                f"the loss is {train_loss} by step {trainer.global_step}: start anew with --overwrite and a "
+                f"lower rate, --set optimiser.learning_rate={rate:g}"
+            )
+        self._loss = self._loss if train_loss is None else train_loss
+        row = HistoryRow(
+            step=trainer.global_step,
+            epoch=trainer.global_step // self._plan.epoch_steps,
+            seconds=self._pace.elapsed,
+            learning_rate=self._pace.learning_rate(max(trainer.global_step - 1, 0)),  # that it was taken at
+            train_loss=train_loss,
+            val_loss=val_loss,
+            val_miou=val_miou,
+            val_diagnosis=None if val_diagnosis is None else float(val_diagnosis),
+            stage=self._plan.number,
+        )
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            known = {name: value for name, value in asdict(row).items() if value is not None}
+            for logger in trainer.loggers:
+                logger.log_metrics(known, row.step)
+            self._write([row])
+
+    def _write(self, rows: Iterable[HistoryRow], anew: bool = False) -> None:
+        """Write rows to the CSV, after those that are there or in their place."""
+        path = self._plan.logs / CSV
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("w" if anew else "a", newline="", encoding="utf-8") as file:
+                if anew:
+                    file.write(csv_line(field.name for field in fields(HistoryRow)))
+                file.writelines(csv_line(asdict(row).values()) for row in rows)
+
+    def _tell(self, trainer: Trainer) -> None:
+        self._listener.advance(
+            self._pace.progress(trainer.global_step), self._pace.elapsed, self._loss, self._miou
+        )

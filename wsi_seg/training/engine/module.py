@@ -1,0 +1,214 @@
+"""One stage of a training as Lightning sees it: a step, a validation, an optimiser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.evaluation.metrics import Confusion
+from wsi_seg.inference.network.pixels import Normalisation, enlarge
+from wsi_seg.models.biopsy import diagnoses
+from wsi_seg.training.data.augment import Augmentation
+from wsi_seg.training.engine.loss import SegmentationLoss, diagnosis_loss
+from wsi_seg.training.engine.parts import Parts
+from wsi_seg.training.engine.recorded import Recorded
+
+if TYPE_CHECKING:
+    from wsi_seg.models.architecture import Network
+    from wsi_seg.models.bundle import InputSpec
+    from wsi_seg.training.data.draws import Draw
+    from wsi_seg.training.recipe import OptimiserRecipe, Recipe
+
+
+class SegmentationModule(LightningModule):
+    """Trains a network on draws.
+
+    Parameters
+    ----------
+    network : Network
+    spec : InputSpec
+        How pixels are normalised.
+    weights : Tensor or None
+        Of the classes in the loss.
+    recipe : Recipe
+    beyond : int
+        Class index of what lies beyond a scanned field.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        spec: InputSpec,
+        weights: Tensor | None,
+        recipe: Recipe,
+        beyond: int = IGNORE,
+    ) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.confusion = Confusion.empty(network.config.classes)
+        self.diagnoses = Confusion.empty(count_diagnoses(network))
+        self._counts: list[Tensor] = []
+        self._spec, self._recipe, self._beyond = spec, recipe, beyond
+        self._loss = SegmentationLoss(weights, recipe.loss.dice)
+        self._augmentations: dict[tuple[int, int], Augmentation] = {}
+        self._normalisations: dict[torch.device, Normalisation] = {}
+        self._computed: Parts | Recorded | None = None
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        """Return the logits of pixels of 0 to 255, shape (N, 3, H, W)."""
+        logits: Tensor = self.network(self._normalised(rgb))
+        return logits
+
+    def training_step(self, batch: Draw, batch_idx: int) -> Tensor:
+        """Vary a batch and return its loss."""
+        # The step's own seed, so that a resumed training varies what it would have varied.
+        number = self.trainer.global_step * self.trainer.world_size + self.trainer.global_rank
+        generator = torch.Generator().manual_seed(self._recipe.training.seed * 1_000_003 + number)
+        with torch.autocast(self.device.type, enabled=False):
+            rgb, classes = self._augmentation(batch.rgb)(batch.rgb, batch.classes, generator)
+        return self._loss_of(self._normalised(rgb), classes, batch.diagnosis)
+
+    def _loss_of(self, *batch: Tensor) -> Tensor:
+        """Return the loss of normalised images, in the way that is fastest on the device."""
+        parts, on_cpu = self._recipe.training.batch_parts, self.device.type == "cpu"
+        # What several processes compute must not wait for one that records; and gradients that are computed
+        # with the loss are so before float16 scales it.
+        recorded = not on_cpu and self.trainer.world_size == 1 and self.trainer.precision != "16-mixed"
+        if not recorded and not (on_cpu and parts > 1):
+            return self._training_loss(self.network, *batch)
+        if self._computed is None:
+            self._computed = (
+                Parts(self.network, self._training_loss, parts)
+                if on_cpu
+                else Recorded(self.network, self._training_loss)
+            )
+        return self._computed(*batch)
+
+    def _training_loss(
+        self, network: nn.Module, images: Tensor, classes: Tensor, diagnosis: Tensor
+    ) -> Tensor:
+        return self._compared(*look(network, images), classes, diagnosis)
+
+    def _compared(
+        self, logits: Tensor, diagnosed: Tensor | None, classes: Tensor, diagnosis: Tensor
+    ) -> Tensor:
+        """Return the loss of what a network made of images: of the classes, and of the diagnoses beside."""
+        loss: Tensor = self._loss(logits, classes)
+        if diagnosed is None:
+            return loss
+        return loss + self._recipe.loss.diagnosis * diagnosis_loss(diagnosed, diagnosis)
+
+    def _normalised(self, rgb: Tensor) -> Tensor:
+        if rgb.device not in self._normalisations:
+            self._normalisations[rgb.device] = Normalisation(self._spec, rgb.device)
+        return self._normalisations[rgb.device](rgb)
+
+    def on_train_end(self) -> None:
+        """Let go of threads, or of what is recorded."""
+        self._computed = None
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin with no pixels."""
+        self._counts = [
+            torch.zeros(confusion.counts.shape, dtype=torch.int64, device=self.device)
+            for confusion in (self.confusion, self.diagnoses)
+        ]
+
+    def validation_step(self, batch: Draw, batch_idx: int) -> None:
+        """Compare a batch with its truth."""
+        logits, diagnosed = look(self.network, self._normalised(batch.rgb))
+        known = int((batch.classes != IGNORE).sum())
+        loss = self._compared(logits, diagnosed, batch.classes, batch.diagnosis)
+        self.log("val_loss", loss, batch_size=max(known, 1), sync_dist=True, logger=False)
+        pixels, pictures = self._counts
+        pixels += tally(batch.classes, predicted(logits, batch.classes.shape[-1]), len(pixels))
+        if diagnosed is not None:
+            pictures += tally(batch.diagnosis, diagnosed.argmax(1), len(pictures))
+
+    def on_validation_epoch_end(self) -> None:
+        """Sum over all processes."""
+        pixels, pictures = self._counts
+        self.confusion = self._summed(pixels)
+        self.log("val_miou", self.confusion.mean_iou, sync_dist=True, logger=False)
+        if len(pictures):
+            self.diagnoses = self._summed(pictures)
+            self.log("val_diagnosis", self.diagnoses.pixel_accuracy, sync_dist=True, logger=False)
+
+    def _summed(self, counts: Tensor) -> Confusion:
+        counts = self.trainer.strategy.reduce(counts, reduce_op="sum")
+        assert isinstance(counts, Tensor)
+        return Confusion(counts.cpu().numpy())
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Make the recipe's optimiser; the rate is set before each step."""
+        return make_optimiser(self.network, self._recipe.optimiser)
+
+    def _augmentation(self, rgb: Tensor) -> Augmentation:
+        """Return the variation for draws of this size: patches are read larger than they come out."""
+        data = self._recipe.data
+        height, width = rgb.shape[-2:]
+        size = (data.patch, data.patch) if data.sampling == "patches" else (height, width)
+        return self._augmentations.setdefault(size, Augmentation(self._recipe.augment, size, self._beyond))
+
+
+def look(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return what a network makes of normalised images: logits, and those of diagnoses if it makes any."""
+    return network.diagnose(images) if diagnoses(network) else (network(images), None)
+
+
+def count_diagnoses(network: nn.Module) -> int:
+    """Return how many diagnoses a network tells apart; 0 if it makes none."""
+    return network.config.diagnoses or 0 if diagnoses(network) else 0
+
+
+def predicted(logits: Tensor, width: int) -> Tensor:
+    """Return class indices at full size, uint8 (N, H, W), of logits."""
+    factor = width // logits.shape[-1]
+    logits = logits.float()
+    return (enlarge(logits, factor) if factor > 1 else logits).argmax(1).to(torch.uint8)
+
+
+def tally(truth: Tensor, found: Tensor, classes: int) -> Tensor:
+    """Count pairs of classes on the device where they are.
+
+    Parameters
+    ----------
+    truth, found : integer tensors of the same shape
+        Class indices; `IGNORE` in the truth is not counted.
+    classes : int
+
+    Returns
+    -------
+    Tensor
+        int64 (classes, classes + 1), as `Confusion` has its counts; the last column is 0.
+    """
+    columns = classes + 1
+    pairs = truth.long().clamp(max=classes) * columns + found
+    counts = torch.bincount(pairs.flatten(), minlength=columns**2)
+    return counts.view(columns, columns)[:classes]
+
+
+def make_optimiser(network: nn.Module, recipe: OptimiserRecipe) -> torch.optim.Optimizer:
+    """Make an optimiser over all of a network's parameters."""
+    parameters = list(network.parameters())
+    match recipe.name:
+        case "adam":
+            return torch.optim.Adam(
+                parameters, recipe.learning_rate, recipe.betas, weight_decay=recipe.weight_decay
+            )
+        case "sgd":
+            return torch.optim.SGD(
+                parameters, recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
+            )
+        case "adamw":
+            groups: list[dict[str, Any]] = [
+                {"params": [p for p in parameters if p.ndim > 1]},
+                {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+            ]
+            return torch.optim.AdamW(
+                groups, recipe.learning_rate, recipe.betas, weight_decay=recipe.weight_decay
+            )

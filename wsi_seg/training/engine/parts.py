@@ -1,0 +1,107 @@
+"""A batch in parts: each normalised by itself, and on a CPU computed side by side with the others.
+
+One network on all cores has them wait for one another after each of its hundreds of small steps; networks on
+a share of the cores each do not. Normalising a few patches at a time also varies what a network sees (Hoffer
+et al., 2017, "ghost batch normalisation").
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from wsi_seg.inference.network.threads import computing_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class Parts:
+    """Computes the loss of batches in parts; the same to the bit however many cores there are.
+
+    Parameters
+    ----------
+    network : Module
+        Its statistics of batch normalisation become the mean of the parts'.
+    loss : callable
+        Returns the loss of some of a batch by a network: takes the network, and the batch's tensors.
+    count : int
+        Parts of a batch.
+    """
+
+    def __init__(self, network: nn.Module, loss: Callable[..., Tensor], count: int) -> None:
+        self._loss = loss
+        self._networks = [network, *(_with_own_buffers(network) for _ in range(count - 1))]
+        threads = torch.get_num_threads()
+        self._pool = computing_threads(min(count, threads), max(1, threads // count), "part")
+
+    def __call__(self, *batch: Tensor) -> Tensor:
+        """Return the mean of the parts' losses; its gradients are there already, and only handed on.
+
+        Parameters
+        ----------
+        batch : Tensor
+            What the loss takes, the batch along the first axis of each.
+        """
+        first, *others = self._networks
+        for network in others:
+            torch._foreach_copy_(list(network.buffers()), list(first.buffers()))
+        parameters = [p for p in first.parameters() if p.requires_grad]
+        kind = batch[0].device.type
+        cast, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
+        parts = zip(*(tensor.chunk(len(self._networks)) for tensor in batch), strict=True)
+
+        def compute(network: nn.Module, part: tuple[Tensor, ...]) -> tuple[Tensor, Sequence[Tensor]]:
+            with torch.enable_grad(), torch.autocast(kind, dtype, enabled=cast):
+                loss = self._loss(network, *part)
+            return loss.detach(), torch.autograd.grad(loss, parameters)
+
+        def compute_all() -> tuple[Tensor, Sequence[Tensor]]:
+            losses, gradients = zip(*self._pool.map(compute, self._networks, parts), strict=True)
+            means = [torch.stack(each).mean(dim=0) for each in zip(*gradients, strict=True)]
+            return torch.stack(losses).mean(), means
+
+        loss = handed_on(compute_all, parameters)
+        for own, *theirs in zip(*(network.buffers() for network in self._networks), strict=True):
+            if own.is_floating_point():
+                own.copy_(torch.stack([own, *theirs]).mean(dim=0))
+        return loss
+
+
+def handed_on(compute: Callable[[], tuple[Tensor, Sequence[Tensor]]], parameters: Sequence[Tensor]) -> Tensor:
+    """Return a loss whose gradients are computed with it, and wait for whoever goes backward from it.
+
+    Parameters
+    ----------
+    compute : callable
+        Returns the loss and its gradients, one for each parameter.
+    parameters : sequence of Tensor
+    """
+    loss: Tensor = _Computed.apply(compute, *parameters)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _Computed(torch.autograd.Function):
+    """A loss whose gradients are computed with it."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, compute: Callable[[], tuple[Tensor, Sequence[Tensor]]], *parameters: Tensor
+    ) -> Tensor:
+        """Compute both, and keep the gradients."""
+        loss, ctx.gradients = compute()
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:
+        """Hand the gradients on."""
+        return None, *torch._foreach_mul(list(ctx.gradients), outputs[0])
+
+
+def _with_own_buffers(network: nn.Module) -> nn.Module:
+    """Copy a network, but for its parameters, which are the very same."""
+    shared = {id(parameter): parameter for parameter in network.parameters()}
+    return copy.deepcopy(network, shared)

@@ -1,0 +1,233 @@
+"""One stage of a training, which can be killed and resumed."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader, Subset
+
+from wsi_seg.errors import TrainingError
+from wsi_seg.training.data.draws import Draw, Numbers
+from wsi_seg.training.engine.checkpoints import LastState, SafeCheckpoints, WholeSteps
+from wsi_seg.training.engine.history import History
+from wsi_seg.training.engine.pace import ENDLESS, Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from torch import Tensor
+    from torch.utils.data import Dataset
+
+    from wsi_seg.progress import TrainingProgress
+    from wsi_seg.training.data.draws import ImageDraws, PatchDraws
+    from wsi_seg.training.engine.module import SegmentationModule
+    from wsi_seg.training.engine.stage_plan import StagePlan
+    from wsi_seg.training.engine.validation import Images, Tiles
+    from wsi_seg.training.recipe import Recipe
+
+VALIDATIONS = 10
+"""Of a stage that is bounded in time, if the recipe does not say."""
+
+LAST, BEST, FINAL = "last.ckpt", "best.ckpt", "final.ckpt"
+
+
+@dataclass(frozen=True)
+class StageData:
+    """What a stage draws from."""
+
+    draws: PatchDraws | ImageDraws
+    validation: Tiles | Images
+    workers: int
+
+
+def run_stage(
+    module: SegmentationModule, data: StageData, plan: StagePlan, recipe: Recipe, listener: TrainingProgress
+) -> History:
+    """Train a module, going on from its last checkpoint if there is one.
+
+    Parameters
+    ----------
+    module : SegmentationModule
+        Holds the stage's final weights afterwards: the averaged ones, and the best if it stopped early.
+    data : StageData
+    plan : StagePlan
+    recipe : Recipe
+    listener : TrainingProgress
+        Hears how it goes.
+
+    Returns
+    -------
+    History
+        Of the whole stage, what was before an interruption too.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is not a number any more.
+    OutputError
+        If a checkpoint cannot be written.
+    """
+    validations = recipe.training.validations or VALIDATIONS
+    pace = Pace(recipe.optimiser, plan.steps, plan.seconds, plan.epoch_steps, validations)
+    history = History(pace, plan, listener)
+    final = plan.folder / FINAL
+    if final.is_file():
+        ended = SafeCheckpoints().load_checkpoint(final, map_location="cpu")
+        module.load_state_dict(ended["state_dict"])
+        history.load_state_dict(ended["history"])
+        return history
+    with _quiet():
+        steps = WholeSteps()
+        callbacks = [pace, *_averaging(recipe), steps, history, *_checkpoints(plan, recipe, steps)]
+        trainer = _trainer(plan, recipe, callbacks)
+        _fit(trainer, module, data, plan, recipe)
+    if recipe.training.early_stop is not None and (plan.folder / BEST).is_file():
+        best = SafeCheckpoints().load_checkpoint(plan.folder / BEST, map_location="cpu")
+        module.load_state_dict(best["state_dict"])
+    if trainer.is_global_zero:
+        ended = {"state_dict": module.state_dict(), "history": history.state_dict()}
+        SafeCheckpoints().save_checkpoint(ended, final)
+    return history
+
+
+def _fit(
+    trainer: Trainer, module: SegmentationModule, data: StageData, plan: StagePlan, recipe: Recipe
+) -> None:
+    last = plan.folder / LAST
+    resumed = last if last.is_file() else None
+    batches = Numbers(
+        _steps_done(last) if resumed else 0,
+        plan.steps or ENDLESS,
+        recipe.training.batch_size,
+        trainer.global_rank,
+        trainer.world_size,
+    )
+    shared = range(trainer.global_rank, len(data.validation), trainer.world_size)
+    validation = Subset(data.validation, shared if shared else range(len(data.validation)))
+    try:
+        trainer.fit(
+            module,
+            _loader(data.draws, plan.device, data.workers, batches),
+            _loader(validation, plan.device, batch_size=data.validation.batch_size),
+            ckpt_path=resumed,
+            weights_only=True,
+        )
+    except SystemExit as end:  # what Lightning makes of an interruption
+        raise KeyboardInterrupt from end
+    except RuntimeError as error:
+        if trainer.world_size == 1 or isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise TrainingError(
+            f"training in {trainer.world_size} processes broke off ({error}): go on with --resume"
+        ) from error
+
+
+def _trainer(plan: StagePlan, recipe: Recipe, callbacks: list[Callback]) -> Trainer:
+    return Trainer(
+        accelerator="gpu" if plan.device.type == "cuda" else "cpu",
+        devices=_devices(plan.device, recipe.training.devices),
+        precision=plan.precision,  # type: ignore[arg-type]
+        max_steps=plan.steps or -1,
+        max_epochs=-1,
+        val_check_interval=plan.validation_steps if plan.seconds is None else ENDLESS,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        gradient_clip_val=recipe.optimiser.clip_norm,
+        callbacks=callbacks,
+        plugins=[SafeCheckpoints()],
+        logger=TensorBoardLogger(plan.logs.parent, name=plan.logs.name, version=""),
+        log_every_n_steps=1,  # only `History` logs
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+def _devices(device: torch.device, count: int) -> list[int] | int:
+    return [device.index or 0] if device.type == "cuda" and count == 1 else count
+
+
+def _averaging(recipe: Recipe) -> list[Callback]:
+    """Average the weights over about the last ``1 / (1 - decay)`` steps, over fewer in the beginning."""
+    decay = recipe.training.averaging
+    if decay is None:
+        return []
+
+    def average(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+        if averaged[0].is_floating_point():
+            share = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
+            torch._foreach_lerp_(averaged, current, share)
+        else:  # how often a batch normalisation was updated
+            torch._foreach_copy_(averaged, current)
+
+    return [WeightAveraging(multi_avg_fn=average)]
+
+
+def _checkpoints(plan: StagePlan, recipe: Recipe, steps: WholeSteps) -> list[Callback]:
+    """Keep the last state, and the best if the stage may stop early."""
+    last = LastState(plan.folder / LAST, steps)
+    patience = recipe.training.early_stop
+    if patience is None:
+        return [last]
+    best = ModelCheckpoint(
+        plan.folder,
+        filename=BEST.removesuffix(".ckpt"),
+        monitor="val_miou",
+        mode="max",
+        enable_version_counter=False,
+    )
+    return [EarlyStopping("val_miou", patience=patience, mode="max"), best, last]
+
+
+def _loader(
+    dataset: Dataset[Draw],
+    device: torch.device,
+    workers: int = 0,
+    batches: Numbers | None = None,
+    batch_size: int = 1,
+) -> DataLoader[Draw]:
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        batch_size=batch_size,
+        num_workers=workers,
+        # Slides are opened in each process; a fork would share their handles.
+        multiprocessing_context="spawn" if workers else None,
+        persistent_workers=workers > 0,
+        pin_memory=device.type == "cuda",
+    )
+
+
+def _steps_done(checkpoint: Path) -> int:
+    return int(SafeCheckpoints().load_checkpoint(checkpoint, map_location="cpu")["global_step"])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's talk, and its advice on what is as it is on purpose, from the user."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for advice in (
+                ".*does not have many workers.*",
+                ".*Checkpoint directory .* exists and is not empty.*",
+                ".*your dataloader is not resumable.*",
+                ".*LeafSpec.*",
+            ):
+                warnings.filterwarnings("ignore", advice)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

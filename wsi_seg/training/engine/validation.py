@@ -1,0 +1,142 @@
+"""What a validation looks at: tiles of the parts kept out, or whole images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from wsi_seg.data.sources import IGNORE, LabelledPixels
+from wsi_seg.models.espnet import ENCODER_STRIDE
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.training.data.draws import Draw, fitted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wsi_seg.training.data.cache import PixelCache
+    from wsi_seg.training.data.split import Split
+    from wsi_seg.training.data.survey import Survey
+
+BATCH = 4
+"""Tiles, or images of one size, that go through the network together."""
+
+CORE, MARGIN = 384, 64
+"""A tile's pixels that count, and those around them that the network needs to see for it."""
+
+
+class Kept(Dataset[Draw]):
+    """What was kept out of training, or part of it, to look at one by one.
+
+    Attributes
+    ----------
+    tiles : list of (int, Rect)
+        Source and rectangle of each.
+    unit : str
+        What they are called, several of them.
+    batch_size : int
+        How many of them go through the network together.
+
+    Parameters
+    ----------
+    tiles : sequence of (int, Rect)
+        All there are.
+    limit : int or None
+        How many to take at most, evenly from all.
+    """
+
+    unit: str
+    batch_size: int
+
+    def __init__(self, tiles: Sequence[tuple[int, Rect]], limit: int | None) -> None:
+        count = len(tiles) if limit is None else min(limit, len(tiles))
+        self.tiles = [tiles[i * len(tiles) // count] for i in range(count)]
+        self._of = len(tiles)
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    def __str__(self) -> str:
+        """Say how many these are, of how many."""
+        share = f"{len(self)} of " if len(self) < self._of else ""
+        return f"{share}{self._of} {self.unit if self._of > 1 else self.unit.removesuffix('s')}"
+
+
+class Tiles(Kept):
+    """Tiles of the parts kept out that hold known pixels, each with a margin whose classes do not count.
+
+    Parameters
+    ----------
+    cache : PixelCache
+    split : Split
+    surveys : sequence of Survey
+    limit : int or None
+        Tiles at most, taken evenly from all.
+    """
+
+    unit = "tiles"
+    batch_size = BATCH
+
+    def __init__(
+        self, cache: PixelCache, split: Split, surveys: Sequence[Survey], limit: int | None = None
+    ) -> None:
+        self._cache = cache
+        tiles = [
+            (source, core)
+            for source, rect in split.validation
+            for core in _cores(rect)
+            if (surveys[source].within(core) != IGNORE).any()
+        ]
+        super().__init__(tiles, limit)
+
+    def __getitem__(self, number: int) -> Draw:
+        source, core = self.tiles[number]
+        outer = Rect(core.y0, core.x0, core.y0 + CORE, core.x0 + CORE).padded(MARGIN)
+        pixels = self._cache.read(source, outer)
+        classes = np.full_like(pixels.classes, IGNORE)
+        inner = core.relative_to(outer).slices
+        classes[inner] = pixels.classes[inner]
+        return Draw.of(LabelledPixels(pixels.rgb, classes), self._cache.diagnosis(source))
+
+
+class Images(Kept):
+    """Whole images at the size the model will take them in.
+
+    Parameters
+    ----------
+    cache : PixelCache
+    split : Split
+    size : (int, int) or None
+        Width and height; None leaves images as they are, but for a rim that makes their sides multiples of 8.
+    limit : int or None
+        Images at most, taken evenly from all.
+    """
+
+    unit = "images"
+
+    def __init__(
+        self, cache: PixelCache, split: Split, size: tuple[int, int] | None, limit: int | None = None
+    ) -> None:
+        self._cache, self._size = cache, size
+        self.batch_size = BATCH if size else 1
+        super().__init__(split.validation, limit)
+
+    def __getitem__(self, number: int) -> Draw:
+        source, rect = self.tiles[number]
+        if self._size is not None:
+            pixels = fitted(self._cache.read(source, rect), self._size)
+        else:
+            height, width = (
+                -(-side // ENCODER_STRIDE) * ENCODER_STRIDE for side in (rect.height, rect.width)
+            )
+            pixels = self._cache.read(source, Rect(rect.y0, rect.x0, rect.y0 + height, rect.x0 + width))
+        return Draw.of(pixels, self._cache.diagnosis(source))
+
+
+def _cores(rect: Rect) -> list[Rect]:
+    return [
+        Rect(y, x, y + CORE, x + CORE).intersection(rect)
+        for y in range(rect.y0, rect.y1, CORE)
+        for x in range(rect.x0, rect.x1, CORE)
+    ]

@@ -1,0 +1,115 @@
+"""Validation patches with truth and prediction side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.models.classes import OUTSIDE_ID
+from wsi_seg.results.pictures.legend import SWATCH, Entry, draw_legend
+from wsi_seg.results.pictures.lettering import INK, MUTED, Color, Style, draw_text, fitted
+from wsi_seg.results.pictures.painting import paint_classes, paint_slide, paint_swatch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.training.report.contents import Example
+
+PANEL = 480
+"""Width of a panel in pixels, and the greatest height."""
+
+MARGIN, ROW_GAP = 32, 26
+COLUMN = PANEL + 2 + 12
+"""From one panel's frame to the next."""
+
+FRAME_COLOR: Color = (205, 210, 215)
+HEADING = Style(20, INK, bold=True)
+NAME = Style(17, INK)
+AGREEMENT = Style(17, MUTED)
+
+
+def draw_examples(examples: Sequence[Example], schema: ClassSchema) -> Image.Image:
+    """Draw each example as a row of image, truth and prediction, with a legend below."""
+    width = 2 * COLUMN + PANEL + 2
+    strips = [_headings(width), *(_row(example, schema, width) for example in examples)]
+    strips.append(draw_legend(_entries(examples, schema), (), width))
+    height = sum(strip.height for strip in strips) + ROW_GAP * (len(strips) - 2)
+    page = Image.new("RGB", (width + 2 * MARGIN, height + 2 * MARGIN), "white")
+    y = MARGIN
+    for i, strip in enumerate(strips):
+        page.paste(strip, (MARGIN, y))
+        y += strip.height + (ROW_GAP if i else 0)
+    return page
+
+
+def _headings(width: int) -> Image.Image:
+    """Name the columns."""
+    picture = Image.new("RGB", (width, 30), "white")
+    draw = ImageDraw.Draw(picture)
+    for column, name in enumerate(("Image", "Truth", "Prediction")):
+        draw_text(draw, (column * COLUMN, 18), name, HEADING)
+    return picture
+
+
+def _row(example: Example, schema: ClassSchema, width: int) -> Image.Image:
+    """Draw one example: its name, how much of it is right, and three panels."""
+    height, across = example.truth.shape
+    scale = min(PANEL / across, PANEL / height)
+    size = max(1, round(across * scale)), max(1, round(height * scale))
+    panels = (
+        paint_slide(example.rgb, size),
+        paint_classes(example.rgb, label_values(example.truth, schema), schema, size),
+        paint_classes(example.rgb, label_values(example.prediction, schema), schema, size),
+    )
+    top = 26
+    picture = Image.new("RGB", (width, size[1] + top + 2), "white")
+    draw = ImageDraw.Draw(picture)
+    remark = _agreement(example)
+    draw_text(draw, (0, 17), fitted(example.name, NAME, 2 * COLUMN - 20), NAME)
+    draw_text(draw, (2 * COLUMN, 17), remark, AGREEMENT)
+    for column, panel in enumerate(panels):
+        x = column * COLUMN
+        draw.rectangle((x, top, x + size[0] + 1, top + size[1] + 1), outline=FRAME_COLOR)
+        picture.paste(panel, (x + 1, top + 1))
+    return picture
+
+
+def _agreement(example: Example) -> str:
+    """Say how much of what is known of a patch was found."""
+    known = example.truth != IGNORE
+    if not known.any():
+        return "nothing is known here"
+    right = float((example.truth == example.prediction)[known].mean())
+    return f"{100 * right:.1f} % right, {100 * known.mean():.0f} % known"
+
+
+def _entries(examples: Sequence[Example], schema: ClassSchema) -> list[Entry]:
+    """Return the legend's lines: the classes that occur, then what is not known."""
+    occurring = np.unique([v for e in examples for v in (*np.unique(e.truth), *np.unique(e.prediction))])
+    entries = [
+        Entry(_framed(paint_swatch(c.id, schema, SWATCH)), c.name)
+        for i, c in enumerate(schema.classes)
+        if i in occurring
+    ]
+    if IGNORE in occurring:
+        entries.append(Entry(_framed(paint_swatch(OUTSIDE_ID, schema, SWATCH)), "Not known"))
+    return entries
+
+
+def _framed(swatch: Image.Image) -> Image.Image:
+    """Put a thin line around a swatch, which may be nearly white."""
+    ImageDraw.Draw(swatch).rectangle((0, 0, SWATCH[0] - 1, SWATCH[1] - 1), outline=FRAME_COLOR)
+    return swatch
+
+
+def label_values(classes: NDArray[np.uint8], schema: ClassSchema) -> NDArray[np.uint8]:
+    """Turn class indices into the label values that are painted; what is unknown is veiled."""
+    values = np.full(256, OUTSIDE_ID, np.uint8)
+    values[: len(schema)] = schema.ids
+    return values[classes]

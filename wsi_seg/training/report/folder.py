@@ -1,0 +1,51 @@
+"""The report of a training as a folder: a page for people, the same as data, and the pictures of both."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from wsi_seg.files.files import write_text, writing
+from wsi_seg.results.pictures.overview import save_png
+from wsi_seg.training.report.contents import CONFUSION, CURVES, EXAMPLES, SCORES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wsi_seg.training.report.contents import TrainingReport
+
+PAGE, TEXT, DATA = "report.html", "report.md", "report.json"
+
+
+def write_report(folder: Path, report: TrainingReport) -> Path:
+    """Write a report, over an older one if there is one.
+
+    Returns
+    -------
+    Path
+        The page to open in a browser.
+
+    Raises
+    ------
+    OutputError
+        If something cannot be written.
+    """
+    # matplotlib takes a moment to load, and a training should not wait for it.
+    from wsi_seg.charts import save_chart
+    from wsi_seg.training.report.charts import draw_confusion, draw_curves, draw_scores
+    from wsi_seg.training.report.examples import draw_examples
+    from wsi_seg.training.report.page import compose, render_html, render_markdown
+
+    save_chart(draw_curves(report.history), folder / CURVES)
+    save_chart(draw_confusion(report.scores, report.names), folder / CONFUSION)
+    save_chart(draw_scores(report.scores, report.names), folder / SCORES)
+    if report.examples:
+        save_png(draw_examples(report.examples, report.schema), folder / EXAMPLES)
+    else:
+        with writing(folder / EXAMPLES):
+            (folder / EXAMPLES).unlink(missing_ok=True)
+    page = compose(report)
+    write_text(folder / DATA, json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
+    write_text(folder / TEXT, render_markdown(page))
+    write_text(folder / PAGE, render_html(page))
+    return folder / PAGE
