@@ -30,7 +30,7 @@ from wsi_seg.errors import (
     UsageError,
 )
 from wsi_seg.files import files
-from wsi_seg.inference.network.forms import forms as network
+from wsi_seg.inference.network import forms as network
 from wsi_seg.inference.stream.job import _open_job, _open_model
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.classes import OUTSIDE_ID

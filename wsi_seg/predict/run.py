@@ -25,10 +25,10 @@ from wsi_seg.inference.stream.regions import run_regions
 from wsi_seg.inference.stream.workers import probe
 from wsi_seg.memory import release_freed
 from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
+from wsi_seg.predict import resume
 from wsi_seg.predict.finish import draw_overview, export_again, export_as_they_come, finish
 from wsi_seg.predict.handout import hand_out
 from wsi_seg.predict.plan import Plan
-from wsi_seg.predict.run import resume
 from wsi_seg.progress import Progress
 from wsi_seg.results.folder import ResultFolder, RunRecord
 from wsi_seg.results.labels.pyramid import PyramidWriter

@@ -116,29 +116,46 @@ def resample(
     for start in range(*rows, BAND):
         stop = min(start + BAND, rows[1])
         index_y, weight_y = grid_y.taps(start, stop)
-        tall = _weigh(source, 0, index_y - source_origin_yx[0], weight_y)
-        wide = _weigh(tall, 1, index_x - source_origin_yx[1], weight_x)
+        tall = _weigh_rows(source, index_y - source_origin_yx[0], weight_y)
+        wide = _weigh_columns(tall, index_x - source_origin_yx[1], weight_x)
         wide += np.float32(0.5)
         out[start - rows[0] : stop - rows[0]] = wide
     return out
 
 
-def _weigh(
-    source: NDArray[np.uint8] | NDArray[np.float32],
-    axis: int,
-    index: NDArray[np.intp],
-    weight: NDArray[np.float32],
+def _weigh_rows(
+    source: NDArray[np.uint8], index: NDArray[np.intp], weight: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Sum weighted pixels of `source` along an axis, tap by tap, in buffers that are used again."""
-    shape = [1, 1, 1]
-    shape[axis] = -1
-    out: NDArray[np.float32] | None = None
-    for tap_index, tap_weight in zip(index, weight.reshape(len(weight), *shape), strict=True):
-        taken = source.take(tap_index, axis=axis, mode="clip")
-        weighed = np.multiply(taken, tap_weight, dtype=np.float32)
-        if out is None:
-            out = weighed
+    """Sum weighted rows of `source`, tap by tap; taps and weights have the shape (taps, rows).
+
+    Only the first tap has a weight everywhere: of the others, what has none is left out.
+    """
+    flat = source.reshape(len(source), -1)
+    out = np.multiply(flat[index[0]], weight[0, :, None], dtype=np.float32)
+    for rows, weights in zip(index[1:], weight[1:], strict=True):
+        if weights.all():
+            out += np.multiply(flat[rows], weights[:, None], dtype=np.float32)
+            continue
+        for k in np.flatnonzero(weights):
+            out[k] += np.multiply(flat[rows[k]], weights[k], dtype=np.float32)
+    return out.reshape(-1, *source.shape[1:])
+
+
+def _weigh_columns(
+    source: NDArray[np.float32], index: NDArray[np.intp], weight: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Sum weighted columns of `source`, as `_weigh_rows` does; its channels are weighed as one long row."""
+    height, _, channels = source.shape
+    out = np.empty((height, 0), dtype=np.float32)
+    for tap, (columns, weights) in enumerate(zip(index, weight, strict=True)):
+        some = np.flatnonzero(weights)
+        every = tap == 0 or len(some) == len(weights)
+        taken = source.take(columns if every else columns[some], axis=1, mode="clip").reshape(height, -1)
+        taken *= np.repeat(weights if every else weights[some], channels)
+        if tap == 0:
+            out = taken
+        elif every:
+            out += taken
         else:
-            out += weighed
-    assert out is not None  # there is always one tap or more
-    return out
+            out.reshape(height, -1, channels)[:, some] += taken.reshape(height, -1, channels)
+    return out.reshape(height, -1, channels)

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from wsi_seg.errors import KernelsError, UsageError
+from wsi_seg.inference.network import forms as networks
 from wsi_seg.inference.network.forms import Compile, choose_form, run_as
-from wsi_seg.inference.network.forms import forms as networks
 from wsi_seg.inference.network.pixels import best_channel, enlarge
 from wsi_seg.models.bundle import InputSpec
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig

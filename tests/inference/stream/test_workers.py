@@ -12,10 +12,10 @@ import pytest
 from distributed import Client, KilledWorker, LocalCluster
 
 from wsi_seg.errors import SchedulerError
+from wsi_seg.inference.stream import cluster as connecting
+from wsi_seg.inference.stream import regions as stream
+from wsi_seg.inference.stream import workers
 from wsi_seg.inference.stream.cluster import remote_cluster
-from wsi_seg.inference.stream.regions import cluster as connecting
-from wsi_seg.inference.stream.regions import regions as stream
-from wsi_seg.inference.stream.regions import workers
 from wsi_seg.inference.stream.software import Software
 from wsi_seg.inference.stream.workers import Watch, Workers, probe
 from wsi_seg.slides.lattice import Lattice

@@ -10,7 +10,7 @@ from trainings import Picture
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.training.data.gathering import survey as module
+from wsi_seg.training.data import survey as module
 from wsi_seg.training.data.survey import Survey, survey_all
 
 SIDES = st.integers(1, 200)
