@@ -131,7 +131,7 @@ def _weigh_rows(
     Only the first tap has a weight everywhere: of the others, what has none is left out.
     """
     flat = source.reshape(len(source), -1)
-    out = np.multiply(flat[index[0]], weight[0, :, None], dtype=np.float32)
+    out: NDArray[np.float32] = np.multiply(flat[index[0]], weight[0, :, None], dtype=np.float32)
     for rows, weights in zip(index[1:], weight[1:], strict=True):
         if weights.all():
             out += np.multiply(flat[rows], weights[:, None], dtype=np.float32)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import shapely
 
+from wsi_seg.results.polygons.corners import Corners
 from wsi_seg.results.polygons.tally import LABEL_VALUES
 from wsi_seg.results.polygons.tracing import packed, ring_neighbours
 
@@ -93,33 +94,94 @@ def _take(
 
     None if what GEOS makes of them is not sound.
     """
-    whole = np.bincount(class_id, exact, LABEL_VALUES)
     active = ~_pinned(before, step)
+    moved = _moved(step, before, active)
+    if moved is None:
+        return None
+    if not _excess(shapely.area(moved), class_id, exact).any():
+        return moved, active
+    corners, left = Corners.of(before), Corners.of(moved)
+    if left.rings != corners.rings:
+        return None
+    kept = by_geos = corners.among(left)
+    first = left.place[np.unique(left.ring, return_index=True)[1]]
+    while True:
+        kept = _hold_back(corners, kept, active, class_id, exact)
+        after = moved.copy()
+        changed = np.unique(corners.owner[kept & ~by_geos])
+        after[changed] = corners.build(kept, changed, first)
+        crossed = np.zeros_like(active)
+        crossed[changed] = ~shapely.is_valid(after[changed])
+        if not crossed.any():
+            return (after, active) if _same_area(before, after) else None
+        # A corner that stays may lie beyond a border that went on: that goes back too.
+        active &= ~crossed
+        kept |= corners.of_any(crossed)
+
+
+def _moved(step: float, before: NDArray[np.object_], active: NDArray[np.bool_]) -> NDArray[np.object_] | None:
+    """Simplify active polygons together; the others keep all their corners. None if it is not sound."""
+    after = before.copy()
+    after[active] = shapely.coverage_simplify(before[active], step, simplify_boundary=False)
+    return after if _same_area(before, after) and shapely.is_valid(after).all() else None
+
+
+def _excess(
+    area: NDArray[np.float64], class_id: NDArray[np.uint8], exact: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return by how much each class strays beyond what it may."""
+    whole = np.bincount(class_id, exact, LABEL_VALUES)
+    gained = np.bincount(class_id, area - exact, LABEL_VALUES)
+    return np.asarray(gained - np.clip(gained, -LARGEST_SHARE * whole, LARGEST_SHARE * whole))
+
+
+def _hold_back(
+    corners: Corners,
+    kept: NDArray[np.bool_],
+    active: NDArray[np.bool_],
+    class_id: NDArray[np.uint8],
+    exact: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Choose polygons to hold back until no class strays; return which corners stay then.
+
+    A polygon that is held back keeps all its corners, and so do its neighbours along the borders that they
+    share: the corners of one place.
+
+    Parameters
+    ----------
+    corners : Corners
+        Before the step.
+    kept : NDArray of bool
+        Which of them are left.
+    active : NDArray of bool
+        Changed in place.
+    class_id, exact : NDArray
+        Each polygon's class, and its area before any step.
+    """
+    whole = np.bincount(class_id, exact, LABEL_VALUES)
+    all_before = np.ones_like(kept)
+    area_before, count_before = corners.area(all_before), corners.count(all_before)
     tries = 0
     while True:
-        moved = shapely.coverage_simplify(before[active], step, simplify_boundary=False)
-        if not _sound(before[active], moved):
-            return None
-        after = before.copy()
-        after[active] = moved
-        gained = np.bincount(class_id, shapely.area(after) - exact, LABEL_VALUES)
-        excess = gained - np.clip(gained, -LARGEST_SHARE * whole, LARGEST_SHARE * whole)
+        area = corners.area(kept)
+        excess = _excess(area, class_id, exact)
         if not excess.any():
-            return after, active
+            return kept
         # The class that strays most comes first: what it loses may be all that its neighbours gain.
         # No class strayed before this step: one that does now has active polygons, so the loop ends.
         tries += 1
         worst = np.argmax(np.abs(excess) / np.maximum(whole, 1))
         held = np.flatnonzero(active & (class_id == worst))
         if tries <= TRIES:
-            held = held[_costliest(before[held], after[held], excess[worst])]
+            gain = (area - area_before)[held] * np.sign(excess[worst])
+            held = held[_costliest(gain, (count_before - corners.count(kept))[held], abs(excess[worst]))]
         active[held] = False
+        kept = kept | corners.of_any(~active)
 
 
-def _sound(before: NDArray[np.object_], after: NDArray[np.object_]) -> bool:
-    """Tell whether simplified polygons are valid and cover the same area."""
-    same = np.isclose(shapely.area(after).sum(), shapely.area(before).sum(), rtol=1e-9)
-    return bool(same and shapely.is_valid(after).all())
+def _same_area(before: NDArray[np.object_], after: NDArray[np.object_]) -> bool:
+    """Tell whether simplified polygons cover the same area as before."""
+    return bool(np.isclose(shapely.area(after).sum(), shapely.area(before).sum(), rtol=1e-9))
 
 
 def _pinned(polygons: NDArray[np.object_], step: float) -> NDArray[np.bool_]:
@@ -146,11 +208,9 @@ def _pinned(polygons: NDArray[np.object_], step: float) -> NDArray[np.bool_]:
     return pinned
 
 
-def _costliest(before: NDArray[np.object_], after: NDArray[np.object_], excess: float) -> NDArray[np.int64]:
+def _costliest(gain: NDArray[np.float64], dropped: NDArray[np.int64], excess: float) -> NDArray[np.int64]:
     """Choose polygons to hold back, so that what the others gain together is less by the excess."""
-    gain = (shapely.area(after) - shapely.area(before)) * np.sign(excess)
-    dropped = shapely.get_num_coordinates(before) - shapely.get_num_coordinates(after)
     order = np.argsort(-gain / np.maximum(dropped, 1), kind="stable")
     order = order[gain[order] > 0]
-    enough = np.searchsorted(np.cumsum(gain[order]), abs(excess)) + 1
+    enough = np.searchsorted(np.cumsum(gain[order]), excess) + 1
     return np.asarray(order[:enough])
