@@ -45,7 +45,7 @@ lowest: $(LOWEST)/installed
 	  --set training.epochs=1 --set training.epoch_steps=3 --set training.batch_size=4
 	$(LOWEST)/bin/wsi-seg predict $(TRIED)/demo.tiff -o $(TRIED)/own --model $(TRIED)/training/model.safetensors --ngff 0.4
 	$(LOWEST)/bin/wsi-seg models export $(TRIED)/training/model.safetensors --format onnx -o $(TRIED)/model.onnx
-	$(LOWEST)/bin/wsi-seg bench espnet-c --size 64x64 --plot $(TRIED)/bench.png
+	$(LOWEST)/bin/wsi-seg paper bench espnet-c --size 64x64 --plot $(TRIED)/bench.png
 	@echo "The lowest versions work."
 
 wheel: $(VENV)/installed-dev

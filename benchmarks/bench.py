@@ -1,8 +1,8 @@
-"""Puts several runs of `wsi-seg bench --json` into one result: a run of all settings takes long.
+"""Puts several runs of `wsi-seg paper bench --json` into one result: a run of all settings takes long.
 
     python benchmarks/bench.py RUN.json... [--note TEXT]
 
-Writes results/bench.md, bench.json and bench.csv; the picture is a run's own (`wsi-seg bench --plot`).
+Writes results/bench.md, bench.json and bench.csv; the picture is a run's own (`wsi-seg paper bench --plot`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``wsi-seg bench`` from its command line."""
+"""``wsi-seg paper bench`` from its command line."""
 
 from __future__ import annotations
 

@@ -5,7 +5,20 @@ from __future__ import annotations
 import typer
 
 from wsi_seg import __version__
-from wsi_seg.cli import bench, check, demo, doctor, evaluate, export, info, models, predict, tiles, train
+from wsi_seg.cli import (
+    bench,
+    check,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    info,
+    models,
+    paper,
+    predict,
+    tiles,
+    train,
+)
 from wsi_seg.cli.terminal import say
 
 app = typer.Typer(
@@ -17,17 +30,31 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("predict")(predict.predict)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("bench")(bench.bench)
-app.command("info")(info.info)
-app.command("export")(export.export)
-app.command("tiles")(tiles.tiles)
-app.command("check")(check.check)
-app.command("doctor")(doctor.doctor)
-app.add_typer(models.app, name="models")
-app.add_typer(demo.app, name="demo", help="Generate a demo slide with exact truth, and score against it.")
+
+# The help page shows them in this order.
+RESULT, TRAINING, CARE, PAPER = "From slide to result", "Train", "Look after", "The paper"
+app.command("predict", rich_help_panel=RESULT)(predict.predict)
+app.command("export", rich_help_panel=RESULT)(export.export)
+app.command("info", rich_help_panel=RESULT)(info.info)
+app.command("train", rich_help_panel=TRAINING)(train.train)
+app.command("evaluate", rich_help_panel=TRAINING)(evaluate.evaluate)
+app.command("tiles", rich_help_panel=TRAINING)(tiles.tiles)
+app.command("check", rich_help_panel=CARE)(check.check)
+app.command("doctor", rich_help_panel=CARE)(doctor.doctor)
+app.add_typer(models.app, name="models", rich_help_panel=CARE)
+app.add_typer(
+    demo.app,
+    name="demo",
+    rich_help_panel=CARE,
+    help="Generate a demo slide with exact truth, and score against it.",
+)
+app.add_typer(
+    paper.app,
+    name="paper",
+    rich_help_panel=PAPER,
+    help="What only the ESPNet paper's comparison needs: networks side by side.",
+)
+app.command("bench", hidden=True, cls=paper.MovedHere)(bench.bench)
 
 
 def _version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""`wsi-seg bench`: networks beside ESPNet, in size, cost and speed, on this machine."""
+"""`wsi-seg paper bench`: networks beside ESPNet, in size, cost and speed, on this machine."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ def bench(
 
     Examples
     --------
-        wsi-seg bench
+        wsi-seg paper bench
 
-        wsi-seg bench espnet-c enet my-model.safetensors --size 512x512 --size 2048x1024
+        wsi-seg paper bench espnet-c enet my-model.safetensors --size 512x512 --size 2048x1024
 
-        wsi-seg bench --device cuda --precision float32 --precision float16 --system --json bench.json
+        wsi-seg paper bench --device cuda --precision float32 --precision float16 --system --json bench.json
     """
     if list_only:
         _list()

@@ -1,4 +1,4 @@
-"""The networks that `wsi-seg bench` knows by name: the paper's, and those that it is compared with."""
+"""The networks that `wsi-seg paper bench` knows by name: the paper's, and those that it is compared with."""
 
 from __future__ import annotations
 
