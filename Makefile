@@ -30,6 +30,7 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 # The lowest versions that pyproject.toml allows, on the lowest Python there is here: the slide small, the training short.
 lowest: $(LOWEST)/installed

@@ -19,14 +19,14 @@ from machine import keep
 from PIL import Image
 
 from wsi_seg.data.dataset import Dataset, read_dataset
+from wsi_seg.evaluation.benchmarks import open_submission
 from wsi_seg.evaluation.evaluation import Evaluation
 from wsi_seg.evaluation.on_images import evaluate_images
 from wsi_seg.inference.network.segmenter import Segmenter, choose_device
 from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.classes import load_schema
 from wsi_seg.models.upstream import import_checkpoint
-from wsi_seg.paper.streets.cityscapes_scores import average
-from wsi_seg.paper.streets.submission import open_submission
+from wsi_seg.paper.streets.cityscapes_scores import CityscapesFigures, average
 
 AUTHORS = {"decoder/espnet_p_2_q_8.pth": (0.9603, 0.6607)}
 """Pixel accuracy, and mean IoU over the classes in the truth, by the authors' own code on one image."""
@@ -70,8 +70,8 @@ def reference(dataset: Dataset, folder: Path) -> dict[str, Any]:
 
 def compared(evaluation: Evaluation, theirs: dict[str, Any]) -> tuple[list[str], float]:
     """Give the four means, ours and theirs, and the largest difference of any score behind them."""
-    streets = evaluation.cityscapes
-    assert streets is not None
+    streets = evaluation.benchmark
+    assert isinstance(streets, CityscapesFigures)
     means, differences = [], []
     for ours, key, mean_key in (
         (streets.class_iou, "classScores", "averageScoreClasses"),

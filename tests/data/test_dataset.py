@@ -10,7 +10,7 @@ from pictures import CLASSES, SCHEMA, VALUES, save, save_pair
 from PIL import Image
 
 from wsi_seg.data.dataset import dataset_splits, read_dataset, read_splits
-from wsi_seg.data.layout import DatasetKind, Faults
+from wsi_seg.data.layout import Faults
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import AnnotationError, UsageError, WsiSegError
 from wsi_seg.models.classes import load_schema
@@ -38,7 +38,7 @@ def tiles(tmp_path):
 
 def test_images_and_masks(tiles):
     dataset = read_dataset(tiles, "train", SCHEMA)
-    assert (dataset.kind, dataset.split, dataset.schema) == (DatasetKind.tiles, "train", SCHEMA)
+    assert (dataset.kind, dataset.split, dataset.schema) == ("tiles", "train", SCHEMA)
     assert (dataset.folder, dataset.diagnoses) == (tiles, None)
     assert [source.name for source in dataset.sources] == ["a", "b"]
     assert all(source.size == (4, 3) for source in dataset.sources)
@@ -117,7 +117,7 @@ def test_folders_that_are_no_data_sets(tmp_path, tiles):
     assert "any known data set (it holds nothing)" in refused(tmp_path / "empty", error=UsageError)
     (tmp_path / "half" / "JPEGImages").mkdir(parents=True)
     assert "(it holds JPEGImages): give" in refused(tmp_path / "half", error=UsageError)
-    assert "not laid out as voc" in refused(tiles, kind=DatasetKind.voc, error=UsageError)
+    assert "not laid out as voc" in refused(tiles, kind="voc", error=UsageError)
     assert "has no split 'val', but train" in refused(tiles, "val", error=UsageError)
     for path in (*tiles.glob("*/*.png"),):
         path.unlink()

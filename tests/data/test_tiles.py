@@ -6,7 +6,7 @@ from pictures import CLASSES, SCHEMA, VALUES, save, save_pair
 from PIL import Image
 
 from wsi_seg.data.dataset import dataset_splits, read_dataset
-from wsi_seg.data.layout import DatasetKind, Faults
+from wsi_seg.data.layout import Faults
 from wsi_seg.data.tiles import pairs, splits
 from wsi_seg.errors import AnnotationError
 from wsi_seg.slides.lattice import Rect
@@ -111,7 +111,7 @@ def test_the_breast_biopsies(shared_data):
     folder = shared_data / "breast_biopsy"
     assert dataset_splits(folder) == ("train",)
     dataset = read_dataset(folder, "train")
-    assert (dataset.kind, dataset.schema.name) == (DatasetKind.breast_biopsy, "breast-biopsy")
+    assert (dataset.kind, dataset.schema.name) == ("breast-biopsy", "breast-biopsy")
     assert dataset.diagnoses == (0, 0, 0, 0, 0)
     assert len(dataset.sources) == 5
     for source in dataset.sources:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from wsi_seg.data.dataset import read_dataset
 from wsi_seg.errors import UsageError
+from wsi_seg.evaluation.benchmarks import open_submission
 from wsi_seg.evaluation.on_images import evaluate_images
 from wsi_seg.evaluation.tables import as_text
 from wsi_seg.inference.network.segmenter import Segmenter
@@ -21,7 +22,6 @@ from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader, load_bund
 from wsi_seg.models.classes import ClassSchema, load_schema
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 from wsi_seg.models.upstream import import_checkpoint
-from wsi_seg.paper.streets.submission import open_submission
 
 CPU = torch.device("cpu")
 
@@ -59,7 +59,7 @@ def test_every_known_pixel_is_counted_once(camvid: Path, size: tuple[int, int] |
     known = np.concatenate([mask[mask < 11] for mask in masks])
     np.testing.assert_array_equal(evaluation.total.confusion.true_pixels, np.bincount(known, minlength=11))
     assert evaluation.total.confusion.none_found == 0
-    assert evaluation.cityscapes is None
+    assert evaluation.benchmark is None
 
 
 def test_a_model_that_lacks_a_class_is_refused_before_anything_runs(camvid: Path) -> None:
@@ -106,9 +106,9 @@ def test_streets_are_scored_as_cityscapes_does_unless_classes_are_merged(tmp_pat
     for schema, scored in ((plain, True), (renamed, True), (merged, False)):
         bundle = untrained(tmp_path, schema)
         evaluation = evaluate_images(read_dataset(tmp_path, "val", schema), bundle, Segmenter(bundle, CPU))
-        assert (evaluation.cityscapes is not None) == scored
-        if evaluation.cityscapes is not None:
-            assert "bicycle" in evaluation.cityscapes.class_iiou
+        assert (evaluation.benchmark is not None) == scored
+        if evaluation.benchmark is not None:
+            assert "bicycle" in dict(evaluation.benchmark.rows())
 
 
 def test_where_the_truth_is_held_back_a_submission_is_all(tmp_path: Path) -> None:
@@ -169,5 +169,5 @@ def test_the_authors_network_scores_as_in_their_own_code(shared_data: Path, tmp_
     assert confusion.mean_iou == pytest.approx(0.6607, abs=2e-4)
     # Void, which the network knows and the data set does not, is wrong wherever a class is known.
     assert confusion.none_found > 0
-    assert evaluation.cityscapes is not None
+    assert evaluation.benchmark is not None
     assert "over the 11 classes in the truth" in as_text(evaluation)

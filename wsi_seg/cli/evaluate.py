@@ -200,9 +200,9 @@ class _Run:
 
     def on_images(self, folder: Path, split: str, submission: Path | None, progress: Progress) -> Evaluation:
         from wsi_seg.data.dataset import read_dataset
+        from wsi_seg.evaluation.benchmarks import open_submission
         from wsi_seg.evaluation.on_images import evaluate_images
         from wsi_seg.inference.network.segmenter import Segmenter
-        from wsi_seg.paper.streets.submission import open_submission
 
         dataset = read_dataset(folder, split, self.schema, otherwise=self.bundle.schema)
         writer = open_submission(dataset.kind, submission, dataset.schema) if submission else None

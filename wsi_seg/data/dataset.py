@@ -5,25 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wsi_seg.data.layout import DatasetKind, Faults, Layout
+from wsi_seg.data.kinds import layouts
+from wsi_seg.data.layout import Faults
 from wsi_seg.data.soundness import sound_sources
-from wsi_seg.data.tiles import BREAST_BIOPSY, CLASSES_FILE, TILES
+from wsi_seg.data.tiles import CLASSES_FILE
 from wsi_seg.data.tiling import read_about
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.models.classes import load_schema
-from wsi_seg.paper.streets.camvid import CAMVID
-from wsi_seg.paper.streets.cityscapes import CITYSCAPES
-from wsi_seg.paper.streets.voc import VOC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from wsi_seg.data.layout import Layout
     from wsi_seg.data.masked_images import LabelledImage
     from wsi_seg.models.classes import ClassSchema
-
-LAYOUTS = (CITYSCAPES, VOC, CAMVID, BREAST_BIOPSY, TILES)
-"""In the order in which they are tried."""
 
 NAMES_SHOWN = 5
 """Of what a folder holds, where that is no data set."""
@@ -35,7 +31,8 @@ class Dataset:
 
     Attributes
     ----------
-    kind : DatasetKind
+    kind : str
+        One of `wsi_seg.data.kinds.KINDS`.
     folder : Path
     split : str
     schema : ClassSchema
@@ -47,7 +44,7 @@ class Dataset:
         Micrometres per pixel of tiles that `wsi-seg tiles` has cut.
     """
 
-    kind: DatasetKind
+    kind: str
     folder: Path
     split: str
     schema: ClassSchema
@@ -60,7 +57,7 @@ def read_dataset(
     folder: Path,
     split: str,
     schema: ClassSchema | None = None,
-    kind: DatasetKind | None = None,
+    kind: str | None = None,
     otherwise: ClassSchema | None = None,
 ) -> Dataset:
     """Find the images and masks of a data set, and check them all.
@@ -72,8 +69,8 @@ def read_dataset(
         "train", "val" or "test"; for VOC any of its lists.
     schema : ClassSchema, optional
         Classes to read it with. By default those in the folder's ``classes.yaml``, or the kind's own.
-    kind : DatasetKind, optional
-        By default it is told from the layout.
+    kind : str, optional
+        One of `wsi_seg.data.kinds.KINDS`; by default it is detected from the layout.
     otherwise : ClassSchema, optional
         Classes where neither the caller nor the data set says: a model's, for one.
 
@@ -91,7 +88,7 @@ def read_splits(
     folder: Path,
     splits: Sequence[str],
     schema: ClassSchema | None = None,
-    kind: DatasetKind | None = None,
+    kind: str | None = None,
     otherwise: ClassSchema | None = None,
 ) -> tuple[Dataset, ...]:
     """Do what `read_dataset` does, with several splits; what is wrong with any of them is in one line."""
@@ -127,7 +124,7 @@ def read_splits(
 
 
 def dataset_splits(
-    folder: Path, schema: ClassSchema | None = None, kind: DatasetKind | None = None
+    folder: Path, schema: ClassSchema | None = None, kind: str | None = None
 ) -> tuple[str, ...]:
     """Return the splits that `read_dataset` takes for a folder.
 
@@ -140,20 +137,19 @@ def dataset_splits(
     return layout.splits(root)
 
 
-def _recognised(folder: Path, schema: ClassSchema | None, kind: DatasetKind | None) -> tuple[Layout, Path]:
+def _recognised(folder: Path, schema: ClassSchema | None, kind: str | None) -> tuple[Layout, Path]:
     """Tell the kind of a data set, and where in the folder it lies."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder: give a data set's")
-    for layout in LAYOUTS:
+    for layout in layouts(kind):
         root = layout.root(folder)
-        # Anyone may lay out tiles like CamVid; it shows when other classes are asked for.
-        other = kind is None and layout is CAMVID and schema is not None and _lacking(schema, layout)
-        if root and not other and kind in (None, layout.kind):
+        doubtful = kind is None and layout.told_by_classes
+        if root and not (doubtful and schema is not None and _lacking(schema, layout)):
             return layout, root
     inside = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     holds = ", ".join(inside[:NAMES_SHOWN]) + (" ..." if len(inside) > NAMES_SHOWN else "")
     raise UsageError(
-        f"{folder}: not laid out as {kind.value if kind else 'any known data set'} (it holds "
+        f"{folder}: not laid out as {kind or 'any known data set'} (it holds "
         f"{holds or 'nothing'}): give a folder that holds images/ and masks/, or train.txt, or Cityscapes, "
         "VOC 2012 with its ImageSets/Segmentation, or CamVid as they are published"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,16 +15,6 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "val", "test")
 NAMED_FAULTS = 3
-
-
-class DatasetKind(str, Enum):  # noqa: UP042 - Typer takes the options from a str Enum's values
-    """Kinds of data sets."""
-
-    tiles = "tiles"
-    breast_biopsy = "breast-biopsy"
-    cityscapes = "cityscapes"
-    voc = "voc"
-    camvid = "camvid"
 
 
 @dataclass(frozen=True)
@@ -77,7 +66,8 @@ class Layout:
 
     Attributes
     ----------
-    kind : DatasetKind
+    kind : str
+        The name that it is registered by (`wsi_seg.data.kinds`).
     schema : str or None
         Name of its class schema, if it has one of its own.
     root : callable
@@ -90,12 +80,16 @@ class Layout:
         Takes a class schema and a pair; returns what its mask's values stand for.
     names : tuple of str
         Names of the classes that masks can hold, if these are fixed.
+    told_by_classes : bool
+        Others lay out their data like this: where a class schema is given, it is this kind only if the schema
+        has its classes.
     """
 
-    kind: DatasetKind
+    kind: str
     schema: str | None
     root: Callable[[Path], Path | None]
     splits: Callable[[Path], tuple[str, ...]]
     pairs: Callable[[Path, str, Faults], list[Pair]]
     coding: Callable[[ClassSchema, Pair], MaskCoding]
     names: tuple[str, ...] = ()
+    told_by_classes: bool = False

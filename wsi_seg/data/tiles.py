@@ -18,7 +18,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsi_seg.data.layout import SPLITS, DatasetKind, Layout, Pair
+from wsi_seg.data.layout import SPLITS, Layout, Pair
 from wsi_seg.data.masks import code_of_ids
 from wsi_seg.errors import AnnotationError
 from wsi_seg.files.reading import read_plain_text
@@ -152,5 +152,5 @@ def read_lines(listing: Path) -> list[str]:
         raise AnnotationError(f"{listing}: cannot be read as a list: give a text file") from error
 
 
-TILES = Layout(DatasetKind.tiles, None, _root, splits, pairs, _coding)
-BREAST_BIOPSY = Layout(DatasetKind.breast_biopsy, "breast-biopsy", _biopsy_root, splits, pairs, _coding)
+TILES = Layout("tiles", None, _root, splits, pairs, _coding)
+BREAST_BIOPSY = Layout("breast-biopsy", "breast-biopsy", _biopsy_root, splits, pairs, _coding)

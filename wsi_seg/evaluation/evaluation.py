@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydantic import JsonValue
 
+    from wsi_seg.evaluation.benchmarks import Figures
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.classes import ClassSchema
-    from wsi_seg.paper.streets.cityscapes_scores import CityscapesFigures
 
 
 @dataclass(eq=False)
@@ -81,8 +81,8 @@ class Evaluation:
         The truth's classes.
     tallies : tuple of Tally
         One for each image or slide.
-    cityscapes : CityscapesFigures or None
-        What Cityscapes scores beside, for its own data.
+    benchmark : Figures or None
+        What the benchmark that the data belong to scores beside.
     remarks : tuple of str
         What users should know of the model and the truth, a line each.
     details : dict
@@ -93,7 +93,7 @@ class Evaluation:
     data: str
     schema: ClassSchema
     tallies: tuple[Tally, ...]
-    cityscapes: CityscapesFigures | None = None
+    benchmark: Figures | None = None
     remarks: tuple[str, ...] = ()
     details: dict[str, JsonValue] = field(default_factory=dict)
 

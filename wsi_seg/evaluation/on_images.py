@@ -7,14 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from wsi_seg.data.layout import DatasetKind
-from wsi_seg.data.masks import read_pixels
+from wsi_seg.evaluation.benchmarks import own_scores
 from wsi_seg.evaluation.evaluation import Evaluation, Tally, notices
 from wsi_seg.evaluation.matching import match_classes
 from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.inference.network.diagnosis import Diagnoser
 from wsi_seg.inference.plain_images import diagnose_image, label_image
-from wsi_seg.paper.streets.cityscapes_scores import CLASSES, InstanceTally, cityscapes_figures
 from wsi_seg.progress import Progress
 
 if TYPE_CHECKING:
@@ -29,11 +27,9 @@ if TYPE_CHECKING:
     from wsi_seg.data.dataset import Dataset
     from wsi_seg.data.masked_images import LabelledImage
     from wsi_seg.data.sources import LabelledPixels
+    from wsi_seg.evaluation.benchmarks import Submission
     from wsi_seg.inference.network.segmenter import Segmenter
     from wsi_seg.models.bundle import ModelBundle
-    from wsi_seg.models.classes import ClassSchema
-    from wsi_seg.paper.streets.cityscapes_scores import CityscapesFigures
-    from wsi_seg.paper.streets.submission import Submission
 
 
 def evaluate_images(
@@ -67,9 +63,7 @@ def evaluate_images(
     table = match_classes(bundle.schema, dataset.schema, str(bundle.path))
     tallies = []
     diagnoses = _Diagnoses(bundle, segmenter.device)
-    # A schema may merge classes; then there is nothing to be scored as Cityscapes does.
-    scored = dataset.kind is DatasetKind.cityscapes and not set(CLASSES) - set(_street_names(dataset.schema))
-    streets = _Streets(dataset) if scored else None
+    scores = own_scores(dataset)
     pixels = [source.size[0] * source.size[1] for source in dataset.sources]
     progress.begin(f"{dataset.folder.name} {dataset.split}", len(pixels), 0, sum(pixels) / 1e6, "images")
     try:
@@ -79,8 +73,8 @@ def evaluate_images(
             tally = Tally(source.name, Confusion.empty(len(dataset.schema)))
             tally.add(picture.classes, labels, table)
             tallies.append(tally)
-            if streets is not None:
-                streets.add(source, table[labels])
+            if scores is not None:
+                scores.add(source, table[labels])
             if submission is not None:
                 submission.add(source, table[labels])
             progress.advance(labels.size / 1e6)
@@ -94,8 +88,8 @@ def evaluate_images(
         remarks=(*notices(bundle), *diagnoses.remarks),
         details={"model_fingerprint": bundle.fingerprint, **diagnoses.details},
     )
-    if streets is not None:
-        evaluation = replace(evaluation, cityscapes=streets.figures(evaluation.total.confusion))
+    if scores is not None:
+        evaluation = replace(evaluation, benchmark=scores.figures(evaluation.total.confusion))
     return evaluation if submission is not None else evaluation.checked()
 
 
@@ -145,29 +139,3 @@ class _Diagnoses:
         if not self._images:
             return {}
         return {"diagnosis": {"right": self._right, "known": self._known, "images": self._images}}
-
-
-class _Streets:
-    """What Cityscapes scores beside, gathered image by image."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self._names = _street_names(dataset.schema)
-        known = [source for source in dataset.sources if source.mask is not None]
-        self._instances = InstanceTally() if all(source.instances for source in known) else None
-
-    def add(self, source: LabelledImage, predicted: NDArray[np.uint8]) -> None:
-        if self._instances is not None and source.instances is not None:
-            self._instances.add(read_pixels(source.instances), predicted, self._names)
-
-    def figures(self, confusion: Confusion) -> CityscapesFigures:
-        return cityscapes_figures(confusion, self._names, self._instances)
-
-
-def _street_names(schema: ClassSchema) -> list[str]:
-    """Return the classes' names with those of Cityscapes in place of their aliases."""
-    names = [c.name for c in schema.classes]
-    for name in CLASSES:
-        index = schema.index_of(name)
-        if index is not None:
-            names[index] = name
-    return names

@@ -62,7 +62,8 @@ def evaluate_slides(
 ) -> Evaluation:
     """Segment slides where they are annotated, and compare.
 
-    The labels are those that `predict` gives with these settings: tissue mask, patches and halos included.
+    Where something is annotated, the labels are those that `predict` gives with these settings: tissue mask,
+    patches and halos included.
 
     Parameters
     ----------
@@ -71,10 +72,11 @@ def evaluate_slides(
     schema : ClassSchema
         The truth's classes.
     bundle : ModelBundle
-        The model. It is moved to `device`.
+        The model. Its network is copied to `device`, and stays as it is.
     device : torch.device
     settings : PredictSettings
-        Its labels are used.
+        Its part `labels` is used, without `roi` and `confidence`: the annotated area takes the place of
+        regions of interest.
     progress : Progress, optional
 
     Raises

@@ -7,7 +7,6 @@ import math
 from typing import TYPE_CHECKING
 
 from wsi_seg.evaluation.metrics import share
-from wsi_seg.paper.streets.cityscapes_scores import average
 from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from wsi_seg.evaluation.benchmarks import Figures
     from wsi_seg.evaluation.evaluation import Evaluation, Tally
-    from wsi_seg.paper.streets.cityscapes_scores import CityscapesFigures
 
 NONE = "none"
 """What the column is called of pixels for which no class was found."""
@@ -30,8 +29,8 @@ def as_text(evaluation: Evaluation) -> str:
     if not evaluation.total.confusion.pixels:
         return "\n".join(_heading(evaluation))
     sections = [_heading(evaluation), _classes(evaluation), _means(evaluation), _matrix(evaluation)]
-    if evaluation.cityscapes is not None:
-        sections.append(_cityscapes(evaluation.cityscapes))
+    if evaluation.benchmark is not None:
+        sections.append(_benchmark(evaluation.benchmark))
     if 1 < len(evaluation.tallies) <= SOURCES_SHOWN:
         sections.append(_sources(evaluation.tallies))
     if evaluation.remarks:
@@ -81,8 +80,8 @@ def as_json(evaluation: Evaluation) -> str:
             for tally in evaluation.tallies
         ],
     }
-    if evaluation.cityscapes is not None:
-        content["cityscapes"] = _cityscapes_json(evaluation.cityscapes)
+    if evaluation.benchmark is not None:
+        content[evaluation.benchmark.key] = _scores(evaluation.benchmark)
     return json.dumps(content, indent=1, allow_nan=False)
 
 
@@ -96,16 +95,12 @@ def _none_found(tally: Tally) -> dict[str, JsonValue]:
     }
 
 
-def _cityscapes_json(figures: CityscapesFigures) -> dict[str, JsonValue]:
-    scores = {
-        "class_iou": figures.class_iou,
-        "class_iiou": figures.class_iiou,
-        "category_iou": figures.category_iou,
-        "category_iiou": figures.category_iiou,
-    }
+def _scores(figures: Figures) -> dict[str, JsonValue]:
     return {
-        **{key: {name: _number(value) for name, value in score.items()} for key, score in scores.items()},
-        **{f"mean_{key}": _number(average(score)) for key, score in scores.items()},
+        key: _number(value)
+        if isinstance(value, float)
+        else {name: _number(score) for name, score in value.items()}
+        for key, value in figures.scores().items()
     }
 
 
@@ -168,18 +163,9 @@ def _matrix(evaluation: Evaluation) -> list[str]:
     return list(_aligned(rows))
 
 
-def _cityscapes(figures: CityscapesFigures) -> list[str]:
-    rows: list[Sequence[str]] = [("Cityscapes", "IoU", "iIoU")]
-    for plain, weighted, mean_name in (
-        (figures.class_iou, figures.class_iiou, "mean of classes"),
-        (figures.category_iou, figures.category_iiou, "mean of categories"),
-    ):
-        if plain is figures.category_iou:
-            rows += [(name, _score(score), _score(weighted.get(name))) for name, score in plain.items()]
-        else:
-            rows += [(name, _score(plain[name]), _score(score)) for name, score in weighted.items()]
-        rows.append((mean_name, _score(average(plain)), _score(average(weighted))))
-    return [*_aligned(rows), "these means, as the benchmark's, are over all that is in the truth or found"]
+def _benchmark(figures: Figures) -> list[str]:
+    rows = [(name, *map(_score, scores)) for name, scores in figures.rows()]
+    return [*_aligned([figures.heading, *rows]), figures.note]
 
 
 def _sources(tallies: Sequence[Tally]) -> list[str]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from wsi_seg.errors import UsageError, explain
 from wsi_seg.models.espnet import ENCODER_STRIDE
-from wsi_seg.training.data.augment import AugmentSettings
+from wsi_seg.training.augment_recipe import AugmentSettings
 from wsi_seg.training.network import STRICT, Count, ESPNetRecipe, ModelRecipe, Stage, other_values
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -6,7 +6,6 @@ from pictures import SCHEMA, save, save_pair
 from PIL import Image
 
 from wsi_seg.data.dataset import dataset_splits, read_dataset
-from wsi_seg.data.layout import DatasetKind
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.models.classes import load_schema
 from wsi_seg.paper.streets.camvid import NAMES
@@ -19,7 +18,7 @@ CLASSES = [*range(11), IGNORE]
 def test_void_is_unknown(tmp_path):
     save_pair(tmp_path / "train/a.png", tmp_path / "trainannot/a.png", VALUES)
     dataset = read_dataset(tmp_path, "train")
-    assert (dataset.kind, dataset.schema) == (DatasetKind.camvid, load_schema("camvid"))
+    assert (dataset.kind, dataset.schema) == ("camvid", load_schema("camvid"))
     assert dataset.sources[0].read(Rect(0, 0, 3, 4)).classes.ravel().tolist() == CLASSES
 
 
@@ -31,14 +30,14 @@ def test_the_lists_of_segnet(tmp_path):
         (tmp_path / f"{split}.txt").write_text(line)
     assert dataset_splits(tmp_path) == ("train", "val", "test")
     dataset = read_dataset(tmp_path, "test")
-    assert dataset.kind is DatasetKind.camvid
+    assert dataset.kind == "camvid"
     assert [source.image for source in dataset.sources] == [tmp_path / "test/a.png"]
 
 
 def test_other_tiles_may_be_laid_out_alike(tmp_path):
     save_pair(tmp_path / "train/a.png", tmp_path / "trainannot/a.png")
     dataset = read_dataset(tmp_path, "train", SCHEMA)
-    assert (dataset.kind, dataset.schema) == (DatasetKind.tiles, SCHEMA)
+    assert (dataset.kind, dataset.schema) == ("tiles", SCHEMA)
 
 
 def test_the_authors_schema_has_void_besides():

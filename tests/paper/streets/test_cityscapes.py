@@ -7,7 +7,6 @@ from pictures import save
 from PIL import Image
 
 from wsi_seg.data.dataset import dataset_splits, read_dataset
-from wsi_seg.data.layout import DatasetKind
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import AnnotationError
 from wsi_seg.models.classes import load_schema
@@ -92,7 +91,7 @@ def test_real_streets(shared_data):
     folder = shared_data / "cityscapes"
     assert dataset_splits(folder) == ("train", "val")
     train, val = (read_dataset(folder, split) for split in ("train", "val"))
-    assert (train.kind, train.schema.name) == (DatasetKind.cityscapes, "cityscapes")
+    assert (train.kind, train.schema.name) == ("cityscapes", "cityscapes")
     assert [len(train.sources), len(val.sources)] == [4, 1]
     for source in (*train.sources, *val.sources):
         assert source.size == (2048, 1024)

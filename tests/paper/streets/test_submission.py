@@ -10,12 +10,11 @@ from cityscapesscripts.helpers.labels import trainId2label
 from PIL import Image
 
 from wsi_seg.data.dataset import read_dataset
-from wsi_seg.data.layout import DatasetKind
 from wsi_seg.data.masked_images import LabelledImage
 from wsi_seg.data.masks import code_of_ids
 from wsi_seg.errors import OutputError, UsageError
+from wsi_seg.evaluation.benchmarks import open_submission
 from wsi_seg.models.classes import load_schema
-from wsi_seg.paper.streets.submission import open_submission
 from wsi_seg.slides.lattice import Rect
 
 STREETS = load_schema("cityscapes-void")
@@ -28,7 +27,7 @@ def source(name, schema=STREETS):
 
 def test_cityscapes_ids_are_the_official_ones(tmp_path):
     classes = np.arange(20, dtype=np.uint8).reshape(4, 5)
-    submission = open_submission(DatasetKind.cityscapes, tmp_path / "new", STREETS)
+    submission = open_submission("cityscapes", tmp_path / "new", STREETS)
     written = submission.add(source("ulm_000001_000019_leftImg8bit"), classes)
     assert submission.close() == tmp_path / "new"
     with Image.open(written) as image:
@@ -57,7 +56,7 @@ def test_the_official_evaluation_finds_and_takes_it(shared_data, tmp_path, monke
 
 def test_voc_palette_pictures_in_their_folders_and_tar(shared_data, tmp_path):
     classes = np.arange(21, dtype=np.uint8).reshape(3, 7)
-    submission = open_submission(DatasetKind.voc, tmp_path, OBJECTS)
+    submission = open_submission("voc", tmp_path, OBJECTS)
     names = ["2008_000009", "2008_000001"]
     for name in names:
         written = submission.add(source(name, OBJECTS), classes)
@@ -83,14 +82,14 @@ def test_voc_palette_pictures_in_their_folders_and_tar(shared_data, tmp_path):
 def test_the_same_pictures_make_the_same_archive(tmp_path):
     archives = []
     for run in ("a", "b"):
-        submission = open_submission(DatasetKind.voc, tmp_path / run, OBJECTS)
+        submission = open_submission("voc", tmp_path / run, OBJECTS)
         submission.add(source("2008_000001", OBJECTS), np.zeros((5, 4), np.uint8))
         archives.append(submission.close().read_bytes())
     assert archives[0] == archives[1]
 
 
 def test_classes_are_told_by_name(tmp_path):
-    submission = open_submission(DatasetKind.cityscapes, tmp_path, load_schema("camvid"))
+    submission = open_submission("cityscapes", tmp_path, load_schema("camvid"))
     classes = np.array([[0, 4, 9, 7, 2]], np.uint8)  # sky, pavement, pedestrian, fence, pole
     with Image.open(submission.add(source("ulm_1_2_leftImg8bit"), classes)) as image:
         assert np.asarray(image).tolist() == [[23, 8, 24, 13, 17]]
@@ -98,10 +97,10 @@ def test_classes_are_told_by_name(tmp_path):
 
 def test_what_cannot_be_submitted_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no server takes submissions for camvid"):
-        open_submission(DatasetKind.camvid, tmp_path, STREETS)
+        open_submission("camvid", tmp_path, STREETS)
     with pytest.raises(UsageError, match="'breast-biopsy' has no class"):
-        open_submission(DatasetKind.cityscapes, tmp_path, load_schema("breast-biopsy"))
+        open_submission("cityscapes", tmp_path, load_schema("breast-biopsy"))
     (tmp_path / "file").write_bytes(b"")
-    submission = open_submission(DatasetKind.cityscapes, tmp_path / "file", STREETS)
+    submission = open_submission("cityscapes", tmp_path / "file", STREETS)
     with pytest.raises(OutputError, match="cannot be written"):
         submission.add(source("ulm_1_2"), np.zeros((5, 4), np.uint8))

@@ -6,7 +6,6 @@ from pictures import save
 from PIL import Image
 
 from wsi_seg.data.dataset import dataset_splits, read_dataset
-from wsi_seg.data.layout import DatasetKind
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import AnnotationError
 from wsi_seg.models.classes import load_schema
@@ -82,7 +81,7 @@ def test_faults(tmp_path):
 def test_real_photographs(shared_data):
     train, val = (read_dataset(shared_data / "voc", split) for split in ("train", "val"))
     assert (train.kind, train.folder.name, len(train.sources), len(val.sources)) == (
-        DatasetKind.voc,
+        "voc",
         "VOC2012",
         4,
         2,

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import UsageError
-from wsi_seg.training.data.augment import Augmentation, AugmentSettings
+from wsi_seg.training.augment_recipe import AugmentSettings
+from wsi_seg.training.data.augment import Augmentation
 
 NONE = AugmentSettings.none()
 CODE = torch.tensor([[0, 0, 0], [250, 0, 0], [0, 250, 0], [0, 0, 250], [250, 250, 0]])

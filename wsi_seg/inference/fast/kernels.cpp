@@ -7,10 +7,12 @@
 // Each output pixel is computed by itself, in an order of additions that is always the same: branch, input
 // channel, row, column. Multiplications are fused with the additions that follow where the source says so and
 // nowhere else (-ffp-contract=off), whatever the processor. So results are the same bytes for any number of
-// threads, tiles and vector lengths, and on any processor.
+// threads, tiles and vector lengths, and on any processor. One that cannot fuse (no FMA) does it in software,
+// to the same bytes but slowly: wsi_seg_fuses tells, and networks run by PyTorch there.
 //
-// Compiled for the machine it runs on by wsi_seg/inference/fast/build.py; nothing but a C++11 compiler is
-// needed. Vectors are GCC's and Clang's own, so this is not bound to one kind of processor.
+// Compiled for the machine it runs on by wsi_seg/inference/fast/build.py. Vectors are an extension of GCC and
+// Clang to C++11: one of these is needed and nothing else, for any kind of processor. With OpenMP, if the
+// compiler has it, rows are shared among threads.
 
 #include <cstdint>
 #include <cstring>

@@ -1,8 +1,9 @@
 """The Dask stream: regions out to workers, finished shards on disk, a bounded window in flight.
 
-The same code serves threads of this process and a cluster over the network. A region's task opens the slide
-where it runs, and writes its own shard (`wsi_seg.inference.stream.job`): nothing large passes through the
-client or the scheduler. A task that is done again, because its worker was lost, writes the same bytes again.
+The same code serves threads of this process and a cluster over the network. Each process that runs tasks
+opens slide and model once, and a region's task writes its own shard (`wsi_seg.inference.stream.job`): nothing
+large passes through the client or the scheduler. A task that is done again, because its worker was lost,
+writes the same bytes again.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def run_regions(
     WsiSegError
         The first error of any region; regions that were finished stay finished.
     SchedulerError
-        If the cluster is lost, or a region takes every worker down that tries it.
+        If the scheduler or all workers are lost or silent, or a region takes every worker down that tries it.
     """
     workers = Workers.of(client)
     watch = Watch(client, workers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsi_seg.data import tiles
-from wsi_seg.data.layout import SPLITS, DatasetKind, Layout
+from wsi_seg.data.layout import SPLITS, Layout
 from wsi_seg.data.masks import code_of_names
 
 if TYPE_CHECKING:
@@ -40,4 +40,5 @@ def _coding(schema: ClassSchema, pair: Pair) -> MaskCoding:
     return code_of_names(schema, dict(enumerate((*NAMES, None))))
 
 
-CAMVID = Layout(DatasetKind.camvid, "camvid", _root, tiles.splits, tiles.pairs, _coding, NAMES)
+# Anyone may lay out tiles like CamVid; it shows when other classes are asked for.
+CAMVID = Layout("camvid", "camvid", _root, tiles.splits, tiles.pairs, _coding, NAMES, told_by_classes=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsi_seg.data.layout import SPLITS, DatasetKind, Layout, Pair
+from wsi_seg.data.layout import SPLITS, Layout, Pair
 from wsi_seg.data.masks import code_of_names
 
 if TYPE_CHECKING:
@@ -77,6 +77,4 @@ def _coding(schema: ClassSchema, pair: Pair) -> MaskCoding:
     return code_of_names(schema, names, per_instance=pair.mask == pair.instances)
 
 
-CITYSCAPES = Layout(
-    DatasetKind.cityscapes, "cityscapes", _root, _splits, _pairs, _coding, names=tuple(LABEL_IDS)
-)
+CITYSCAPES = Layout("cityscapes", "cityscapes", _root, _splits, _pairs, _coding, names=tuple(LABEL_IDS))

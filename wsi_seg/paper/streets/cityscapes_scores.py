@@ -11,10 +11,11 @@ means: over all that is in the truth or was found.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
+from wsi_seg.data.masks import read_pixels
 from wsi_seg.evaluation.metrics import mean, share
 from wsi_seg.paper.streets.cityscapes import LABEL_IDS
 
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from wsi_seg.data.dataset import Dataset
+    from wsi_seg.data.masked_images import LabelledImage
     from wsi_seg.evaluation.metrics import Confusion
+    from wsi_seg.models.classes import ClassSchema
 
 CLASSES = tuple(LABEL_IDS)
 
@@ -114,6 +118,8 @@ class InstanceTally:
 class CityscapesFigures:
     """The four scores of the benchmark, by name; NaN for what is neither in the truth nor found.
 
+    `wsi_seg.evaluation.benchmarks.Figures`.
+
     Attributes
     ----------
     class_iou : dict
@@ -130,6 +136,63 @@ class CityscapesFigures:
     category_iou: dict[str, float]
     class_iiou: dict[str, float]
     category_iiou: dict[str, float]
+
+    key: ClassVar = "cityscapes"
+    heading: ClassVar = ("Cityscapes", "IoU", "iIoU")
+    note: ClassVar = "these means, as the benchmark's, are over all that is in the truth or found"
+
+    def rows(self) -> list[tuple[str, tuple[float | None, ...]]]:
+        """Lay the scores out: the classes with instances, all categories, and the means."""
+        return [
+            *((name, (self.class_iou[name], score)) for name, score in self.class_iiou.items()),
+            ("mean of classes", (average(self.class_iou), average(self.class_iiou))),
+            *((name, (score, self.category_iiou.get(name))) for name, score in self.category_iou.items()),
+            ("mean of categories", (average(self.category_iou), average(self.category_iiou))),
+        ]
+
+    def scores(self) -> dict[str, float | dict[str, float]]:
+        """Return the four scores, and the mean of each."""
+        named = {
+            "class_iou": self.class_iou,
+            "class_iiou": self.class_iiou,
+            "category_iou": self.category_iou,
+            "category_iiou": self.category_iiou,
+        }
+        return {**named, **{f"mean_{key}": average(score) for key, score in named.items()}}
+
+
+@dataclass(frozen=True)
+class StreetScores:
+    """What Cityscapes scores beside, gathered image by image: `wsi_seg.evaluation.benchmarks.Scores`.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Name of each class index; those of Cityscapes in place of their aliases.
+    instances : InstanceTally or None
+        None where the single objects of an image are not known.
+    """
+
+    names: tuple[str, ...]
+    instances: InstanceTally | None
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Self | None:
+        """Begin with no images; None if the schema merges classes, so that nothing is scored as there."""
+        names = _street_names(dataset.schema)
+        if set(CLASSES) - set(names):
+            return None
+        known = [source for source in dataset.sources if source.mask is not None]
+        return cls(names, InstanceTally() if all(source.instances for source in known) else None)
+
+    def add(self, source: LabelledImage, predicted: NDArray[np.uint8]) -> None:
+        """Count the instances of one more image."""
+        if self.instances is not None and source.instances is not None:
+            self.instances.add(read_pixels(source.instances), predicted, self.names)
+
+    def figures(self, confusion: Confusion) -> CityscapesFigures:
+        """Work out the scores of the whole set."""
+        return cityscapes_figures(confusion, self.names, self.instances)
 
 
 def cityscapes_figures(
@@ -178,3 +241,12 @@ def _by_index(names: Sequence[str], number_of: Mapping[str, int]) -> NDArray[np.
     for index, name in enumerate(names):
         table[index] = number_of.get(name, NOT_SCORED)
     return table
+
+
+def _street_names(schema: ClassSchema) -> tuple[str, ...]:
+    names = [c.name for c in schema.classes]
+    for name in CLASSES:
+        index = schema.index_of(name)
+        if index is not None:
+            names[index] = name
+    return tuple(names)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from wsi_seg.data.layout import DatasetKind
 from wsi_seg.errors import UsageError
 from wsi_seg.files.files import replacing
 from wsi_seg.paper.streets.cityscapes import LABEL_IDS
@@ -30,35 +29,6 @@ VOC_FOLDER = Path("results/VOC2012/Segmentation/comp6_test_cls")
 VOC_ARCHIVE = "results.tar"
 
 
-class Submission(Protocol):
-    """A folder of predictions that is being filled."""
-
-    def add(self, source: Source, classes: NDArray[np.uint8]) -> Path:
-        """Write the prediction for one image, and return the file.
-
-        Parameters
-        ----------
-        source : Source
-            The image; its name names the file.
-        classes : uint8 array, shape (height, width)
-            Class indices at the image's full size.
-
-        Raises
-        ------
-        OutputError
-            If it can't be written.
-        """
-
-    def close(self) -> Path:
-        """Finish, and return what is to be sent: a file, or a folder to be packed.
-
-        Raises
-        ------
-        OutputError
-            If it can't be written.
-        """
-
-
 class CityscapesSubmission:
     """Pictures of label ids, ``<city>_<sequence>_<frame>_labelIds.png``.
 
@@ -75,7 +45,7 @@ class CityscapesSubmission:
         self._ids = _table(schema, LABEL_IDS, CITYSCAPES_UNLABELLED)
 
     def add(self, source: Source, classes: NDArray[np.uint8]) -> Path:
-        """Write the prediction for one image; see `Submission`."""
+        """Write the prediction for one image; see `wsi_seg.evaluation.benchmarks.Submission`."""
         path = self._folder / f"{source.name.removesuffix('_leftImg8bit')}_labelIds.png"
         with replacing(path) as partial:
             Image.fromarray(np.take(self._ids, classes)).save(partial, "PNG")
@@ -102,7 +72,7 @@ class VocSubmission:
         self._written: list[Path] = []
 
     def add(self, source: Source, classes: NDArray[np.uint8]) -> Path:
-        """Write the prediction for one image; see `Submission`."""
+        """Write the prediction for one image; see `wsi_seg.evaluation.benchmarks.Submission`."""
         path = self._folder / VOC_FOLDER / f"{source.name}.png"
         picture = Image.fromarray(np.take(self._values, classes))
         picture.putpalette(PALETTE)
@@ -118,26 +88,6 @@ class VocSubmission:
             for path in sorted(self._written):
                 tar.add(path, path.relative_to(self._folder).as_posix(), filter=_anonymous)
         return archive
-
-
-def open_submission(kind: DatasetKind, folder: Path, schema: ClassSchema) -> Submission:
-    """Begin a submission for a data set of this kind.
-
-    Raises
-    ------
-    UsageError
-        If there is no server for it, or the schema has none of its classes.
-    """
-    match kind:
-        case DatasetKind.cityscapes:
-            return CityscapesSubmission(folder, schema)
-        case DatasetKind.voc:
-            return VocSubmission(folder, schema)
-        case _:
-            raise UsageError(
-                f"no server takes submissions for {kind.value}: leave --submission out, "
-                "or give Cityscapes or VOC 2012"
-            )
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsi_seg.data.layout import DatasetKind, Layout, Pair
+from wsi_seg.data.layout import Layout, Pair
 from wsi_seg.data.masks import code_of_names
 from wsi_seg.data.tiles import read_lines
 
@@ -89,4 +89,4 @@ def _coding(schema: ClassSchema, pair: Pair) -> MaskCoding:
     return code_of_names(schema, dict(enumerate(NAMES)))
 
 
-VOC = Layout(DatasetKind.voc, "voc", _root, _splits, _pairs, _coding, NAMES)
+VOC = Layout("voc", "voc", _root, _splits, _pairs, _coding, NAMES)

@@ -1,0 +1,45 @@
+"""The rooms of docs/design.md: which way imports go, and that tests lie as the package does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pkgutil import resolve_name
+
+import grimp
+import pytest
+from importlinter.cli import lint_imports
+
+from wsi_seg.data.kinds import KINDS
+from wsi_seg.data.layout import Layout
+from wsi_seg.evaluation.benchmarks import BENCHMARKS, Benchmark
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_imports_go_as_the_contracts_say(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    code = lint_imports(str(ROOT / "pyproject.toml"), no_cache=True, no_logo=True)
+    assert code == 0, capsys.readouterr().out
+
+
+def test_the_lattice_is_arithmetic_and_knows_nothing_but_errors() -> None:
+    graph = grimp.build_graph("wsi_seg", cache_dir=None)
+    assert graph.find_modules_directly_imported_by("wsi_seg.slides.lattice") <= {"wsi_seg.errors"}
+
+
+def test_what_is_registered_by_name_is_there() -> None:
+    for kind, place in KINDS.items():
+        layout = resolve_name(place)
+        assert isinstance(layout, Layout)
+        assert layout.kind == kind
+    for place in BENCHMARKS.values():
+        assert isinstance(resolve_name(place), Benchmark)
+    assert BENCHMARKS.keys() <= KINDS.keys()
+
+
+def test_a_test_lies_in_the_room_that_it_tests() -> None:
+    tests = ROOT / "tests"
+    rooms = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")}
+    assert not [str(room) for room in rooms if not (ROOT / "wsi_seg" / room).is_dir()]
