@@ -87,11 +87,6 @@ class ClassSchema(BaseModel):
         return tuple(c.id for c in self.classes)
 
     @cached_property
-    def by_id(self) -> dict[int, TissueClass]:
-        """The classes by their label value."""
-        return {c.id: c for c in self.classes}
-
-    @cached_property
     def _index_by_key(self) -> dict[str, int]:
         """Positions of the classes by name, then by alias, in the form that names are compared in."""
         found: dict[str, int] = {}

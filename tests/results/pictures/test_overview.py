@@ -17,14 +17,9 @@ from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID, ClassSchema, Tiss
 from wsi_seg.results.labels.ngff import PyramidLayout
 from wsi_seg.results.labels.pyramid import PyramidWriter
 from wsi_seg.results.labels.reading import read_labels
-from wsi_seg.results.pictures.overview import (
-    Scene,
-    draw_mask,
-    draw_overview,
-    round_length,
-    write_overview_picture,
-)
+from wsi_seg.results.pictures.overview import draw_overview, round_length, write_overview_picture
 from wsi_seg.results.pictures.painting import FILL, OUTLINE_SHADE
+from wsi_seg.results.pictures.scene import Scene
 from wsi_seg.results.summary import summarise_classes
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Lattice
@@ -171,17 +166,6 @@ def test_an_empty_result_says_so(labels: np.ndarray) -> None:
 def test_pictures_of_different_size_are_refused(labels: np.ndarray) -> None:
     with pytest.raises(UsageError, match="does not lie on"):
         replace(scene_of(labels), tissue=np.ones((3, 3), dtype=bool))
-
-
-def test_mask_picture() -> None:
-    mask = np.zeros((100, 2000), dtype=bool)
-    mask[20:80, 500:1500] = True
-    picture = draw_mask(np.full((100, 2000, 3), 100, dtype=np.uint8), mask)
-    assert picture.size == (1600, 80)
-    pixels = np.asarray(picture)
-    assert tuple(pixels[40, 800]) == (100, 100, 100)
-    assert pixels[40, 100].min() > 180
-    assert (pixels == overview.TISSUE_COLOR).all(axis=2).any()
 
 
 def test_a_finished_result_becomes_a_png(tmp_path: Path) -> None:

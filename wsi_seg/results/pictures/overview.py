@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
@@ -23,6 +22,7 @@ from wsi_seg.results.pictures.lettering import (
     wrapped,
 )
 from wsi_seg.results.pictures.painting import paint_classes, paint_mask, paint_slide, paint_swatch
+from wsi_seg.results.pictures.scene import Scene
 from wsi_seg.results.summary import summarise_classes
 from wsi_seg.slides.lattice import Rect
 
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from wsi_seg.models.classes import ClassSchema
     from wsi_seg.results.labels.reading import LabelPyramid
-    from wsi_seg.results.summary import ClassSummary
 
 LONGEST_SIDE = 1600
 NARROWEST = 940
@@ -53,77 +51,6 @@ SUBTITLE = Style(20, MUTED)
 NOTICE = Style(21, AMBER_INK, bold=True)
 PANEL_NAME = Style(18, MUTED)
 PLATE = Style(20, INK, bold=True)
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What there is to see.
-
-    Attributes
-    ----------
-    rgb : array of uint8, shape (h, w, 3)
-        The slide.
-    labels : array of uint8, shape (h, w)
-        Label values of the same pixels.
-    pixel_um : (float, float)
-        Micrometres per pixel in x and y.
-    schema : ClassSchema
-        Names and colours of the label values.
-    classes : tuple of ClassSummary
-        Areas and shares for the legend; measured on all pixels, not on these few.
-    unprocessed_mm2 : float
-        Area that could not be analysed.
-    slide, model : str
-        Names for the heading.
-    notice : str or None
-        What the model's maker wants every reader to know.
-    tissue : array of bool, shape (h, w), optional
-        Where tissue was found.
-    """
-
-    rgb: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-    pixel_um: tuple[float, float]
-    schema: ClassSchema
-    classes: tuple[ClassSummary, ...]
-    unprocessed_mm2: float
-    slide: str
-    model: str
-    notice: str | None = None
-    tissue: NDArray[np.bool_] | None = None
-
-    def __post_init__(self) -> None:
-        for pixels in (self.labels, self.tissue):
-            if pixels is not None and pixels.shape != self.rgb.shape[:2]:
-                raise UsageError(f"an array of shape {pixels.shape} does not lie on {self.rgb.shape[:2]}")
-
-    @property
-    def found(self) -> tuple[ClassSummary, ...]:
-        """The classes that the legend lists, the largest first; the background is not painted."""
-        painted = (c for c in self.classes if c.mm2 > 0 and c.id != self.schema.background_id)
-        return tuple(sorted(painted, key=lambda c: -c.mm2))
-
-    @property
-    def absent(self) -> tuple[str, ...]:
-        """Names of the classes that were looked for and not found."""
-        return tuple(c.name for c in self.classes if c.mm2 == 0 and c.id != self.schema.background_id)
-
-    @property
-    def classified_mm2(self) -> float:
-        """Area of all classes but the background."""
-        return sum(c.mm2 for c in self.found)
-
-    @property
-    def emptiness(self) -> str | None:
-        """What to say when there is no class to see."""
-        if self.found:
-            return None
-        if (self.labels == UNPROCESSED_ID).all():
-            return "Nothing could be analysed"
-        if self.tissue is not None and not self.tissue.any():
-            return "No tissue was found"
-        background = self.schema.background
-        return "No class was found" if background is None else f"Nothing but {background} was found"
 
 
 def write_overview_picture(
@@ -186,22 +113,6 @@ def save_png(picture: Image.Image, path: Path) -> None:
     """
     with replacing(path) as partial:
         picture.save(partial, format="PNG", compress_level=2)
-
-
-def draw_mask(rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Image.Image:
-    """Draw a tissue mask over the slide: outlined, and all outside it paled.
-
-    Parameters
-    ----------
-    rgb : array of uint8, shape (h, w, 3)
-        The slide.
-    mask : array of bool, shape (h, w)
-        The same pixels.
-    """
-    height, width = mask.shape
-    scale = min(1.0, LONGEST_SIDE / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return paint_mask(rgb, mask, size, TISSUE_COLOR, veil=0.6)
 
 
 def draw_overview(scene: Scene) -> Image.Image:

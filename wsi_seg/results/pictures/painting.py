@@ -87,9 +87,8 @@ def paint_mask(
     mask: NDArray[np.bool_],
     size: tuple[int, int],
     color: tuple[int, int, int],
-    veil: float = 0.0,
 ) -> Image.Image:
-    """Outline a mask on the slide, with all outside it veiled in white to the opacity `veil`.
+    """Outline a mask on the slide.
 
     Parameters
     ----------
@@ -101,12 +100,10 @@ def paint_mask(
         Width and height of the picture.
     color : (int, int, int)
         Colour of the outline.
-    veil : float
-        0 leaves the slide outside the mask as it is, 1 hides it.
     """
     large = _enlarged(mask.astype(np.uint8), (2 * size[0], 2 * size[1]))
     state = large + np.uint8(2) * (_borders(large) & (large == 1))
-    inks = _packed([(255, 255, 255, round(255 * veil)), (*color, 0), (0, 0, 0, 0), (*color, 255)])
+    inks = _packed([(255, 255, 255, 0), (*color, 0), (0, 0, 0, 0), (*color, 255)])
     return _laid_over(paint_slide(rgb, size), inks[state])
 
 
