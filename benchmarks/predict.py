@@ -70,7 +70,7 @@ def run_bare(slide: Path, model: str, mpp: float | None) -> dict:
     from wsi_seg.results.polygons.export import Exported
     from wsi_seg.results.polygons.geojson import ExportReport
     from wsi_seg.results.polygons.tally import Tally
-    from wsi_seg.results.polygons.tiles import PolygonSettings
+    from wsi_seg.results.polygons.vectorise import PolygonSettings
 
     def none(_labels: object, path: Path, _settings: object) -> Exported:
         path.touch()

@@ -25,7 +25,7 @@ def info(
     Example: `wsi-seg info slide.svs other.mrxs --json`
     """
     from wsi_seg.errors import SlideError
-    from wsi_seg.slides.folder import FolderSlides, slides_in
+    from wsi_seg.slides.in_folder import FolderSlides, slides_in
     from wsi_seg.slides.slide import Slide
 
     described: list[dict[str, Any]] = []

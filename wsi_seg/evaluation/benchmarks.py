@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from wsi_seg.models.classes import ClassSchema
 
 BENCHMARKS = {
-    "cityscapes": "wsi_seg.paper.streets.benchmarks:CITYSCAPES",
-    "voc": "wsi_seg.paper.streets.benchmarks:VOC",
+    "cityscapes": "wsi_seg.paper.streets.registered:CITYSCAPES",
+    "voc": "wsi_seg.paper.streets.registered:VOC",
 }
 """The `Benchmark` of a kind of data sets, as ``module:name``."""
 

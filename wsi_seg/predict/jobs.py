@@ -14,7 +14,7 @@ import openslide
 
 from wsi_seg.data.slide_list import mpp_of, read_csv
 from wsi_seg.errors import SlideError, UsageError
-from wsi_seg.slides.folder import DicomSeries, dicom_series, may_be_dicom, slides_in
+from wsi_seg.slides.in_folder import DicomSeries, dicom_series, may_be_dicom, slides_in
 from wsi_seg.slides.readers.tiff import is_picture, is_tiff
 
 if TYPE_CHECKING:

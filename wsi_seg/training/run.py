@@ -18,7 +18,6 @@ from wsi_seg.training.data.cache import PixelCache
 from wsi_seg.training.data.draws import ImageDraws, PatchDraws
 from wsi_seg.training.data.gathering import TrainingData, lacking, measure_input, open_data
 from wsi_seg.training.engine.failures import in_one_line
-from wsi_seg.training.engine.folder import WORK, TrainingFolder
 from wsi_seg.training.engine.hardware import check_device, megapixels, precision, workers
 from wsi_seg.training.engine.inherit import take_over
 from wsi_seg.training.engine.loss import class_weights
@@ -28,9 +27,10 @@ from wsi_seg.training.engine.provenance import facts, identity, scores, slides_o
 from wsi_seg.training.engine.score import score
 from wsi_seg.training.engine.stage import StageData, run_stage
 from wsi_seg.training.engine.stage_plan import StagePlan
+from wsi_seg.training.engine.training_folder import WORK, TrainingFolder
 from wsi_seg.training.engine.validation import Images, Tiles
 from wsi_seg.training.report.contents import HistoryRow, TrainingReport
-from wsi_seg.training.report.folder import write_report
+from wsi_seg.training.report.writing import write_report
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.results.polygons.geojson import ExportReport, GeoJsonSettings, write_csv, write_geojson
 from wsi_seg.results.polygons.tally import Tally
-from wsi_seg.results.polygons.tiles import PolygonSettings, vectorise
+from wsi_seg.results.polygons.vectorise import PolygonSettings, vectorise
 from wsi_seg.results.summary import Outlined, Tolerance
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from wsi_seg.models.biopsy import diagnoses
 from wsi_seg.training.data.augment import Augmentation
 from wsi_seg.training.engine.loss import SegmentationLoss, diagnosis_loss
 from wsi_seg.training.engine.parts import Parts
-from wsi_seg.training.engine.recorded import Recorded
+from wsi_seg.training.engine.step_graphs import Recorded
 
 if TYPE_CHECKING:
     from wsi_seg.models.architecture import Network

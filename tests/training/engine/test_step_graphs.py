@@ -9,7 +9,7 @@ from torch import nn
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 from wsi_seg.training.engine.loss import SegmentationLoss
-from wsi_seg.training.engine.recorded import MOST, Recorded, replica
+from wsi_seg.training.engine.step_graphs import MOST, Recorded, replica
 
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

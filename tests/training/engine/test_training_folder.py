@@ -9,7 +9,7 @@ import pytest
 
 from wsi_seg.errors import FinishedError, OutputError
 from wsi_seg.files.files import PARTIAL, locked
-from wsi_seg.training.engine.folder import TrainingFolder
+from wsi_seg.training.engine.training_folder import TrainingFolder
 
 RECORD = {"recipe": {"epochs": 3}, "classes": ["a", "b"]}
 

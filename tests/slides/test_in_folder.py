@@ -9,7 +9,7 @@ import pytest
 from dicoms import ANNOTATIONS, REPORT, SEGMENTATION, SERIES, copy_series, write_dicom
 
 from wsi_seg.errors import SlideError
-from wsi_seg.slides.folder import slides_in
+from wsi_seg.slides.in_folder import slides_in
 from wsi_seg.slides.readers.dicom import read_dicom_header
 from wsi_seg.slides.slide import Slide
 
