@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from wsi_seg.results.polygons import simplify as simplify_module
 from wsi_seg.results.polygons.components import find_components
 from wsi_seg.results.polygons.simplify import STEPS, simplify, steps_within
 from wsi_seg.results.polygons.tracing import trace
@@ -152,3 +153,18 @@ def test_a_step_that_would_be_unsound_is_not_taken(monkeypatch):
     assert not sound
     assert (tolerance == 0).all()
     assert kept is polygons
+
+
+def test_outlines_held_back_are_as_if_the_others_were_simplified_without_them(monkeypatch):
+    before, class_id = traced(lump_and_specks(1))
+    exact, held = shapely.area(before), 0
+    geos, calls = shapely.coverage_simplify, []
+    monkeypatch.setattr(shapely, "coverage_simplify", lambda *a, **k: (calls.append(a), geos(*a, **k))[1])
+    for step in steps_within(3):
+        after, active = simplify_module._take(step, before, class_id, exact)
+        expected = before.copy()
+        expected[active] = geos(before[active], step, simplify_boundary=False)
+        assert shapely.equals_exact(shapely.normalize(after), shapely.normalize(expected)).all()
+        before, held = after, held + (~active).sum()
+    assert held > 0
+    assert len(calls) == len(steps_within(3))  # once a step, whatever is held back

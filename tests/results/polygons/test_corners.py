@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from wsi_seg.results.polygons.components import find_components
+from wsi_seg.results.polygons.corners import Corners
+from wsi_seg.results.polygons.tracing import trace
+
+IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=10), elements=st.integers(0, 2))
+FRAME = shapely.Polygon([(0, 0), (9, 0), (9, 9), (0, 9)], [[(2, 2), (2, 5), (5, 5), (5, 2)]])
+
+
+def coverage(image):
+    components = find_components(np.asarray(image))
+    component = components.paint(np.arange(len(components), dtype=np.int32))
+    extra = np.zeros((component.shape[0] + 1, component.shape[1] + 1), dtype=bool)
+    return trace(component, extra, (70_000, 90_000)).polygons
+
+
+def everything(corners):
+    return np.ones(len(corners.place), dtype=bool)
+
+
+@pytest.mark.parametrize("around", [[(2, 2), (2, 5), (5, 5), (5, 2)], [(2, 2), (5, 2), (5, 5), (2, 5)]])
+def test_holes_are_subtracted_whichever_way_round_they_run(around):
+    polygons = np.array([shapely.Polygon(FRAME.exterior, [around]), shapely.box(0, 0, 2, 2)])
+    corners = Corners.of(polygons)
+    np.testing.assert_array_equal(corners.area(everything(corners)), [81 - 9, 4])
+    np.testing.assert_array_equal(corners.count(everything(corners)), [8, 4])
+
+
+@settings(deadline=None)
+@given(IMAGES, st.integers(0, 2**32 - 1))
+def test_areas_and_polygons_of_kept_corners_are_those_that_shapely_makes(image, seed):
+    polygons = coverage(np.kron(image, np.ones((3, 3), dtype=np.uint8)))
+    corners = Corners.of(polygons)
+    rng = np.random.default_rng(seed)
+    kept = rng.random(len(corners.place)) < 0.7
+    for ring in range(corners.rings):  # three of each ring at least
+        kept[rng.permutation(np.flatnonzero(corners.ring == ring))[:3]] = True
+    first = np.array([rng.choice(corners.place[(corners.ring == r) & kept]) for r in range(corners.rings)])
+    chosen = np.sort(rng.permutation(len(polygons))[: rng.integers(1, len(polygons) + 1)])
+
+    expected = []
+    for number in range(corners.polygons):
+        rings = []
+        for ring in np.unique(corners.ring[corners.owner == number]):
+            mine = (corners.ring == ring) & kept
+            points, places = corners.xy[mine], corners.place[mine]
+            rings.append(np.roll(points, -int(np.flatnonzero(places == first[ring])[0]), axis=0))
+        expected.append(shapely.Polygon(rings[0], rings[1:]))
+    made = corners.build(kept, chosen, first)
+    assert [shapely.to_wkt(p) for p in made] == [shapely.to_wkt(expected[n]) for n in chosen]
+
+    # A ring that crosses itself has no area that shapely and the sum over corners agree on.
+    area, sound = corners.area(kept), shapely.is_valid(np.array(expected))
+    np.testing.assert_array_equal(area[sound], shapely.area(np.array(expected))[sound])
+
+
+@given(IMAGES)
+def test_corners_are_known_by_polygon_and_place(image):
+    polygons = coverage(image)
+    corners = Corners.of(polygons)
+    assert corners.among(corners).all()
+    assert (corners.among(Corners.of(polygons[:1])) == (corners.owner == 0)).all()
+
+
+def test_corners_of_a_polygon_are_its_neighbours_too():
+    left, right, apart = shapely.box(0, 0, 2, 2), shapely.box(2, 0, 4, 2), shapely.box(8, 8, 9, 9)
+    corners = Corners.of(np.array([left, right, apart]))
+    shared = corners.of_any(np.array([True, False, False]))
+    assert [int(shared[corners.owner == n].sum()) for n in range(3)] == [4, 2, 0]
