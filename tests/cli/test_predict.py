@@ -238,7 +238,7 @@ def test_what_lies_beside_a_dicom_slide_is_no_failed_slide(shared_data: Path, tm
     model = write_model(tmp_path / "model.safetensors")
     done = run(folder, "--model", model, "-o", tmp_path / "out")
     assert done.exit_code == 0
-    assert f"{seg}: DICOM, but a segmentation (SEG): passed over" in done.stderr
+    assert f"{seg}: DICOM, but a segmentation (SEG): skipped" in done.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["case 7"]
 
 

@@ -236,7 +236,7 @@ def test_what_is_made_from_labels_is_made_again_if_missing_and_kept_if_edited(
 
     (out / "slide.geojson.gz").unlink()
     (out / "tissue_mask.png").unlink()
-    with pytest.raises(OutputError, match=r"tissue_mask\.png: no tissue mask there any more"):
+    with pytest.raises(OutputError, match=r"tissue_mask\.png: the tissue mask is missing"):
         predict_slide(slide_path, out, settings(model_path, ngff))
 
 

@@ -266,7 +266,7 @@ def test_a_tissue_mask_that_is_replaced_is_noticed(
         TissueMask(np.zeros(seal.size[::-1], bool), seal.factor).save(begun / "tissue_mask.png")
         coarser = settings(model_path, export=ExportSettings(simplify_um=50.0))
         try:
-            with pytest.raises(OutputError, match=r"tissue_mask\.png: not the tissue mask .* put that back"):
+            with pytest.raises(OutputError, match=r"tissue_mask\.png: not the tissue mask .* restore it"):
                 predict_slide(slide_path, begun, coarser if begun == result else settings(model_path))
         finally:
             (begun / "tissue_mask.png").write_bytes(right)

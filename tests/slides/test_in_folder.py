@@ -22,9 +22,9 @@ def test_what_lies_beside_a_dicom_slide_is_passed_over_by_name(shared_data: Path
     found = slides_in(tmp_path)
     assert found.slides == (min(files),)
     assert found.passed_over == (
-        f"{tmp_path / 'a-seg.dcm'}: DICOM, but a segmentation (SEG): passed over",
-        f"{tmp_path / 'b-ann.dcm'}: DICOM, but annotations (ANN): passed over",
-        f"{tmp_path / 'zreport'}: DICOM, but a structured report (SR): passed over",
+        f"{tmp_path / 'a-seg.dcm'}: DICOM, but a segmentation (SEG): skipped",
+        f"{tmp_path / 'b-ann.dcm'}: DICOM, but annotations (ANN): skipped",
+        f"{tmp_path / 'zreport'}: DICOM, but a structured report (SR): skipped",
     )
 
 
@@ -37,7 +37,7 @@ def test_a_label_in_a_series_of_its_own_is_no_slide(shared_data: Path, tmp_path:
     found = slides_in(tmp_path)
     assert len(found.slides) == 1
     assert [line.partition(": ")[2] for line in found.passed_over] == [
-        "DICOM, but only the label of a slide: passed over"
+        "DICOM, but only the label of a slide: skipped"
     ]
 
 
@@ -77,10 +77,12 @@ def test_what_is_named_as_a_slide_and_is_no_file_is_passed_over_by_name(
     found = slides_in(tmp_path)
     assert found.slides == (tmp_path / "a.tiff",)
     assert found.passed_over == (
-        f"{tmp_path / 'x.svs'}: named as a slide, but a folder: passed over",
-        f"{tmp_path / 'y.dcm'}: named as a slide, but a folder: passed over",
-        f"{tmp_path / 'z.tif'}: named as a slide, but no file: passed over",
+        f"{tmp_path / 'x.svs'}: named like a slide, but a folder: skipped",
+        f"{tmp_path / 'y.dcm'}: named like a slide, but a folder: skipped",
+        f"{tmp_path / 'z.tif'}: named like a slide, but no file: skipped",
     )
     (tmp_path / "x.svs" / "inner.svs").mkdir()
-    with pytest.raises(SlideError, match=r"no slide in this folder \(.*inner\.svs: named as a slide, but a"):
+    with pytest.raises(
+        SlideError, match=r"no slide in this folder \(.*inner\.svs: named like a slide, but a"
+    ):
         slides_in(tmp_path / "x.svs")

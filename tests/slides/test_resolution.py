@@ -78,7 +78,7 @@ def test_a_film_scanners_dots_are_no_slides_though_a_slide_can_be_so_coarse(dpi:
         (0.025, None, "", "finer than any scanner's, perhaps 0.25 made ten times too small: "),
         (0.0499, None, "", "perhaps 0.499 made ten times too small"),
         (0.001, None, "", "no slide has that"),
-        (1000.0, None, "", "1 px per mm, which programs write that know of no resolution"),
+        (1000.0, None, "", "1 px per mm, the default of programs that know no resolution"),
         (50.0, None, "", "no slide has that"),
         (0.0, None, "", "no slide has that"),
         ("abc", None, "", "no slide has that"),

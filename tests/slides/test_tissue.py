@@ -136,9 +136,9 @@ def test_a_mask_comes_back_from_its_file(tmp_path: Path) -> None:
         assert back.factor == 8
         np.testing.assert_array_equal(back.mask, mask.mask)
     (tmp_path / "mask.png").write_bytes(b"")
-    with pytest.raises(OutputError, match="damaged: put it back, or make the result anew with"):
+    with pytest.raises(OutputError, match="damaged: restore it, or make the result again with"):
         TissueMask.load(tmp_path / "mask.png", None)
-    with pytest.raises(OutputError, match="no tissue mask there any more: put it back, or make"):
+    with pytest.raises(OutputError, match="the tissue mask is missing: restore it, or make"):
         TissueMask.load(tmp_path / "gone.png", mask.seal)
 
 
@@ -157,8 +157,8 @@ def test_another_mask_is_refused_by_what_differs(tmp_path: Path) -> None:
     seal = TissueMask(pixels, 8).seal
     for other, differs in (
         (TissueMask(~pixels, 8), "its pixels differ"),
-        (TissueMask(pixels, 4), "4 label pixels per mask pixel, and not 8"),
-        (TissueMask(pixels.T, 8), "20 x 30 pixels, and not 30 x 20"),
+        (TissueMask(pixels, 4), "4 label pixels per mask pixel, not 8"),
+        (TissueMask(pixels.T, 8), "20 x 30 pixels, not 30 x 20"),
     ):
         other.save(path)
         with pytest.raises(OutputError, match=rf"mask\.png: not the tissue mask .* \({differs}\): put that"):

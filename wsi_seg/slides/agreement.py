@@ -1,20 +1,21 @@
 """Whether a slide's coarser levels show what level 0 shows.
 
-Some files' do not: converters have stored them in other colours, shifted, blank, or of another picture. So
-each level is compared with the nearest finer one that is in order, at a few places: both are reduced to cells
-of 8 x 8 of the coarser one's pixels, where it no longer matters how a level was made, and the cells' colours
-are compared. How much a level differs is the root mean square over the cells of a place, in grey values, of
-the place that differs second most: one damaged tile is no wrong level, and a wrong level that is blank still
-looks right on glass. So places are chosen where either of the two has contrast.
+In some files they do not: a converter has stored them in other colours, shifted or blank, or has stored
+another picture. So each level is compared with the nearest finer level that is in order, at a few places.
+Both are reduced to cells of 8 x 8 pixels of the coarser one. At that size it no longer matters how a level
+was made, and the colours of the cells are compared. The difference of a place is the root mean square over
+its cells, in grey values. The difference of a level is that of the place that differs second most: one
+damaged tile does not make a wrong level, and a wrong level that is blank still looks right on glass. So
+places with contrast in either level are chosen.
 
 Measured on H&E and fluorescence, levels of 1/2 to 1/32. Means, nearest pixels, bicubic and Lanczos, cascades
 and JPEG down to quality 30 stay under 7, nearest pixels 1/32 as JPEG of quality 30 under 9, unsharp masks of
 150 % and a shift of one level pixel under 11; levels in real files of six scanners and converters under 3.
 YCbCr taken for RGB, inverted, mirrored, blank, and shifted by 16 px or more is over 30, shifted by 8 px over
-21, other channels than blue for red over 22, a doubled gamma over 18. `LIMIT` lies between. Channels swapped
-where they hardly differ, and grey for colours, are known by that level 0 treated likewise is much more alike.
-Not found: shifts of 4 px and less, differences in brightness that hardly show, faults in pictures whose
-darkest and brightest cells differ by less than the limit, and parts of a level that no place lies in.
+21, other channels than blue for red over 22, a doubled gamma over 18. `LIMIT` lies between. Swapped channels
+that hardly differ, and grey instead of colour, are found in another way: level 0, treated likewise, is then
+much more similar. Not found: shifts of 4 px and less, differences in brightness that hardly show, faults in
+pictures whose darkest and brightest cells differ by less than the limit, and faults outside of all places.
 """
 
 from __future__ import annotations
@@ -42,59 +43,60 @@ if TYPE_CHECKING:
     Hint = tuple[int, tuple[float, float]]
 
 LIMIT = 15.0
-"""By how many grey values, at most, a level differs that shows the same."""
+"""Largest difference, in grey values, of a level that shows the same as the finer one."""
 
 CELL = 8
 """Side of a cell in pixels of the coarser level."""
 
 PLACE_CELLS = 8
-"""Side of a place in cells, unless that were too many pixels of the finer level."""
+"""Side of a place in cells, unless that is too many pixels of the finer level."""
 
 PLACE_SIDE = 1024
 """Longest side of a place in pixels of the finer level."""
 
 PLACES = 8
-"""How many places are compared where there is something to see."""
+"""Number of places that are compared, where that many have contrast."""
 
 FEW = 4
-"""Of fewer places each one counts: there is no telling a damaged tile from a wrong level."""
+"""With fewer places each one counts: a damaged tile cannot be distinguished from a wrong level."""
 
 FLAT = 12
 """Contrast in grey values below which a place may be nothing but glass."""
 
 GRID = 5
-"""Rows and columns of places that are looked at wherever the tissue may be."""
+"""Rows and columns of places that are always looked at, wherever the tissue is."""
 
 HINTS = 12
 """Places that are looked at for their contrast in a small level, or else in level 0."""
 
 HINT_PIXELS, HINT_SIDE = (1 << 20, 1 << 22), 512
-"""Levels of at most so many pixels are small; the larger ones are asked where the others show nothing. All
-are looked at in so many cells along their longer side."""
+"""Levels of at most so many pixels are small. Larger ones are searched only where the small ones show
+nothing.
+All are reduced to so many cells along their longer side."""
 
 LOOKS, LOOK_PIXELS = 24, 48 << 20
 """Rows and columns of places that level 0 is looked at in, and of how many pixels at most their tiles are."""
 
 UNREADABLE = 3
-"""So many places that cannot be decoded, and none that can, are enough to give up."""
+"""Give up after so many places that cannot be decoded, if no place can."""
 
 NOISE = 2.0
-"""Grey values by which any two levels differ: no ground for asking whether colours are exchanged."""
+"""Grey values by which any two levels may differ. Below this, exchanged colours are not suspected."""
 
 
 class Verdict(StrEnum):
-    """What is to be thought of a level."""
+    """The outcome of a comparison."""
 
     AGREES = "agrees with level {}"
     DIFFERS = "shows something else than level {}: not read"
     UNREADABLE = "cannot be read: not read"
-    FLAT = "nothing to compare by: as flat as level {} where that was tried"
+    FLAT = "nothing to compare: no contrast here or in level {} where that was tried"
     UNKNOWN = "could not be compared with level {}"
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """What comparing a level with a finer one came to.
+    """The result of comparing a level with a finer one.
 
     Attributes
     ----------
@@ -105,7 +107,7 @@ class Agreement:
     difference : float
         Grey values.
     verdict : Verdict
-        What is to be thought of the level.
+        The outcome.
     """
 
     level: int
@@ -116,12 +118,12 @@ class Agreement:
 
     @property
     def differs(self) -> bool:
-        """Whether the level shows something else."""
+        """Whether the level shows something else than the finer one."""
         return self.verdict is Verdict.DIFFERS
 
     @property
     def in_order(self) -> bool:
-        """Whether the level may be read from; one that could not be compared may."""
+        """Whether the level may be read from. A level that could not be compared may."""
         return self.verdict not in (Verdict.DIFFERS, Verdict.UNREADABLE)
 
     def __str__(self) -> str:
@@ -131,7 +133,7 @@ class Agreement:
 def compare_levels(slide: Slide) -> tuple[Agreement, ...]:
     """Compare every coarser level of a slide with the nearest finer one that is known to be in order.
 
-    A pure function of the file: whoever opens it comes to the same.
+    A pure function of the file: every process gets the same result.
 
     Returns
     -------
@@ -154,7 +156,7 @@ def compare_levels(slide: Slide) -> tuple[Agreement, ...]:
 def _compare(
     slide: Slide, index: int, finer: int, centres: Sequence[tuple[float, float]]
 ) -> tuple[Agreement, bool]:
-    """Compare two levels; tell too whether coarser ones are to be compared with this one."""
+    """Compare two levels; return also whether coarser ones are to be compared with this one."""
     level, reference = slide.levels[index], slide.levels[finer]
     frames = _frames(slide.bounds, (level.scale_x * CELL, level.scale_y * CELL))
     ratio = max(level.scale_x / reference.scale_x, level.scale_y / reference.scale_y)
@@ -191,7 +193,7 @@ def _is_read(pixels: SlidePixels) -> bool:
 
 
 def _second(cells: Sequence[Cells]) -> float:
-    """Return the difference of the place that differs second most; of few, of the one that differs most."""
+    """Return the difference of the place that differs second most; with few places, the largest."""
     differences = sorted(_difference(own, other) for own, other in cells)
     if len(differences) < FEW:
         return max(differences, default=0.0)
@@ -207,7 +209,7 @@ def _difference(own: NDArray[np.int64], other: NDArray[np.int64]) -> float:
 
 
 def _recoloured(cells: Sequence[Cells]) -> bool:
-    """Tell whether channels are exchanged, or colours grey: the finer level treated so is then more alike."""
+    """Test for exchanged channels or lost colours: the finer level, treated alike, is then more similar."""
     own, other = (np.concatenate(parts) for parts in zip(*cells, strict=True))
     as_they_are = _difference(own, other)
     grey = np.repeat(other @ np.array([[299], [587], [114]]) // 1000, 3, axis=1)
@@ -217,7 +219,7 @@ def _recoloured(cells: Sequence[Cells]) -> bool:
 
 
 def _centres(slide: Slide) -> Iterator[tuple[float, float]]:
-    """Yield where to look, as shares of the bounds' width and height; where tissue is likely, first."""
+    """Yield places to look at, as shares of the bounds' width and height; likely tissue comes first."""
     looks = (_in_small_levels(slide, pixels) for pixels in HINT_PIXELS)
     hints = next((hints for hints in looks if hints), None) or _in_level_0(slide)
     hints.sort(key=lambda hint: hint[0], reverse=True)
@@ -227,7 +229,7 @@ def _centres(slide: Slide) -> Iterator[tuple[float, float]]:
 
 
 def _in_small_levels(slide: Slide, pixels: int) -> list[Hint]:
-    """Return where any level of so many pixels has contrast: one may be blank, the coarsest likeliest."""
+    """Return places where any level of so many pixels has contrast: one may be blank, likely the coarsest."""
     bounds = slide.bounds
     cell = max(1.0, max(bounds.width, bounds.height) / HINT_SIDE)
     frames = _frames(bounds, (cell, cell))
@@ -244,7 +246,7 @@ def _in_small_levels(slide: Slide, pixels: int) -> list[Hint]:
 
 
 def _contrasts(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the contrast of each square of cells; those at the right and at the bottom may be smaller."""
+    """Return the contrast of each square of cells; squares at the right and bottom edge may be smaller."""
     rows, columns = range(0, rgb.shape[0], CELL), range(0, rgb.shape[1], CELL)
     highest = np.maximum.reduceat(np.maximum.reduceat(rgb, rows, axis=0), columns, axis=1)
     lowest = np.minimum.reduceat(np.minimum.reduceat(rgb, rows, axis=0), columns, axis=1)
@@ -252,7 +254,7 @@ def _contrasts(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _in_level_0(slide: Slide) -> list[Hint]:
-    """Return where level 0 has contrast, of places that lie apart."""
+    """Return places where level 0 has contrast, spread over the slide."""
     level = slide.levels[0]
     rows = min(LOOKS, max(GRID, math.isqrt(LOOK_PIXELS // (level.tile_width * level.tile_height))))
     frames = _frames(slide.bounds, (CELL, CELL))
@@ -276,7 +278,7 @@ def _place(centre: tuple[float, float], frames: Frames, side: int) -> Rect:
 
 
 def _frames(bounds: Bounds, downsample: tuple[float, float]) -> Frames:
-    """Return the frame whose pixels are the cells, whole ones only."""
+    """Return the frame whose pixels are the cells; only whole cells count."""
     width, height = (
         max(1, int(length / step))
         for length, step in zip((bounds.width, bounds.height), downsample, strict=True)

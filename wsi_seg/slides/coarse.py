@@ -13,11 +13,11 @@ from wsi_seg.slides.lattice import Rect
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MASK_REMEDY = "put it back, or make the result anew with `wsi-seg predict --overwrite`"
-"""What helps where a tissue mask is gone or damaged: labels were made by it, not the other way round."""
+MASK_REMEDY = "restore it, or make the result again with `wsi-seg predict --overwrite`"
+"""The remedy for a missing or damaged tissue mask. It cannot be rebuilt: the labels were made from it."""
 
 PIECE = 256
-"""Side of the squares that are interpolated one by one: most lie on one side of all outlines."""
+"""Side of the squares that are interpolated one by one: most lie wholly inside or outside of all outlines."""
 
 
 class MaskSeal(BaseModel):
@@ -40,11 +40,11 @@ class MaskSeal(BaseModel):
     factor: int
 
     def told_from(self, other: MaskSeal) -> str:
-        """Say in a few words what differs from another mask."""
+        """Describe in a few words what differs from another mask."""
         if self.size != other.size:
-            return "{} x {} pixels, and not {} x {}".format(*self.size, *other.size)
+            return "it has {} x {} pixels, not {} x {}".format(*self.size, *other.size)
         if self.factor != other.factor:
-            return f"{self.factor} label pixels per mask pixel, and not {other.factor}"
+            return f"it has {self.factor} label pixels per mask pixel, not {other.factor}"
         return "its pixels differ"
 
 
@@ -65,8 +65,8 @@ class CoarseMask:
     def at(self, rect: Rect, factor: int = 1) -> NDArray[np.bool_]:
         """Return the mask of a rectangle, with smooth outlines.
 
-        The coarse mask is interpolated bilinearly and cut at one half; a pixel's value does not depend on
-        the rectangle.
+        The coarse mask is interpolated bilinearly and thresholded at one half; a pixel's value does not
+        depend on the rectangle.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class CoarseMask:
         return inside
 
     def touches(self, rect: Rect) -> bool:
-        """Tell whether any pixel of a rectangle, in label pixels, may be tissue."""
+        """Return whether any pixel of a rectangle, in label pixels, may be tissue."""
         low_y, high_y, _ = _taps(rect.y0, rect.y1, self.factor, self.mask.shape[0])
         low_x, high_x, _ = _taps(rect.x0, rect.x1, self.factor, self.mask.shape[1])
         return bool(self.mask[low_y[0] : high_y[-1] + 1, low_x[0] : high_x[-1] + 1].any())

@@ -1,4 +1,4 @@
-"""What tells a slide's content from another's, and whether its files were written to meanwhile."""
+"""What identifies a slide's content, and whether its files have changed since it was opened."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 1 << 16
 PIECES = 128
-"""Parts of `PIECE_BYTES`, evenly spaced, that tell files apart whose ends are the same."""
+"""Parts of `PIECE_BYTES`, evenly spaced: they distinguish files whose beginnings and ends are equal."""
 
 SERIES = "dicom.SeriesInstanceUID"
 
@@ -57,7 +57,7 @@ class SlideFiles:
         return cls({file: _stamp(file) for file in (path, *others)})
 
     def refuse_changed(self) -> None:
-        """Refuse a slide that is not what was opened any more.
+        """Refuse a slide whose files have changed since it was opened.
 
         Raises
         ------
@@ -67,12 +67,13 @@ class SlideFiles:
         for path, stamp in self.stamps.items():
             if stamp is None or _stamp(path) != stamp:
                 raise SlideError(
-                    f"{path}: was changed while the slide was read: put the file back as it was, and run the "
-                    "same command again; or, if it is as it should be now, run with --overwrite"
+                    f"{path}: was changed while the slide was read: restore the file and run the same "
+                    "command again; "
+                    "or, if the new file is the right one, run with --overwrite"
                 )
 
     def same_as(self, other: SlideFiles) -> bool:
-        """Tell whether two slides are one, wherever they lie: all bytes of all files, as both were opened.
+        """Return whether two slides are equal, wherever they lie: all bytes of all files, as first opened.
 
         Raises
         ------
@@ -83,11 +84,12 @@ class SlideFiles:
             return False
         if self._identities() != other._identities() and self._digests() != other._digests():
             return False
-        # What was written to meanwhile is not what was opened, and what was done before is not of it.
+        # A file that was written to since is no longer what was opened, and earlier work does not belong to
+        # it.
         return all(_stamp(path) == stamp for one in (self, other) for path, stamp in one.stamps.items())
 
     def _identities(self) -> set[tuple[int, int]]:
-        """Return what the file system knows the files by: a link's are those of what it leads to."""
+        """Return the file system's identity of the files; a link has that of its target."""
         with _named():
             return {(status.st_dev, status.st_ino) for status in map(os.stat, self.stamps)}
 
@@ -111,7 +113,7 @@ class SlideFiles:
 
 
 def fingerprint(path: Path, properties: Mapping[str, str], size: tuple[int, int]) -> str:
-    """Return what tells a slide's content from another's, wherever the file lies: a short hash.
+    """Return a short hash that identifies a slide's content, wherever the file lies.
 
     Parameters
     ----------
@@ -128,18 +130,18 @@ def fingerprint(path: Path, properties: Mapping[str, str], size: tuple[int, int]
     """
     quickhash = properties.get(openslide.PROPERTY_NAME_QUICKHASH1, "")
     digest = hashlib.sha256(quickhash.encode())
-    if SERIES in properties:  # any of a slide's files opens it, and OpenSlide's hash is of their series
+    if SERIES in properties:  # any file of the slide opens it, and OpenSlide's hash is that of the series
         digest.update(f"{size}".encode())
         return digest.hexdigest()[:16]
     digest.update(f"{size} {path.stat().st_size}".encode())
-    # Large uncompressed levels have no hash of OpenSlide's; such files are of one size, with white edges.
+    # For large uncompressed levels OpenSlide has no hash; such files have equal sizes and white edges.
     for piece in _pieces(path, 2 if quickhash else PIECES, sized=False):
         digest.update(piece)
     return digest.hexdigest()[:16]
 
 
 def _pieces(path: Path, count: int, sized: bool = True) -> Iterator[bytes]:
-    """Yield a file's size, if asked to, and parts of it, from its first bytes to its last."""
+    """Yield a file's size, if asked for, and parts of it, from its first bytes to its last."""
     size = path.stat().st_size
     if sized:
         yield f"{size} ".encode()
@@ -156,7 +158,8 @@ def _named() -> Iterator[None]:
         yield
     except OSError as error:
         raise SlideError(
-            f"{error.filename}: part of a slide, and cannot be read ({error.strerror}): copy the slide again"
+            f"{error.filename}: is part of a slide, but cannot be read ({error.strerror}): copy the slide "
+            "again"
         ) from error
 
 
@@ -169,7 +172,7 @@ def _stamp(path: Path) -> Stamp | None:
 
 
 def _others(path: Path, properties: Mapping[str, str]) -> Iterator[Path]:
-    """Yield the files beside the one that names the slide in which its pixels lie."""
+    """Yield the slide's other files that hold pixels, beside the one that names the slide."""
     suffix = path.suffix.lower()
     if suffix == ".mrxs":
         yield from _files(path.with_suffix(""))
@@ -189,7 +192,7 @@ def _files(folder: Path) -> list[Path]:
     try:
         return sorted(file for file in folder.iterdir() if file.is_file())
     except OSError:
-        return []  # OpenSlide, which opened the slide, knows of other places
+        return []  # OpenSlide, which opened the slide, finds the files elsewhere
 
 
 def _head(path: Path) -> bytes:

@@ -23,8 +23,8 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 
 SNAP_TOLERANCE = 0.01
-"""How far, as a share, the label frame's resolution may differ from the one asked for to land on a
-pixel grid that divides the slide's own."""
+"""Largest relative change of the label frame's resolution, to reach a pixel grid that divides the slide's
+own."""
 
 OVERVIEW_SIDE = 2048
 """Longest side, in pixels, of the picture that shows a whole slide."""
@@ -65,10 +65,10 @@ class Frames(BaseModel):
 
     @classmethod
     def at_mpp(cls, bounds: Bounds, slide_mpp: tuple[float, float], working_mpp: float) -> Frames:
-        """Lay the label frame of (nearly) `working_mpp` micrometres per pixel over a slide.
+        """Place the label frame of (nearly) `working_mpp` micrometres per pixel on a slide.
 
-        The downsample is moved by up to one per cent to a whole number, a half, a quarter or a twentieth
-        where it can be: then label pixels lie on the slide's own grid, and polygon corners are exact.
+        Where possible, the downsample is moved by up to one per cent to a whole number, a half, a quarter or
+        a twentieth: then label pixels lie on the slide's own grid, and polygon corners are exact.
         """
         downsample = tuple(snap_downsample(working_mpp / mpp) for mpp in slide_mpp)
         sides = (bounds.width, bounds.height)
@@ -128,7 +128,7 @@ class Frames(BaseModel):
 def snap_downsample(downsample: float) -> float:
     """Move a downsample by at most `SNAP_TOLERANCE` to the roundest number in reach.
 
-    Tried in order: whole numbers, halves, quarters, twentieths. A number none of them reaches is kept.
+    Tried in order: whole numbers, halves, quarters, twentieths. A number that none of them reaches is kept.
     """
     for steps in (1, 2, 4, 20):
         snapped = round(downsample * steps) / steps

@@ -1,4 +1,4 @@
-"""The slides among the files of a folder; a DICOM slide is several files, and others lie beside them."""
+"""The slides among the files of a folder. A DICOM slide has several files, and others may lie beside them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BESIDE_A_SLIDE = frozenset({"LABEL", "OVERVIEW", "THUMBNAIL"})
 
 @dataclass(frozen=True)
 class FolderSlides:
-    """The slides in a folder, and what else there looks like one: a line each."""
+    """The slides in a folder, and a line for each other file that looks like one."""
 
     slides: tuple[Path, ...]
     passed_over: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class DicomSeries:
     ----------
     uid : str
     container : str
-        What the glass was labelled with; empty if that is not said.
+        The label of the glass slide; empty if it is not stated.
     """
 
     uid: str
@@ -44,10 +44,10 @@ class DicomSeries:
 
 
 def slides_in(folder: Path) -> FolderSlides:
-    """Return the slides in a folder; of the files of a DICOM series, the first.
+    """Return the slides in a folder; of a DICOM series, the first file.
 
-    A link that leads nowhere, such as to a share that is not mounted, is taken by its name, so that it fails
-    as the slide that it stands for.
+    A broken link, such as one to a share that is not mounted, is taken by its name. It then fails as the
+    slide that it stands for.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def slides_in(folder: Path) -> FolderSlides:
         if may_be_dicom(path):
             what = _no_slide(path)
             if what is not None:
-                passed_over.append(f"{path}: DICOM, but {what}: passed over")
+                passed_over.append(f"{path}: DICOM, but {what}: skipped")
                 continue
             series = dicom_series(path)
             uid = path.name if series is None else series.uid
@@ -72,20 +72,20 @@ def slides_in(folder: Path) -> FolderSlides:
             continue
         elif os.path.exists(path) and not os.path.isfile(path):
             what = "a folder" if os.path.isdir(path) else "no file"
-            passed_over.append(f"{path}: named as a slide, but {what}: passed over")
+            passed_over.append(f"{path}: named like a slide, but {what}: skipped")
             continue
         slides.append(path)
     if not slides:
         beside = f" ({'; '.join(passed_over)})" if passed_over else ""
         raise SlideError(
             f"{folder}: no slide in this folder{beside}: name slide files, or a folder that holds some; "
-            "folders within it are not looked into"
+            "subfolders are not searched"
         )
     return FolderSlides(tuple(slides), tuple(passed_over))
 
 
 def may_be_dicom(path: Path) -> bool:
-    """Tell whether a file is to be looked at as DICOM, which often has a UID for a name and no suffix."""
+    """Return whether to look at a file as DICOM, which often has a UID for a name and no suffix."""
     suffix = path.suffix.lower()
     if suffix == ".dcm":
         return os.path.isfile(path)
@@ -100,13 +100,14 @@ def dicom_series(path: Path) -> DicomSeries | None:
             uid = str(slide.properties.get("dicom.SeriesInstanceUID", path.name))
             return DicomSeries(uid, str(slide.properties.get("dicom.ContainerIdentifier", "")).strip())
     except (openslide.OpenSlideError, OSError):
-        return None  # as a slide it fails by itself, with a line of its own
+        return None  # it fails later as a slide, with its own message
 
 
 def _no_slide(path: Path) -> str | None:
-    """Say what a DICOM file is, if it is no slide.
+    """Describe a DICOM file that is not a slide.
 
-    A slide's label and overview are of its series; where they are a series of their own, that is no slide.
+    A slide's label and overview belong to its series. Where they form a series of their own, it is not a
+    slide.
     """
     head = read_dicom_header(path)
     if head is None:

@@ -1,4 +1,4 @@
-"""Which level of a slide is read, and what is to be said of that."""
+"""Which level of a slide is read, and the remarks about that."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wsi_seg.slides.slide import Slide
 
 LEVEL_0 = (0,)
-"""The levels to read from where level 0 alone is to be."""
+"""The levels to read from where only level 0 is wanted."""
 
 
 class LevelRead(BaseModel):
@@ -64,7 +64,7 @@ class LevelChoice:
         self._lock = threading.Lock()
 
     def agreements(self, slide: Slide) -> tuple[Agreement, ...]:
-        """Return what comparing levels 1, 2 and so on came to; done when first asked for."""
+        """Return the results of comparing levels 1, 2 and so on; computed on the first call."""
         with self._lock:
             if self._compared is None:
                 self._compared = compare_levels(slide)
@@ -90,7 +90,7 @@ class LevelChoice:
 
 
 def remarks_on_levels(slide: Slide) -> tuple[str, ...]:
-    """Say which levels of a slide are not what they should be; nothing where level 0 alone is read."""
+    """Return remarks on the levels that are not in order; none where only level 0 is read."""
     if slide.choice.given == LEVEL_0:
         return ()
     differ, damaged, unknown = (

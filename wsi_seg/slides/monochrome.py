@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from wsi_seg.slides.slide import SlidePixels
 
 NOISE = 16
-"""By how many grey values compression makes channels of one grey differ, and black ones stray from black."""
+"""Grey values by which compression may make the channels of one grey differ, or black differ from 0."""
 
 FEWEST = 1e-4
-"""Share of the pixels that may differ more, and the slide still be without colour."""
+"""Share of the pixels that may differ more in a slide without colour."""
 
 FAINT = 24
-"""A slide whose brightness varies by less holds no picture that could be grey."""
+"""A slide whose brightness varies by less holds no picture: it is not called grey."""
 
 
 def only_channel(overview: SlidePixels) -> str | None:
-    """Say in what one channel a slide is, if it is in one: "grey", "red", "green" or "blue"; or "black".
+    """Return the only channel of a slide, if there is only one: "grey", "red", "green" or "blue"; or "black".
 
     Stained tissue has colour in every overview, and glass alone has no picture.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ORIENTATION = 0x0112
 QUARTER_TURNS = (5, 6, 7, 8)
-"""Values of the EXIF tag `ORIENTATION` for which width and height change places."""
+"""Values of the EXIF tag `ORIENTATION` that exchange width and height."""
 
 MAX_PIXELS = 2**26
 """Largest plain image that is read: pictures of it take some 20 bytes a pixel."""
@@ -34,7 +34,7 @@ DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupEr
 def read_rgb(path: Path) -> NDArray[np.uint8]:
     """Read an image upright, as (height, width, 3) RGB.
 
-    What is transparent becomes white; 16 bits become the upper 8; of several pages the first is taken.
+    Transparent pixels become white; of 16 bits the upper 8 are taken; of several pages, the first.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
 
 
 def verified_size(path: Path) -> tuple[int, int]:
-    """Return the width and height that `read_rgb` would give, having read the whole file but decoded little.
+    """Return the width and height that `read_rgb` would give. Reads the whole file but decodes little of it.
 
     Raises
     ------
@@ -58,18 +58,18 @@ def verified_size(path: Path) -> tuple[int, int]:
         if image.format == "PNG":
             turned = "exif" in image.info and image.getexif().get(ORIENTATION) in QUARTER_TURNS
         else:
-            # Of a JPEG, an eighth of each side is decoded, for which all its code is read.
+            # A JPEG is decoded at an eighth of each side; that reads all of its code.
             image.draft(None, (1, 1))
             image.load()
-            # Asked for now: Pillow has turned a TIFF upright by itself, size and all, and says so no more.
+            # Only now: Pillow has already turned a TIFF upright, its size too, and then removes the tag.
             turned = image.getexif().get(ORIENTATION) in QUARTER_TURNS
     return (height, width) if turned else (width, height)
 
 
 def verify_png(path: Path) -> None:
-    """Compare the checksums of a PNG with its content, which Pillow does for pixels only when it is told to.
+    """Compare the checksums of a PNG with its content, which Pillow does for pixels only on request.
 
-    Without them, damaged pixels are other pixels. Other formats have no checksums.
+    Without this check, damaged pixels would pass as other pixels. Other formats have no checksums.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def why_unreadable(path: Path, error: Exception) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open an image, and turn what Pillow raises until it is closed into one line."""
+    """Open an image; turn what Pillow raises until it is closed into a one-line error."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -114,7 +114,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 def _too_large(path: Path, size: str) -> SlideError:
     return SlideError(
         f"{path}: {size} are too many for a plain image: convert it to a pyramidal TIFF "
-        "and predict that as a slide"
+        "and give that to predict as a slide"
     )
 
 
@@ -122,7 +122,7 @@ def _to_rgb(path: Path, image: Image.Image) -> NDArray[np.uint8]:
     if image.mode.startswith("I") or image.mode == "F":
         grey = np.asarray(image)
         if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
-            raise SlideError(f"{path}: pixel values are not of 8 or 16 bits: convert it to an 8-bit PNG")
+            raise SlideError(f"{path}: pixel values do not have 8 or 16 bits: convert it to an 8-bit PNG")
         return np.repeat((grey // 256).astype(np.uint8)[:, :, None], 3, axis=2)
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -1,4 +1,4 @@
-"""Where a scanner recorded pixels, and where a file only fills in between."""
+"""Where the scanner recorded pixels, and where the file only fills gaps."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     from wsi_seg.slides.slide import Slide, SlidePixels
 
 SMALLEST_FILLING_UM2 = 250_000.0
-"""A flat area of less than this may be an overexposed gap in the tissue."""
+"""A smaller flat area may be an overexposed gap in the tissue."""
 
 COMPRESSION_REACH = 8
-"""JPEG lets the edge of what was scanned ripple this far, in overview pixels, into what was filled in."""
+"""How far, in overview pixels, JPEG ripples reach from the scanned area into the fill."""
 
 RIPPLE = 6
-"""By how many grey values."""
+"""The height of these ripples in grey values."""
 
 THINNEST = 3
-"""Overview pixels across what was scanned, wherever it ends."""
+"""Smallest width of a scanned area in overview pixels."""
 
 SHORTEST_SLIT_UM = 400.0
-"""A slit between two scanned fields is straight, and at least so long."""
+"""A slit between two scanned fields is straight and at least so long."""
 
 SLIT_RANGE = 16
-"""By how many grey values a slit of a few overview pixels may differ from what it was filled with."""
+"""Grey values by which a slit of a few overview pixels may differ from the fill colour."""
 
 SLIT_SAMPLES, SAMPLE_SHARE = 15, 0.25
-"""Places at which a slit is looked at as closely as the file allows; and the share of a sample that has to be
-of exactly the colour of the filling, in most of them."""
+"""Places at which the finest pixels of a slit are looked at; and the share of these pixels that must have
+exactly the fill colour, at most of the places."""
 
 
 def recorded_in(slide: Slide, overview: SlidePixels, frames: Frames) -> NDArray[np.bool_]:
-    """Find what the scanner recorded of a slide.
+    """Find the parts of a slide that the scanner recorded.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def recorded_in(slide: Slide, overview: SlidePixels, frames: Frames) -> NDArray[
     Returns
     -------
     bool array, shape (height, width)
-        For each overview pixel. What cannot be read counts as recorded: models are not spared it, and
-        training hears of it in reading.
+        For each overview pixel. Unreadable pixels count as recorded, so that prediction and training meet and
+        report them.
     """
     finest = slide.frames(max(slide.mpp), allow_coarser=True)
     step_x, step_y = (a / b for a, b in zip(frames.downsample, finest.downsample, strict=True))
@@ -75,10 +75,10 @@ def recorded_in(slide: Slide, overview: SlidePixels, frames: Frames) -> NDArray[
 def find_recorded(
     rgb: NDArray[np.uint8], present: NDArray[np.bool_], mpp: tuple[float, float]
 ) -> NDArray[np.bool_]:
-    """Find in an overview what a scanner recorded.
+    """Find the recorded parts in an overview.
 
-    Files of scanners that skip glass, and files put together of parts, fill the gaps with one colour, which
-    no sensor gives over any distance.
+    Scanners that skip glass, and files composed of parts, fill the gaps with one colour. No sensor records
+    one colour over any distance.
 
     Parameters
     ----------
@@ -105,10 +105,10 @@ def find_slits(
     mpp: tuple[float, float],
     sample: Callable[[int, int], NDArray[np.uint8]],
 ) -> NDArray[np.bool_]:
-    """Find the slits between scanned fields that were filled in, too narrow to be flat in an overview.
+    """Find filled slits between scanned fields that are too narrow to be flat in an overview.
 
-    Straight lines in nearly the colour of the large fillings are candidates; the finest pixels decide, where
-    what was filled in is of exactly that colour.
+    Straight lines in nearly the colour of the large filled areas are candidates. The finest pixels decide:
+    there, a filled slit has exactly that colour.
 
     Parameters
     ----------
@@ -145,14 +145,14 @@ def find_slits(
 
 
 def thick(recorded: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Leave out what is thinner than `THINNEST`: ripples that went further than others, no scanned field.
+    """Remove parts that are thinner than `THINNEST`: long ripples, not scanned fields.
 
     Parameters
     ----------
     recorded : bool array
     """
     square = np.ones((THINNEST, THINNEST), dtype=bool)
-    inner = ndimage.binary_erosion(recorded, square, border_value=1)  # beyond its edge the slide goes on
+    inner = ndimage.binary_erosion(recorded, square, border_value=1)  # beyond the edge counts as recorded
     kept: NDArray[np.bool_] = recorded & ndimage.binary_dilation(inner, square)
     return kept
 
@@ -164,7 +164,7 @@ def _packed(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
 
 
 def _flat(colours: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """Find the pixels in any square of 3 x 3 equal ones; beyond its edge the image goes on as it ends."""
+    """Find the pixels in any square of 3 x 3 equal ones; the image's edge is extended outwards."""
     colours = np.pad(colours, 1, mode="edge")
     beside = colours[:, 1:] == colours[:, :-1]
     below = colours[1:] == colours[:-1]
@@ -176,12 +176,12 @@ def _flat(colours: NDArray[np.uint32]) -> NDArray[np.bool_]:
 
 
 def _with_ripples(rgb: NDArray[np.uint8], filling: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Add to what was filled in the pixels beside it that compression made to differ a little."""
+    """Add to the filled area the pixels beside it that differ a little by compression."""
     if filling.all() or not filling.any():
         return filling
     rows, columns = ndimage.distance_transform_edt(~filling, return_distances=False, return_indices=True)
     alike = (np.abs(rgb.astype(np.int16) - rgb[rows, columns]) <= RIPPLE).all(axis=2)
     around = np.ones((3, 3), dtype=bool)
     grown = ndimage.binary_dilation(filling, around, iterations=COMPRESSION_REACH, mask=alike)
-    # Single pixels that differ more stay behind in the midst of it.
+    # Single pixels inside that differ more would remain.
     return np.asarray(grown | ndimage.binary_closing(grown, around))

@@ -1,8 +1,8 @@
 """Area resampling on a fixed global grid.
 
 An output pixel is the area-weighted mean of the source pixels it covers. Each output pixel is computed from
-its own global index by the same arithmetic in the same order, whatever rectangle it is read in: two
-readings that overlap agree to the byte, which a resampler that works relative to the rectangle cannot give.
+its own global index by the same arithmetic in the same order, whatever rectangle it is read in. So two
+overlapping readings agree to the byte, which a resampler relative to the rectangle cannot guarantee.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BAND = 24
-"""Output rows worked on at a time: few enough for the caches."""
+"""Output rows computed at a time: few enough for the caches."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,14 @@ class AxisGrid:
 
     @cached_property
     def whole_factor(self) -> int | None:
-        """The number of source pixels in an output pixel, where both grids share all their lines."""
+        """The number of source pixels in an output pixel, if both grids share all their lines."""
         factor = round(self.scale)
         aligned = factor >= 1 and abs(self.scale - factor) < 1e-9
         on_pixel = abs(self.offset - round(self.offset)) < 1e-6 and self.lower <= self.offset + 1e-6
         return factor if aligned and on_pixel else None
 
     def fits(self, start: int, stop: int) -> bool:
-        """Tell whether output pixels ``start`` to ``stop`` lie wholly inside the source."""
+        """Return whether output pixels ``start`` to ``stop`` lie wholly inside the source."""
         return (
             self.offset + start * self.scale >= self.lower and self.offset + stop * self.scale <= self.upper
         )
@@ -128,7 +128,7 @@ def _weigh_rows(
 ) -> NDArray[np.float32]:
     """Sum weighted rows of `source`, tap by tap; taps and weights have the shape (taps, rows).
 
-    Only the first tap has a weight everywhere: of the others, what has none is left out.
+    Only the first tap has a weight everywhere; the others are computed only where they have one.
     """
     flat = source.reshape(len(source), -1)
     out: NDArray[np.float32] = np.multiply(flat[index[0]], weight[0, :, None], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Micrometres per pixel: what a file states, taken only if a slide can have it. Never guessed."""
+"""Micrometres per pixel: the file's statement, taken only if a slide can have it. Never guessed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MPP_RANGE = (0.05, 10.0)
-"""What slides have: from an oil lens on a fine camera up to levels that were exported by themselves. The dots
-of printers are coarser, down to 10.6 um at 2400 dpi; those of film scanners lie inside, and are named."""
+"""The range of slides: from an oil lens on a fine camera up to levels that were exported on their own.
+Printers'
+dots are coarser, down to 10.6 um at 2400 dpi. Those of film scanners lie inside, and are listed by name."""
 
 GIVEN_RANGE = (MPP_RANGE[0], 100.0)
-"""What is believed of a user: no finer than a lens can be, for lists of pipelines may be ten times off;
-coarser than any slide, for levels that were exported by themselves."""
+"""The range accepted from a user: no finer than a lens can be, as lists from other programs may be wrong by a
+factor of ten; and coarser than any slide, for levels that were exported on their own."""
 
 PRINTERS_DPI = (72, 96, 100, 120, 144, 150, 180, 200, 240, 300, 350, 360, 400, 500, 600, 720, 800, 1200, 2400)
 FILM_DPI = (3200, 3600, 4000, 4800)
@@ -28,10 +29,10 @@ INCH_UM = 25_400.0
 ONE_PER_MM = 1000.0
 
 ALIKE = 0.01
-"""By what share two statements of one resolution may differ."""
+"""Relative difference that two statements of one resolution may have."""
 
 SQUEEZED = 2.0
-"""How many times as long as wide no scanner's pixel is."""
+"""A ratio of sides that no scanner's pixels have."""
 
 NO_GUESS = "give the true resolution with --mpp"
 DESCRIBED = re.compile(r"(?:\bMPP\s*[=:]\s*|<PixelSizeMicrons>\s*)(\d+(?:\.\d+)?)", re.IGNORECASE)
@@ -39,7 +40,7 @@ DESCRIBED = re.compile(r"(?:\bMPP\s*[=:]\s*|<PixelSizeMicrons>\s*)(\d+(?:\.\d+)?
 
 @dataclass(frozen=True)
 class Resolution:
-    """Micrometres per slide pixel in x and y, and where they come from."""
+    """Micrometres per slide pixel in x and y, and their source."""
 
     mpp: tuple[float, float]
     source: str
@@ -54,15 +55,14 @@ def given_mpp(path: Path, mpp: float) -> float:
         If it is absurd.
     """
     if not GIVEN_RANGE[0] <= mpp <= GIVEN_RANGE[1]:
-        raise MppError(f"{path}: --mpp {mpp}, which no slide has: give its um per px, such as 0.5")
+        raise MppError(f"{path}: --mpp {mpp}: no slide has that: give its um per px, such as 0.5")
     return mpp
 
 
 def stated_resolution(path: Path, properties: Mapping[str, str], size: tuple[int, int]) -> Resolution:
     """Return the resolution that a file states.
 
-    TIFF tags and OME-XML each may. A printer's setting, and what programs write that know of none, is no
-    statement.
+    TIFF tags and OME-XML may each state one. A printer's setting, or a program's default, is not a statement.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def stated_resolution(path: Path, properties: Mapping[str, str], size: tuple[int
     Raises
     ------
     MppError
-        If nothing is stated, statements differ, or no slide can have what is.
+        If nothing is stated, the statements differ, or no slide can have the stated value.
     """
     header = _header_mpp(properties)
     ome = read_ome(properties.get("tiff.ImageDescription", ""))
@@ -116,18 +116,18 @@ def _header_mpp(properties: Mapping[str, str]) -> tuple[float, float] | None:
 
 
 def _meant_otherwise(mpp: float) -> str | None:
-    """Say what a resolution is if none of a slide: a printer's, a film scanner's, a program's default."""
+    """Name the origin of a resolution that no slide has: a printer, a film scanner, a program's default."""
     for settings, device in ((PRINTERS_DPI, "printer"), (FILM_DPI, "film scanner")):
         for dpi in settings:
             if abs(mpp * dpi / INCH_UM - 1) < 0.005:
                 return f"{dpi} dpi, a {device}'s setting"
     if abs(mpp / ONE_PER_MM - 1) < 0.005:
-        return "1 px per mm, which programs write that know of no resolution"
+        return "1 px per mm, the default of programs that know no resolution"
     return None
 
 
 def _suspicion(mpp: tuple[float, float]) -> str | None:
-    """Say what is wrong with a resolution; None if a slide can have it."""
+    """Describe what is wrong with a resolution; None if a slide can have it."""
     low, high = MPP_RANGE
     for side in mpp:
         meant = _meant_otherwise(side)
@@ -144,7 +144,7 @@ def _suspicion(mpp: tuple[float, float]) -> str | None:
 
 
 def _described(properties: Mapping[str, str]) -> str | None:
-    """Say what the file's description says, and to give that if it is right; None where it is of no use."""
+    """Quote the file's description, with the remedy to give it if it is right; None if it is of no use."""
     described = DESCRIBED.search(properties.get("tiff.ImageDescription", ""))
     if described is not None and MPP_RANGE[0] <= float(described[1]) <= MPP_RANGE[1]:
         return f"its description says {described[1]} um per px: give --mpp {described[1]} if that is right"

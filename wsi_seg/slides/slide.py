@@ -1,6 +1,6 @@
-"""A whole-slide image: what it says of itself, and any rectangle of it at any resolution.
+"""A whole-slide image: its own statements, and any rectangle of it at any resolution.
 
-What `wsi_seg.slides.readers.opening` opens. Rectangles are asked for in the label frame
+`wsi_seg.slides.readers.opening` opens the file. Rectangles are given in the label frame
 (`wsi_seg.slides.frames`) and read from the best level that shows what level 0 shows
 (`wsi_seg.slides.agreement`), with area resampling.
 """
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from wsi_seg.slides.readers.decode import SlideLevel
 
 COARSER_TOLERANCE = 0.05
-"""How much coarser than the working mpp a slide may be before it is refused."""
+"""How much coarser than the working mpp a slide may be; a coarser one is refused."""
 
 MAX_SIDE = 1 << 22
-"""No scanner writes a side longer than this; damaged headers do."""
+"""A longer side means a damaged header: no scanner writes it."""
 
 READ_BYTES = 8 << 20
-"""How much of a level is decoded at a time."""
+"""Pixels of a level that are decoded at a time."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class SlidePixels:
     present : bool array, shape (height, width)
         Where the scanner recorded pixels; elsewhere `rgb` is the slide's background colour.
     unreadable : tuple of Rect
-        Parts, in label pixels, that the file states but that could not be decoded.
+        Parts, in label pixels, that the file should hold but that could not be decoded.
     """
 
     rgb: NDArray[np.uint8]
@@ -68,9 +68,9 @@ class Slide:
     Parameters
     ----------
     path : Path
-        Any file that OpenSlide opens, or a TIFF whose samples it would not show as they are.
+        Any file that OpenSlide opens, or a TIFF that it would not show correctly.
     mpp : float, optional
-        Micrometres per slide pixel, in place of what the file says.
+        Micrometres per slide pixel, instead of the file's statement.
     levels_read : tuple of int, optional
         The levels that may be read from: ``(0,)`` for level 0 alone. None: those that show what level 0
         shows.
@@ -120,12 +120,12 @@ class Slide:
 
     @cached_property
     def resolution(self) -> Resolution:
-        """Micrometres per slide pixel, and who states them.
+        """Micrometres per slide pixel, and their source.
 
         Raises
         ------
         MppError
-            If neither the file nor the caller states them, or the file states what no slide has.
+            If neither the file nor the caller states them, or the file states a value that no slide has.
         """
         if self._given_mpp is not None:
             return Resolution((self._given_mpp, self._given_mpp), "as given")
@@ -133,17 +133,17 @@ class Slide:
 
     @property
     def mpp(self) -> tuple[float, float]:
-        """Micrometres per slide pixel in x and y; raises what `resolution` does."""
+        """Micrometres per slide pixel in x and y; raises the errors of `resolution`."""
         return self.resolution.mpp
 
     @property
     def read_with(self) -> str:
-        """With what the file's pixels are decoded, and from which samples."""
+        """The software that decodes the file's pixels, and the samples it takes."""
         return self._reader.how
 
     @cached_property
     def fingerprint(self) -> str:
-        """What tells this slide's content from another's, wherever the file lies: a short hash."""
+        """A short hash that identifies this slide's content, wherever the file lies."""
         return fingerprint(self.path, self.properties, self.size)
 
     @property
@@ -161,7 +161,7 @@ class Slide:
         return self._reader.icc_profile
 
     def frames(self, working_mpp: float, allow_coarser: bool = False) -> Frames:
-        """Lay the label frame of `working_mpp` micrometres per pixel over this slide.
+        """Place the label frame of `working_mpp` micrometres per pixel on this slide.
 
         Raises
         ------
@@ -171,14 +171,15 @@ class Slide:
         coarsest = max(self.mpp)
         if coarsest > working_mpp * (1 + COARSER_TOLERANCE) and not allow_coarser:
             raise MppError(
-                f"{self.path}: {coarsest:g} um per px is coarser than the {working_mpp:g} to work at: "
-                "its pixels do not hold what is looked for (--allow-coarser goes on all the same)"
+                f"{self.path}: {coarsest:g} um per px is coarser than the working resolution of "
+                f"{working_mpp:g}: "
+                "the slide lacks the detail that the model needs (--allow-coarser segments it all the same)"
             )
         return Frames.at_mpp(self.bounds, self.mpp, working_mpp)
 
     @property
     def agreements(self) -> tuple[Agreement, ...]:
-        """Whether level 1, level 2 and so on show what level 0 shows; found out when first asked for."""
+        """Whether level 1, level 2 and so on show what level 0 shows; computed on the first call."""
         return self.choice.agreements(self)
 
     @property
@@ -187,7 +188,7 @@ class Slide:
         return self.choice.in_order(self)
 
     def level_for(self, frames: Frames) -> int:
-        """Return the level that a frame is read from: the coarsest in order that is at least as fine."""
+        """Return the level to read a frame from: the coarsest level in order that is at least as fine."""
         return self.choice.best(self, frames.downsample)
 
     def read(self, rect: Rect, frames: Frames) -> SlidePixels:
@@ -237,7 +238,7 @@ class Slide:
         return SlidePixels(rgb, present, tuple(sorted({b for b in inside if b.area > 0})))
 
     def _bounds(self) -> Bounds:
-        """Return the slide's stated bounds where they make sense, else the whole of level 0."""
+        """Return the slide's stated bounds if they make sense, else the whole of level 0."""
         values = [self.properties.get(f"openslide.bounds-{n}") for n in ("x", "y", "width", "height")]
         whole = Bounds(x=0, y=0, width=self.size[0], height=self.size[1])
         if any(v is None for v in values):
@@ -264,7 +265,7 @@ class Slide:
         )
 
     def _composite(self, rgba: NDArray[np.uint8]) -> None:
-        """Lay transparent pixels over the background colour, in place; alpha stays."""
+        """Composite transparent pixels over the background colour, in place; alpha stays."""
         alpha = rgba[..., 3]
         if alpha.min() == 255:
             return

@@ -1,8 +1,8 @@
 """Where the tissue is: a mask from an overview of the slide.
 
-Glass, pen marks and dust are left out, and what the file only fills in between scanned parts; pale tissue is
-kept, and so is fat, the white inside of tissue. When in doubt a pixel is called tissue: the mask only saves
-work, the network decides.
+Glass, pen marks, dust and the gaps that the file only fills are left out. Pale tissue is kept, and so is fat,
+the white inside of tissue. When in doubt a pixel counts as tissue: the mask only saves work, the network
+decides.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ MARGIN_UM = 50.0
 
 
 class TissueMask(CoarseMask):
-    """Where the tissue is."""
+    """The tissue mask."""
 
     @property
     def seal(self) -> MaskSeal:
-        """What tells this mask from any other."""
+        """The identity of this mask."""
         height, width = self.mask.shape
         digest = hashlib.sha256(self.mask.astype(np.uint8).tobytes()).hexdigest()
         return MaskSeal(sha256=digest, size=(width, height), factor=self.factor)
@@ -81,34 +81,34 @@ class TissueMask(CoarseMask):
         ----------
         path : Path
         seal : MaskSeal or None
-            Of the mask that it has to be; None of a result that does not tell.
+            The identity that the mask must have; None for a result that does not record it.
 
         Raises
         ------
         OutputError
-            If it is missing or damaged, or is another mask.
+            If it is missing, damaged, or another mask.
         """
         try:
             verify_png(path)
             with Image.open(path) as image:
                 found = cls(np.asarray(image.convert("L")) >= 128, int(image.info[FACTOR_KEY]))
         except FileNotFoundError as error:
-            raise OutputError(f"{path}: no tissue mask there any more: {MASK_REMEDY}") from error
+            raise OutputError(f"{path}: the tissue mask is missing: {MASK_REMEDY}") from error
         except (*DECODE_ERRORS, Image.DecompressionBombError) as error:
             raise OutputError(f"{path}: the tissue mask is damaged: {MASK_REMEDY}") from error
         if seal is not None and found.seal != seal:
             raise OutputError(
-                f"{path}: not the tissue mask that the labels go by ({found.seal.told_from(seal)}): "
-                "put that back, or make the result anew with `wsi-seg predict --overwrite`"
+                f"{path}: not the tissue mask that the labels were made with ({found.seal.told_from(seal)}): "
+                f"{MASK_REMEDY}"
             )
         return found
 
     @classmethod
     def in_slide(cls, slide: Slide, overview: SlidePixels, frames: Frames, factor: int) -> TissueMask:
-        """Find the tissue of a slide, in an overview of it.
+        """Find the tissue of a slide in its overview.
 
-        The mask is coarser than the overview, unless parts of the slide are only filled in: slits between
-        scanned fields, which are no tissue, are too narrow for a coarse one.
+        The mask is coarser than the overview, unless the file fills gaps in the slide: slits between scanned
+        fields, which are not tissue, are too narrow for a coarse mask.
 
         Parameters
         ----------
@@ -130,20 +130,20 @@ class TissueMask(CoarseMask):
     def of(cls, overview: SlidePixels, mpp: tuple[float, float], factor: int) -> TissueMask:
         """Find the tissue in an overview of `mpp` micrometres, and `factor` label pixels, per pixel.
 
-        A finer overview is looked at by pixels of about `PIXEL_UM`: that is as much as a mask needs.
+        A finer overview is reduced to pixels of about `PIXEL_UM`, which is enough for a mask.
         """
         step = int(2 ** max(0, round(math.log2(PIXEL_UM / max(mpp)))))
         rgb, present = _reduced(overview, step)
         pixel_um = (mpp[0] * step, mpp[1] * step)
         mask = find_tissue(rgb, present, pixel_um) & find_recorded(rgb, present, pixel_um)
         for rect in overview.unreadable:
-            # What the overview could not show may be tissue: the finer level decides, or reports it.
+            # Unreadable parts of the overview may be tissue: the finer level decides, or reports them.
             mask[rect.y0 // step : -(-rect.y1 // step), rect.x0 // step : -(-rect.x1 // step)] = True
         return cls(mask, factor * step)
 
 
 def _reduced(overview: SlidePixels, step: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Return the mean of the recorded ones of each step x step pixels, and where there are any."""
+    """Return the mean of the recorded pixels in each square of step x step, and where there are any."""
     if step == 1:
         return overview.rgb, overview.present
     alpha = overview.present.astype(np.uint8) * 255
@@ -181,7 +181,7 @@ def find_tissue(
 
 
 def _stained(planes: Sequence[NDArray[np.uint8]], present: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell stained tissue from glass by colour: dyes absorb unevenly, glass, shadows and dust evenly."""
+    """Separate stained tissue from glass by colour: dyes absorb unevenly; glass, shadows and dust evenly."""
     red, green, blue = density = _optical_density(planes, present)
     chroma = reduce(np.maximum, density) - reduce(np.minimum, density)
     otsu: float = filters.threshold_otsu(np.clip(chroma[present], 0, 0.3))
@@ -200,7 +200,7 @@ def _optical_density(
 ) -> list[NDArray[np.float32]]:
     darkest = reduce(np.minimum, planes)
     glass = present & (darkest > BRIGHT) & (reduce(np.maximum, planes) - darkest < 20)
-    # With too little glass in sight, its colour is taken to be a neutral white.
+    # With too little glass in sight, its colour is assumed to be a neutral white.
     enough = glass.mean() > 0.005
     density = []
     for plane in planes:
@@ -234,7 +234,7 @@ def _tidy(found: NDArray[np.bool_], mpp: tuple[float, float]) -> NDArray[np.bool
     kept = morphology.remove_small_objects(kept, max_size=smallest - 1)
     if not kept.any():
         return np.zeros_like(found)
-    # Glass that the slide's edge cuts off is none of the tissue's holes, however little of it is in sight.
+    # Glass at the slide's edge is not a hole in the tissue, however little of it is in sight.
     holes = segmentation.clear_border(~kept)
     kept |= holes & ~morphology.remove_small_objects(holes, max_size=hole)
     grown: NDArray[np.bool_] = ndimage.distance_transform_edt(~kept) <= margin

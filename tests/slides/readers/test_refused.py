@@ -58,7 +58,11 @@ def test_the_other_compressions_open(tmp_path: Path, compression: str | None) ->
 @pytest.mark.parametrize(
     ("pixels", "options", "said"),
     [
-        (RGB, STRIPS, "in strips, not in tiles, which OpenSlide does not read: convert it, as by `vips"),
+        (
+            RGB,
+            STRIPS,
+            "in strips, not in tiles, which OpenSlide does not read: convert it, for example with `vips",
+        ),
         (RGB, STRIPS | {"compression": "lzma"}, "in strips, not in tiles and compressed by LZMA"),
         (
             RGB[..., 0] > 128,
@@ -78,7 +82,10 @@ def test_big_endian_tiffs(tmp_path: Path) -> None:
         big = path == paths[1]
         tifffile.imwrite(path, RGB, byteorder=">", bigtiff=big, tile=(128, 128), photometric="rgb")
     line = refusal(paths[0])
-    assert "big-endian and no BigTIFF, which OpenSlide does not read: convert it, as by `tiffcp -L " in line
+    assert (
+        "big-endian and not BigTIFF, which OpenSlide does not read: convert it, for example with `tiffcp -L "
+        in line
+    )
     with Slide(paths[1]) as slide:
         assert slide.size == (RGB.shape[1], RGB.shape[0])
 

@@ -38,7 +38,7 @@ def test_pages_that_follow_themselves_or_lie_beyond_the_end_are_damage(tmp_path:
     first = int.from_bytes(content[4:8], "little")
     entries = int.from_bytes(content[first : first + 2], "little")
     successor = first + 2 + 12 * entries
-    for next_page, says in ((first, "follows itself"), (len(content), "requires a buffer"), (3, "buffer")):
+    for next_page, says in ((first, "points to itself"), (len(content), "requires a buffer"), (3, "buffer")):
         path.write_bytes(content[:successor] + next_page.to_bytes(4, "little") + content[successor + 4 :])
         with pytest.raises(SlideError, match=rf"a\.tiff: damaged TIFF \(.*{says}.*\): copy or export"):
             read_pages(path)

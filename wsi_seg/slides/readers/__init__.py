@@ -1,1 +1,1 @@
-"""Who decodes a slide file, and what is refused by name."""
+"""The readers that decode slide files, and the kinds of files that are refused, each with its reason."""

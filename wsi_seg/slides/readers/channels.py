@@ -1,4 +1,4 @@
-"""Which samples of a TIFF are red, green and blue, where that is clear; what is not clear is refused.
+"""Which samples of a TIFF are red, green and blue. A file where that is not clear is refused.
 
 OpenSlide shows the first of several planes as grey, divides 16 bits by 257 whatever the camera's range was,
 and takes a fourth sample for transparency. Such files are read sample by sample.
@@ -38,7 +38,7 @@ PRIMARIES = {
 }
 
 NO_NAME = re.compile(r"(channel|chan|ch|c)?[\s:_#\d-]*", re.IGNORECASE)
-"""Names that programs give channels to which nobody gave one: "Channel 0", "Channel:0:1", "C2", "3"."""
+"""Names that programs give to channels by default: "Channel 0", "Channel:0:1", "C2", "3"."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Channels:
     Attributes
     ----------
     rgb : three pairs of int
-        For red, green and blue the page of the image and the sample of its pixels. Thrice the same: grey.
+        The page and the sample of red, green and blue. Three equal pairs mean grey.
     bits : int
         Per sample, as stored.
     significant_bits : int or None
-        Of those, as the file states; None where it does not.
+        How many of these count, as the file states; None where it does not.
     """
 
     rgb: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
@@ -66,7 +66,7 @@ class Channels:
 
 
 def find_channels(path: Path, image: TiffImage) -> Channels | None:
-    """Find the colours of a TIFF that OpenSlide does not show as they are.
+    """Find the colours of a TIFF that OpenSlide does not show correctly.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def find_channels(path: Path, image: TiffImage) -> Channels | None:
     Returns
     -------
     Channels or None
-        None where OpenSlide reads the file right: RGB, or grey, in 8 bits.
+        None where OpenSlide reads the file correctly: RGB, or grey, in 8 bits.
 
     Raises
     ------
@@ -89,13 +89,13 @@ def find_channels(path: Path, image: TiffImage) -> Channels | None:
     if image.photometric not in (*GREY, RGB):
         if image.bits > 8:
             raise SlideError(
-                f"{path}: holds {image.bits} bits per sample, and no RGB: convert it to 8-bit RGB"
+                f"{path}: holds {image.bits} bits per sample, and is not RGB: convert it to 8-bit RGB"
             )
         return None
     ome = read_ome(image.description)
     places = _places(image)
     if image.photometric == RGB:
-        # One sample more is transparency if the file says so.
+        # A fourth sample is transparency only if the file says so.
         plain = image.bits == 8 and (image.samples == 3 or image.extra in ((1,), (2,)))
         rgb = None if plain else (0, 1, 2)
     elif len(places) == 1:
@@ -107,7 +107,7 @@ def find_channels(path: Path, image: TiffImage) -> Channels | None:
     _check_readable(path, image)
     red, green, blue = (places[i] for i in rgb)
     stated = None if ome is None or image.bits == 8 else ome.significant_bits
-    # 16 of 16 is what programs write that know no better: it states nothing.
+    # "16 of 16" is what programs write by default: it states nothing.
     return Channels((red, green, blue), image.bits, None if stated == image.bits else stated)
 
 
@@ -115,7 +115,7 @@ def _places(image: TiffImage) -> list[tuple[int, int]]:
     """Return the page and the sample of each channel: in the first plane of depth, at the first time."""
     lead = [(axis, n) for axis, n in zip(image.axes, image.shape, strict=True) if axis not in "YXS"]
     pages = np.arange(np.prod([n for _, n in lead], dtype=int)).reshape([n for _, n in lead])
-    # Pages of which nothing is said may be channels; what is said to be depth or time is none.
+    # Undescribed pages may be channels; pages described as depth or time are not.
     first = pages[tuple(slice(None) if axis in "CIQ" else 0 for axis, _ in lead)]
     return [(int(page), sample) for page in np.ravel(first) for sample in range(image.samples)]
 
@@ -130,13 +130,14 @@ def _order(path: Path, image: TiffImage, ome: OmeImage | None, count: int) -> tu
                 return red, green, blue
     names = [c.name for c in described if not NO_NAME.fullmatch(c.name)]
     silent = not names and not any(c.color or c.fluorescent for c in described)
-    # Three samples of a pixel, or three pages that are said to be channels: nothing but colour is likely.
+    # Three samples of a pixel, or three pages described as channels: most likely colour.
     channels = image.samples == 3 or "C" in image.axes
     if count == 3 and silent and channels and image.bits == 8:
         return 0, 1, 2
     called = f" ({', '.join(names)})" if names else ""
     raise SlideError(
-        f"{path}: holds {count} grey {'channels' if channels else 'pages'}{called} that are not said to be "
+        f"{path}: holds {count} grey {'channels' if channels else 'pages'}{called}, and does not state that "
+        "they are "
         "red, green and blue: export it as RGB, or name its channels so in OME-XML"
     )
 
@@ -154,7 +155,7 @@ def _by_color(channels: Sequence[OmeChannel]) -> list[int] | None:
 
 
 def _check_readable(path: Path, image: TiffImage) -> None:
-    """Refuse what reading sample by sample does not bring right."""
+    """Refuse files that reading sample by sample cannot show correctly either."""
     if image.photometric == WHITE_IS_ZERO:
         raise SlideError(f"{path}: its channels are stored inverted (white is 0): convert it to 8-bit RGB")
     if image.bits not in (8, 16):

@@ -22,9 +22,9 @@ class Reader(Protocol):
     format : str
         The file's format, by OpenSlide's names.
     how : str
-        In a few words, with what pixels are decoded, and from which samples.
+        The software that decodes the pixels, and the samples it takes, in a few words.
     properties : mapping of str to str
-        What the file says of itself, by OpenSlide's names.
+        The file's own statements, under OpenSlide's names.
     levels : tuple of SlideLevel
         From the finest to the coarsest.
     """
@@ -61,7 +61,7 @@ class Reader(Protocol):
         rgba : uint8 array, shape (height, width, 4)
             Not premultiplied; zero where nothing was recorded or nothing could be decoded.
         unreadable : list of Rect
-            Tiles, in level pixels, that could not be decoded: damage costs the tiles that it is in.
+            Tiles, in level pixels, that could not be decoded. Damage costs only the tiles that it is in.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Decoding rectangles of a slide's levels, with damage contained to the tiles it is in.
+"""Decode rectangles of a slide's levels; damage costs only the tiles that it is in.
 
 A failed OpenSlide handle refuses all further reads, so one damaged tile would end a run. Here it costs that
 tile: the file is opened again and the tiles around it are read one by one.
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
 CACHE_BYTES = 64 << 20
 BLOCK = 128
-"""Side of the blocks that inexact levels are read in: larger ones are cut up, and read again, more often."""
+"""Side of the blocks in which inexact levels are read: larger blocks are cut, and read again, more often."""
 
 GRID_FORMATS = frozenset({"aperio", "dicom", "generic-tiff", "hamamatsu", "philips-tiff"})
-"""Formats whose tiles lie on one grid of whole pixels; scanners of the others place each field by itself."""
+"""Formats whose tiles lie on one grid of whole pixels. In other formats, scanners place each field on its
+own."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,16 @@ class LevelReader:
         width, height = self.handle.dimensions
         if not all(0 < w <= width and 0 < h <= height for w, h in self.handle.level_dimensions):
             self.handle.close()
-            raise SlideError(f"{path}: damaged: the sizes of its levels contradict: copy or export it again")
+            raise SlideError(
+                f"{path}: damaged: the sizes of its levels contradict each other: copy or export it again"
+            )
         self.levels = tuple(_describe_level(self.handle, i) for i in range(self.handle.level_count))
         self.properties = dict(self.handle.properties)
         self.format = self.properties[openslide.PROPERTY_NAME_VENDOR]
 
     @property
     def how(self) -> str:
-        """With what pixels are decoded."""
+        """The software that decodes the pixels."""
         return f"OpenSlide {openslide.__library_version__}"
 
     @property
@@ -89,8 +92,8 @@ class LevelReader:
         """Read a rectangle of a level.
 
         Where a level's pixels do not start on whole slide pixels, or its tiles lie anywhere, `read_region`
-        shifts by part of a pixel, differently for each origin; blocks with fixed origins make a pixel's value
-        its own again.
+        shifts by part of a pixel, differently for each origin. Blocks with fixed origins make a pixel's value
+        independent of the rectangle again.
 
         Parameters
         ----------
@@ -129,8 +132,8 @@ class LevelReader:
             return self._rescue(index, rect)
 
     def _rescue(self, index: int, rect: Rect) -> tuple[NDArray[np.uint8], list[Rect]]:
-        """Read tile by tile, leaving out what cannot be decoded."""
-        # With a handle of its own: through a shared one, damage met by one thread would look like damage
+        """Read tile by tile, without those that cannot be decoded."""
+        # With a handle of its own: on a shared handle, damage met by one thread would look like damage
         # everywhere.
         level = self.levels[index]
         rgba = np.zeros((rect.height, rect.width, 4), dtype=np.uint8)
@@ -139,7 +142,7 @@ class LevelReader:
         for piece in cut_by_grid(
             rect.clipped(level.width, level.height), level.tile_height, level.tile_width
         ):
-            # The whole tile, so that its fate does not depend on the rectangle asked for.
+            # The whole tile, so that the outcome does not depend on the requested rectangle.
             tile = enclosing_cells(piece, level.tile_height, level.tile_width)
             tile = tile.clipped(level.width, level.height)
             try:
@@ -155,7 +158,7 @@ class LevelReader:
 
 
 def open_handle(path: Path) -> openslide.OpenSlide:
-    """Open a file with OpenSlide, or say in one line why not.
+    """Open a file with OpenSlide; an error says in one line why that failed.
 
     Raises
     ------
@@ -178,7 +181,7 @@ def open_handle(path: Path) -> openslide.OpenSlide:
         why = why_refused(path) or unknown
         raise SlideError(f"{path}: {why}") from None
     except openslide.OpenSlideError as error:
-        why = f"damaged, or of a kind that OpenSlide does not read ({error}): copy or export it again"
+        why = f"damaged, or in a format that OpenSlide does not read ({error}): copy or export it again"
         raise SlideError(f"{path}: {why_refused(path, str(error)) or why}") from None
     handle.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
     return handle
@@ -231,8 +234,8 @@ def _describe_level(handle: openslide.OpenSlide, index: int) -> SlideLevel:
 def level_scale(full: int, side: int) -> float:
     """Return slide pixels per level pixel along one axis.
 
-    Level sides are rounded up or down; a power of two, or else a whole number, that explains a side is taken
-    for the true factor.
+    Level sides are rounded up or down. A power of two, or else a whole number, that explains both sides is
+    taken as the true factor.
     """
     ratio = full / side
     for factor in (2 ** round(math.log2(ratio)), round(ratio)):

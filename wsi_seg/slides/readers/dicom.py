@@ -1,6 +1,6 @@
-"""What a DICOM file says it is, told from its first bytes.
+"""What a DICOM file says it is, read from its first bytes.
 
-Beside the files of a whole slide image lie segmentations, annotations and reports of it, named alike;
+Segmentations, annotations and reports lie beside the files of a whole slide image, with similar names.
 OpenSlide opens none of them.
 """
 
@@ -24,7 +24,7 @@ OBJECTS = {
     "1.2.840.10008.5.1.4.1.1.30": "a parametric map",
     "1.2.840.10008.1.3.10": "a directory (DICOMDIR)",
 }
-"""What to call DICOM objects by their SOP class, the part of the name after "DICOM" being left out."""
+"""Names of DICOM objects by their SOP class, without the "DICOM" at the front."""
 
 REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 """How the SOP classes of structured reports begin."""
@@ -33,7 +33,7 @@ SOP_CLASS, TRANSFER_SYNTAX, IMAGE_TYPE = (0x0002, 0x0002), (0x0002, 0x0010), (0x
 LONG_VRS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
-"""Value representations whose length takes four bytes."""
+"""Value representations with a length field of four bytes."""
 
 OTHER_ENCODINGS = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"})
 """Transfer syntaxes whose data set is not written as the header is: implicit, big-endian, deflated."""
@@ -45,7 +45,7 @@ UNDEFINED = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class DicomHeader:
-    """What the beginning of a DICOM file says; empty where it does not.
+    """What the beginning of a DICOM file states; empty where it states nothing.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class DicomHeader:
 
     @property
     def no_slide(self) -> str | None:
-        """What the object is, if it is no whole slide image."""
+        """What the object is, if it is not a whole slide image."""
         if self.sop_class in (WHOLE_SLIDE, ""):
             return None
         if self.sop_class.startswith(REPORTS):
@@ -77,7 +77,7 @@ def read_dicom_header(path: Path) -> DicomHeader | None:
         with open_plain(path) as file:
             head = file.read(HEAD_BYTES)
     except OSError:
-        return None  # whoever opens it in earnest says so
+        return None  # opening it as a slide reports the error
     if head[PREAMBLE : PREAMBLE + len(MAGIC)] != MAGIC:
         return None
     found: dict[tuple[int, int], str] = {}
@@ -91,7 +91,7 @@ def read_dicom_header(path: Path) -> DicomHeader | None:
 
 
 def _elements(head: bytes, start: int) -> Iterator[tuple[tuple[int, int], bytes]]:
-    """Yield tags and values, little-endian with explicit value representations, as far as they are whole."""
+    """Yield complete tags and values, little-endian with explicit value representations."""
     at = start
     while at + 12 <= len(head):
         group, element = struct.unpack_from("<HH", head, at)

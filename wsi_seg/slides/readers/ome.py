@@ -39,11 +39,11 @@ class OmeChannel:
     Attributes
     ----------
     name : str
-        Empty where there is none.
+        Empty if it has none.
     color : (int, int, int) or None
-        Red, green and blue that it is shown in; white, the default, states nothing.
+        The display colour. White, the default, states nothing: None.
     fluorescent : bool
-        Whether dye or wavelengths are stated.
+        Whether a dye or wavelengths are stated.
     """
 
     name: str
@@ -60,7 +60,7 @@ class OmeImage:
     size : (int, int)
         Width and height.
     channels : tuple of OmeChannel
-        What is said of channels; fewer than there are, if some are not described.
+        The channels that are described; there may be more.
     significant_bits : int or None
     mpp : (float, float) or None
         Micrometres per pixel in x and y.
@@ -73,7 +73,7 @@ class OmeImage:
 
 
 def read_ome(description: str) -> OmeImage | None:
-    """Read the OME-XML that a description is; None where it is none, or not sound."""
+    """Read a description as OME-XML; None if it is not OME-XML, or is damaged."""
     if "<OME" not in description and ":OME" not in description:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Which reader a slide is read with: OpenSlide, unless it would show other pixels than the file holds."""
+"""The choice of the reader: OpenSlide, unless it would show other pixels than the file holds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wsi_seg.slides.readers.contract import Reader
 
 PLAIN_TIFF = frozenset({"aperio", "generic-tiff"})
-"""Formats that many programs write, with samples of any kind; scanners' own have one kind each."""
+"""Formats that many programs write, with samples of any kind. Each scanner's own format has one kind."""
 
 
 def open_reader(path: Path) -> Reader:
@@ -25,7 +25,7 @@ def open_reader(path: Path) -> Reader:
     Raises
     ------
     SlideError
-        If the file is missing, is no slide that can be read, or does not say what its samples are.
+        If the file is missing, is not a slide that can be read, or does not state what its samples are.
     """
     opened = LevelReader(path)
     if opened.format not in PLAIN_TIFF:
@@ -44,7 +44,7 @@ def open_reader(path: Path) -> Reader:
 
 
 def _open_tiff(path: Path, channels: Channels, opened: LevelReader) -> TiffReader:
-    """Open a TIFF whose samples are known, once it is known too how many of their bits count."""
+    """Open a TIFF whose samples are known, after finding out how many of their bits count."""
     reader = TiffReader(path, channels, opened.properties)
     if channels.bits == 8:
         return reader
@@ -56,15 +56,15 @@ def _open_tiff(path: Path, channels: Channels, opened: LevelReader) -> TiffReade
     reader.close()
     if stated is None:
         raise SlideError(
-            f"{path}: holds {channels.bits} bits per sample, of which {used} are used, and does "
-            "not say how many count: state SignificantBits in OME-XML, or convert it to 8 bits per channel"
+            f"{path}: holds {channels.bits} bits per sample, uses {used} of them, and does not "
+            "state how many count: state SignificantBits in OME-XML, or convert it to 8 bits per channel"
         )
     if largest >> stated or stated != bits:
         raise SlideError(
-            f"{path}: states {stated} significant bits in {channels.bits}, and holds {largest}: "
+            f"{path}: states {stated} significant bits in {channels.bits}, but holds the value {largest}: "
             "convert it to 8 bits per channel"
         )
     raise SlideError(
-        f"{path}: states {stated} significant bits in {channels.bits}, of which {used} are used: "
-        "state as many as count, or convert it to 8 bits per channel"
+        f"{path}: states {stated} significant bits in {channels.bits}, but uses only {used}: "
+        "state the number that counts, or convert it to 8 bits per channel"
     )

@@ -1,4 +1,4 @@
-"""Why OpenSlide refuses a file that is sound, and what to do about it."""
+"""Why OpenSlide refuses a sound file, and the remedy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 VIPS = "vips tiffsave {slide} slide.tif --tile --pyramid --compression deflate --bigtiff"
 FAIL = "[fail]"
-"""Behind the name of what vips reads: else vips 8.18 makes tiles that it cannot decode black, in silence."""
+"""Appended to the file name for vips: else vips 8.18 silently makes tiles black that it cannot decode."""
 
 TIFFCP = "tiffcp -t -w 256 -l 256 -c zip {slide} slide.tif"
 LITTLE_ENDIAN = "tiffcp -L -t -w 256 -l 256 -c zip {slide} slide.tif"
@@ -36,8 +36,8 @@ COMPRESSIONS: dict[int, tuple[str, str | None]] = {
     50002: ("JPEG XL", None),
     52546: ("JPEG XL", None),
 }
-"""TIFF compressions that OpenSlide does not read, by their tag, and a command that writes another. There is
-none for JPEG 2000: vips 8.14 and 8.18 do not know 34712, and 8.14 makes wrong colours of 33005."""
+"""TIFF compressions that OpenSlide does not read, by their tag, and a command that converts them. JPEG 2000
+has no command: vips 8.14 and 8.18 do not know 34712, and 8.14 gives wrong colours for 33005."""
 
 READ_COMPRESSIONS = frozenset({1, 5, 7, 8, 32773, 32946, 50000})
 """None, LZW, JPEG, Deflate, PackBits, Deflate by its older number, Zstd."""
@@ -59,8 +59,8 @@ SYNTAXES = {
     "1.2.840.10008.1.2.4.202": ("HTJ2K", WSIDICOM),
     "1.2.840.10008.1.2.4.203": ("HTJ2K", WSIDICOM),
 }
-"""DICOM transfer syntaxes that OpenSlide does not read, and what to do. Lossless JPEG may hold RGB that is
-declared as YBR: wsidicom 0.36 reads it right, DCMTK does not; of RLE the reverse holds."""
+"""DICOM transfer syntaxes that OpenSlide does not read, and the remedy. Lossless JPEG may hold RGB that is
+declared as YBR: wsidicom 0.36 reads it correctly, DCMTK does not. For RLE it is the reverse."""
 
 READ_SYNTAXES = frozenset(
     {
@@ -75,18 +75,19 @@ READ_SYNTAXES = frozenset(
 
 
 OTHER_FILE = re.compile(r"Reading (?P<file>.+): Unsupported transfer syntax (?P<syntax>[0-9.]+)")
-"""What OpenSlide says of a DICOM file that it cannot decode, such as a label beside the one that is named."""
+"""OpenSlide's message about a DICOM file that it cannot decode: the named one, or another, such as a
+label."""
 
 
 def why_refused(path: Path, said: str = "") -> str | None:
-    """Say why OpenSlide refuses a file although it is sound, and the remedy; None if that is not known.
+    """Return why OpenSlide refuses a sound file, and the remedy; None if that is not known.
 
     Parameters
     ----------
     path : Path
         A file that can be read.
     said : str
-        What OpenSlide says, which may be of another file of the slide.
+        OpenSlide's message, which may be about another file of the slide.
     """
     if is_tiff(path):
         try:
@@ -94,7 +95,7 @@ def why_refused(path: Path, said: str = "") -> str | None:
                 return None
             return _why_tiff(path, read_tiff(path))
         except SlideError:
-            return None  # damaged, as is then said
+            return None  # damaged: the caller reports that
     header = read_dicom_header(path)
     if header is None:
         return None
@@ -108,7 +109,7 @@ def _why_tiff(path: Path, image: TiffImage) -> str | None:
     if image.compression in READ_COMPRESSIONS:
         command = VIPS
         if image.big_endian:
-            reasons.append("big-endian and no BigTIFF")
+            reasons.append("big-endian and not BigTIFF")
             command = LITTLE_ENDIAN
     else:
         reasons.append(f"compressed by {compression}")
@@ -119,7 +120,7 @@ def _why_tiff(path: Path, image: TiffImage) -> str | None:
         remedy = "export it again in tiles of JPEG, LZW, Deflate or Zstd"
     else:
         name = f"{path.name}{FAIL}" if command is VIPS else path.name
-        remedy = f"convert it, as by `{command.format(slide=shlex.quote(name))}`"
+        remedy = f"convert it, for example with `{command.format(slide=shlex.quote(name))}`"
     if not reasons:
         return None
     return f"a sound TIFF, but {' and '.join(reasons)}, which OpenSlide does not read: {remedy}"
@@ -135,5 +136,5 @@ def _why_dicom(header: DicomHeader) -> str | None:
 
 def _why_syntax(syntax: str, file: str | None = None) -> str:
     compression, remedy = SYNTAXES.get(syntax, (f"transfer syntax {syntax}", WSIDICOM))
-    what = "a DICOM slide" if file is None else f"a DICOM slide, of which {os.path.basename(file)} is"
+    what = "a DICOM slide" if file is None else f"a DICOM slide whose file {os.path.basename(file)} is"
     return f"{what} compressed by {compression}, which OpenSlide does not read: {remedy}"

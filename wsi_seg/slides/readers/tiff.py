@@ -1,4 +1,4 @@
-"""What a TIFF is: samples, bits, planes, compression, tiles. Looked up before its pixels are believed."""
+"""The make-up of a TIFF: samples, bits, planes, compression, tiles. Read before its pixels are trusted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wsi_seg.files.reading import open_plain
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What tifffile remarks on odd files would reach the terminal beside our own lines.
+# Without this, tifffile's remarks on odd files would appear among our own lines.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -25,10 +25,10 @@ ERRORS = (tifffile.TiffFileError, ValueError, LookupError, TypeError, OSError, R
 
 STRIP_TAGS = frozenset({273, 279})
 TILE_TAGS = frozenset({322, 323, 324, 325})
-"""Where strips and tiles lie, and how large they are."""
+"""The tags that hold the places and sizes of strips and tiles."""
 
 MAX_TAGS = 65_535
-"""Entries that a page may have: as many as a TIFF that is no BigTIFF can count."""
+"""Entries that a page may have: as many as a TIFF that is not a BigTIFF can count."""
 
 KINDS: dict[int, Literal["unsigned", "signed", "floating-point"]] = {
     1: "unsigned",
@@ -36,7 +36,7 @@ KINDS: dict[int, Literal["unsigned", "signed", "floating-point"]] = {
     3: "floating-point",
     4: "unsigned",
 }
-"""Kinds of numbers by the tag SampleFormat; 4 is "not stated"."""
+"""Kinds of numbers by the tag SampleFormat; 4 means "not stated"."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +47,24 @@ class TiffImage:
     ----------
     width, height : int
     big_endian : bool
-        Of a TIFF that is no BigTIFF.
+        Only for a TIFF that is not a BigTIFF.
     tiled : bool
-        In tiles, not in strips.
+        Stored in tiles, not in strips.
     compression, photometric : int
-        As the TIFF tags have them.
+        The values of the TIFF tags.
     samples : int
         Per pixel of one page.
     separate : bool
-        Samples lie in planes of one page, and not beside one another.
+        Samples lie in planes of one page, not interleaved.
     extra : tuple of int
-        The tag ExtraSamples: 0 for one of which nothing is said, 1 and 2 for transparency.
+        The tag ExtraSamples: 0 for an unspecified sample, 1 and 2 for transparency.
     bits : int
         Per sample.
     kind : {"unsigned", "signed", "floating-point", "complex"}
         What samples are.
     axes : str
-        Of all pages of this image, by tifffile's letters: "YXS" for one of interleaved samples, "CYX" for
-        channels in pages, "IYX" for pages of which nothing is said.
+        Of all pages of this image, in tifffile's letters: "YXS" for one page of interleaved samples, "CYX"
+        for channels in pages, "IYX" for undescribed pages.
     shape : tuple of int
         Length along each of `axes`.
     description : str
@@ -87,13 +87,13 @@ class TiffImage:
 
 
 def is_tiff(path: Path) -> bool:
-    """Tell whether a file begins as a TIFF does."""
+    """Return whether a file begins like a TIFF."""
     with open_plain(path) as file:
         return file.read(4) in MAGIC
 
 
 def is_picture(path: Path) -> bool:
-    """Tell whether a TIFF is in strips, as pictures are, and has no tiles in any page, as slides have.
+    """Return whether a TIFF is stored in strips, like a picture, and no page has tiles, like a slide.
 
     Raises
     ------
@@ -105,14 +105,14 @@ def is_picture(path: Path) -> bool:
 
 
 def read_pages(path: Path) -> list[frozenset[int]]:
-    """Read which tags each page of a TIFF has.
+    """Read the tags of each page of a TIFF.
 
-    Other readers take a chain of pages that is broken for one that ends.
+    Other readers silently end at a broken chain of pages.
 
     Raises
     ------
     SlideError
-        If the file is damaged: if a page lies beyond its end, is its own successor, or there is none.
+        If the file is damaged: a page lies beyond its end or follows itself, or there is no page.
     """
     pages: dict[int, frozenset[int]] = {}
     try:
@@ -125,7 +125,7 @@ def read_pages(path: Path) -> list[frozenset[int]]:
             (place,) = struct.unpack(order + letters[offset], file.read(offset))
             while place:
                 if place in pages:
-                    raise ValueError(f"its page at byte {place} follows itself")
+                    raise ValueError(f"its page at byte {place} points to itself")
                 file.seek(place)
                 (entries,) = struct.unpack(order + letters[count], file.read(count))
                 content = file.read(min(entries, MAX_TAGS) * entry + offset)
@@ -141,7 +141,7 @@ def read_pages(path: Path) -> list[frozenset[int]]:
 
 
 def read_tiff(path: Path) -> TiffImage:
-    """Read what a TIFF says of its first image; no pixels.
+    """Read what a TIFF states about its first image, without its pixels.
 
     Raises
     ------

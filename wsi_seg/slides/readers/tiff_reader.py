@@ -1,6 +1,6 @@
-"""Reading a TIFF sample by sample: channels in planes, 16 bits of which fewer count.
+"""Read a TIFF sample by sample: channels in planes, or 16 bits of which fewer count.
 
-Tiles are decoded one by one by tifffile and imagecodecs; some of them are kept.
+tifffile and imagecodecs decode the tiles one by one; some tiles are cached.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 CACHE_BYTES = 64 << 20
 LOOKED_AT = 64
-"""Tiles in which it is looked how many bits are used."""
+"""Number of tiles that are searched for the number of bits in use."""
 
 FEWEST = 0.01
-"""What share of the samples must be so large that a bit counts as used: hot pixels and the rims of white
+"""Share of the samples that must be so large for a bit to count as used: hot pixels and the rims of white
 padding are fewer, the glass around stained tissue is far more."""
 
 
@@ -40,15 +40,15 @@ class DamagedTileError(Exception):
 
 
 class Spread(NamedTuple):
-    """How large samples are.
+    """The range of the samples.
 
     Attributes
     ----------
     largest : int
-        Of all that were looked at.
+        The largest sample that was found.
     used_bits : int
-        Bits that at least `FEWEST` of the samples need, those of the largest possible value left aside:
-        they are saturated, or padding, and say nothing of the range.
+        Bits that at least `FEWEST` of the samples need. Samples of the largest possible value do not count:
+        they are saturated, or padding, and say nothing about the range.
     """
 
     largest: int
@@ -56,7 +56,7 @@ class Spread(NamedTuple):
 
 
 class TiffReader:
-    """A TIFF whose red, green and blue lie anywhere in it: a `wsi_seg.slides.readers.contract.Reader`.
+    """A TIFF with red, green and blue at any place in it: a `wsi_seg.slides.readers.contract.Reader`.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class TiffReader:
     channels : Channels
         Where the colours are.
     properties : mapping of str to str
-        What the file says of itself.
+        The file's own statements.
 
     Raises
     ------
@@ -83,7 +83,7 @@ class TiffReader:
             self._tiff = tifffile.TiffFile(path)
         except ERRORS as error:
             raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error
-        # Processes keep slides open from region to region, and let go of them without a word.
+        # Processes keep slides open from region to region, and drop them without closing.
         self._close = weakref.finalize(self, self._tiff.close)
         self._pages = _levels(self._tiff, path)
         width, height = self._pages[0][0].imagewidth, self._pages[0][0].imagelength
@@ -94,7 +94,7 @@ class TiffReader:
 
     @property
     def how(self) -> str:
-        """With what pixels are decoded, and from which samples."""
+        """The software that decodes the pixels, and the samples it takes."""
         return f"tifffile {tifffile.__version__}: {self._channels}"
 
     @property
@@ -129,12 +129,12 @@ class TiffReader:
         return rgba, unreadable
 
     def spread(self, bits: int) -> Spread:
-        """Say how samples spread among `LOOKED_AT` tiles, or all if fewer, of the coarsest level.
+        """Return the range of the samples in `LOOKED_AT` tiles, or all if fewer, of the coarsest level.
 
         Parameters
         ----------
         bits : int
-            How many may count: the largest value of so many is left aside.
+            How many may count: the largest value of so many bits is left out.
         """
         level = self.levels[-1]
         columns = -(-level.width // level.tile_width)
@@ -147,7 +147,7 @@ class TiffReader:
                 try:
                     plane = self._plane(-1, channel, row, column)
                 except DamagedTileError:
-                    continue  # met again, and told of, when it is read
+                    continue  # reported later, when it is read
                 if plane is not None:
                     inside = plane[:height, :width]
                     largest = max(largest, int(inside.max()))
@@ -168,7 +168,7 @@ class TiffReader:
         return None if pixels is None else pixels[..., sample]
 
     def _decode(self, index: int, page_index: int, segment: int) -> NDArray[Any] | None:
-        """Return a stored tile, shape (tile height, tile width, samples); None if the file leaves it out."""
+        """Return a stored tile, shape (tile height, tile width, samples); None if the file omits it."""
         page, level = self._pages[index][page_index], self.levels[index]
         try:
             offset, count = page.dataoffsets[segment], page.databytecounts[segment]
@@ -189,18 +189,18 @@ class TiffReader:
     def _to_bytes(self, plane: NDArray[Any]) -> NDArray[np.uint8]:
         bits = self._channels.significant_bits or self._channels.bits
         if bits < self._channels.bits and plane.max() >> bits:
-            raise DamagedTileError  # values that there are none of
+            raise DamagedTileError  # values outside of the stated range
         return (plane >> max(bits - 8, 0)).astype(np.uint8)
 
 
 def _used(lengths: NDArray[np.int64]) -> int:
-    """Return how many bits are used, where it is counted how many samples have each length in bits."""
+    """Return how many bits are used, from the number of samples of each length in bits."""
     at_least = np.cumsum(lengths[::-1])[::-1]
     return int(np.flatnonzero(at_least >= FEWEST * lengths.sum()).max()) if lengths.any() else 0
 
 
 def _levels(tiff: tifffile.TiffFile, path: Path) -> list[list[Any]]:
-    """Return the pages of each level of the first image; a level that is stored otherwise is left out."""
+    """Return the pages of each level of the first image, without levels that are stored in another way."""
     levels: list[list[Any]] = [list(level.pages) for level in tiff.series[0].levels]
     if any(page is None or page.parent is not tiff for pages in levels for page in pages):
         raise SlideError(f"{path}: parts of the image lie in other files: export it as one file")
