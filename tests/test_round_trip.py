@@ -28,7 +28,7 @@ def share_that_comes_back(slide: Path, out: Path, model: str | None, **labels: f
     pyramid = read_labels(out / "slide.ome.zarr")
     height, width = pyramid.shape
     file = read_annotations(out / "slide.geojson.gz")
-    assert (file.mended, file.refused, file.skipped) == ((), (), ())
+    assert (file.repaired, file.refused, file.skipped) == ((), (), ())
     truth = SlideTruth.of(
         file.outlines_label(pyramid.frames),
         [shape.class_name for shape in file.shapes],

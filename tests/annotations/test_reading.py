@@ -11,7 +11,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsi_seg.annotations.laying import read_regions
+from wsi_seg.annotations.on_slide import read_regions
 from wsi_seg.annotations.reading import read_annotations
 from wsi_seg.errors import AnnotationError
 from wsi_seg.files import unpack
@@ -86,7 +86,7 @@ def test_regions_are_united(written):
     assert found.area == pytest.approx(100 + 9.5 * 10 / 2)
 
 
-def test_a_crossing_outline_is_mended(written):
+def test_a_crossing_outline_is_repaired(written):
     bowtie = [[[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]]
 
     found = regions(written(feature(geometry(bowtie))))
@@ -156,7 +156,9 @@ def test_a_class_with_a_name_of_a_book_is_refused_in_a_line(written, kind):
     thing = feature(geometry(SQUARE if kind == "Polygon" else [1, 2], kind))
     thing["properties"]["classification"] = {"name": "t" * 100_000}
 
-    with pytest.raises(AnnotationError, match="shape 1: its class's name has 100,000 characters") as caught:
+    with pytest.raises(
+        AnnotationError, match="shape 1: the name of its class has 100,000 characters"
+    ) as caught:
         read_annotations(written([feature(geometry(SQUARE)), thing][::-1]))
 
     assert len(str(caught.value)) < 300
@@ -212,9 +214,9 @@ def test_what_is_left_out_is_said(written):
     file = read_annotations(written([feature(geometry(SQUARE)), bad, geometry([1, 2], "Point")]))
 
     assert [line.partition(": ")[2] for line in file.remarks] == [
-        "1 of 1 shapes without a class: unknown",
+        "1 of 1 shapes have no class: their tissue is unknown",
         "shape 2 (Tumor): has fewer than 3 points: left out",
-        "shape 3: a point: left out, no drawn area",
+        "shape 3: a point: left out, not a drawn area",
     ]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wsi_seg.annotations import tangles
-from wsi_seg.annotations.mending import mend
+from wsi_seg.annotations.repair import repair
 from wsi_seg.annotations.tangles import refuse_tangles
 
 
@@ -21,12 +21,12 @@ def stairs(steps: int) -> np.ndarray:
     return np.array(up + down, dtype=float)
 
 
-def test_an_outline_that_crosses_itself_some_hundred_times_is_refused_and_not_mended(
+def test_an_outline_that_crosses_itself_some_hundred_times_is_refused_and_not_repaired(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tangles, "MAX_CROSSINGS", 20)
     with pytest.raises(ValueError, match="the outline crosses itself more than 20 times"):
-        mend([[star(9)]])
+        repair([[star(9)]])
 
 
 def test_each_line_of_a_shape_is_counted_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,19 +38,19 @@ def test_each_line_of_a_shape_is_counted_by_itself(monkeypatch: pytest.MonkeyPat
 
 def test_lines_may_touch_themselves_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tangles, "MAX_CROSSINGS", 0)
-    mended = mend([[stairs(100)]])
-    assert mended.geometry.area == 100
+    repaired = repair([[stairs(100)]])
+    assert repaired.geometry.area == 100
     monkeypatch.setattr(tangles, "MAX_CONTACTS", 100)
     monkeypatch.setattr(tangles, "CONTACTS_PER_EDGE", 1)
     with pytest.raises(ValueError, match="its lines meet more than 400 times"):
-        mend([[stairs(100)]])
+        repair([[stairs(100)]])
 
 
 def test_a_line_drawn_twice_is_no_tangle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tangles, "MAX_CONTACTS", 0)
     turn = np.linspace(0, 2 * np.pi, 500, endpoint=False)
     round_ = np.stack([np.cos(turn), np.sin(turn)], axis=1) * 1000
-    assert mend([[np.concatenate([round_, round_])]]).geometry.area == pytest.approx(np.pi * 1e6, rel=1e-3)
+    assert repair([[np.concatenate([round_, round_])]]).geometry.area == pytest.approx(np.pi * 1e6, rel=1e-3)
 
 
 def test_how_many_edges_are_looked_at_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -252,13 +252,13 @@ def test_the_rest_is_known_inside_of_cores_too(pair):
 
     assert (classes[:, :500] != IGNORE).all()
     assert (classes == 2).sum() == 200 * 200
-    assert labelled.remarks == (f"{pair.annotations}: 1 TMA core: left out, no outlines of tissue",)
+    assert labelled.remarks == (f"{pair.annotations}: 1 TMA core: left out, not outlines of tissue",)
 
 
 def test_shapes_of_another_slide_are_refused(tmp_path, pair):
     path = write_shapes(tmp_path / "other.geojson", ("Tumour", (7000, 0, 7100, 100)))
 
-    with pytest.raises(AnnotationError, match=r"other\.geojson: lies nowhere on .*slide\.tiff"):
+    with pytest.raises(AnnotationError, match=r"other\.geojson: no shape lies on .*slide\.tiff"):
         opened(SlidePair(pair.slide, path))
 
 
@@ -267,7 +267,7 @@ def test_shapes_beyond_the_slide_are_told(tmp_path, pair):
 
     labelled = opened(SlidePair(pair.slide, path))
 
-    assert labelled.remarks == (f"{path}: 1 of 2 shapes lies beyond slide.tiff",)
+    assert labelled.remarks == (f"{path}: 1 of 2 shapes lies outside of slide.tiff",)
 
 
 def test_a_slide_without_colour_is_read_and_remarked_on(tmp_path, pair):

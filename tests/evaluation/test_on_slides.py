@@ -176,7 +176,7 @@ def test_shapes_beyond_the_slide_are_told_of_a_result_as_of_a_model(
 ) -> None:
     drawn = write_boxes(tmp_path / "half.geojson", ("Tumour", TUMOUR), ("Tumour", (7000, 0, 7100, 100)))
     finished, anew = evaluate_results([(result, drawn)]), on_slide(slide_path, drawn, model_path)
-    assert f"{drawn}: 1 of 2 shapes lies beyond {slide_path.name}" in finished.remarks
+    assert f"{drawn}: 1 of 2 shapes lies outside of {slide_path.name}" in finished.remarks
     assert set(finished.remarks) <= set(anew.remarks)
     drawn = write_boxes(tmp_path / "off.geojson", ("Tumour", (7000, 0, 7100, 100)))
     with pytest.raises(AnnotationError) as of_result:
@@ -184,7 +184,7 @@ def test_shapes_beyond_the_slide_are_told_of_a_result_as_of_a_model(
     with pytest.raises(AnnotationError) as of_model:
         on_slide(slide_path, drawn, model_path)
     assert str(of_result.value) == str(of_model.value)
-    assert f"off.geojson: lies nowhere on {slide_path.name}: was it drawn" in str(of_result.value)
+    assert f"off.geojson: no shape lies on {slide_path.name}: was it drawn" in str(of_result.value)
 
 
 def test_progress_counts_what_is_annotated(result: Path, drawn: Path) -> None:

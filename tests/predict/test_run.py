@@ -376,10 +376,10 @@ def test_regions_of_interest_beyond_the_slide_are_told(
     roi = write_boxes(tmp_path / "roi.geojson", ("A", (100, 50, 300, 250)), ("A", (9000, 0, 9100, 99)))
     labels = SMALL.model_copy(update={"roi": roi})
     summary = predict_slide(slide_path, tmp_path / "out", settings(model_path, labels))
-    assert summary.roi_remarks == (f"{roi}: 1 of 2 shapes lies beyond {slide_path.name}",)
+    assert summary.roi_remarks == (f"{roi}: 1 of 2 shapes lies outside of {slide_path.name}",)
     assert json.loads((tmp_path / "out/summary.json").read_text())["roi_remarks"] == list(summary.roi_remarks)
     write_boxes(roi, ("A", (9000, 0, 9100, 99)))
-    with pytest.raises(AnnotationError, match=rf"roi\.geojson: lies nowhere on {slide_path.name}"):
+    with pytest.raises(AnnotationError, match=rf"roi\.geojson: no shape lies on {slide_path.name}"):
         predict_slide(slide_path, tmp_path / "none", settings(model_path, labels))
     assert not (tmp_path / "none").exists()
 

@@ -1,4 +1,4 @@
-"""Painting outlines onto label pixels: a pixel's class is the same in whatever rectangle it is read."""
+"""Rasterise outlines to label pixels: a pixel's class is the same whatever rectangle it is read in."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Edges(NamedTuple):
 
 
 def rasterise(regions: shapely.Geometry, rect: Rect) -> NDArray[np.bool_]:
-    """Tell which pixels of a rectangle have their centre inside regions.
+    """Return which pixels of a rectangle have their centre inside regions.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def rasterise(regions: shapely.Geometry, rect: Rect) -> NDArray[np.bool_]:
 
 
 def holds_any_centre(regions: shapely.Geometry, rect: Rect) -> bool:
-    """Tell whether `rasterise` finds any pixel of a rectangle in regions, however large the rectangle is."""
+    """Return whether `rasterise` finds any pixel of a rectangle in regions, for rectangles of any size."""
     edges, _ = _edges([regions])
     _, length, _ = _spans(edges, np.zeros(len(edges.upper_xy), np.int64), rect)
     return bool(length.any())
@@ -63,15 +63,15 @@ def holds_any_centre(regions: shapely.Geometry, rect: Rect) -> bool:
 class Painting:
     """Shapes of several classes, to be painted onto any rectangle.
 
-    Where shapes overlap, the smaller one wins, and of two of equal area the later: what lies within another
-    shape is its detail, and what was drawn last is a correction.
+    Where shapes overlap, the smaller one wins, and of two equal areas the later one: a shape inside another
+    is a detail of it, and a shape that was drawn last is a correction.
 
     Attributes
     ----------
     edges : Edges
-        Of all shapes, one shape after the other, in the order they are painted in: the largest first.
+        The edges of all shapes, in the order in which they are painted: the largest shape first.
     first_edge : int64 array, shape (shapes + 1,)
-        Where each shape's edges begin.
+        Index of each shape's first edge.
     boxes : float64 array, shape (shapes, 4)
         Smallest x and y and largest x and y of each.
     values : uint8 array, shape (shapes,)
@@ -85,7 +85,7 @@ class Painting:
 
     @classmethod
     def of(cls, outlines: Sequence[shapely.Geometry], values: Sequence[int]) -> Self:
-        """Put shapes in the order that they are painted in.
+        """Sort shapes into the order in which they are painted.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class Painting:
         Parameters
         ----------
         pixels : uint8 array, shape (rect.height, rect.width), contiguous
-            Painted where a shape covers a pixel's centre, else left as it is.
+            Painted where a shape covers a pixel's centre, otherwise unchanged.
         rect : Rect
             In pixels that cover `factor` x `factor` label pixels.
         factor : int
@@ -132,7 +132,7 @@ class Painting:
             near = (top < rect.y1 * factor) & (bottom > rect.y0 * factor)
             edges = Edges(*(ends[edge[near]] / factor for ends in self.edges))
             start, length, shape = _spans(edges, np.repeat(np.arange(len(shapes)), count)[near], rect)
-            # Of what is written to a pixel several times, the last stays.
+            # Where a pixel is written several times, the last value stays.
             flat[_ranges(start, length)] = np.repeat(self.values[shapes[shape]], length)
 
 
@@ -153,13 +153,14 @@ def _spans(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return the pixels of a rectangle that have their centre within edges that close.
 
-    Where outlines cross each row of pixel centres is worked out in the outlines' own frame, so a pixel's
-    answer is the same for every rectangle that holds it; rasterising libraries work in the rectangle's.
+    The places where outlines cross each row of pixel centres are computed in the outlines' own frame, so a
+    pixel's result is the same for every rectangle that holds it. Rasterising libraries use the rectangle's
+    frame.
 
     Parameters
     ----------
     edges : Edges
-        Of one or several shapes, each closed but for edges above or below the rectangle.
+        Of one or several shapes, each closed except for edges above or below the rectangle.
     shape : int64 array, shape (edges,)
         Number of the shape that each belongs to.
     rect : Rect
@@ -167,8 +168,8 @@ def _spans(
     Returns
     -------
     start, length : int64 arrays
-        Places of pixels side by side, counted row by row; in the order of the shapes, and for each shape
-        from the top.
+        Runs of adjacent pixels, counted row by row; in the order of the shapes, and for each shape from the
+        top.
     shape : int64 array of the same length
         The shape that covers them.
     """

@@ -1,4 +1,4 @@
-"""Shapes drawn on slides, read from the files of the tools that people draw them with."""
+"""Shapes drawn on slides, read from the annotation files of common tools."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from wsi_seg.annotations.formats import asap, halo, imagescope, qupath
-from wsi_seg.annotations.mending import Mended, mend, polygonal
+from wsi_seg.annotations.repair import Repaired, polygonal, repair
 from wsi_seg.errors import AnnotationError
 from wsi_seg.files.jsonfile import parse_json
 from wsi_seg.files.unpack import read_unpacked
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wsi_seg.slides.frames import Frames
 
 LISTED = 5
-"""Of the things in a file that are left out for one reason, so many are named, and the others counted."""
+"""Of the things in a file that are left out for one reason, so many are named, and the others are counted."""
 
 Format = Literal["QuPath GeoJSON", "ASAP XML", "ImageScope XML", "HALO annotations"]
 Frame = Literal["qupath", "slide"]
@@ -40,11 +40,11 @@ class Annotation:
     geometry : Polygon or MultiPolygon
         Valid, with an area, in the frame of its file.
     class_name : str or None
-        None for a shape that was given no class.
+        None for a shape without a class.
     color : (int, int, int) or None
         The class's colour, if the file gives one.
     order : int
-        Its place among all that the file holds, from 1; the later was drawn later.
+        Its place in the file, from 1; a later shape was drawn later.
     """
 
     geometry: shapely.Polygon | shapely.MultiPolygon
@@ -66,39 +66,39 @@ class AnnotationFile:
         The frame that the shapes are in.
     shapes : tuple of Annotation
         At least one, in the file's order.
-    mended, refused : tuple of str
-        What was mended, and which shapes are left out because it is not clear what they mean: a line each,
-        such as "shape 12 (Tumour): ...".
+    repaired, refused : tuple of str
+        What was repaired, and the shapes that are left out because it is not clear what they mean: a line
+        each, such as "shape 12 (Tumour): ...".
     skipped : tuple of str
-        What else is left out, being no drawn area, by name: "shapes 3, 7 (Tumour): each a line".
+        The things that are left out because they are not drawn areas: "shapes 3, 7 (Tumour): each a line".
     cores : tuple of Annotation
-        Cores of a tissue microarray, which say nothing of the tissue in them.
+        Cores of a tissue microarray, which do not say what tissue is in them.
     """
 
     path: Path
     format: Format
     frame: Frame
     shapes: tuple[Annotation, ...]
-    mended: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     cores: tuple[Annotation, ...] = ()
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What training and evaluation have to know of the file, a line each that names it."""
+        """Remarks on the file for training and evaluation, a line each that names it."""
         unnamed = sum(shape.class_name is None for shape in self.shapes)
-        line = f"{self.path}: {unnamed} of {len(self.shapes)} shapes without a class: unknown"
+        line = f"{self.path}: {unnamed} of {len(self.shapes)} shapes have no class: their tissue is unknown"
         return (*([line] if unnamed else []), *self.changes)
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """What was mended or left out, a line each that names the file."""
+        """What was repaired or left out, a line each that names the file."""
         lines = (
-            *self.mended,
+            *self.repaired,
             *(f"{refused}: left out" for refused in self.refused),
-            *(f"{skipped}: left out, no drawn area" for skipped in self.skipped),
-            *([f"{_cores(self)}: left out, no outlines of tissue"] if self.cores else []),
+            *(f"{skipped}: left out, not a drawn area" for skipped in self.skipped),
+            *([f"{_cores(self)}: left out, not outlines of tissue"] if self.cores else []),
         )
         return tuple(f"{self.path}: {line}" for line in lines)
 
@@ -112,23 +112,23 @@ class AnnotationFile:
 def read_annotations(path: Path, places: bool = False) -> AnnotationFile:
     """Read the shapes of an annotation file, whatever its name.
 
-    Takes QuPath's GeoJSON, whose shapes are in QuPath's frame, and the XML of ASAP, Aperio ImageScope and
-    HALO, whose are in the slide's; each may be gzipped. The format is detected from the file's content.
+    Reads QuPath's GeoJSON, in QuPath's frame, and the XML of ASAP, Aperio ImageScope and HALO, in the slide's
+    frame; each may be gzipped. The format is detected from the file's content.
     Outlines that cross themselves are repaired where it is clear what they mean
-    (`wsi_seg.annotations.mending`), else left out and named. Lines, rulers, points and the like are no
-    shapes, and are named as well. Negative regions are cut out of the larger regions of their layer.
+    (`wsi_seg.annotations.repair`), else left out and reported. Lines, rulers, points and the like are not
+    shapes, and are reported as well. Negative regions are cut out of the larger regions of their layer.
 
     Parameters
     ----------
     path : Path
     places : bool
-        Take the cores of a tissue microarray for shapes, where a file holds nothing else: they say where to
-        look, though not what is there.
+        Take the cores of a tissue microarray as shapes, where a file holds nothing else: they say where to
+        look, not what is there.
 
     Raises
     ------
     AnnotationError
-        If the file cannot be read, is of no known format, or holds no usable shape.
+        If the file cannot be read, has an unknown format, or holds no usable shape.
     """
     file = _read(path)
     if places and not file.shapes:
@@ -136,7 +136,7 @@ def read_annotations(path: Path, places: bool = False) -> AnnotationFile:
     if not file.shapes:
         cores = [_cores(file)] if file.cores else []
         holds = "; ".join((*file.refused[:3], *file.skipped, *cores)) or "no shapes at all"
-        raise AnnotationError(f"{path}: holds no area ({holds}): draw closed regions, export them again")
+        raise AnnotationError(f"{path}: holds no area ({holds}): draw closed regions and export them again")
     return file
 
 
@@ -151,7 +151,7 @@ def _read(path: Path) -> AnnotationFile:
     if root.tag != imagescope.ROOT:
         raise AnnotationError(
             f"{path}: XML of another kind (its root is <{root.tag[:40]}>): "
-            "give what QuPath, ASAP, ImageScope or HALO exports"
+            "give a file that QuPath, ASAP, ImageScope or HALO exports"
         )
     if halo.is_halo(root):
         return _checked(path, "HALO annotations", "slide", halo.read_halo(root))
@@ -159,15 +159,15 @@ def _read(path: Path) -> AnnotationFile:
 
 
 def _checked(path: Path, format_: Format, frame: Frame, drawn: Drawn) -> AnnotationFile:
-    """Mend what was drawn, and put aside what cannot be."""
+    """Repair what was drawn, and leave out what cannot be repaired."""
     for number, class_name in drawn.named:
         if len(class_name) > MAX_NAME:
             raise AnnotationError(
-                f"{path}: shape {number}: its class's name has {len(class_name):,} characters: "
+                f"{path}: shape {number}: the name of its class has {len(class_name):,} characters: "
                 f"give it one of up to {MAX_NAME}, and export it again"
             )
     refused: list[str] = []
-    sound, cores = _mended(drawn.outlines, refused), _mended(drawn.cores, refused)
+    sound, cores = _repaired(drawn.outlines, refused), _repaired(drawn.cores, refused)
     shapes = []
     for outline, geometry in _cut(sound):
         if geometry.is_empty:
@@ -179,10 +179,10 @@ def _checked(path: Path, format_: Format, frame: Frame, drawn: Drawn) -> Annotat
         format=format_,
         frame=frame,
         shapes=tuple(shapes),
-        mended=tuple(
+        repaired=tuple(
             f"{_named(outline)}: {remark}"
-            for outline, mended in sound
-            for remark in (outline.remark, mended.remark)
+            for outline, repaired in sound
+            for remark in (outline.remark, repaired.remark)
             if remark
         ),
         refused=tuple(refused),
@@ -191,21 +191,21 @@ def _checked(path: Path, format_: Format, frame: Frame, drawn: Drawn) -> Annotat
     )
 
 
-def _mended(outlines: Sequence[Outline], refused: list[str]) -> list[tuple[Outline, Mended]]:
-    """Return outlines with what they mean; note those that it is not clear for."""
-    sound: list[tuple[Outline, Mended]] = []
+def _repaired(outlines: Sequence[Outline], refused: list[str]) -> list[tuple[Outline, Repaired]]:
+    """Return outlines with the shapes that they mean; add those that are not clear to `refused`."""
+    sound: list[tuple[Outline, Repaired]] = []
     for outline in outlines:
         try:
             if outline.fault:
                 raise ValueError(outline.fault)
-            sound.append((outline, mend(outline.parts)))
+            sound.append((outline, repair(outline.parts)))
         except (ValueError, shapely.errors.GEOSException) as error:
             refused.append(f"{_named(outline)}: {error}")
     return sound
 
 
 def _skips(skipped: Sequence[Skipped]) -> tuple[str, ...]:
-    """Name what is left out, those of one kind and class in one line."""
+    """List what is left out, with one line for each kind and class."""
     groups: dict[tuple[str, str | None], list[int]] = {}
     for number, what, class_name in skipped:
         groups.setdefault((what, class_name), []).append(number)
@@ -219,15 +219,15 @@ def _skips(skipped: Sequence[Skipped]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _cut(sound: Sequence[tuple[Outline, Mended]]) -> Iterator[tuple[Outline, shapely.Geometry]]:
+def _cut(sound: Sequence[tuple[Outline, Repaired]]) -> Iterator[tuple[Outline, shapely.Geometry]]:
     """Yield the shapes, each without the negative regions of its layer that are smaller than it is.
 
-    What is drawn inside a hole is smaller than the hole, and stands.
+    A shape that is drawn inside a hole is smaller than the hole, and stays.
     """
     holes: dict[int, list[shapely.Geometry]] = {}
-    for outline, mended in sound:
+    for outline, repaired in sound:
         if outline.negative:
-            holes.setdefault(outline.layer, []).append(mended.geometry)
+            holes.setdefault(outline.layer, []).append(repaired.geometry)
     trees = {layer: shapely.STRtree(geometries) for layer, geometries in holes.items()}
     for outline, (geometry, _) in sound:
         if outline.negative:

@@ -1,7 +1,8 @@
-"""Outlines too tangled to be mended: how often lines cross is counted first, for mending grows with that.
+"""Outlines too tangled to be repaired: crossings are counted first, as the cost of a repair grows with them.
 
-A hand draws a few crossings, and a program that traces pixels some thousand touches. What crosses itself a
-thousand times is no outline: mending it takes minutes, and ten thousand times, more memory than there is.
+A hand draws a few crossings, and a program that traces pixels some thousand touches. A line that crosses
+itself a thousand times is not an outline. To repair it takes minutes; ten thousand crossings take more memory
+than there is.
 """
 
 from __future__ import annotations
@@ -19,20 +20,21 @@ if TYPE_CHECKING:
     from wsi_seg.annotations.formats.outline import Ring
 
 MAX_CROSSINGS = 500
-"""How often one line may cross itself; mending it takes about a second then."""
+"""Largest number of times that a line may cross itself; a repair then takes about a second."""
 
 MAX_CONTACTS = 50_000
-"""How many pairs of edges of a shape may meet; one touch of a line by itself makes up to eight."""
+"""Largest number of pairs of edges of a shape that meet; one touch of a line with itself makes up to
+eight."""
 
 CONTACTS_PER_EDGE = 8
-"""So many may always meet: where a line is drawn twice, its edges meet six others each."""
+"""So many pairs may always meet: where a line is drawn twice, each edge meets six others."""
 
 PAIRS = 2_000_000
-"""About how many pairs of edges are looked at at a time."""
+"""Approximate number of pairs of edges that are tested at a time."""
 
 
 def refuse_tangles(rings: Sequence[Ring]) -> None:
-    """Refuse a shape whose lines cross or touch too often to be mended.
+    """Refuse a shape whose lines cross or touch too often to be repaired.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ def refuse_tangles(rings: Sequence[Ring]) -> None:
     Raises
     ------
     ValueError
-        If it does; counting ends there.
+        If they do; counting ends there.
     """
     closed = [np.vstack([ring, ring[:1]]) for ring in rings]
     start, end = np.concatenate([r[:-1] for r in closed]), np.concatenate([r[1:] for r in closed])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from wsi_seg.annotations.laying import lay
+from wsi_seg.annotations.on_slide import place
 from wsi_seg.annotations.reading import AnnotationFile, read_annotations
 from wsi_seg.data.naming import missing_classes, refuse_unclassified, schema_from_annotations
 from wsi_seg.data.pairs import SlidePair
@@ -187,15 +187,15 @@ def open_labelled_slides(
             tissue, recorded, channel = _masks(slide, frames)
             level, levels = LevelRead.of(slide, frames), slide.levels_read
             on_levels = remarks_on_levels(slide)
-        laid = lay(files[fingerprint], group[0].slide.name, frames)
+        placed = place(files[fingerprint], group[0].slide.name, frames)
         names = [shape.class_name for file in files[fingerprint] for shape in file.shapes]
-        truth = SlideTruth.of(laid.outlines_label, names, schema, settings, tissue, recorded)
+        truth = SlideTruth.of(placed.outlines_label, names, schema, settings, tissue, recorded)
         copies = tuple({pair.slide.resolve(): pair.slide for pair in group}.values())[1:]
         remarks = (
             *on_levels,
             *_remarks(group[0].slide, copies, channel),
             *(remark for file in files[fingerprint] for remark in file.remarks),
-            *laid.remarks,
+            *placed.remarks,
         )
         slides.append(
             LabelledSlide(group[0].slide, given, frames, level, levels, truth, remarks, fingerprint, copies)
@@ -209,7 +209,7 @@ def _by_slide(pairs: Sequence[SlidePair]) -> dict[str, list[SlidePair]]:
     Raises
     ------
     UsageError
-        If two slides have one fingerprint and differ: the shapes of one must not be laid on the other, nor
+        If two slides have one fingerprint and differ: the shapes of one must not be placed on the other, nor
         may one be trained on and the other validated on.
     """
     fingerprints: dict[Path, str] = {}

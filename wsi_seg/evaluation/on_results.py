@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsi_seg.annotations.laying import lay
+from wsi_seg.annotations.on_slide import place
 from wsi_seg.annotations.reading import read_annotations
 from wsi_seg.data.annotated_slides import check_classes
 from wsi_seg.data.truth import SlideTruth, TruthSettings
@@ -83,14 +83,14 @@ def evaluate_results(
     schema = schema or next(iter(opened.values())).schema
     every = [file for group in files.values() for file in group]
     check_classes(every, schema, settings)
-    laid = {
-        zarr: lay(files[zarr], str(labels.attributes.get("slide", _named(zarr).name)), labels.frames)
+    placed = {
+        zarr: place(files[zarr], str(labels.attributes.get("slide", _named(zarr).name)), labels.frames)
         for zarr, labels in opened.items()
     }
     comparisons = [
         Comparison(
             name=_named(zarr).name,
-            truth=_truth(labels, laid[zarr].outlines_label, files[zarr], schema, settings),
+            truth=_truth(labels, placed[zarr].outlines_label, files[zarr], schema, settings),
             classes=len(schema),
             read=labels.read,
             table=match_classes(labels.schema, schema, str(_named(zarr))),
@@ -109,7 +109,7 @@ def evaluate_results(
         remarks=(
             *(remark for remark in unknown if remark is not None),
             *(remark for file in every for remark in file.remarks),
-            *(remark for shapes in laid.values() for remark in shapes.remarks),
+            *(remark for shapes in placed.values() for remark in shapes.remarks),
         ),
     ).checked()
 

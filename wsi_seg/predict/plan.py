@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg import __version__
-from wsi_seg.annotations.laying import read_regions
+from wsi_seg.annotations.on_slide import read_regions
 from wsi_seg.errors import ModelError, SlideError, UsageError
 from wsi_seg.files.reading import read_plain
 from wsi_seg.files.unpack import MAX_BYTES

@@ -148,4 +148,4 @@ def test_what_is_no_area_is_left_out_by_name(read, tool, shape, what):
 
     assert sum(s.geometry.area for s in file.shapes) == SQUARE_PX
     assert file.skipped == (f"shape 2 (Tumour): {what}",)
-    assert file.remarks == (f"{file.path}: shape 2 (Tumour): {what}: left out, no drawn area",)
+    assert file.remarks == (f"{file.path}: shape 2 (Tumour): {what}: left out, not a drawn area",)

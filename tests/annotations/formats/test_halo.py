@@ -112,7 +112,7 @@ def test_a_negative_region_is_a_hole_however_open(read, endcaps, corners, closed
 
     assert [shape.geometry.area for shape in file.shapes] == [100 - 16]
     assert file.skipped == ()
-    assert file.mended == (("shape 2 (Tumor): open by 33% of its length, closed",) if closed else ())
+    assert file.repaired == (("shape 2 (Tumor): open by 33% of its length, closed",) if closed else ())
 
 
 def test_types_in_words_tell_halo(tmp_path):

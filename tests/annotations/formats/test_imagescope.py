@@ -125,7 +125,7 @@ def test_a_pens_line_that_goes_round_nothing_is_no_area(read, points, says):
     is_line = says == "an open line"
     assert len(file.shapes) == 2 - is_line
     assert file.skipped == (("shape 2 (Tumor): an open line",) if is_line else ())
-    assert [line.partition(": ")[2] for line in file.mended] == (
+    assert [line.partition(": ")[2] for line in file.repaired] == (
         [f"{says} of its length, closed"] if says and not is_line else []
     )
 

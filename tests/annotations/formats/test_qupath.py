@@ -142,7 +142,7 @@ def test_cores_of_a_tissue_microarray_are_no_shapes(read, core):
 
     assert [(s.class_name, s.geometry.area) for s in file.shapes] == [("Tumor", 1)]
     assert [s.geometry.area for s in file.cores] == [100]
-    assert file.remarks == (f"{file.path}: 1 TMA core: left out, no outlines of tissue",)
+    assert file.remarks == (f"{file.path}: 1 TMA core: left out, not outlines of tissue",)
 
 
 def test_cores_alone_are_places_but_no_outlines(read, tmp_path):
@@ -210,6 +210,6 @@ def test_real_files_of_each_form(shared_data, tmp_path, name, shapes, holes):
     assert len(file.shapes) == shapes
     parts = [part for s in file.shapes for part in shapely.get_parts(s.geometry)]
     assert sum(len(part.interiors) for part in parts) == holes
-    assert not file.mended
+    assert not file.repaired
     assert not file.refused
     assert {s.class_name for s in file.shapes} == {None}

@@ -1,1 +1,1 @@
-"""What annotation files of each kind hold, one module a format: from parsed content to outlines as drawn."""
+"""The annotation formats, one module each: from a file's parsed content to its outlines as drawn."""

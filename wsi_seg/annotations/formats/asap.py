@@ -1,8 +1,8 @@
-"""ASAP's XML: annotations of several types, each part of a group.
+"""ASAP's XML: annotations of several types, each in a group.
 
-As ASAP's own source reads and paints it (``XmlRepository``, ``AnnotationToMask``): points in the order that
-they state, splines filled as the polygon of their points. A shape's class and colour are its group's.
-Coordinates are pixels of the slide's level 0.
+Read and painted like in ASAP's own source (``XmlRepository``, ``AnnotationToMask``): points are in the order
+that they state, splines are filled as the polygon of their points. A shape has the class and colour of its
+group. Coordinates are pixels of the slide's level 0.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 ROOT = "ASAP_Annotations"
 AREAS = frozenset({"Polygon", "Spline", "Rectangle"})
-"""Types that ASAP closes and fills, whether or not the first point comes again."""
+"""Types that ASAP closes and fills, whether or not the first point is repeated."""
 
 OTHERS = {"Dot": "a point", "PointSet": "points", "Measurement": "a ruler"}
 
 
 def read_asap(root: Element) -> Drawn:
-    """Read the shapes of an ASAP file, whose root element is given."""
+    """Read the shapes of an ASAP file from its root element."""
     groups = root.iterfind("AnnotationGroups/Group")
     colors = {group.get("Name"): _color(group.get("Color")) for group in groups}
     drawn = Drawn()
@@ -46,7 +46,7 @@ def read_asap(root: Element) -> Drawn:
 
 
 def _place(coordinate: Element) -> int:
-    """Return a point's place in its outline; points that do not state it keep the file's order."""
+    """Return a point's place in its outline; points without one keep the file's order."""
     order = coordinate.get("Order", "")
     return int(order) if order.isascii() and order.isdigit() and len(order) < 10 else 0
 

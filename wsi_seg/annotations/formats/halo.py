@@ -1,12 +1,12 @@
 """HALO's ``.annotations``: layers of regions.
 
 A layer's name is its class. Negative regions are holes in the layer's larger regions. Rectangles and ellipses
-are two opposite corners. Coordinates are pixels of the slide's level 0, but on MIRAX slides HALO counts
-from elsewhere (files hold negative coordinates), and from where is not known.
+are given by two opposite corners. Coordinates are pixels of the slide's level 0. On MIRAX slides HALO has
+another origin (files hold negative coordinates), and it is not known which.
 
-Lines are of the type Polygon too. HALO gives them end caps, or leaves them open, while it ends the outline
-of an area where it began; one real area was seen open by 0.1 % of its length, lines by 90 % and more. A
-negative region is a hole and never a line: where it is open it is closed.
+Lines have the type Polygon too. HALO gives them end caps, or leaves them open, while the outline of an area
+ends where it began. One real area was open by 0.1 % of its length, lines by 90 % and more. A negative
+region is a hole and never a line: an open one is closed.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     from wsi_seg.annotations.formats.outline import Ring
 
 SHAPES = {"Polygon": lambda points: points, "Rectangle": rectangle, "Ellipse": ellipse}
-"""How the points of each type of region become a ring."""
+"""The function that makes a ring of the points, for each type of region."""
 
 OTHERS = {"Ruler": "a ruler", "Pin": "a pin"}
 
 MAX_OPEN = 0.01
-"""How far from its beginning an area's outline may end, as a share of its length."""
+"""Largest gap between the beginning and the end of an area's outline, as a share of its length."""
 
 
 def is_halo(root: Element) -> bool:
-    """Tell HALO's files from ImageScope's: types are words in them, and vertices are called ``V``."""
+    """Distinguish HALO's files from ImageScope's: types are words, and vertices are called ``V``."""
     words = any(not region.get("Type", "0").isdigit() for region in root.iter("Region"))
     return words or next(root.iter("V"), None) is not None
 
 
 def read_halo(root: Element) -> Drawn:
-    """Read the shapes of a HALO file, whose root element is given."""
+    """Read the shapes of a HALO file from its root element."""
     drawn = Drawn()
     for layer_number, layer in enumerate(root.iterfind("Annotation")):
         name, color = tidy_name(layer.get("Name")), colorref(layer.get("LineColor"))
@@ -75,13 +75,13 @@ def read_halo(root: Element) -> Drawn:
 
 
 def _line(region: Element, opening: float) -> str:
-    """Say what kind of line a polygon is; empty if it is an area."""
+    """Name the kind of line that a polygon is; empty if it is an area."""
     if region.get("HasEndcaps") == "1":
         return "a line"
     return "an open line" if opening > MAX_OPEN else ""
 
 
 def _opening(kind: str, points: Ring) -> float:
-    """Return how far from its beginning a polygon ends, as a share of its length."""
+    """Return the gap between a polygon's end and its beginning, as a share of its length."""
     drawn = course(points)
     return drawn.gap / drawn.length if kind == "Polygon" and drawn.length else 0.0

@@ -1,17 +1,17 @@
 """Aperio ImageScope's XML: layers, called annotations, of regions.
 
-A layer's class is its name; where it has none, as in the dialect that names classes by attributes, the value
-of its first attribute that has one, or the name that one was given instead of "Description"; where that says
-nothing either, the region's text. Negative regions are holes in the layer's larger regions. Regions that an
-analysis copied from another are results, not drawn, and left out. Coordinates are pixels of the slide's
-level 0.
+A layer's class is its name. A layer without a name, as in the dialect that names classes by attributes, has
+the class of its first attribute with a value, or of the name that an attribute has instead of "Description".
+If that is empty too, the class is the region's text. Negative regions are holes in the layer's larger
+regions. Regions that an analysis copied from another are results, not drawings, and are left out. Coordinates
+are pixels of the slide's level 0.
 
-The pen's regions are areas, though their outlines may end a little before they began (by up to 3.5 % of their
-length in real files, where ImageScope states an area all the same), and programs that write such files often
-leave out the last point altogether. ImageScope has no sign for a line. So the pen's region is taken for one
-where it goes round nothing: where it ends farther from its beginning than half its length, and than twice its
-longest step, so that no point left out explains it. One that is open by more than 5 % of its length is
-closed, as ImageScope does when it states the area, and named.
+The pen's regions are areas, though there may be a small gap between the end and the beginning of an outline
+(up to 3.5 % of its length in real files, for which ImageScope states an area all the same). Programs that
+write such files often leave out the last point altogether. ImageScope does not mark lines. So a region of the
+pen is taken as a line where it encloses nothing: where the gap is more than half the length, and more than
+twice the longest step, so that a missing point does not explain it. A region with a gap of more than 5 % of
+its length is closed, as ImageScope does when it states the area, and reported.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ if TYPE_CHECKING:
 ROOT = "Annotations"
 PEN = "0"
 SHAPES = {PEN: lambda points: points, "1": rectangle, "2": ellipse}
-"""How the points of each type of region become a ring."""
+"""The function that makes a ring of the points, for each type of region."""
 
 OTHERS = {"3": "an arrow", "4": "a ruler"}
 
 MAX_OPEN = 0.5
-"""How far from its beginning an area's outline may end, as a share of its length."""
+"""Largest gap between the beginning and the end of an area's outline, as a share of its length."""
 
 SLIGHTLY_OPEN = 0.05
-"""The same for one that nothing need be said of."""
+"""Largest gap that is not reported."""
 
 
 def read_imagescope(root: Element) -> Drawn:
-    """Read the shapes of an ImageScope file, whose root element is given."""
+    """Read the shapes of an ImageScope file from its root element."""
     drawn = Drawn()
     for layer_number, layer in enumerate(root.iterfind("Annotation")):
         name, color = _class_name(layer), colorref(layer.get("LineColor"))
@@ -76,7 +76,7 @@ def read_imagescope(root: Element) -> Drawn:
 
 
 def _other(region: Element, points: Ring) -> str:
-    """Say what a region is that is no area, or was not drawn; empty if it is an area."""
+    """Name what a region is if it is not an area or was not drawn; empty if it is an area."""
     kind = region.get("Type", PEN)
     if kind not in SHAPES:
         return OTHERS.get(kind, f"of region type {kind[:NAME_LENGTH]!r}")
@@ -86,9 +86,9 @@ def _other(region: Element, points: Ring) -> str:
 
 
 def _opening(region: Element, points: Ring) -> float:
-    """Return how far from its beginning the pen has stopped, as a share of the outline's length.
+    """Return the gap between the pen's end and its beginning, as a share of the outline's length.
 
-    It is 0 if no more than a point may have been left out.
+    It is 0 if one missing point explains the gap.
     """
     drawn = course(points)
     if region.get("Type", PEN) != PEN or not drawn.gap > 2 * drawn.longest:

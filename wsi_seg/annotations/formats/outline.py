@@ -1,4 +1,4 @@
-"""What every annotation format comes down to: outlines as their file has them, not yet checked."""
+"""The common form of all annotation formats: outlines as their file has them, not yet checked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ELLIPSE_POINTS = 256
 NAME_LENGTH = 40
 
 UNNAMED = frozenset({"", "none", "unclassified"})
-"""Names, in small letters, by which tools mean that a shape has no class."""
+"""Names, in small letters, that tools give to shapes without a class."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +30,21 @@ class Outline:
     Attributes
     ----------
     number : int
-        Its place among all that the file holds, from 1.
-    parts : tuple of tuples of Ring
-        For each part of the shape, its outer ring and its holes; empty if they cannot be made out.
+        Its place in the file, from 1.
+        parts : tuple of tuples of Ring
+        For each part of the shape, its outer ring and its holes; empty if they cannot be determined.
     class_name : str or None
         None if the file gives the shape no class.
     color : (int, int, int) or None
         The class's colour, if the file gives one.
     fault : str
-        Why the rings cannot be made out.
+        Why the rings cannot be determined.
     remark : str
-        What had to be made up for the rings.
+        What was added to complete the rings.
     layer : int
-        Only outlines of one layer are cut by its negative ones.
+        A negative outline cuts only outlines of its own layer.
     negative : bool
-        Whether this is no shape, but cut out of the larger shapes of its layer.
+        Whether it is not a shape of its own, but is cut out of the larger shapes of its layer.
     """
 
     number: int
@@ -58,13 +58,13 @@ class Outline:
 
 
 class Skipped(NamedTuple):
-    """Something in a file that is no area.
+    """Something in a file that is not an area.
 
     Attributes
     ----------
     number : int
-        Its place among all that the file holds, from 1.
-    what : str
+        Its place in the file, from 1.
+        what : str
         What it is, such as "a ruler".
     class_name : str or None
     """
@@ -82,11 +82,11 @@ class Drawn:
     ----------
     outlines : list of Outline
     skipped : list of Skipped
-        What has no area or was not drawn: lines, rulers, dots.
+        Things that have no area or were not drawn: lines, rulers, dots.
     cores : list of Outline
-        Cores of a tissue microarray: places on the slide, which say nothing of the tissue in them.
+        Cores of a tissue microarray: places on the slide, which do not say what tissue is in them.
     count : int
-        How many of these there are.
+        The number of things in the file.
     """
 
     outlines: list[Outline] = field(default_factory=list)
@@ -96,7 +96,7 @@ class Drawn:
 
     @property
     def named(self) -> Iterator[tuple[int, str]]:
-        """The numbers of things that have a class, and its name."""
+        """The numbers of things with a class, by its name."""
         things: list[Outline | Skipped] = [*self.outlines, *self.cores, *self.skipped]
         for thing in things:
             if thing.class_name is not None:
@@ -108,14 +108,14 @@ class Drawn:
         return self.count
 
     def skip(self, number: int, what: str, class_name: str | None) -> None:
-        """Note something that is left out."""
+        """Add something that is left out."""
         self.skipped.append(Skipped(number, what, class_name))
 
 
 def tidy_name(name: str | None) -> str | None:
-    """Return a class name with its white space tidied, or None for one that means "no class".
+    """Return a class name with its white space normalised, or None for one that means "no class".
 
-    The parts of a derived class are set apart as QuPath writes them: ``A: B``.
+    The parts of a derived class are separated as QuPath writes them: ``A: B``.
     """
     if name is None:
         return None
@@ -134,21 +134,21 @@ def colorref(text: str | None) -> tuple[int, int, int] | None:
 
 
 def points_of(elements: Iterable[Element]) -> Ring:
-    """Return the points that XML elements state as ``X`` and ``Y``; what is no number becomes NaN."""
+    """Return the points that XML elements state as ``X`` and ``Y``; anything but a number becomes NaN."""
     points = [[_number(element.get(axis)) for axis in ("X", "Y")] for element in elements]
     return np.array(points, dtype=np.float64).reshape(-1, 2)
 
 
 def _number(text: str | None) -> float:
     try:
-        # Some tools write decimals as their user's language does.
+        # Some tools write decimals in the style of their user's language.
         return float((text or "").replace(",", "."))
     except ValueError:
         return math.nan
 
 
 class Course(NamedTuple):
-    """How a line runs, in pixels.
+    """Measures of a line, in pixels.
 
     Attributes
     ----------
@@ -166,7 +166,7 @@ class Course(NamedTuple):
 
 
 def course(points: Ring) -> Course:
-    """Measure a line; where a coordinate is not a finite number, neither are the figures."""
+    """Measure a line; if a coordinate is not a finite number, neither are the measures."""
     if len(points) < 2:
         return Course(0.0, 0.0, 0.0)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -184,9 +184,9 @@ def rectangle(points: Ring) -> Ring:
 
 
 def ellipse(points: Ring) -> Ring:
-    """Return points on the upright ellipse that two or four corners of its box, or four extremes, bound.
+    """Return points on an upright ellipse, given by two or four corners of its box or its four extremes.
 
-    More points than that are the ring itself.
+    More than four points are the ring itself.
     """
     if len(points) not in (2, 4):
         return points

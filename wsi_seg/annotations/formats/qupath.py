@@ -1,10 +1,10 @@
-"""QuPath's GeoJSON: the areas that its objects outline, with their classes.
+"""QuPath's GeoJSON: the areas of its objects, with their classes.
 
-What QuPath writes and reads from version 0.1 to 0.8 (``qupath.lib.io``): a classification is a string, or an
-object with a ``name`` or with ``names``, and with ``color`` as three numbers or, before 0.3, ``colorRGB`` as
-one. It is the object's own: a child has no class from its parent. An ellipse is a polygon that says so, and
-fills its box. Lines and polylines, closed ones too, are line strings, which have no area. Coordinates are
-pixels of the image that QuPath shows, from which the slide's bounds are subtracted.
+The format of QuPath 0.1 to 0.8 (``qupath.lib.io``): a classification is a string, or an object with a
+``name`` or with ``names``, and with ``color`` as three numbers or, before 0.3, ``colorRGB`` as one. It
+belongs to the object alone: a child does not inherit its parent's class. An ellipse is a polygon that is
+marked as one, and fills its box. Lines and polylines, also closed ones, are line strings, which have no area.
+Coordinates are pixels of the image that QuPath shows: their origin is the corner of the slide's bounds.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ OTHERS = {"Point": "a point", "MultiPoint": "points", "LineString": "a line", "M
 
 
 def read_qupath(content: object) -> Drawn:
-    """Read the shapes of a GeoJSON file; what has none of its forms is passed over.
+    """Read the shapes of a GeoJSON file; content of other kinds is skipped.
 
     Parameters
     ----------
     content : object
-        The file, as a JSON parser gives it.
+        The parsed JSON.
     """
     drawn = Drawn()
     for item in items(content):
@@ -54,7 +54,7 @@ def read_qupath(content: object) -> Drawn:
 def _outline(
     number: int, geometry: dict[str, Any], name: str | None, color: tuple[int, int, int] | None
 ) -> Outline:
-    """Return a polygon, or several, with what is wrong where its rings cannot be made out."""
+    """Return a polygon, or several, with the fault if its rings cannot be determined."""
     kind: Any = geometry["type"]
     coordinates: Any = geometry.get("coordinates")
     parts: tuple[tuple[Ring, ...], ...] = ()
@@ -63,7 +63,7 @@ def _outline(
         polygons = [coordinates] if kind == "Polygon" else coordinates
         parts = tuple(tuple(ring_points(ring) for ring in rings) for rings in polygons)
     except (TypeError, ValueError) as error:
-        fault = f"is no {kind} ({error})"
+        fault = f"is not a {kind} ({error})"
     if geometry.get("isEllipse") is True and len(parts) == 1 and len(parts[0]) == 1:
         (ring,) = parts[0]
         parts = ((ellipse(np.stack([ring.min(axis=0), ring.max(axis=0)])),),)
@@ -71,7 +71,7 @@ def _outline(
 
 
 def classification(properties: dict[str, Any]) -> tuple[str | None, tuple[int, int, int] | None]:
-    """Return the name and the colour of an object's class, None for what its properties do not state."""
+    """Return the name and the colour of an object's class; None for what is not stated."""
     stated = properties.get("classification")
     if isinstance(stated, str):
         return tidy_name(stated), None
@@ -99,7 +99,7 @@ def ring_points(ring: Any) -> Ring:
     Parameters
     ----------
     ring : object
-        A list of ``[x, y]`` or ``[x, y, z]``, as it should be.
+        It should be a list of ``[x, y]`` or ``[x, y, z]``.
 
     Returns
     -------

@@ -1,9 +1,8 @@
-"""What QuPath's GeoJSON holds, one object after another, whatever they are nested in.
+"""The objects in QuPath's GeoJSON, one after another, at any depth.
 
-As QuPath's own source writes and reads it (``QuPathTypeAdapters``, ``PathIO``), versions 0.2 to 0.8: objects
-lie in a FeatureCollection, in arrays, alone, in ``properties.childObjects`` of other objects at any depth, or
-under the ``root`` of a whole hierarchy. Some only hold others: root objects, and the cores of a tissue
-microarray.
+Like in QuPath's own source (``QuPathTypeAdapters``, ``PathIO``), versions 0.2 to 0.8: objects lie in a
+FeatureCollection, in arrays, alone, in ``properties.childObjects`` of other objects at any depth, or under
+the ``root`` of a whole hierarchy. Some only hold others: root objects, and the cores of a tissue microarray.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ OBJECT_TYPES = ROOTS | CORES | {
 }  # fmt: skip
 
 IDENTIFIERS = frozenset(kind for kind in OBJECT_TYPES if kind.endswith("Object"))
-"""Types that version 0.2 wrote in place of an identifier."""
+"""Types that version 0.2 wrote instead of an identifier."""
 
 Role = Literal["object", "geometry", "hierarchy", "other"]
 
@@ -38,12 +37,12 @@ class Item:
     Attributes
     ----------
     value : object
-        What a JSON parser gives for it; anything, as files may be wrong.
+        The parsed JSON; of any type, as files may be wrong.
     where : str
         Its place: "feature 3", "feature 3, child 1", "item 2", "file".
     role : {"object", "geometry", "hierarchy", "other"}
-        What its place makes of it: one of QuPath's objects, which are features; a bare geometry; what holds
-        the root object of a hierarchy; or nothing that GeoJSON knows.
+        Its meaning by its place: one of QuPath's objects, which are features; a bare geometry; the holder of
+        the root object of a hierarchy; or something that GeoJSON does not define.
     """
 
     value: Any
@@ -58,14 +57,14 @@ class Item:
 
     @property
     def geometry(self) -> Any:
-        """The geometry, of whatever type; None if there is none."""
+        """The geometry, of any type; None if there is none."""
         if not isinstance(self.value, dict):
             return None
         return self.value if _type(self.value) in GEOMETRIES else self.value.get("geometry")
 
     @property
     def object_type(self) -> Any:
-        """What kind of object QuPath takes it for, by any of the names that versions wrote; mostly text."""
+        """The kind of object for QuPath, under any name that its versions wrote; mostly text."""
         stated = self.properties
         for key in ("objectType", "object_type", "type"):
             if key in stated:
@@ -75,7 +74,7 @@ class Item:
 
     @property
     def is_root(self) -> bool:
-        """Whether it holds all other objects, and is nothing itself."""
+        """Whether it only holds all other objects."""
         return isinstance(self.object_type, str) and self.object_type in ROOTS
 
     @property
@@ -85,7 +84,7 @@ class Item:
 
     @property
     def inside(self) -> list[Item]:
-        """The objects inside it, in their order."""
+        """The objects inside it, in order."""
         if self.role == "hierarchy":
             return [Item(self.value["root"], "root", "object")]
         if self.role != "object":
@@ -97,12 +96,12 @@ class Item:
 
 
 def items(content: Any) -> Iterator[Item]:
-    """Yield what a file holds, in its order, each object before those inside it.
+    """Yield the content of a file in order, each object before those inside it.
 
     Parameters
     ----------
     content : object
-        The file, as a JSON parser gives it.
+        The parsed JSON.
     """
     features = 0
     pending = [Item(content, "file", "other")]
@@ -127,7 +126,7 @@ def items(content: Any) -> Iterator[Item]:
 
 
 def plain_geometries(geometry: Any) -> Iterator[dict[str, Any]]:
-    """Yield a geometry, or those that collections hold, in their order; nothing if there is none."""
+    """Yield a geometry, or those in a collection, in order; nothing if there is none."""
     pending = [geometry]
     while pending:
         item = pending.pop()
@@ -152,7 +151,7 @@ def _role(value: Any) -> Role:
 
 
 def _type(value: Any) -> str | None:
-    """Return the type that a GeoJSON object states; None if it states none, or is none."""
+    """Return the type that a GeoJSON object states; None if it states none, or is not an object."""
     kind = value.get("type") if isinstance(value, dict) else None
     return kind if isinstance(kind, str) else None
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from distributed import get_worker
 
-from wsi_seg.annotations.laying import read_regions
+from wsi_seg.annotations.on_slide import read_regions
 from wsi_seg.errors import ModelError, SchedulerError, SlideError, UsageError, WsiSegError
 from wsi_seg.inference.network.pool import SegmenterPool
 from wsi_seg.inference.network.segmenter import choose_device

@@ -1,4 +1,4 @@
-"""Turning outlines as people draw them into valid shapes, where it is clear which pixels they mean."""
+"""Make valid shapes of outlines as people draw them, where it is clear which pixels they mean."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ if TYPE_CHECKING:
     from wsi_seg.annotations.formats.outline import Ring
 
 MAX_DOUBT = 0.05
-"""Share of a mended shape that may be inside by one rule of filling outlines and outside by another."""
+"""Share of a repaired shape that may be inside by one fill rule and outside by another."""
 
 FARTHEST = 2.0**31
-"""Coordinates beyond this lie on no slide."""
+"""Larger coordinates lie on no slide."""
 
 
-class Mended(NamedTuple):
-    """A valid shape, and what had to be mended.
+class Repaired(NamedTuple):
+    """A valid shape, and what was repaired.
 
     Attributes
     ----------
     geometry : Polygon or MultiPolygon
         Valid, with an area.
     remark : str
-        Empty if nothing had to be mended.
+        Empty if nothing was repaired.
     """
 
     geometry: shapely.Polygon | shapely.MultiPolygon
     remark: str
 
 
-def mend(parts: Sequence[Sequence[Ring]]) -> Mended:
+def repair(parts: Sequence[Sequence[Ring]]) -> Repaired:
     """Make a valid shape of rings.
 
-    A line that crosses or touches itself, spikes, and parts or holes that overlap are mended: all that the
-    outer rings go round is inside, however often, but for what a hole goes round. Programs disagree about
-    the pixels that a line goes round twice; a shape is refused if these are more than `MAX_DOUBT` of it, or
-    its lines cross so often that to mend them would take minutes (`wsi_seg.annotations.tangles`).
+    Lines that cross or touch themselves, spikes, and overlapping parts or holes are repaired: all that the
+    outer rings enclose, once or more often, is inside, except for what a hole encloses. Programs disagree
+    about the pixels that a line encloses twice. A shape is refused if these are more than `MAX_DOUBT` of it,
+    or if its lines cross so often that a repair would take minutes (`wsi_seg.annotations.tangles`).
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def mend(parts: Sequence[Sequence[Ring]]) -> Mended:
     Raises
     ------
     ValueError
-        If there is no telling what is meant; the message says why.
+        If it is not clear what is meant; the message says why.
     """
     polygons, dropped = _polygons(parts)
     drawn = polygons[0] if len(polygons) == 1 else shapely.MultiPolygon(polygons)
@@ -62,7 +62,7 @@ def mend(parts: Sequence[Sequence[Ring]]) -> Mended:
     if shapely.is_valid(drawn):
         if drawn.area <= 0:
             raise ValueError("has no area")
-        return Mended(drawn, remark)
+        return Repaired(drawn, remark)
     refuse_tangles(
         [np.array(ring.coords)[:-1] for part in polygons for ring in (part.exterior, *part.interiors)]
     )
@@ -74,18 +74,18 @@ def mend(parts: Sequence[Sequence[Ring]]) -> Mended:
     if doubt > MAX_DOUBT:
         raise ValueError(f"{fault}, and it is not clear what is inside ({doubt:.0%} of the area is in doubt)")
     doubtful = f" ({doubt:.1%} of the area is in doubt)" if doubt >= 0.001 else ""
-    return Mended(filled, f"{fault}, mended{doubtful}")
+    return Repaired(filled, f"{fault}, repaired{doubtful}")
 
 
 def _polygons(parts: Sequence[Sequence[Ring]]) -> tuple[list[shapely.Polygon], int]:
-    """Return the parts as polygons, perhaps invalid, and the number of holes that have too few points."""
+    """Return the parts as polygons, possibly invalid, and the number of holes with too few points."""
     polygons, dropped = [], 0
     for shell, *holes in (part for part in parts if part):
         for ring in (shell, *holes):
             if not np.isfinite(ring).all():
                 raise ValueError("a coordinate is not a finite number")
             if np.abs(ring).max(initial=0) > FARTHEST:
-                raise ValueError("a coordinate lies beyond any slide")
+                raise ValueError("a coordinate is larger than any slide")
         if _is_line(shell):
             raise ValueError("has fewer than 3 points")
         sound = [hole for hole in holes if not _is_line(hole)]
@@ -97,18 +97,18 @@ def _polygons(parts: Sequence[Sequence[Ring]]) -> tuple[list[shapely.Polygon], i
 
 
 def _is_line(ring: Ring) -> bool:
-    """Tell whether a ring has fewer than three points that differ."""
+    """Return whether a ring has fewer than three different points."""
     return len({(x, y) for x, y in ring.tolist()}) < 3
 
 
 def _filled(polygon: shapely.Polygon) -> shapely.Geometry:
-    """Return all that a polygon's outer ring goes round but for what its holes go round."""
+    """Return the area that a polygon's outer ring encloses, without what its holes enclose."""
     holes = shapely.union_all([_gone_round(hole) for hole in polygon.interiors])
     return shapely.difference(_gone_round(polygon.exterior), holes)
 
 
 def _gone_round(ring: shapely.LinearRing) -> shapely.Geometry:
-    """Return the area that a line goes round, once or more often, in either direction."""
+    """Return the area that a line encloses, once or more often, in either direction."""
     faces = shapely.get_parts(shapely.polygonize([shapely.node(ring)]))
     start, end = np.array(ring.coords)[:-1], np.array(ring.coords)[1:]
     within = shapely.get_coordinates(shapely.point_on_surface(faces))
@@ -117,7 +117,7 @@ def _gone_round(ring: shapely.LinearRing) -> shapely.Geometry:
 
 
 def _winding(start: NDArray[np.float64], end: NDArray[np.float64], point: NDArray[np.float64]) -> int:
-    """Return how often edges go round a point, anticlockwise less clockwise."""
+    """Return the winding number of edges around a point, anticlockwise less clockwise."""
     x, y = point
     rising, falling = (start[:, 1] <= y) & (end[:, 1] > y), (start[:, 1] > y) & (end[:, 1] <= y)
     (x0, y0), (x1, y1) = start.T, end.T
@@ -131,7 +131,7 @@ def _areas(geometries: Sequence[shapely.Geometry]) -> shapely.Polygon | shapely.
 
 
 def polygonal(geometry: shapely.Geometry) -> shapely.Polygon | shapely.MultiPolygon:
-    """Return the part of a geometry that has an area; an empty polygon if nothing has."""
+    """Return the part of a geometry that has an area; an empty polygon if there is none."""
     pieces = shapely.get_parts(shapely.get_parts(geometry))
     polygons = [piece for piece in pieces if piece.geom_type == "Polygon" and piece.area > 0]
     if not polygons:
@@ -140,13 +140,13 @@ def polygonal(geometry: shapely.Geometry) -> shapely.Polygon | shapely.MultiPoly
 
 
 def _fault(drawn: shapely.Geometry) -> str:
-    """Say in words what is wrong with a geometry, and where."""
+    """Describe what is wrong with a geometry, and where."""
     reason, _, place = shapely.is_valid_reason(drawn).partition("[")
     where = ", ".join(f"{float(number):.0f}" for number in place.rstrip("]").split())
     what = {
         "Self-intersection": "the outline crosses itself",
         "Ring Self-intersection": "the outline touches itself",
-        "Hole lies outside shell": "a hole lies outside",
+        "Hole lies outside shell": "a hole lies outside of its part",
         "Holes are nested": "a hole lies in another",
         "Nested shells": "a part lies in another",
         "Interior is disconnected": "holes cut it apart",

@@ -1,4 +1,4 @@
-"""Laying what was drawn over the slide it was drawn on."""
+"""Place annotations on the slide that they were drawn on."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import shapely
 
-from wsi_seg.annotations.mending import polygonal
 from wsi_seg.annotations.raster import holds_any_centre
 from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.annotations.repair import polygonal
 from wsi_seg.errors import AnnotationError
 from wsi_seg.slides.lattice import Rect
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 MIRAX = ".mrxs"
 HALO_ON_MIRAX = (
-    "on MIRAX slides HALO does not count from the corner of level 0, nor say from where: look where its "
+    "on MIRAX slides HALO's origin is not the corner of level 0, and HALO does not state it: check where the "
     "outlines lie, or draw them in another tool"
 )
 
 
-class Laid(NamedTuple):
+class Placed(NamedTuple):
     """Shapes on a slide.
 
     Attributes
     ----------
     outlines_label : list of Polygon or MultiPolygon
-        In the label frame: of each file in turn, all its shapes.
+        In the label frame: all shapes of the first file, then those of the next, and so on.
     remarks : tuple of str
-        Which shapes lie beyond the slide, or may lie wrong; a line each that names the file.
+        Shapes that lie outside of the slide, or may be misplaced; a line each that names the file.
     """
 
     outlines_label: list[shapely.Geometry]
@@ -50,15 +50,15 @@ class Regions(NamedTuple):
     geometry_label : MultiPolygon
         In the label frame; never empty.
     remarks : tuple of str
-        What there is to be said of them, a line each that names the file.
+        Remarks on them, a line each that names the file.
     """
 
     geometry_label: shapely.MultiPolygon
     remarks: tuple[str, ...]
 
 
-def lay(files: Sequence[AnnotationFile], slide: str, frames: Frames) -> Laid:
-    """Lay the shapes of annotation files over a slide.
+def place(files: Sequence[AnnotationFile], slide: str, frames: Frames) -> Placed:
+    """Place the shapes of annotation files on a slide.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def lay(files: Sequence[AnnotationFile], slide: str, frames: Frames) -> Laid:
     Raises
     ------
     AnnotationError
-        If all the shapes of a file lie beyond the slide.
+        If all the shapes of a file lie outside of the slide.
     """
     outlines: list[shapely.Geometry] = []
     remarks: list[str] = []
@@ -84,22 +84,22 @@ def lay(files: Sequence[AnnotationFile], slide: str, frames: Frames) -> Laid:
         beyond = len(own) - int(np.count_nonzero(on))
         if beyond == len(own):
             why = HALO_ON_MIRAX if shifted else "was it drawn on another slide?"
-            raise AnnotationError(f"{file.path}: lies nowhere on {slide}: {why}")
+            raise AnnotationError(f"{file.path}: no shape lies on {slide}: {why}")
         if beyond:
             lie = "lies" if beyond == 1 else "lie"
-            remarks.append(f"{file.path}: {beyond} of {len(own)} shapes {lie} beyond {slide}")
+            remarks.append(f"{file.path}: {beyond} of {len(own)} shapes {lie} outside of {slide}")
         if shifted:
             remarks.append(f"{file.path}: {HALO_ON_MIRAX}")
-    return Laid(outlines, tuple(remarks))
+    return Placed(outlines, tuple(remarks))
 
 
 def read_regions(path: Path, slide: str, frames: Frames) -> Regions:
-    """Read the areas of an annotation file, whatever their class, united.
+    """Read the union of the areas of an annotation file, whatever their class.
 
     Parameters
     ----------
     path : Path
-        Of a file of TMA cores alone, these are the regions.
+        In a file with TMA cores only, the cores are the regions.
     slide : str
         File name of the slide that they were drawn on.
     frames : Frames
@@ -108,18 +108,19 @@ def read_regions(path: Path, slide: str, frames: Frames) -> Regions:
     Raises
     ------
     AnnotationError
-        If the file cannot be read, is of no known format, one of its shapes is unusable, none of them lies
-        on the slide, or they hold no label pixel's centre.
+        If the file cannot be read, has an unknown format, one of its shapes is unusable, none of them lies on
+        the slide, or they contain no label pixel's centre.
     """
     file = read_annotations(path, places=True)
     if file.refused:
         raise AnnotationError(f"{path}: {file.refused[0]}: draw it again, or leave it out")
-    laid = lay([file], slide, frames)
-    united = polygonal(shapely.union_all(np.array(laid.outlines_label, dtype=object)))
+    placed = place([file], slide, frames)
+    united = polygonal(shapely.union_all(np.array(placed.outlines_label, dtype=object)))
     geometry = shapely.MultiPolygon(shapely.get_parts(united).tolist())
     width, height = frames.label_size
     if not holds_any_centre(geometry, Rect(0, 0, height, width)):
         raise AnnotationError(
-            f"{path}: covers no pixel of {slide} at {frames.label_mpp[0]:.4g} um per px: draw larger regions"
+            f"{path}: its regions cover no pixel of {slide} at {frames.label_mpp[0]:.4g} um per px: draw "
+            "larger ones"
         )
-    return Regions(geometry, (*file.changes, *laid.remarks))
+    return Regions(geometry, (*file.changes, *placed.remarks))

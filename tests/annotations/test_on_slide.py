@@ -5,7 +5,7 @@ import json
 import pytest
 import shapely
 
-from wsi_seg.annotations.laying import lay, read_regions
+from wsi_seg.annotations.on_slide import place, read_regions
 from wsi_seg.annotations.reading import read_annotations
 from wsi_seg.errors import AnnotationError
 from wsi_seg.slides.frames import Bounds, Frames
@@ -48,55 +48,55 @@ def halo(tmp_path):
 
 
 def test_shapes_lie_in_the_label_frame(drawn):
-    laid = lay([read_annotations(drawn(ON))], "slide.svs", FRAMES)
+    placed = place([read_annotations(drawn(ON))], "slide.svs", FRAMES)
 
-    assert [outline.bounds for outline in laid.outlines_label] == [(50, 50, 150, 100)]
-    assert laid.remarks == ()
+    assert [outline.bounds for outline in placed.outlines_label] == [(50, 50, 150, 100)]
+    assert placed.remarks == ()
 
 
 def test_shapes_beyond_the_slide_are_counted(drawn):
     path = drawn(ON, OFF)
 
-    assert lay([read_annotations(path)], "slide.svs", FRAMES).remarks == (
-        f"{path}: 1 of 2 shapes lies beyond slide.svs",
+    assert place([read_annotations(path)], "slide.svs", FRAMES).remarks == (
+        f"{path}: 1 of 2 shapes lies outside of slide.svs",
     )
 
 
 def test_a_file_beyond_the_slide_is_refused(drawn):
     with pytest.raises(
-        AnnotationError, match=r"drawn\.geojson: lies nowhere on slide\.svs: was it drawn on another slide\?"
+        AnnotationError, match=r"drawn\.geojson: no shape lies on slide\.svs: was it drawn on another slide\?"
     ):
-        lay([read_annotations(drawn(OFF))], "slide.svs", FRAMES)
+        place([read_annotations(drawn(OFF))], "slide.svs", FRAMES)
 
 
 def test_halos_frame_of_mirax_slides_is_told(halo, drawn):
     on, other = read_annotations(halo(ON)), read_annotations(drawn(ON))
 
-    assert lay([on, other], "slide.svs", FRAMES).remarks == ()
-    (remark,) = lay([on, other], "slide.MRXS", FRAMES).remarks
-    assert remark.startswith(f"{on.path}: on MIRAX slides HALO does not count from the corner of level 0")
-    with pytest.raises(AnnotationError, match=r"lies nowhere on slide\.mrxs: on MIRAX slides HALO does not"):
-        lay([read_annotations(halo((-900, -900, -800, -800)))], "slide.mrxs", FRAMES)
+    assert place([on, other], "slide.svs", FRAMES).remarks == ()
+    (remark,) = place([on, other], "slide.MRXS", FRAMES).remarks
+    assert remark.startswith(f"{on.path}: on MIRAX slides HALO's origin is not the corner of level 0")
+    with pytest.raises(AnnotationError, match=r"no shape lies on slide\.mrxs: on MIRAX slides HALO's origin"):
+        place([read_annotations(halo((-900, -900, -800, -800)))], "slide.mrxs", FRAMES)
 
 
 def test_regions_of_interest_off_the_slide_are_refused(drawn):
-    with pytest.raises(AnnotationError, match=r"drawn\.geojson: lies nowhere on slide\.svs"):
+    with pytest.raises(AnnotationError, match=r"drawn\.geojson: no shape lies on slide\.svs"):
         read_regions(drawn(OFF, OFF), "slide.svs", FRAMES)
 
 
 @pytest.mark.parametrize("box", [(1000, 100, 1200, 200), (-100, -100, 0, 0), (100, 800, 200, 900)])
 def test_what_touches_the_slide_at_its_edge_alone_lies_beyond_it(drawn, box):
-    with pytest.raises(AnnotationError, match=r"drawn\.geojson: lies nowhere on slide\.svs"):
+    with pytest.raises(AnnotationError, match=r"drawn\.geojson: no shape lies on slide\.svs"):
         read_regions(drawn(box), "slide.svs", FRAMES)
     path = drawn(ON, box)
-    assert lay([read_annotations(path)], "slide.svs", FRAMES).remarks == (
-        f"{path}: 1 of 2 shapes lies beyond slide.svs",
+    assert place([read_annotations(path)], "slide.svs", FRAMES).remarks == (
+        f"{path}: 1 of 2 shapes lies outside of slide.svs",
     )
 
 
 @pytest.mark.parametrize("box", [(0, 0, 0.9, 0.9), (101.2, 100, 102.8, 300), (999.5, 100, 1200, 200)])
 def test_regions_of_interest_that_hold_no_pixel_are_refused(drawn, box):
-    with pytest.raises(AnnotationError, match=r"covers no pixel of slide\.svs at 2 um per px: draw larger"):
+    with pytest.raises(AnnotationError, match=r"cover no pixel of slide\.svs at 2 um per px: draw larger"):
         read_regions(drawn(box), "slide.svs", FRAMES)
     assert read_regions(drawn(box, ON), "slide.svs", FRAMES).geometry_label.area > 5000
 
@@ -112,8 +112,8 @@ def test_what_is_left_out_of_regions_of_interest_is_told(halo):
 
     assert regions.geometry_label.intersection(shapely.box(0, 0, 500, 400)).area == 100 * 50
     assert regions.remarks == (
-        f"{path}: shape 3 (Tumour): a line: left out, no drawn area",
-        f"{path}: 1 of 2 shapes lies beyond slide.svs",
+        f"{path}: shape 3 (Tumour): a line: left out, not a drawn area",
+        f"{path}: 1 of 2 shapes lies outside of slide.svs",
     )
 
 
@@ -134,4 +134,4 @@ def test_cores_of_a_tissue_microarray_are_regions_of_interest_where_nothing_else
     regions = read_regions(path, "slide.svs", FRAMES)
 
     assert regions.geometry_label.bounds == (60, 60, 70, 70)
-    assert regions.remarks == (f"{path}: 1 TMA core: left out, no outlines of tissue",)
+    assert regions.remarks == (f"{path}: 1 TMA core: left out, not outlines of tissue",)
