@@ -1,6 +1,6 @@
-"""`wsi-seg` and `python -m wsi_seg`: signals are answered before anything else of ours is imported.
+"""`wsi-seg` and `python -m wsi_seg`: signals are handled before anything else of ours is imported.
 
-`wsi_seg.cli.signals` takes over once it is there.
+`wsi_seg.cli.signals` takes over once it is imported.
 """
 
 import os
@@ -24,7 +24,7 @@ def main() -> None:
 def _end(number: int, _: object) -> None:
     name = "" if number == signal.SIGINT else f" ({signal.Signals(number).name})"
     try:
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # else this process helps another, which tells
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # else this process helps another, which reports
             os.write(2, f"wsi-seg: interrupted{name}: run the same command again\n".encode())
     finally:
         os._exit(128 + number)

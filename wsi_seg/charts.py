@@ -1,6 +1,6 @@
-"""What charts share: colours, how they are saved, how axes look.
+"""Shared parts of all charts: colours, saving, the look of axes.
 
-Charts are drawn on figures of their own, without matplotlib's global state.
+Each chart has a figure of its own, without matplotlib's global state.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DPI = 120
 
 
 def save_chart(figure: Figure, path: Path) -> None:
-    """Save a chart as a PNG, whole or not at all.
+    """Save a chart as a PNG, completely or not at all.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def save_chart(figure: Figure, path: Path) -> None:
 
 
 def tidy(axes: Axes) -> None:
-    """Take away the frame's top and right, and pale what is left."""
+    """Remove the frame's top and right side, and make the rest pale."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(LINE)
     axes.tick_params(colors=INK, length=3)

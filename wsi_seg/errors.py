@@ -10,12 +10,13 @@ if TYPE_CHECKING:
 
 
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What steers a terminal, ends a line, turns the direction of what follows, or is no character: Python keeps
-so the bytes of a file name that are no UTF-8."""
+"""Characters that control a terminal, end a line or change the writing direction, and surrogates, by which
+Python
+keeps the bytes of a file name that are not UTF-8."""
 
 
 def printable(text: str) -> str:
-    r"""Return a text on one line, with control characters shown and not done: `\x1b` for an escape."""
+    r"""Return a text on one line, with control characters escaped: `\x1b` for an escape."""
     return UNPRINTABLE.sub(lambda found: _shown(ord(found[0])), text)
 
 
@@ -66,34 +67,34 @@ class NoSchedulerError(SchedulerError):
 
 
 class DeviceError(WsiSegError):
-    """The asked-for compute device is not there, or ran out of memory."""
+    """The requested compute device is not available, or ran out of memory."""
 
 
 class KernelsError(WsiSegError):
-    """Why compiled kernels can't be had here, and what to do. Caught: it costs speed only."""
+    """Why compiled kernels are not available here, and the remedy. It is caught: it costs only speed."""
 
 
 class TrainingError(WsiSegError):
-    """A training cannot go on, or the data do not allow one."""
+    """A training cannot continue, or the data do not allow one."""
 
 
 class FinishedError(TrainingError):
-    """The very training that is asked for is finished: there is nothing to do."""
+    """The requested training is already finished: there is nothing to do."""
 
 
 def shortened(text: str, most: int = 200) -> str:
-    """Return a text from a file as a line has room for it."""
+    """Return a text from a file, shortened to fit into a line."""
     return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
 
 
 def explain(error: ValidationError) -> str:
-    """Put what pydantic found first into a few words."""
+    """Describe the first fault that pydantic found in a few words."""
     first = error.errors()[0]
     where = [shortened(str(part)) for part in first["loc"]]
     said = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "union_tag_invalid":  # whose own words are of tags and discriminators
+    if first["type"] == "union_tag_invalid":  # pydantic's own message speaks of tags and discriminators
         known = first["ctx"]
         where.append(known["discriminator"].strip("'"))
-        said = f"{shortened(str(known['tag']))!r} is none of {known['expected_tags']}"
+        said = f"{shortened(str(known['tag']))!r} is not one of {known['expected_tags']}"
     said = shortened(said[0].lower() + said[1:], 500)
     return f"{'.'.join(where)}: {said}" if where else said

@@ -1,4 +1,4 @@
-"""Keeping the C library's memory small, and giving it back between stages."""
+"""Keep the C library's memory small, and return it to the system between stages."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ import os
 import sys
 
 FEWEST_HEAPS, MOST_HEAPS = 2, 4
-"""For all threads together. Each keeps what was freed in it where other heaps' threads do not find it."""
+"""Heaps for all threads together. Threads of other heaps cannot reuse what a heap keeps after it is freed."""
 
 LARGE = 16 << 20
-"""Bytes. An array from this size on is memory of its own, which goes back to the system as it is freed. Those
-of a batch are smaller: to get their pages anew each time costs the system's time."""
+"""Bytes. An array of this size or more gets memory of its own, which returns to the system when it is freed.
+The
+arrays of a batch are smaller: to get their pages again each time costs system time."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Parameters of glibc's `mallopt`, from its ``malloc.h``."""
 
 
 def bound_freed() -> None:
-    """Bound what the C library keeps of memory that is freed already, for all of this process.
+    """Limit how much freed memory the C library keeps, for all of this process.
 
-    By itself glibc opens eight heaps a core, one thread after another, and puts larger and larger arrays into
-    them the longer a process runs. What these heaps keep then grows with the length of a run. Call it before
-    threads are started: heaps that are there already stay. It does nothing for other C libraries, nor where
-    the environment sets glibc's parameters (``MALLOC_...``, ``GLIBC_TUNABLES``).
+    By default glibc opens up to eight heaps a core, one thread after another, and puts larger and larger
+    arrays into them. The memory that these heaps keep then grows with the length of a run. Call this before
+    threads are started: existing heaps stay. It does nothing for other C libraries, or where the environment
+    sets glibc's parameters (``MALLOC_...``, ``GLIBC_TUNABLES``).
     """
     if any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         return
@@ -35,10 +36,10 @@ def bound_freed() -> None:
 
 
 def release_freed() -> None:
-    """Give memory that is free already back to the operating system.
+    """Return freed memory to the operating system.
 
-    The C library keeps what a stage's threads have freed, in heaps where other threads do not find it;
-    without this, a run holds the sum of its stages and not the largest. Only glibc needs it.
+    The C library keeps the memory that a stage's threads have freed in heaps that other threads do not use.
+    Without this, a run holds the sum of its stages instead of the largest. Only glibc needs it.
     """
     trim = _of_glibc("malloc_trim")
     if trim is not None:
@@ -46,5 +47,5 @@ def release_freed() -> None:
 
 
 def _of_glibc(name: str) -> ctypes._NamedFuncPointer | None:
-    """Return a function of the C library, or None where it has no such function."""
+    """Return a function of the C library, or None if it has no such function."""
     return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

@@ -1,4 +1,4 @@
-"""Pipelines: named sets of settings, one YAML file a job, for predicting and for training."""
+"""Pipelines: named sets of settings for prediction and training, one YAML file each."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from wsi_seg.training.recipe import Recipe
 
 
 class Pipeline(BaseModel):
-    """One job: what it is, and its settings.
+    """A pipeline: its description and its settings.
 
     Attributes
     ----------
     description : str
     predict : PredictSettings
     train : Recipe or None
-        None for a pipeline that trains nothing.
+        None for a pipeline that only predicts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,11 +28,11 @@ class Pipeline(BaseModel):
 
 
 def load_pipeline(name_or_path: str) -> Pipeline:
-    """Read a pipeline, one of the shipped ones by name or a YAML file.
+    """Read a pipeline: a shipped one by its name, or a YAML file.
 
     Raises
     ------
     UsageError
-        If there is none such, or it holds something it should not.
+        If there is no such pipeline, or it is not valid.
     """
     return read_yaml(Pipeline, name_or_path, "pipelines", "pipeline")

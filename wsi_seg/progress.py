@@ -1,44 +1,45 @@
-"""How a run or a training tells of itself while it is under way; silent unless someone listens."""
+"""Progress reports of a run or a training; silent without a listener."""
 
 from __future__ import annotations
 
 
 class Progress:
-    """Listens to the run of one slide. This one ignores all it hears."""
+    """Listener for the run of one slide. This one ignores everything."""
 
     def say(self, text: str) -> None:
-        """Hear one line about the run."""
+        """Receive one line about the run."""
 
     def begin(self, slide: str, regions: int, done: int, megapixels: float, unit: str = "regions") -> None:
-        """Hear that a slide's regions begin; `done` of them were finished by an earlier run.
+        """Note that a slide's regions begin; an earlier run has finished `done` of them.
 
-        `megapixels` counts the label pixels of those still to do; `unit` names what they are, if no regions.
+        `megapixels` counts the label pixels of the remaining ones; `unit` names them, if they are not
+        regions.
         """
 
     def advance(self, megapixels: float) -> None:
-        """Hear that a region of so many label megapixels is finished."""
+        """Note that a region of so many label megapixels is finished."""
 
     def end(self) -> None:
-        """Hear that all regions are finished, or the slide was given up."""
+        """Note that all regions are finished, or that the slide has failed."""
 
 
 class TrainingProgress:
-    """Listens to a training. This one ignores all it hears."""
+    """Listener for a training. This one ignores everything."""
 
     def say(self, text: str) -> None:
-        """Hear one line about the training."""
+        """Receive one line about the training."""
 
     def begin(self, stage: int, stages: int, validated: str = "") -> None:
-        """Hear that a stage begins, of so many; and what it is validated on, as "8 of 40 tiles kept out"."""
+        """Note that a stage begins, of so many, and its validation data, such as "8 of 40 tiles kept out"."""
 
     def advance(self, share: float, seconds: float, loss: float | None, miou: float | None) -> None:
-        """Hear how much of the stage is done, from 0 to 1, after so many seconds.
+        """Receive how much of the stage is done, from 0 to 1, after so many seconds.
 
-        `loss` is the training loss of late, `miou` the last validation's mean IoU.
+        `loss` is the recent training loss, `miou` the mean IoU of the last validation.
         """
 
     def end(self) -> None:
-        """Hear that the stage is over, or was given up."""
+        """Note that the stage has ended or failed."""
 
     def score(self, done: int, count: int, unit: str) -> None:
-        """Hear that so many tiles or images are scored, of all that were kept out: from 0 to `count`."""
+        """Receive how many of the tiles or images that were kept out are scored, from 0 to `count`."""

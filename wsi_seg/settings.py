@@ -12,35 +12,35 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class LabelSettings(BaseModel):
-    """What decides a slide's labels, beside the slide and the model.
+    """The settings that, with the slide and the model, determine the labels.
 
     Attributes
     ----------
     mpp : float or None
-        The slide's resolution, in place of what the file says.
+        The slide's resolution, instead of the file's statement.
     working_mpp : float or None
-        Resolution to segment at; None stands for the model's own.
+        Resolution to segment at; None means the model's own.
     allow_coarser : bool
-        Go on with a slide that is coarser than the working resolution.
+        Segment slides that are coarser than the working resolution too.
     allow_grey : bool
-        Go on with a slide without colour: for networks that learned from such.
+        Segment slides without colour too: for networks that learned from such slides.
     from_level_0 : bool
-        Read level 0 always, and none of the coarser levels that the file stores.
+        Always read level 0, and none of the coarser levels in the file.
     patch : int or None
         Side of a patch in label pixels; None chooses it.
     overlap : int
-        By how many label pixels neighbouring patches overlap: twice the halo.
+        Overlap of neighbouring patches in label pixels: twice the halo.
     region_cores : int or None
         Cores along one side of a region; None chooses it.
     batch_size : int or None
         Patches that go through the network together; None chooses it.
     precision : {"float32", "bfloat16", "float16"}
     compile : {"auto", "yes", "no"}
-        Run the network by compiled kernels: see `wsi_seg.inference.network.forms.choose_form`.
+        Run the network with compiled kernels: see `wsi_seg.inference.network.forms.choose_form`.
     tissue_mask : bool
         Leave glass out.
     roi : Path or None
-        Annotation file with the shapes to restrict the run to.
+        Annotation file with the regions of interest.
     confidence : bool
         Write a confidence image.
     ngff : {"0.5", "0.4"}
@@ -67,23 +67,23 @@ class LabelSettings(BaseModel):
 
 
 class ExportSettings(BaseModel):
-    """What decides the polygons, beside the labels.
+    """The settings that, with the labels, determine the polygons.
 
     Attributes
     ----------
     simplify_um : float or None
-        Tolerance of the simplification; None stands for one and a half label pixels, 0 for none. The largest
-        of `simplify.STEPS` within it is used.
+        Tolerance of the simplification; None means one and a half label pixels, 0 means none. The largest of
+        `simplify.STEPS` within it is used.
     min_area_um2 : float
-        Islands smaller than this are given to what surrounds them.
+        Smaller islands are given to the surrounding class.
     object_type : {"annotation", "detection"}
-        What the shapes are in QuPath.
+        The kind of QuPath object.
     gzip : bool
-        Write ``slide.geojson.gz`` and not ``slide.geojson``.
+        Write ``slide.geojson.gz`` instead of ``slide.geojson``.
     include_background : bool
         Export the background class too.
     max_vertices : int
-        Shapes with more are split.
+        Shapes with more corners are split.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -97,18 +97,18 @@ class ExportSettings(BaseModel):
 
 
 class RunSettings(BaseModel):
-    """What decides how a run is done, but not what comes out of it.
+    """The settings that determine how a run is done, but not its result.
 
     Attributes
     ----------
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     workers : int or None
-        Regions worked on at a time in this process; None chooses it.
+        Regions that this process works on at a time; None chooses it.
     scheduler : str or None
-        Address or file of a Dask scheduler that is up; None stands for threads of this process.
+        Address or file of a running Dask scheduler; None means threads of this process.
     overwrite : bool
-        Start anew over an older result.
+        Replace an older result.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

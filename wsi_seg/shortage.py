@@ -1,4 +1,4 @@
-"""Too few file handles, threads or too little memory, told from errors that speak of it in many ways."""
+"""Too few file handles or threads, or too little memory: recognised in the errors of many libraries."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from wsi_seg.errors import DeviceError
 
 
 class Shortage(StrEnum):
-    """What there is too little of, and what to do about it."""
+    """What is missing, and the remedy."""
 
     FILES = (
-        "too few file handles: allow more, as by `ulimit -n 4096`, or give a smaller --workers, and run the "
+        "too few file handles: allow more, for example with `ulimit -n 4096`, or give a smaller --workers, "
+        "and run the "
         "same command again"
     )
     THREADS = (
-        "no more threads or processes may be started: allow more, as by `ulimit -u 4096`, and more memory "
-        "where `ulimit -v` bounds it, and run the same command again"
+        "no more threads or processes may be started: allow more, for example with `ulimit -u 4096`, and "
+        "more memory "
+        "if `ulimit -v` limits it, and run the same command again"
     )
     MEMORY = (
         "too little memory: end other programs, raise the limit (`ulimit -v`), or give a smaller --workers "
@@ -43,20 +45,20 @@ WORDS = {
     "bad_alloc": Shortage.MEMORY,
     "bad allocation": Shortage.MEMORY,
 }
-"""What libraries put into messages of whatever type: OpenSlide, PyTorch, the dynamic linker, C++."""
+"""Parts of messages of libraries: OpenSlide, PyTorch, the dynamic linker, C++. Their types vary."""
 
 
 LEAST_BYTES = 1_000_000_000
-"""Of address space. With less, libraries crash or wait for ever while they are imported."""
+"""Bytes of address space. With less, libraries crash or hang while they are imported."""
 
 
 def check_memory() -> None:
-    """Refuse a limit on memory (`ulimit -v`) that libraries do not survive.
+    """Refuse a limit on memory (`ulimit -v`) that is too small for the libraries.
 
     Raises
     ------
     DeviceError
-        If there is one.
+        If there is such a limit.
     """
     try:
         import resource
@@ -65,15 +67,16 @@ def check_memory() -> None:
     allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
     if allowed != resource.RLIM_INFINITY and allowed < LEAST_BYTES:
         raise DeviceError(
-            f"too little memory is allowed ({allowed // 1024} kB by `ulimit -v`): allow 4 GB, as by "
+            f"too little memory is allowed ({allowed // 1024} kB by `ulimit -v`): allow 4 GB, for example "
+            "with "
             "`ulimit -v 4000000`, and run the same command again"
         )
 
 
 def shortage(error: BaseException) -> Shortage | None:
-    """Tell whether an error, or one that it comes from, is for want of something that the machine gives.
+    """Return the shortage behind an error, or behind one of its causes, if there is one.
 
-    Errors that say so themselves, as `DeviceError`, are left as they are.
+    Errors that already name it, such as `DeviceError`, are not searched.
     """
     chain: list[BaseException] = []
     link: BaseException | None = error

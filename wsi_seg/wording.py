@@ -6,7 +6,7 @@ IRREGULAR = {"classes": "class", "patches": "patch", "vertices": "vertex"}
 
 
 def counted(count: int, what: str) -> str:
-    """Say how many of what begins with a word in the plural, as "tiles of 256 px"; one gets the singular."""
+    """Return a number with its noun, given in the plural, such as "tiles of 256 px"; 1 takes the singular."""
     if count != 1:
         return f"{count} {what}"
     plural, space, rest = what.partition(" ")

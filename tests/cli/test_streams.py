@@ -78,7 +78,7 @@ def test_a_shortage_is_one_line_for_a_slide_and_for_each_of_a_batch(
     options = ["-o", tmp_path / "out", "--model", model_path]
     assert ended("predict", slides[0], *options) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("wsi-seg: too few file handles: allow more, as by `ulimit -n 4096`")
+    assert line.startswith("wsi-seg: too few file handles: allow more, for example with `ulimit -n 4096`")
     assert ended("predict", *slides, *options) == 1
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(": ")[1:3] for line in lines] == [[str(s), "too few file handles"] for s in slides]

@@ -74,7 +74,7 @@ def test_a_file_system_without_locks_is_said(
 def test_a_folder_to_write_to_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "inside" / "it"):
-        with pytest.raises(OutputError, match=r"/file: is a file, and no folder to write to: name another"):
+        with pytest.raises(OutputError, match=r"/file: is a file, not a folder to write to: name another"):
             check_folder(folder)
     check_folder(tmp_path / "new" / "inside")
     assert not (tmp_path / "new").exists()

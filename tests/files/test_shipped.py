@@ -34,7 +34,7 @@ TWO_CLASSES = b"name: x\nclasses: [{id: 0, name: a, color: [0, 0, 0]}, {id: 1, n
         (b"classes: " + b"[" * 2000, "nested too deeply for a class schema"),
         (b"name: " + b"n" * 100_000, "name: string should have at most 256 characters"),
         (TWO_CLASSES + b"n" * 1000 + b": 1", "n... (1,000 characters): extra inputs"),
-        (b"a: 2001-99-99", "holds what cannot be read (month must be in 1..12)"),
+        (b"a: 2001-99-99", "holds an invalid value (month must be in 1..12)"),
         (None, "cannot be read"),
     ],
 )

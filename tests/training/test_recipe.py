@@ -147,7 +147,7 @@ def test_the_networks_of_the_comparison_are_as_published(name: str):
         ("model.block_width=3", r"recipe: model\.espnet: block_width is 3: an ESP module has branches"),
         ("model.reduce=5", r"recipe: model\.espnet\.reduce: input should be 1 or 3"),
         ("model.q=[1", "'\\[1' is not a value: write it as in YAML"),
-        ("model.name=resnet", "recipe: model.name: 'resnet' is none of 'espnet', 'biopsy'"),
+        ("model.name=resnet", "recipe: model.name: 'resnet' is not one of 'espnet', 'biopsy'"),
         ("training.epochs=abc", r"recipe: training\.epochs: input should be a valid integer"),
         ("training.epochs=0", r"recipe: training\.epochs: input should be greater than or equal to 1"),
         ("training.minutes=0", r"recipe: training\.minutes: input should be greater than 0"),

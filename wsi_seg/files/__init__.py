@@ -1,1 +1,1 @@
-"""What is read from disk and written to it, whatever it means."""
+"""Reading and writing files, whatever they contain."""

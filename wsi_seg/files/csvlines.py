@@ -1,4 +1,4 @@
-"""Lines of CSV files that spreadsheets take for what they are: no cell is a formula."""
+"""Lines of CSV files that are safe in spreadsheets: no cell is a formula."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
-"""What makes a formula of a cell that begins with it, full-width forms included."""
+"""Characters that turn a cell into a formula when it begins with one, full-width forms included."""
 
 
 def csv_line(values: Iterable[object]) -> str:
-    """Write one line, its end included.
+    """Return one line, with its line end.
 
-    A text that a spreadsheet would calculate gets an apostrophe before it; numbers stay numbers, as text too.
-    Control characters are shown and not written.
+    A text that a spreadsheet would calculate gets an apostrophe before it. Numbers stay numbers, also as
+    text. Control characters are escaped.
     """
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow([_cell(value) for value in values])

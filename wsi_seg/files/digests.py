@@ -1,4 +1,4 @@
-"""Digests of files, by which one that was altered is told from what was written."""
+"""Digests of files, to detect files that changed since they were written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DIGEST_BYTES = 8
-"""Enough against accidents; nothing here is against malice."""
+"""Enough against accidents; it does not protect against malice."""
 
 
 def digest_of(content: bytes) -> str:
@@ -31,12 +31,12 @@ def digest_file(path: Path) -> str:
 
 
 def flush(path: Path) -> None:
-    """Wait until a file is on the disk.
+    """Wait until a file is stored on the disk.
 
     Raises
     ------
     OSError
-        If it cannot be.
+    If it cannot be stored.
     """
     file = os.open(path, os.O_RDWR)
     try:

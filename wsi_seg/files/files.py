@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Write files completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PARTIAL = ".partial"
-"""How the names of files and folders end that are not whole; they begin with a dot, and may be removed at any
+"""The end of the names of incomplete files and folders. They begin with a dot, and may be removed at any
 time."""
 
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
-"""What file systems answer that know no locks, as NFS mounted without."""
+"""Errors of file systems without locks, such as NFS mounted without them."""
 
 REMEDIES = {
     errno.ENOSPC: "free space there",
     errno.EDQUOT: "free space there",
-    errno.EFBIG: "allow larger files, as by `ulimit -f unlimited`",
-    errno.ENOENT: "see that its folder is there and stays",
+    errno.EFBIG: "allow larger files, for example with `ulimit -f unlimited`",
+    errno.ENOENT: "check that its folder exists and stays",
 }
-"""What helps against what the file system refuses; else another folder does."""
+"""Remedies for errors of the file system; for all others, another folder."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path to write to, and move what was written to `path`, in one step, once it is on the disk.
+    """Yield a path to write to; then move the written file to `path` in one step, once it is on the disk.
 
-    Whatever happens meanwhile, `path` holds the old content or the new. Folders are made as needed.
+    At any time, `path` holds the old content or the new. Folders are made as needed.
 
     Raises
     ------
@@ -58,12 +58,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be written to or made, before long work is done for it; nothing is made.
+    """Refuse a folder that cannot be written to or made, before long work begins; nothing is made.
 
     Raises
     ------
     OutputError
-        If it is a file or is to lie in one, or what is there of it is not writable.
+        If it or a parent is a file, or the existing part of it is not writable.
     """
     for path in (folder, *folder.absolute().parents):
         with writing(path):
@@ -71,7 +71,7 @@ def check_folder(folder: Path) -> None:
                 _refuse_unwritable(path)
                 return
             if path.exists():
-                raise OutputError(f"{path}: is a file, and no folder to write to: name another with -o")
+                raise OutputError(f"{path}: is a file, not a folder to write to: name another with -o")
 
 
 def _refuse_unwritable(folder: Path) -> None:
@@ -84,7 +84,7 @@ def _refuse_unwritable(folder: Path) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what the file system refuses into one line with the remedy.
+    """Turn errors of the file system into one line with the remedy.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = REMEDIES.get(error.errno or 0, "make the folder writable or name another")
+        remedy = REMEDIES.get(error.errno or 0, "make the folder writable, or name another")
         reason = error.strerror or " ".join(str(error).split())
         raise OutputError(
             f"{path}: cannot be written ({reason}): {remedy}, and run the same command again"
@@ -102,7 +102,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, UTF-8, whole or not at all.
+    """Write a text file, UTF-8, completely or not at all.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Make sure that a file can be written before long work is done for it; its folder is made.
+    """Make sure that a file can be written, before long work begins; its folder is made.
 
     Raises
     ------
@@ -130,9 +130,9 @@ def check_writable(path: Path) -> None:
 
 
 def remove_partial(folder: Path, name: str = "*", deep: bool = False) -> None:
-    """Remove what killed runs left unfinished in a folder, and in those below if `deep`.
+    """Remove incomplete files of killed runs from a folder, and from its subfolders if `deep`.
 
-    `name` is a pattern of what was being written.
+    `name` is a pattern for the names of the complete files.
     """
     with writing(folder):
         for stray in list((folder.rglob if deep else folder.glob)(f".{name}{PARTIAL}")):
@@ -140,7 +140,7 @@ def remove_partial(folder: Path, name: str = "*", deep: bool = False) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a folder with all that is in it, or a link, but not what that leads to; or nothing.
+    """Remove a file, a folder with its content, or a link but not its target, if it exists.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def remove(path: Path) -> None:
 
 
 def move(path: Path, to: Path) -> None:
-    """Give a file or folder another name; a link goes on to lead where it leads.
+    """Rename a file or folder; a link keeps its target.
 
     Raises
     ------
@@ -170,23 +170,23 @@ def move(path: Path, to: Path) -> None:
 
 @contextmanager
 def locked(folder: Path, work: Path) -> Iterator[None]:
-    """Keep other runs out of a folder; the lock ends with the process, however that ends.
+    """Lock a folder against other runs; the lock ends with the process, however that ends.
 
     Parameters
     ----------
     folder : Path
-        What the user calls it.
+        The folder as the user names it, for errors.
     work : Path
-        Where the lock lies, inside the folder.
+        Place of the lock, inside the folder.
 
     Raises
     ------
     OutputError
-        If another run is at work there, the file system has no locks, or the folder cannot be written.
+        If another run works there, the file system has no locks, or the folder cannot be written.
     """
     try:
         work.mkdir(parents=True, exist_ok=True)
-        # Its other kind of lock would outlive a process that is killed.
+        # The library's other kind of lock would outlive a killed process.
         lock = FileLock(work / "lock", fallback_to_soft=False)
         lock.acquire(timeout=0)
     except Timeout as error:
@@ -195,10 +195,10 @@ def locked(folder: Path, work: Path) -> Iterator[None]:
         if error.errno in NO_LOCKS:
             raise OutputError(
                 f"{folder}: its file system has no locks ({error.strerror}), which keep two runs apart: "
-                "choose a folder on another with -o, or have NFS mounted with locks"
+                "choose a folder on another file system with -o, or mount NFS with locks"
             ) from error
         raise OutputError(
-            f"{folder}: cannot be written ({error.strerror}): mend that, or choose another with -o"
+            f"{folder}: cannot be written ({error.strerror}): make it writable, or choose another with -o"
         ) from error
     try:
         yield

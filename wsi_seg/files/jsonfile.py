@@ -1,4 +1,4 @@
-"""Read JSON files as annotation tools write them: perhaps gzipped, perhaps with NaN, perhaps broken."""
+"""Read JSON files as annotation tools write them: they may be gzipped, contain NaN, or be damaged."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class JsonFile(NamedTuple):
     Attributes
     ----------
     value : object
-        What the file holds.
+        The parsed content.
     size : int
-        Bytes of its text, unpacked.
+        Bytes of its text, uncompressed.
     packed : bool
         Whether it is gzipped.
     strict : bool
-        False if it holds what JSON does not allow but lenient readers, QuPath's among them, take: NaN,
+        False if it holds things that JSON does not allow but lenient readers such as QuPath accept: NaN,
         infinities, half characters.
     """
 
@@ -42,13 +42,13 @@ def read_json(path: Path) -> JsonFile:
     Raises
     ------
     AnnotationError
-        If the file cannot be read, or is no JSON; the message says where.
+        If the file cannot be read, or is not JSON; the message says where.
     """
     return parse_json(path, *read_unpacked(path))
 
 
 def parse_json(path: Path, content: bytes, packed: bool = False) -> JsonFile:
-    """Do what `read_json` does, with a file whose bytes are there already."""
+    """Do the same as `read_json` with the bytes of a file."""
     try:
         return JsonFile(orjson.loads(content), len(content), packed, strict=True)
     except orjson.JSONDecodeError:
@@ -56,7 +56,7 @@ def parse_json(path: Path, content: bytes, packed: bool = False) -> JsonFile:
 
 
 def _parse_leniently(path: Path, content: bytes, packed: bool) -> JsonFile:
-    """Read what is no strict JSON, or say what is wrong with it."""
+    """Read JSON that is not strict, or raise an error that says what is wrong with it."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -71,7 +71,7 @@ def _parse_leniently(path: Path, content: bytes, packed: bool) -> JsonFile:
         return JsonFile(json.loads(text), len(content), packed, strict=False)
     except (ValueError, RecursionError):
         where = f"line {fault.lineno}, column {fault.colno}"
-        remedy = "the file is cut off or damaged, export it again"
+        remedy = "the file is cut off or damaged: export it again"
         if text.lstrip().startswith("<"):
             remedy = "it is XML, which QuPath does not read; `train` reads ASAP's, ImageScope's and HALO's"
         if "depth" in fault.msg:

@@ -1,7 +1,7 @@
-"""Reading what users name: plain files only, and no more of one than its kind can hold.
+"""Read the files that users name: only regular files, and only up to a size limit.
 
-A pipe may never end, nor a device, and opening one can wait for ever. So whatever is no plain file is refused
-before it is opened; as an `OSError`, so that each reader says in its own words what to give in its place.
+A pipe or a device may never end, and opening one can wait for ever. So anything but a regular file is refused
+before it is opened. The error is an `OSError`, so that each reader can name its own remedy.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ SPECIAL = {
 }
 
 MAX_TEXT_BYTES = 16 * 2**20
-"""Of a file that people write, such as a recipe, a class schema or a list of slides."""
+"""Limit for a file that people write, such as a recipe, a class schema or a list of slides."""
 
 
 def check_plain(path: Path) -> None:
-    """Make sure that a name stands for a plain file, without opening it.
+    """Make sure that a path names a regular file, without opening it.
 
     Raises
     ------
     OSError
-        If there is none, or it is a folder, a pipe, a socket or a device; or if the name, or that of a folder
-        on the way, is not UTF-8: records, tables and QuPath's files could not hold it.
+        If it does not exist, or is a folder, a pipe, a socket or a device; or if the name, or that of a
+        parent folder, is not UTF-8: records, tables and QuPath's files could not hold it.
     """
     try:
         str(path).encode()
@@ -43,7 +43,7 @@ def check_plain(path: Path) -> None:
 
 
 def open_plain(path: Path) -> IO[bytes]:
-    """Open a plain file to read its bytes.
+    """Open a regular file to read its bytes.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def open_plain(path: Path) -> IO[bytes]:
         If it cannot be opened, or is a folder, a pipe, a socket or a device.
     """
     check_plain(path)
-    # It may have been exchanged since: a pipe is not waited for.
+    # The file may have been exchanged since: do not wait for a pipe.
     file = open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")  # noqa: SIM115
     try:
         _refuse_special(path, os.fstat(file.fileno()))
@@ -62,21 +62,21 @@ def open_plain(path: Path) -> IO[bytes]:
 
 
 def read_plain(path: Path, limit: int) -> bytes:
-    """Read a plain file.
+    """Read a regular file.
 
     Parameters
     ----------
     path : Path
     limit : int
-        The most bytes that such a file has.
+        Largest allowed size in bytes.
 
     Raises
     ------
     OSError
-        If it cannot be read, is no plain file, or is larger.
+        If it cannot be read, is not a regular file, or is larger.
     """
     with open_plain(path) as file:
-        # Files of the kernel's state no size.
+        # Files of the operating system's kernel state no size.
         content = file.read(limit + 1) if os.fstat(file.fileno()).st_size <= limit else None
     if content is None or len(content) > limit:
         raise OSError(errno.EFBIG, f"holds more than {in_words(limit)}", str(path))
@@ -84,20 +84,20 @@ def read_plain(path: Path, limit: int) -> bytes:
 
 
 def read_plain_text(path: Path, encoding: str = "utf-8") -> str:
-    """Read a text that people write.
+    """Read a text file that people write.
 
     Raises
     ------
     OSError
-        If it cannot be read, is no plain file, or is larger than `MAX_TEXT_BYTES`.
-    UnicodeDecodeError
-        If it is no such text.
+        If it cannot be read, is not a regular file, or is larger than `MAX_TEXT_BYTES`.
+        UnicodeDecodeError
+        If it is not UTF-8 text.
     """
     return read_plain(path, MAX_TEXT_BYTES).decode(encoding)
 
 
 def in_words(size: int) -> str:
-    """Write a number of bytes as people do: "16 MiB"."""
+    """Return a number of bytes in words: "16 MiB"."""
     for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if size >= unit:
             return f"{size / unit:.3g} {name}"
@@ -106,5 +106,5 @@ def in_words(size: int) -> str:
 
 def _refuse_special(path: Path, state: os.stat_result) -> None:
     if not stat.S_ISREG(state.st_mode):
-        what = SPECIAL.get(stat.S_IFMT(state.st_mode), "is no file")
+        what = SPECIAL.get(stat.S_IFMT(state.st_mode), "is not a file")
         raise OSError(errno.EINVAL, what, str(path))

@@ -1,4 +1,4 @@
-"""YAML files: those that come with the package by their names, others by their paths."""
+"""YAML files: those in the package by their names, others by their paths."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ Content = TypeVar("Content", bound=BaseModel)
 
 
 def read_yaml(content: type[Content], name_or_path: str, folder: str, what: str) -> Content:
-    """Read a YAML file, and check that it holds what it should.
+    """Read a YAML file and validate its content.
 
     Parameters
     ----------
     content : type of BaseModel
-        What it should hold.
+        The model of its content.
     name_or_path : str
         Name of a shipped file, or path of any.
     folder : str
-        Where shipped ones lie, as `shipped_folder` takes it.
+        Folder of the shipped files, as `shipped_folder` takes it.
     what : str
-        What errors call such a file.
+        What such a file is called in errors.
 
     Raises
     ------
     UsageError
-        If there is none such, or it holds something else.
+        If there is no such file, or it is not valid.
     """
     path = Path(name_or_path)
     if path.suffix not in {".yaml", ".yml"}:
@@ -46,15 +46,15 @@ def read_yaml(content: type[Content], name_or_path: str, folder: str, what: str)
     except ValidationError as error:
         raise UsageError(f"{path}: {explain(error)}: see {folder}/ for examples") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not YAML ({' '.join(str(error).split())}): mend it") from error
+        raise UsageError(f"{path}: not YAML ({' '.join(str(error).split())}): correct it") from error
     except RecursionError as error:
         raise UsageError(f"{path}: nested too deeply for a {what}: see {folder}/ for examples") from error
-    except ValueError as error:  # a date or a number that is none
-        raise UsageError(f"{path}: holds what cannot be read ({error}): mend it") from error
+    except ValueError as error:  # an invalid date or number
+        raise UsageError(f"{path}: holds an invalid value ({error}): correct it") from error
 
 
 def shipped_folder(name: str) -> Path:
-    """Return a folder of shipped files: in the installed package, or beside it in a checkout."""
+    """Return a folder of shipped files, in the installed package or beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     inside = package / "shipped" / name
     return inside if inside.is_dir() else package.parent / name

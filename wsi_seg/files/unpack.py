@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_BYTES = 2**31 - 1
-"""No larger text is read: QuPath, being a Java program, could not hold it either."""
+"""Larger texts are not read: QuPath, a Java program, could not hold them either."""
 
 MAX_RATIO = 100
-"""To how many times its size a gzipped file may inflate: real ones reach 15, tiles of one class written with
-indents 42; gzip can do 1000."""
+"""Largest ratio to which a gzipped file may inflate: real ones reach 15, tiles of one class written with
+indents 42; gzip can reach 1000."""
 
 ALWAYS_BYTES = 64 * 2**20
-"""To this much any file may inflate, for the smallest ones compress best."""
+"""Any file may inflate to this size, as the smallest ones compress best."""
 
 CHUNK = 2**20
 
 
 def read_unpacked(path: Path) -> tuple[bytes, bool]:
-    """Read a file, and tell whether it was gzipped.
+    """Read a file, and return whether it was gzipped.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def read_unpacked(path: Path) -> tuple[bytes, bool]:
 
 
 def _inflated(path: Path) -> bytes:
-    """Inflate a gzipped file, once it is known how much there is in it: none of that is held meanwhile."""
+    """Inflate a gzipped file, after measuring its inflated size without holding the content."""
     limit = min(MAX_BYTES, max(ALWAYS_BYTES, MAX_RATIO * path.stat().st_size))
     size = 0
     with open_plain(path) as file, gzip.open(file) as inflated:
@@ -57,8 +57,9 @@ def _inflated(path: Path) -> bytes:
             size += len(piece)
             if size > limit:
                 raise AnnotationError(
-                    f"{path}: inflates to more than {in_words(limit)}, as no outlines do: unpack it if it is "
-                    "sound, or export fewer or simpler shapes"
+                    f"{path}: inflates to more than {in_words(limit)}, which is too much for outlines: "
+                    "unpack it if it "
+                    "is sound, or export fewer or simpler shapes"
                 )
     with open_plain(path) as file, gzip.open(file) as inflated:
         return inflated.read(size)
