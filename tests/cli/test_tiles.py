@@ -54,7 +54,7 @@ def test_the_resolution_can_be_chosen(pair, tmp_path):
         (("--working-mpp", 0), "--working-mpp 0: no resolution"),
         (("--mpp", -1), "--mpp -1: no resolution"),
         (("--classes", "nothing"), "no class schema named 'nothing'"),
-        ((), "one class alone, 'Tumour'"),
+        ((), "only one class, 'Tumour'"),
     ],
 )
 def test_refusals(pair, tmp_path, arguments, reason):

@@ -71,8 +71,8 @@ def test_all_faults_are_told_at_once(tiles):
     assert message == (
         "images without a mask (4): c.png, d.png, e.png and 1 more; "
         "masks without an image (1): z.png; "
-        "masks with values that are no class of 'tissue' (1): g.png (5, 9); "
-        "masks of another size than their image (1): h.png; "
+        "masks with values that are not a class of 'tissue' (1): g.png (5, 9); "
+        "masks with another size than their image (1): h.png; "
         "files that cannot be used (2): i.jpg (cannot be read as an image (...): give a sound PNG, "
         "JPEG or TIFF), j.jpg (JPEG alters the values of a mask: export it as PNG): "
         "mend or remove these, and start again"
@@ -83,7 +83,7 @@ def test_what_is_wrong_with_several_splits_is_one_line(tmp_path):
     for split in ("train", "val"):
         save_pair(tmp_path / split / "images" / "a.png", tmp_path / split / "masks" / "a.png")
         save(tmp_path / split / "images" / f"{split}.png", np.zeros((3, 4, 3), np.uint8))
-    with pytest.raises(AnnotationError, match=r"images without a mask \(2\): train\.png, val\.png: mend"):
+    with pytest.raises(AnnotationError, match=r"images without a mask \(2\): train\.png, val\.png: repair"):
         read_splits(tmp_path, ("train", "val"), SCHEMA)
 
 
@@ -97,7 +97,7 @@ def test_painted_masks(tiles):
     assert first.read(Rect(0, 0, 1, 4)).classes.tolist() == [[0, 1, 2, IGNORE]]
     assert (second.read(WHOLE).classes == 0).all()
     save(tiles / "masks" / "b.png", np.full((3, 4, 3), 91, np.uint8))
-    assert "masks with colours that are no class of 'tissue' (1): b.png (rgb(91,91,91))" in refused(tiles)
+    assert "masks with colours that are not a class of 'tissue' (1): b.png (rgb(91,91,91))" in refused(tiles)
 
 
 def test_turned_photographs_are_compared_upright(tiles):

@@ -85,12 +85,12 @@ def test_a_colour_that_two_classes_share_tells_neither():
 def test_unknown_values_and_colours_are_named(tmp_path):
     path = save(tmp_path / "mask.png", np.array([[0, 1, 3, 200]], np.uint8))
     assert CODING.undefined(read_content(path)) == ["1", "200"]
-    with pytest.raises(AnnotationError, match=r"mask.png: 1, 200 stands for no class"):
+    with pytest.raises(AnnotationError, match=r"mask.png: 1, 200 has no class"):
         read_mask(path, CODING)
     coding = replace(CODING, painted=True)
     path = save(tmp_path / "painted.png", np.array([[[255, 150, 255], [1, 2, 3]]], np.uint8))
     assert coding.undefined(read_content(path)) == ["rgb(1,2,3)"]
-    with pytest.raises(AnnotationError, match=r"rgb\(1,2,3\) stands for no class"):
+    with pytest.raises(AnnotationError, match=r"rgb\(1,2,3\) has no class"):
         read_mask(path, coding)
 
 
@@ -124,8 +124,8 @@ def test_decoding_one_by_one_gives_the_same(values, per_instance):
     ("name", "pixels", "reason"),
     [
         ("a.jpg", VALUES, "JPEG alters the values"),
-        ("a.png", np.dstack([VALUES, VALUES]), "LA pixels are no classes"),
-        ("b.png", np.dstack([opaque(VALUES)[..., :3], VALUES]), "RGBA pixels are no classes"),
+        ("a.png", np.dstack([VALUES, VALUES]), "LA pixels are not classes"),
+        ("b.png", np.dstack([opaque(VALUES)[..., :3], VALUES]), "RGBA pixels are not classes"),
         ("c.png", np.random.default_rng(0).integers(0, 256, (99, 99, 3), np.uint8), "not a picture"),
     ],
 )

@@ -78,7 +78,7 @@ def test_one_class_alone_is_refused(classes):
 
 @pytest.mark.parametrize("rest", ["", " ", ":", "Ignore*"])
 def test_a_rest_that_is_no_name_is_refused(rest):
-    with pytest.raises(UsageError, match=r"--rest .* no name for a class"):
+    with pytest.raises(UsageError, match=r"--rest .* not a name for a class"):
         schema_from_annotations([annotated("A", "B")], rest=rest)
 
 

@@ -57,17 +57,17 @@ def test_a_csv_files_paths_start_from_its_folder(folder, listed, text):
         ("slide,annotations\n", "begin it with the line "),
         ("slide,xml\na.tiff,a.xml\n", "begin it with the line "),
         ("a.tiff,a.xml\n", "begin it with the line "),
-        ("slide,annotations\na.tiff\n", "line 2 names no slide or no annotations"),
+        ("slide,annotations\na.tiff\n", "line 2 lacks a slide or annotations"),
         ("slide,annotations\na.tiff,a.xml\n,b.geojson\n", "line 3"),
-        ("slide,annotations,mpp\na.tiff,a.xml,fine\n", "'fine' is no number"),
+        ("slide,annotations,mpp\na.tiff,a.xml,fine\n", "'fine' is not a number"),
         ("slide,annotations,mpp\na.tiff,a.xml,0,25\n", "slides.csv: line 2 has more cells than columns"),
         (
             "slide,annotations,mpp,note\na.tiff,a.xml,0,25\n",
             "mpp 0 and 'note' 25 may be 0,25 um",
         ),
-        ("slide,annotations,mpp\na.tiff,a.xml,0\n", "slides.csv: line 2: mpp '0', which no slide has"),
+        ("slide,annotations,mpp\na.tiff,a.xml,0\n", "slides.csv: line 2: mpp '0': no slide has that"),
         ("slide,slide,annotations\na.tiff,b.tiff,a.xml\n", "more than one column 'slide'"),
-        ("slide,annotations\n\na.tiff\n", "line 3 names no slide or no annotations"),
+        ("slide,annotations\n\na.tiff\n", "line 3 lacks a slide or annotations"),
         ("slide,annotations\na.tiff,c.xml\n", "c.xml (slides.csv line 2): no such file"),
         (b"slide,annotations\n\xff\xfe,a.xml\n", "not a CSV file"),
         (b"slide,annotations\na.ti\x00ff,a.xml\n", "no such file"),
@@ -87,7 +87,7 @@ def test_all_files_that_are_not_there_are_named_in_one_line(listed):
 
 
 def test_a_folder_among_files_is_refused(folder):
-    with pytest.raises(UsageError, match="is a folder: give a data set by itself"):
+    with pytest.raises(UsageError, match="is a folder: give a data set alone"):
         read_pairs([folder / "a.tiff", folder])
 
 

@@ -89,10 +89,10 @@ def test_faults_of_lists(tmp_path):
     with pytest.raises(AnnotationError) as caught:
         read_dataset(tmp_path, "train", SCHEMA)
     assert str(caught.value) == (
-        f"{tmp_path}: lines that are not image, mask and perhaps a diagnosis (a number) (2): "
+        f"{tmp_path}: lines that are not an image, a mask and optionally a diagnosis (a number) (2): "
         "train.txt line 3, train.txt line 4; "
-        "images that are listed but absent (1): c.png (train.txt line 5); "
-        "images without a diagnosis where others have one (1): b.png: mend or remove these, and start again"
+        "images that are listed but missing (1): c.png (train.txt line 5); "
+        "images without a diagnosis where others have one (1): b.png: repair or remove these, and start again"
     )
     (tmp_path / "train.txt").write_bytes(b"\xff\xfe\x00a")
     with pytest.raises(AnnotationError, match=r"train\.txt: cannot be read as a list"):
@@ -104,7 +104,7 @@ def test_names_that_differ_in_the_suffix_only(tmp_path):
     save(tmp_path / "images/a.jpg", VALUES)
     faults = Faults()
     pairs(tmp_path, "train", faults)
-    assert "files whose names differ in the suffix only (1)" in str(faults)
+    assert "files whose names differ only in the suffix (1)" in str(faults)
 
 
 def test_the_breast_biopsies(shared_data):

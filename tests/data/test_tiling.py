@@ -137,7 +137,7 @@ def test_slides_of_one_name_are_told_apart(pair, tmp_path):
 
 
 def test_refusals(pair, tmp_path):
-    with pytest.raises(AnnotationError, match=r"of no tile of 128 px a share of 1 is known"):
+    with pytest.raises(AnnotationError, match=r"no tile of 128 px has a known share of 1"):
         cut([pair], tmp_path / "tiles", TilingSettings(size=128, min_labelled=1.0))
     with pytest.raises(OutputError, match="holds other files: name a new folder"):
         cut([pair], tmp_path)
@@ -145,7 +145,7 @@ def test_refusals(pair, tmp_path):
     with pytest.raises(OutputError, match="cannot be written"):
         cut([pair], tmp_path / "file")
     (tmp_path / "tiles/tiles.json").write_text("{}")
-    with pytest.raises(AnnotationError, match=r"tiles\.json: not what `wsi-seg tiles` writes"):
+    with pytest.raises(AnnotationError, match=r"tiles\.json: damaged, or not written by `wsi-seg tiles`"):
         read_about(tmp_path / "tiles")
 
 

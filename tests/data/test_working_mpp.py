@@ -103,10 +103,13 @@ def test_what_time_has_to_do_with_it_is_said(outlined):
     glands = Outlined.on([outlined(0.5, Gland=[80])])
 
     assert glands.why(160) == (
-        "2 um per pixel, for there is little time: with more --minutes it would be 0.5; "
-        "--working-mpp gives another"
+        "2 um per pixel, as the time is short: with more --minutes it would be 0.5; "
+        "use --working-mpp to choose another"
     )
-    assert glands.why() == "0.5 um per pixel, as suits what is outlined; --working-mpp gives another"
+    assert (
+        glands.why()
+        == "0.5 um per pixel, chosen for the outlined structures; use --working-mpp to choose another"
+    )
     lesions = Outlined.on([outlined(0.467, Tumour=[900])])
     assert lesions.why(8) == lesions.why()
 

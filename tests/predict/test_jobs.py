@@ -189,13 +189,13 @@ def test_a_resolution_in_a_csv_is_taken_as_it_is(tmp_path: Path) -> None:
         ),
         ("slide,mpp,\na.svs,1,5\n", "line 2 has more cells than columns"),
         ("slide\nHE, left.svs\n", "line 2 has more cells than columns"),
-        ("slide;mpp\na;b.svs;0,5\n", "line 2 has more cells than columns: quote what holds a semicolon"),
+        ("slide;mpp\na;b.svs;0,5\n", "line 2 has more cells than columns: quote texts that hold a semicolon"),
         ("slide,mpp,mpp\na.svs,0.5,0.25\n", "more than one column 'mpp': keep"),
         ("Slide,slide \na.svs,b.svs\n", "more than one column 'slide': keep"),
-        ("slide,mpp\n\na.svs,0\n", "line 3: mpp '0', which no slide has"),
-        ("slide,mpp\na.svs,-0.5\n", "line 2: mpp '-0.5', which no slide has"),
-        ("slide;mpp\na.svs;250\n", "line 2: mpp '250', which no slide has"),
-        ("slide,mpp\na.svs,nan\n", "line 2: mpp 'nan', which no slide has"),
+        ("slide,mpp\n\na.svs,0\n", "line 3: mpp '0': no slide has that"),
+        ("slide,mpp\na.svs,-0.5\n", "line 2: mpp '-0.5': no slide has that"),
+        ("slide;mpp\na.svs;250\n", "line 2: mpp '250': no slide has that"),
+        ("slide,mpp\na.svs,nan\n", "line 2: mpp 'nan': no slide has that"),
     ],
 )
 def test_a_csv_that_could_be_misread_is_refused(tmp_path: Path, text: str, says: str) -> None:

@@ -1,1 +1,1 @@
-"""Reading annotations and data sets."""
+"""Read data sets: annotated slides, and images with masks."""

@@ -1,4 +1,4 @@
-"""Slides with shapes drawn on them, as something to train on and to evaluate with."""
+"""Slides with annotations, for training and evaluation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from wsi_seg.slides.frames import Frames
 
 OPEN_SLIDES = 32
-"""How many slides a process keeps open."""
+"""Number of slides that a process keeps open."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class SlideReading:
     Attributes
     ----------
     mpp : float or None
-        Micrometres per slide pixel of slides that do not say, and whose pair does not.
+        Micrometres per slide pixel, for slides where neither the file nor the pair states it.
     allow_coarser : bool
         Take slides that are coarser than the working resolution.
     from_level_0 : bool
-        Read level 0 always, and none of the coarser levels that a file stores.
+        Always read level 0, and none of the coarser levels in a file.
     """
 
     mpp: float | None = None
@@ -58,13 +58,13 @@ class SlideReading:
 
 @dataclass(frozen=True)
 class LabelledSlide:
-    """A slide and what is known of its pixels: a `wsi_seg.data.sources.Source`.
+    """A slide and the known classes of its pixels: a `wsi_seg.data.sources.Source`.
 
     Attributes
     ----------
     path : Path
     given_mpp : float or None
-        Micrometres per slide pixel, in place of what the file says.
+        Micrometres per slide pixel, instead of the file's statement.
     frames : Frames
         The label frame that rectangles are read in.
     level : LevelRead
@@ -73,9 +73,9 @@ class LabelledSlide:
         The levels that the slide may be read from.
     truth : SlideTruth
     remarks : tuple of str
-        What was mended or left out in reading the slide and the annotations, a line each.
+        What was repaired or left out of the slide and the annotations, a line each.
     fingerprint : str
-        The slide's: what tells it from others, wherever its file lies.
+        The hash that identifies the slide, wherever its file lies.
     copies : tuple of Path
         Other files with the same slide, whose shapes are among `truth`'s.
     """
@@ -102,7 +102,7 @@ class LabelledSlide:
 
     @property
     def diagnosis(self) -> None:
-        """Nothing is known of a slide as a whole."""
+        """A slide as a whole has no class: None."""
 
     def read(self, rect: Rect) -> LabelledPixels:
         """Read a rectangle of the label frame.
@@ -130,7 +130,7 @@ class LabelledSlide:
 
 @lru_cache(maxsize=OPEN_SLIDES)
 def _opened(path: Path, mpp: float | None, levels_read: tuple[int, ...], process: int) -> Slide:
-    """Return a slide that `process`, which is this one, has open: a file must not be shared by a fork."""
+    """Return a slide opened by `process`, which is this one: a forked process must not share a file."""
     return Slide(path, mpp, levels_read)
 
 
@@ -141,13 +141,13 @@ def open_labelled_slides(
     settings: TruthSettings | None = None,
     reading: SlideReading | None = None,
 ) -> tuple[ClassSchema, list[LabelledSlide]]:
-    """Read annotations and lay them over their slides.
+    """Read annotations and place them on their slides.
 
     Parameters
     ----------
     pairs : sequence of SlidePair
-        Slides and their annotation files. A slide that is named again, by the same file or by a copy of it,
-        is one slide with the shapes of all its annotation files.
+        Slides and their annotation files. A slide that is named several times, by the same file or a copy of
+        it, is one slide with the shapes of all its annotation files.
     schema : ClassSchema or None
         The classes; None takes them from the annotations.
     working_mpp : float
@@ -159,12 +159,12 @@ def open_labelled_slides(
     -------
     schema : ClassSchema
     slides : list of LabelledSlide
-        One for each slide, in the order that they are first named in.
+        One for each slide, in the order in which they are first named.
 
     Raises
     ------
     SlideError, MppError
-        If a slide cannot be opened, or its resolution does not do.
+        If a slide cannot be opened, or its resolution does not fit.
     AnnotationError
         If a file cannot be read, was drawn on another slide, or names classes that the schema lacks: one line
         with all of them.
@@ -204,13 +204,13 @@ def open_labelled_slides(
 
 
 def _by_slide(pairs: Sequence[SlidePair]) -> dict[str, list[SlidePair]]:
-    """Gather pairs by what tells slides apart, which is their content and not where they lie.
+    """Group pairs by the content of their slides, wherever the files lie.
 
     Raises
     ------
     UsageError
-        If two slides have one fingerprint and differ: the shapes of one must not be placed on the other, nor
-        may one be trained on and the other validated on.
+        If two slides have the same fingerprint but differ: the shapes of one must not be placed on the other,
+        and training on one must not be validated on the other.
     """
     fingerprints: dict[Path, str] = {}
     first: dict[str, tuple[Path, SlideFiles]] = {}
@@ -223,7 +223,7 @@ def _by_slide(pairs: Sequence[SlidePair]) -> dict[str, list[SlidePair]]:
                 path, files = first.setdefault(slide.fingerprint, (pair.slide, slide.files))
                 if not files.same_as(slide.files):
                     raise UsageError(
-                        f"{pair.slide}: nearly the same slide as {path}, but not byte by byte: one of "
+                        f"{pair.slide}: nearly the same slide as {path}, but the bytes differ: one of "
                         "them is damaged or was edited: leave that one out"
                     )
         grouped.setdefault(fingerprints[file], []).append(pair)
@@ -231,7 +231,7 @@ def _by_slide(pairs: Sequence[SlidePair]) -> dict[str, list[SlidePair]]:
 
 
 def _given_mpp(group: Sequence[SlidePair], mpp: float | None) -> float | None:
-    """Return the resolution that is given for a slide, if there is one."""
+    """Return the resolution that the user gives for a slide, if there is one."""
     given = list(dict.fromkeys(pair.mpp for pair in group if pair.mpp is not None))
     if len(given) > 1:
         names = " and ".join(dict.fromkeys(str(pair.slide) for pair in group))
@@ -242,7 +242,7 @@ def _given_mpp(group: Sequence[SlidePair], mpp: float | None) -> float | None:
 
 
 def _remarks(slide: Path, copies: Sequence[Path], channel: str | None) -> Iterator[str]:
-    """Yield what there is to be said of the slide itself."""
+    """Yield remarks on the slide itself."""
     if channel is not None:
         yield f"{slide}: has no colour: `predict` takes such slides with --allow-grey"
     for copy in copies:
@@ -250,7 +250,7 @@ def _remarks(slide: Path, copies: Sequence[Path], channel: str | None) -> Iterat
 
 
 def _masks(slide: Slide, frames: Frames) -> tuple[TissueMask, CoarseMask, str | None]:
-    """Find a slide's tissue, as prediction does, what the scanner recorded, and its only channel, if any."""
+    """Find a slide's tissue, as prediction does, its recorded parts, and its only channel, if it has one."""
     factor = 2**frames.overview_level
     coarse = frames.coarsened(factor)
     width, height = coarse.label_size
@@ -261,7 +261,7 @@ def _masks(slide: Slide, frames: Frames) -> tuple[TissueMask, CoarseMask, str | 
 
 
 def check_classes(files: Sequence[AnnotationFile], schema: ClassSchema, settings: TruthSettings) -> None:
-    """Refuse classes that the schema lacks, and settings that name what is not there.
+    """Refuse classes that the schema lacks, and settings that name absent classes.
 
     Raises
     ------
@@ -284,10 +284,10 @@ def check_classes(files: Sequence[AnnotationFile], schema: ClassSchema, settings
         return
     if not any(settings.is_roi(shape.class_name) for file in files for shape in file.shapes):
         raise UsageError(
-            f"--roi-class {settings.roi_class!r}: no shape has this class: name one that is drawn"
+            f"--roi-class {settings.roi_class!r}: no shape has this class: name a class of the annotations"
         )
     if rest_index(schema, settings) == IGNORE:
         raise UsageError(
             f"--roi-class {settings.roi_class!r}: {schema.name!r} has no background class: "
-            "say with --rest what the tissue is that is not outlined"
+            "give the class of all other tissue with --rest"
         )

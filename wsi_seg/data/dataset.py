@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wsi_seg.models.classes import ClassSchema
 
 NAMES_SHOWN = 5
-"""Of what a folder holds, where that is no data set."""
+"""Number of entries of a folder that an error names."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Dataset:
     sources : tuple of LabelledImage
         Checked: they can be read, and their masks hold classes of the schema only.
     diagnoses : tuple of int, or None
-        Class of each image as a whole, where the data set has that.
+        Class of each image as a whole, if the data set has it.
     mpp : float or None
-        Micrometres per pixel of tiles that `wsi-seg tiles` has cut.
+        Micrometres per pixel, for tiles cut by `wsi-seg tiles`.
     """
 
     kind: str
@@ -72,12 +72,12 @@ def read_dataset(
     kind : str, optional
         One of `wsi_seg.data.kinds.KINDS`; by default it is detected from the layout.
     otherwise : ClassSchema, optional
-        Classes where neither the caller nor the data set says: a model's, for one.
+        Classes to use if neither the caller nor the data set gives them, such as a model's.
 
     Raises
     ------
     UsageError
-        If the folder is no such data set, lacks the split, or has no class schema.
+        If the folder is not such a data set, lacks the split, or has no class schema.
     AnnotationError
         If anything is wrong with its content: one line with all of it.
     """
@@ -91,16 +91,17 @@ def read_splits(
     kind: str | None = None,
     otherwise: ClassSchema | None = None,
 ) -> tuple[Dataset, ...]:
-    """Do what `read_dataset` does, with several splits; what is wrong with any of them is in one line."""
+    """Do the same as `read_dataset` for several splits; the faults of all of them are in one line."""
     layout, root = _recognised(folder, schema, kind)
     available = layout.splits(root)
     for absent in (split for split in splits if split not in available):
         there = ", ".join(available) or "none at all"
-        raise UsageError(f"{folder}: has no split {absent!r}, but {there}: choose another")
+        raise UsageError(f"{folder}: has no split {absent!r} (it has {there}): choose another")
     schema = schema or _default_schema(root, layout) or otherwise
     if schema is None:
         raise UsageError(
-            f"{folder}: what its masks' values mean is not known: give --classes, or put {CLASSES_FILE} there"
+            f"{folder}: the meaning of its masks' values is not known: give --classes, or put {CLASSES_FILE} "
+            "there"
         )
     if lacking := _lacking(schema, layout):
         raise AnnotationError(
@@ -111,12 +112,12 @@ def read_splits(
     pairs = [layout.pairs(root, split, faults) for split in splits]
     sources = [sound_sources(own, schema, layout, faults) for own in pairs]
     if faults:
-        raise AnnotationError(f"{folder}: {faults}: mend or remove these, and start again")
+        raise AnnotationError(f"{folder}: {faults}: repair or remove these, and start again")
     about = read_about(root)
     datasets = []
     for split, own, sound in zip(splits, pairs, sources, strict=True):
         if not sound:
-            raise AnnotationError(f"{folder}: its split {split!r} holds no images: put some there")
+            raise AnnotationError(f"{folder}: its split {split!r} holds no images: add some")
         diagnoses = tuple(pair.diagnosis for pair in own if pair.diagnosis is not None) or None
         mpp = None if about is None else about.mpp
         datasets.append(Dataset(layout.kind, root, split, schema, tuple(sound), diagnoses, mpp))
@@ -131,7 +132,7 @@ def dataset_splits(
     Raises
     ------
     UsageError
-        If the folder is no such data set.
+        If the folder is not such a data set.
     """
     layout, root = _recognised(folder, schema, kind)
     return layout.splits(root)
@@ -151,7 +152,7 @@ def _recognised(folder: Path, schema: ClassSchema | None, kind: str | None) -> t
     raise UsageError(
         f"{folder}: not laid out as {kind or 'any known data set'} (it holds "
         f"{holds or 'nothing'}): give a folder that holds images/ and masks/, or train.txt, or Cityscapes, "
-        "VOC 2012 with its ImageSets/Segmentation, or CamVid as they are published"
+        "VOC 2012 with its ImageSets/Segmentation, or CamVid as published"
     )
 
 

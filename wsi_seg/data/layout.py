@@ -1,4 +1,4 @@
-"""What a kind of data set says about itself: where its pictures lie, and what its masks hold."""
+"""The description of a kind of data set: where its pictures lie, and what its masks hold."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ NAMED_FAULTS = 3
 
 @dataclass(frozen=True)
 class Pair:
-    """An image of a data set, and what belongs to it.
+    """An image of a data set, and the files that belong to it.
 
     Attributes
     ----------
     image : Path
     mask : Path or None
-        None where the truth is held back, as in the test sets of challenges.
+        None where the truth is not published, as in the test sets of challenges.
     instances : Path or None
-        Picture that tells single objects apart.
+        Picture that distinguishes single objects.
     diagnosis : int or None
         Class of the whole image.
     """
@@ -39,20 +39,20 @@ class Pair:
 
 
 class Faults:
-    """What is wrong with a data set, collected so that it can be told in one line."""
+    """The faults of a data set, collected so that they can be reported in one line."""
 
     def __init__(self) -> None:
         self._found: dict[str, list[str]] = defaultdict(list)
 
     def add(self, problem: str, where: str) -> None:
-        """Note that there is `problem` ("images without a mask") with `where` ("a.png")."""
+        """Add a place ("a.png") to a problem ("images without a mask")."""
         self._found[problem].append(where)
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
     def __str__(self) -> str:
-        """Tell each problem, how often it is met, and the first places."""
+        """Describe each problem, with its count and its first places."""
         return "; ".join(
             f"{problem} ({len(places)}): {', '.join(places[:NAMED_FAULTS])}"
             + (f" and {len(places) - NAMED_FAULTS} more" if len(places) > NAMED_FAULTS else "")
@@ -71,13 +71,14 @@ class Layout:
     schema : str or None
         Name of its class schema, if it has one of its own.
     root : callable
-        Takes a folder; returns the data set's folder, which is that or lies in it, or None for other kinds.
+        Takes a folder; returns the data set's folder, which is this folder or one in it, or None for other
+        kinds.
     splits : callable
-        Takes the data set's folder; returns the splits that are there.
+        Takes the data set's folder; returns its splits.
     pairs : callable
         Takes the data set's folder, one of the splits and `Faults` to add to; returns the pairs, sorted.
     coding : callable
-        Takes a class schema and a pair; returns what its mask's values stand for.
+        Takes a class schema and a pair; returns the coding of its mask.
     names : tuple of str
         Names of the classes that masks can hold, if these are fixed.
     told_by_classes : bool

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from wsi_seg.slides.lattice import Rect
 
 MAX_KEPT_PIXELS = 2**24
-"""Decoded pixels that a process keeps, four bytes each: readers take several parts of a picture in a row."""
+"""Decoded pixels that a process keeps, four bytes each, as readers take several parts of a picture in a
+row."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,11 @@ class LabelledImage:
         Width and height in pixels, of image and mask.
     image : Path
     mask : Path or None
-        None if nothing is known of the image.
+        None if no class of the image is known.
     coding : MaskCoding
-        What the mask's values stand for.
+        The classes of the mask's values.
     instances : Path or None
-        Picture that tells single objects apart, as in Cityscapes.
+        Picture that distinguishes single objects, as in Cityscapes.
     diagnosis : int or None
         Class of the whole image, from 0.
     """
@@ -63,7 +64,7 @@ class LabelledImage:
         SlideError
             If the image can't be read.
         AnnotationError
-            If the mask can't be read, or is not of the image's size.
+            If the mask can't be read, or has not the image's size.
         """
         whole = _kept.get(self)
         return LabelledPixels(whole.rgb[rect.slices].copy(), whole.classes[rect.slices].copy())
@@ -81,7 +82,7 @@ class LabelledImage:
         return centres[: height // stride, : width // stride].copy()
 
     def decode(self) -> LabelledPixels:
-        """Read the whole picture; raises as `read` does."""
+        """Read the whole picture; raises the errors of `read`."""
         rgb = read_rgb(self.image)
         classes = self._read_classes()
         if rgb.shape[:2] != classes.shape:
@@ -98,7 +99,7 @@ class LabelledImage:
 
 
 class _Kept:
-    """The pictures decoded last."""
+    """The most recently decoded pictures."""
 
     def __init__(self) -> None:
         self._pictures: OrderedDict[LabelledImage, LabelledPixels] = OrderedDict()

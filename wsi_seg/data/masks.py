@@ -1,4 +1,4 @@
-"""Masks: pictures whose pixel values, or colours, stand for classes."""
+"""Masks: pictures whose pixel values or colours represent classes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wsi_seg.models.classes import ClassSchema, Rgb
 
 UNDEFINED = 254
-"""Entry of a look-up table for values that stand for nothing."""
+"""Entry of a look-up table for values without a meaning."""
 
 T = TypeVar("T", int, "NDArray[np.int32]")
 
@@ -34,18 +34,18 @@ INTEGER_MODES = ("1", "L", "P", "I", "I;16", "I;16L", "I;16B", "I;16N")
 
 @dataclass(frozen=True)
 class MaskCoding:
-    """What the values of a mask stand for.
+    """The meaning of a mask's values.
 
     Attributes
     ----------
     table : bytes
         For each value from 0 to 255 the class index, `IGNORE` or `UNDEFINED`.
     colors : tuple of (Rgb, int)
-        Likewise for colours, in masks that are painted.
+        The same for the colours of painted masks.
     painted : bool
-        RGB masks hold colours. If not, their channels are equal and hold values.
+        RGB masks hold colours. If False, their channels are equal and hold values.
     per_instance : bool
-        A value from 1000 on is 1000 times the value, and the number of an instance.
+        A value of 1000 or more is 1000 times the value, plus the number of an instance.
     """
 
     table: bytes
@@ -54,7 +54,7 @@ class MaskCoding:
     per_instance: bool = False
 
     def undefined(self, content: MaskContent) -> list[str]:
-        """List the values or colours of a mask that stand for nothing."""
+        """List the values or colours of a mask that have no meaning."""
         if content.colors and self.painted:
             known = dict(self.colors)
             return [f"rgb{color}".replace(" ", "") for color in sorted(content.colors) if color not in known]
@@ -92,7 +92,7 @@ class MaskCoding:
 
 
 class MaskContent(NamedTuple):
-    """What a mask file holds.
+    """The content of a mask file.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class MaskContent(NamedTuple):
 
     @property
     def painted(self) -> bool:
-        """Whether it must hold colours, having pixels whose channels differ."""
+        """Whether it must hold colours, as the channels of some pixels differ."""
         return any(len(set(color)) > 1 for color in self.colors)
 
 
@@ -132,14 +132,14 @@ def code_of_names(
     schema : ClassSchema
         Has a class of each name, or one with such an alias.
     names : mapping of int to str or None
-        What each value means; None for unknown, as 255 always is.
+        The class of each value; None for unknown, as 255 always is.
     per_instance : bool
         As in `MaskCoding`.
 
     Raises
     ------
     UsageError
-        If the schema lacks one of them.
+        If the schema lacks one of the classes.
     """
     table = {value: _index(schema, name) for value, name in names.items()}
     return _coding(schema, table, per_instance)
@@ -170,19 +170,21 @@ def read_mask(path: Path, coding: MaskCoding) -> NDArray[np.uint8]:
     Raises
     ------
     AnnotationError
-        If it can't be read, or holds a value that stands for no class.
+        If it can't be read, or holds a value without a class.
     """
     classes = coding.decode(read_pixels(path))
     if (classes == UNDEFINED).any():
         values = ", ".join(coding.undefined(read_content(path))[:3])
-        raise AnnotationError(f"{path}: {values} stands for no class: mend the mask, or add it to the schema")
+        raise AnnotationError(
+            f"{path}: {values} has no class: correct the mask, or add a class to the schema"
+        )
     return classes
 
 
 def read_pixels(path: Path) -> NDArray[np.integer]:
     """Read a mask's values, shape (height, width), or its colours, shape (height, width, 3).
 
-    Of palette pictures these are the indices and not the colours.
+    For palette pictures these are the indices, not the colours.
 
     Raises
     ------
@@ -194,7 +196,7 @@ def read_pixels(path: Path) -> NDArray[np.integer]:
 
 
 def read_content(path: Path) -> MaskContent:
-    """Find out what values or colours a mask holds.
+    """Find the values or colours in a mask.
 
     Raises
     ------
@@ -221,7 +223,9 @@ def _load(path: Path) -> Image.Image:
         with opened as image:
             if image.width * image.height > MAX_PIXELS:
                 size = f"{image.width} x {image.height} pixels"
-                raise AnnotationError(f"{path}: {size} are too many for a mask: cut it and its image up")
+                raise AnnotationError(
+                    f"{path}: {size} are too many for a mask: cut it and its image into tiles"
+                )
             if image.format == "JPEG":
                 raise AnnotationError(f"{path}: JPEG alters the values of a mask: export it as PNG")
             image.load()
@@ -231,12 +235,12 @@ def _load(path: Path) -> Image.Image:
         reason = why_unreadable(path, error)
         raise AnnotationError(f"{path}: cannot be read as a mask ({reason}): give a sound PNG") from error
     if image.mode not in ("RGB", *INTEGER_MODES):
-        raise AnnotationError(f"{path}: {image.mode} pixels are no classes: export the mask as 8-bit PNG")
+        raise AnnotationError(f"{path}: {image.mode} pixels are not classes: export the mask as 8-bit PNG")
     return image
 
 
 def _occurring(pixels: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Return the values in an array, in order; of 8 or 16 bits several times as fast as numpy does."""
+    """Return the values in an array, in order; for 8 or 16 bits several times as fast as numpy."""
     if pixels.dtype.kind not in "bu" or pixels.dtype.itemsize > 2:
         return np.unique(pixels)
     occurs = np.zeros(2**16, np.bool_)

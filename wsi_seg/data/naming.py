@@ -1,4 +1,4 @@
-"""Classes that annotations name: which a schema lacks, and a schema made of them."""
+"""The classes that annotations name: those that a schema lacks, and a schema made of them."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ PALETTE: tuple[Rgb, ...] = (
     (230, 25, 75), (60, 180, 75), (0, 130, 200), (245, 130, 48), (145, 30, 180), (70, 240, 240),
     (240, 50, 230), (210, 245, 60), (0, 128, 128), (170, 110, 40), (128, 0, 0), (128, 128, 0),
 )  # fmt: skip
-"""Colours that are easy to tell apart, for classes that were given none."""
+"""Colours that are easy to distinguish, for classes without one."""
 
 DISTINCT = 40
-"""By how much, in one channel at least, colours must differ for one of the palette to be taken."""
+"""Smallest difference, in at least one channel, between a palette colour and all colours in use."""
 
 
 def is_ignored(class_name: str) -> bool:
-    """Tell whether shapes of a class mark what is to be ignored: QuPath ends such names in an asterisk."""
+    """Return whether shapes of a class are to be ignored: QuPath ends such names in an asterisk."""
     return class_name.endswith("*")
 
 
 def refuse_unclassified(files: Sequence[AnnotationFile]) -> None:
-    """Refuse annotations none of which has a class.
+    """Refuse annotations if none has a class.
 
     Raises
     ------
     AnnotationError
-        That names the files.
+        If none has; it names the files.
     """
     if all(shape.class_name is None for file in files for shape in file.shapes):
         raise AnnotationError(
-            f"{', '.join(str(file.path) for file in files)}: no shape has a class: give them classes "
+            f"{', '.join(str(file.path) for file in files)}: no shape has a class: give the shapes classes "
             "where they were drawn (in QuPath: Set class; in other tools: name their group or layer)"
         )
 
@@ -67,12 +67,12 @@ def schema_from_annotations(
 ) -> ClassSchema:
     """Make a class schema of the classes that annotations name.
 
-    Names that differ in case or white space alone are one class, spelt as it was first. Ids count from 0:
-    `rest` comes first, the others follow by name, so that another file or another order of files does not
-    renumber them. Colours are those of the annotations; classes without one get colours that differ.
+    Names that differ only in case or white space are one class, in the first spelling. Ids count from 0:
+    `rest` comes first, the others follow by name, so that the order of the files does not change the numbers.
+    Colours are those of the annotations; classes without one get different colours.
 
-    The schema has no background class. `rest` is tissue, so it is not what glass belongs to: its area counts
-    as tissue in summaries, its polygons are written, and glass is left out by the tissue mask.
+    The schema has no background class. `rest` is tissue and does not include glass: its area counts as tissue
+    in summaries, its polygons are written, and the tissue mask leaves glass out.
 
     Parameters
     ----------
@@ -80,19 +80,19 @@ def schema_from_annotations(
     rest : str, optional
         Class of tissue that is not outlined.
     roi_class : str, optional
-        Class of regions of interest, which is not one of the schema's.
+        Class of regions of interest, which is not part of the schema.
 
     Raises
     ------
     AnnotationError
         If no shape has a class.
     UsageError
-        If there are fewer than two classes, or more than labels can hold; or `rest` is no name for one.
+        If there are fewer than two classes, or more than labels can hold; or `rest` cannot be a class name.
     """
     refuse_unclassified(files)
     if rest is not None and (not name_key(rest).strip(":") or is_ignored(rest)):
         raise UsageError(
-            f"--rest {rest!r}: no name for a class: name what all other tissue is, such as Other"
+            f"--rest {rest!r}: not a name for a class: give a name for all other tissue, such as Other"
         )
     settings = TruthSettings(rest=rest, roi_class=roi_class)
     names: dict[str, str] = {} if rest is None else {name_key(rest): rest}
@@ -107,13 +107,13 @@ def schema_from_annotations(
     first = [] if rest is None else [name_key(rest)]
     keys = first + sorted(names.keys() - set(first))
     if len(keys) < 2:
-        outlined = f"one class alone, {names[keys[0]]!r}" if keys else "no class"
+        outlined = f"only one class, {names[keys[0]]!r}" if keys else "no class"
         raise UsageError(
             f"the annotations name {outlined}: outline and classify a second one, "
-            "or say with --rest CLASS what all other tissue is"
+            "or give the class of all other tissue with --rest CLASS"
         )
     if len(keys) > MAX_CLASSES:
-        raise UsageError(f"the annotations name {len(keys)} classes: {MAX_CLASSES} can be told apart at most")
+        raise UsageError(f"the annotations name {len(keys)} classes: labels can hold at most {MAX_CLASSES}")
     if rest is not None:
         colors.setdefault(name_key(rest), REST_COLOR)
     _fill_in(colors, keys)
@@ -122,7 +122,7 @@ def schema_from_annotations(
 
 
 def _fill_in(colors: dict[str, Rgb], keys: Sequence[str]) -> None:
-    """Give colours to the classes that have none, unlike those that are taken as long as there are such."""
+    """Give colours to the classes without one, different from those in use as long as there are any."""
     for number, key in enumerate(key for key in keys if key not in colors):
         unlike = (
             color

@@ -1,4 +1,4 @@
-"""Which annotations belong to which slides, as the command line or a CSV file says."""
+"""The pairs of slides and annotations that the command line or a CSV file names."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 COLUMNS = ("slide", "annotations")
 NAMED_ABSENT = 5
-"""Of files that are not there, how many a message names."""
+"""Number of missing files that a message names."""
 
 
 class SlidePair(NamedTuple):
-    """A slide, the file with the shapes drawn on it, and the slide's resolution where its file lacks it."""
+    """A slide, its annotation file, and the slide's resolution if its file lacks it."""
 
     slide: Path
     annotations: Path
@@ -37,23 +37,20 @@ def read_pairs(arguments: Sequence[Path]) -> list[SlidePair]:
     Raises
     ------
     UsageError
-        If the arguments are neither, or a file named is not there.
+        If the arguments are neither, or a named file does not exist.
     """
     if len(arguments) == 1 and arguments[0].suffix.lower() == ".csv":
         return _from_csv(arguments[0])
     folder = next((path for path in arguments if path.is_dir()), None)
     if folder is not None:
-        raise UsageError(
-            f"{folder}: is a folder: give a data set by itself, or SLIDE ANNOTATIONS, each a file"
-        )
+        raise UsageError(f"{folder}: is a folder: give a data set alone, or SLIDE ANNOTATIONS, each a file")
     _refuse_absent([str(path) for path in arguments if not path.exists()], "give SLIDE ANNOTATIONS")
     for path in arguments:
         _refuse_special(path)
     if not arguments or len(arguments) % 2:
         alone = f"{arguments[-1]}: a slide without its annotations: " if arguments else ""
         raise UsageError(
-            f"{alone}give SLIDE ANNOTATIONS, as often as there are slides, or a CSV file with the columns "
-            "slide,annotations"
+            f"{alone}give SLIDE ANNOTATIONS for each slide, or a CSV file with the columns slide,annotations"
         )
     return [SlidePair(*pair) for pair in zip(arguments[::2], arguments[1::2], strict=True)]
 
@@ -63,11 +60,11 @@ def _from_csv(path: Path) -> list[SlidePair]:
     for row in read_csv(path, COLUMNS):
         slide, annotations = (row.values[column] for column in COLUMNS)
         if not slide or not annotations:
-            raise UsageError(f"{path}: line {row.line} names no slide or no annotations: fill in both")
+            raise UsageError(f"{path}: line {row.line} lacks a slide or annotations: fill in both")
         pair = SlidePair(path.parent / slide, path.parent / annotations, mpp_of(path, row))
         absent += [f"{file} ({path.name} line {row.line})" for file in pair[:2] if not file.exists()]
         pairs.append(pair)
-    _refuse_absent(absent, "mend the paths, which start from the CSV file's folder")
+    _refuse_absent(absent, "correct the paths, which start from the CSV file's folder")
     for pair in pairs:
         _refuse_special(pair.slide)
         _refuse_special(pair.annotations)
@@ -78,11 +75,11 @@ def _refuse_special(path: Path) -> None:
     try:
         check_plain(path)
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}: name a slide, and its annotation file") from error
+        raise UsageError(f"{path}: {error.strerror}: name a slide and its annotation file") from error
 
 
 def _refuse_absent(absent: Sequence[str], remedy: str) -> None:
-    """Refuse files that are not there, all of them in one line."""
+    """Refuse missing files, all of them in one line."""
     if absent:
         more = f" and {len(absent) - NAMED_ABSENT} more" if len(absent) > NAMED_ABSENT else ""
         raise UsageError(f"{', '.join(absent[:NAMED_ABSENT])}{more}: no such file: {remedy}")

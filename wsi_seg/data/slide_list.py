@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DELIMITERS = ",;\t"
-"""What sets columns apart; spreadsheets write semicolons where the comma is the decimal mark."""
+"""Column separators; spreadsheets write semicolons where the comma is the decimal mark."""
 
 REMEDIES = {
     ",": "quote decimal commas, or use semicolons",
-    ";": "quote what holds a semicolon",
-    "\t": "quote what holds a tab",
+    ";": "quote texts that hold a semicolon",
+    "\t": "quote texts that hold a tab",
 }
-"""What to do about a line that falls into too many cells, by what sets them apart."""
+"""The remedy for a line with too many cells, by separator."""
 
 
 COLUMNS = frozenset({"slide", "annotations", "mpp"})
-"""All that is read of lists; other columns are the user's own."""
+"""The columns that are read; other columns are the user's own."""
 
 
 class Row(NamedTuple):
-    """One line below the header: its number in the file, and its values, white space off.
+    """One line below the header: its number in the file, and its values without white space around them.
 
-    Columns go by their names in lower case; what the line leaves out is empty.
+    Columns are named in lower case; missing values are empty.
     """
 
     line: int
@@ -41,19 +41,19 @@ class Row(NamedTuple):
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> list[Row]:
-    """Read the rows of a CSV file that has these columns, and ``mpp`` perhaps; blank lines are passed over.
+    """Read the rows of a CSV file that has these columns, and possibly ``mpp``; blank lines are skipped.
 
     Parameters
     ----------
     path : Path
     columns : sequence of str
-        In lower case; the file may write them otherwise.
+        In lower case; the case in the file does not matter.
 
     Raises
     ------
     UsageError
-        If it cannot be read, lacks a column or has one twice, has no rows, one of more cells than columns, or
-        one that may hold a decimal comma.
+        If it cannot be read, lacks a column or has one twice, has no rows, a row with more cells than
+        columns, or a row that may hold a decimal comma.
     """
     header = ",".join(columns)
     try:
@@ -78,7 +78,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[Row]:
 
 
 def _refuse_halves(path: Path, beside: str, rows: Sequence[Row]) -> None:
-    """Refuse what may be the two halves of a number with a decimal comma, where another column takes one."""
+    """Refuse two cells that may be the halves of a number with a decimal comma."""
     for row in rows:
         mpp, note = halves = row.values["mpp"], row.values.get(beside, "")  # columns without names are cut
         if beside not in COLUMNS and all(half.isascii() and half.isdigit() for half in halves):
@@ -89,10 +89,10 @@ def _refuse_halves(path: Path, beside: str, rows: Sequence[Row]) -> None:
 
 
 def _rows(path: Path, names: list[str], lines: Sequence[tuple[int, list[str]]], delimiter: str) -> list[Row]:
-    """Lay cells under their columns; a cell too many shifts values, so which is which is not guessed."""
+    """Assign cells to their columns; refuse surplus cells, which shift values, instead of guessing."""
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
-        raise UsageError(f"{path}: more than one column {shortened(twice)!r}: keep the one that is meant")
+        raise UsageError(f"{path}: more than one column {shortened(twice)!r}: keep only the right one")
     while not names[-1]:
         names = names[:-1]  # spreadsheets end lines with empty cells
     rows = []
@@ -105,12 +105,12 @@ def _rows(path: Path, names: list[str], lines: Sequence[tuple[int, list[str]]], 
 
 
 def mpp_of(path: Path, row: Row) -> float | None:
-    """Return a row's micrometres per pixel, or None where it says nothing; a decimal comma is fine.
+    """Return a row's micrometres per pixel, or None if the cell is empty; a decimal comma is allowed.
 
     Raises
     ------
     UsageError
-        If it is no number, or none that a slide can have.
+        If it is not a number, or no slide can have it.
     """
     text = row.values.get("mpp", "")
     if not text:
@@ -119,11 +119,11 @@ def mpp_of(path: Path, row: Row) -> float | None:
         mpp = float(text.replace(",", "."))
     except ValueError as error:
         raise UsageError(
-            f"{path}: line {row.line}: mpp {shortened(text)!r} is no number: give um per pixel, or nothing"
+            f"{path}: line {row.line}: mpp {shortened(text)!r} is not a number: give um per pixel, or nothing"
         ) from error
     if not GIVEN_RANGE[0] <= mpp <= GIVEN_RANGE[1]:
         raise UsageError(
-            f"{path}: line {row.line}: mpp {shortened(text)!r}, which no slide has: give um per pixel, "
+            f"{path}: line {row.line}: mpp {shortened(text)!r}: no slide has that: give um per pixel, "
             "such as 0.5, or nothing"
         )
     return mpp

@@ -1,7 +1,7 @@
-"""Every file of a data set looked into before anything starts, at a fraction of the cost of decoding it all.
+"""Check every file of a data set before anything starts, at a fraction of the cost of decoding everything.
 
-Masks are decoded, to see their values. Of images, PNGs have their checksums verified, and JPEGs are decoded
-at an eighth of their size, which reads all of their code.
+Masks are decoded to find their values. For PNG images the checksums are verified. JPEG images are decoded at
+an eighth of their size, which reads all of their code.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def sound_sources(
     pairs : sequence of Pair
     schema : ClassSchema
     layout : Layout
-        Says what the masks' values stand for.
+        Gives the coding of the masks.
     faults : Faults
-        What is found is added.
+        The faults are added to it.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def sound_sources(
         looked_into = list(pool.map(_look_into, pairs))
     contents = [found[1] for found in looked_into if not isinstance(found, str)]
     painted = any(content is not None and content.painted for content in contents)
-    of_no_class = f"masks with {'colours' if painted else 'values'} that are no class of {schema.name!r}"
+    of_no_class = f"masks with {'colours' if painted else 'values'} that are not a class of {schema.name!r}"
 
     same: dict[MaskCoding, MaskCoding] = {}
     sources = []
@@ -65,7 +65,7 @@ def sound_sources(
         coding = replace(layout.coding(schema, pair), painted=painted)
         coding = same.setdefault(coding, coding)
         if content is not None and content.size != size:
-            faults.add("masks of another size than their image", _name(pair))
+            faults.add("masks with another size than their image", _name(pair))
         elif content is not None and (undefined := coding.undefined(content)):
             faults.add(of_no_class, f"{_name(pair)} ({', '.join(undefined[:VALUES_NAMED])})")
         else:
@@ -75,7 +75,7 @@ def sound_sources(
 
 
 def _look_into(pair: Pair) -> tuple[tuple[int, int], MaskContent | None] | str:
-    """Return the image's size and the mask's content, or what is wrong with one of them."""
+    """Return the image's size and the mask's content, or the fault of one of them."""
     path = pair.image
     try:
         size = verified_size(path)

@@ -1,4 +1,4 @@
-"""What training and evaluation read: pictures with the class of every pixel."""
+"""The input of training and evaluation: pictures with the class of each pixel."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from wsi_seg.slides.lattice import Rect
 
 IGNORE = 255
-"""Class index of pixels whose class is not known: loss, weights, sampling and metrics pass them over."""
+"""Class index of pixels whose class is not known: loss, weights, sampling and metrics ignore them."""
 
 
 @dataclass(frozen=True)
 class LabelledPixels:
-    """Pixels and what is known of them.
+    """Pixels and their known classes.
 
     Attributes
     ----------
@@ -36,15 +36,15 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call it: the file's name without its suffix."""
+        """The file's name without its suffix."""
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels at the resolution it is read in (label pixels, for slides)."""
+        """Width and height in pixels at the resolution of reading (label pixels, for slides)."""
 
     @property
     def diagnosis(self) -> int | None:
-        """Class of the whole picture, from 0; None where it is not known."""
+        """Class of the whole picture, from 0; None if it is not known."""
 
     def read(self, rect: Rect) -> LabelledPixels:
         """Read a rectangle that lies inside the picture."""
@@ -55,5 +55,6 @@ class Source(Protocol):
         Returns
         -------
         NDArray of uint8, shape (height // stride, width // stride)
-            Class indices, or `IGNORE`; what reading the picture itself would add to that is left out.
+            Class indices, or `IGNORE`. Pixels that only reading the picture shows to be unknown keep their
+            class.
         """

@@ -1,8 +1,8 @@
 """Tiles: folders of images and masks, or lists of them, as in the ESPNet paper's breast-biopsy data set.
 
-Where a data set has lists, ``train.txt``, ``val.txt`` or ``test.txt``, they say what belongs to it: in each
-line an image, its mask, and perhaps the diagnosis, a number, with commas or white space between them.
-Otherwise masks have their images' names, but for the suffix, in one of these pairs of folders:
+If a data set has lists, ``train.txt``, ``val.txt`` or ``test.txt``, they define its content: each line has
+an image, its mask, and optionally the diagnosis, a number, with commas or white space between them.
+Otherwise masks have their images' names, except for the suffix, in one of these pairs of folders:
 
     images, masks                        (one split, called train)
     train/images, train/masks
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 UNSPLIT = "train"
 CLASSES_FILE = "classes.yaml"
-"""In a data set's folder: its class schema."""
+"""The class schema's file in a data set's folder."""
 
 
 def splits(folder: Path) -> tuple[str, ...]:
-    """Return the splits of a data set; none if it is no data set of tiles."""
+    """Return the splits of a data set; none if it is not a data set of tiles."""
     listed = tuple(split for split in SPLITS if list_path(folder, split).is_file())
     return listed or tuple(split for split in SPLITS if _folders(folder, split))
 
@@ -49,7 +49,7 @@ def pairs(folder: Path, split: str, faults: Faults) -> list[Pair]:
 
 
 def list_path(folder: Path, split: str) -> Path:
-    """Return where the list of a split is, if there is one."""
+    """Return the path of a split's list, if there is one."""
     return folder / f"{split}.txt"
 
 
@@ -84,7 +84,7 @@ def _folders(folder: Path, split: str) -> tuple[Path, Path] | None:
 
 
 def _matched(images: Path, masks: Path, faults: Faults) -> list[Pair]:
-    """Bring together images and masks of the same name."""
+    """Pair images and masks of the same name."""
     image_of, mask_of = _by_stem(images, faults), _by_stem(masks, faults)
     for stem in sorted(image_of.keys() - mask_of.keys()):
         faults.add("images without a mask", image_of[stem].name)
@@ -94,14 +94,14 @@ def _matched(images: Path, masks: Path, faults: Faults) -> list[Pair]:
 
 
 def _by_stem(folder: Path, faults: Faults) -> dict[str, Path]:
-    """Map the pictures in a folder and those below by their place in it, without the suffix."""
+    """Map the pictures in a folder and its subfolders by their path in it, without the suffix."""
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
             continue
         stem = path.relative_to(folder).with_suffix("").as_posix()
         if stem in found:
-            faults.add("files whose names differ in the suffix only", str(path))
+            faults.add("files whose names differ only in the suffix", str(path))
         found[stem] = path
     return found
 
@@ -115,12 +115,12 @@ def _listed(folder: Path, listing: Path, faults: Faults) -> list[Pair]:
             continue
         where = f"{listing.name} line {number}"
         if len(entries) not in (2, 3) or not all(entries) or not all(e.isdigit() for e in entries[2:]):
-            faults.add("lines that are not image, mask and perhaps a diagnosis (a number)", where)
+            faults.add("lines that are not an image, a mask and optionally a diagnosis (a number)", where)
             continue
         image, mask = (_resolved(folder, entry) for entry in entries[:2])
         for path, entry, what in ((image, entries[0], "images"), (mask, entries[1], "masks")):
             if path is None:
-                faults.add(f"{what} that are listed but absent", f"{entry} ({where})")
+                faults.add(f"{what} that are listed but missing", f"{entry} ({where})")
         if image and mask:
             found.append(Pair(image, mask, diagnosis=int(entries[2]) if entries[2:] else None))
     undiagnosed = [pair.image.name for pair in found if pair.diagnosis is None]
@@ -130,7 +130,7 @@ def _listed(folder: Path, listing: Path, faults: Faults) -> list[Pair]:
 
 
 def _resolved(folder: Path, entry: str) -> Path | None:
-    """Find a listed file; a leading slash, and folders of the machine that wrote the list, do not matter."""
+    """Find a listed file, whatever leading folders the machine that wrote the list had."""
     parts = Path(entry.lstrip("/")).parts
     inside = [folder.joinpath(*parts[start:]) for start in range(len(parts))]
     return next((path for path in (*inside, Path(entry)) if path.is_file()), None)

@@ -39,7 +39,7 @@ IMAGES, MASKS = "images", "masks"
 SPLIT = "train"
 UNKNOWN_VALUE = 255
 CELLS = 64
-"""Along a tile's side, where the class is looked up to see if there is anything to cut."""
+"""Points along a tile's side where the class is looked up, to see whether to cut the tile."""
 
 
 class TilingSettings(BaseModel):
@@ -60,15 +60,15 @@ class TilingSettings(BaseModel):
 
 
 class TilesAbout(BaseModel):
-    """Where tiles come from: the content of ``tiles.json``.
+    """The origin of tiles: the content of ``tiles.json``.
 
     Attributes
     ----------
     mpp : float
-        Micrometres per pixel that was asked for; what each slide is read at may differ by 1 %.
+        The requested micrometres per pixel; the resolution of each slide may differ by 1 %.
     settings : TilingSettings
     slides : dict of str to str
-        The slides' files by the name that their tiles begin with.
+        The slides' files, by the beginning of their tiles' names.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,7 +81,7 @@ class TilesAbout(BaseModel):
 
 @dataclass(frozen=True)
 class Tiling:
-    """What was cut.
+    """The result of cutting.
 
     Attributes
     ----------
@@ -103,10 +103,11 @@ def write_tiles(
     settings: TilingSettings | None = None,
     progress: Progress | None = None,
 ) -> Tiling:
-    """Cut slides into tiles, and write those of which something is known.
+    """Cut slides into tiles, and write those with enough known pixels.
 
-    A tile that reaches over the end of its slide is white and unknown there. A folder of tiles that is there
-    already is replaced; while that is under way, and after it was broken off, it holds no readable data set.
+    A tile that reaches beyond the edge of its slide is white and unknown there. An existing folder of tiles
+    is replaced. While the tiles are being written, and after an interruption, the folder is not a readable
+    data set.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ def write_tiles(
     schema : ClassSchema
         Their classes.
     mpp : float
-        Working resolution that they were opened for.
+        Working resolution at which they were opened.
     folder : Path
         New, empty, or a folder of such tiles.
     settings : TilingSettings, optional
@@ -123,9 +124,9 @@ def write_tiles(
     Raises
     ------
     OutputError
-        If the folder holds anything else, or can't be written to.
+        If the folder holds other files, or can't be written to.
     AnnotationError
-        If no tile is known well enough.
+        If no tile has enough known pixels.
     SlideError
         If a slide can no longer be opened.
     """
@@ -159,14 +160,14 @@ def write_tiles(
     _finish(folder, written)
     if not written:
         raise AnnotationError(
-            f"{folder}: of no tile of {settings.size} px a share of {settings.min_labelled:g} is known: "
+            f"{folder}: no tile of {settings.size} px has a known share of {settings.min_labelled:g}: "
             "annotate more, or cut smaller tiles"
         )
     return Tiling(dict(counts), pixels[: len(schema)])
 
 
 def read_about(folder: Path) -> TilesAbout | None:
-    """Read where the tiles in a folder come from; None if they are not ours.
+    """Read the origin of the tiles in a folder; None if `wsi-seg tiles` did not cut them.
 
     Raises
     ------
@@ -179,7 +180,9 @@ def read_about(folder: Path) -> TilesAbout | None:
     try:
         return TilesAbout.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise AnnotationError(f"{path}: not what `wsi-seg tiles` writes: cut the tiles again") from error
+        raise AnnotationError(
+            f"{path}: damaged, or not written by `wsi-seg tiles`: cut the tiles again"
+        ) from error
 
 
 def _names(slides: Sequence[LabelledSlide]) -> list[str]:
@@ -193,7 +196,7 @@ def _names(slides: Sequence[LabelledSlide]) -> list[str]:
 
 
 def _begin(folder: Path, schema: ClassSchema, about: TilesAbout) -> None:
-    """Take possession of a folder, with a list that is empty as long as the tiles are not complete."""
+    """Prepare a folder, with a list that stays empty until the tiles are complete."""
     with writing(folder):
         if folder.exists() and not (folder / ABOUT_FILE).is_file() and any(folder.iterdir()):
             raise OutputError(f"{folder}: holds other files: name a new folder")
@@ -216,7 +219,7 @@ def _finish(folder: Path, written: Sequence[str]) -> None:
 
 
 def _promising(slide: LabelledSlide, settings: TilingSettings) -> Iterator[Rect]:
-    """Yield the tiles that may be known well enough, so that only these are read from the slide."""
+    """Yield the tiles that may have enough known pixels, so that only these are read from the slide."""
     size = settings.size
     stride = max(1, size // CELLS)
     known = slide.class_map(stride) != IGNORE
@@ -224,7 +227,7 @@ def _promising(slide: LabelledSlide, settings: TilingSettings) -> Iterator[Rect]
     for y in range(0, height, size):
         for x in range(0, width, size):
             cells = known[y // stride : -(-(y + size) // stride), x // stride : -(-(x + size) // stride)]
-            # Half of what is asked for, as cells are but samples of the pixels.
+            # Half of the required share, as cells are only samples of the pixels.
             if cells.sum() * stride**2 >= settings.min_labelled * size**2 / 2:
                 yield Rect(y, x, y + size, x + size)
 

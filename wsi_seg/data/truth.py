@@ -1,4 +1,4 @@
-"""What is known of each pixel of a slide from the shapes drawn on it."""
+"""The known class of each pixel of a slide, from the shapes drawn on it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from wsi_seg.slides.lattice import Rect
 
 REGION_CLASS = "Region*"
-"""QuPath's own class for areas that hold annotations: it says nothing of the tissue in them."""
+"""QuPath's own class for areas that contain annotations: it does not name the tissue in them."""
 
 
 class TruthSettings(BaseModel):
-    """What is to be made of pixels that nobody outlined.
+    """The class of pixels outside of all outlines.
 
     Attributes
     ----------
     rest : str or None
-        Class of all tissue that is not outlined. None: it is not known.
+        Class of all tissue that is not outlined. None: unknown.
     roi_class : str or None
-        Class of the shapes within which all that is of interest has been outlined. Inside them, pixels that
-        are not outlined are `rest`, or background where there is no `rest`; outside them, they are unknown.
+        Class of shapes in which everything of interest is outlined. Inside them, pixels that are not outlined
+        are `rest`, or background if there is no `rest`; outside of them, they are unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +44,7 @@ class TruthSettings(BaseModel):
     roi_class: str | None = None
 
     def is_roi(self, class_name: str | None) -> bool:
-        """Tell whether shapes of a class are regions of interest."""
+        """Return whether shapes of a class are regions of interest."""
         return None not in (self.roi_class, class_name) and name_key(self.roi_class or "") == name_key(
             class_name or ""
         )
@@ -57,15 +57,16 @@ class SlideTruth:
     Attributes
     ----------
     shapes : Painting
-        The outlined shapes, painted with class indices; with `IGNORE` where what is outlined has no class,
-        or one that is to be ignored.
+        The outlined shapes, painted with class indices; with `IGNORE` for shapes without a class, or with a
+        class that is to be ignored.
     rest : int
-        Class index of pixels in no shape, where `extent` says that they are known.
+        Class index of pixels in no shape, inside of `extent`.
     extent : CoarseMask, Painting or None
         Where pixels in no shape are `rest`: in the tissue, or in regions of interest (shapes painted with
         `rest`). None: nowhere.
     recorded : CoarseMask or None
-        Where the scanner recorded pixels; elsewhere nothing is known, whatever is outlined. None: everywhere.
+        Where the scanner recorded pixels; elsewhere the class is unknown, even inside outlines. None:
+        everywhere.
     """
 
     shapes: Painting
@@ -83,19 +84,19 @@ class SlideTruth:
         tissue: CoarseMask | None,
         recorded: CoarseMask | None = None,
     ) -> Self:
-        """Decide what shapes stand for.
+        """Determine the classes of shapes.
 
         Parameters
         ----------
         outlines_label : sequence of Polygon or MultiPolygon
             In the label frame, the later ones last.
         class_names : sequence of str or None
-            Class of each shape. Every name is one of the schema's, or is a region of interest's, or ends in
-            an asterisk, by which QuPath marks what is to be ignored.
+            Class of each shape. Every name is in the schema, or is the regions of interest's, or ends in an
+            asterisk, by which QuPath marks shapes to be ignored.
         schema : ClassSchema
         settings : TruthSettings
         tissue : CoarseMask or None
-            Where the tissue is; made use of, and needed, for `rest` without regions of interest.
+            Where the tissue is; used, and required, for `rest` without regions of interest.
         recorded : CoarseMask, optional
             Where the scanner recorded pixels.
         """
@@ -128,7 +129,7 @@ class SlideTruth:
         rect : Rect
             In pixels that cover `factor` x `factor` label pixels.
         factor : int
-            More than 1 gives a coarser map, each of its pixels with the class at its centre.
+            More than 1 gives a coarser map, where each pixel has the class at its centre.
 
         Returns
         -------

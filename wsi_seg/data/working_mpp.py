@@ -1,4 +1,4 @@
-"""Which resolution suits what was outlined."""
+"""The resolution that suits the outlined structures."""
 
 from __future__ import annotations
 
@@ -21,47 +21,51 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STRUCTURE_PX = 128
-"""Side of a typical structure, in label pixels, at the recommended resolution: large enough to be drawn
-finely, and small enough for a network that sees a few hundred pixels to see what surrounds it."""
+"""Side of a typical structure, in label pixels, at the recommended resolution: large enough for a fine
+outline,
+and small enough that a network that sees a few hundred pixels also sees the surroundings."""
 
 LEAST_PX = 32
-"""Side of a typical structure, however little time there is: with less it can hardly be drawn."""
+"""Smallest side of a typical structure, however short the training: a smaller one can hardly be outlined."""
 
 FINEST_UM = 0.5
 COARSEST_UM = 2.0
-"""What is recommended at most and at least: at 0.5 um a nucleus is 15 pixels across, at 2 um it is just
-still a dot, and tissue can be told by them."""
+"""The finest and the coarsest recommendation: at 0.5 um a nucleus is 15 pixels across, at 2 um it is still a
+dot,
+by which tissue can be recognised."""
 
 SEEN_MM2 = 600.0
-"""Tissue that a training has to see, patch upon patch, to be worth its resolution. Of the same number of
-pixels, twice as fine ones show a quarter of the tissue, and a network learns by how much of it it sees."""
+"""Tissue that a training has to see, in all its patches together, to be worth its resolution. The same number
+of
+pixels at half the mpp shows a quarter of the tissue, and a network learns from the amount of tissue it
+sees."""
 
 
 def check_mpp(mpp: float | None, working_mpp: float | None) -> None:
-    """Refuse resolutions that are none.
+    """Refuse values that are not a resolution.
 
     Raises
     ------
     UsageError
-        If one that is given is not a number above zero.
+        If a given value is not a number above zero.
     """
     for option, value in (("--mpp", mpp), ("--working-mpp", working_mpp)):
         if value is not None and not 0 < value < math.inf:
-            raise UsageError(f"{option} {value:g}: no resolution: give um per pixel, such as 2")
+            raise UsageError(f"{option} {value:g}: not a resolution: give um per pixel, such as 2")
 
 
 @dataclass(frozen=True)
 class Outlined:
-    """What was outlined, as far as a resolution depends on it.
+    """The measures of the outlined structures that determine a resolution.
 
     Attributes
     ----------
     slide_mpp : float
         Micrometres per pixel of the coarsest slide.
     side_um : float
-        Side of a typical shape of the class with the smallest; infinite if nothing was outlined. A shape's
-        side is the square root of its area; a class's typical side that of the shape which half of the
-        class's area is in shapes smaller than.
+        Side of a typical shape of the class with the smallest shapes; infinite if nothing was outlined. A
+        shape's side is the square root of its area. A class's typical shape is that at the median of the
+        class's area: half of the area is in smaller shapes.
     """
 
     slide_mpp: float
@@ -74,7 +78,7 @@ class Outlined:
         mpp: float | None = None,
         settings: TruthSettings | None = None,
     ) -> Self:
-        """Measure what is outlined on slides; for parameters and errors see `recommend_mpp`."""
+        """Measure the outlined structures on slides; for parameters and errors see `recommend_mpp`."""
         settings = settings or TruthSettings()
         slide_mpp = 0.0
         areas_um2: dict[str, list[float]] = {}
@@ -90,7 +94,7 @@ class Outlined:
         return cls(slide_mpp, side_um)
 
     def recommended_mpp(self, megapixels: float = math.inf) -> float:
-        """Recommend a resolution, in micrometres per pixel, for so many pixels to learn from."""
+        """Recommend a resolution, in micrometres per pixel, for a training that sees so many megapixels."""
         wanted = min(max(self.side_um / STRUCTURE_PX, FINEST_UM), COARSEST_UM)
         if megapixels < math.inf:
             seen_um = (SEEN_MM2 / megapixels) ** 0.5  # at 1 um, a megapixel is a square millimetre
@@ -98,12 +102,12 @@ class Outlined:
         return float(self.slide_mpp * 2 ** max(0, round(math.log2(wanted / self.slide_mpp))))
 
     def why(self, megapixels: float = math.inf) -> str:
-        """Say which resolution is recommended, and what the time has to do with it."""
+        """Describe the recommended resolution, and the effect of the time."""
         mpp, at_leisure = self.recommended_mpp(megapixels), self.recommended_mpp()
-        reason = "as suits what is outlined"
+        reason = "chosen for the outlined structures"
         if mpp > at_leisure:
-            reason = f"for there is little time: with more --minutes it would be {at_leisure:.4g}"
-        return f"{mpp:.4g} um per pixel, {reason}; --working-mpp gives another"
+            reason = f"as the time is short: with more --minutes it would be {at_leisure:.4g}"
+        return f"{mpp:.4g} um per pixel, {reason}; use --working-mpp to choose another"
 
 
 def recommend_mpp(
@@ -112,14 +116,13 @@ def recommend_mpp(
     settings: TruthSettings | None = None,
     megapixels: float = math.inf,
 ) -> float:
-    """Recommend a working resolution for slides from what is outlined on them.
+    """Recommend a working resolution for slides from the structures outlined on them.
 
-    The class of the smallest structures decides: its typical shape is to be `STRUCTURE_PX` wide, but at no
-    resolution finer than `FINEST_UM` or coarser than `COARSEST_UM`. A training that is too short for that is
-    recommended the resolution at which it sees `SEEN_MM2` of tissue, within the same limits, and as long as
-    the typical shape stays `LEAST_PX` wide.
-    Of the coarsest slide's own resolution and this halved once, twice and so on, which are where pyramid
-    levels lie and pixels need no interpolation, the one nearest to that is taken.
+    The class of the smallest structures decides: its typical shape should be `STRUCTURE_PX` wide, within the
+    limits `FINEST_UM` and `COARSEST_UM`. For a short training, the recommendation is the resolution at which
+    it sees `SEEN_MM2` of tissue, within the same limits, as long as the typical shape stays `LEAST_PX` wide.
+    The result is the nearest of the coarsest slide's own mpp and its multiples by powers of two, where
+    pyramid levels lie and pixels need no interpolation.
 
     Thus 1.87 for lesions of hundreds of micrometres on a slide of 0.467 um, 1 for glands of 100 um, and 0.5
     for nuclei on a slide of 0.25 um; and 2 for the glands if there are two minutes on a CPU.
@@ -128,11 +131,11 @@ def recommend_mpp(
     ----------
     pairs : sequence of SlidePair
     mpp : float, optional
-        Micrometres per slide pixel of slides that do not say, and whose pair does not.
+        Micrometres per slide pixel, for slides where neither the file nor the pair states it.
     settings : TruthSettings, optional
-        Which class, if any, is that of regions of interest and so no structure.
+        Names the class, if any, of regions of interest, which are not structures.
     megapixels : float
-        What a training sees in its time, all its patches together.
+        The pixels that a training sees, in all its patches together.
 
     Returns
     -------
@@ -150,6 +153,6 @@ def recommend_mpp(
 
 
 def _typical(areas: Sequence[float]) -> float:
-    """Return the area of the shape that the middle of the total area lies in, from the smallest up."""
+    """Return the area of the shape at the median of the total area, from the smallest shape up."""
     ordered = np.sort(areas)
     return float(ordered[np.searchsorted(np.cumsum(ordered), ordered.sum() / 2)])

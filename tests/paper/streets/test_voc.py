@@ -71,8 +71,8 @@ def test_faults(tmp_path):
     with pytest.raises(AnnotationError) as caught:
         read_dataset(tmp_path, "val")
     assert str(caught.value).startswith(
-        f"{tmp_path}: images without a mask (1): c.jpg; images that are listed but absent (1): d.jpg; "
-        "masks with values that are no class of 'voc' (1): b.png (22): mend"
+        f"{tmp_path}: images without a mask (1): c.jpg; images that are listed but missing (1): d.jpg; "
+        "masks with values that are not a class of 'voc' (1): b.png (22): repair"
     )
     (source,) = read_dataset(tmp_path, "test").sources
     assert (source.read(Rect(0, 0, 2, 3)).classes == IGNORE).all()

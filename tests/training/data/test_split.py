@@ -273,7 +273,7 @@ def test_what_means_nothing_for_images_is_refused(tmp_path):
 def test_a_resolution_that_is_none_is_refused(wrong: float, tmp_path):
     request = DataRequest((tmp_path / "a.tiff", tmp_path / "a.geojson"), working_mpp=2)
     for option in ("mpp", "working_mpp"):
-        with pytest.raises(UsageError, match="no resolution: give um per pixel"):
+        with pytest.raises(UsageError, match="not a resolution: give um per pixel"):
             open_data(replace(request, **{option: wrong}), tiny_recipe(), None)
 
 
