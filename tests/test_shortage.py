@@ -33,7 +33,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (SlideError("a.svs: damaged"), None),
     ],
 )
-def test_a_shortage_is_told_from_an_error_or_what_it_comes_from(error: Exception, lack: Shortage | None):
+def test_a_shortage_is_difference_to_an_error_or_what_it_comes_from(error: Exception, lack: Shortage | None):
     assert shortage(error) == lack
 
 

@@ -75,7 +75,7 @@ def test_all_faults_are_told_at_once(tiles):
         "masks with another size than their image (1): h.png; "
         "files that cannot be used (2): i.jpg (cannot be read as an image (...): give a sound PNG, "
         "JPEG or TIFF), j.jpg (JPEG alters the values of a mask: export it as PNG): "
-        "mend or remove these, and start again"
+        "repair or remove these, and start again"
     )
 
 

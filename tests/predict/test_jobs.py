@@ -120,7 +120,7 @@ def test_a_csv_that_is_none_is_a_usage_error(tmp_path: Path, content: str) -> No
         collect_jobs([path], Path("out"), None)
 
 
-def test_plain_images_are_told_from_slides(slide_path: Path) -> None:
+def test_plain_images_are_difference_to_slides(slide_path: Path) -> None:
     for for_slides in (True, False):
         assert is_plain_image(Path("street.png"), for_slides)
         assert not is_plain_image(Path("slide.svs"), for_slides)

@@ -23,7 +23,7 @@ def grey() -> np.ndarray:
     return np.repeat(GREY[..., None], 3, axis=2).astype(int)
 
 
-def test_grey_is_told_from_colour() -> None:
+def test_grey_is_difference_to_colour() -> None:
     assert shown(grey()) == "grey"
     assert shown(grey() + NOISE) == "grey"
     assert shown(RGB) is None

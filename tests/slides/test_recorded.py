@@ -69,7 +69,7 @@ def slit_picture():
     return rgb
 
 
-def test_slits_are_told_from_white_lines_of_tissue_by_the_finest_pixels():
+def test_slits_are_difference_to_white_lines_of_tissue_by_the_finest_pixels():
     rgb = slit_picture()
     recorded = find_recorded(rgb, np.ones((200, 300), dtype=bool), MPP)
     looked_at = set()

@@ -161,7 +161,9 @@ def test_another_mask_is_refused_by_what_differs(tmp_path: Path) -> None:
         (TissueMask(pixels.T, 8), "20 x 30 pixels, not 30 x 20"),
     ):
         other.save(path)
-        with pytest.raises(OutputError, match=rf"mask\.png: not the tissue mask .* \({differs}\): put that"):
+        with pytest.raises(
+            OutputError, match=rf"mask\.png: not the tissue mask .* \(.*{differs}\): restore it"
+        ):
             TissueMask.load(path, seal)
 
 

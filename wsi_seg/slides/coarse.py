@@ -39,7 +39,7 @@ class MaskSeal(BaseModel):
     size: tuple[int, int]
     factor: int
 
-    def told_from(self, other: MaskSeal) -> str:
+    def difference_to(self, other: MaskSeal) -> str:
         """Describe in a few words what differs from another mask."""
         if self.size != other.size:
             return "it has {} x {} pixels, not {} x {}".format(*self.size, *other.size)

@@ -98,7 +98,7 @@ class TissueMask(CoarseMask):
             raise OutputError(f"{path}: the tissue mask is damaged: {MASK_REMEDY}") from error
         if seal is not None and found.seal != seal:
             raise OutputError(
-                f"{path}: not the tissue mask that the labels were made with ({found.seal.told_from(seal)}): "
+                f"{path}: not the tissue mask that the labels were made with ({found.seal.difference_to(seal)}): "
                 f"{MASK_REMEDY}"
             )
         return found

@@ -286,7 +286,7 @@ def test_what_is_not_a_result_is_refused(tmp_path: Path) -> None:
         read_labels(tmp_path / "foreign.ome.zarr")
 
 
-def test_damage_is_told_from_labels(tmp_path: Path, labels: np.ndarray) -> None:
+def test_damage_is_difference_to_labels(tmp_path: Path, labels: np.ndarray) -> None:
     writer = new_writer(tmp_path)
     for rect in REGIONS:
         writer.write_region(rect, labels[rect.slices])

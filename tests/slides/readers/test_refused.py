@@ -147,7 +147,7 @@ def test_a_dicom_slide_is_refused_for_what_lies_in_another_of_its_files(
     content = label.read_bytes()
     label.write_bytes(content.replace(b"1.2.840.10008.1.2.4.50", b"1.2.840.10008.1.2.4.80", 1))
     for path in files:
-        other = "" if path == label else f", of which {label.name} is"
+        other = "" if path == label else f" whose file {label.name} is"
         assert f"a DICOM slide{other} compressed by JPEG-LS, which OpenSlide does not read" in refusal(path)
 
 
