@@ -61,7 +61,9 @@ def test_a_file_system_without_locks_is_said(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("fcntl.flock", no_locks)
-    message = rf"^{tmp_path}: its file system has no locks \(.*\), which .*: choose a folder on another file system with -o"
+    message = (
+        rf"^{tmp_path}: its file system has no locks \(.*\), which .*: choose a folder on another file system"
+    )
     with pytest.raises(OutputError, match=message), locked(tmp_path, tmp_path / "work"):
         pass
     monkeypatch.undo()

@@ -98,7 +98,8 @@ class TissueMask(CoarseMask):
             raise OutputError(f"{path}: the tissue mask is damaged: {MASK_REMEDY}") from error
         if seal is not None and found.seal != seal:
             raise OutputError(
-                f"{path}: not the tissue mask that the labels were made with ({found.seal.difference_to(seal)}): "
+                f"{path}: not the tissue mask that the labels were made with "
+                f"({found.seal.difference_to(seal)}): "
                 f"{MASK_REMEDY}"
             )
         return found
