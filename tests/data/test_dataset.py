@@ -118,7 +118,7 @@ def test_folders_that_are_no_data_sets(tmp_path, tiles):
     (tmp_path / "half" / "JPEGImages").mkdir(parents=True)
     assert "(it holds JPEGImages): give" in refused(tmp_path / "half", error=UsageError)
     assert "not laid out as voc" in refused(tiles, kind="voc", error=UsageError)
-    assert "has no split 'val', but train" in refused(tiles, "val", error=UsageError)
+    assert "has no split 'val' (it has train" in refused(tiles, "val", error=UsageError)
     for path in (*tiles.glob("*/*.png"),):
         path.unlink()
     assert "its split 'train' holds no images" in refused(tiles, error=AnnotationError)

@@ -139,12 +139,12 @@ def dataset_splits(
 
 
 def _recognised(folder: Path, schema: ClassSchema | None, kind: str | None) -> tuple[Layout, Path]:
-    """Tell the kind of a data set, and where in the folder it lies."""
+    """Return the kind of a data set, and its place in the folder."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder: give a data set's")
     for layout in layouts(kind):
         root = layout.root(folder)
-        doubtful = kind is None and layout.told_by_classes
+        doubtful = kind is None and layout.known_by_classes
         if root and not (doubtful and schema is not None and _lacking(schema, layout)):
             return layout, root
     inside = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))

@@ -80,9 +80,9 @@ class Layout:
     coding : callable
         Takes a class schema and a pair; returns the coding of its mask.
     names : tuple of str
-        Names of the classes that masks can hold, if these are fixed.
-    told_by_classes : bool
-        Others lay out their data like this: where a class schema is given, it is this kind only if the schema
+        Names of the classes that masks can hold, if they are fixed.
+    known_by_classes : bool
+        Other data sets may have this layout: if a class schema is given, it is this kind only if the schema
         has its classes.
     """
 
@@ -93,4 +93,4 @@ class Layout:
     pairs: Callable[[Path, str, Faults], list[Pair]]
     coding: Callable[[ClassSchema, Pair], MaskCoding]
     names: tuple[str, ...] = ()
-    told_by_classes: bool = False
+    known_by_classes: bool = False

@@ -41,4 +41,4 @@ def _coding(schema: ClassSchema, pair: Pair) -> MaskCoding:
 
 
 # Anyone may lay out tiles like CamVid; it shows when other classes are asked for.
-CAMVID = Layout("camvid", "camvid", _root, tiles.splits, tiles.pairs, _coding, NAMES, told_by_classes=True)
+CAMVID = Layout("camvid", "camvid", _root, tiles.splits, tiles.pairs, _coding, NAMES, known_by_classes=True)
