@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import SCHEMA, tissue_rgb
-from drawn import write_boxes
-from pyramids import mean, nearest, write_pyramid, ycbcr
-from results import labels_of
-from trainings import tiny_recipe
+from helpers.drawn import write_boxes
+from helpers.pyramids import mean, nearest, write_pyramid, ycbcr
+from helpers.results import labels_of
+from helpers.trainings import tiny_recipe
 
 from wsi_seg.cli.main import main
 from wsi_seg.data.annotated_slides import SlideReading, open_labelled_slides

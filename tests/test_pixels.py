@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawn_tiffs import GREY, PLANES, RGB, write
-from results import labels_of
+from helpers.drawn_tiffs import GREY, PLANES, RGB, write
+from helpers.results import labels_of
 
 from wsi_seg.errors import SlideError
 from wsi_seg.predict.run import predict_slide

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.results import features_of, labels_of
 from rasterio.features import rasterize
-from results import features_of, labels_of
 from shapely import transform
 from shapely.geometry import shape
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import tifffile
 from conftest import tissue_rgb, write_tiff
-from results import fingerprints, labels_of
+from helpers.results import fingerprints, labels_of
 
 pytestmark = pytest.mark.slow
 

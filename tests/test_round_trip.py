@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import tissue_rgb, write_tiff
-from results import labels_of
+from helpers.results import labels_of
 
 from wsi_seg.annotations.reading import read_annotations
 from wsi_seg.data.sources import IGNORE

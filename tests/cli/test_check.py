@@ -4,7 +4,7 @@ import json
 
 import pytest
 import typer
-from pictures import VALUES, flip_bit, save
+from helpers.pictures import VALUES, flip_bit, save
 from typer.testing import CliRunner
 
 from wsi_seg.cli.check import check

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from conftest import SCHEMA, tissue_rgb, write_model, write_tiff
-from drawn import write_boxes
-from pictures import save
+from helpers.drawn import write_boxes
+from helpers.pictures import save
 
 from wsi_seg.cli.main import main
 from wsi_seg.predict.run import predict_slide

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import SCHEMA, damage_tile, tissue_rgb, write_model, write_tiff
-from drawn_tiffs import PLANES, write
+from helpers.drawn_tiffs import PLANES, write
 from PIL import Image
 
 from wsi_seg.cli.main import main

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from click.testing import Result
 from conftest import SCHEMA, damage_tile, tissue_rgb, write_model, write_tiff
-from dicoms import SEGMENTATION, copy_series, write_dicom
+from helpers.dicoms import SEGMENTATION, copy_series, write_dicom
 from PIL import Image
 from typer.testing import CliRunner
 

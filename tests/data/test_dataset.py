@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 import yaml
-from pictures import CLASSES, SCHEMA, VALUES, save, save_pair
+from helpers.pictures import CLASSES, SCHEMA, VALUES, save, save_pair
 from PIL import Image
 
 from wsi_seg.data.dataset import dataset_splits, read_dataset, read_splits

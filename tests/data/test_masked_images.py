@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from helpers.pictures import CLASSES, SCHEMA, VALUES, save, save_pair
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import CLASSES, SCHEMA, VALUES, save, save_pair
 from PIL import Image
 
 from wsi_seg.data import masked_images as images

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.pictures import CLASSES, SCHEMA, VALUES, flip_bit, save
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from pictures import CLASSES, SCHEMA, VALUES, flip_bit, save
 from PIL import Image
 
 from wsi_seg.data import masks

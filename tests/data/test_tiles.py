@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pictures import CLASSES, SCHEMA, VALUES, save, save_pair
+from helpers.pictures import CLASSES, SCHEMA, VALUES, save, save_pair
 from PIL import Image
 
 from wsi_seg.data.dataset import dataset_splits, read_dataset

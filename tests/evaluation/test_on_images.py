@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pictures import save
+from helpers.pictures import save
 from PIL import Image
 
 from wsi_seg.data.dataset import read_dataset

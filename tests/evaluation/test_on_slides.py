@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import damage_tile, tissue_rgb, write_model, write_tiff
-from drawn import write_boxes
-from results import labels_of
+from helpers.drawn import write_boxes
+from helpers.results import labels_of
 
 from wsi_seg.data.annotated_slides import open_labelled_slides
 from wsi_seg.data.truth import TruthSettings

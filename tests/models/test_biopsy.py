@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import tissue_rgb, write_tiff
+from helpers.network_contract import NetworkContract, OnnxContract
+from helpers.results import labels_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models.contract import NetworkContract, OnnxContract
-from results import labels_of
 from torch import Tensor, nn
 from torch.nn import functional
 from typer.testing import CliRunner

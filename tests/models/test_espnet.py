@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.network_contract import NetworkContract, OnnxContract
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models.contract import NetworkContract, OnnxContract
 from torch import nn
 from torch.nn import functional
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tifffile
 from conftest import tissue_rgb, write_tiff
-from dicoms import CONTAINER, SERIES, copy_series
+from helpers.dicoms import CONTAINER, SERIES, copy_series
 
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.predict.jobs import collect_jobs, is_plain_image

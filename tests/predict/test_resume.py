@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from results import Recorder, fingerprints
+from helpers.results import Recorder, fingerprints
 
 from wsi_seg.errors import OutputError
 from wsi_seg.inference.stream.ledger import Ledger

@@ -15,8 +15,8 @@ import pytest
 import shapely
 from conftest import tissue_rgb, write_model, write_tiff
 from distributed import Client, LocalCluster, Nanny, Scheduler, SpecCluster
-from drawn import write_boxes
-from results import Recorder, features_of, fingerprints, labels_of, shapes_of
+from helpers.drawn import write_boxes
+from helpers.results import Recorder, features_of, fingerprints, labels_of, shapes_of
 from shapely.geometry import shape
 
 from wsi_seg.errors import (

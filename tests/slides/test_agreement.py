@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 from conftest import damage_tile, tissue_rgb
-from pyramids import BAD, GOOD, Making, Picture, mean, write_pyramid, ycbcr
+from helpers.pyramids import BAD, GOOD, Making, Picture, mean, write_pyramid, ycbcr
 
 from wsi_seg.slides.agreement import LIMIT, Agreement, Verdict
 from wsi_seg.slides.lattice import Rect

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import tissue_rgb, write_tiff
-from dicoms import SEGMENTATION, SERIES, element, write_dicom
+from helpers.dicoms import SEGMENTATION, SERIES, element, write_dicom
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides import content

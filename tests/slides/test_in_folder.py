@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from dicoms import ANNOTATIONS, REPORT, SEGMENTATION, SERIES, copy_series, write_dicom
+from helpers.dicoms import ANNOTATIONS, REPORT, SEGMENTATION, SERIES, copy_series, write_dicom
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.in_folder import slides_in

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import damage_tile, tissue_rgb
-from pyramids import mean, nearest, write_pyramid, ycbcr
+from helpers.pyramids import mean, nearest, write_pyramid, ycbcr
 
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.levels import LEVEL_0, LevelRead, remarks_on_levels

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn_tiffs import GREY, RGB
+from helpers.drawn_tiffs import GREY, RGB
 
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.monochrome import only_channel

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pictures import flip_bit
+from helpers.pictures import flip_bit
 from PIL import Image
 
 from wsi_seg.errors import SlideError

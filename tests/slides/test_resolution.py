@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn_tiffs import HEIGHT, PLANES, RGB, WIDTH, write
+from helpers.drawn_tiffs import HEIGHT, PLANES, RGB, WIDTH, write
 
 from wsi_seg.errors import MppError
 from wsi_seg.slides.resolution import given_mpp, stated_resolution

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import tissue_rgb, write_tiff
+from helpers.pictures import flip_bit
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import flip_bit
 
 from wsi_seg.errors import OutputError
 from wsi_seg.slides.lattice import Rect

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from results import labels_of
-from trainings import tiny_recipe, write_outlined
+from helpers.results import labels_of
+from helpers.trainings import tiny_recipe, write_outlined
 
 from wsi_seg.cli.main import main
 from wsi_seg.models.bundle import read_header

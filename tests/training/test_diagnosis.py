@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.trainings import SCHEMA, striped, tiny_recipe, write_outlined, write_tiles
 from PIL import Image
 from torch.nn import functional
-from trainings import SCHEMA, striped, tiny_recipe, write_outlined, write_tiles
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import UsageError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from trainings import tiny_recipe
+from helpers.trainings import tiny_recipe
 
 from wsi_seg.errors import UsageError
 from wsi_seg.files.shipped import shipped_folder

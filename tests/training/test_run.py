@@ -18,9 +18,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import damage_tile
-from results import labels_of
-from safetensors.torch import load_file
-from trainings import (
+from helpers.results import labels_of
+from helpers.trainings import (
     NAMES,
     SCHEMA,
     StoppedError,
@@ -30,6 +29,7 @@ from trainings import (
     write_outlined,
     write_tiles,
 )
+from safetensors.torch import load_file
 
 from wsi_seg.data.annotated_slides import _opened
 from wsi_seg.errors import DeviceError, ModelError, OutputError, SlideError, TrainingError, UsageError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import tissue_rgb
-from pictures import save
+from helpers.pictures import save
 from typer.testing import CliRunner
 
 from wsi_seg.cli.app import app

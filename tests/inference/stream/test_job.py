@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import damage_tile, tissue_rgb, write_model, write_tiff
-from drawn import write_boxes
+from helpers.drawn import write_boxes
 
 from wsi_seg.errors import ModelError, OutputError, SchedulerError, SlideError, WsiSegError
 from wsi_seg.inference.stream.job import RegionJob, close_job, process_region

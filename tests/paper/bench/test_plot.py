@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from helpers.reports import make_report
 from hypothesis import given
 from hypothesis import strategies as st
-from reports import make_report
 from scipy.optimize import minimize
 
 from wsi_seg.paper.bench.plot import draw_throughput, spread_out

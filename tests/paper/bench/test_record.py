@@ -7,7 +7,7 @@ import io
 import json
 
 import pytest
-from reports import make_report
+from helpers.reports import make_report
 from rich.console import Console
 
 from wsi_seg.paper.bench.record import as_csv, as_json

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from models.contract import NetworkContract, OnnxContract
+from helpers.network_contract import NetworkContract, OnnxContract
 from torch import nn
 
 from wsi_seg.paper.networks.enet import Bottleneck, Down, ENet, ENetConfig, Up

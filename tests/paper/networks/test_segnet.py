@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from models.contract import NetworkContract, OnnxContract
+from helpers.network_contract import NetworkContract, OnnxContract
 
 from wsi_seg.paper.networks.segnet import SegNet, SegNetConfig
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cityscapesscripts.helpers.labels import labels, trainId2label
-from pictures import save
+from helpers.pictures import save
 from PIL import Image
 
 from wsi_seg.data.dataset import dataset_splits, read_dataset

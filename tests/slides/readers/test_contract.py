@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 from conftest import damage_tile
-from drawn_tiffs import HEIGHT, PLANES, RGB, WIDTH, write
+from helpers.drawn_tiffs import HEIGHT, PLANES, RGB, WIDTH, write
 
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.readers.contract import Reader

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from dicoms import ANNOTATIONS, REPORT, SEGMENTATION, WHOLE_SLIDE, write_dicom
+from helpers.dicoms import ANNOTATIONS, REPORT, SEGMENTATION, WHOLE_SLIDE, write_dicom
 
 from wsi_seg.slides.readers.dicom import read_dicom_header
 

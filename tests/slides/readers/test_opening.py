@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 from conftest import tissue_rgb, write_tiff
-from drawn_tiffs import GREY, HEIGHT, PLANES, RGB, WIDTH, channels, write
+from helpers.drawn_tiffs import GREY, HEIGHT, PLANES, RGB, WIDTH, channels, write
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.lattice import Rect

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from dicoms import copy_series
-from drawn_tiffs import RGB, write
+from helpers.dicoms import copy_series
+from helpers.drawn_tiffs import RGB, write
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers.dicom import WHOLE_SLIDE, read_dicom_header

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
+from helpers.trainings import Picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trainings import Picture
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.slides.lattice import Rect

@@ -7,9 +7,9 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from helpers.trainings import SCHEMA, Picture, striped
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trainings import SCHEMA, Picture, striped
 
 from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.errors import AnnotationError

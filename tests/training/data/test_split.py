@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.trainings import SCHEMA, Picture, striped, tiny_recipe, write_outlined, write_tiles
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trainings import SCHEMA, Picture, striped, tiny_recipe, write_outlined, write_tiles
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.data.truth import TruthSettings

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.trainings import SCHEMA
 from torch import Tensor
-from trainings import SCHEMA
 
 from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
 from wsi_seg.models.classes import ClassSchema, TissueClass

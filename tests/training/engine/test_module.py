@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from trainings import tiny_recipe, write_outlined
+from helpers.trainings import tiny_recipe, write_outlined
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.evaluation.metrics import Confusion

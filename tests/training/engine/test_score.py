@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from trainings import Picture, striped
+from helpers.trainings import Picture, striped
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.slides.lattice import Rect

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.trainings import Picture, striped
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trainings import Picture, striped
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.slides.lattice import Rect

@@ -10,8 +10,8 @@ import numpy as np
 import shapely
 from conftest import write_tiff
 from numpy.typing import NDArray
-from pictures import save
 
+from helpers.pictures import save
 from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.progress import TrainingProgress

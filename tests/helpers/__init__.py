@@ -1,0 +1,1 @@
+"""What tests share: slides, results, trainings, reports made for them, and what they are held against."""
