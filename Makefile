@@ -8,7 +8,7 @@ LOWEST := .venv-lowest
 LOWEST_PYTHON := $(shell command -v python3.11 || echo $(PYTHON))
 TRIED := $(LOWEST)/tried
 
-.PHONY: demo test test-fast check lowest wheel clean
+.PHONY: demo test test-fast check docs lowest wheel clean
 
 demo: $(VENV)/installed
 	mkdir -p $(DEMO)
@@ -31,6 +31,10 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# The site of the documentation, in site/. A link that leads nowhere is an error.
+docs: $(VENV)/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
 
 # The lowest versions that pyproject.toml allows, on the lowest Python there is here: the slide small, the training short.
 lowest: $(LOWEST)/installed
@@ -72,4 +76,4 @@ $(LOWEST)/installed: pyproject.toml constraints-lowest.txt
 	touch $@
 
 clean:
-	rm -rf $(DEMO) dist build
+	rm -rf $(DEMO) dist build site

@@ -1,0 +1,132 @@
+"""The pictures of the README and of the docs, made from results by the program itself.
+
+    python benchmarks/pictures.py polygons SLIDE GEOJSON X Y WIDTH HEIGHT -o docs/images/polygons.png
+    python benchmarks/pictures.py report REPORT_FOLDER -o docs/images/report.png
+    python benchmarks/pictures.py beside PICTURE:TITLE... -o docs/images/NAME.png
+
+`polygons` draws the shapes of a GeoJSON over a part of a slide, as QuPath shows them. X and Y are level-0
+pixels from the corner of the slide's bounds. `report` puts a report's pictures on one page, below its scores.
+`beside` sets pictures side by side, each with a title.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from gzip import open as open_gzip
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from wsi_seg.results.pictures.lettering import INK, MUTED, Style, draw_text
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.slide import Slide
+
+SMOOTH = 3
+"""Outlines are drawn so many times larger, and reduced."""
+
+WIDTH, GAP = 1100, 16
+COLOURS = 96
+
+
+def polygons(path: Path, geojson: Path, box: tuple[int, int, int, int], mpp: float) -> Image.Image:
+    """Draw the shapes that reach into a part of a slide, filled faintly, with their outlines."""
+    with Slide(path) as slide:
+        frames = slide.frames(mpp)
+        x0, y0, width, height = box
+        low, high = frames.qupath_to_label([[x0, y0], [x0 + width, y0 + height]]).round().astype(int)
+        rect = Rect(int(low[1]), int(low[0]), int(high[1]), int(high[0]))
+        base = Image.fromarray(slide.read(rect, frames).rgb)
+    size = (base.width * SMOOTH, base.height * SMOOTH)
+    above = Image.new("RGBA", size, (0, 0, 0, 0))
+    with open_gzip(geojson, "rt") as file:
+        features = json.load(file)["features"]
+    for feature in features:
+        shape, color = feature["geometry"], tuple(feature["properties"]["classification"]["color"])
+        parts = [shape["coordinates"]] if shape["type"] == "Polygon" else shape["coordinates"]
+        for rings in parts:
+            _draw(above, [SMOOTH * (frames.qupath_to_label(ring) - low) for ring in rings], color)
+    above = above.resize(base.size, Image.Resampling.BOX)
+    return Image.alpha_composite(base.convert("RGBA"), above).convert("RGB")
+
+
+def _draw(above: Image.Image, rings: list[np.ndarray], color: tuple[int, int, int]) -> None:
+    """Draw one polygon: holes stay clear, and no part is filled twice."""
+    outer = rings[0]
+    if (outer.max(0) < 0).any() or (outer.min(0) > above.size).any():
+        return
+    mask = Image.new("L", above.size, 0)
+    pen = ImageDraw.Draw(mask)
+    pen.polygon([tuple(xy) for xy in outer], fill=70)
+    for hole in rings[1:]:
+        pen.polygon([tuple(xy) for xy in hole], fill=0)
+    for ring in rings:
+        pen.line([tuple(xy) for xy in ring], fill=255, width=2 * SMOOTH, joint="curve")
+    above.paste(Image.new("RGBA", above.size, (*color, 255)), mask=mask)
+    alpha = np.maximum(np.asarray(mask), np.where(np.asarray(mask) > 0, 0, np.asarray(above)[..., 3]))
+    above.putalpha(Image.fromarray(alpha.astype(np.uint8)))
+
+
+def report(folder: Path) -> Image.Image:
+    """Put a report's scores and pictures on one page."""
+    scores = json.loads((folder / "report.json").read_text())["scores"]
+    parts = [_fit(Image.open(folder / name), WIDTH) for name in ("scores.png", "examples.png")]
+    parts[1] = parts[1].crop((0, 0, WIDTH, min(parts[1].height, 620)))
+    page = Image.new("RGB", (WIDTH + 2 * GAP, 90 + sum(p.height + GAP for p in parts)), (255, 255, 255))
+    pen = ImageDraw.Draw(page)
+    draw_text(pen, (GAP, 40), "Report of a training", Style(26, INK, bold=True))
+    said = f"mean IoU {scores['mean_iou']:.3f}, pixel accuracy {scores['pixel_accuracy']:.3f}, over "
+    said += f"{scores['pixels'] / 1e6:.2f} megapixels kept out of training"
+    draw_text(pen, (GAP, 72), said, Style(17, MUTED))
+    top = 90
+    for part in parts:
+        page.paste(part, (GAP, top))
+        top += part.height + GAP
+    return page
+
+
+def beside(pictures: list[str]) -> Image.Image:
+    """Set pictures side by side, in one height, each below its title."""
+    pairs = [
+        (Image.open(path).convert("RGB"), title) for path, _, title in (p.partition(":") for p in pictures)
+    ]
+    side = (WIDTH - GAP * (len(pairs) - 1)) // len(pairs)
+    fitted = [(_fit(picture, side), title) for picture, title in pairs]
+    page = Image.new("RGB", (WIDTH, 36 + max(p.height for p, _ in fitted)), (255, 255, 255))
+    pen = ImageDraw.Draw(page)
+    for number, (picture, title) in enumerate(fitted):
+        left = number * (side + GAP)
+        draw_text(pen, (left, 22), title, Style(17, INK, bold=True))
+        page.paste(picture, (left, 36))
+    return page
+
+
+def _fit(picture: Image.Image, width: int) -> Image.Image:
+    height = round(picture.height * width / picture.width)
+    return picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    one = kinds.add_parser("polygons")
+    one.add_argument("slide", type=Path)
+    one.add_argument("geojson", type=Path)
+    one.add_argument("box", type=int, nargs=4)
+    one.add_argument("--mpp", type=float, default=1.0)
+    kinds.add_parser("report").add_argument("folder", type=Path)
+    kinds.add_parser("beside").add_argument("pictures", nargs="+")
+    for kind in kinds.choices.values():
+        kind.add_argument("-o", "--out", type=Path, required=True)
+    given = parser.parse_args()
+    if given.kind == "polygons":
+        picture = polygons(given.slide, given.geojson, tuple(given.box), given.mpp)
+    else:
+        picture = report(given.folder) if given.kind == "report" else beside(given.pictures)
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(given.out, optimize=True)
+    print(f"{given.out}: {picture.width} x {picture.height} px, {given.out.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""The page on files written names every field that is written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import pytest
+from pages import ROOT
+
+from wsi_seg.data.tiling import TilesAbout, TilingSettings
+from wsi_seg.inference.stream.ledger import RegionRecord
+from wsi_seg.models.bundle import InputSpec, ModelHeader
+from wsi_seg.models.classes import ClassSchema, TissueClass
+from wsi_seg.predict.batch import BatchSummary, NoResult, Outcome
+from wsi_seg.results import summary
+from wsi_seg.results.folder import RegionTotals, ResultFolder, RunRecord
+from wsi_seg.results.labels.seals import Seal
+from wsi_seg.results.polygons import geojson
+from wsi_seg.results.qupath.check import CheckReport
+from wsi_seg.results.qupath.faults import Fault
+from wsi_seg.results.whole import Wholeness
+from wsi_seg.slides.coarse import MaskSeal
+from wsi_seg.slides.frames import Bounds, Frames
+from wsi_seg.slides.levels import LevelRead
+from wsi_seg.training.report.contents import HistoryRow
+
+HIDDEN = "What the hidden folder holds"
+CHECKED = "info, check and models show with --json"
+
+
+def sections() -> dict[str, str]:
+    """Return the text of each section by its heading."""
+    found: dict[str, str] = {}
+    heading = ""
+    for line in (ROOT / "docs" / "files.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("## "):
+            heading = line.removeprefix("## ")
+        found[heading] = found.get(heading, "") + line + "\n"
+    return found
+
+
+def names_of(stored: Any) -> set[str]:
+    if is_dataclass(stored):
+        return {field.name for field in fields(stored)}
+    return set(stored.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("section", "stored"),
+    [
+        ("summary.json", summary.Summary),
+        ("summary.json", summary.ClassSummary),
+        ("summary.json", summary.Tolerance),
+        ("summary.json", LevelRead),
+        ("slide.ome.zarr", Frames),
+        ("slide.ome.zarr", Bounds),
+        ("slide.ome.zarr", Seal),
+        (HIDDEN, RunRecord),
+        (HIDDEN, RegionTotals),
+        (HIDDEN, MaskSeal),
+        (HIDDEN, RegionRecord),
+        ("batch.json", BatchSummary),
+        ("batch.json", Outcome),
+        ("A training", HistoryRow),
+        ("model.safetensors", ModelHeader),
+        ("model.safetensors", InputSpec),
+        ("Class schemas", ClassSchema),
+        ("Class schemas", TissueClass),
+        ("Tiles", TilesAbout),
+        ("Tiles", TilingSettings),
+        (CHECKED, CheckReport),
+        (CHECKED, Fault),
+        (CHECKED, Wholeness),
+    ],
+    ids=lambda given: given if isinstance(given, str) else given.__name__,
+)
+def test_every_field_is_described(section: str, stored: Any):
+    described = set(re.findall(r"`([^`]+)`", sections()[section]))
+    assert names_of(stored) - described == set()
+
+
+def test_every_column_is_described():
+    described = sections()
+    for header, section in (
+        (geojson.CSV_HEADER, "slide.geojson.gz"),
+        (summary.CSV_HEADER, "summary.json"),
+    ):
+        assert set(header) - set(re.findall(r"`([^`]+)`", described[section])) == set()
+
+
+def test_every_status_is_described():
+    described = sections()
+    assert [s for s in summary.Status if f"`{s}`" not in described["summary.json"]] == []
+    assert [s for s in NoResult if f"`{s}`" not in described["batch.json"]] == []
+
+
+def test_every_file_of_a_result_is_described(tmp_path):
+    described = sections()["A result folder"] + sections()[HIDDEN]
+    result = ResultFolder(tmp_path)
+    shown = [*result.documents, result.zarr, result.geojson(True), result.roi, result.mark]
+    assert [path.name for path in [*shown, result.record_path] if path.name not in described] == []

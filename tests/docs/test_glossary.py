@@ -1,0 +1,46 @@
+"""The glossary defines each term once, and the words that it replaced stay away."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+from pages import ROOT, prose
+
+GLOSSARY = ROOT / "docs" / "glossary.md"
+ROW = re.compile(r"^\| ([^|]+?) \| ([^|]+?) \| \[[^]]+\]\([^)]+\) \|$")
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+INSTEAD = {
+    r"\bis told\b|\bare told\b|\btold by\b|\btold from\b|\btold in\b": "is reported, is detected from",
+    r"\bmend(s|ed|ing)?\b": "repair",
+    r"\bgo(es|ing|ne)? on with\b": "resume, continue",
+    r"\bof which nothing is said\b": "that says nothing about it",
+}
+"""Phrases that a reader stumbles over, and what is written in their place."""
+
+
+def terms() -> list[tuple[str, str]]:
+    return [(found[1], found[2]) for _, line in prose(GLOSSARY) if (found := ROW.match(line))]
+
+
+def test_each_term_is_defined_once_and_says_where_to_look():
+    rows = [line for _, line in prose(GLOSSARY) if line.startswith("| ") and not line.startswith("| term |")]
+    assert len(terms()) == len(rows) > 30
+    assert [name for name, times in Counter(name.lower() for name, _ in terms()).items() if times > 1] == []
+
+
+def test_a_definition_is_a_sentence():
+    assert [name for name, meaning in terms() if not meaning.endswith(".")] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_use_the_plain_words(page):
+    found = [
+        f"line {number}: {match[0]!r}: write {instead}"
+        for number, line in prose(page)
+        for phrase, instead in INSTEAD.items()
+        for match in re.finditer(phrase, line, re.IGNORECASE)
+    ]
+    assert found == []
