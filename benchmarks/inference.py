@@ -33,7 +33,7 @@ from torch import nn
 
 from wsi_seg.inference.network.folding import folded
 from wsi_seg.inference.network.forms import Compile
-from wsi_seg.inference.network.pixels import Normalisation
+from wsi_seg.inference.network.pixels import Normalisation, decide
 from wsi_seg.inference.network.pool import SegmenterPool
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.inference.plain_images import resize_like_opencv
@@ -97,7 +97,7 @@ def steps(bundle: ModelBundle, pixels: np.ndarray) -> dict[str, tuple[Step, Step
         def logits() -> torch.Tensor:
             return network(normalise(image).to(dtype).contiguous(memory_format=layout)).float()
 
-        return logits, lambda: logits().argmax(1)
+        return logits, lambda: decide(logits())[0]
 
     planes, pixelwise = torch.contiguous_format, torch.channels_last
     flushed = copy.deepcopy(bundle.network)

@@ -18,7 +18,6 @@ from wsi_seg.errors import OutputError, SlideError
 from wsi_seg.inference import plain_images as images
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.inference.plain_images import (
-    best_channels,
     label_image,
     overlaid,
     predict_image,
@@ -131,32 +130,6 @@ def test_files_hold_what_the_network_says(
     assert list(result.shares) == [c.name for c in SCHEMA.classes]
     assert sum(result.shares.values()) == pytest.approx(1)
     assert result.shares["class 200"] == pytest.approx((index == 200).mean())
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    rows=st.integers(1, 9),
-    columns=st.integers(1, 9),
-    width=st.integers(1, 40),
-    height=st.integers(1, 40),
-    strip=st.sampled_from([1, 300, 2**24]),
-)
-def test_strips_enlarge_as_a_whole(rows: int, columns: int, width: int, height: int, strip: int) -> None:
-    logits = torch.randn(4, rows, columns, generator=torch.Generator().manual_seed(rows))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(images, "STRIP_VALUES", strip)
-        best = best_channels(logits, (width, height))
-    whole = functional.interpolate(logits[None], size=(height, width), mode="bilinear", align_corners=False)[
-        0
-    ]
-    chosen = whole.gather(0, torch.from_numpy(best.astype(np.int64))[None])[0]
-    assert best.shape == (height, width)
-    torch.testing.assert_close(chosen, whole.amax(dim=0), rtol=0, atol=1e-5)
-
-
-def test_logits_are_enlarged_and_not_the_mask() -> None:
-    logits = torch.tensor([[[3.0, 0.0]], [[0.0, 1.0]]])
-    assert best_channels(logits, (8, 1)).tolist() == [[0, 0, 0, 0, 0, 1, 1, 1]]
 
 
 def test_halving_averages_and_rounds_up() -> None:

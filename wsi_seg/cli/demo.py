@@ -81,14 +81,12 @@ def score(
     with TruthImage(truth) as image:
         scored = score_labels(labels.read, labels.frames, image, len(schema))
     width = max(len(c.name) for c in schema.classes)
-    for tissue_class, iou, pixels in zip(
-        schema.classes, scored.iou, scored.confusion.sum(axis=1), strict=True
-    ):
-        say(f"{tissue_class.name:<{width}}  {iou:6.3f}  {pixels / max(scored.confusion.sum(), 1):7.2%}")
-    say(
-        f"{'mean IoU':<{width}}  {scored.mean_iou:6.3f}  over {scored.present.sum()} classes, the whole slide"
-    )
-    say(f"{'pixel accuracy':<{width}}  {scored.accuracy:6.3f}")
+    confusion = scored.confusion
+    for tissue_class, iou, pixels in zip(schema.classes, confusion.iou, confusion.true_pixels, strict=True):
+        say(f"{tissue_class.name:<{width}}  {iou:6.3f}  {pixels / max(confusion.pixels, 1):7.2%}")
+    over = f"over {confusion.present.sum()} classes, the whole slide"
+    say(f"{'mean IoU':<{width}}  {confusion.mean_iou:6.3f}  {over}")
+    say(f"{'pixel accuracy':<{width}}  {confusion.pixel_accuracy:6.3f}")
     if scored.unprocessed:
         say(f"{'unprocessed':<{width}}  {scored.unprocessed} pixels, not counted")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import tifffile
 
 from wsi_seg.errors import SlideError, UsageError
+from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.slides.lattice import Rect
 
@@ -32,37 +32,14 @@ class Score:
 
     Attributes
     ----------
-    confusion : ndarray, shape (classes, classes), int64
-        Label pixels by true class (row) and class found (column).
+    confusion : Confusion
+        Label pixels that were analysed.
     unprocessed : int
-        Label pixels that were not analysed; they are in no other figure.
+        Label pixels that were not; they are in no figure.
     """
 
-    confusion: NDArray[np.int64]
+    confusion: Confusion
     unprocessed: int
-
-    @cached_property
-    def iou(self) -> NDArray[np.float64]:
-        """Intersection over union of each class; NaN where a class is neither there nor found."""
-        hit = np.diag(self.confusion).astype(np.float64)
-        union = self.confusion.sum(axis=0) + self.confusion.sum(axis=1) - hit
-        return np.where(union > 0, hit / np.maximum(union, 1), np.nan)
-
-    @property
-    def present(self) -> NDArray[np.bool_]:
-        """Which classes the truth holds."""
-        return np.asarray(self.confusion.sum(axis=1) > 0)
-
-    @property
-    def mean_iou(self) -> float:
-        """Mean IoU over the classes that the truth holds."""
-        return float(self.iou[self.present].mean()) if self.present.any() else float("nan")
-
-    @property
-    def accuracy(self) -> float:
-        """Share of pixels whose class is right."""
-        total = self.confusion.sum()
-        return float(np.trace(self.confusion) / total) if total else float("nan")
 
 
 class TruthImage:
@@ -156,7 +133,7 @@ def score_labels(
             f"{truth.path}: {truth.shape[1]} x {truth.shape[0]} px, the truth of another slide: "
             "give the .truth.tiff beside the slide that was segmented"
         )
-    confusion = np.zeros((classes, classes), np.int64)
+    confusion = Confusion.empty(classes)
     unprocessed = 0
     for rect in _blocks(frames):
         found, true = read(rect), _at_centres(rect, frames, truth)
@@ -168,8 +145,7 @@ def score_labels(
             raise UsageError(
                 f"{truth.path}: class {strange} is none of the {classes}: score the demo model's labels"
             )
-        pairs = np.bincount(true.astype(np.intp) * classes + found, minlength=classes * classes)
-        confusion += pairs.reshape(classes, classes)
+        confusion.add(true, found)
     return Score(confusion, unprocessed)
 
 

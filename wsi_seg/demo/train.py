@@ -17,8 +17,9 @@ from torch.nn import functional
 
 from wsi_seg.demo.crops import Shelf
 from wsi_seg.demo.fields import FIELD_MPP, stream_fields
-from wsi_seg.demo.score import Score
 from wsi_seg.demo.tissue import GENERATOR_VERSION
+from wsi_seg.evaluation.metrics import Confusion
+from wsi_seg.inference.network.pixels import decide
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import WEIGHTS_FOLDER, InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.classes import load_schema
@@ -173,18 +174,17 @@ def normalise(pixels: Tensor, spec: InputSpec) -> Tensor:
 @torch.inference_mode()
 def validate(
     network: ESPNet, spec: InputSpec, fields: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
-) -> Score:
+) -> Confusion:
     """Score a network on whole fields: one confusion matrix over all of them."""
-    confusion = np.zeros((CLASSES, CLASSES), np.int64)
+    confusion = Confusion.empty(CLASSES)
     for rgb, labels in fields:
         pixels = torch.from_numpy(rgb.astype(np.float32))[None].permute(0, 3, 1, 2)
-        found = network(normalise(pixels, spec)).argmax(dim=1)[0].numpy()
-        pairs = np.bincount(labels.ravel().astype(np.intp) * CLASSES + found.ravel(), minlength=CLASSES**2)
-        confusion += pairs.reshape(CLASSES, CLASSES)
-    return Score(confusion, unprocessed=0)
+        found, _ = decide(network(normalise(pixels, spec)))
+        confusion.add(labels, found[0].numpy())
+    return confusion
 
 
-def describe(network: ESPNet, spec: InputSpec, recipe: Recipe, score: Score) -> ModelHeader:
+def describe(network: ESPNet, spec: InputSpec, recipe: Recipe, score: Confusion) -> ModelHeader:
     """Return what the model file says of itself; no date, so that the same training gives the same file."""
     schema = load_schema("breast-biopsy")
     iou: dict[str, JsonValue] = {
@@ -195,7 +195,7 @@ def describe(network: ESPNet, spec: InputSpec, recipe: Recipe, score: Score) -> 
         "first_seed": VALIDATION_SEED,
         "iou": iou,
         "mean_iou": round(score.mean_iou, 4),
-        "pixel_accuracy": round(score.accuracy, 4),
+        "pixel_accuracy": round(score.pixel_accuracy, 4),
     }
     return ModelHeader(
         name=NAME,
@@ -233,7 +233,7 @@ def main(
     save_bundle(output, network, header)
     for tissue_class, iou in zip(header.classes.classes, score.iou, strict=True):
         typer.echo(f"{tissue_class.name:<22} {iou:.3f}")
-    typer.echo(f"{'mean IoU':<22} {score.mean_iou:.3f}, pixel accuracy {score.accuracy:.3f}: {output}")
+    typer.echo(f"{'mean IoU':<22} {score.mean_iou:.3f}, pixel accuracy {score.pixel_accuracy:.3f}: {output}")
 
 
 if __name__ == "__main__":

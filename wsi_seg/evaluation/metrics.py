@@ -16,21 +16,50 @@ on whole validation sets there are none.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
 from wsi_seg.data.sources import IGNORE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
+
+    Integers = TypeVar("Integers", NDArray[Any], Tensor)
 
 NONE_FOUND = 255
 """Predicted class index of pixels for which no class was found."""
 
-_VALUES = 256
+VALUES = 256
+"""Values that a class index can have, those without a class included."""
+
+
+def count_pairs(truth: Integers, found: Integers, bincount: Callable[..., Any]) -> Integers:
+    """Count how often each true class meets each class found: the one count behind every score.
+
+    It is made where the pixels are, a GPU included: numpy's and PyTorch's integers add alike.
+
+    Parameters
+    ----------
+    truth : int64 array or Tensor
+        Class indices, or `IGNORE`. It is written over.
+    found : integer array or Tensor of the same shape
+        Class indices, or `NONE_FOUND`.
+    bincount : callable
+        `numpy.bincount` or `torch.bincount`.
+
+    Returns
+    -------
+    int64 array or Tensor, shape (256, 256)
+        By truth (row) and class found (column); `Confusion.of_pairs` takes it.
+    """
+    truth *= VALUES
+    truth += found
+    pairs: Integers = bincount(truth.reshape(-1), minlength=VALUES**2).reshape(VALUES, VALUES)
+    return pairs
 
 
 @dataclass(eq=False)
@@ -72,21 +101,35 @@ class Confusion:
         confusion.add(truth, predicted)
         return confusion
 
+    @classmethod
+    def of_pairs(cls, pairs: NDArray[np.int64], classes: int) -> Self:
+        """Take over what `count_pairs` counted.
+
+        Parameters
+        ----------
+        pairs : int64 array, shape (256, 256)
+        classes : int
+            Indices run from 0 to this number less one.
+
+        Raises
+        ------
+        ValueError
+            If a value is neither a class index nor 255.
+        """
+        # Rows of truth that is known, with the column of 255 moved up to follow the classes.
+        rows = np.delete(pairs, IGNORE, axis=0)
+        if rows[classes:].any() or rows[:, classes:NONE_FOUND].any():
+            raise ValueError(f"a class index that is none of the {classes}, nor 255")
+        return cls(np.concatenate([rows[:classes, :classes], rows[:classes, NONE_FOUND:]], axis=1))
+
     def add(self, truth: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> None:
         """Count the pixels of one more picture, as `of` does."""
         if truth.shape != predicted.shape:
             raise ValueError(f"a truth of shape {truth.shape}, but a prediction of {predicted.shape}")
-        pairs = truth.astype(np.intp).ravel()
-        pairs *= _VALUES
-        pairs += predicted.ravel()
-        table = np.bincount(pairs, minlength=_VALUES**2).reshape(_VALUES, _VALUES)
-        n = len(self.counts)
-        # Rows of truth that is known, with the column of 255 moved up to follow the classes.
-        rows = np.delete(table, IGNORE, axis=0)
-        if rows[n:].any() or rows[:, n:NONE_FOUND].any():
-            raise ValueError(f"a class index that is none of the {n}, nor 255")
-        self.counts[:, :n] += rows[:n, :n]
-        self.counts[:, n] += rows[:n, NONE_FOUND]
+        known: NDArray[Any] = truth.astype(np.int64)
+        found: NDArray[Any] = predicted
+        pairs = count_pairs(known, found, np.bincount)
+        self.counts += self.of_pairs(pairs, len(self.counts)).counts
 
     def __add__(self, other: Confusion) -> Confusion:
         if self.counts.shape != other.counts.shape:

@@ -14,6 +14,7 @@ from torch.nn import functional
 from wsi_seg.errors import DeviceError
 from wsi_seg.files.files import check_folder, replacing
 from wsi_seg.inference.network.diagnosis import Diagnoser
+from wsi_seg.inference.network.pixels import best_channel_at, decide
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.inference.stream.region import mirrored
 from wsi_seg.models.espnet import ENCODER_STRIDE
@@ -38,7 +39,6 @@ MAX_PIXELS_AT_OWN_SIZE = 2**24
 PATCH, HALO = 1024, 96
 """How larger ones are cut, where that is done: as slides are."""
 
-STRIP_VALUES = 2**24
 OVERLAY_STRENGTH = 0.5
 
 
@@ -190,8 +190,8 @@ def _labelled(
         return labels, labels
     logits = segment(rgb if size is None else resize_like_opencv(rgb, size), segmenter)
     ids = np.array(bundle.schema.ids, dtype=np.uint8)
-    seen = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
-    return ids[best_channels(logits, (width, height))], ids[seen]
+    seen, _ = decide(logits[None])
+    return ids[best_channel_at(logits, (width, height)).numpy()], ids[seen[0].cpu().numpy()]
 
 
 def _label_by_patches(rgb: NDArray[np.uint8], segmenter: Segmenter) -> NDArray[np.uint8]:
@@ -226,34 +226,6 @@ def segment(rgb: NDArray[np.uint8], segmenter: Segmenter) -> Tensor:
     fill = [(0, -side % ENCODER_STRIDE) for side in (height, width)]
     padded = np.pad(rgb, [*fill, (0, 0)], mode="reflect")
     return segmenter.logits(padded[None])[0, :, :height, :width]
-
-
-@torch.inference_mode()
-def best_channels(logits: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Enlarge (classes, h, w) logits bilinearly to (width, height), and choose the largest at each pixel.
-
-    Rows are enlarged strip by strip: logits at the full size of an image would not fit in memory.
-
-    Returns
-    -------
-    uint8 array, shape (height, width)
-        Output channels.
-    """
-    width, height = size
-    classes, rows, _ = logits.shape
-    wide = functional.interpolate(logits[None], size=(rows, width), mode="bilinear", align_corners=False)[0]
-    best = np.empty((height, width), dtype=np.uint8)
-    strip = max(1, STRIP_VALUES // (classes * width))
-    for start in range(0, height, strip):
-        stop = min(start + strip, height)
-        centres = torch.arange(start, stop, dtype=torch.float64, device=logits.device) + 0.5
-        y = (centres * (rows / height) - 0.5).clamp(0, rows - 1)
-        above = y.floor().long()
-        below = (above + 1).clamp(max=rows - 1)
-        weight = (y - above).float()[None, :, None]
-        values = torch.lerp(wide[:, above], wide[:, below], weight)
-        best[start:stop] = values.argmax(dim=0).to(torch.uint8).cpu().numpy()
-    return best
 
 
 def colored(labels: NDArray[np.uint8], schema: ClassSchema) -> Image.Image:

@@ -7,7 +7,6 @@ from torch import nn
 from wsi_seg.errors import KernelsError, UsageError
 from wsi_seg.inference.network import forms as networks
 from wsi_seg.inference.network.forms import Compile, choose_form, run_as
-from wsi_seg.inference.network.pixels import best_channel, enlarge
 from wsi_seg.models.bundle import InputSpec
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 
@@ -66,16 +65,3 @@ def test_float32_is_not_rounded_and_other_code_keeps_its_setting() -> None:
     network.best(torch.zeros(1, 8, 8, 3, dtype=torch.uint8), 0)
     assert seen == ["ieee"]
     assert torch.backends.cudnn.conv.fp32_precision == before
-
-
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("stride", [1, 8])
-def test_the_best_channel_is_the_largest_logit_s(layout: torch.memory_format, stride: int) -> None:
-    logits = torch.randn(2, 3, 16, 24).contiguous(memory_format=layout)
-    logits[:, 2, :8] = logits[:, 1, :8] = 9  # of equals, the first
-    whole = enlarge(logits, stride) if stride > 1 else logits
-    expected = whole.argmax(1)[:, 5:-5, 5:-5]
-    found = best_channel(logits, stride, 5)
-    assert found.dtype == torch.uint8
-    assert torch.equal(found.long(), expected)
-    assert (best_channel(logits, stride, 0)[:, : 4 * stride] == 1).all()

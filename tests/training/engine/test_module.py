@@ -13,7 +13,7 @@ from helpers.trainings import tiny_recipe, write_outlined
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.training.data.gathering import DataRequest
-from wsi_seg.training.engine.module import tally
+from wsi_seg.training.engine.module import pairs_of
 from wsi_seg.training.request import TrainRequest
 from wsi_seg.training.run import train
 
@@ -24,8 +24,21 @@ def test_pixels_are_counted_as_a_confusion_matrix_counts_them(classes: int):
     truth = rng.integers(0, classes, (3, 40, 50)).astype(np.uint8)
     truth[rng.random(truth.shape) < 0.2] = IGNORE
     found = rng.integers(0, classes, truth.shape).astype(np.uint8)
-    counted = tally(torch.from_numpy(truth), torch.from_numpy(found), classes)
-    np.testing.assert_array_equal(counted.numpy(), Confusion.of(truth, found, classes).counts)
+    pairs = pairs_of(torch.from_numpy(truth), torch.from_numpy(found)).numpy()
+    counted = Confusion.of_pairs(pairs, classes)
+    np.testing.assert_array_equal(counted.counts, Confusion.of(truth, found, classes).counts)
+
+
+def test_counting_leaves_diagnoses_as_they_are():
+    truth, found = torch.tensor([1, IGNORE, 0]), torch.tensor([1, 1, 1])
+    assert Confusion.of_pairs(pairs_of(truth, found).numpy(), 2).counts.tolist() == [[0, 1, 0], [0, 1, 0]]
+    assert truth.tolist() == [1, IGNORE, 0]
+
+
+def test_a_class_that_the_network_lacks_is_not_left_out_in_silence():
+    pairs = pairs_of(torch.tensor([7]), torch.tensor([1]))
+    with pytest.raises(ValueError, match="none of the 3"):
+        Confusion.of_pairs(pairs.numpy(), 3)
 
 
 @pytest.mark.parametrize(

@@ -291,8 +291,8 @@ void wsi_seg_double(const Map* in, const Map* out, const Map* out2, const Layer*
     }
 }
 
-// Double a map, and tell of each pixel in the window which channel is the largest (of equals, the first):
-// bytes, row by row, of the window's shape.
+// Double a map, and decide each pixel in the window: which channel is the largest, of equals the first, as
+// `decide` in inference/network/pixels.py does. Bytes, row by row, of the window's shape.
 void wsi_seg_double_argmax(const Map* in, const Layer* k, const Window* window, uint8_t* best, int64_t threads) {
     const Doubling tile = doubling(*k);
     const int64_t width = window->x1 - window->x0;

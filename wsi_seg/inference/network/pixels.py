@@ -1,4 +1,4 @@
-"""Pixels before a network and after it."""
+"""Pixels before a network and after it: normalised, enlarged, and their classes decided."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 FEWEST = 4
 """Channels that PyTorch's interpolation must have for its results not to depend on the number of threads."""
+
+STRIP_VALUES = 2**24
+"""Logits that `best_channel_at` holds at full size at a time."""
 
 
 class Normalisation:
@@ -64,8 +67,31 @@ def cropped(maps: Tensor, margin: int) -> Tensor:
     return maps[..., margin : maps.shape[-2] - margin, margin : maps.shape[-1] - margin]
 
 
+def decide(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Decide each pixel's class: the channel of its largest logit, of equal ones the first.
+
+    Whatever turns logits into classes calls this, but for the compiled kernels, which do the same without
+    writing logits down (`wsi_seg_double_argmax` in ``fast/kernels.cpp``).
+
+    Parameters
+    ----------
+    logits : Tensor
+        Float, (N, channels, height, width); up to 256 channels.
+
+    Returns
+    -------
+    channels : Tensor
+        uint8, (N, height, width).
+    largest : Tensor
+        The logit itself, float, (N, height, width).
+    """
+    # On a CPU, `argmax` takes eight times as long where channels lie plane by plane.
+    largest, channels = logits.max(dim=1)
+    return channels.to(torch.uint8), largest
+
+
 def best_channel(logits: Tensor, stride: int, margin: int) -> Tensor:
-    """Choose the channel of the largest logit at full size.
+    """Decide each pixel's class at full size.
 
     Parameters
     ----------
@@ -82,5 +108,39 @@ def best_channel(logits: Tensor, stride: int, margin: int) -> Tensor:
     """
     if stride > 1:
         logits = enlarge(logits, stride)
-    # On a CPU, `argmax` takes eight times as long where channels lie plane by plane.
-    return cropped(logits, margin).max(dim=1).indices.to(torch.uint8)
+    return decide(cropped(logits, margin))[0]
+
+
+@torch.inference_mode()
+def best_channel_at(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Decide each pixel's class at any size, to which logits are enlarged bilinearly.
+
+    Rows are enlarged strip by strip: logits at the full size of an image would not fit in memory.
+
+    Parameters
+    ----------
+    logits : Tensor
+        (channels, h, w) of one image.
+    size : (int, int)
+        Width and height.
+
+    Returns
+    -------
+    Tensor
+        uint8, (height, width), on the CPU.
+    """
+    width, height = size
+    channels, rows, _ = logits.shape
+    wide = functional.interpolate(logits[None], size=(rows, width), mode="bilinear", align_corners=False)[0]
+    best = torch.empty((height, width), dtype=torch.uint8)
+    strip = max(1, STRIP_VALUES // (channels * width))
+    for start in range(0, height, strip):
+        stop = min(start + strip, height)
+        centres = torch.arange(start, stop, dtype=torch.float64, device=logits.device) + 0.5
+        y = (centres * (rows / height) - 0.5).clamp(0, rows - 1)
+        above = y.floor().long()
+        below = (above + 1).clamp(max=rows - 1)
+        weight = (y - above).float()[None, :, None]
+        values = torch.lerp(wide[:, above], wide[:, below], weight)
+        best[start:stop] = decide(values[None])[0][0].cpu()
+    return best

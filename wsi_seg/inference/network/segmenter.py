@@ -12,7 +12,7 @@ import torch
 
 from wsi_seg.errors import DeviceError, UsageError
 from wsi_seg.inference.network.forms import choose_form, run_as
-from wsi_seg.inference.network.pixels import cropped, enlarge
+from wsi_seg.inference.network.pixels import cropped, decide, enlarge
 from wsi_seg.inference.network.threads import computing_threads
 from wsi_seg.inference.network.transfer import Transfer
 
@@ -151,10 +151,10 @@ class Segmenter:
         if not confidence:
             return self._transfer.fetch(self._network.best(pixels(), margin)), None
         logits = cropped(self._at_full_size(pixels()), margin)
-        most, channels = logits.max(dim=1, keepdim=True)
+        channels, largest = decide(logits)
         # The largest probability is 1 / sum(exp(logit - largest)).
-        sure = (255 / (logits - most).exp().sum(dim=1)).round().to(torch.uint8)
-        return self._transfer.fetch(channels[:, 0].to(torch.uint8)), self._transfer.fetch(sure)
+        sure = (255 / (logits - largest[:, None]).exp().sum(dim=1)).round().to(torch.uint8)
+        return self._transfer.fetch(channels), self._transfer.fetch(sure)
 
     def logits(self, patches: NDArray[np.uint8]) -> Tensor:
         """Return float32 logits at full size, shape (batch, classes, height, width), on the device."""

@@ -9,8 +9,8 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from wsi_seg.data.sources import IGNORE
-from wsi_seg.evaluation.metrics import Confusion
-from wsi_seg.inference.network.pixels import Normalisation, enlarge
+from wsi_seg.evaluation.metrics import VALUES, Confusion, count_pairs
+from wsi_seg.inference.network.pixels import Normalisation, best_channel
 from wsi_seg.models.biopsy import diagnoses
 from wsi_seg.training.data.augment import Augmentation
 from wsi_seg.training.engine.loss import SegmentationLoss, diagnosis_loss
@@ -51,7 +51,7 @@ class SegmentationModule(LightningModule):
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.confusion = Confusion.empty(network.config.classes)
         self.diagnoses = Confusion.empty(count_diagnoses(network))
-        self._counts: list[Tensor] = []
+        self._pairs: list[Tensor] = []
         self._spec, self._recipe, self._beyond = spec, recipe, beyond
         self._loss = SegmentationLoss(weights, recipe.loss.dice)
         self._augmentations: dict[tuple[int, int], Augmentation] = {}
@@ -113,10 +113,7 @@ class SegmentationModule(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Begin with no pixels."""
-        self._counts = [
-            torch.zeros(confusion.counts.shape, dtype=torch.int64, device=self.device)
-            for confusion in (self.confusion, self.diagnoses)
-        ]
+        self._pairs = [torch.zeros((VALUES, VALUES), dtype=torch.int64, device=self.device) for _ in range(2)]
 
     def validation_step(self, batch: Draw, batch_idx: int) -> None:
         """Compare a batch with its truth."""
@@ -124,24 +121,25 @@ class SegmentationModule(LightningModule):
         known = int((batch.classes != IGNORE).sum())
         loss = self._compared(logits, diagnosed, batch.classes, batch.diagnosis)
         self.log("val_loss", loss, batch_size=max(known, 1), sync_dist=True, logger=False)
-        pixels, pictures = self._counts
-        pixels += tally(batch.classes, predicted(logits, batch.classes.shape[-1]), len(pixels))
+        pixels, pictures = self._pairs
+        pixels += pairs_of(batch.classes, predicted(logits, batch.classes.shape[-1]))
         if diagnosed is not None:
-            pictures += tally(batch.diagnosis, diagnosed.argmax(1), len(pictures))
+            pictures += pairs_of(batch.diagnosis, diagnosed.argmax(1))
 
     def on_validation_epoch_end(self) -> None:
         """Sum over all processes."""
-        pixels, pictures = self._counts
-        self.confusion = self._summed(pixels)
+        pixels, pictures = self._pairs
+        self.confusion = self._summed(pixels, len(self.confusion.counts))
         self.log("val_miou", self.confusion.mean_iou, sync_dist=True, logger=False)
-        if len(pictures):
-            self.diagnoses = self._summed(pictures)
+        diagnoses = count_diagnoses(self.network)
+        if diagnoses:
+            self.diagnoses = self._summed(pictures, diagnoses)
             self.log("val_diagnosis", self.diagnoses.pixel_accuracy, sync_dist=True, logger=False)
 
-    def _summed(self, counts: Tensor) -> Confusion:
-        counts = self.trainer.strategy.reduce(counts, reduce_op="sum")
-        assert isinstance(counts, Tensor)
-        return Confusion(counts.cpu().numpy())
+    def _summed(self, pairs: Tensor, classes: int) -> Confusion:
+        pairs = self.trainer.strategy.reduce(pairs, reduce_op="sum")
+        assert isinstance(pairs, Tensor)
+        return Confusion.of_pairs(pairs.cpu().numpy(), classes)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Make the recipe's optimiser; the rate is set before each step."""
@@ -167,29 +165,12 @@ def count_diagnoses(network: nn.Module) -> int:
 
 def predicted(logits: Tensor, width: int) -> Tensor:
     """Return class indices at full size, uint8 (N, H, W), of logits."""
-    factor = width // logits.shape[-1]
-    logits = logits.float()
-    return (enlarge(logits, factor) if factor > 1 else logits).argmax(1).to(torch.uint8)
+    return best_channel(logits.float(), width // logits.shape[-1], margin=0)
 
 
-def tally(truth: Tensor, found: Tensor, classes: int) -> Tensor:
-    """Count pairs of classes on the device where they are.
-
-    Parameters
-    ----------
-    truth, found : integer tensors of the same shape
-        Class indices; `IGNORE` in the truth is not counted.
-    classes : int
-
-    Returns
-    -------
-    Tensor
-        int64 (classes, classes + 1), as `Confusion` has its counts; the last column is 0.
-    """
-    columns = classes + 1
-    pairs = truth.long().clamp(max=classes) * columns + found
-    counts = torch.bincount(pairs.flatten(), minlength=columns**2)
-    return counts.view(columns, columns)[:classes]
+def pairs_of(truth: Tensor, found: Tensor) -> Tensor:
+    """Count pairs of classes on the device where they are, as `count_pairs` does; both stay as they are."""
+    return count_pairs(truth.to(torch.int64, copy=True), found, torch.bincount)
 
 
 def make_optimiser(network: nn.Module, recipe: OptimiserRecipe) -> torch.optim.Optimizer:
