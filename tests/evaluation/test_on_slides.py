@@ -25,6 +25,7 @@ from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID, ClassSchema, Tiss
 from wsi_seg.predict.run import predict_slide
 from wsi_seg.progress import Progress
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
+from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.slide import Slide
 
 SMALL = LabelSettings(patch=192, overlap=64, region_cores=1)
@@ -93,6 +94,33 @@ def test_a_model_and_its_result_score_alike_and_as_counted_by_hand(
     np.testing.assert_array_equal(anew.total.confusion.counts, by_hand.counts)
     assert finished.names == anew.names == ("Glass", "Stroma", "Tumour")
     assert finished.subject == anew.subject == "test"
+
+
+def test_tissue_is_the_same_to_prediction_training_and_evaluation(tmp_path: Path) -> None:
+    rgb = tissue_rgb(500, 700)
+    rgb[:, 450:] = 240  # what the file fills in
+    rgb[300:308, 60:450] = 240  # and a slit between two scanned fields
+    slide, model = write_tiff(tmp_path / "fields.tiff", rgb), write_model(tmp_path / "m.safetensors", 1)
+    predict(slide, tmp_path / "out", model)
+    predicted = labels_of(tmp_path / "out") == 1
+    assert 0 < predicted[300:308, 60:440].sum() < predicted[308:316, 60:440].sum()
+    assert not predicted[:, 454:].any()
+
+    drawn = write_boxes(tmp_path / "drawn.geojson", ("Tumour", TUMOUR))
+    bundle = load_bundle(model)
+    _, (labelled,) = open_labelled_slides([(slide, drawn)], bundle.schema, 2.0, REST)
+    rest = labelled.truth.read(Rect(0, 0, 500, 700))
+    outlined = np.zeros(rest.shape, bool)
+    outlined[60:260, 100:340] = True
+    np.testing.assert_array_equal(rest[~outlined] == 1, predicted[~outlined])
+
+    finished, anew = (
+        evaluate_results([(tmp_path / "out", drawn)], settings=REST),
+        on_slide(slide, drawn, model, REST),
+    )
+    expected = [[0, 0, 0, 0], [0, int(predicted[~outlined].sum()), 0, 0], [0, 240 * 200, 0, 0]]
+    assert finished.total.confusion.counts.tolist() == expected
+    assert anew.total.confusion.counts.tolist() == expected
 
 
 def test_only_what_is_annotated_is_segmented(

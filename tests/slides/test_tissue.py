@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import tissue_rgb, write_tiff
+from conftest import tissue_rgb
 from helpers.pictures import flip_bit
 from hypothesis import given
 from hypothesis import strategies as st
@@ -165,21 +165,3 @@ def test_another_mask_is_refused_by_what_differs(tmp_path: Path) -> None:
             OutputError, match=rf"mask\.png: not the tissue mask .* \(.*{differs}\): restore it"
         ):
             TissueMask.load(path, seal)
-
-
-def test_a_slit_between_scanned_fields_is_cut_out_of_the_tissue(tmp_path: Path) -> None:
-    rgb = tissue_rgb(1200, 1600)
-    rgb[:, 1200:] = 240
-    rgb[600:610, 200:1200] = 240
-    with Slide(write_tiff(tmp_path / "fields.tiff", rgb)) as slide:
-        frames = slide.frames(2.0)
-        overview = slide.read(Rect(0, 0, 300, 400), frames.coarsened(4))
-        mask = TissueMask.in_slide(slide, overview, frames.coarsened(4), 4)
-        whole = TissueMask.of(overview, frames.coarsened(4).label_mpp, 4)
-    label = mask.at(Rect(0, 0, 1200, 1600))
-    assert mask.factor == 4
-    assert not label[602:608, 204:1200].any()
-    assert label[:596, :1190].all()
-    assert label[616:, :1190].all()
-    assert not label[:, 1204:].any()
-    assert whole.at(Rect(600, 204, 610, 1100)).all()

@@ -14,13 +14,11 @@ from wsi_seg.data.pairs import SlidePair
 from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.data.truth import SlideTruth, TruthSettings, rest_index
 from wsi_seg.errors import AnnotationError, UsageError
-from wsi_seg.slides.coarse import CoarseMask
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.levels import LEVEL_0, LevelRead, remarks_on_levels
 from wsi_seg.slides.monochrome import only_channel
-from wsi_seg.slides.recorded import recorded_in
+from wsi_seg.slides.overview import Overview
 from wsi_seg.slides.slide import Slide
-from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -184,7 +182,9 @@ def open_labelled_slides(
         given = _given_mpp(group, reading.mpp)
         with Slide(group[0].slide, given, LEVEL_0 if reading.from_level_0 else None) as slide:
             frames = slide.frames(working_mpp, reading.allow_coarser)
-            tissue, recorded, channel = _masks(slide, frames)
+            overview = Overview(slide, frames)
+            recorded, channel = overview.recorded, only_channel(overview.pixels)
+            tissue = overview.tissue if settings.rest_is_tissue else None
             level, levels = LevelRead.of(slide, frames), slide.levels_read
             on_levels = remarks_on_levels(slide)
         placed = place(files[fingerprint], group[0].slide.name, frames)
@@ -247,17 +247,6 @@ def _remarks(slide: Path, copies: Sequence[Path], channel: str | None) -> Iterat
         yield f"{slide}: has no colour: `predict` takes such slides with --allow-grey"
     for copy in copies:
         yield f"{copy}: the same slide as {slide}: one slide, with the shapes drawn on both"
-
-
-def _masks(slide: Slide, frames: Frames) -> tuple[TissueMask, CoarseMask, str | None]:
-    """Find a slide's tissue, as prediction does, its recorded parts, and its only channel, if it has one."""
-    factor = 2**frames.overview_level
-    coarse = frames.coarsened(factor)
-    width, height = coarse.label_size
-    overview = slide.read(Rect(0, 0, height, width), coarse)
-    recorded = recorded_in(slide, overview, coarse)
-    tissue = TissueMask.of(overview, coarse.label_mpp, factor)
-    return tissue, CoarseMask(recorded, factor), only_channel(overview)
 
 
 def check_classes(files: Sequence[AnnotationFile], schema: ClassSchema, settings: TruthSettings) -> None:

@@ -43,6 +43,11 @@ class TruthSettings(BaseModel):
     rest: str | None = None
     roi_class: str | None = None
 
+    @property
+    def rest_is_tissue(self) -> bool:
+        """Whether all tissue that is not outlined is `rest`, and so whether it matters where tissue is."""
+        return self.rest is not None and self.roi_class is None
+
     def is_roi(self, class_name: str | None) -> bool:
         """Return whether shapes of a class are regions of interest."""
         return None not in (self.roi_class, class_name) and name_key(self.roi_class or "") == name_key(
@@ -96,7 +101,7 @@ class SlideTruth:
         schema : ClassSchema
         settings : TruthSettings
         tissue : CoarseMask or None
-            Where the tissue is; used, and required, for `rest` without regions of interest.
+            Where the tissue is; used, and required, if the settings say `rest_is_tissue`.
         recorded : CoarseMask, optional
             Where the scanner recorded pixels.
         """

@@ -143,7 +143,7 @@ def _truth(
     """Read annotations as `wsi_seg.data.annotated_slides` does, but without the slide, which may be gone."""
     result = folder_of(labels.path)
     tissue = None
-    if settings.rest is not None and settings.roi_class is None:
+    if settings.rest_is_tissue:
         if result is None or not result.tissue_mask.is_file():
             raise UsageError(
                 f"{_named(labels.path)}: has no tissue mask, by which --rest goes: run `wsi-seg predict` "
@@ -151,11 +151,15 @@ def _truth(
             )
         tissue = TissueMask.load(result.tissue_mask, result.tissue_seal())
     names = [shape.class_name for file in files for shape in file.shapes]
-    return SlideTruth.of(outlines_label, names, schema, settings, tissue, _recorded(labels))
+    return SlideTruth.of(outlines_label, names, schema, settings, tissue, _recorded(labels, tissue))
 
 
-def _recorded(labels: LabelPyramid) -> CoarseMask:
-    """Find what the scanner recorded, in the overview that lies beside the labels."""
+def _recorded(labels: LabelPyramid, tissue: TissueMask | None) -> CoarseMask:
+    """Find what the scanner recorded, in the overview that lies beside the labels.
+
+    Without the slide there are no finest pixels to find the slits between scanned fields by, so these count
+    as recorded, but where `predict` has left them out of the tissue.
+    """
     with reading(labels.path):
         channels = np.asarray(array_to_read(labels.path / OVERVIEW / "0")[:], dtype=np.uint8)
     rgb = np.moveaxis(channels, 0, -1)
@@ -165,6 +169,8 @@ def _recorded(labels: LabelPyramid) -> CoarseMask:
     recorded = find_recorded(rgb, np.ones((height, width), dtype=bool), mpp)
     # What could not be read was recorded all the same.
     recorded |= labels.read(Rect(0, 0, height, width), level) == UNPROCESSED_ID
+    if tissue is not None:
+        recorded |= tissue.at(Rect(0, 0, height, width), 2**level)
     return CoarseMask(recorded, 2**level)
 
 

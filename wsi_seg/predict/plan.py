@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from wsi_seg import __version__
 from wsi_seg.annotations.on_slide import read_regions
@@ -20,15 +17,15 @@ from wsi_seg.files.unpack import MAX_BYTES
 from wsi_seg.inference.network.forms import choose_form
 from wsi_seg.results.labels.ngff import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
-from wsi_seg.slides.lattice import ALIGNMENT, Lattice, Rect
+from wsi_seg.slides.lattice import ALIGNMENT, Lattice
 from wsi_seg.slides.levels import LevelRead
 from wsi_seg.slides.monochrome import only_channel
-from wsi_seg.slides.slide import SlidePixels
-from wsi_seg.slides.tissue import TissueMask
+from wsi_seg.slides.overview import Overview
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from wsi_seg.inference.network.forms import Choice
@@ -36,15 +33,13 @@ if TYPE_CHECKING:
     from wsi_seg.results.folder import Key
     from wsi_seg.settings import LabelSettings, PredictSettings
     from wsi_seg.slides.frames import Frames
-    from wsi_seg.slides.slide import Slide
+    from wsi_seg.slides.slide import Slide, SlidePixels
+    from wsi_seg.slides.tissue import TissueMask
 
 LABELS_VERSION = 7
 """Raised whenever the same slide, model and settings would give other labels than before."""
 
 DEFAULT_PATCH = 1024
-OVERVIEW_BANDS = 4
-"""Pieces of the overview that are read at a time."""
-
 BATCH_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 24}
 """Pixels that go through the network together, by kind of device."""
 
@@ -180,26 +175,20 @@ class Plan:
             "halo": self.lattice.halo,
         }
 
+    @cached_property
+    def slide_overview(self) -> Overview:
+        """One look at the whole slide."""
+        return Overview(self.slide, self.frames)
+
     @property
     def factor(self) -> int:
         """Label pixels per overview pixel along each side."""
-        return int(2**self.layout.overview_level)
+        return self.slide_overview.factor
 
-    @cached_property
+    @property
     def overview(self) -> SlidePixels:
         """The slide at the overview's resolution."""
-        frames = self.frames.coarsened(self.factor)
-        width, height = frames.label_size
-        step = -(-height // OVERVIEW_BANDS)
-        bands = [Rect(y, 0, min(y + step, height), width) for y in range(0, height, step)]
-        # All else waits for the overview: let no core be idle meanwhile.
-        with ThreadPoolExecutor(len(bands), thread_name_prefix="overview") as pool:
-            parts = list(pool.map(lambda band: self.slide.read(band, frames), bands))
-        return SlidePixels(
-            rgb=np.concatenate([part.rgb for part in parts]),
-            present=np.concatenate([part.present for part in parts]),
-            unreadable=tuple(sorted({rect for part in parts for rect in part.unreadable})),
-        )
+        return self.slide_overview.pixels
 
     @cached_property
     def overview_srgb(self) -> NDArray[np.uint8]:
@@ -234,7 +223,7 @@ class Plan:
 
     def find_tissue(self) -> TissueMask:
         """Find the tissue, in the overview."""
-        return TissueMask.in_slide(self.slide, self.overview, self.frames.coarsened(self.factor), self.factor)
+        return self.slide_overview.tissue
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

@@ -21,9 +21,8 @@ from skimage import filters, morphology, segmentation
 from wsi_seg.errors import OutputError
 from wsi_seg.files.files import replacing
 from wsi_seg.slides.coarse import MASK_REMEDY, CoarseMask, MaskSeal
-from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.picture import DECODE_ERRORS, verify_png
-from wsi_seg.slides.recorded import find_recorded, recorded_in
+from wsi_seg.slides.recorded import find_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsi_seg.slides.frames import Frames
-    from wsi_seg.slides.slide import Slide, SlidePixels
+    from wsi_seg.slides.slide import SlidePixels
 
 FACTOR_KEY = "label pixels per mask pixel"
 BRIGHT = 180
@@ -103,29 +101,6 @@ class TissueMask(CoarseMask):
                 f"{MASK_REMEDY}"
             )
         return found
-
-    @classmethod
-    def in_slide(cls, slide: Slide, overview: SlidePixels, frames: Frames, factor: int) -> TissueMask:
-        """Find the tissue of a slide in its overview.
-
-        The mask is coarser than the overview, unless the file fills gaps in the slide: slits between scanned
-        fields, which are not tissue, are too narrow for a coarse mask.
-
-        Parameters
-        ----------
-        slide : Slide
-        overview : SlidePixels
-            All of the slide.
-        frames : Frames
-            The overview's frame.
-        factor : int
-            Label pixels per overview pixel.
-        """
-        mask = cls.of(overview, frames.label_mpp, factor)
-        recorded = recorded_in(slide, overview, frames)
-        if recorded.all():
-            return mask
-        return cls(mask.at(Rect(0, 0, *recorded.shape), factor) & recorded, factor)
 
     @classmethod
     def of(cls, overview: SlidePixels, mpp: tuple[float, float], factor: int) -> TissueMask:
