@@ -142,7 +142,7 @@ def test_leftovers_of_a_kill_after_finished_are_cleared(
     out, heard = tmp_path / "tissue", Recorder()
     shutil.copytree(finished, out)
     shutil.copytree(unfinished / ".wsi-seg/regions", out / ".wsi-seg/regions")
-    for name in ("roi.geojson", ".record.json.0123.partial"):
+    for name in ("roi.wkb", "roi.geojson", ".record.json.0123.partial"):
         (out / ".wsi-seg" / name).write_text("left over")
     (out / "slide.ome.zarr/labels/tissue/.zarr.json.0123.partial").write_text("left over")
     predict_slide(slide_path, out, settings(model_path, ngff), heard)

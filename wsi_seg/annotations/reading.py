@@ -140,6 +140,19 @@ def read_annotations(path: Path, places: bool = False) -> AnnotationFile:
     return file
 
 
+class AnnotationFiles:
+    """Annotation files, each parsed once, however often it is asked for."""
+
+    def __init__(self) -> None:
+        self._read: dict[Path, AnnotationFile] = {}
+
+    def read(self, path: Path) -> AnnotationFile:
+        """Read a file as `read_annotations` does, or return what it held before."""
+        if path not in self._read:
+            self._read[path] = read_annotations(path)
+        return self._read[path]
+
+
 def _read(path: Path) -> AnnotationFile:
     content, packed = read_unpacked(path)
     if not is_xml(content):

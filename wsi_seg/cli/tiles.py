@@ -61,6 +61,7 @@ def tiles(
 
     Example: `wsi-seg tiles slide.svs outlines.geojson --rest Stroma -o tiles`
     """
+    from wsi_seg.annotations.reading import AnnotationFiles
     from wsi_seg.cli.display import shown
     from wsi_seg.data.annotated_slides import SlideReading, open_labelled_slides
     from wsi_seg.data.pairs import read_pairs
@@ -71,12 +72,14 @@ def tiles(
 
     settings = _settings(size, min_labelled)
     check_mpp(mpp, working_mpp)
-    pairs = read_pairs(data)
+    pairs, files = read_pairs(data), AnnotationFiles()
     truth = TruthSettings(rest=rest, roi_class=roi_class)
-    label_mpp = working_mpp if working_mpp is not None else recommend_mpp(pairs, mpp, truth)
+    label_mpp = working_mpp
+    if label_mpp is None:
+        label_mpp = recommend_mpp(pairs, mpp, truth, files=files)
     reading = SlideReading(mpp, allow_coarser, from_level_0)
     schema, slides = open_labelled_slides(
-        pairs, load_schema(classes) if classes else None, label_mpp, truth, reading
+        pairs, load_schema(classes) if classes else None, label_mpp, truth, reading, files
     )
     signals.working(f"{out} is not complete; {signals.AGAIN}")
     with shown(len(slides), quiet) as progress:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wsi_seg.annotations.on_slide import place
-from wsi_seg.annotations.reading import AnnotationFile, read_annotations
+from wsi_seg.annotations.reading import AnnotationFile, AnnotationFiles
 from wsi_seg.data.naming import missing_classes, refuse_unclassified, schema_from_annotations
 from wsi_seg.data.pairs import SlidePair
 from wsi_seg.data.sources import IGNORE, LabelledPixels
@@ -138,6 +138,7 @@ def open_labelled_slides(
     working_mpp: float,
     settings: TruthSettings | None = None,
     reading: SlideReading | None = None,
+    files: AnnotationFiles | None = None,
 ) -> tuple[ClassSchema, list[LabelledSlide]]:
     """Read annotations and place them on their slides.
 
@@ -152,6 +153,8 @@ def open_labelled_slides(
         Resolution to read at, in micrometres per pixel.
     settings : TruthSettings, optional
     reading : SlideReading, optional
+    files : AnnotationFiles, optional
+        Those that were read before are not read again.
 
     Returns
     -------
@@ -171,9 +174,10 @@ def open_labelled_slides(
         the same.
     """
     settings, reading = settings or TruthSettings(), reading or SlideReading()
+    files = files or AnnotationFiles()
     grouped = _by_slide([SlidePair(*pair) for pair in pairs])
-    files = {slide: tuple(read_annotations(p.annotations) for p in group) for slide, group in grouped.items()}
-    every = [file for group in files.values() for file in group]
+    drawn = {slide: tuple(files.read(p.annotations) for p in group) for slide, group in grouped.items()}
+    every = [file for group in drawn.values() for file in group]
     if schema is None:
         schema = schema_from_annotations(every, settings.rest, settings.roi_class)
     check_classes(every, schema, settings)
@@ -187,14 +191,14 @@ def open_labelled_slides(
             tissue = overview.tissue if settings.rest_is_tissue else None
             level, levels = LevelRead.of(slide, frames), slide.levels_read
             on_levels = remarks_on_levels(slide)
-        placed = place(files[fingerprint], group[0].slide.name, frames)
-        names = [shape.class_name for file in files[fingerprint] for shape in file.shapes]
+        placed = place(drawn[fingerprint], group[0].slide.name, frames)
+        names = [shape.class_name for file in drawn[fingerprint] for shape in file.shapes]
         truth = SlideTruth.of(placed.outlines_label, names, schema, settings, tissue, recorded)
         copies = tuple({pair.slide.resolve(): pair.slide for pair in group}.values())[1:]
         remarks = (
             *on_levels,
             *_remarks(group[0].slide, copies, channel),
-            *(remark for file in files[fingerprint] for remark in file.remarks),
+            *(remark for file in drawn[fingerprint] for remark in file.remarks),
             *placed.remarks,
         )
         slides.append(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.annotations.reading import AnnotationFiles
 from wsi_seg.data.naming import is_ignored
 from wsi_seg.data.pairs import SlidePair
 from wsi_seg.data.truth import TruthSettings
@@ -77,16 +77,17 @@ class Outlined:
         pairs: Sequence[SlidePair | tuple[Path, Path]],
         mpp: float | None = None,
         settings: TruthSettings | None = None,
+        files: AnnotationFiles | None = None,
     ) -> Self:
         """Measure the outlined structures on slides; for parameters and errors see `recommend_mpp`."""
-        settings = settings or TruthSettings()
+        settings, files = settings or TruthSettings(), files or AnnotationFiles()
         slide_mpp = 0.0
         areas_um2: dict[str, list[float]] = {}
         for pair in (SlidePair(*pair) for pair in pairs):
             with Slide(pair.slide, pair.mpp if pair.mpp is not None else mpp) as slide:
                 x, y = slide.mpp
             slide_mpp = max(slide_mpp, x, y)
-            for shape in read_annotations(pair.annotations).shapes:
+            for shape in files.read(pair.annotations).shapes:
                 name = shape.class_name
                 if name is not None and not is_ignored(name) and not settings.is_roi(name):
                     areas_um2.setdefault(name_key(name), []).append(shape.geometry.area * x * y)
@@ -115,6 +116,7 @@ def recommend_mpp(
     mpp: float | None = None,
     settings: TruthSettings | None = None,
     megapixels: float = math.inf,
+    files: AnnotationFiles | None = None,
 ) -> float:
     """Recommend a working resolution for slides from the structures outlined on them.
 
@@ -136,6 +138,8 @@ def recommend_mpp(
         Names the class, if any, of regions of interest, which are not structures.
     megapixels : float
         The pixels that a training sees, in all its patches together.
+    files : AnnotationFiles, optional
+        Keeps the files that are read here, so that they need not be read again.
 
     Returns
     -------
@@ -149,7 +153,7 @@ def recommend_mpp(
     AnnotationError
         If an annotation file cannot be read.
     """
-    return Outlined.on(pairs, mpp, settings).recommended_mpp(megapixels)
+    return Outlined.on(pairs, mpp, settings, files).recommended_mpp(megapixels)
 
 
 def _typical(areas: Sequence[float]) -> float:

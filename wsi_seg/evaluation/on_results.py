@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.annotations.on_slide import place
-from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.annotations.reading import AnnotationFiles
 from wsi_seg.data.annotated_slides import check_classes
 from wsi_seg.data.truth import SlideTruth, TruthSettings
 from wsi_seg.errors import OutputError, UsageError
@@ -74,10 +74,11 @@ def evaluate_results(
         If the settings do not fit, a class of the truth is none of the result's, or nothing is annotated.
     """
     settings = settings or TruthSettings()
+    annotations = AnnotationFiles()
     files: dict[Path, list[AnnotationFile]] = {}
     for result, path in pairs:
         zarr = labels_in(result)
-        files.setdefault(zarr.parent.resolve() / zarr.name, []).append(read_annotations(path))
+        files.setdefault(zarr.parent.resolve() / zarr.name, []).append(annotations.read(path))
     opened = {zarr: _open(zarr) for zarr in files}
     unknown = [require_whole(labels.path) for labels in opened.values()]
     schema = schema or next(iter(opened.values())).schema

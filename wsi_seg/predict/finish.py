@@ -172,7 +172,7 @@ def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
         polygons=sum(outlined.polygons.values()),
         simplify=outlined.simplify,
         remarks=outlined.remarks,
-        roi_remarks=plan.roi_remarks,
+        roi_remarks=() if plan.regions is None else plan.regions.remarks,
         patches=totals.patches,
         network=str(plan.choice),
         seconds={k: round(v, 3) for k, v in {**totals.seconds, **plan.seconds}.items()},

@@ -33,7 +33,7 @@ def hand_out(
     write_text(result.mark, mark)
     labels = plan.settings.labels
     roi = None
-    if labels.roi is not None:
+    if plan.regions is not None:
         roi = Pinned.of(result.roi, result.roi.read_bytes())
     return RegionJob(
         software=Software.here(),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from wsi_seg.annotations.on_slide import Regions
     from wsi_seg.inference.network.forms import Choice
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.results.folder import Key
@@ -49,10 +50,7 @@ REGION_CORES = {"cpu": 2, "cuda": 4}
 
 @dataclass(frozen=True)
 class Plan:
-    """A slide, a model, and how the one is to be laid over the other.
-
-    `roi_remarks` say what is to be known of the regions of interest, a line each, for the summary.
-    """
+    """A slide, a model, and how the one is to be laid over the other; `regions` are those of interest."""
 
     slide: Slide
     frames: Frames
@@ -65,7 +63,7 @@ class Plan:
     choice: Choice
     settings: PredictSettings
     command: str = ""
-    roi_remarks: tuple[str, ...] = ()
+    regions: Regions | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -104,9 +102,9 @@ class Plan:
         """
         labels = settings.labels
         frames = slide.frames(working_mpp(bundle, labels), labels.allow_coarser)
-        roi_remarks: tuple[str, ...] = ()
+        regions = None
         if labels.roi is not None:
-            roi_remarks = read_regions(labels.roi, slide.path.name, frames).remarks
+            regions = read_regions(labels.roi, slide.path.name, frames)
         width, height = frames.label_size
         patch = labels.patch or min(DEFAULT_PATCH, -(-(max(width, height) + labels.overlap) // 64) * 64)
         _check_sizes(labels, patch)
@@ -127,7 +125,7 @@ class Plan:
             choice=choice or choose_form(bundle.network, device, labels.precision, labels.compile),
             settings=settings,
             command=command,
-            roi_remarks=roi_remarks,
+            regions=regions,
         )
 
     @cached_property

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import shapely
+
 from wsi_seg.errors import OutputError
 from wsi_seg.files.files import move, remove_partial, replacing, writing
-from wsi_seg.files.reading import read_plain
-from wsi_seg.files.unpack import MAX_BYTES
 from wsi_seg.predict.plan import LABELS_VERSION
 from wsi_seg.results.folder import RegionTotals, RunRecord, differences
 from wsi_seg.results.labels.seals import DamagedError, document_path
@@ -118,9 +118,9 @@ def prepare(
         with writing(result.zarr):
             move(result.zarr, result.unfinished_zarr)
     labels = plan.settings.labels
-    if labels.roi is not None:
+    if plan.regions is not None:
         with replacing(result.roi) as partial:
-            partial.write_bytes(read_plain(labels.roi, MAX_BYTES))
+            partial.write_bytes(shapely.to_wkb(plan.regions.geometry_label))
     if writer.path.exists():
         remove_partial(writer.path, deep=True)
         writer.renew(plan.attributes)

@@ -96,7 +96,7 @@ class ResultFolder:
         self.zarr = folder / "slide.ome.zarr"
         self.unfinished_zarr = self.work / "slide.ome.zarr"
         self.ledger = self.work / "regions"
-        self.roi = self.work / "roi.geojson"
+        self.roi = self.work / "roi.wkb"
         self.mark = self.work / "mark"
         self.tissue_mask = folder / "tissue_mask.png"
         self.overview = folder / "overview.png"
@@ -262,8 +262,9 @@ class ResultFolder:
     def clear_work(self) -> None:
         """Remove what only an unfinished run needs."""
         with writing(self.work):
-            self.roi.unlink(missing_ok=True)
             self.mark.unlink(missing_ok=True)
+            for path in self.work.glob("roi.*"):  # runs of before have kept them as GeoJSON
+                path.unlink()
             for path in (self.ledger, self.unfinished_zarr):
                 remove(path)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import shapely
 from conftest import damage_tile, tissue_rgb, write_model, write_tiff
 from helpers.drawn import write_boxes
 
@@ -39,7 +40,8 @@ def handed(tmp_path: Path) -> Iterator[Handed]:
     result = ResultFolder(tmp_path / "out")
     writer = PyramidWriter(result.unfinished_zarr, plan.layout)
     result.work.mkdir(parents=True)
-    shutil.copy(roi, result.roi)
+    assert plan.regions is not None
+    result.roi.write_bytes(shapely.to_wkb(plan.regions.geometry_label))
     mask = plan.find_tissue()
     mask.save(result.tissue_mask)
     writer.create(plan.attributes)
@@ -130,8 +132,8 @@ def test_source_that_differs_is_other_software(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_regions_of_interest_of_another_run_are_refused(handed: Handed) -> None:
-    write_boxes(handed[1].roi, ("Tumour", (0, 0, 100, 100)))
-    refused(handed, OutputError, r"roi\.geojson: is not what this run put there")
+    handed[1].roi.write_bytes(shapely.to_wkb(shapely.box(0, 0, 100, 100)))
+    refused(handed, OutputError, r"roi\.wkb: is not what this run put there")
 
 
 def test_an_output_folder_that_is_another_where_the_worker_is_is_refused(

@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+import shapely
 from distributed import get_worker
 
-from wsi_seg.annotations.on_slide import read_regions
 from wsi_seg.errors import ModelError, SchedulerError, SlideError, UsageError, WsiSegError
 from wsi_seg.inference.network.pool import SegmenterPool
 from wsi_seg.inference.network.segmenter import choose_device
@@ -75,7 +75,7 @@ class RegionJob:
     tissue_seal : MaskSeal or None
         A worker that finds another mask there refuses.
     roi : Pinned or None
-        Regions of interest, as GeoJSON.
+        Regions of interest in the label frame, as WKB: the client has read what was drawn.
     writer : PyramidWriter
     ledger : Ledger
     """
@@ -201,8 +201,7 @@ def _open_job(job: RegionJob) -> RegionSegmenter:
     )
     roi = None
     if job.roi is not None:
-        job.roi.check(elsewhere)
-        roi = read_regions(job.roi.path, job.slide_path.name, job.frames).geometry_label
+        roi = shapely.from_wkb(job.roi.read(elsewhere))
     tissue = None if job.tissue_path is None else TissueMask.load(job.tissue_path, job.tissue_seal)
     return RegionSegmenter(
         slide=slide,

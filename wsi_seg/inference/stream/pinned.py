@@ -28,7 +28,11 @@ class Pinned:
         return cls(path, hashlib.sha256(content).hexdigest())
 
     def check(self, elsewhere: bool) -> None:
-        """Refuse a file that is not there, or holds something else.
+        """Refuse a file that is not there, or holds something else; see `read`."""
+        self.read(elsewhere)
+
+    def read(self, elsewhere: bool) -> bytes:
+        """Read a file, and refuse one that is not there, or holds something else.
 
         Parameters
         ----------
@@ -50,6 +54,7 @@ class Pinned:
                 f"{self.path}: is not what this run put there: another run took the folder{or_other}: run "
                 "again, with --overwrite if the file itself was changed"
             )
+        return content
 
 
 def _unread(error: OSError, elsewhere: bool) -> str:

@@ -159,6 +159,7 @@ def _slides(
     default_mpp: float | None,
     megapixels: float,
 ) -> TrainingData:
+    from wsi_seg.annotations.reading import AnnotationFiles
     from wsi_seg.data.annotated_slides import SlideReading, open_labelled_slides
     from wsi_seg.data.pairs import read_pairs
     from wsi_seg.data.working_mpp import Outlined, check_mpp
@@ -168,15 +169,15 @@ def _slides(
     if recipe.data.sampling == "whole":
         raise UsageError("slides are trained on in patches: give a recipe with data.sampling=patches")
     check_mpp(request.mpp, request.working_mpp)
-    pairs = read_pairs(request.files)
+    pairs, files = read_pairs(request.files), AnnotationFiles()
     remarks: tuple[str, ...] = ()
     mpp = request.working_mpp or recipe.data.mpp or default_mpp
     if mpp is None:
-        outlined = Outlined.on(pairs, request.mpp, request.truth)
+        outlined = Outlined.on(pairs, request.mpp, request.truth, files)
         mpp = outlined.recommended_mpp(megapixels)
         remarks = (outlined.why(megapixels),)
     reading = SlideReading(request.mpp, request.allow_coarser, request.from_level_0)
-    schema, slides = open_labelled_slides(pairs, schema, mpp, request.truth, reading)
+    schema, slides = open_labelled_slides(pairs, schema, mpp, request.truth, reading, files)
     surveys = survey_all(slides)
     names = [f"{i}: {slide.name}" for i, slide in enumerate(slides)]
     split = _split(slides, surveys, names, len(schema), recipe, FEWEST_SLIDES)
