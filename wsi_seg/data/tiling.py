@@ -226,10 +226,11 @@ def _promising(slide: LabelledSlide, settings: TilingSettings) -> Iterator[Rect]
     width, height = slide.size
     for y in range(0, height, size):
         for x in range(0, width, size):
-            cells = known[y // stride : -(-(y + size) // stride), x // stride : -(-(x + size) // stride)]
+            tile = Rect(y, x, y + size, x + size)
+            cells = known[tile.in_cells(stride).slices]
             # Half of the required share, as cells are only samples of the pixels.
             if cells.sum() * stride**2 >= settings.min_labelled * size**2 / 2:
-                yield Rect(y, x, y + size, x + size)
+                yield tile
 
 
 def _cut(slide: LabelledSlide, rect: Rect) -> LabelledPixels:

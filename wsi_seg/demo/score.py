@@ -159,16 +159,7 @@ def _blocks(frames: Frames) -> Iterator[Rect]:
 
 def _at_centres(rect: Rect, frames: Frames, truth: TruthImage) -> NDArray[np.uint8]:
     """Return the true class at the centre of each label pixel of a rectangle."""
-    columns = _slide_pixels(rect.x0, rect.x1, frames, axis=0)
-    rows = _slide_pixels(rect.y0, rect.y1, frames, axis=1)
+    columns = frames.slide_pixels_under(rect.x0, rect.x1, axis=0)
+    rows = frames.slide_pixels_under(rect.y0, rect.y1, axis=1)
     window = Rect(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
     return truth.read(window)[np.ix_(rows - window.y0, columns - window.x0)]
-
-
-def _slide_pixels(start: int, stop: int, frames: Frames, axis: int) -> NDArray[np.intp]:
-    """Return the slide pixel, along one axis, under the centre of label pixels `start` to `stop`."""
-    centres = np.zeros((stop - start, 2))
-    centres[:, axis] = np.arange(start, stop) + 0.5
-    bounds = frames.bounds
-    last = (bounds.x + bounds.width, bounds.y + bounds.height)[axis] - 1
-    return np.minimum(np.floor(frames.label_to_slide(centres)[:, axis]), last).astype(np.intp)

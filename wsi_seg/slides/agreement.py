@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsi_seg.slides.frames import Bounds
     from wsi_seg.slides.slide import Slide, SlidePixels
 
     Cells = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -158,7 +157,7 @@ def _compare(
 ) -> tuple[Agreement, bool]:
     """Compare two levels; return also whether coarser ones are to be compared with this one."""
     level, reference = slide.levels[index], slide.levels[finer]
-    frames = _frames(slide.bounds, (level.scale_x * CELL, level.scale_y * CELL))
+    frames = Frames.of_cells(slide.bounds, (level.scale_x * CELL, level.scale_y * CELL))
     ratio = max(level.scale_x / reference.scale_x, level.scale_y / reference.scale_y)
     side = min(PLACE_CELLS, max(1, int(PLACE_SIDE / (CELL * ratio))))
     cells: list[Cells] = []
@@ -232,7 +231,7 @@ def _in_small_levels(slide: Slide, pixels: int) -> list[Hint]:
     """Return places where any level of so many pixels has contrast: one may be blank, likely the coarsest."""
     bounds = slide.bounds
     cell = max(1.0, max(bounds.width, bounds.height) / HINT_SIDE)
-    frames = _frames(bounds, (cell, cell))
+    frames = Frames.of_cells(bounds, (cell, cell))
     width, height = frames.label_size
     contrast = np.zeros((-(-height // CELL), -(-width // CELL)), dtype=np.uint8)
     for index, level in enumerate(slide.levels):
@@ -257,7 +256,7 @@ def _in_level_0(slide: Slide) -> list[Hint]:
     """Return places where level 0 has contrast, spread over the slide."""
     level = slide.levels[0]
     rows = min(LOOKS, max(GRID, math.isqrt(LOOK_PIXELS // (level.tile_width * level.tile_height))))
-    frames = _frames(slide.bounds, (CELL, CELL))
+    frames = Frames.of_cells(slide.bounds, (CELL, CELL))
     looks = ((_place(centre, frames, PLACE_CELLS), centre) for centre in _grid(rows))
     hints = [(_contrast(slide.read_level(0, place, frames).rgb), centre) for place, centre in looks]
     return [hint for hint in hints if hint[0] >= FLAT]
@@ -275,12 +274,3 @@ def _place(centre: tuple[float, float], frames: Frames, side: int) -> Rect:
         for share, length in zip(centre, (width, height), strict=True)
     )
     return Rect(y0, x0, y0 + side, x0 + side).clipped(width, height)
-
-
-def _frames(bounds: Bounds, downsample: tuple[float, float]) -> Frames:
-    """Return the frame whose pixels are the cells; only whole cells count."""
-    width, height = (
-        max(1, int(length / step))
-        for length, step in zip((bounds.width, bounds.height), downsample, strict=True)
-    )
-    return Frames(bounds=bounds, slide_mpp=(1, 1), downsample=downsample, label_size=(width, height))

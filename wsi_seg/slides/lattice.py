@@ -65,6 +65,10 @@ class Rect:
         y0, x0 = max(self.y0, other.y0), max(self.x0, other.x0)
         return Rect(y0, x0, max(y0, min(self.y1, other.y1)), max(x0, min(self.x1, other.x1)))
 
+    def in_cells(self, side: int) -> Rect:
+        """Return the cells of `side` x `side` pixels, counted from the frame's origin, that this meets."""
+        return Rect(self.y0 // side, self.x0 // side, -(-self.y1 // side), -(-self.x1 // side))
+
     def relative_to(self, other: Rect) -> Rect:
         """Return this rectangle in coordinates whose origin is the top-left corner of `other`."""
         return Rect(self.y0 - other.y0, self.x0 - other.x0, self.y1 - other.y0, self.x1 - other.x0)

@@ -8,8 +8,6 @@ import numpy as np
 from scipy import ndimage
 from skimage import morphology
 
-from wsi_seg.slides.lattice import Rect
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -59,11 +57,9 @@ def recorded_in(slide: Slide, overview: SlidePixels, frames: Frames) -> NDArray[
         report them.
     """
     finest = slide.frames(max(slide.mpp), allow_coarser=True)
-    step_x, step_y = (a / b for a, b in zip(frames.downsample, finest.downsample, strict=True))
 
     def sample(x: int, y: int) -> NDArray[np.uint8]:
-        pixel = Rect(int(y * step_y), int(x * step_x), int((y + 1) * step_y), int((x + 1) * step_x))
-        return slide.read(pixel.clipped(*finest.label_size), finest).rgb
+        return slide.read(frames.pixel_in(finest, x, y), finest).rgb
 
     recorded = find_recorded(overview.rgb, overview.present, frames.label_mpp)
     recorded = thick(recorded & ~find_slits(overview.rgb, recorded, frames.label_mpp, sample))

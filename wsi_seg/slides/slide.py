@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +21,7 @@ from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.levels import LevelChoice
 from wsi_seg.slides.readers.opening import open_reader
-from wsi_seg.slides.resample import AxisGrid, resample
+from wsi_seg.slides.resample import resample
 from wsi_seg.slides.resolution import Resolution, given_mpp, stated_resolution
 
 if TYPE_CHECKING:
@@ -216,22 +215,20 @@ class Slide:
     def read_level(self, level_index: int, rect: Rect, frames: Frames) -> SlidePixels:
         """Read a rectangle of the label frame from a given level, whatever it shows; else like `read`."""
         level = self.levels[level_index]
-        grid_y, grid_x = self._grids(level, frames)
+        grids = frames.over(level)
         rgb = np.empty((rect.height, rect.width, 3), dtype=np.uint8)
         present = np.empty((rect.height, rect.width), dtype=np.bool_)
         bad: list[Rect] = []
-        x_span = grid_x.source_span(rect.x0, rect.x1)
-        row_bytes = 4 * max(x_span[1] - x_span[0], 1) * max(grid_y.scale, 1.0)
+        row_bytes = 4 * max(grids.label_to_level(rect).width, 1) * max(grids.y.scale, 1.0)
         rows = max(1, int(READ_BYTES / row_bytes))
         for y in range(rect.y0, rect.y1, rows):
             y1 = min(y + rows, rect.y1)
-            y_span = grid_y.source_span(y, y1)
-            source = Rect(y_span[0], x_span[0], y_span[1], x_span[1])
+            source = grids.label_to_level(Rect(y, rect.x0, y1, rect.x1))
             rgba, unreadable = self._reader.read(level_index, source)
-            bad += [_label_rect(b, grid_y, grid_x) for b in unreadable]
+            bad += [grids.level_to_label(b) for b in unreadable]
             strip = slice(y - rect.y0, y1 - rect.y0)
             self._composite(rgba)
-            pixels = resample(rgba, (source.y0, source.x0), (grid_y, grid_x), (y, y1), (rect.x0, rect.x1))
+            pixels = resample(rgba, (source.y0, source.x0), grids, (y, y1), (rect.x0, rect.x1))
             rgb[strip] = pixels[..., :3]
             present[strip] = pixels[..., 3] >= 128
         inside = (b.clipped(*frames.label_size) for b in bad)
@@ -249,21 +246,6 @@ class Slide:
             return whole
         return Bounds(x=x, y=y, width=min(width, self.size[0] - x), height=min(height, self.size[1] - y))
 
-    def _grids(self, level: SlideLevel, frames: Frames) -> tuple[AxisGrid, AxisGrid]:
-        bounds = self.bounds
-        return tuple(  # type: ignore[return-value]
-            AxisGrid(
-                offset=start / scale,
-                scale=downsample / scale,
-                lower=start / scale,
-                upper=max(min((start + length) / scale, float(pixels)), start / scale),
-            )
-            for start, length, scale, downsample, pixels in (
-                (bounds.y, bounds.height, level.scale_y, frames.downsample[1], level.height),
-                (bounds.x, bounds.width, level.scale_x, frames.downsample[0], level.width),
-            )
-        )
-
     def _composite(self, rgba: NDArray[np.uint8]) -> None:
         """Composite transparent pixels over the background colour, in place; alpha stays."""
         alpha = rgba[..., 3]
@@ -273,16 +255,3 @@ class Slide:
         a = alpha[weak].astype(np.uint16)[:, None]
         mixed = (rgba[..., :3][weak] * a + self.background_rgb * (255 - a) + 127) // 255
         rgba[..., :3][weak] = mixed.astype(np.uint8)
-
-
-def _label_rect(level_rect: Rect, grid_y: AxisGrid, grid_x: AxisGrid) -> Rect:
-    """Return the label pixels that any pixel of a level rectangle contributes to."""
-
-    def span(start: int, stop: int, grid: AxisGrid) -> tuple[int, int]:
-        return math.floor((start - grid.offset) / grid.scale), math.ceil((stop - grid.offset) / grid.scale)
-
-    (y0, y1), (x0, x1) = (
-        span(level_rect.y0, level_rect.y1, grid_y),
-        span(level_rect.x0, level_rect.x1, grid_x),
-    )
-    return Rect(y0, x0, y1, x1)

@@ -114,7 +114,7 @@ class TissueMask(CoarseMask):
         mask = find_tissue(rgb, present, pixel_um) & find_recorded(rgb, present, pixel_um)
         for rect in overview.unreadable:
             # Unreadable parts of the overview may be tissue: the finer level decides, or reports them.
-            mask[rect.y0 // step : -(-rect.y1 // step), rect.x0 // step : -(-rect.x1 // step)] = True
+            mask[rect.in_cells(step).slices] = True
         return cls(mask, factor * step)
 
 

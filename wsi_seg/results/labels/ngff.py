@@ -102,8 +102,8 @@ class PyramidLayout:
 
     def label_shape(self, level: int) -> tuple[int, int]:
         """Return (height, width) of the label frame at `level`; half pixels at the end count as whole."""
-        width, height = self.frames.label_size
-        return -(-height // 2**level), -(-width // 2**level)
+        width, height = self.frames.coarsened(2**level).label_size
+        return height, width
 
     def overview_shape(self, level: int) -> tuple[int, int, int]:
         """Return (channel, height, width) of the overview at `level`."""
@@ -190,10 +190,10 @@ def _dataset(layout: PyramidLayout, level: int, label_level: int, channels: int)
     NGFF's coordinates point at the centres of pixels, and the origin is the centre of the first label
     pixel; so the first pixel of a coarser level, which covers several, lies further in.
     """
-    mpp_x, mpp_y = layout.frames.label_mpp
     factor = 2**label_level
-    scale = [1.0] * channels + [mpp_y * factor, mpp_x * factor]
-    translation = [0.0] * channels + [mpp_y * (factor - 1) / 2, mpp_x * (factor - 1) / 2]
+    mpp_x, mpp_y = layout.frames.coarsened(factor).label_mpp
+    x, y = layout.frames.label_to_ngff((factor / 2, factor / 2)).tolist()
+    scale, translation = [1.0] * channels + [mpp_y, mpp_x], [0.0] * channels + [y, x]
     return {
         "path": str(level),
         "coordinateTransformations": [

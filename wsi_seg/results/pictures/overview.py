@@ -86,12 +86,11 @@ def write_overview_picture(
     level = next((k for k, array in enumerate(labels.levels) if array.shape == (height, width)), None)
     if level is None:
         raise UsageError(f"{labels.path}: no level of its labels has {width} x {height} pixels")
-    mpp_x, mpp_y = labels.frames.label_mpp
     attributes = labels.attributes
     scene = Scene(
         rgb=rgb,
         labels=labels.read(Rect(0, 0, height, width), level),
-        pixel_um=(mpp_x * 2**level, mpp_y * 2**level),
+        pixel_um=labels.frames.coarsened(2**level).label_mpp,
         schema=labels.schema,
         classes=summarise_classes(dict(pixels), labels.schema, labels.frames),
         unprocessed_mm2=pixels.get(UNPROCESSED_ID, 0) * labels.frames.label_pixel_um2 / 1e6,

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Literal
 
-import numpy as np
 import orjson
 import shapely
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from wsi_seg.results.polygons.join import Shape
@@ -119,7 +119,7 @@ class _Tally:
     def report(self, path: Path, frames: Frames) -> ExportReport:
         return ExportReport(
             polygons=dict(sorted(self.polygons.items())),
-            area_um2={i: px2 * _pixel_um2(frames) for i, px2 in sorted(self.outlined_px2.items())},
+            area_um2={i: px2 * frames.slide_pixel_um2 for i, px2 in sorted(self.outlined_px2.items())},
             label_area_um2={i: n * frames.label_pixel_um2 for i, n in sorted(self.pixels.items())},
             vertices=self.vertices,
             repaired=self.repaired,
@@ -193,7 +193,7 @@ def write_csv(
         for placed in tally.kept(place(_visible(shapes, classes, schema, path), frames)):
             shape, outline = placed.shape, placed.outline_qupath
             name = classes[shape.class_id][0]
-            perimeter_um = shapely.transform(outline, lambda xy: xy * np.array(frames.slide_mpp)).length
+            perimeter_um = shapely.transform(outline, frames.qupath_to_um).length
             confidence = "" if shape.mean_confidence is None else f"{shape.mean_confidence / 255:.4f}"
             measured = (*_areas_um2(placed, frames), perimeter_um, *outline.centroid.coords[0])
             identity = (_feature_id(name, _coordinates(outline)), shape.class_id, name)
@@ -226,14 +226,9 @@ def _visible(
             yield shape
 
 
-def _pixel_um2(frames: Frames) -> float:
-    """Return the area of a pixel of the slide, which is QuPath's."""
-    return frames.slide_mpp[0] * frames.slide_mpp[1]
-
-
 def _areas_um2(placed: Placed, frames: Frames) -> tuple[float, float]:
     """Return a shape's area by its outline, which simplifying changes, and by the label pixels in it."""
-    by_outline = placed.outline_qupath.area * _pixel_um2(frames)
+    by_outline = placed.outline_qupath.area * frames.slide_pixel_um2
     return by_outline, placed.shape.area_px * frames.label_pixel_um2
 
 

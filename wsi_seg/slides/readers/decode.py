@@ -17,6 +17,7 @@ import openslide
 
 from wsi_seg.errors import SlideError
 from wsi_seg.files.reading import open_plain
+from wsi_seg.slides.frames import level_to_slide
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.readers.refused import why_refused
 
@@ -207,8 +208,7 @@ def enclosing_cells(rect: Rect, cell_height: int, cell_width: int) -> Rect:
 
 
 def _read_region(handle: openslide.OpenSlide, index: int, rect: Rect) -> NDArray[np.uint8]:
-    downsample = handle.level_downsamples[index]
-    corner_slide_xy = round(rect.x0 * downsample), round(rect.y0 * downsample)
+    corner_slide_xy = level_to_slide((rect.x0, rect.y0), handle.level_downsamples[index])
     return np.array(handle.read_region(corner_slide_xy, index, (rect.width, rect.height)))
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.data.sources import IGNORE
-from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.data.sources import Source
+    from wsi_seg.slides.lattice import Rect
 
 SMALL, FEW = 1 << 22, 1 << 27
 """Sources of up to `SMALL` pixels, `FEW` in all, are surveyed pixel by pixel."""
@@ -81,9 +81,7 @@ class Survey:
         return centres.astype(np.int32)
 
     def _cells_of(self, rect: Rect) -> Rect:
-        s = self.stride
-        covered = Rect(rect.y0 // s, rect.x0 // s, -(-rect.y1 // s), -(-rect.x1 // s))
-        return covered.clipped(self.cells.shape[1], self.cells.shape[0])
+        return rect.in_cells(self.stride).clipped(self.cells.shape[1], self.cells.shape[0])
 
 
 def survey_all(sources: Sequence[Source]) -> tuple[Survey, ...]:
