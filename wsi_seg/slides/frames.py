@@ -15,7 +15,7 @@ Coordinates are continuous: a pixel with index ``i`` covers the interval ``[i, i
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,8 +25,6 @@ from wsi_seg.slides.resample import AxisGrid
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
-    from wsi_seg.slides.readers.decode import SlideLevel
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
@@ -48,6 +46,26 @@ class Bounds(BaseModel):
     y: Count
     width: Annotated[int, Field(gt=0)]
     height: Annotated[int, Field(gt=0)]
+
+
+class Level(Protocol):
+    """What a frame has to know of a level: its size, and slide pixels per level pixel in x and y."""
+
+    @property
+    def width(self) -> int:
+        """Level pixels from left to right."""
+
+    @property
+    def height(self) -> int:
+        """Level pixels from top to bottom."""
+
+    @property
+    def scale_x(self) -> float:
+        """Slide pixels per level pixel in x."""
+
+    @property
+    def scale_y(self) -> float:
+        """Slide pixels per level pixel in y."""
 
 
 class LevelGrids(NamedTuple):
@@ -214,7 +232,7 @@ class Frames(BaseModel):
         covered = Rect(int(y * step_y), int(x * step_x), int((y + 1) * step_y), int((x + 1) * step_x))
         return covered.clipped(*finer.label_size)
 
-    def over(self, level: SlideLevel) -> LevelGrids:
+    def over(self, level: Level) -> LevelGrids:
         """Return how this frame lies over a level of the slide: what its pixels are resampled from."""
         bounds = self.bounds
         y, x = (
