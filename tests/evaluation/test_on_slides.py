@@ -96,15 +96,20 @@ def test_a_model_and_its_result_score_alike_and_as_counted_by_hand(
     assert finished.subject == anew.subject == "test"
 
 
-def test_tissue_is_the_same_to_prediction_training_and_evaluation(tmp_path: Path) -> None:
-    rgb = tissue_rgb(500, 700)
-    rgb[:, 450:] = 240  # what the file fills in
-    rgb[300:308, 60:450] = 240  # and a slit between two scanned fields
-    slide, model = write_tiff(tmp_path / "fields.tiff", rgb), write_model(tmp_path / "m.safetensors", 1)
+def test_tissue_is_the_same_to_prediction_training_and_evaluation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsi_seg.slides.frames.OVERVIEW_SIDE", 200)
+    rgb = (240 + np.random.default_rng(0).integers(-3, 4, (500, 700, 3))).astype(np.uint8)
+    rows, columns = np.mgrid[:500, :700]
+    disc = (rows - 250) ** 2 + (columns - 250) ** 2 < 180**2
+    rgb[disc] = tissue_rgb(500, 700)[disc]
+    rgb[:, 400:] = 240  # what the file fills in
+    slide, model = write_tiff(tmp_path / "part.tiff", rgb), write_model(tmp_path / "m.safetensors", 1)
     predict(slide, tmp_path / "out", model)
     predicted = labels_of(tmp_path / "out") == 1
-    assert 0 < predicted[300:308, 60:440].sum() < predicted[308:316, 60:440].sum()
-    assert not predicted[:, 454:].any()
+    assert 0.7 * disc.sum() < predicted.sum() < predicted.size / 2
+    assert not predicted[:, 408:].any()
 
     drawn = write_boxes(tmp_path / "drawn.geojson", ("Tumour", TUMOUR))
     bundle = load_bundle(model)
@@ -118,7 +123,8 @@ def test_tissue_is_the_same_to_prediction_training_and_evaluation(tmp_path: Path
         evaluate_results([(tmp_path / "out", drawn)], settings=REST),
         on_slide(slide, drawn, model, REST),
     )
-    expected = [[0, 0, 0, 0], [0, int(predicted[~outlined].sum()), 0, 0], [0, 240 * 200, 0, 0]]
+    stroma, tumour = int(predicted[~outlined].sum()), int(predicted[outlined].sum())
+    expected = [[0, 0, 0, 0], [0, stroma, 0, 0], [240 * 200 - tumour, tumour, 0, 0]]
     assert finished.total.confusion.counts.tolist() == expected
     assert anew.total.confusion.counts.tolist() == expected
 
