@@ -26,7 +26,9 @@ from wsi_seg.slides.slide import Slide
 SMOOTH = 3
 """Outlines are drawn so many times larger, and reduced."""
 
-WIDTH, GAP = 1100, 16
+WIDTH, GAP, HEAD = 1100, 16, 90
+FIRST_EXAMPLE = 412
+"""Height of the first of a report's examples, at that width."""
 COLOURS = 96
 
 
@@ -69,20 +71,21 @@ def _draw(above: Image.Image, rings: list[np.ndarray], color: tuple[int, int, in
 
 
 def report(folder: Path) -> Image.Image:
-    """Put a report's scores and pictures on one page."""
+    """Put a report's scores, its confusion matrix and its first example on one page."""
     scores = json.loads((folder / "report.json").read_text())["scores"]
-    parts = [_fit(Image.open(folder / name), WIDTH) for name in ("scores.png", "examples.png")]
-    parts[1] = parts[1].crop((0, 0, WIDTH, min(parts[1].height, 620)))
-    page = Image.new("RGB", (WIDTH + 2 * GAP, 90 + sum(p.height + GAP for p in parts)), (255, 255, 255))
+    half = (WIDTH - GAP) // 2
+    left, right = (_fit(Image.open(folder / name), half) for name in ("scores.png", "confusion.png"))
+    below = _fit(Image.open(folder / "examples.png"), WIDTH)
+    below = below.crop((0, 0, WIDTH, FIRST_EXAMPLE))
+    top = HEAD + max(left.height, right.height) + GAP
+    page = Image.new("RGB", (WIDTH + 2 * GAP, top + below.height + GAP), (255, 255, 255))
     pen = ImageDraw.Draw(page)
     draw_text(pen, (GAP, 40), "Report of a training", Style(26, INK, bold=True))
     said = f"mean IoU {scores['mean_iou']:.3f}, pixel accuracy {scores['pixel_accuracy']:.3f}, over "
     said += f"{scores['pixels'] / 1e6:.2f} megapixels kept out of training"
     draw_text(pen, (GAP, 72), said, Style(17, MUTED))
-    top = 90
-    for part in parts:
-        page.paste(part, (GAP, top))
-        top += part.height + GAP
+    for picture, place in ((left, (GAP, HEAD)), (right, (2 * GAP + half, HEAD)), (below, (GAP, top))):
+        page.paste(picture, place)
     return page
 
 

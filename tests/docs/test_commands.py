@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer.main
-from pages import PAGES, ROOT, commands
+from helpers.pages import PAGES, ROOT, commands
 
 from wsi_seg.cli.app import app
 

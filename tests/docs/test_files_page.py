@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import pytest
-from pages import ROOT
+from helpers.pages import ROOT
 
 from wsi_seg.data.tiling import TilesAbout, TilingSettings
 from wsi_seg.inference.stream.ledger import RegionRecord

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 import pytest
-from pages import ROOT, prose
+from helpers.pages import ROOT, prose
 
 GLOSSARY = ROOT / "docs" / "glossary.md"
 ROW = re.compile(r"^\| ([^|]+?) \| ([^|]+?) \| \[[^]]+\]\([^)]+\) \|$")

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from pages import PAGES, ROOT, anchors, prose
+from helpers.pages import PAGES, ROOT, anchors, prose
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from pages import ROOT
+from helpers.pages import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
