@@ -145,7 +145,9 @@ def test_refusals(pair, tmp_path):
     with pytest.raises(OutputError, match="cannot be written"):
         cut([pair], tmp_path / "file")
     (tmp_path / "tiles/tiles.json").write_text("{}")
-    with pytest.raises(AnnotationError, match=r"tiles\.json: damaged, or not written by `wsi-seg tiles`"):
+    with pytest.raises(
+        OutputError, match=r"tiles\.json: damaged \(mpp: field required\): cut the tiles again"
+    ):
         read_about(tmp_path / "tiles")
 
 

@@ -15,11 +15,12 @@ from wsi_seg.models.bundle import InputSpec, ModelHeader
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.predict.batch import BatchSummary, NoResult, Outcome
 from wsi_seg.results import summary
-from wsi_seg.results.folder import RegionTotals, ResultFolder, RunRecord
+from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.seals import Seal
 from wsi_seg.results.polygons import geojson
 from wsi_seg.results.qupath.check import CheckReport
 from wsi_seg.results.qupath.faults import Fault
+from wsi_seg.results.record import RegionTotals, RunRecord
 from wsi_seg.results.whole import Wholeness
 from wsi_seg.slides.coarse import MaskSeal
 from wsi_seg.slides.frames import Bounds, Frames

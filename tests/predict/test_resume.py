@@ -175,6 +175,29 @@ def test_polygons_that_were_unpacked_and_edited_are_kept(
     assert fingerprints(out) == fingerprints(finished)
 
 
+def test_coarser_levels_that_are_damaged_are_made_again_from_level_0(
+    finished: Path, slide_path: Path, model_path: Path, tmp_path: Path, ngff: str
+) -> None:
+    out, heard = tmp_path / "tissue", Recorder()
+    shutil.copytree(finished, out)
+    zarr = ResultFolder(out).zarr
+    coarser = [path for path in zarr.glob("labels/*/1/**/*") if path.is_file() and path.name in {"0", "1"}]
+    assert {path.relative_to(zarr).parts[1] for path in coarser} == {"tissue", "confidence"}
+    coarser[0].unlink()
+    flip(coarser[-1])
+    predict_slide(slide_path, out, settings(model_path, ngff), heard)
+    assert any("making the coarser levels again from level 0" in line for line in heard.said)
+    assert (heard.regions, heard.said[-1][:16]) == (0, "finished already")
+    assert fingerprints(out) == fingerprints(finished)
+    assert check_result(out).ok
+
+    coarser[0].unlink()
+    shard(zarr, 0, 0).unlink()
+    with pytest.raises(OutputError, match=r"labels/tissue/0/.*0/0: missing .*--overwrite"):
+        predict_slide(slide_path, out, settings(model_path, ngff))
+    assert not coarser[0].exists()
+
+
 @pytest.mark.parametrize("progress", ["finished", "exporting"])
 def test_labels_that_are_damaged_are_not_finished(
     finished: Path, slide_path: Path, model_path: Path, tmp_path: Path, ngff: str, progress: str

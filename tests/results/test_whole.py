@@ -11,10 +11,11 @@ import pytest
 from conftest import SCHEMA
 
 from wsi_seg.errors import OutputError
-from wsi_seg.results.folder import RegionTotals, ResultFolder, RunRecord
+from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.ngff import PyramidLayout
 from wsi_seg.results.labels.pyramid import PyramidWriter
 from wsi_seg.results.labels.seals import document_path
+from wsi_seg.results.record import RegionTotals, RunRecord
 from wsi_seg.results.whole import check_labels, check_result, require_own, require_whole
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Lattice
@@ -193,7 +194,7 @@ def test_polygons_of_an_export_that_was_killed_are_not_whole(result: ResultFolde
 
 def test_a_missing_or_damaged_record_is_told(result: ResultFolder) -> None:
     result.record_path.write_text("{")
-    assert [d.what for d in check_result(result.folder).damages] == ["damaged, or of another version"]
+    assert [d.what for d in check_result(result.folder).damages] == ["damaged (not JSON)"]
     for refused in (check_labels, require_whole):
         with pytest.raises(OutputError, match=r"record\.json: damaged.*: copy the folder again, use a copy"):
             refused(result.zarr)

@@ -7,9 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from wsi_seg.errors import OutputError, UsageError, printable
+from wsi_seg.files.document import DocumentError
 from wsi_seg.predict.batch import BatchSummary, record_digest
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.seals import Damage
@@ -54,10 +53,9 @@ def check_folder(folder: Path) -> Iterator[Wholeness]:
 def _check_batch(path: Path) -> Wholeness:
     """Check that no slide of a batch is without its result, in the folder as it is now."""
     try:
-        batch = BatchSummary.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        damage = Damage(path, "damaged, or of another version", "run `wsi-seg predict` on its slides again")
-        return Wholeness(path, (damage,), None, 0)
+        batch = BatchSummary.read(path, "run `wsi-seg predict` on its slides again")
+    except DocumentError as error:
+        return Wholeness(path, (Damage(path, error.what, error.remedy),), None, 0)
     lacking = [_lacking(path.parent, outcome) for outcome in batch.outcomes]
     waiting = [Damage(Path(slide), "not done yet", AGAIN) for slide in batch.waiting]
     return Wholeness(path, (*filter(None, lacking), *waiting), None, 1)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 
 from wsi_seg.cli import signals
 from wsi_seg.cli.streams import forgiving, trouble
 from wsi_seg.cli.terminal import say
 from wsi_seg.errors import UsageError, WsiSegError
+from wsi_seg.process import silent
 from wsi_seg.shortage import Shortage, check_memory, shortage
 
 
@@ -24,6 +26,9 @@ def main() -> None:
         if output.error is not None:
             code = _failed(trouble(output.error), code or 1)
     ended = signals.leave()
+    # Connections that are lost meanwhile end with the interpreter, and have no news to tell. This process is
+    # the program's own: nothing is put back.
+    ExitStack().enter_context(silent("distributed", "tornado"))
     sys.exit(code if ended is None else ended)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -11,7 +10,7 @@ from PIL import Image
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import AnnotationError, UsageError
-from wsi_seg.slides.picture import DECODE_ERRORS, MAX_PIXELS, verify_png, why_unreadable
+from wsi_seg.slides.picture import DECODE_ERRORS, MAX_PIXELS, of_any_size, verify_png, why_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -216,8 +215,7 @@ def read_content(path: Path) -> MaskContent:
 def _load(path: Path) -> Image.Image:
     """Read a mask in a mode whose pixels are values or RGB colours."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with of_any_size():
             verify_png(path)
             opened = Image.open(path)
         with opened as image:

@@ -7,17 +7,14 @@ an eighth of their size, which reads all of their code.
 from __future__ import annotations
 
 import os
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from wsi_seg.data.masked_images import LabelledImage
 from wsi_seg.data.masks import MaskContent, read_content
 from wsi_seg.errors import AnnotationError, SlideError
-from wsi_seg.slides.picture import verified_size
+from wsi_seg.slides.picture import of_any_size, verified_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,8 +45,7 @@ def sound_sources(
     list of LabelledImage
         Those without a fault, in the pairs' order.
     """
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with of_any_size(), ThreadPoolExecutor(os.cpu_count()) as pool:
         looked_into = list(pool.map(_look_into, pairs))
     contents = [found[1] for found in looked_into if not isinstance(found, str)]
     painted = any(content is not None and content.painted for content in contents)

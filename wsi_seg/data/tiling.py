@@ -11,16 +11,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import yaml
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.data.tiles import CLASSES_FILE, list_path
 from wsi_seg.errors import AnnotationError, OutputError
+from wsi_seg.files.document import Document
 from wsi_seg.files.files import replacing, write_text, writing
 from wsi_seg.progress import Progress
 from wsi_seg.slides.lattice import Rect
@@ -59,7 +60,7 @@ class TilingSettings(BaseModel):
     min_labelled: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
-class TilesAbout(BaseModel):
+class TilesAbout(Document):
     """The origin of tiles: the content of ``tiles.json``.
 
     Attributes
@@ -71,9 +72,6 @@ class TilesAbout(BaseModel):
         The slides' files, by the beginning of their tiles' names.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format_version: Literal[1] = 1
     mpp: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     settings: TilingSettings
     slides: dict[str, str]
@@ -171,18 +169,13 @@ def read_about(folder: Path) -> TilesAbout | None:
 
     Raises
     ------
-    AnnotationError
-        If the file is damaged.
+    DocumentError
+        If the file is damaged, or of a newer wsi-seg.
     """
     path = folder / ABOUT_FILE
     if not path.is_file():
         return None
-    try:
-        return TilesAbout.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise AnnotationError(
-            f"{path}: damaged, or not written by `wsi-seg tiles`: cut the tiles again"
-        ) from error
+    return TilesAbout.read(path, "cut the tiles again")
 
 
 def _names(slides: Sequence[LabelledSlide]) -> list[str]:

@@ -80,6 +80,7 @@ class Recipe:
         return self.first_fields + self.steps // self.steps_per_field
 
 
+@torch.random.fork_rng(devices=[])  # the recipe seeds what is drawn, and the caller's draws are not it
 def train(recipe: Recipe, say: Callable[[str], None]) -> tuple[ESPNet, InputSpec]:
     """Train the network from nothing.
 

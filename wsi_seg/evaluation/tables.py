@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from wsi_seg.evaluation.metrics import share
+from wsi_seg.files.document import versioned
 from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def as_json(evaluation: Evaluation) -> str:
     }
     if evaluation.benchmark is not None:
         content[evaluation.benchmark.key] = _scores(evaluation.benchmark)
-    return json.dumps(content, indent=1, allow_nan=False)
+    return json.dumps(versioned(content), indent=1, allow_nan=False)
 
 
 def _none_found(tally: Tally) -> dict[str, JsonValue]:

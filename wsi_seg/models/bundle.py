@@ -15,6 +15,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from wsi_seg.errors import ModelError, shortened
+from wsi_seg.files.document import Document as StoredDocument
+from wsi_seg.files.document import DocumentError, refuse_newer
 from wsi_seg.files.files import replacing
 from wsi_seg.files.reading import check_plain
 from wsi_seg.models.architecture import Architecture, Network, build_network
@@ -25,7 +27,6 @@ from wsi_seg.models.container import Document, damaged, pack, read_document, rea
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMAT_VERSION = 1
 WEIGHTS_FOLDER = Path(__file__).resolve().parent / "weights"
 
 Statistic = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
@@ -66,7 +67,7 @@ TRAINED_ON = "slides"
 """Where a model's training provenance names the slides, by their fingerprints."""
 
 
-class ModelHeader(BaseModel):
+class ModelHeader(StoredDocument):
     """What a model file says of itself.
 
     Attributes
@@ -83,19 +84,14 @@ class ModelHeader(BaseModel):
         A sentence that users must see before they trust the results.
     training : dict
         Where the weights come from: data, recipe, figures, licence.
-    format_version : int
-        Version of this document.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format_version: Literal[1] = 1
     name: Name
     architecture: Architecture
     classes: ClassSchema
     input: InputSpec
     notice: Annotated[str, Field(max_length=2000)] | None = None
-    training: dict[str, JsonValue] = {}
+    training: dict[str, JsonValue] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -265,18 +261,20 @@ def load_bundle(path: Path) -> ModelBundle:
 
 
 def _parse_header(path: Path, document: Document) -> ModelHeader:
-    version = document.get("format_version")
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise ModelError(
-            f"{path}: model format {version}, this wsi-seg reads up to {FORMAT_VERSION}: upgrade wsi-seg"
-        )
     try:
+        refuse_newer(document, ModelHeader.newest(), path, "get or train it again")
+        # Not as `Document.of` does: whoever ignored a field of the network or its input would get it wrong.
         return ModelHeader.model_validate(document)
+    except DocumentError as error:
+        raise ModelError(str(error)) from error
     except ValidationError as error:
         first = error.errors()[0]
         if first["type"] == "union_tag_invalid":
             tag = shortened(str(first["ctx"]["tag"]))
             what = f"a network that this wsi-seg does not know ({tag})"
+            raise ModelError(f"{path}: {what}: upgrade wsi-seg") from error
+        if first["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+            what = f"holds a field that this wsi-seg does not know ({shortened(str(first['loc'][-1]))})"
             raise ModelError(f"{path}: {what}: upgrade wsi-seg") from error
         where = ".".join(shortened(str(part)) for part in first["loc"]) or "header"
         raise damaged(path, f"{where}: {shortened(first['msg'])}") from error

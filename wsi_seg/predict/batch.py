@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from wsi_seg.errors import NoSchedulerError, OutputError, WsiSegError, printable
 from wsi_seg.files.digests import digest_file
+from wsi_seg.files.document import Document
 from wsi_seg.files.files import remove_partial, write_text, writing
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.summary import Status
@@ -81,7 +82,7 @@ class Outcome(BaseModel):
         return self.error is None and self.unprocessed_mm2 == 0
 
 
-class BatchSummary(BaseModel):
+class BatchSummary(Document):
     """What became of each slide of a batch.
 
     Attributes
@@ -93,8 +94,6 @@ class BatchSummary(BaseModel):
     passed_over : tuple of str
         What lay beside the slides and is none: a line each.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     outcomes: tuple[Outcome, ...] = ()
     waiting: tuple[Text, ...] = ()

@@ -25,10 +25,11 @@ from wsi_seg.slides.tissue import TissueMask
 if TYPE_CHECKING:
     from wsi_seg.predict.plan import Plan
     from wsi_seg.progress import Progress
-    from wsi_seg.results.folder import RegionTotals, ResultFolder, RunRecord
+    from wsi_seg.results.folder import ResultFolder
     from wsi_seg.results.labels.reading import LabelPyramid
     from wsi_seg.results.polygons.awaited import Arrivals
     from wsi_seg.results.polygons.export import Exported
+    from wsi_seg.results.record import RegionTotals, RunRecord
     from wsi_seg.slides.coarse import MaskSeal
 
 

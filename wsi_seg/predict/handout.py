@@ -13,8 +13,9 @@ from wsi_seg.inference.stream.software import Software
 if TYPE_CHECKING:
     from wsi_seg.inference.stream.ledger import Ledger
     from wsi_seg.predict.plan import Plan
-    from wsi_seg.results.folder import ResultFolder, RunRecord
+    from wsi_seg.results.folder import ResultFolder
     from wsi_seg.results.labels.pyramid import PyramidWriter
+    from wsi_seg.results.record import RunRecord
 
 
 def hand_out(

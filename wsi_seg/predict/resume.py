@@ -9,9 +9,16 @@ import shapely
 from wsi_seg.errors import OutputError
 from wsi_seg.files.files import move, remove_partial, replacing, writing
 from wsi_seg.predict.plan import LABELS_VERSION
-from wsi_seg.results.folder import RegionTotals, RunRecord, differences
+from wsi_seg.results.labels.pyramid import PyramidWriter
 from wsi_seg.results.labels.seals import DamagedError, document_path
-from wsi_seg.results.whole import document_damages, require_whole, stray_polygons
+from wsi_seg.results.record import RegionTotals, RunRecord, differences
+from wsi_seg.results.whole import (
+    check_labels,
+    document_damages,
+    only_coarser_damaged,
+    refuse_damaged,
+    stray_polygons,
+)
 from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
@@ -19,8 +26,8 @@ if TYPE_CHECKING:
     from wsi_seg.inference.stream.ledger import Ledger
     from wsi_seg.predict.plan import Plan
     from wsi_seg.progress import Progress
-    from wsi_seg.results.folder import Key, ResultFolder
-    from wsi_seg.results.labels.pyramid import PyramidWriter
+    from wsi_seg.results.folder import ResultFolder
+    from wsi_seg.results.record import Key
     from wsi_seg.slides.lattice import Lattice
 
 
@@ -75,7 +82,14 @@ def _how_made(old: Key, new: Key) -> str:
 
 def _begin_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress) -> RunRecord:
     """Find out what is left to do where labels are finished."""
-    unknown = require_whole(result.zarr)
+    found = check_labels(result.zarr)
+    if only_coarser_damaged(found):
+        progress.say(
+            f"{found.damages[0].path}: {found.damages[0].what}: making the coarser levels again from level 0"
+        )
+        PyramidWriter(result.zarr, plan.layout).build_levels(plan.settings.run.workers or 2)
+        found = check_labels(result.zarr)
+    unknown = refuse_damaged(found)
     if unknown:
         progress.say(unknown)
     for damage in document_damages(result, record):

@@ -30,7 +30,7 @@ from wsi_seg.predict.finish import draw_overview, export_again, export_as_they_c
 from wsi_seg.predict.handout import hand_out
 from wsi_seg.predict.plan import Plan
 from wsi_seg.progress import Progress
-from wsi_seg.results.folder import ResultFolder, RunRecord
+from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.pyramid import PyramidWriter
 from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.results.labels.seals import document_path
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from wsi_seg.results.polygons.export import Exported
+    from wsi_seg.results.record import RunRecord
     from wsi_seg.settings import LabelSettings
     from wsi_seg.slides.lattice import Region
 

@@ -9,82 +9,19 @@ from __future__ import annotations
 import os
 import uuid
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
-
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from typing import TYPE_CHECKING
 
 from wsi_seg.errors import OutputError
 from wsi_seg.files.digests import digest_file
 from wsi_seg.files.files import PARTIAL, locked, move, remove, remove_partial, write_text, writing
-from wsi_seg.slides.coarse import MaskSeal
+from wsi_seg.results.record import RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-Key = dict[str, JsonValue]
-
-OTHER_RECORD = (
-    "copy the folder again, use a copy of its slide.ome.zarr alone, or make the result anew with "
-    "`wsi-seg predict --overwrite`"
-)
-"""What helps against a record that cannot be read; the last alone helps `predict`."""
-
-Stage = Literal["segmenting", "exporting", "finished"]
-
-
-class RunRecord(BaseModel):
-    """How far a result is, and what it is made from.
-
-    Attributes
-    ----------
-    progress : {"segmenting", "exporting", "finished"}
-        "exporting" says that the label pyramid is whole.
-    labels : dict
-        What the labels depend on: slide, model, settings, by the names that users know.
-    export : dict
-        What the polygons depend on beside the labels.
-    tissue : MaskSeal or None
-        The tissue mask that the labels go by, once it is found; None without one.
-    totals : RegionTotals or None
-        Sums over all regions, once they are done.
-    files : dict or None
-        Digests of the files that are done, by path in the folder: of the OME-Zarr the document that holds its
-        seal, which knows all others. None in records of before they were noted.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format_version: Literal[1] = 1
-    progress: Stage
-    labels: Key
-    export: Key
-    tissue: MaskSeal | None = None
-    totals: RegionTotals | None = None
-    files: dict[str, str] | None = None
-
-
-class RegionTotals(BaseModel):
-    """Sums over the regions of a slide.
-
-    Attributes
-    ----------
-    pixels : dict
-        Label pixels by label value.
-    unreadable : int
-        Tiles of the slide that could not be decoded.
-    patches : int
-        Patches that went through the network.
-    seconds : dict
-        Seconds by stage, added up over workers.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    pixels: dict[int, int]
-    unreadable: int
-    patches: int
-    seconds: dict[str, float]
+    from wsi_seg.results.record import Key
+    from wsi_seg.slides.coarse import MaskSeal
 
 
 class ResultFolder:
@@ -129,19 +66,16 @@ class ResultFolder:
         ------
         OutputError
             If there are results here that no record explains.
+        DocumentError
+            If the record is damaged, or of a newer wsi-seg.
         """
-        try:
-            return RunRecord.model_validate_json(self.record_path.read_bytes())
-        except FileNotFoundError:
-            if self.zarr.exists():
-                raise OutputError(
-                    f"{self.folder}: holds a result that no record explains: use --overwrite, or another -o"
-                ) from None
-            return None
-        except (ValidationError, OSError) as error:
+        if os.path.lexists(self.record_path):
+            return RunRecord.read_checked(self.record_path)
+        if self.zarr.exists():
             raise OutputError(
-                f"{self.record_path}: damaged, or of another version: {OTHER_RECORD}"
-            ) from error
+                f"{self.folder}: holds a result that no record explains: use --overwrite, or another -o"
+            )
+        return None
 
     def write_record(self, record: RunRecord) -> None:
         """Put the record in place, in one step.
@@ -151,7 +85,7 @@ class ResultFolder:
         OutputError
             If it cannot be written.
         """
-        write_text(self.record_path, record.model_dump_json(indent=2))
+        write_text(self.record_path, record.signed())
 
     def tissue_seal(self) -> MaskSeal | None:
         """Return what is on record of the tissue mask; None if nothing is, as of a copy without record.
@@ -283,9 +217,3 @@ def folder_of(zarr: Path) -> ResultFolder | None:
     """Return the folder whose own labels an OME-Zarr holds; None if it goes by any other name."""
     folder = ResultFolder(zarr.parent)
     return folder if zarr == folder.zarr else None
-
-
-def differences(old: Key, new: Key) -> str:
-    """Say in a few words what differs between two keys."""
-    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    return ", ".join(f"{name} ({old.get(name)} then, {new.get(name)} now)" for name in names)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from wsi_seg.errors import OutputError
 from wsi_seg.files.csvlines import csv_line
+from wsi_seg.files.document import Document
 from wsi_seg.files.files import write_text
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
 from wsi_seg.slides.levels import LevelRead
@@ -136,7 +136,7 @@ class Outlined:
     remarks: dict[str, int] = field(default_factory=dict)
 
 
-class Summary(BaseModel):
+class Summary(Document):
     """What came out of a slide, and how.
 
     Attributes
@@ -163,8 +163,6 @@ class Summary(BaseModel):
         Wall seconds of each stage of the last run; "read", "model" and "write" are added up over workers.
         "polygons", which are drawn beside all else, are what they took on from the end of "segment".
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     slide: str
     status: Status
@@ -247,15 +245,10 @@ def read_summary(path: Path) -> Summary:
 
     Raises
     ------
-    OutputError
-        If it cannot be read, or is none.
+    DocumentError
+        If it cannot be read, is none, or is of a newer wsi-seg.
     """
-    try:
-        return Summary.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise OutputError(
-            f"{path}: damaged, or of another version: delete it and run `wsi-seg predict` again"
-        ) from error
+    return Summary.read(path, "delete it and run `wsi-seg predict` again")
 
 
 def summarise_classes(

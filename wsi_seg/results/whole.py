@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from wsi_seg.errors import OutputError
-from wsi_seg.results.folder import OTHER_RECORD, ResultFolder, folder_of
+from wsi_seg.files.document import DocumentError
+from wsi_seg.results.folder import ResultFolder, folder_of
+from wsi_seg.results.labels.ngff import METADATA_NAMES
 from wsi_seg.results.labels.seals import (
     GO_ON,
     Damage,
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wsi_seg.results.folder import RunRecord
     from wsi_seg.results.labels.seals import Seal
+    from wsi_seg.results.record import RunRecord
 
 MAKE_AGAIN = "run `wsi-seg predict` again, which makes it again"
 EDITED = f"delete it, or move it away to keep it, and {MAKE_AGAIN}"
@@ -87,12 +89,31 @@ def require_whole(zarr: Path) -> str | None:
     OutputError
         If the record beside it is damaged.
     """
-    found = check_labels(zarr)
+    return refuse_damaged(check_labels(zarr))
+
+
+def refuse_damaged(found: Wholeness) -> str | None:
+    """Do what `require_whole` does, with an OME-Zarr that is checked already."""
     if found.damages:
         first, more = found.damages[0], len(found.damages) - 1
         also = f" (and {more} more: `wsi-seg check` names them)" if more else ""
         raise DamagedError(replace(first, what=first.what + also))
-    return found.unknown and f"{zarr}: {found.unknown}"
+    return found.unknown and f"{found.path}: {found.unknown}"
+
+
+def only_coarser_damaged(found: Wholeness) -> bool:
+    """Tell whether all that is wrong with an OME-Zarr are pixels that follow from others in it.
+
+    These are the coarser levels of its label images; each is made from the one below.
+    """
+    return bool(found.damages) and all(map(partial(_is_coarser, found.path), found.damages))
+
+
+def _is_coarser(zarr: Path, damage: Damage) -> bool:
+    labels, _, level, *rest = (*damage.path.relative_to(zarr).parts, "", "", "")
+    of_pixels = damage.path.name not in METADATA_NAMES and any(rest)
+    there = damage.what in {"missing", "empty", "altered or cut"}
+    return there and of_pixels and labels == "labels" and level.isdecimal() and int(level) > 0
 
 
 def require_written(zarr: Path) -> None:
@@ -170,8 +191,8 @@ def check_result(folder: Path) -> Wholeness:
         return Wholeness(folder, (Damage(result.record_path, "missing", remedy),), None, 0)
     try:
         record = result.read_record()
-    except OutputError:
-        damage = Damage(result.record_path, "damaged, or of another version", OTHER_RECORD)
+    except DocumentError as error:
+        damage = Damage(result.record_path, error.what, error.remedy)
         return Wholeness(folder, (damage,), None, 0)
     if record is None or record.progress != "finished":
         return Wholeness(folder, (Damage(folder, "not finished", GO_ON),), None, 0)

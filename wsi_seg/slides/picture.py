@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 
 from wsi_seg.errors import SlideError
 from wsi_seg.files.reading import check_plain
+from wsi_seg.process import WhileNeeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,11 +91,21 @@ def why_unreadable(path: Path, error: Exception) -> str:
 
 
 @contextmanager
+def _of_any_size() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
+of_any_size = WhileNeeded(_of_any_size)
+"""Keeps Pillow from warning of large images, where limits of our own follow. Filters are for all threads."""
+
+
+@contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open an image; turn what Pillow raises until it is closed into a one-line error."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with of_any_size():
             verify_png(path)
             image = Image.open(path)
         with image:

@@ -20,8 +20,9 @@ from wsi_seg.inference.stream.software import Software
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.predict.handout import hand_out
 from wsi_seg.predict.plan import Plan
-from wsi_seg.results.folder import ResultFolder, RunRecord
+from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.pyramid import PyramidWriter
+from wsi_seg.results.record import RunRecord
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 from wsi_seg.slides.slide import Slide
 

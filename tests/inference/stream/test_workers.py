@@ -26,16 +26,18 @@ LATTICE = Lattice(2048, 2048, 256, 0, 1)
 @pytest.fixture
 def cluster() -> Iterator[LocalCluster]:
     """Two workers that talk over TCP, as those on other machines do."""
-    connecting._silence()
-    with LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        processes=False,
-        protocol="tcp",
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        worker_dashboard_address="127.0.0.1:0",
-    ) as cluster:
+    with (
+        connecting._quiet(),
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=False,
+            protocol="tcp",
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+        ) as cluster,
+    ):
         yield cluster
 
 

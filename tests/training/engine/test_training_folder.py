@@ -138,7 +138,9 @@ def test_a_damaged_record_is_one_line(tmp_path: Path):
     begin(tmp_path)
     (tmp_path / ".wsi-seg" / "training.json").write_text("{")
     with (
-        pytest.raises(OutputError, match=r"training\.json: damaged: start anew with --overwrite"),
+        pytest.raises(
+            OutputError, match=r"training\.json: damaged \(not JSON\): start anew with --overwrite"
+        ),
         TrainingFolder(tmp_path, False, resume=True).locked(RECORD),
     ):
         pass

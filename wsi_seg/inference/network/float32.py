@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
+
+from wsi_seg.process import WhileNeeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROPER = "ieee"
 
-_changing = threading.Lock()
-_inside = 0
-_before = ""
-
 
 @contextmanager
-def float32_proper() -> Iterator[None]:
-    """Have a GPU convolve float32 as such; TF32 would gain 5 % in an ESPNet.
-
-    The setting is one for all threads: the first to come in changes it, and the last to go puts it back.
-    """
-    global _inside, _before
+def _proper() -> Iterator[None]:
     convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # which PyTorch sets as it goes
-    with _changing:
-        if _inside == 0:
-            _before = convolutions.fp32_precision
-            convolutions.fp32_precision = PROPER
-        _inside += 1
+    before = convolutions.fp32_precision
+    convolutions.fp32_precision = PROPER
     try:
         yield
     finally:
-        with _changing:
-            _inside -= 1
-            if _inside == 0:
-                convolutions.fp32_precision = _before
+        convolutions.fp32_precision = before
+
+
+float32_proper = WhileNeeded(_proper)
+"""Has a GPU convolve float32 as such; TF32 would gain 5 % in an ESPNet. It is one setting for all threads."""

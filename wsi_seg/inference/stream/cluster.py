@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,25 +13,26 @@ from distributed import Client, LocalCluster
 
 from wsi_seg.errors import NoSchedulerError
 from wsi_seg.memory import bound_freed
+from wsi_seg.process import WhileNeeded, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONNECT_SECONDS = 15
 
-DASK_LOGGERS = frozenset({"distributed", "tornado"})
-"""What Dask logs with; the connections that are lost with a scheduler are told by each of them."""
-
 QUIET = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
 """Dask watches itself a hundred times a second: a twentieth of a core, and here nobody looks."""
+
+_quiet = WhileNeeded(partial(silent, "distributed", "tornado"))
+"""Keeps what Dask logs off the screen, tracebacks and all: what matters reaches users as an error."""
 
 
 @contextmanager
 def local_cluster(threads: int | None) -> Iterator[Client]:
     """Start a Dask cluster of threads in this process; nothing of it is reached from other machines."""
     bound_freed()
-    _silence()
     with (
+        _quiet(),
         dask.config.set(QUIET),
         LocalCluster(
             n_workers=1,
@@ -56,26 +57,18 @@ def remote_cluster(scheduler: str) -> Iterator[Client]:
     NoSchedulerError
         If it cannot be reached.
     """
-    _silence()
     is_file = Path(scheduler).is_file()
-    try:
-        client = (
-            Client(scheduler_file=scheduler, timeout=CONNECT_SECONDS)
-            if is_file
-            else Client(scheduler, timeout=CONNECT_SECONDS)
-        )
-    except (OSError, TimeoutError, ValueError) as error:
-        raise NoSchedulerError(
-            f"{scheduler}: no Dask scheduler answers there: check the address (tcp://HOST:PORT) or file, "
-            "or leave --scheduler out to run here"
-        ) from error
-    with client:
-        yield client
-
-
-def _silence() -> None:
-    """Keep what Dask logs, tracebacks and all, off the screen: what matters reaches users as an error."""
-    # Each of its loggers has a level of its own, which its parent's does not overrule.
-    for name in list(logging.root.manager.loggerDict):
-        if name.partition(".")[0] in DASK_LOGGERS:
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    with _quiet():
+        try:
+            client = (
+                Client(scheduler_file=scheduler, timeout=CONNECT_SECONDS)
+                if is_file
+                else Client(scheduler, timeout=CONNECT_SECONDS)
+            )
+        except (OSError, TimeoutError, ValueError) as error:
+            raise NoSchedulerError(
+                f"{scheduler}: no Dask scheduler answers there: check the address (tcp://HOST:PORT) or file, "
+                "or leave --scheduler out to run here"
+            ) from error
+        with client:
+            yield client

@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from wsi_seg.files.digests import digest_of
+from wsi_seg.files.document import Document, DocumentError, NewerError, parse_object
 from wsi_seg.files.files import remove, write_text, writing
 
 if TYPE_CHECKING:
@@ -20,9 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIX = ".record"
+STRIKE = "delete it, and the region is done again"
 
 
-class RegionRecord(BaseModel):
+class RegionRecord(Document):
     """What there is to know of a finished region.
 
     Attributes
@@ -41,8 +41,6 @@ class RegionRecord(BaseModel):
     files : dict
         Digest of each file of the region, by path inside the OME-Zarr; what is all fill value has no file.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     pixels: dict[int, int]
@@ -70,7 +68,13 @@ class Ledger:
         write_text(self._path(record.name), f"{digest_of(content.encode())}\n{content}\n")
 
     def records(self) -> Iterator[RegionRecord]:
-        """Yield the records of finished regions; one that is damaged counts as none."""
+        """Yield the records of finished regions; one that is damaged counts as none.
+
+        Raises
+        ------
+        NewerError
+            If one is of a newer wsi-seg, whose work is not to be done again by this one.
+        """
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             record = _read(path)
             if record is not None and path == self._path(record.name):
@@ -109,7 +113,14 @@ class Ledger:
 def _read(path: Path) -> RegionRecord | None:
     try:
         digest, _, content = path.read_bytes().partition(b"\n")
-        content = content.removesuffix(b"\n")
-        return RegionRecord.model_validate_json(content) if digest == digest_of(content).encode() else None
-    except (OSError, ValidationError):  # a bad place of the disk, or a record of another version
+    except OSError:  # a bad place of the disk
+        return None
+    content = content.removesuffix(b"\n")
+    if digest != digest_of(content).encode():
+        return None
+    try:
+        return RegionRecord.of(parse_object(content, path, STRIKE), path, STRIKE)
+    except NewerError:
+        raise
+    except DocumentError:  # of a form that never was
         return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from wsi_seg import __version__
 from wsi_seg.files.csvlines import csv_line
+from wsi_seg.files.document import versioned
 from wsi_seg.paper.bench.reading import Missing
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def as_json(report: Report) -> str:
         "limits": asdict(report.limits),
         "rows": _records(report),
     }
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+    return json.dumps(versioned(content), indent=1, allow_nan=False) + "\n"
 
 
 def as_csv(report: Report) -> str:

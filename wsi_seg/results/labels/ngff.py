@@ -33,6 +33,9 @@ METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zattrs", ".zgroup"})
 WSI_SEG = "wsi_seg"
 """Attribute of `labels/tissue` that holds what is ours: frames, schema, and what the run adds."""
 
+ATTRIBUTES_VERSION = 1
+"""Version of that attribute's form; see `wsi_seg.files.document`."""
+
 
 @dataclass(frozen=True)
 class PyramidLayout:

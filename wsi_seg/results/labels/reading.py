@@ -10,8 +10,9 @@ import numpy as np
 import zarr
 
 from wsi_seg.errors import OutputError, UsageError
+from wsi_seg.files.document import refuse_newer
 from wsi_seg.models.classes import ClassSchema
-from wsi_seg.results.labels.ngff import CONFIDENCE, TISSUE, WSI_SEG
+from wsi_seg.results.labels.ngff import ATTRIBUTES_VERSION, CONFIDENCE, TISSUE, WSI_SEG
 from wsi_seg.results.labels.storage import array_to_read, reading
 from wsi_seg.slides.frames import Frames
 from wsi_seg.slides.lattice import Rect
@@ -128,7 +129,7 @@ def read_labels(path: Path | str) -> LabelPyramid:
     Raises
     ------
     OutputError
-        If there is no such folder, or it was not written by wsi-seg, or files of it are missing.
+        If there is no such folder, it was not written by wsi-seg or by a newer one, or files are missing.
     """
     path = Path(path)
     remedy = "give the slide.ome.zarr folder that `wsi-seg predict` wrote"
@@ -137,11 +138,12 @@ def read_labels(path: Path | str) -> LabelPyramid:
     try:
         stored: JsonObject = zarr.open_group(path / TISSUE, mode="r").attrs.asdict()
         attributes = stored[WSI_SEG]
-        frames = Frames.model_validate(attributes["frames"])
-        schema = ClassSchema.model_validate(attributes["schema"])
+        refuse_newer(attributes, ATTRIBUTES_VERSION, path, remedy)
+        frames = Frames.model_validate(attributes["frames"], extra="ignore")
+        schema = ClassSchema.model_validate(attributes["schema"], extra="ignore")
         datasets = stored.get("ome", stored)["multiscales"][0]["datasets"]
         names = [dataset["path"] for dataset in datasets]
-    except (FileNotFoundError, ValueError, LookupError, TypeError) as error:
+    except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise OutputError(f"{path}: not a result of wsi-seg: {remedy}") from error
     with reading(path):
         return LabelPyramid(

@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsi_seg.errors import OutputError
 from wsi_seg.files.digests import digest_file, digest_of, flush
+from wsi_seg.files.document import DocumentError, refuse_newer
 from wsi_seg.files.files import write_text
-from wsi_seg.results.labels.ngff import METADATA_NAMES, TISSUE, WSI_SEG
+from wsi_seg.results.labels.ngff import ATTRIBUTES_VERSION, METADATA_NAMES, TISSUE, WSI_SEG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -138,17 +139,21 @@ def read_seal(zarr: Path) -> Seal | None:
     Raises
     ------
     DamagedError
-        If the document that holds it is missing or damaged, or the Zarr is not finished.
+        If the document that holds it is missing, damaged or of a newer wsi-seg, or the Zarr is not finished.
     """
     path = document_path(zarr)
     document = _read(path)
     own = _own(document)
+    try:
+        refuse_newer(own, ATTRIBUTES_VERSION, path, ANEW)
+    except DocumentError as error:
+        raise DamagedError(Damage(path, error.what, error.remedy)) from error
     if SEAL not in own:
         return None
     if own[SEAL] is None:
         raise DamagedError(Damage(zarr, "not finished", GO_ON))
     try:
-        seal = Seal.model_validate(own[SEAL])
+        seal = Seal.model_validate(own[SEAL], extra="ignore")
     except ValidationError as error:
         raise DamagedError(Damage(path, "altered")) from error
     if seal.document != _document_digest(document):

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import zarr
 
+from wsi_seg.files.document import VERSION
 from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.results.labels.ngff import (
+    ATTRIBUTES_VERSION,
     CONFIDENCE,
     OVERVIEW,
     TISSUE,
@@ -39,6 +41,7 @@ def lay_out(folder: Path, layout: PyramidLayout, name: str, attributes: JsonObje
         What else belongs to the labels, JSON-able; see `PyramidWriter.create`.
     """
     own = {
+        VERSION: ATTRIBUTES_VERSION,
         **attributes,
         "frames": layout.frames.model_dump(mode="json"),
         "schema": layout.schema.model_dump(mode="json"),

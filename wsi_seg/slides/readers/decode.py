@@ -20,13 +20,13 @@ from wsi_seg.files.reading import open_plain
 from wsi_seg.slides.frames import level_to_slide
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.readers.refused import why_refused
+from wsi_seg.slides.readers.tile_cache import share_tiles
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-CACHE_BYTES = 64 << 20
 BLOCK = 128
 """Side of the blocks in which inexact levels are read: larger blocks are cut, and read again, more often."""
 
@@ -184,7 +184,7 @@ def open_handle(path: Path) -> openslide.OpenSlide:
     except openslide.OpenSlideError as error:
         why = f"damaged, or in a format that OpenSlide does not read ({error}): copy or export it again"
         raise SlideError(f"{path}: {why_refused(path, str(error)) or why}") from None
-    handle.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
+    share_tiles(handle)
     return handle
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import struct
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import tifffile
 
 from wsi_seg.errors import SlideError
 from wsi_seg.files.reading import open_plain
+from wsi_seg.process import WhileNeeded, silent
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Without this, tifffile's remarks on odd files would appear among our own lines.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
+quiet = WhileNeeded(partial(silent, "tifffile"))
+"""Keeps tifffile from logging what it finds odd: what matters reaches users as an error."""
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -149,7 +150,7 @@ def read_tiff(path: Path) -> TiffImage:
         If the file is damaged.
     """
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with quiet(), tifffile.TiffFile(path) as tiff:
             page, series = tiff.pages.first, tiff.series[0]
             return TiffImage(
                 width=page.imagewidth,

@@ -15,7 +15,7 @@ import tifffile
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers.decode import SlideLevel, cut_by_grid, enclosing_cells, level_scale
-from wsi_seg.slides.readers.tiff import ERRORS
+from wsi_seg.slides.readers.tiff import ERRORS, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,13 +79,14 @@ class TiffReader:
         self.properties = properties
         self._channels = channels
         self._lock = threading.Lock()
-        try:
-            self._tiff = tifffile.TiffFile(path)
-        except ERRORS as error:
-            raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error
-        # Processes keep slides open from region to region, and drop them without closing.
-        self._close = weakref.finalize(self, self._tiff.close)
-        self._pages = _levels(self._tiff, path)
+        with quiet():
+            try:
+                self._tiff = tifffile.TiffFile(path)
+            except ERRORS as error:
+                raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error
+            # Processes keep slides open from region to region, and drop them without closing.
+            self._close = weakref.finalize(self, self._tiff.close)
+            self._pages = _levels(self._tiff, path)
         width, height = self._pages[0][0].imagewidth, self._pages[0][0].imagelength
         self.levels = tuple(_describe(pages[0], width, height) for pages in self._pages)
         largest = max(level.tile_width * level.tile_height for level in self.levels)
@@ -177,7 +178,8 @@ class TiffReader:
             with self._lock:
                 self._tiff.filehandle.seek(offset)
                 data = self._tiff.filehandle.read(count)
-            decoded = page.keyframe.decode(data, segment, jpegtables=page.jpegtables)[0]
+            with quiet():
+                decoded = page.keyframe.decode(data, segment, jpegtables=page.jpegtables)[0]
             if len(data) < count or decoded is None:
                 raise DamagedTileError
             whole = np.zeros((level.tile_height, level.tile_width, decoded.shape[-1]), dtype=decoded.dtype)

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 
 from wsi_seg.errors import TrainingError
 from wsi_seg.files.csvlines import csv_line
+from wsi_seg.files.document import Document
 from wsi_seg.files.files import writing
 from wsi_seg.training.report.contents import HistoryRow
 
@@ -25,6 +26,23 @@ if TYPE_CHECKING:
 
 ROW_STEPS = 10
 CSV = "history.csv"
+
+
+class HistoryState(Document):
+    """What a checkpoint keeps of a history.
+
+    Attributes
+    ----------
+    rows : list of HistoryRow
+    losses : list of float
+        Of the steps since the last row.
+    last : (float or None, float or None)
+        Loss and mean IoU, as they were last known.
+    """
+
+    rows: list[HistoryRow]
+    losses: list[float]
+    last: tuple[float | None, float | None]
 
 
 class History(Callback):
@@ -73,17 +91,20 @@ class History(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        return {
-            "rows": [asdict(row) for row in self.rows],
-            "losses": [float(loss) for loss in self._losses],
-            "last": [self._loss, self._miou],
-        }
+        losses = [float(loss) for loss in self._losses]
+        return HistoryState(rows=self.rows, losses=losses, last=(self._loss, self._miou)).model_dump()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self.rows = [HistoryRow(**row) for row in state_dict["rows"]]
-        self._losses = list(state_dict["losses"])
-        self._loss, self._miou = state_dict["last"]
+        """Go on from a checkpoint.
+
+        Raises
+        ------
+        DocumentError
+            If it holds no history, or one of a newer wsi-seg.
+        """
+        state = HistoryState.of(state_dict, self._plan.folder, "start the training anew with --overwrite")
+        self.rows, self._losses = state.rows, [*state.losses]
+        self._loss, self._miou = state.last
 
     def _note(
         self,

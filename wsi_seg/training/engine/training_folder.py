@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import FinishedError, OutputError
+from wsi_seg.files.document import VERSION, read_object, refuse_newer, versioned
 from wsi_seg.files.files import locked, remove, remove_partial, write_text, writing
 from wsi_seg.training.engine.processes import only_helps
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
 WORK = ".wsi-seg"
+
+VERSION_HERE = 1
+"""Of the form of a training's record; see `wsi_seg.files.document`."""
+
+ANEW = "start anew with --overwrite"
 
 
 class TrainingFolder:
@@ -77,7 +83,7 @@ class TrainingFolder:
         with locked(self.folder, self._work):
             for folder in (self.folder, self._work, self.report, *self._stages()):
                 remove_partial(folder)
-            self._prepare(json.loads(json.dumps(record)))
+            self._prepare(versioned(json.loads(json.dumps(record)), VERSION_HERE))
             yield
 
     @property
@@ -131,13 +137,15 @@ class TrainingFolder:
         return any(self._work.glob("*/*.ckpt"))
 
     def _read_record(self) -> dict[str, JsonValue] | None:
-        try:
-            record = json.loads(self._record.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        """Return what the training there is of, as a record of today; None if there is none.
+
+        It is compared as a whole: a field that only a newer wsi-seg knows may make another training of it.
+        """
+        if not self._record.exists():
             return None
-        except (OSError, ValueError) as error:
-            raise OutputError(f"{self._record}: damaged: start anew with --overwrite") from error
-        return record if isinstance(record, dict) else {}
+        record = read_object(self._record, ANEW)
+        refuse_newer(record, VERSION_HERE, self._record, ANEW)
+        return {**record, VERSION: VERSION_HERE}
 
     def _clear(self) -> None:
         """Remove an earlier training, but not the lock, nor any file that is not ours."""

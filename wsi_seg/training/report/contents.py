@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.evaluation.metrics import Confusion
+from wsi_seg.files.document import versioned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,7 +129,7 @@ class TrainingReport:
             "precision": scores.precision,
             "recall": scores.recall,
         }
-        return {
+        content = {
             "title": self.title,
             "command": self.command,
             "scores": {
@@ -148,6 +149,7 @@ class TrainingReport:
             "examples": [example.name for example in self.examples],
             "facts": finite(dict(self.facts)),
         }
+        return versioned(content)
 
 
 def finite(value: JsonValue) -> JsonValue:
