@@ -53,6 +53,7 @@ def test_packages_are_silent_and_then_as_loud_as_before() -> None:
     with silent("loud"):
         assert not child.isEnabledFor(logging.CRITICAL)
         assert not logging.getLogger("loud.born_meanwhile").isEnabledFor(logging.CRITICAL)
+        child.addHandler(logging.NullHandler())
         assert logging.getLogger("louder").isEnabledFor(logging.CRITICAL)
-    assert (parent.level, child.level) == (logging.NOTSET, logging.DEBUG)
+    assert (parent.level, child.level, child.handlers) == (logging.NOTSET, logging.DEBUG, [])
     assert logging.getLogger("loud.born_meanwhile").isEnabledFor(logging.CRITICAL)

@@ -50,7 +50,9 @@ class WhileNeeded:
 
 @contextmanager
 def silent(*packages: str) -> Iterator[None]:
-    """Keep packages from logging anything.
+    """Keep packages from logging anything; handlers that their loggers are given meanwhile go again.
+
+    Each of Dask's schedulers and workers leaves such a handler behind.
 
     Parameters
     ----------
@@ -59,11 +61,14 @@ def silent(*packages: str) -> Iterator[None]:
     """
     # Loggers may have levels of their own, which their parents' do not overrule.
     names = {name for name in list(logging.root.manager.loggerDict) if name.partition(".")[0] in packages}
-    before = [(logger, logger.level) for logger in map(logging.getLogger, sorted({*names, *packages}))]
-    for logger, _ in before:
+    loggers = [logging.getLogger(name) for name in sorted({*names, *packages})]
+    before = [(logger, logger.level, list(logger.handlers)) for logger in loggers]
+    for logger in loggers:
         logger.setLevel(SILENT)
     try:
         yield
     finally:
-        for logger, level in before:
+        for logger, level, handlers in before:
             logger.setLevel(level)
+            for handler in [added for added in logger.handlers if added not in handlers]:
+                logger.removeHandler(handler)

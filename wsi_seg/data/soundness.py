@@ -45,7 +45,7 @@ def sound_sources(
     list of LabelledImage
         Those without a fault, in the pairs' order.
     """
-    with of_any_size(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with of_any_size(), ThreadPoolExecutor(os.cpu_count(), "soundness") as pool:
         looked_into = list(pool.map(_look_into, pairs))
     contents = [found[1] for found in looked_into if not isinstance(found, str)]
     painted = any(content is not None and content.painted for content in contents)

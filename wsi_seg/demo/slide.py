@@ -102,7 +102,7 @@ def write_slide(
     with (
         replacing(path) as partial,
         tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch,
-        ThreadPoolExecutor(form.workers) as pool,
+        ThreadPoolExecutor(form.workers, "draw") as pool,
     ):
         labels = _map(Path(scratch) / "truth", (height, width)) if truth else None
         sizes = form.level_sizes(size_px)

@@ -96,8 +96,11 @@ def connect(settings: PredictSettings) -> Iterator[Client]:
     """Open the Dask cluster that the settings name: one that is up, or threads of this process."""
     run = settings.run
     opened = local_cluster(run.workers) if run.scheduler is None else remote_cluster(run.scheduler)
-    with opened as client:
-        yield client
+    try:
+        with opened as client:
+            yield client
+    finally:
+        close_job()  # what a run that broke off has left open: the slide, the network and its threads
 
 
 def predict_on(

@@ -243,7 +243,7 @@ def _in_order(work: Callable[[Rect], Tile], rects: Iterable[Rect], threads: int)
     if threads == 1:
         yield from map(work, rects)
         return
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads, "polygons") as pool:
         ahead: deque[Future[Tile]] = deque()
         try:
             for rect in rects:
