@@ -1,0 +1,204 @@
+"""How far a network sees: an impulse test, for any network that maps images to logits.
+
+Two copies of an image go through the network. They differ in one pixel, or in everything beyond a line, as
+for a pixel near the end of a patch. Where their logits differ, and by how much, says how much context a pixel
+needs, and so how wide a halo must be. This is measured and not computed from the sizes of kernels: much of
+what a network can see changes next to nothing of what it says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    Segment = Callable[[Tensor], Tensor]
+
+RGB = 3
+SIDE = 512
+"""Of the test's images: the line is at three quarters, so a reach of up to 384 pixels is seen."""
+
+SHARE = 0.03
+"""Changes of the logits up to this share of the largest count as none. The built-in model's reach is 103
+pixels by it; slides' labels showed a halo of 96 to be enough (benchmarks/results/seams.md)."""
+
+TURNS = 4
+"""Backgrounds: the line comes from each side once, at another phase of the network's strides each time."""
+
+PHASE = 11
+"""Pixels by which each line lies further on than the one before."""
+
+SCALES = (1, 4, 16, 64)
+"""Sizes of what the backgrounds show, in pixels."""
+
+IMPULSE = 3.0
+"""Of a changed pixel, in standard deviations: from one end of what pixels are to the other."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far from a pixel the image changes what a network says of it.
+
+    Attributes
+    ----------
+    pixels : int or None
+        What lies further away than this, all of it together, changes logits by no more than `share` of the
+        largest change. None: it is unbounded, or further than the test sees.
+    probed : int
+        How far the test sees, in pixels.
+    share : float
+    flips : float
+        Share of the pixels further away than that, or than half of `probed`, whose best class changes when
+        all beyond the line does.
+    """
+
+    pixels: int | None
+    probed: int
+    share: float
+    flips: float
+
+    def halo(self, alignment: int) -> int | None:
+        """Return the context in pixels that patches need on every side, rounded up to a multiple.
+
+        None where it is unbounded: what a pixel's class is then depends on the patch that holds it.
+        """
+        return None if self.pixels is None else -(-self.pixels // alignment) * alignment
+
+    def __str__(self) -> str:
+        far = f"more than {self.probed} px" if self.pixels is None else f"{self.pixels} px"
+        return f"{far} (where what lies beyond changes logits by {self.share:.0%} of the most)"
+
+
+@torch.no_grad()
+def measure_reach(segment: Segment, side: int = SIDE, share: float = SHARE, seed: int = 0) -> Reach:
+    """Measure how far a network sees.
+
+    Parameters
+    ----------
+    segment : callable
+        Maps normalised images, float32 (1, 3, side, side), to logits (1, classes, side / s, side / s).
+    side : int
+        Of the test's images, in pixels: a size that the network takes.
+    share : float
+        Changes of the logits up to this share of the largest count as none. A change is the largest of all
+        channels', less what is common to them; averaged along the line, largest on a ring around a pixel.
+    seed : int
+        Of the backgrounds.
+
+    Raises
+    ------
+    ValueError
+        If the network gives logits that are not finite.
+
+    Examples
+    --------
+    A mean over 9 x 9 pixels reaches 4 pixels far:
+
+    >>> blur = torch.nn.Conv2d(3, 2, 9, padding=4)
+    >>> measure_reach(blur, side=64).pixels
+    4
+    """
+    generator = torch.Generator().manual_seed(seed)
+    turns = [_one_turn(segment, side, turn, generator) for turn in range(TURNS)]
+    probed = min(int(line.distance.max()) for line, _ in turns)
+    lines, pixels = (_Changes.joined(each) for each in zip(*turns, strict=True))
+    far = max(lines.reach(share), pixels.reach(share))
+    if far > probed * 7 // 8:  # what is left would be too little to tell
+        return Reach(None, probed, share, lines.flipped(probed // 2))
+    return Reach(far, probed, share, lines.flipped(far))
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """Changes of logits by distance, (n,) each: how far away, how large, which share of classes flipped."""
+
+    distance: Tensor
+    change: Tensor
+    flips: Tensor
+    largest: float
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Changes]) -> _Changes:
+        """Put the tests of several backgrounds together, each seen by its own largest change."""
+        change = torch.cat([part.change / part.largest if part.largest else part.change for part in parts])
+        distance, flips = (torch.cat([getattr(p, of) for p in parts]) for of in ("distance", "flips"))
+        return cls(distance, change, flips, 1.0)
+
+    @classmethod
+    def left_of(cls, line: int, change: Tensor, flips: Tensor, side: int) -> _Changes:
+        """Collect what changes (h, w) left of a line, averaged along it."""
+        change, flips = change.mean(dim=0), flips.mean(dim=0)
+        starts = torch.arange(len(change)) * (side // len(change))
+        left = starts < line
+        return cls(line - starts[left], change[left], flips[left], change.max().item())
+
+    @classmethod
+    def around(cls, place: int, change: Tensor, flips: Tensor, side: int) -> _Changes:
+        """Collect what changes (h, w) around the pixel of that row and column."""
+        stride = side // len(change)
+        starts = torch.arange(len(change)) * stride
+        # Of a cell of several pixels, the one that is furthest away.
+        away = torch.maximum((place - starts).abs(), (starts + stride - 1 - place).abs())
+        ring = torch.maximum(away[:, None], away[None])
+        return cls(ring.flatten(), change.flatten(), flips.flatten(), change.max().item())
+
+    def reach(self, share: float) -> int:
+        """Return the furthest distance at which more than a share of the largest change is seen."""
+        seen = self.distance[self.change > share * self.largest]
+        return int(seen.max()) if len(seen) else 0
+
+    def flipped(self, beyond: int) -> float:
+        """Return the share of classes that flipped further away than a distance."""
+        far = self.flips[self.distance > beyond]
+        return far.mean().item() if len(far) else 0.0
+
+
+def _one_turn(
+    segment: Segment, side: int, turn: int, generator: torch.Generator
+) -> tuple[_Changes, _Changes]:
+    """Exchange all that lies right of a line, and one pixel near the middle.
+
+    The image is turned by so many right angles; line and pixel lie at another phase of the strides each time.
+    """
+    phase = turn * PHASE % (side // 8)
+    line, place = side * 3 // 4 + phase, side // 2 + phase
+    image, other = _background(side, generator), _background(side, generator)
+    beyond = torch.where(torch.arange(side) < line, image, other)
+    pixel = image.clone()
+    pixel[..., place, place] = IMPULSE if turn % 2 else -IMPULSE
+    before, *after = (_turned(segment, each, turn) for each in (image, beyond, pixel))
+    by_line, by_pixel = (_differences(before, each) for each in after)
+    return _Changes.left_of(line, *by_line, side), _Changes.around(place, *by_pixel, side)
+
+
+def _turned(segment: Segment, image: Tensor, turn: int) -> Tensor:
+    """Return the logits of an image that is turned on its way, (classes, h, w) as if it were not."""
+    logits = segment(torch.rot90(image, turn, (2, 3)).contiguous())
+    return torch.rot90(logits, -turn, (2, 3))[0].float()
+
+
+def _differences(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
+    """Return by how much logits change at each place, and whether the best class does, (h, w) both."""
+    difference = after - before
+    if not torch.isfinite(difference).all():
+        raise ValueError("it gives logits that are NaN or infinite")
+    # What all channels have in common moves no class.
+    change = (difference - difference.mean(dim=0)).abs().amax(dim=0)
+    return change, (before.argmax(dim=0) != after.argmax(dim=0)).float()
+
+
+def _background(side: int, generator: torch.Generator) -> Tensor:
+    """Return an image of random coarse and fine texture, (1, 3, side, side), of mean 0 and variance 1."""
+    image = torch.zeros(1, RGB, side, side)
+    for scale in SCALES:
+        cells = max(2, side // scale)
+        noise = torch.randn(1, RGB, cells, cells, generator=generator)
+        image += functional.interpolate(noise, (side, side), mode="bilinear", align_corners=False)
+    return (image - image.mean()) / image.std()
