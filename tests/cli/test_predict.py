@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 import tifffile
-from click.testing import Result
 from conftest import SCHEMA, damage_tile, tissue_rgb, write_model, write_tiff
 from helpers.dicoms import SEGMENTATION, copy_series, write_dicom
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from wsi_seg.cli import runner
 from wsi_seg.cli.app import app

@@ -140,7 +140,7 @@ def test_a_slide_has_one_resolution(tmp_path, pair):
     copy = Path(shutil.copy(pair.slide, tmp_path / "copy.tiff"))
     for again in (pair.slide, copy):
         with pytest.raises(UsageError, match=r"slide\.tiff.*: one slide, given 2 and 1 um per px"):
-            opened(SlidePair(*pair[:2], 2.0), SlidePair(again, pair.annotations, 1.0))
+            opened(pair._replace(mpp=2.0), SlidePair(again, pair.annotations, 1.0))
     assert opened(SlidePair(*pair[:2]), SlidePair(copy, pair.annotations, 1.0)).given_mpp == 1.0
 
 

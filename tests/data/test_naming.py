@@ -17,7 +17,10 @@ RED, BLUE = (200, 0, 0), (0, 0, 200)
 def annotated(*classes, name="a.geojson"):
     """A file of unit squares of these classes; a class may come with its colour."""
     named = [c if isinstance(c, tuple) else (c, None) for c in classes]
-    shapes = [Annotation(shapely.box(0, 0, 1, 1), *c, order) for order, c in enumerate(named, start=1)]
+    shapes = [
+        Annotation(shapely.box(0, 0, 1, 1), class_name, color, order)
+        for order, (class_name, color) in enumerate(named, start=1)
+    ]
     return AnnotationFile(Path(name), "QuPath GeoJSON", "qupath", tuple(shapes))
 
 

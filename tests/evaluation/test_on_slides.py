@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from wsi_seg.evaluation.evaluation import Evaluation
 from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.evaluation.on_results import evaluate_results, is_result
 from wsi_seg.evaluation.on_slides import evaluate_slides
-from wsi_seg.inference.network.segmenter import Segmenter
+from wsi_seg.inference.network.segmenter import Segmented, Segmenter
 from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID, ClassSchema, TissueClass
 from wsi_seg.predict.run import predict_slide
@@ -134,9 +135,12 @@ def test_only_what_is_annotated_is_segmented(
 ) -> None:
     patches = []
     plain = Segmenter.__call__
-    monkeypatch.setattr(
-        Segmenter, "__call__", lambda self, p, **more: (patches.append(len(p)), plain(self, p, **more))[1]
-    )
+
+    def counted(self: Segmenter, batch: np.ndarray, **more: Any) -> Segmented:
+        patches.append(len(batch))
+        return plain(self, batch, **more)
+
+    monkeypatch.setattr(Segmenter, "__call__", counted)
     drawn = write_boxes(tmp_path / "small.geojson", ("Tumour", (300, 300, 310, 310)))
     evaluation = on_slide(slide_path, drawn, model_path)
     assert sum(patches) == 1

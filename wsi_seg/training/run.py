@@ -16,7 +16,8 @@ from wsi_seg.models.cost import describe
 from wsi_seg.progress import TrainingProgress
 from wsi_seg.training.data.cache import PixelCache
 from wsi_seg.training.data.draws import ImageDraws, PatchDraws
-from wsi_seg.training.data.gathering import TrainingData, lacking, measure_input, open_data
+from wsi_seg.training.data.gathering import TrainingData, lacking, open_data
+from wsi_seg.training.data.measured_input import measure_input
 from wsi_seg.training.engine.failures import in_one_line
 from wsi_seg.training.engine.hardware import check_device, megapixels, precision, workers
 from wsi_seg.training.engine.inherit import take_over

@@ -347,9 +347,9 @@ def test_settings_are_checked():
 
 def test_the_batch_may_lie_on_another_device_than_the_generator():
     # PyTorch's "meta" device holds no values, but refuses to be mixed with another as a GPU does.
-    batch = [tensor.to("meta") for tensor in noise_batch(4, 40, 40)]
+    rgb, truth = (tensor.to("meta") for tensor in noise_batch(4, 40, 40))
     everything = AugmentSettings(rotation=10, blurred=1, noisy=1, cut_off=1)
-    pixels, classes = Augmentation(everything, (32, 32))(*batch, generator())
+    pixels, classes = Augmentation(everything, (32, 32))(rgb, truth, generator())
     assert pixels.device.type == classes.device.type == "meta"
     assert pixels.shape == (4, 3, 32, 32)
 

@@ -1,4 +1,4 @@
-"""From the paths on the command line to sources, a split and what the network will see."""
+"""From the paths on the command line to sources and a split."""
 
 from __future__ import annotations
 
@@ -13,28 +13,22 @@ from wsi_seg.data.dataset import dataset_splits, read_splits
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import AnnotationError, UsageError
-from wsi_seg.models.bundle import InputSpec
 from wsi_seg.models.classes import load_schema
-from wsi_seg.training.data.draws import PatchDraws
-from wsi_seg.training.data.split import FEWEST_SLIDES, by_blocks, by_group, given, nothing_held_out, whole
+from wsi_seg.training.data.split import FEWEST_SLIDES, by_blocks, by_group, given, nothing_held_out
 from wsi_seg.training.data.survey import survey_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from wsi_seg.data.sources import Source
     from wsi_seg.models.classes import ClassSchema
-    from wsi_seg.training.data.cache import PixelCache
     from wsi_seg.training.data.split import Split
     from wsi_seg.training.data.survey import Survey
     from wsi_seg.training.recipe import DataRecipe, Recipe
 
 FEWEST_IMAGES = 5
-MEASURED = 64
-"""Patches or images."""
-
 TILE_MARK = "_x"
 """In names of tiles, what comes before where they were cut; before it is the slide's name."""
 
@@ -305,46 +299,3 @@ def lacking(data: TrainingData) -> list[str]:
         if absent:
             lines.append(f"{', '.join(absent)}: {what}")
     return lines
-
-
-def measure_input(cache: PixelCache, data: TrainingData, recipe: Recipe) -> InputSpec:
-    """Measure the mean and the standard deviation of the pixels that are trained on.
-
-    Where patches are drawn it is from such patches, so that every class has its say, and else from whole
-    images; pixels of unknown class do not count.
-    """
-    count, total, squares = 0, np.zeros(3), np.zeros(3)
-    for rgb, classes in _measured(cache, data, recipe):
-        known = rgb[:, classes != IGNORE].astype(np.float64)
-        count += known.shape[1]
-        total += known.sum(axis=1)
-        squares += (known**2).sum(axis=1)
-    mean = total / count
-    std = np.sqrt(squares / count - mean**2).clip(1).round(2)
-    mean = mean.round(2)
-    size = recipe.data.input_size or (recipe.data.sizes or (None,))[0]
-    return InputSpec(
-        channels="rgb",
-        mean=(float(mean[0]), float(mean[1]), float(mean[2])),
-        std=(float(std[0]), float(std[1]), float(std[2])),
-        mpp=data.mpp,
-        size=size if recipe.data.sampling == "whole" else None,
-    )
-
-
-def _measured(
-    cache: PixelCache, data: TrainingData, recipe: Recipe
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Give pixels, (3, height, width), and classes of what is trained on, some of all of it."""
-    if recipe.data.sampling == "whole":
-        images = data.split.training
-        count = min(MEASURED, len(images))
-        for source in (images[i * len(images) // count] for i in range(count)):
-            pixels = cache.read(source, whole(data.sources[source]))
-            yield pixels.rgb.transpose(2, 0, 1), pixels.classes
-        return
-    draws = PatchDraws(
-        cache, data.sizes, data.split, data.surveys, data.schema, recipe.data.patch, recipe.training.seed
-    )
-    for draw in (draws[i] for i in range(MEASURED)):
-        yield draw.rgb.numpy(), draw.classes.numpy()
