@@ -19,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 ASKED = [
     Requirement(r)
-    for r in (*PROJECT["dependencies"], *(r for e in ("train", "onnx", "bench") for r in EXTRAS[e]))
+    for r in (*PROJECT["dependencies"], *(r for e in ("train", "onnx", "bench", "geo") for r in EXTRAS[e]))
 ]
 NAMES = {canonicalize_name(requirement.name) for requirement in ASKED}
 

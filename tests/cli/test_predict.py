@@ -13,12 +13,12 @@ from helpers.dicoms import SEGMENTATION, copy_series, write_dicom
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from wsi_seg.cli import runner
 from wsi_seg.cli.app import app
 from wsi_seg.errors import SlideError, UsageError, WsiSegError
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.predict import session
 from wsi_seg.predict.run import predict_on
 from wsi_seg.slides.slide import Slide
 
@@ -191,7 +191,7 @@ def test_a_batch_survives_what_nobody_foresaw(
             raise ZeroDivisionError("no room")
         return predict_on(client, slide, *more)
 
-    monkeypatch.setattr(runner, "predict_on", failing)
+    monkeypatch.setattr(session, "predict_on", failing)
     out = tmp_path / "out"
     done = run(*(tmp_path / f"{name}.tiff" for name in "abc"), "--model", model_path, "-o", out)
     assert done.exit_code == 1
@@ -222,7 +222,7 @@ def test_an_interrupted_batch_leaves_its_record(
             raise KeyboardInterrupt
         return predict_on(client, slide, *more)
 
-    monkeypatch.setattr(runner, "predict_on", interrupted)
+    monkeypatch.setattr(session, "predict_on", interrupted)
     done = run(tmp_path / "a.tiff", tmp_path / "b.tiff", "--model", model_path, "-o", tmp_path / "out")
     assert done.exit_code == 130
     stored = record(tmp_path / "out")

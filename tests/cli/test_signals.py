@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from conftest import tissue_rgb, write_tiff
 
-from wsi_seg.cli import runner, signals
+from wsi_seg.cli import signals
 from wsi_seg.cli.main import main
+from wsi_seg.predict import session
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
@@ -120,7 +121,7 @@ def test_a_signal_in_mid_run_is_told_at_once(
 
     arguments = ["predict", slide_path, "-o", tmp_path, "--model", model_path, "--workers", 1]
     monkeypatch.setattr(sys, "argv", ["wsi-seg", *map(str, arguments)])
-    monkeypatch.setattr(runner, "predict_on", interrupted)
+    monkeypatch.setattr(session, "predict_on", interrupted)
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == CODES[number]
@@ -141,7 +142,7 @@ def test_what_an_interruption_leads_to_is_no_error_of_its_own(
             raise RuntimeError("broken off") from None
 
     write_tiff(tmp_path / "a.tiff", tissue_rgb(200, 200))
-    monkeypatch.setattr(runner, "predict_on", interrupted)
+    monkeypatch.setattr(session, "predict_on", interrupted)
     arguments = [
         "predict",
         tmp_path / "a.tiff",

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import tissue_rgb, write_tiff
 
-from wsi_seg.cli import runner
 from wsi_seg.cli.main import main
+from wsi_seg.predict import session
 
 CLOSED = """
 import os
@@ -74,7 +74,7 @@ def test_a_shortage_is_one_line_for_a_slide_and_for_each_of_a_batch(
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     slides = [write_tiff(tmp_path / f"{n}.tiff", tissue_rgb(200, 200, seed=n)) for n in range(2)]
-    monkeypatch.setattr(runner, "predict_on", short)
+    monkeypatch.setattr(session, "predict_on", short)
     options = ["-o", tmp_path / "out", "--model", model_path]
     assert ended("predict", slides[0], *options) == 1
     (line,) = capsys.readouterr().err.splitlines()

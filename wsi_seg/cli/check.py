@@ -78,9 +78,9 @@ def _results(path: Path, json: bool) -> Iterator[tuple[bool, str]]:
 
 
 def _file(path: Path, coverage: bool, json: bool) -> tuple[bool, str]:
-    from wsi_seg.results.qupath.check import check_file
+    from wsi_seg.api.checking import check_geojson
 
-    report = check_file(path, coverage)
+    report = check_geojson(path, coverage=coverage)
     return report.ok, _as_json(report) if json else _as_text(report)
 
 

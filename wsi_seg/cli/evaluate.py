@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,14 +15,10 @@ from wsi_seg.cli import signals
 from wsi_seg.cli.terminal import say_lines
 
 if TYPE_CHECKING:
-    import torch
-
-    from wsi_seg.data.truth import TruthSettings
+    from wsi_seg.api.evaluating import ModelTrial
     from wsi_seg.evaluation.evaluation import Evaluation
-    from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.classes import ClassSchema
     from wsi_seg.progress import Progress
-    from wsi_seg.settings import PredictSettings
 
 images = partial(typer.Option, rich_help_panel="Images with masks")
 slides = partial(typer.Option, rich_help_panel="Slides with annotations")
@@ -129,20 +125,22 @@ def evaluate(
             evaluation = evaluate_results(_result_pairs(subject, data), schema, truth, progress)
         elif len(data) == 1 and data[0].is_dir():
             _refuse(of_truth | of_slides, "images with masks")
-            run = _Run.of(subject, schema, device, {"precision": precision, "compile": compile_})
-            evaluation = run.on_images(data[0], split or "val", submission, progress)
+            how: _Options = {"precision": precision, "compile": compile_}
+            trial = _trial(subject, schema, device, how, progress)
+            evaluation = trial.on_images(data[0], split or "val", submission)
         else:
             _refuse(of_images, "slides")
             _there(data[0])
             labels: _Options = {
+                "mpp": mpp,
                 "working_mpp": working_mpp,
                 "allow_coarser": allow_coarser,
                 "from_level_0": from_level_0,
                 "precision": precision,
                 "compile": compile_,
             }
-            run = _Run.of(subject, schema, device, labels)
-            evaluation = run.on_slides(data, truth, mpp, progress)
+            trial = _trial(subject, schema, device, labels, progress)
+            evaluation = trial.on_slides(data, truth)
     _print(evaluation, json_path)
 
 
@@ -173,64 +171,28 @@ def _result_pairs(subject: str, data: list[Path]) -> list[tuple[Path, Path]]:
     return pairs
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A model that is to be evaluated, and how."""
+def _trial(
+    model: str,
+    schema: ClassSchema | None,
+    device: str,
+    labels: _Options,
+    progress: Progress,
+) -> ModelTrial:
+    """Load a model that is to be evaluated."""
+    from pydantic import ValidationError
 
-    bundle: ModelBundle
-    schema: ClassSchema | None
-    device: torch.device
-    settings: PredictSettings
+    from wsi_seg.api.evaluating import ModelTrial
+    from wsi_seg.errors import UsageError, explain
+    from wsi_seg.inference.network.segmenter import choose_device
+    from wsi_seg.models.bundle import load_bundle, resolve_model
+    from wsi_seg.settings import LabelSettings, PredictSettings
 
-    @classmethod
-    def of(cls, model: str, schema: ClassSchema | None, device: str, labels: _Options) -> _Run:
-        from pydantic import ValidationError
-
-        from wsi_seg.errors import UsageError, explain
-        from wsi_seg.inference.network.segmenter import choose_device
-        from wsi_seg.models.bundle import load_bundle, resolve_model
-        from wsi_seg.settings import LabelSettings, PredictSettings
-
-        try:
-            settings = PredictSettings(model=model, labels=LabelSettings.model_validate(labels))
-        except ValidationError as error:
-            remedy = "see `wsi-seg evaluate --help`"
-            raise UsageError(f"--{explain(error).replace('_', '-', 1)}: {remedy}") from error
-        return cls(load_bundle(resolve_model(model)), schema, choose_device(device), settings)
-
-    def on_images(self, folder: Path, split: str, submission: Path | None, progress: Progress) -> Evaluation:
-        from wsi_seg.data.dataset import read_dataset
-        from wsi_seg.evaluation.benchmarks import open_submission
-        from wsi_seg.evaluation.on_images import evaluate_images
-        from wsi_seg.inference.network.segmenter import Segmenter
-
-        dataset = read_dataset(folder, split, self.schema, otherwise=self.bundle.schema)
-        writer = open_submission(dataset.kind, submission, dataset.schema) if submission else None
-        labels = self.settings.labels
-        segmenter = Segmenter(self.bundle, self.device, labels.precision, labels.compile)
-        evaluation = evaluate_images(dataset, self.bundle, segmenter, progress, writer)
-        if writer is not None:
-            count = len(dataset.sources)
-            progress.say(f"{writer.close()}: {count} image{'s' * (count != 1)} to be sent to the server")
-        return evaluation
-
-    def on_slides(
-        self, data: list[Path], truth: TruthSettings, mpp: float | None, progress: Progress
-    ) -> Evaluation:
-        from wsi_seg.data.annotated_slides import SlideReading, open_labelled_slides
-        from wsi_seg.data.pairs import read_pairs
-        from wsi_seg.evaluation.on_slides import evaluate_slides
-        from wsi_seg.predict.plan import working_mpp
-
-        labels = self.settings.labels
-        schema, slides = open_labelled_slides(
-            read_pairs(data),
-            self.schema or self.bundle.schema,
-            working_mpp(self.bundle, labels),
-            truth,
-            SlideReading(mpp, labels.allow_coarser, labels.from_level_0),
-        )
-        return evaluate_slides(slides, schema, self.bundle, self.device, self.settings, progress)
+    try:
+        settings = PredictSettings(model=model, labels=LabelSettings.model_validate(labels))
+    except ValidationError as error:
+        remedy = "see `wsi-seg evaluate --help`"
+        raise UsageError(f"--{explain(error).replace('_', '-', 1)}: {remedy}") from error
+    return ModelTrial(load_bundle(resolve_model(model)), schema, choose_device(device), settings, progress)
 
 
 def _print(evaluation: Evaluation, json_path: Path | None) -> None:

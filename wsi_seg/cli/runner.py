@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import shlex
 import sys
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wsi_seg.cli.display import BarProgress
 from wsi_seg.cli.terminal import say
-from wsi_seg.errors import SchedulerError, UsageError, WsiSegError
+from wsi_seg.errors import UsageError
 from wsi_seg.inference.network.segmenter import choose_device
 from wsi_seg.inference.plain_images import predict_image
 from wsi_seg.predict.batch import NoResult, Outcome, run_batch
 from wsi_seg.predict.jobs import is_plain_image
 from wsi_seg.predict.plan import takes_slides
-from wsi_seg.predict.run import connect, open_slide, predict_on
+from wsi_seg.predict.run import open_slide
+from wsi_seg.predict.session import Session
 from wsi_seg.results.summary import Status
 from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from distributed import Client
 
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.predict.jobs import Job, Jobs
@@ -65,15 +63,14 @@ class Runner:
     ) -> None:
         self._bundle, self._settings = bundle, settings
         self._progress, self._show = progress, show
-        self._stack = ExitStack()
-        self._client: Client | None = None
+        self._session = Session(bundle, settings, progress, shlex.join(["wsi-seg", *sys.argv[1:]]))
         self._done: dict[str, list[_Done]] = {}
 
     def __enter__(self) -> Runner:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        self._session.close()
 
     def run(self, job: Job) -> Outcome:
         """Do one job.
@@ -83,12 +80,9 @@ class Runner:
         WsiSegError
             If it cannot be done.
         """
-        settings = self._settings
-        if is_plain_image(job.path, takes_slides(self._bundle, settings.labels)):
+        if is_plain_image(job.path, takes_slides(self._bundle, self._settings.labels)):
             return self._image(job)
-        if job.mpp is not None:
-            labels = settings.labels.model_copy(update={"mpp": job.mpp})
-            settings = settings.model_copy(update={"labels": labels})
+        settings = self._session.settings_for(mpp=job.mpp)
         with open_slide(job.path, settings.labels) as slide:
             alike = self._done.setdefault(slide.fingerprint, [])
             for done in alike:
@@ -100,17 +94,7 @@ class Runner:
             return outcome
 
     def _slide(self, job: Job, slide: Slide, settings: PredictSettings) -> Outcome:
-        if self._client is None:
-            self._client = self._stack.enter_context(connect(settings))
-        command = shlex.join(["wsi-seg", *sys.argv[1:]])
-        try:
-            summary = predict_on(
-                self._client, slide, job.out, self._bundle, settings, self._progress, command
-            )
-        except Exception as error:
-            if isinstance(error, SchedulerError) or not isinstance(error, WsiSegError):
-                self._disconnect()
-            raise
+        summary = self._session.segment(slide, job.out, settings)
         if self._show is not None:
             self._show(summary, job.out)
         if summary.unprocessed_mm2:
@@ -126,11 +110,6 @@ class Runner:
             unprocessed_mm2=summary.unprocessed_mm2,
             seconds=summary.seconds["total"],
         )
-
-    def _disconnect(self) -> None:
-        """Give up a cluster that may be of no more use: the next slide gets one anew."""
-        self._client = None
-        self._stack.close()
 
     def _copy(self, job: Job, slide: Slide, done: _Done) -> Outcome:
         """Say that a slide is one that was done; only its path is another."""

@@ -14,7 +14,6 @@ from wsi_seg.cli import signals
 from wsi_seg.cli.terminal import say
 
 if TYPE_CHECKING:
-    from wsi_seg.training.recipe import Recipe
     from wsi_seg.training.run import Trained
 
 learning = partial(typer.Option, rich_help_panel="What is learned")
@@ -96,33 +95,29 @@ def train(
 
         wsi-seg train cityscapes/ --pipeline cityscapes -o streets
     """
+    from wsi_seg.api.training import TrainOptions, run_training
     from wsi_seg.cli.display import listening
-    from wsi_seg.data.truth import TruthSettings
     from wsi_seg.errors import FinishedError
 
-    recipe = _recipe(pipeline, classes, minutes, settings or [])
-    _check_packages()
-    from wsi_seg.training.data.gathering import DataRequest
-    from wsi_seg.training.request import TrainRequest
-    from wsi_seg.training.run import train as run_training
-
-    request = TrainRequest(
-        data=DataRequest(
-            paths=tuple(data),
-            truth=TruthSettings(rest=rest, roi_class=roi_class),
-            mpp=mpp,
-            working_mpp=working_mpp,
-            allow_coarser=allow_coarser,
-            from_level_0=from_level_0,
-        ),
-        recipe=recipe,
+    request = TrainOptions(
+        data=tuple(data),
         out=out,
+        pipeline=pipeline,
+        minutes=minutes,
+        rest=rest,
+        roi_class=roi_class,
+        classes=classes,
+        mpp=mpp,
+        working_mpp=working_mpp,
+        allow_coarser=allow_coarser,
+        from_level_0=from_level_0,
         init=init,
+        settings=tuple(settings or ()),
         device=device,
         resume=resume,
         overwrite=overwrite,
         command=shlex.join(["wsi-seg", *sys.argv[1:]]),
-    )
+    ).request()
     signals.working(f"stopping after this step; again to end at once; {signals.AGAIN} with --resume to go on")
     with listening(quiet) as listener:
         try:
@@ -132,41 +127,6 @@ def train(
             return
     if not quiet:
         _print(trained)
-
-
-def _recipe(pipeline: str, classes: str | None, minutes: float | None, settings: list[str]) -> Recipe:
-    """Read the recipe, and put what the command line gives over it."""
-    import json
-    import math
-
-    from wsi_seg.errors import UsageError
-    from wsi_seg.pipelines import load_pipeline
-    from wsi_seg.training.recipe import override
-
-    if minutes is not None and not 0 < minutes < math.inf:
-        raise UsageError(f"--minutes {minutes:g}: no length of time: give minutes, such as 10")
-    recipe = load_pipeline(pipeline).train
-    if recipe is None:
-        raise UsageError(f"pipeline {pipeline!r} trains nothing: use one with a part `train`, such as quick")
-    given = [] if classes is None else [f"data.classes={json.dumps(classes)}"]
-    given += [] if minutes is None else [f"training.minutes={minutes}"]
-    return override(recipe, given + settings)
-
-
-def _check_packages() -> None:
-    """See that what trains can be imported: its packages are an extra."""
-    from importlib import import_module
-
-    from wsi_seg.errors import UsageError
-
-    try:
-        import_module("tensorboard")  # which Lightning would miss only once it logs
-        import_module("wsi_seg.training.run")
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        raise UsageError(
-            f"training needs {package}, which is not installed: pip install 'wsi-seg[train]'"
-        ) from error
 
 
 def _print(trained: Trained) -> None:

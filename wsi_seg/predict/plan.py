@@ -105,12 +105,7 @@ class Plan:
         regions = None
         if labels.roi is not None:
             regions = read_regions(labels.roi, slide.path.name, frames)
-        width, height = frames.label_size
-        patch = labels.patch or min(DEFAULT_PATCH, -(-(max(width, height) + labels.overlap) // 64) * 64)
-        _check_sizes(labels, patch)
-        kind = device.partition(":")[0]
-        cores = labels.region_cores or REGION_CORES[kind]
-        lattice = Lattice(width, height, patch, labels.overlap // 2, cores)
+        lattice, batch_size = lay_out(frames.label_size, labels, device)
         return cls(
             slide=slide,
             frames=frames,
@@ -120,7 +115,7 @@ class Plan:
             ),
             bundle=bundle,
             level=LevelRead.of(slide, frames),
-            batch_size=labels.batch_size or max(1, min(BATCH_PIXELS[kind] // patch**2, cores**2)),
+            batch_size=batch_size,
             device=device,
             choice=choice or choose_form(bundle.network, device, labels.precision, labels.compile),
             settings=settings,
@@ -231,6 +226,30 @@ class Plan:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
+
+
+def lay_out(label_size: tuple[int, int], labels: LabelSettings, device: str) -> tuple[Lattice, int]:
+    """Choose the lattice of a label frame, and how many patches go through the network together.
+
+    Parameters
+    ----------
+    label_size : (int, int)
+        Width and height in label pixels.
+    labels : LabelSettings
+    device : str
+
+    Raises
+    ------
+    UsageError
+        If sizes do not fit together.
+    """
+    width, height = label_size
+    patch = labels.patch or min(DEFAULT_PATCH, -(-(max(width, height) + labels.overlap) // 64) * 64)
+    _check_sizes(labels, patch)
+    kind = device.partition(":")[0]
+    cores = labels.region_cores or REGION_CORES[kind]
+    lattice = Lattice(width, height, patch, labels.overlap // 2, cores)
+    return lattice, labels.batch_size or max(1, min(BATCH_PIXELS[kind] // patch**2, cores**2))
 
 
 def _check_sizes(labels: LabelSettings, patch: int) -> None:

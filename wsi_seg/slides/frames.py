@@ -193,6 +193,10 @@ class Frames(BaseModel):
         """Convert points, shape (..., 2), from the label frame to the slide frame."""
         return self.label_to_qupath(label_xy) + self._offset_xy
 
+    def qupath_to_slide(self, qupath_xy: ArrayLike) -> NDArray[np.float64]:
+        """Convert points, shape (..., 2), from QuPath's frame to the slide frame."""
+        return np.asarray(qupath_xy, dtype=np.float64) + self._offset_xy
+
     def slide_to_label(self, slide_xy: ArrayLike) -> NDArray[np.float64]:
         """Convert points, shape (..., 2), from the slide frame to the label frame."""
         return self.qupath_to_label(np.asarray(slide_xy, dtype=np.float64) - self._offset_xy)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from wsi_seg.errors import OutputError
 from wsi_seg.models.classes import ClassSchema, TissueClass
-from wsi_seg.results.polygons.geojson import GeoJsonSettings, write_csv, write_geojson
+from wsi_seg.results.polygons.geojson import write_csv, write_geojson
 from wsi_seg.results.polygons.join import Shape
 from wsi_seg.results.polygons.vectorise import ArraySource, PolygonSettings, vectorise
+from wsi_seg.results.polygons.written import GeoJsonSettings
 from wsi_seg.results.qupath.check import check_file
 from wsi_seg.slides.frames import Bounds, Frames
 

@@ -184,14 +184,14 @@ def close_job() -> None:
         _open_model.cache_clear()
 
 
-def _region_segmenter(job: RegionJob) -> RegionSegmenter:
+def _region_segmenter(job: RegionJob) -> RegionSegmenter[Slide]:
     """Return this process's segmenter for a job; model and slide are opened once a process."""
     with _building:
         return _open_job(job)
 
 
 @lru_cache(maxsize=1)
-def _open_job(job: RegionJob) -> RegionSegmenter:
+def _open_job(job: RegionJob) -> RegionSegmenter[Slide]:
     bound_freed()
     elsewhere = _address() is not None
     job.mark.check(elsewhere)

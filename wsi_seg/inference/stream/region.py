@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -27,7 +27,18 @@ if TYPE_CHECKING:
     from wsi_seg.inference.stream.extent import Extent
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.lattice import Patch, Region
-    from wsi_seg.slides.slide import Slide
+    from wsi_seg.slides.slide import SlidePixels
+
+
+class PixelSource(Protocol):
+    """What regions are read from: a `Slide`, or an image in memory."""
+
+    def read(self, rect: Rect, frames: Frames) -> SlidePixels:
+        """Read a rectangle of the label frame."""
+        ...
+
+
+Source = TypeVar("Source", bound=PixelSource, covariant=True)
 
 
 @dataclass(frozen=True)
@@ -56,12 +67,12 @@ class RegionPixels:
 
 
 @dataclass(frozen=True)
-class RegionSegmenter:
+class RegionSegmenter(Generic[Source]):
     """Segments regions of one slide.
 
     Attributes
     ----------
-    slide : Slide
+    slide : PixelSource
     frames : Frames
     extent : Extent
         Which pixels are to be analysed.
@@ -72,7 +83,7 @@ class RegionSegmenter:
     confidence : bool
     """
 
-    slide: Slide
+    slide: Source
     frames: Frames
     extent: Extent
     segmenter: Segmenter | SegmenterPool

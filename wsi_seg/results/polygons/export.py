@@ -6,9 +6,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wsi_seg.results.polygons.geojson import ExportReport, GeoJsonSettings, write_csv, write_geojson
+from wsi_seg.results.polygons.geojson import ExportReport, write_csv, write_geojson
 from wsi_seg.results.polygons.tally import Tally
 from wsi_seg.results.polygons.vectorise import PolygonSettings, vectorise
+from wsi_seg.results.polygons.written import GeoJsonSettings
 from wsi_seg.results.summary import Outlined, Tolerance
 
 if TYPE_CHECKING:
@@ -146,11 +147,12 @@ def _export(write: Writer, pyramid: LabelPyramid, path: Path, settings: ExportSe
     chosen, tally = polygon_settings(settings, pyramid.frames), Tally()
     confidence = ConfidenceSource(pyramid) if pyramid.confidence else None
     shapes = vectorise(pyramid, chosen, confidence, tally)
-    report = write(path, shapes, pyramid.frames, pyramid.schema, _geojson(settings))
+    report = write(path, shapes, pyramid.frames, pyramid.schema, geojson_settings(settings))
     return Exported(report, tally, chosen, pyramid.frames.label_pixel_um2)
 
 
-def _geojson(settings: ExportSettings) -> GeoJsonSettings:
+def geojson_settings(settings: ExportSettings) -> GeoJsonSettings:
+    """Return what of the settings decides which shapes are written, and as what."""
     return GeoJsonSettings(
         object_type=settings.object_type,
         include_background=settings.include_background,

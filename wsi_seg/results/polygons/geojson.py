@@ -8,16 +8,15 @@ import uuid
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING
 
 import orjson
 import shapely
 
-from wsi_seg.errors import OutputError
 from wsi_seg.files.csvlines import csv_line
 from wsi_seg.files.files import replacing
-from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID, ClassSchema, Rgb
 from wsi_seg.results.polygons.placing import Placed, place
+from wsi_seg.results.polygons.written import visible, written_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,40 +25,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from wsi_seg.models.classes import ClassSchema, Rgb
     from wsi_seg.results.polygons.join import Shape
+    from wsi_seg.results.polygons.written import GeoJsonSettings
     from wsi_seg.slides.frames import Frames
 
 NAMESPACE = uuid.UUID("8f0a5c7e-3c1d-5a53-9d0b-6d9f4f6f2b1a")
 """Features get their ids within this from their class and outline: the same shape, the same id."""
 
-UNPROCESSED: tuple[str, Rgb] = ("Unprocessed", (128, 128, 128))
-
 CSV_HEADER = (
     "id", "class_id", "class", "area_um2", "label_area_um2", "perimeter_um", "centroid_x", "centroid_y",
     "mean_confidence",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class GeoJsonSettings:
-    """What is written, and as what.
-
-    Attributes
-    ----------
-    object_type : {"annotation", "detection"}
-        What the shapes become in QuPath: annotations can be edited, detections are lighter.
-    include_background : bool
-        Write the schema's background class too.
-    include_unprocessed : bool
-        Write pixels that were never analysed, as a class "Unprocessed".
-    gzip : bool
-        Compress the file.
-    """
-
-    object_type: Literal["annotation", "detection"] = "annotation"
-    include_background: bool = False
-    include_unprocessed: bool = False
-    gzip: bool = True
 
 
 @dataclass(frozen=True)
@@ -156,11 +133,11 @@ def write_geojson(
         If the file cannot be written, or a label value is not in the schema.
     """
     tally = _Tally()
-    classes = _written(schema, settings)
+    classes = written_classes(schema, settings)
     with _replacing(path, settings.gzip) as file:
         file.write(b'{"type":"FeatureCollection","features":[')
         separator = b"\n"
-        for placed in tally.kept(place(_visible(shapes, classes, schema, path), frames)):
+        for placed in tally.kept(place(visible(shapes, classes, schema, path), frames)):
             name, color = classes[placed.shape.class_id]
             file.write(separator + _feature(placed, name, color, frames, settings.object_type))
             separator = b",\n"
@@ -187,46 +164,22 @@ def write_csv(
         If the file cannot be written, or a label value is not in the schema.
     """
     tally = _Tally()
-    classes = _written(schema, settings)
+    classes = written_classes(schema, settings)
     with _replacing(path, compressed=False) as file:
         file.write(csv_line(CSV_HEADER).encode())
-        for placed in tally.kept(place(_visible(shapes, classes, schema, path), frames)):
+        for placed in tally.kept(place(visible(shapes, classes, schema, path), frames)):
             shape, outline = placed.shape, placed.outline_qupath
             name = classes[shape.class_id][0]
             perimeter_um = shapely.transform(outline, frames.qupath_to_um).length
             confidence = "" if shape.mean_confidence is None else f"{shape.mean_confidence / 255:.4f}"
-            measured = (*_areas_um2(placed, frames), perimeter_um, *outline.centroid.coords[0])
-            identity = (_feature_id(name, _coordinates(outline)), shape.class_id, name)
+            measured = (*areas_um2(placed, frames), perimeter_um, *outline.centroid.coords[0])
+            identity = (outline_id(name, outline), shape.class_id, name)
             line = csv_line((*identity, *(f"{value:.2f}" for value in measured), confidence))
             file.write(line.encode())
     return tally.report(path, frames)
 
 
-def _written(schema: ClassSchema, settings: GeoJsonSettings) -> dict[int, tuple[str, Rgb]]:
-    """Return name and colour of the label values that are written."""
-    classes = {c.id: (c.name, c.color) for c in schema.classes}
-    if not settings.include_background and schema.background_id is not None:
-        del classes[schema.background_id]
-    if settings.include_unprocessed:
-        classes[UNPROCESSED_ID] = UNPROCESSED
-    return classes
-
-
-def _visible(
-    shapes: Iterable[Shape], classes: dict[int, tuple[str, Rgb]], schema: ClassSchema, path: Path
-) -> Iterator[Shape]:
-    known = {*schema.ids, OUTSIDE_ID, UNPROCESSED_ID}
-    for shape in shapes:
-        if shape.class_id not in known:
-            raise OutputError(
-                f"{path}: the labels hold class {shape.class_id}, which is not in the class schema "
-                f"{schema.name!r}: use the schema that the labels were made with"
-            )
-        if shape.class_id in classes:
-            yield shape
-
-
-def _areas_um2(placed: Placed, frames: Frames) -> tuple[float, float]:
+def areas_um2(placed: Placed, frames: Frames) -> tuple[float, float]:
     """Return a shape's area by its outline, which simplifying changes, and by the label pixels in it."""
     by_outline = placed.outline_qupath.area * frames.slide_pixel_um2
     return by_outline, placed.shape.area_px * frames.label_pixel_um2
@@ -234,7 +187,7 @@ def _areas_um2(placed: Placed, frames: Frames) -> tuple[float, float]:
 
 def _feature(placed: Placed, name: str, color: Rgb, frames: Frames, object_type: str) -> bytes:
     shape = placed.shape
-    area, label_area = _areas_um2(placed, frames)
+    area, label_area = areas_um2(placed, frames)
     measurements = {"Area um^2": round(area, 2), "Label area um^2": round(label_area, 2)}
     if shape.mean_confidence is not None:
         measurements["Mean confidence"] = round(shape.mean_confidence / 255, 4)
@@ -267,6 +220,11 @@ def _rings(polygon: shapely.Polygon) -> list[NDArray[np.float64]]:
     if not shapely.get_num_interior_rings(polygon):
         return [shapely.get_coordinates(polygon)]
     return [shapely.get_coordinates(ring) for ring in shapely.get_rings(polygon)]
+
+
+def outline_id(name: str, outline: shapely.Geometry) -> str:
+    """Return the id of a shape of a class, by its outline in the QuPath frame."""
+    return _feature_id(name, _coordinates(outline))
 
 
 def _feature_id(name: str, coordinates: bytes) -> str:

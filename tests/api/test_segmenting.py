@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+from conftest import tissue_rgb, write_tiff
+from helpers.results import Recorder, fingerprints
+from PIL import Image
+
+import wsi_seg as ws
+from wsi_seg.errors import NoSchedulerError, SlideError, UsageError
+from wsi_seg.predict.run import predict_slide
+from wsi_seg.settings import ExportSettings, LabelSettings, PredictSettings, RunSettings
+
+NOT_ASKED = {"region_cores", "max_vertices"}
+"""Settings that the command has no options for either."""
+
+
+def test_a_result_is_the_commands_byte_for_byte(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
+    settings = PredictSettings(
+        model=str(model_path),
+        labels=LabelSettings(patch=256, confidence=True),
+        export=ExportSettings(min_area_um2=2000),
+        run=RunSettings(device="cpu", workers=2),
+    )
+    predict_slide(slide_path, tmp_path / "by command", settings)
+    result = ws.segment(
+        str(slide_path),
+        ws.load_model(model_path),
+        out=str(tmp_path / "slide"),
+        patch=256,
+        confidence=True,
+        min_area_um2=2000,
+        device="cpu",
+        workers=1,
+    )
+    assert fingerprints(result.path) == fingerprints(tmp_path / "by command")
+    assert result.summary.command == "wsi_seg.segment"
+    heard = Recorder()
+    again = {"patch": 256, "confidence": True, "min_area_um2": 2000, "workers": 1}
+    ws.segment(slide_path, model_path, out=result.path, device="cpu", progress=heard, **again)
+    assert heard.said == ["finished already: nothing to do (--overwrite starts anew)"]
+
+
+def test_all_settings_have_an_argument_with_their_default() -> None:
+    fields = {}
+    for part in (LabelSettings, ExportSettings, RunSettings):
+        fields |= {name: field.default for name, field in part.model_fields.items()}
+    asked = inspect.signature(ws.segment).parameters
+    assert fields.keys() - asked.keys() == NOT_ASKED
+    assert asked.keys() - fields.keys() == {"slide", "model", "out", "progress"}
+    kept = inspect.signature(ws.Runner).parameters
+    assert asked.keys() - kept.keys() == {"slide", "out", "mpp", "roi"}
+    for name, default in fields.items():
+        for parameters in (asked, kept):
+            if name in parameters:
+                assert parameters[name].default == default, name
+                assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+
+
+def test_a_runner_keeps_its_cluster(
+    slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wsi_seg.predict import session
+
+    opened = []
+    connect = session.connect
+
+    def noted(settings: PredictSettings):  # type: ignore[no-untyped-def]
+        opened.append(settings)
+        return connect(settings)
+
+    monkeypatch.setattr(session, "connect", noted)
+    unknown = write_tiff(tmp_path / "unknown.tiff", tissue_rgb(96, 96), mpp=None)
+    drawn = tmp_path / "roi.geojson"
+    square = '{"type": "Polygon", "coordinates": [[[0, 0], [0, 48], [48, 48], [48, 0], [0, 0]]]}'
+    drawn.write_text(f'{{"type": "Feature", "geometry": {square}, "properties": {{}}}}')
+    with ws.Runner(model_path, device="cpu", workers=1, tissue_mask=False) as runner:
+        assert opened == []
+        with pytest.raises(SlideError, match=r"no-slide\.svs"):
+            runner.segment(tmp_path / "no-slide.svs", out=tmp_path / "none")
+        with pytest.raises(SlideError, match="does not state its resolution"):
+            runner.segment(unknown, out=tmp_path / "unknown")
+        given = runner.segment(unknown, out=tmp_path / "given", mpp=2.0)
+        part = runner.segment(unknown, out=tmp_path / "part", mpp=2.0, roi=drawn)
+        with ws.open_slide(unknown, mpp=2.0) as slide:
+            same = runner.segment(slide, out=tmp_path / "same")
+            with pytest.raises(UsageError, match="is open: give its mpp to open_slide"):
+                runner.segment(slide, out=tmp_path / "same", mpp=2.0)
+    assert len(opened) == 1
+    assert sum(given.areas_mm2.values()) == pytest.approx(96 * 96 * 4e-6)
+    assert sum(part.areas_mm2.values()) == pytest.approx(48 * 48 * 4e-6)
+    assert fingerprints(same.path) == fingerprints(given.path)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"overlap": -2}, "overlap=-2: input should be greater than or equal to 0"),
+        ({"min_area_um2": "much"}, "min_area_um2='much': "),
+        ({"ngff": "0.6"}, "ngff='0.6': input should be '0.5' or '0.4'"),
+        ({"workers": 0}, "workers=0: "),
+        ({"patch": 100}, "--patch 100: does not fit"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_named(
+    slide_path: Path, model_path: Path, tmp_path: Path, asked: dict[str, object], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        ws.segment(slide_path, model_path, out=tmp_path / "out", **asked)  # type: ignore[arg-type]
+
+
+def test_a_picture_is_no_slide(model_path: Path, tmp_path: Path) -> None:
+    Image.fromarray(tissue_rgb(64, 64)).save(tmp_path / "picture.png")
+    with pytest.raises(UsageError, match=r"plain image and no slide: give its pixels to model.segment"):
+        ws.segment(tmp_path / "picture.png", model_path, out=tmp_path / "out")
+
+
+def test_a_scheduler_that_is_not_there(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(NoSchedulerError, match="no Dask scheduler answers there"):
+        ws.segment(slide_path, model_path, out=tmp_path / "out", scheduler=str(tmp_path / "none.json"))

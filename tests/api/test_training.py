@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import tissue_rgb, write_tiff
+from helpers.trainings import write_outlined
+
+import wsi_seg as ws
+from wsi_seg.errors import FinishedError, UsageError
+
+SHORT = ("data.patch=64", "data.cache_mb=64", "training.epochs=1", "training.epoch_steps=3")
+
+
+def test_a_training_gives_a_model_its_report_and_its_scores(tmp_path: Path) -> None:
+    pair = write_outlined(tmp_path)
+    trained = ws.train([pair], out=str(tmp_path / "out"), rest="Other tissue", settings=SHORT, device="cpu")
+    assert trained.model.path == tmp_path / "out/model.safetensors"
+    names = [c.name for c in trained.model.classes]
+    assert names == ["Other tissue", "Stroma", "Tumour"]
+    assert trained.report == tmp_path / "out/report/report.html"
+    assert trained.report.is_file()
+    assert trained.scores.iou.keys() == set(names)
+    assert trained.scores.confusion.shape == (3, 4)
+    assert trained.scores.pixels > 0
+    assert repr(trained.scores).startswith("<wsi_seg scores: mean IoU 0.")
+    with pytest.raises(FinishedError, match="finished already"):
+        ws.train([pair], out=tmp_path / "out", rest="Other tissue", settings=SHORT, device="cpu")
+
+    scores = ws.evaluate(trained.model, [pair], device="cpu")
+    assert scores.classes == tuple(names)
+    assert str(scores).startswith("model ") or "mean IoU" in str(scores)
+    assert any("was trained on parts of this slide" in remark for remark in scores.remarks)
+
+
+def test_scores_are_those_of_the_pixels(model_path: Path, tmp_path: Path) -> None:
+    slide, drawn = write_outlined(tmp_path)
+    model = ws.load_model(model_path)
+    result = ws.segment(slide, model, out=tmp_path / "out", device="cpu", workers=1)
+    by_model = ws.evaluate(model, [(slide, drawn)], device="cpu")
+    by_result = ws.evaluate(result, drawn)
+    np.testing.assert_array_equal(by_model.confusion, by_result.confusion)
+    np.testing.assert_array_equal(by_result.confusion, ws.evaluate(str(result.path), [drawn]).confusion)
+    counts = by_result.confusion
+    assert by_result.pixels == counts.sum() == 48 * 56 * 120
+    hits = np.diagonal(counts)
+    union = counts.sum(1) + counts[:, :-1].sum(0) - hits
+    assert by_result.iou["Tumour"] == pytest.approx(hits[2] / union[2])
+    assert by_result.mean_iou == pytest.approx(np.mean([hits[i] / union[i] for i in (1, 2)]))
+    assert by_result.recall["Stroma"] == pytest.approx(hits[1] / counts[1].sum())
+    assert np.isnan(by_result.recall["Glass"])
+
+
+def test_what_is_no_data_is_refused(model_path: Path, slide_path: Path, tmp_path: Path) -> None:
+    model = ws.load_model(model_path)
+    with pytest.raises(UsageError, match="nothing is given: give pairs"):
+        ws.evaluate(model, [])
+    with pytest.raises(UsageError, match=r"is no pair: give \(slide, annotations\)"):
+        ws.evaluate(model, [slide_path])
+    with pytest.raises(UsageError, match="split='val': means nothing for slides: leave it out"):
+        ws.evaluate(model, [(slide_path, slide_path)], split="val")
+    small = write_tiff(tmp_path / "small.tiff", tissue_rgb(64, 64))
+    result = ws.segment(small, model, out=tmp_path / "out", device="cpu", workers=1)
+    with pytest.raises(UsageError, match=r"mpp=2.0: means nothing for a finished result"):
+        ws.evaluate(result, "drawn.geojson", mpp=2.0)
+    with pytest.raises(UsageError, match="give its annotation file, or a list of several, without slides"):
+        ws.evaluate(result, [(slide_path, slide_path)])
+    with pytest.raises(UsageError, match="--minutes 0: no length of time"):
+        ws.train([(slide_path, slide_path)], out=tmp_path / "training", minutes=0)

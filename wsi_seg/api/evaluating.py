@@ -1,0 +1,208 @@
+"""A model, or finished results, against masks or annotations."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wsi_seg.api.asked import AnyPath, checked, path_of
+from wsi_seg.api.model import Model, as_model
+from wsi_seg.api.pairs import paths_of
+from wsi_seg.api.result import Result
+from wsi_seg.api.scores import Scores
+from wsi_seg.data.annotated_slides import SlideReading, open_labelled_slides
+from wsi_seg.data.dataset import read_dataset
+from wsi_seg.data.pairs import read_pairs
+from wsi_seg.data.truth import TruthSettings
+from wsi_seg.errors import UsageError
+from wsi_seg.evaluation.benchmarks import open_submission
+from wsi_seg.evaluation.on_images import evaluate_images
+from wsi_seg.evaluation.on_results import evaluate_results, is_result
+from wsi_seg.evaluation.on_slides import evaluate_slides
+from wsi_seg.evaluation.tables import as_text
+from wsi_seg.inference.network.segmenter import Segmenter, choose_device
+from wsi_seg.models.classes import load_schema
+from wsi_seg.predict.plan import working_mpp
+from wsi_seg.progress import Progress
+from wsi_seg.settings import LabelSettings, PredictSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    import torch
+
+    from wsi_seg.api.pairs import Pairs
+    from wsi_seg.evaluation.evaluation import Evaluation
+    from wsi_seg.inference.network.forms import Compile, Precision
+    from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.models.classes import ClassSchema
+
+
+@dataclass(frozen=True)
+class ModelTrial:
+    """A model that is to be evaluated, and how.
+
+    Attributes
+    ----------
+    bundle : ModelBundle
+    schema : ClassSchema or None
+        Classes to compare by; None for the data set's, else the model's.
+    device : torch.device
+    settings : PredictSettings
+    progress : Progress
+    """
+
+    bundle: ModelBundle
+    schema: ClassSchema | None
+    device: torch.device
+    settings: PredictSettings
+    progress: Progress
+
+    def on_images(self, folder: Path, split: str, submission: Path | None = None) -> Evaluation:
+        """Evaluate it on a data set of images with masks; write what a server takes, if asked.
+
+        Raises
+        ------
+        WsiSegError
+            If the data set, the model or the device fails.
+        """
+        dataset = read_dataset(folder, split, self.schema, otherwise=self.bundle.schema)
+        writer = open_submission(dataset.kind, submission, dataset.schema) if submission else None
+        labels = self.settings.labels
+        segmenter = Segmenter(self.bundle, self.device, labels.precision, labels.compile)
+        evaluation = evaluate_images(dataset, self.bundle, segmenter, self.progress, writer)
+        if writer is not None:
+            count = len(dataset.sources)
+            self.progress.say(f"{writer.close()}: {count} image{'s' * (count != 1)} to be sent to the server")
+        return evaluation
+
+    def on_slides(self, data: Sequence[Path], truth: TruthSettings) -> Evaluation:
+        """Evaluate it on slides with annotations, named as on a command line.
+
+        Raises
+        ------
+        WsiSegError
+            If a slide, the annotations, the model or the device fails.
+        """
+        labels = self.settings.labels
+        schema, slides = open_labelled_slides(
+            read_pairs(data),
+            self.schema or self.bundle.schema,
+            working_mpp(self.bundle, labels),
+            truth,
+            SlideReading(labels.mpp, labels.allow_coarser, labels.from_level_0),
+        )
+        return evaluate_slides(slides, schema, self.bundle, self.device, self.settings, self.progress)
+
+
+def evaluate(
+    subject: Model | Result | AnyPath,
+    data: Pairs | Iterable[AnyPath],
+    *,
+    classes: str | None = None,
+    split: str | None = None,
+    rest: str | None = None,
+    roi_class: str | None = None,
+    mpp: float | None = None,
+    working_mpp: float | None = None,
+    allow_coarser: bool = False,
+    from_level_0: bool = False,
+    device: str = "auto",
+    precision: Precision = "float32",
+    compile: Compile = "auto",  # noqa: A002
+    progress: Progress | None = None,
+) -> Scores:
+    """Compare a model, or a finished result, with what is known.
+
+    Only pixels of known class count; slides are segmented only where they are annotated.
+
+    Parameters
+    ----------
+    subject : Model, Result, str or path
+        A model, or the name or file of one; or a result, or its folder.
+    data : sequence of (slide, annotations), or str or path
+        For a model: slides with their annotation files, a CSV file (slide,annotations[,mpp]), or the folder
+        of a data set. For a result: its annotation file, or several.
+    classes : str, optional
+        Classes to compare by: a schema's name or YAML file. A class there with aliases gathers several of the
+        model's.
+    split : str, optional
+        Part of a data set: train, val (by default) or test.
+    rest, roi_class : str, optional
+        As for `wsi_seg.train`.
+    mpp, working_mpp, allow_coarser, from_level_0, device, precision, compile
+        As for `wsi_seg.segment`; they mean nothing for a result.
+    progress : Progress, optional
+        A `wsi_seg.progress.Progress` that hears how it goes.
+
+    Returns
+    -------
+    Scores
+        With ``mean_iou``, ``iou`` and more by class, and ``confusion``. Printed, it is the table of
+        `wsi-seg evaluate`.
+
+    Raises
+    ------
+    WsiSegError
+        One line that says what is wrong and what to do.
+    """
+    schema = load_schema(classes) if classes else None
+    truth = TruthSettings(rest=rest, roi_class=roi_class)
+    reading = {"mpp": mpp, "working_mpp": working_mpp}
+    reading |= {"allow_coarser": allow_coarser or None, "from_level_0": from_level_0 or None}
+    hears = progress or Progress()
+    result = _result_of(subject)
+    if result is not None:
+        _refuse({**reading, "split": split}, "a finished result")
+        pairs = [(result, path) for path in _annotations(data)]
+        return _scores(evaluate_results(pairs, schema, truth, hears))
+    paths = paths_of(data)  # type: ignore[arg-type]  # of a model, pairs
+    on_images = len(paths) == 1 and paths[0].is_dir()
+    if on_images:
+        _refuse({**reading, "rest": rest, "roi_class": roi_class}, "images with masks")
+    else:
+        _refuse({"split": split}, "slides")
+    assert not isinstance(subject, Result)  # which is dealt with
+    model = as_model(subject)
+    given = {name: value for name, value in reading.items() if value is not None}
+    labels = checked(LabelSettings, {**given, "precision": precision, "compile": compile})
+    settings = PredictSettings(model=model.named, labels=labels)
+    trial = ModelTrial(model.bundle, schema, choose_device(device), settings, hears)
+    return _scores(trial.on_images(paths[0], split or "val") if on_images else trial.on_slides(paths, truth))
+
+
+def _scores(evaluation: Evaluation) -> Scores:
+    return Scores(evaluation.names, evaluation.total.confusion, evaluation.remarks, as_text(evaluation))
+
+
+def _result_of(subject: Model | Result | AnyPath) -> Path | None:
+    """Return the folder of a result, if the subject is one or names one."""
+    if isinstance(subject, Result):
+        return subject.path
+    if isinstance(subject, Model):
+        return None
+    path = path_of(subject)
+    return path if is_result(path) else None
+
+
+def _annotations(data: Pairs | Iterable[AnyPath]) -> list[Path]:
+    """Return the annotation files that are given for one result.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or slides are given with them.
+    """
+    files = [data] if isinstance(data, str | bytes | os.PathLike) else list(data)
+    if not files or not all(isinstance(file, str | bytes | os.PathLike) for file in files):
+        raise UsageError("a result: give its annotation file, or a list of several, without slides")
+    return [path_of(file) for file in files]  # type: ignore[arg-type]  # each is one
+
+
+def _refuse(arguments: dict[str, object], data: str) -> None:
+    """Refuse arguments that mean nothing for such data, so that nobody believes in them."""
+    given = [f"{name}={value!r}" for name, value in arguments.items() if value is not None]
+    if given:
+        raise UsageError(f"{', '.join(given)}: means nothing for {data}: leave it out")

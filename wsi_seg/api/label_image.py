@@ -1,0 +1,83 @@
+"""Labels that are read from disk as they are asked for, like an array."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsi_seg.errors import UsageError
+from wsi_seg.slides.lattice import Rect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from numpy.typing import DTypeLike, NDArray
+
+
+@dataclass(frozen=True)
+class LabelImage:
+    """An image of the label frame, indexed as ``image[y0:y1, x0:x1]`` in label pixels.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Height and width.
+    read : callable
+        Reads a rectangle.
+    """
+
+    shape: tuple[int, int]
+    read: Callable[[Rect], NDArray[np.uint8]]
+
+    ndim = 2
+    dtype = np.dtype(np.uint8)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> Any:
+        """Read a rectangle as a uint8 array, as numpy would cut it out; single rows and columns likewise.
+
+        Raises
+        ------
+        UsageError
+            If a slice has a step, or the index is no rectangle.
+        IndexError
+            If a single row or column lies outside.
+        OutputError
+            If the files are damaged.
+        """
+        parts = index if isinstance(index, tuple) else (index,)
+        if len(parts) > 2 or any(part is Ellipsis or part is None for part in parts):
+            raise UsageError(f"labels are indexed as [y0:y1, x0:x1], and not by {index!r}")
+        parts = (*parts, *(slice(None),) * (2 - len(parts)))
+        rows, columns = (_span(part, side) for part, side in zip(parts, self.shape, strict=True))
+        rect = Rect(rows[0], columns[0], rows[1], columns[1])
+        pixels = self.read(rect) if rect.area else np.zeros((rect.height, rect.width), np.uint8)
+        return pixels[tuple(slice(None) if isinstance(part, slice) else 0 for part in parts)]
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """Read all of it, which is large for a whole slide."""
+        return np.asarray(self[:, :], dtype=dtype)
+
+
+def _span(part: Any, side: int) -> tuple[int, int]:
+    """Return the first and past-the-last pixel of a part of an index."""
+    if isinstance(part, slice):
+        start, stop, step = part.indices(side)
+        if step != 1:
+            raise UsageError("labels are read without gaps: leave the step out, and take [::n] of the array")
+        return start, max(start, stop)
+    try:
+        number = operator.index(part)
+    except TypeError as error:
+        raise UsageError(
+            f"labels are indexed by whole numbers, as [y0:y1, x0:x1], and not by {part!r}"
+        ) from error
+    if not -side <= number < side:
+        raise IndexError(f"{number} is outside a side of {side} label pixels")
+    return number % side, number % side + 1

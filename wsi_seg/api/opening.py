@@ -1,0 +1,183 @@
+"""A slide as somebody reads it from Python: any rectangle of it at any resolution."""
+
+from __future__ import annotations
+
+import math
+import os
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Self
+
+from wsi_seg.api.pixels import SlideImage
+from wsi_seg.errors import MppError, SlideError, UsageError
+from wsi_seg.slides.frames import Bounds, Frames, snap_downsample
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.levels import LEVEL_0
+from wsi_seg.slides.slide import COARSER_TOLERANCE, Slide
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+MAX_READ_PIXELS = 1 << 28
+"""Pixels of one reading: three quarters of a gigabyte. Larger rectangles are read piece by piece."""
+
+
+class OpenSlide:
+    """An open slide. `wsi_seg.open_slide` gives one; it is a context manager.
+
+    Positions are `slide_xy`: level-0 pixels, x before y, as in OpenSlide's ``read_region``.
+    """
+
+    def __init__(self, slide: Slide) -> None:
+        self.slide = slide
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<wsi_seg slide {str(self.path)!r}, {self.size[0]} x {self.size[1]} px>"
+
+    def close(self) -> None:
+        """Close the file."""
+        self.slide.close()
+
+    @property
+    def path(self) -> Path:
+        """The slide's file."""
+        return self.slide.path
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of level 0 in pixels."""
+        return self.slide.size
+
+    @property
+    def mpp(self) -> tuple[float, float]:
+        """Micrometres per level-0 pixel in x and y; an MppError if neither the file nor you state them."""
+        return self.slide.mpp
+
+    @property
+    def bounds(self) -> Bounds:
+        """The rectangle that holds the scan, in level-0 pixels; QuPath's frame begins at its corner."""
+        return self.slide.bounds
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this slide's content from another's, wherever its file lies: a short hash."""
+        return self.slide.fingerprint
+
+    def read(self, *, x: int, y: int, width: int, height: int, mpp: float | None = None) -> SlideImage:
+        """Read a rectangle.
+
+        Parameters
+        ----------
+        x, y : int
+            Its top-left corner in level-0 pixels of the slide, `slide_xy`.
+        width, height : int
+            Of the image that is returned, in its own pixels.
+        mpp : float, optional
+            Micrometres per pixel of the image; by default the slide's own, which gives level-0 pixels.
+            Moved by up to 1 % where that puts pixels on the slide's grid, as `wsi_seg.segment` does; the
+            image states what it has.
+
+        Returns
+        -------
+        uint8 array, shape (height, width, 3)
+            RGB, by area resampling, with its ``mpp``, ``origin_slide_xy`` and ``frames``. Where the scanner
+            recorded nothing it has the slide's background colour.
+
+        Raises
+        ------
+        UsageError
+            If the rectangle is empty, too large, or reaches beyond the slide.
+        MppError
+            If the slide's resolution is unknown, or coarser than `mpp`.
+        SlideError
+            If part of the rectangle cannot be decoded.
+        """
+        x, y = _whole("x", x), _whole("y", y)
+        width, height = _whole("width", width), _whole("height", height)
+        frames = self._frames(x, y, width, height, mpp)
+        pixels = self.slide.read(Rect(0, 0, height, width), frames)
+        if pixels.unreadable:
+            raise SlideError(
+                f"{self.path}: {len(pixels.unreadable)} tiles of the rectangle at x {x}, y {y} cannot be "
+                "decoded: copy or export the slide again"
+            )
+        return SlideImage.of(pixels.rgb, frames)
+
+    def _frames(self, x: int, y: int, width: int, height: int, mpp: float | None) -> Frames:
+        """Lay the frame of the image that is asked for over the slide."""
+        if width < 1 or height < 1:
+            raise UsageError(f"{self.path}: a rectangle of {width} x {height} px is empty: give 1 or more")
+        if width * height > MAX_READ_PIXELS:
+            raise UsageError(
+                f"{self.path}: {width} x {height} px are too many at once: read it piece by piece, or coarser"
+            )
+        downsample = (1.0, 1.0) if mpp is None else self._downsample(mpp)
+        ends = (x + width * downsample[0], y + height * downsample[1])
+        # As in a label frame, the last pixel may lie half beyond the slide.
+        inside = all(end <= side + d / 2 for end, side, d in zip(ends, self.size, downsample, strict=True))
+        if x < 0 or y < 0 or x >= self.size[0] or y >= self.size[1] or not inside:
+            raise UsageError(
+                f"{self.path}: the rectangle from x {x}, y {y} to x {ends[0]:g}, y {ends[1]:g} in level-0 "
+                f"pixels reaches beyond the slide of {self.size[0]} x {self.size[1]}: give one inside it"
+            )
+        return Frames(
+            bounds=Bounds(
+                x=x,
+                y=y,
+                width=min(math.ceil(ends[0]), self.size[0]) - x,
+                height=min(math.ceil(ends[1]), self.size[1]) - y,
+            ),
+            slide_mpp=self.mpp,
+            downsample=downsample,
+            label_size=(width, height),
+        )
+
+    def _downsample(self, mpp: float) -> tuple[float, float]:
+        if not isinstance(mpp, Real) or not 0 < mpp < math.inf:
+            raise UsageError(f"{self.path}: mpp={mpp!r} is no resolution: give um per px, such as 0.5")
+        finest = max(self.mpp)
+        if finest > mpp * (1 + COARSER_TOLERANCE):
+            raise MppError(
+                f"{self.path}: {mpp:g} um per px is finer than the slide, which has {finest:g}: "
+                f"ask for mpp={finest:g} or more"
+            )
+        x, y = self.mpp
+        return snap_downsample(mpp / x), snap_downsample(mpp / y)
+
+
+def open_slide(
+    path: str | os.PathLike[str], *, mpp: float | None = None, from_level_0: bool = False
+) -> OpenSlide:
+    """Open a slide to read from it.
+
+    Parameters
+    ----------
+    path : str or path
+        Any file that OpenSlide opens, or another TIFF or DICOM series that `wsi-seg info` reads.
+    mpp : float, optional
+        The slide's micrometres per level-0 pixel, if the file does not state them.
+    from_level_0 : bool
+        Read level 0 always, and none of the coarser levels that the file stores.
+
+    Raises
+    ------
+    SlideError
+        If the file is missing or is no slide.
+    MppError
+        If `mpp` is none that a slide can have.
+    """
+    return OpenSlide(Slide(os.fspath(path), mpp, LEVEL_0 if from_level_0 else None))
+
+
+def _whole(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise UsageError(f"{name}={value!r}: give a whole number of pixels")
+    return int(value)

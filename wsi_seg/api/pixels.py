@@ -1,0 +1,56 @@
+"""Pixels of a slide as an array that knows where it lies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wsi_seg.slides.frames import Frames
+
+
+class SlideImage(np.ndarray[tuple[int, ...], np.dtype[np.uint8]]):
+    """An image read from a slide: a uint8 array of shape (height, width, 3), with its frame and resolution.
+
+    Slices of it, and what is computed from it, are plain arrays, for they lie somewhere else.
+
+    Attributes
+    ----------
+    frames : Frames or None
+        The frame whose pixels these are: ``frames.label_to_slide(xy)`` turns a position in the image into
+        level-0 pixels of the slide, `slide_xy`.
+    """
+
+    frames: Frames | None
+
+    @classmethod
+    def of(cls, rgb: NDArray[np.uint8], frames: Frames) -> Self:
+        """Give an array of pixels the frame that it was read in."""
+        image = rgb.view(cls)
+        image.frames = frames
+        return image
+
+    def __array_finalize__(self, made_from: NDArray[Any] | None) -> None:
+        self.frames = None
+
+    def __getitem__(self, index: Any) -> Any:
+        return np.asarray(self)[index]
+
+    def __array_wrap__(self, array: NDArray[Any], context: Any = None, return_scalar: bool = False) -> Any:
+        return array[()] if return_scalar else np.asarray(array)
+
+    def __reduce__(self) -> Any:
+        return np.asarray(self).__reduce__()  # a file or another process gets the pixels
+
+    @property
+    def mpp(self) -> tuple[float, float] | None:
+        """Micrometres per pixel in x and y."""
+        return None if self.frames is None else self.frames.label_mpp
+
+    @property
+    def origin_slide_xy(self) -> tuple[int, int] | None:
+        """Where its top-left corner lies, in level-0 pixels of the slide."""
+        return None if self.frames is None else (self.frames.bounds.x, self.frames.bounds.y)

@@ -1,0 +1,265 @@
+"""A finished result: areas, labels, polygons."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from wsi_seg.api.asked import AnyPath, checked, path_of
+from wsi_seg.api.label_image import LabelImage
+from wsi_seg.api.polygons import Polygon, polygon_in, to_geopandas
+from wsi_seg.errors import OutputError, UsageError
+from wsi_seg.results.folder import ResultFolder, folder_of, labels_in
+from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.seals import read_seal
+from wsi_seg.results.polygon_files import file_for, write_polygons
+from wsi_seg.results.polygons.objects import class_polygons
+from wsi_seg.results.summary import read_summary, summarise_classes
+from wsi_seg.results.whole import require_whole
+from wsi_seg.settings import ExportSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import geopandas
+
+    from wsi_seg.models.classes import TissueClass
+    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.results.summary import Summary
+    from wsi_seg.slides.frames import Frames
+
+
+class Result:
+    """What a slide was found to be. `wsi_seg.segment` and `wsi_seg.open_result` give one.
+
+    Labels lie in the label frame: the working resolution, with its origin at the corner of the slide's
+    bounds. ``result.frames`` converts to level-0 pixels of the slide and to QuPath's.
+
+    Parameters
+    ----------
+    zarr : Path
+        The OME-Zarr of a result that is known to be whole.
+    """
+
+    def __init__(self, zarr: Path) -> None:
+        self.zarr = zarr
+
+    def __repr__(self) -> str:
+        return f"<wsi_seg.Result {str(self.path)!r}>"
+
+    @property
+    def path(self) -> Path:
+        """The result folder; of an OME-Zarr that lies alone, the OME-Zarr."""
+        folder = folder_of(self.zarr)
+        return self.zarr if folder is None else folder.folder
+
+    @cached_property
+    def _pyramid(self) -> LabelPyramid:
+        return read_labels(self.zarr)
+
+    @property
+    def classes(self) -> tuple[TissueClass, ...]:
+        """The classes; each has an ``id``, which is its label value, a ``name`` and a ``color``."""
+        return self._pyramid.schema.classes
+
+    @property
+    def frames(self) -> Frames:
+        """Where the labels lie on the slide."""
+        return self._pyramid.frames
+
+    @property
+    def mpp(self) -> tuple[float, float]:
+        """Micrometres per label pixel in x and y."""
+        return self.frames.label_mpp
+
+    @cached_property
+    def areas_mm2(self) -> dict[str, float]:
+        """Area of each class in square millimetres, by label pixels."""
+        seal = read_seal(self.zarr)
+        pixels = self._pyramid.count() if seal is None else seal.pixels
+        return {c.name: c.mm2 for c in summarise_classes(pixels, self._pyramid.schema, self.frames)}
+
+    @cached_property
+    def summary(self) -> Summary:
+        """All of ``summary.json``: areas, polygons, remarks, times, versions, settings.
+
+        Raises
+        ------
+        OutputError
+            If there is none beside the labels, or it is damaged.
+        """
+        folder = folder_of(self.zarr)
+        if folder is None or not folder.summary_json.exists():
+            raise OutputError(f"{self.path}: has no summary.json: open the whole result folder")
+        return read_summary(folder.summary_json)
+
+    @property
+    def labels(self) -> LabelImage:
+        """Class ids by label pixel: ``result.labels[y0:y1, x0:x1]`` reads that rectangle, and no more.
+
+        254 stands for what was not asked for, 255 for what could not be read.
+        """
+        return LabelImage(self._pyramid.shape, self._pyramid.read)
+
+    @property
+    def confidence(self) -> LabelImage:
+        """How sure the model is, likewise: 255 is entirely, 0 not analysed.
+
+        Raises
+        ------
+        UsageError
+            If the result was made without ``confidence=True``.
+        """
+        if not self._pyramid.confidence:
+            raise UsageError(f"{self.path}: has no confidence: segment it with confidence=True")
+        return LabelImage(self._pyramid.shape, self._pyramid.read_confidence)
+
+    def polygons(
+        self,
+        *,
+        simplify_um: float | None = None,
+        min_area_um2: float = 400.0,
+        include_background: bool = False,
+        frame: Literal["slide", "qupath", "label"] = "slide",
+    ) -> list[Polygon]:
+        """Draw the polygons.
+
+        Parameters
+        ----------
+        simplify_um : float, optional
+            Tolerance of outlines in micrometres; by default one and a half label pixels, 0 for pixel edges.
+        min_area_um2 : float
+            Islands smaller than this are given to what surrounds them.
+        include_background : bool
+            Draw the background class too.
+        frame : {"slide", "qupath", "label"}
+            Whose pixels the coordinates count.
+
+        Raises
+        ------
+        UsageError
+            If a setting does not fit.
+        OutputError
+            If the labels are damaged.
+        """
+        settings = checked(
+            ExportSettings,
+            {
+                "simplify_um": simplify_um,
+                "min_area_um2": min_area_um2,
+                "include_background": include_background,
+            },
+        )
+        if frame not in ("slide", "qupath", "label"):
+            raise UsageError(f"frame={frame!r}: use 'slide', 'qupath' or 'label'")
+        return [polygon_in(frame, drawn, self.frames) for drawn in class_polygons(self._pyramid, settings)]
+
+    def to_geojson(
+        self,
+        path: AnyPath,
+        *,
+        simplify_um: float | None = None,
+        min_area_um2: float = 400.0,
+        object_type: Literal["annotation", "detection"] = "annotation",
+        include_background: bool = False,
+    ) -> Path:
+        """Write the polygons for QuPath, in its frame, as `wsi-seg export` does.
+
+        Parameters
+        ----------
+        path : str or path
+            ``.geojson``, or ``.geojson.gz`` to compress it. The result's own polygons are written over, and
+            its summary follows; no other file of a result is.
+        simplify_um, min_area_um2, include_background
+            As for `polygons`.
+        object_type : {"annotation", "detection"}
+            What the shapes are in QuPath.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        UsageError
+            If a setting does not fit, or the file is another result's.
+        OutputError
+            If the labels are damaged, or the file cannot be written.
+        """
+        target = path_of(path)
+        settings = checked(
+            ExportSettings,
+            {
+                "simplify_um": simplify_um,
+                "min_area_um2": min_area_um2,
+                "object_type": object_type,
+                "gzip": target.suffix == ".gz",
+                "include_background": include_background,
+            },
+        )
+        folder, target = file_for(self.zarr, target, target.suffix)
+        write_polygons(self._pyramid, folder, target, settings)
+        return target
+
+    def to_geopandas(
+        self,
+        *,
+        simplify_um: float | None = None,
+        min_area_um2: float = 400.0,
+        include_background: bool = False,
+        frame: Literal["slide", "qupath", "label"] = "slide",
+    ) -> geopandas.GeoDataFrame:
+        """Return the polygons as a table, a row each; needs ``pip install 'wsi-seg[geo]'``.
+
+        Parameters
+        ----------
+        simplify_um, min_area_um2, include_background, frame
+            As for `polygons`.
+
+        Raises
+        ------
+        UsageError
+            If GeoPandas is not installed, or a setting does not fit.
+        OutputError
+            If the labels are damaged.
+        """
+        return to_geopandas(
+            lambda: self.polygons(
+                simplify_um=simplify_um,
+                min_area_um2=min_area_um2,
+                include_background=include_background,
+                frame=frame,
+            ),
+            frame,
+        )
+
+
+def open_result(path: AnyPath) -> Result:
+    """Open a finished result, and check that every file of its labels is there and as it was written.
+
+    Parameters
+    ----------
+    path : str or path
+        A result folder, or an OME-Zarr of labels.
+
+    Raises
+    ------
+    OutputError
+        If there is no result, it is not finished, or a file of it is missing or altered.
+
+    Warns
+    -----
+    UserWarning
+        If it was made before results kept digests of their files: then it is not known to be whole.
+    """
+    given = path_of(path)
+    zarr = labels_in(given)
+    if not zarr.is_dir() and ResultFolder(given).work.is_dir():
+        raise OutputError(f"{given}: not finished: segment it again, which goes on with it")
+    read_labels(zarr)  # which says best what is no result
+    unknown = require_whole(zarr)
+    if unknown is not None:
+        warnings.warn(unknown, stacklevel=2)
+    return Result(zarr)

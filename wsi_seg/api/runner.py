@@ -1,0 +1,158 @@
+"""Many slides, one model, one cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
+
+from wsi_seg.api.asked import AnyPath, checked, path_of
+from wsi_seg.api.model import Model, as_model
+from wsi_seg.api.opening import OpenSlide
+from wsi_seg.api.result import Result
+from wsi_seg.errors import UsageError
+from wsi_seg.predict.jobs import is_plain_image
+from wsi_seg.predict.session import Session
+from wsi_seg.progress import Progress
+from wsi_seg.results.folder import ResultFolder
+from wsi_seg.settings import ExportSettings, LabelSettings, PredictSettings, RunSettings
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from wsi_seg.inference.network.forms import Compile, Precision
+
+
+class Runner:
+    """Segments slide after slide with one model, on one Dask cluster; a context manager.
+
+    The cluster is opened when the first slide needs it, and closed at the end.
+
+    Parameters
+    ----------
+    model : Model, str or path
+        A model, or the name or file of one.
+    scheduler : str, optional
+        Address or file of a Dask scheduler that is up; by default threads of this process.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    working_mpp, allow_coarser, ..., overwrite, progress
+        As for `wsi_seg.segment`, of every slide.
+
+    Raises
+    ------
+    UsageError
+        If a setting does not fit.
+    ModelError
+        If the model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        model: Model | AnyPath = "breast-demo",
+        *,
+        scheduler: str | None = None,
+        device: str = "auto",
+        workers: int | None = None,
+        working_mpp: float | None = None,
+        allow_coarser: bool = False,
+        allow_grey: bool = False,
+        from_level_0: bool = False,
+        tissue_mask: bool = True,
+        confidence: bool = False,
+        ngff: Literal["0.5", "0.4"] = "0.5",
+        min_area_um2: float = 400.0,
+        simplify_um: float | None = None,
+        object_type: Literal["annotation", "detection"] = "annotation",
+        gzip: bool = True,
+        include_background: bool = False,
+        precision: Precision = "float32",
+        compile: Compile = "auto",  # noqa: A002
+        batch_size: int | None = None,
+        patch: int | None = None,
+        overlap: int = 192,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        labels = {
+            "working_mpp": working_mpp,
+            "allow_coarser": allow_coarser,
+            "allow_grey": allow_grey,
+            "from_level_0": from_level_0,
+            "tissue_mask": tissue_mask,
+            "confidence": confidence,
+            "ngff": ngff,
+            "precision": precision,
+            "compile": compile,
+            "batch_size": batch_size,
+            "patch": patch,
+            "overlap": overlap,
+        }
+        export = {
+            "min_area_um2": min_area_um2,
+            "simplify_um": simplify_um,
+            "object_type": object_type,
+            "gzip": gzip,
+            "include_background": include_background,
+        }
+        run = {"scheduler": scheduler, "device": device, "workers": workers, "overwrite": overwrite}
+        self.model = as_model(model)
+        settings = PredictSettings(
+            model=self.model.named,
+            labels=checked(LabelSettings, labels),
+            export=checked(ExportSettings, export),
+            run=checked(RunSettings, run),
+        )
+        self._session = Session(self.model.bundle, settings, progress or Progress(), "wsi_seg.segment")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the cluster, or the connection to it."""
+        self._session.close()
+
+    def segment(
+        self,
+        slide: OpenSlide | AnyPath,
+        *,
+        out: AnyPath,
+        mpp: float | None = None,
+        roi: AnyPath | None = None,
+    ) -> Result:
+        """Segment a slide into a result folder; go on with the run that was begun there, if there is one.
+
+        Parameters
+        ----------
+        slide : str, path or what `wsi_seg.open_slide` returns
+        out : str or path
+            The result folder of this slide.
+        mpp : float, optional
+            The slide's micrometres per pixel, if its file does not state them.
+        roi : str or path, optional
+            Annotation file with the regions of interest.
+
+        Raises
+        ------
+        WsiSegError
+            If the slide, a setting, the device, the scheduler or the output folder fails. What is finished by
+            then is kept, and the same call goes on.
+        """
+        folder = path_of(out)
+        settings = self._session.settings_for(mpp, None if roi is None else path_of(roi))
+        if isinstance(slide, OpenSlide):
+            if mpp is not None:
+                raise UsageError(f"{slide.path}: is open: give its mpp to open_slide")
+            self._session.segment(slide.slide, folder, settings)
+        else:
+            path = path_of(slide)
+            if is_plain_image(path, for_slides=True):
+                raise UsageError(
+                    f"{path}: is a plain image and no slide: give its pixels to model.segment, or the "
+                    "file to `wsi-seg predict`"
+                )
+            self._session.segment(path, folder, settings)
+        return Result(ResultFolder(folder).zarr)

@@ -1,0 +1,138 @@
+"""One slide, segmented into a result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from wsi_seg.api.runner import Runner
+
+if TYPE_CHECKING:
+    from wsi_seg.api.asked import AnyPath
+    from wsi_seg.api.model import Model
+    from wsi_seg.api.opening import OpenSlide
+    from wsi_seg.api.result import Result
+    from wsi_seg.inference.network.forms import Compile, Precision
+    from wsi_seg.progress import Progress
+
+
+def segment(
+    slide: OpenSlide | AnyPath,
+    model: Model | AnyPath = "breast-demo",
+    *,
+    out: AnyPath,
+    mpp: float | None = None,
+    working_mpp: float | None = None,
+    allow_coarser: bool = False,
+    allow_grey: bool = False,
+    from_level_0: bool = False,
+    tissue_mask: bool = True,
+    roi: AnyPath | None = None,
+    confidence: bool = False,
+    ngff: Literal["0.5", "0.4"] = "0.5",
+    min_area_um2: float = 400.0,
+    simplify_um: float | None = None,
+    object_type: Literal["annotation", "detection"] = "annotation",
+    gzip: bool = True,
+    include_background: bool = False,
+    device: str = "auto",
+    precision: Precision = "float32",
+    compile: Compile = "auto",  # noqa: A002
+    batch_size: int | None = None,
+    patch: int | None = None,
+    overlap: int = 192,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Segment a slide, and write what opens in QuPath.
+
+    The same call goes on with what was interrupted, and does nothing where the result is finished. What is
+    written is what `wsi-seg predict` writes.
+
+    Parameters
+    ----------
+    slide : str, path or what `wsi_seg.open_slide` returns
+    model : Model, str or path
+        A model, or the name or file of one.
+    out : str or path
+        The result folder of this slide.
+    mpp : float, optional
+        The slide's micrometres per pixel, if its file does not state them.
+    working_mpp : float, optional
+        Segment at these micrometres per pixel, not the model's.
+    allow_coarser, allow_grey : bool
+        Go on with a slide that is coarser than the model works at, or that has no colour.
+    from_level_0 : bool
+        Read level 0 always, and none of the coarser levels that the file stores.
+    tissue_mask : bool
+        Leave glass out.
+    roi : str or path, optional
+        Annotation file: segment inside its shapes only.
+    confidence : bool
+        Write how sure the model is as well.
+    ngff : {"0.5", "0.4"}
+        Version of the OME-Zarr.
+    min_area_um2 : float
+        Polygons: islands smaller than this are given to what surrounds them.
+    simplify_um : float, optional
+        Polygons: tolerance of outlines in micrometres; by default one and a half label pixels.
+    object_type : {"annotation", "detection"}
+        Polygons: what they are in QuPath.
+    gzip : bool
+        Polygons: write ``slide.geojson.gz`` and not ``slide.geojson``.
+    include_background : bool
+        Polygons: outline the background class too.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    precision : {"float32", "bfloat16", "float16"}
+    compile : {"auto", "yes", "no"}
+        Whether to run the network by compiled kernels.
+    batch_size : int, optional
+        Patches that go through the network together.
+    patch, overlap : int
+        Side of a patch, and overlap of neighbouring patches, in label pixels.
+    workers : int, optional
+        Regions at a time in this process.
+    scheduler : str, optional
+        Address or file of a Dask scheduler that is up.
+    overwrite : bool
+        Start anew over an older result.
+    progress : Progress, optional
+        A `wsi_seg.progress.Progress` that hears how the run goes.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    WsiSegError
+        One line that says what is wrong and what to do. What is finished by then is kept.
+    """
+    with Runner(
+        model,
+        scheduler=scheduler,
+        device=device,
+        workers=workers,
+        working_mpp=working_mpp,
+        allow_coarser=allow_coarser,
+        allow_grey=allow_grey,
+        from_level_0=from_level_0,
+        tissue_mask=tissue_mask,
+        confidence=confidence,
+        ngff=ngff,
+        min_area_um2=min_area_um2,
+        simplify_um=simplify_um,
+        object_type=object_type,
+        gzip=gzip,
+        include_background=include_background,
+        precision=precision,
+        compile=compile,
+        batch_size=batch_size,
+        patch=patch,
+        overlap=overlap,
+        overwrite=overwrite,
+        progress=progress,
+    ) as runner:
+        return runner.segment(slide, out=out, mpp=mpp, roi=roi)

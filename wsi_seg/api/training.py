@@ -1,0 +1,257 @@
+"""Training: slides with outlines, or images with masks, in; a model and a report out."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from wsi_seg.api.asked import AnyPath, path_of
+from wsi_seg.api.model import Model, load_model
+from wsi_seg.api.pairs import paths_of
+from wsi_seg.api.scores import Scores
+from wsi_seg.data.truth import TruthSettings
+from wsi_seg.errors import UsageError
+from wsi_seg.pipelines import load_pipeline
+from wsi_seg.training.recipe import override
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wsi_seg.api.pairs import Pairs
+    from wsi_seg.progress import TrainingProgress
+    from wsi_seg.training.recipe import Recipe
+    from wsi_seg.training.request import TrainRequest
+    from wsi_seg.training.run import Trained
+
+
+@dataclass(frozen=True)
+class Training:
+    """What came out of a training. `wsi_seg.train` gives one.
+
+    Attributes
+    ----------
+    model : Model
+    report : Path
+        A page with curves, scores and examples.
+    scores : Scores
+        Of the final model on everything that was kept out of the training.
+    scored : str
+        What that is, in words.
+    seconds : float
+        Of the training, validations included.
+    """
+
+    model: Model
+    report: Path
+    scores: Scores
+    scored: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The options of a training, under the names that `wsi-seg train` has for them.
+
+    Attributes
+    ----------
+    data : tuple of Path
+        As on the command line.
+    settings : tuple of str
+        What `--set` gives.
+    command : str
+        What the report says the model was made with.
+    """
+
+    data: tuple[Path, ...]
+    out: Path
+    pipeline: str = "quick"
+    minutes: float | None = None
+    rest: str | None = None
+    roi_class: str | None = None
+    classes: str | None = None
+    mpp: float | None = None
+    working_mpp: float | None = None
+    allow_coarser: bool = False
+    from_level_0: bool = False
+    init: str | None = None
+    settings: tuple[str, ...] = ()
+    device: str = "auto"
+    resume: bool = False
+    overwrite: bool = False
+    command: str = "wsi_seg.train"
+
+    @property
+    def recipe(self) -> Recipe:
+        """The pipeline's recipe, with what is given over it.
+
+        Raises
+        ------
+        UsageError
+            If there is no such recipe, or a value does not fit.
+        """
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise UsageError(f"--minutes {self.minutes:g}: no length of time: give minutes, such as 10")
+        recipe = load_pipeline(self.pipeline).train
+        if recipe is None:
+            raise UsageError(
+                f"pipeline {self.pipeline!r} trains nothing: use one with a part `train`, such as quick"
+            )
+        given = [] if self.classes is None else [f"data.classes={json.dumps(self.classes)}"]
+        given += [] if self.minutes is None else [f"training.minutes={self.minutes}"]
+        return override(recipe, [*given, *self.settings])
+
+    def request(self) -> TrainRequest:
+        """Return what is asked of the training.
+
+        Raises
+        ------
+        UsageError
+            If a value does not fit, or the packages that train are not installed.
+        """
+        recipe = self.recipe
+        _check_packages()
+        from wsi_seg.training.data.gathering import DataRequest
+        from wsi_seg.training.request import TrainRequest
+
+        return TrainRequest(
+            data=DataRequest(
+                paths=self.data,
+                truth=TruthSettings(rest=self.rest, roi_class=self.roi_class),
+                mpp=self.mpp,
+                working_mpp=self.working_mpp,
+                allow_coarser=self.allow_coarser,
+                from_level_0=self.from_level_0,
+            ),
+            recipe=recipe,
+            out=self.out,
+            init=self.init,
+            device=self.device,
+            resume=self.resume,
+            overwrite=self.overwrite,
+            command=self.command,
+        )
+
+
+def train(
+    data: Pairs,
+    *,
+    out: AnyPath,
+    pipeline: str = "quick",
+    minutes: float | None = None,
+    rest: str | None = None,
+    roi_class: str | None = None,
+    classes: str | None = None,
+    mpp: float | None = None,
+    working_mpp: float | None = None,
+    allow_coarser: bool = False,
+    from_level_0: bool = False,
+    init: Model | AnyPath | None = None,
+    settings: Sequence[str] = (),
+    device: str = "auto",
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: TrainingProgress | None = None,
+) -> Training:
+    """Train a model on what is outlined in QuPath, or on images with masks.
+
+    Needs ``pip install 'wsi-seg[train]'``. What is written is what `wsi-seg train` writes.
+
+    Parameters
+    ----------
+    data : sequence of (slide, annotations), or str or path
+        Slides with their annotation files; or a CSV file (slide,annotations[,mpp]), or a folder with images
+        and masks.
+    out : str or path
+        Folder for the model, the report and the checkpoints.
+    pipeline : str
+        Recipe: the name of a shipped one, or a YAML file.
+    minutes : float, optional
+        How long to train, in place of the recipe's length.
+    rest : str, optional
+        Class of all tissue that is not outlined; else it is unknown.
+    roi_class : str, optional
+        Class of shapes inside which everything is outlined.
+    classes : str, optional
+        Class schema: a shipped one's name, or a YAML file; by default the data's own.
+    mpp : float, optional
+        The slides' micrometres per pixel, if they do not state them.
+    working_mpp : float, optional
+        Train at these micrometres per pixel; by default recommended from the data.
+    allow_coarser, from_level_0 : bool
+        As for `wsi_seg.segment`.
+    init : Model, str or path, optional
+        Model to start from; by default the recipe's.
+    settings : sequence of str
+        Changes to values of the recipe, such as ``"training.epochs=20"``.
+    device : str
+    resume : bool
+        Go on with an interrupted training.
+    overwrite : bool
+        Throw away an earlier training.
+    progress : TrainingProgress, optional
+        A `wsi_seg.progress.TrainingProgress` that hears how it goes.
+
+    Returns
+    -------
+    Training
+        With ``model``, ``report`` and ``scores``.
+
+    Raises
+    ------
+    FinishedError
+        If this very training is finished: load its model, or give ``overwrite=True``.
+    WsiSegError
+        One line that says what is wrong and what to do.
+    """
+    options = TrainOptions(
+        data=paths_of(data),
+        out=path_of(out),
+        pipeline=pipeline,
+        minutes=minutes,
+        rest=rest,
+        roi_class=roi_class,
+        classes=classes,
+        mpp=mpp,
+        working_mpp=working_mpp,
+        allow_coarser=allow_coarser,
+        from_level_0=from_level_0,
+        init=_named(init),
+        settings=tuple(settings),
+        device=device,
+        resume=resume,
+        overwrite=overwrite,
+    )
+    trained = run_training(options.request(), progress)
+    model = load_model(trained.model)
+    scores = Scores(tuple(c.name for c in model.classes), trained.confusion)
+    return Training(model, trained.report, scores, trained.scored, trained.seconds)
+
+
+def run_training(request: TrainRequest, progress: TrainingProgress | None) -> Trained:
+    """Train as `wsi_seg.training.run.train` does, which is imported only now: its packages are an extra."""
+    from wsi_seg.training.run import train as run
+
+    return run(request, progress)
+
+
+def _named(init: Model | AnyPath | None) -> str | None:
+    if init is None:
+        return None
+    return init.named if isinstance(init, Model) else os.fsdecode(init)
+
+
+def _check_packages() -> None:
+    """See that what trains can be imported: its packages are an extra."""
+    try:
+        import_module("tensorboard")  # which Lightning would miss only once it logs
+        import_module("wsi_seg.training.run")
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        raise UsageError(
+            f"training needs {package}, which is not installed: pip install 'wsi-seg[train]'"
+        ) from error

@@ -1,0 +1,98 @@
+"""Polygons of a finished result written to a file: in place of its own, or beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from wsi_seg.errors import OutputError, UsageError
+from wsi_seg.results.folder import ResultFolder, folder_of
+from wsi_seg.results.polygons.export import export_csv, export_polygons
+from wsi_seg.results.summary import read_summary
+from wsi_seg.results.whole import require_own
+from wsi_seg.settings import ExportSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.results.polygons.export import Exported
+
+
+def write_polygons(
+    pyramid: LabelPyramid,
+    folder: ResultFolder | None,
+    target: Path,
+    settings: ExportSettings,
+    file_format: str = "geojson",
+) -> Exported:
+    """Write polygons; where they are a result's own, its record and summary follow.
+
+    Parameters
+    ----------
+    pyramid : LabelPyramid
+    folder : ResultFolder or None
+        That the labels are the result of, if any.
+    target : Path
+        What `file_for` returns beside it.
+    settings : ExportSettings
+    file_format : {"geojson", "csv"}
+
+    Raises
+    ------
+    DamagedError
+        If the file would be written in place of what somebody edited.
+    OutputError
+        If the labels are damaged, or a file cannot be written.
+    """
+    own = folder if folder is not None and folder.owns_polygons(target) else None
+    if own is not None:
+        require_own(own, target)
+        own.disown_polygons(target)
+    export = export_csv if file_format == "csv" else export_polygons
+    report = export(pyramid, target, settings)
+    if own is not None:
+        own.remove_other_polygons(target)
+        if own.summary_json.exists():
+            drawn = read_summary(own.summary_json).with_polygons(
+                report.outlined, settings.model_dump(mode="json")
+            )
+            drawn.write(own.summary_json, own.summary_csv)
+        own.own_polygons(target)
+    return report
+
+
+def file_for(zarr: Path, out: Path | None, suffix: str) -> tuple[ResultFolder | None, Path]:
+    """Return the folder that labels are the result of, if any, and the file to write to.
+
+    Raises
+    ------
+    UsageError
+        If no file is named for labels that are no folder's own, or it is another result's, or is no polygons.
+    """
+    folder = folder_of(zarr)
+    if out is None and folder is None:
+        raise UsageError(f"{zarr}: is no result folder's slide.ome.zarr: name the file to write with -o")
+    target = zarr.parent / f"slide.{suffix}" if out is None else out
+    there = ResultFolder(target.resolve().parent)
+    if there.zarr.exists() or there.record_path.exists():
+        others = folder is None or folder.folder.resolve() != there.folder
+        polygons = there.owns_polygons(target)
+        if polygons and others:
+            raise UsageError(f"{target}: is another result's own: name another file with -o")
+        if (polygons and suffix == "csv") or target.resolve() in there.documents:
+            raise UsageError(f"{target}: is a result's own, and no file for this: name another with -o")
+    return folder, target
+
+
+def settings_beside(folder: ResultFolder | None) -> ExportSettings:
+    """Return the settings that a result's own polygons were drawn with."""
+    if folder is None or not folder.summary_json.exists():
+        return ExportSettings()
+    try:
+        return ExportSettings.model_validate(read_summary(folder.summary_json).settings.get("export", {}))
+    except ValidationError as error:
+        raise OutputError(
+            f"{folder.summary_json}: its export settings are of another version: run `wsi-seg predict` again"
+        ) from error
