@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from wsi_seg.cli.models import app
 from wsi_seg.inference.network.segmenter import Segmenter
-from wsi_seg.models.architecture import Network, NetworkConfig, architecture_of, build_network
+from wsi_seg.models.architecture import architecture_of, build_network
 from wsi_seg.models.biopsy import (
     POOL_PERIOD,
     BiopsyConfig,
@@ -29,6 +29,7 @@ from wsi_seg.models.biopsy import (
 )
 from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
+from wsi_seg.models.network import Network, NetworkConfig
 from wsi_seg.predict.run import predict_slide
 from wsi_seg.results.qupath.check import check_file
 from wsi_seg.settings import LabelSettings, PredictSettings

@@ -101,7 +101,7 @@ def test_what_the_file_system_refuses_is_an_error_of_it(tmp_path: Path) -> None:
     """PyTorch has one of its own, or ends the process."""
     bundle = bundle_of(tmp_path, BGR)
     with pytest.raises(FileNotFoundError):
-        export.write_torchscript(bundle.network.eval(), tmp_path / "gone" / "network.pt", "{}")
+        export.write_torchscript(bundle.network.eval(), tmp_path / "gone" / "network.pt", "{}", 8)
 
 
 def test_what_described_another_network_does_not_stay(tmp_path: Path) -> None:
@@ -160,8 +160,8 @@ def test_a_network_that_gives_other_logits_is_not_written(
 
 def test_logits_of_another_shape_differ(bundle: ModelBundle) -> None:
     network = export.Exportable(bundle)
-    assert export.difference_of(network, lambda image: network(image)[..., 1:]) == float("inf")
-    assert export.difference_of(network, network) == 0
+    assert export.difference_of(network, lambda image: network(image)[..., 1:], 8) == float("inf")
+    assert export.difference_of(network, network, 8) == 0
 
 
 def test_what_is_missing_is_named(

@@ -98,7 +98,7 @@ def test_variants_without_a_decoder_are_trained_alone(variant: str):
     config = override(PLAIN, settings).model.architecture(4, "encoder").config
     assert config.title == f"ESPNet-{variant}"
     with pytest.raises(
-        UsageError, match=rf"variant {variant} has no decoder: training.stages is \[encoder\]"
+        UsageError, match=rf"the ESPNet-{variant} network has no full stage: training.stages is \[encoder\]"
     ):
         override(PLAIN, [f"model.variant={variant}", "training.stages=[encoder, full]"])
 
@@ -127,7 +127,7 @@ def test_the_networks_of_the_comparison_are_as_published(name: str):
     architecture = override(PLAIN, [f"model.name={name}"]).model.architecture(19, "full")
     assert architecture.name == name
     assert architecture.config == type(architecture.config)(19)
-    with pytest.raises(UsageError, match=f"the {name} network has no encoder stage"):
+    with pytest.raises(UsageError, match=f"the {architecture.config.title} network has no encoder stage"):
         override(PLAIN, [f"model.name={name}", "training.stages=[encoder, full]"])
 
 
@@ -142,10 +142,10 @@ def test_the_networks_of_the_comparison_are_as_published(name: str):
         ("training=3", r"one of training\.minutes"),
         ("nonsense.x=3", r"one of model\. \.\.\., data\. \.\.\."),
         ("=3", "no such setting"),
-        ("model.blocks=esp", r"one of model\.name, model\.p"),
-        ("model.block=vgg", r"recipe: model\.espnet\.block: input should be 'esp'"),
-        ("model.block_width=3", r"recipe: model\.espnet: block_width is 3: an ESP module has branches"),
-        ("model.reduce=5", r"recipe: model\.espnet\.reduce: input should be 1 or 3"),
+        ("model.blocks=esp", r"one of model\.name, model\.max_parameters, model\.max_macs, model\.p"),
+        ("model.block=vgg", r"recipe: model\.block: input should be 'esp'"),
+        ("model.block_width=3", r"recipe: model: block_width is 3: an ESP module has branches"),
+        ("model.reduce=5", r"recipe: model\.reduce: input should be 1 or 3"),
         ("model.q=[1", "'\\[1' is not a value: write it as in YAML"),
         ("model.name=resnet", "recipe: model.name: 'resnet' is not one of 'espnet', 'biopsy'"),
         ("training.epochs=abc", r"recipe: training\.epochs: input should be a valid integer"),
@@ -176,7 +176,10 @@ def test_mistakes_are_named_in_one_line(setting: str, said: str):
     ("settings", "said"),
     [
         (["training.minutes=1", "optimiser.schedule=step"], "the step schedule counts epochs"),
-        (["model.name=biopsy", "training.stages=[encoder, full]"], "the biopsy network has no encoder stage"),
+        (
+            ["model.name=biopsy", "training.stages=[encoder, full]"],
+            "has no encoder stage: training.stages is",
+        ),
         (["data.sampling=whole", "data.sizes=[[64, 32]]"], "oblong images cannot be turned by quarters"),
     ],
 )

@@ -20,9 +20,9 @@ from wsi_seg.errors import ModelError, UsageError, printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wsi_seg.models.architecture import Network
     from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader
     from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.models.network import Network
 
 app = typer.Typer(help="Import, list, inspect and export model files.", no_args_is_help=True)
 
@@ -161,7 +161,7 @@ def export_model(
 ) -> None:
     """Write a model's network for other programs, checked to give the same logits.
 
-    It takes any number of normalised RGB images, (N, 3, H, W), with sides that are multiples of 8, and gives
+    It takes any number of normalised RGB images, (N, 3, H, W), with sides that fit the network, and gives
     logits at full size. NAME.config.json has classes, resolution and normalisation, as WSInfer's models do.
     """
     from wsi_seg.models import export
@@ -170,9 +170,10 @@ def export_model(
     suffix = export.SUFFIXES[form.value]
     if output.suffix != suffix:
         raise UsageError(f"{output}: not a name of {form.value} files: end it in {suffix}")
-    if patch < 8 or patch % 8:
-        raise UsageError(f"--patch {patch}: use a multiple of 8")
     bundle = load_bundle(resolve_model(model))
+    multiple = bundle.architecture.config.multiple
+    if patch < multiple or patch % multiple:
+        raise UsageError(f"--patch {patch}: use a multiple of {multiple}")
     config = export.config_beside(output)
     differs = config.exists() and config.read_bytes() != export.description(bundle, patch).encode()
     for path, is_there in ((output, output.exists()), (config, differs)):

@@ -17,7 +17,6 @@ from wsi_seg.inference.network.diagnosis import Diagnoser
 from wsi_seg.inference.network.pixels import best_channel_at, decide
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.inference.stream.region import mirrored
-from wsi_seg.models.espnet import ENCODER_STRIDE
 from wsi_seg.slides.lattice import Lattice
 from wsi_seg.slides.picture import read_rgb
 
@@ -220,10 +219,10 @@ def resize_like_opencv(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray
 def segment(rgb: NDArray[np.uint8], segmenter: Segmenter) -> Tensor:
     """Segment a (height, width, 3) image in one piece; logits are (classes, height, width).
 
-    Sides that are no multiples of 8 are filled up with the mirrored image at their ends.
+    Sides that the network does not take are filled up with the mirrored image at their ends.
     """
     height, width = rgb.shape[:2]
-    fill = [(0, -side % ENCODER_STRIDE) for side in (height, width)]
+    fill = [(0, -side % segmenter.multiple) for side in (height, width)]
     padded = np.pad(rgb, [*fill, (0, 0)], mode="reflect")
     return segmenter.logits(padded[None])[0, :, :height, :width]
 

@@ -1,120 +1,83 @@
-"""The networks there are: from a name and a shape, as a model file or a recipe has them, to a network.
-
-Another network is another `...Architecture` here, and a line in each of the three unions and two matches.
-"""
+"""A network's kind and shape as model files and recipes have them: a registered name, and its config."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FieldSerializationInfo,
+    TypeAdapter,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+)
 
-from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
-from wsi_seg.models.espnet import ESPNet, ESPNetConfig
-from wsi_seg.paper.networks.enet import ENet, ENetConfig
-from wsi_seg.paper.networks.erfnet import ERFNet, ERFNetConfig
-from wsi_seg.paper.networks.pspnet import PSPNet, PSPNetConfig
-from wsi_seg.paper.networks.segnet import SegNet, SegNetConfig
-
-Network = ESPNet | BiopsyNet | ENet | ERFNet | SegNet | PSPNet
-NetworkConfig = ESPNetConfig | BiopsyConfig | ENetConfig | ERFNetConfig | SegNetConfig | PSPNetConfig
-
-
-class ESPNetArchitecture(BaseModel):
-    """ESPNet, in any variant."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Literal["espnet"] = "espnet"
-    config: ESPNetConfig
+from wsi_seg.models.network import Network, NetworkConfig
+from wsi_seg.models.registry import LARGEST_MULTIPLE, LARGEST_STRIDE, find_network, name_of
 
 
-class BiopsyArchitecture(BaseModel):
-    """The breast-biopsy network."""
+class Architecture(BaseModel):
+    """A network's kind and shape.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Attributes
+    ----------
+    name : str
+        That the network is registered by.
+    config : NetworkConfig
+        Of that network's own type; from a file, checked as that type says.
 
-    name: Literal["biopsy"] = "biopsy"
-    config: BiopsyConfig
+    Raises
+    ------
+    ModelError
+        If there is no such network, or it cannot be loaded.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    name: str
+    config: NetworkConfig
+
+    @field_validator("config", mode="plain")
+    @classmethod
+    def _of_its_network(cls, value: object, info: ValidationInfo) -> NetworkConfig:
+        name = info.data.get("name")
+        if not isinstance(name, str):
+            raise ValueError("what it is the config of is not known")
+        kind = find_network(name).config_type
+        config = _reader(kind).validate_python(value)
+        if type(config) is not kind:
+            raise ValueError(f"is not of the network {name}")
+        for what, number, most in (
+            ("sides are multiples of", config.multiple, LARGEST_MULTIPLE),
+            ("output stride is", config.output_stride, LARGEST_STRIDE),
+        ):
+            if number < 1 or most % number:
+                raise ValueError(f"the network's {what} {number}, which does not divide {most}")
+        return config
+
+    @field_serializer("config")
+    def _as_document(self, config: NetworkConfig, info: FieldSerializationInfo) -> Any:
+        return _reader(type(config)).dump_python(config, mode="json" if info.mode_is_json() else "python")
 
 
-class ENetArchitecture(BaseModel):
-    """ENet."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Literal["enet"] = "enet"
-    config: ENetConfig
-
-
-class ERFNetArchitecture(BaseModel):
-    """ERFNet."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Literal["erfnet"] = "erfnet"
-    config: ERFNetConfig
-
-
-class SegNetArchitecture(BaseModel):
-    """SegNet, of any width."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Literal["segnet"] = "segnet"
-    config: SegNetConfig
-
-
-class PSPNetArchitecture(BaseModel):
-    """PSPNet, of any depth and width."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Literal["pspnet"] = "pspnet"
-    config: PSPNetConfig
-
-
-Architecture = Annotated[
-    ESPNetArchitecture
-    | BiopsyArchitecture
-    | ENetArchitecture
-    | ERFNetArchitecture
-    | SegNetArchitecture
-    | PSPNetArchitecture,
-    Field(discriminator="name"),
-]
-"""A network's kind and shape."""
+def _reader(kind: type[NetworkConfig]) -> TypeAdapter[NetworkConfig]:
+    return TypeAdapter(kind)
 
 
 def architecture_of(config: NetworkConfig) -> Architecture:
-    """Name the kind of network that a shape belongs to."""
-    match config:
-        case ESPNetConfig():
-            return ESPNetArchitecture(config=config)
-        case BiopsyConfig():
-            return BiopsyArchitecture(config=config)
-        case ENetConfig():
-            return ENetArchitecture(config=config)
-        case ERFNetConfig():
-            return ERFNetArchitecture(config=config)
-        case SegNetConfig():
-            return SegNetArchitecture(config=config)
-        case PSPNetConfig():
-            return PSPNetArchitecture(config=config)
+    """Name the kind of network that a shape belongs to.
+
+    Raises
+    ------
+    ModelError
+        If it belongs to none that is registered.
+    """
+    return Architecture(name=name_of(config), config=config)
 
 
 def build_network(architecture: Architecture) -> Network:
     """Make the network with fresh weights."""
-    match architecture:
-        case ESPNetArchitecture(config=config):
-            return ESPNet(config)
-        case BiopsyArchitecture(config=config):
-            return BiopsyNet(config)
-        case ENetArchitecture(config=config):
-            return ENet(config)
-        case ERFNetArchitecture(config=config):
-            return ERFNet(config)
-        case SegNetArchitecture(config=config):
-            return SegNet(config)
-        case PSPNetArchitecture(config=config):
-            return PSPNet(config)
+    network: Network = find_network(architecture.name)(architecture.config)
+    return network

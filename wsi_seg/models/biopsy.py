@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeGuard
 
 import torch
-from pydantic import ConfigDict, with_config
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wsi_seg.models.blocks import MAX_WIDTH
-from wsi_seg.models.espnet import ENCODER_STRIDE, RGB, check_sides, fuse
+from wsi_seg.models.espnet import RGB, fuse
 from wsi_seg.models.layers import conv3x3
+from wsi_seg.models.network import ENCODER_STRIDE, Network, NetworkConfig
 
 LEVEL1, LEVEL2, LEVEL3 = 16, 128, 256
 """Channels of the three levels of the encoder, at 1/2, 1/4 and 1/8 of the image's sides."""
@@ -42,6 +42,7 @@ DIAGNOSIS1, DIAGNOSIS2, DIAGNOSIS_BLOCKS, DIAGNOSIS_HIDDEN = 128, 64, 2, 64
 
 BRANCHES = 4
 MIN_HEAD_WIDTH = 8
+MAX_DIAGNOSES = 200
 
 CELLS = ((5, 6), (2, 3), (1, 2), (3, 8))
 """The pools: so many cells on so many pixels of a map, along each side. On 48 these are 40, 32, 24 and 18."""
@@ -50,9 +51,8 @@ POOL_PERIOD = 24 * ENCODER_STRIDE
 """Image pixels after which the pattern of all the pools repeats itself."""
 
 
-@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True)
-class BiopsyConfig:
+class BiopsyConfig(NetworkConfig):
     """Everything that decides the network's shape.
 
     Attributes
@@ -74,18 +74,16 @@ class BiopsyConfig:
         If the numbers make no network.
     """
 
-    classes: int
     diagnoses: int | None = None
     block: Literal["esp", "residual"] = "esp"
     head_width: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.head_width is None:
             object.__setattr__(self, "head_width", max(MIN_HEAD_WIDTH, self.classes))
-        if self.classes < 2:
-            raise ValueError(f"classes is {self.classes}: a segmentation needs 2 or more")
-        if self.diagnoses is not None and not 2 <= self.diagnoses <= MAX_WIDTH:
-            raise ValueError(f"diagnoses is {self.diagnoses}: use 2 to {MAX_WIDTH}, or none at all")
+        if self.diagnoses is not None and not 2 <= self.diagnoses <= MAX_DIAGNOSES:
+            raise ValueError(f"diagnoses is {self.diagnoses}: use 2 to {MAX_DIAGNOSES}, or none at all")
         if self.block not in ("esp", "residual"):
             raise ValueError(f"block is {self.block!r}: use esp or residual")
         if not 1 <= self.width <= MAX_WIDTH:
@@ -226,17 +224,18 @@ class DiagnosisHead(nn.Module):
         return self.classify(self.level5(self.level4(level3)).mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
-class BiopsyNet(nn.Module):
+class BiopsyNet(Network):
     """The breast-biopsy network: an encoder, a segmentation head at each level, and perhaps a diagnosis."""
 
+    config_type = BiopsyConfig
+    config: BiopsyConfig
+
     def __init__(self, config: BiopsyConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         width = config.width
         self.level1 = convolution(RGB, LEVEL1, 7, stride=2)
         self.level2 = Level(LEVEL1, LEVEL2, BLOCKS2, config)
         self.level3 = Level(2 * LEVEL2, LEVEL3, BLOCKS3, config)
-        # Before the heads, since the last layer of a network is known as the one that tells its classes.
         self.diagnosis = None if config.diagnoses is None else DiagnosisHead(config, config.diagnoses)
         self.head3 = nn.Sequential(
             Pyramid(2 * LEVEL3, POOLED3),
@@ -255,11 +254,6 @@ class BiopsyNet(nn.Module):
             nn.Conv2d(width, config.classes, 7, padding=3, bias=False),
         )
         self.apply(initialise)
-
-    @property
-    def output_stride(self) -> int:
-        """Image pixels per logit along each side."""
-        return 1
 
     def forward(self, image: Tensor) -> Tensor:
         """Segment normalised images.
@@ -322,7 +316,7 @@ class BiopsyNet(nn.Module):
 
     def _encode(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image (N, 3, H, W) -> 16 channels at 1/2, 256 at 1/4, 512 at 1/8."""
-        check_sides(image)
+        self.check_sides(image)
         level1 = self.level1(image)
         level2 = self.level2(level1)
         return level1, level2, self.level3(level2)

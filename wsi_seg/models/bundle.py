@@ -19,13 +19,15 @@ from wsi_seg.files.document import Document as StoredDocument
 from wsi_seg.files.document import DocumentError, refuse_newer
 from wsi_seg.files.files import replacing
 from wsi_seg.files.reading import check_plain
-from wsi_seg.models.architecture import Architecture, Network, build_network
+from wsi_seg.models.architecture import Architecture, build_network
 from wsi_seg.models.bounded import fault_of, no_larger_than
 from wsi_seg.models.classes import ClassSchema, Name
 from wsi_seg.models.container import Document, damaged, pack, read_document, read_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from wsi_seg.models.network import Network
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parent / "weights"
 
@@ -267,12 +269,10 @@ def _parse_header(path: Path, document: Document) -> ModelHeader:
         return ModelHeader.model_validate(document)
     except DocumentError as error:
         raise ModelError(str(error)) from error
+    except ModelError as error:  # of its network
+        raise ModelError(f"{path}: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        if first["type"] == "union_tag_invalid":
-            tag = shortened(str(first["ctx"]["tag"]))
-            what = f"a network that this wsi-seg does not know ({tag})"
-            raise ModelError(f"{path}: {what}: upgrade wsi-seg") from error
         if first["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
             what = f"holds a field that this wsi-seg does not know ({shortened(str(first['loc'][-1]))})"
             raise ModelError(f"{path}: {what}: upgrade wsi-seg") from error

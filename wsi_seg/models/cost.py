@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from wsi_seg.models.architecture import Network
+    from wsi_seg.models.network import Network
 
 RGB = 3
 PAPER_SIZE = (512, 1024)

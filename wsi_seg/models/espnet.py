@@ -8,12 +8,11 @@ classes, because the authors' own, as wide as the classes, starves on the two to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
-from pydantic import ConfigDict, with_config
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,6 +26,7 @@ from wsi_seg.models.blocks import (
     width_step,
 )
 from wsi_seg.models.layers import Activation, NormAct, conv1x1, conv3x3, double, initialise
+from wsi_seg.models.network import ENCODER_STRIDE, Network, NetworkConfig, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,6 @@ LEVEL1, LEVEL2, LEVEL3 = 16, 64, 128
 """Channels of the three levels of the encoder, at 1/2, 1/4 and 1/8 of the image's sides."""
 
 RGB = 3
-ENCODER_STRIDE = 8
 MIN_DECODER_WIDTH = 20
 MAX_DEPTH = 100
 
@@ -51,9 +50,8 @@ CHOICES: dict[str, tuple[object, ...]] = {
 }
 
 
-@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True)
-class ESPNetConfig:
+class ESPNetConfig(NetworkConfig):
     """Everything that decides an ESPNet's shape.
 
     Attributes
@@ -98,7 +96,6 @@ class ESPNetConfig:
         If the numbers make no network.
     """
 
-    classes: int
     p: int = 2
     q: int = 3
     branches: int = 5
@@ -115,12 +112,11 @@ class ESPNetConfig:
     activation: Activation = "prelu"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.decoder_width is None:
             object.__setattr__(self, "decoder_width", max(MIN_DECODER_WIDTH, self.classes))
         if self.block_width is None and self.block in EQUAL_WIDTHS:
             object.__setattr__(self, "block_width", EQUAL_WIDTHS[self.block])
-        if self.classes < 2:
-            raise ValueError(f"classes is {self.classes}: a segmentation needs 2 or more")
         if not (1 <= self.p <= MAX_DEPTH and 1 <= self.q <= MAX_DEPTH):
             raise ValueError(f"p and q are {self.p} and {self.q}: a level has 1 to {MAX_DEPTH} ESP modules")
         for name, known in CHOICES.items():
@@ -159,6 +155,15 @@ class ESPNetConfig:
     def output_stride(self) -> int:
         """Image pixels per logit along each side: 1 or 8."""
         return 1 if self.variant == "full" else ENCODER_STRIDE
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The encoder can be trained alone; the decoder, of the variant that has one, is attached to it."""
+        return ("encoder", "full") if self.variant == "full" else ("encoder",)
+
+    def at_stage(self, stage: Stage) -> ESPNetConfig:
+        """Return ESPNet-C in the place of ESPNet where the encoder is trained."""
+        return replace(self, variant="C") if stage == "encoder" and self.variant == "full" else self
 
     @property
     def title(self) -> str:
@@ -333,33 +338,22 @@ class Decoder(nn.Module):
         return self.level1_up(self.level1_merge(torch.cat([up, skip], dim=1)))  # type: ignore[no-any-return]
 
 
-def check_sides(image: Tensor) -> None:
-    """Raise ValueError unless an image's sides are multiples of 8, with those that would do."""
-    height, width = image.shape[-2:]
-    if height % ENCODER_STRIDE or width % ENCODER_STRIDE or not height or not width:
-        fit_h, fit_w = (max(1, -(-side // ENCODER_STRIDE)) * ENCODER_STRIDE for side in (height, width))
-        raise ValueError(f"an image of {width} x {height} pixels does not fit: pad to {fit_w} x {fit_h}")
-
-
-class ESPNet(nn.Module):
+class ESPNet(Network):
     """ESPNet in any of the paper's four variants.
 
     A variant "C" and a "full" network name their encoders' tensors alike, so the decoder can be attached to
     a trained encoder by loading ``encoder.*``; `head` differs when the decoder is wider than the classes.
     """
 
+    config_type = ESPNetConfig
+    config: ESPNetConfig
+
     def __init__(self, config: ESPNetConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         full = config.variant == "full"
         self.encoder = Encoder(config, config.width if full else config.classes)
         self.decoder = Decoder(config) if full else None
         self.apply(initialise)
-
-    @property
-    def output_stride(self) -> int:
-        """Image pixels per logit along each side: 1 with the decoder, else 8."""
-        return self.config.output_stride
 
     def forward(self, image: Tensor) -> Tensor:
         """Segment normalised images.
@@ -379,7 +373,7 @@ class ESPNet(nn.Module):
         ValueError
             If a side is not a multiple of 8.
         """
-        check_sides(image)
+        self.check_sides(image)
         level1, reinforced, level2, level3 = self.encoder(image)
         if self.decoder is None:
             return level3  # type: ignore[no-any-return]

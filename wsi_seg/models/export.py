@@ -1,7 +1,7 @@
 """Models for other programs: ONNX or TorchScript, and beside it what its user must know.
 
-What is written takes RGB images that are normalised already, float32, (N, 3, H, W) with any sides that are
-multiples of 8, and returns logits at full size. The normalisation stands in `NAME.config.json`, in the form
+What is written takes RGB images that are normalised already, float32, (N, 3, H, W) with any sides that fit
+the network, and returns logits at full size. The normalisation stands in `NAME.config.json`, in the form
 of the WSInfer model zoo (https://github.com/SBU-BMI/wsinfer-zoo, model-config.schema.json), whose programs
 apply it; the model file's whole header goes along within the exported file. Negligible weights are 0 there,
 as they are in `predict`: other programs would compute with them at a fraction of their speed.
@@ -26,6 +26,7 @@ from torch.nn import functional
 from wsi_seg.errors import ModelError, UsageError
 from wsi_seg.files.files import replacing, write_text, writing
 from wsi_seg.models.negligible import clear
+from wsi_seg.models.network import ENCODER_STRIDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,12 +45,13 @@ ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 HEADER_KEY = "wsi_seg"
 """Where the header lies in an exported file: ONNX metadata, or an extra file of TorchScript."""
 
-EXAMPLE = (2, 3, 40, 56)
-"""What a network is traced with. Where some sides of maps need padding before they are pooled, those of this
-image's maps do: so the padding is part of the graph, and adds nothing to sides that need none."""
+EXAMPLE = (2, 5, 7)
+"""Images, height and width of what a network is traced with, the sides counted in what they are multiples of.
+Where some sides of maps need padding before they are pooled, those of this image's maps do: so the padding is
+part of the graph, and adds nothing to sides that need none."""
 
-CHECKED = ((1, 3, 64, 96), (3, 3, 40, 72), (1, 3, 8, 16), (2, 3, 128, 128))
-"""What an exported network must give the same logits for."""
+CHECKED = ((1, 8, 12), (3, 5, 9), (1, 1, 2), (2, 16, 16))
+"""Likewise, what an exported network must give the same logits for."""
 
 TOLERANCE = 1e-3
 """Largest difference, as a share of the largest logit; other programs add up in another order."""
@@ -118,15 +120,15 @@ def export_model(bundle: ModelBundle, path: Path, kind: Format, patch: int) -> E
     network = Exportable(bundle).eval()
     lean = copy.deepcopy(network)
     clear(lean)
-    header = bundle.header.model_dump_json()
+    header, multiple = bundle.header.model_dump_json(), bundle.network.config.multiple
     with replacing(path) as partial:
         if kind == "onnx":
-            write_onnx(lean, partial, header)
+            write_onnx(lean, partial, header, multiple)
             run = open_onnx(partial)
         else:
-            write_torchscript(lean, partial, header)
+            write_torchscript(lean, partial, header, multiple)
             run = open_torchscript(partial)
-        difference = difference_of(network, run)
+        difference = difference_of(network, run, multiple)
         if not difference <= TOLERANCE:
             raise ModelError(
                 f"{path}: not written: its logits are off the model's by {difference:.2g} of the largest: "
@@ -139,6 +141,13 @@ def export_model(bundle: ModelBundle, path: Path, kind: Format, patch: int) -> E
         return Exported(difference, None)
     write_text(config, description(bundle, patch))
     return Exported(difference, config)
+
+
+def images_of(size: tuple[int, int, int], multiple: int) -> tuple[int, int, int, int]:
+    """Return the shape of RGB images whose height and width are given in a multiple; 8, if that is less."""
+    images, rows, columns = size
+    unit = max(multiple, ENCODER_STRIDE)
+    return images, 3, rows * unit, columns * unit
 
 
 def config_beside(path: Path) -> Path:
@@ -175,10 +184,11 @@ def describe(bundle: ModelBundle, patch: int) -> dict[str, JsonValue]:
     }
 
 
-def write_torchscript(network: nn.Module, path: Path, header: str) -> None:
+def write_torchscript(network: nn.Module, path: Path, header: str, multiple: int) -> None:
     """Trace a network; the graph is one of tensors and of sizes computed from theirs."""
+    example = images_of(EXAMPLE, multiple)
     with _quietly(), torch.no_grad():
-        script = torch.jit.trace(network, torch.zeros(EXAMPLE), check_trace=False)  # type: ignore[no-untyped-call]
+        script = torch.jit.trace(network, torch.zeros(example), check_trace=False)  # type: ignore[no-untyped-call]
         content = io.BytesIO()  # by itself PyTorch ends the process where the disk is full
         torch.jit.save(script, content, _extra_files={HEADER_KEY: header})
         path.write_bytes(content.getbuffer())
@@ -190,7 +200,7 @@ def open_torchscript(path: Path) -> Callable[[Tensor], Tensor]:
         return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-any-return, no-untyped-call]
 
 
-def write_onnx(network: nn.Module, path: Path, header: str) -> None:
+def write_onnx(network: nn.Module, path: Path, header: str, multiple: int) -> None:
     """Write a network as ONNX, with its weights inside.
 
     Raises
@@ -204,9 +214,10 @@ def write_onnx(network: nn.Module, path: Path, header: str) -> None:
             f"ONNX needs {', '.join(missing)}, which is not installed: pip install 'wsi-seg[onnx]'"
         )
     batch, rows, columns = (torch.export.Dim(name, min=1, max=4096) for name in ("batch", "rows", "columns"))
-    sizes = ({0: batch, 2: 8 * rows, 3: 8 * columns},)
+    sizes = ({0: batch, 2: multiple * rows, 3: multiple * columns},)
+    example = images_of(EXAMPLE, multiple)
     with _quietly(), torch.no_grad():
-        program = torch.export.export(network, (torch.zeros(EXAMPLE),), dynamic_shapes=sizes)
+        program = torch.export.export(network, (torch.zeros(example),), dynamic_shapes=sizes)
         if any(node.target is POOL for node in program.graph.nodes):
             program = program.run_decompositions({POOL: average})
         onnx = torch.onnx.export(
@@ -220,7 +231,7 @@ def write_onnx(network: nn.Module, path: Path, header: str) -> None:
 
 
 def _name_axes(value: Value) -> None:
-    """Name what may be of any size, which is numbered only; sides are multiples of 8."""
+    """Name what may be of any size, which is numbered only."""
     assert value.shape is not None
     for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
         value.shape[axis] = name
@@ -235,12 +246,12 @@ def open_onnx(path: Path) -> Callable[[Tensor], Tensor]:
 
 
 @torch.no_grad()
-def difference_of(network: nn.Module, exported: Callable[[Tensor], Tensor]) -> float:
+def difference_of(network: nn.Module, exported: Callable[[Tensor], Tensor], multiple: int) -> float:
     """Return by how much two networks' logits differ, as a share of the largest; inf for other shapes."""
     generator = torch.Generator().manual_seed(0)
     shares = []
     for size in CHECKED:
-        image = torch.randn(size, generator=generator)
+        image = torch.randn(images_of(size, multiple), generator=generator)
         expected, found = network(image), exported(image)
         if found.shape != expected.shape:
             return float("inf")

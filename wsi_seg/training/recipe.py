@@ -5,15 +5,18 @@ A recipe is the part ``train`` of a file in ``pipelines/``; ``--set training.epo
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, JsonValue, ValidationError, model_validator
 
-from wsi_seg.errors import UsageError, explain
-from wsi_seg.models.espnet import ENCODER_STRIDE
+from wsi_seg.errors import UsageError, WsiSegError, explain
+from wsi_seg.models.network import ENCODER_STRIDE, Stage
 from wsi_seg.training.augment_recipe import AugmentSettings
-from wsi_seg.training.network import STRICT, Count, ESPNetRecipe, ModelRecipe, Stage, other_values
+from wsi_seg.training.network import STRICT, Count, ModelRecipe, default_recipe, other_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -197,7 +200,7 @@ class Recipe(BaseModel):
 
     model_config = STRICT
 
-    model: ModelRecipe = ESPNetRecipe()
+    model: ModelRecipe = Field(default_factory=default_recipe)
     data: DataRecipe = DataRecipe()
     augment: AugmentSettings = AugmentSettings()
     loss: LossRecipe = LossRecipe()
@@ -209,14 +212,47 @@ class Recipe(BaseModel):
         stages = self.training.stages
         if self.optimiser.schedule == "step" and self.training.epochs is None:
             raise ValueError("the step schedule counts epochs: give training.epochs")
-        if self.model.name != "espnet" and stages != ("full",):
-            raise ValueError(f"the {self.model.name} network has no encoder stage: training.stages is [full]")
-        if isinstance(self.model, ESPNetRecipe) and self.model.variant != "full" and "full" in stages:
-            raise ValueError(f"variant {self.model.variant} has no decoder: training.stages is [encoder]")
+        network = self.model.config(2)
+        for stage in stages:
+            if stage not in network.stages:
+                own = ", ".join(network.stages)
+                raise ValueError(
+                    f"the {network.title} network has no {stage} stage: training.stages is [{own}]"
+                )
+        for what, side in self._sides():
+            if side % network.multiple:
+                raise ValueError(
+                    f"{what} is {side}: the {network.title} network takes multiples of {network.multiple}"
+                )
         oblong = any(width != height for width, height in self.data.sizes)
         if self.data.sampling == "whole" and oblong and self.augment.quarter_turns:
             raise ValueError("oblong images cannot be turned by quarters: augment.quarter_turns is false")
         return self
+
+    def _sides(self) -> Iterator[tuple[str, int]]:
+        """Yield the sides of all images that the network is going to see, with their names."""
+        if self.data.sampling == "patches":
+            yield "data.patch", self.data.patch
+        for name, sizes in (("sizes", self.data.sizes), ("input_size", (self.data.input_size or (),))):
+            for size in sizes:
+                for side in size:
+                    yield f"data.{name}", side
+
+
+def recorded(recipe: Recipe) -> dict[str, JsonValue]:
+    """Return what of a recipe must be the same for a training to go on, for its record."""
+    return recipe.model_dump(mode="json", exclude={"training": {"workers"}, "data": {"cache_mb"}})
+
+
+def completed(record: JsonValue) -> JsonValue:
+    """Return a recipe on record with the settings that there were not yet, at what they are by default.
+
+    One that cannot be read as a recipe any more is returned as it is: it is another one then.
+    """
+    try:
+        return recorded(Recipe.model_validate(record))
+    except (ValidationError, WsiSegError):
+        return record
 
 
 def override(recipe: Recipe, settings: list[str]) -> Recipe:

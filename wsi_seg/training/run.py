@@ -10,7 +10,7 @@ import torch
 from wsi_seg.errors import TrainingError
 from wsi_seg.files.files import check_folder
 from wsi_seg.inference.network.segmenter import choose_device
-from wsi_seg.models.architecture import Network, build_network
+from wsi_seg.models.architecture import build_network
 from wsi_seg.models.bundle import TRAINED_ON, InputSpec, ModelHeader, load_bundle, resolve_model, save_bundle
 from wsi_seg.models.cost import describe
 from wsi_seg.progress import TrainingProgress
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from wsi_seg.evaluation.metrics import Confusion
     from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.models.network import Network
     from wsi_seg.training.recipe import Recipe
     from wsi_seg.training.request import TrainRequest
 
@@ -135,7 +136,7 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
         network, rows = _stages(data, cache, spec, earlier, recipe, device, folder, listener)
         if only_helps():
             raise SystemExit(0)
-        everything = _validation(data, cache, spec, None)
+        everything = _validation(data, cache, spec, recipe, None)
         where = f"{'all' if len(everything) > 1 else 'the'} {_named(everything, data)}"
         listener.say(f"scoring {where}")
         scored = score(network, spec, data, everything, listener)
@@ -195,7 +196,7 @@ def _stages(
                 )
             listener.say(f"from {earlier.name}: {kept}")
         drawn, epoch_steps = _draws(data, cache, recipe)
-        validation = _validation(data, cache, spec, _validated(recipe))
+        validation = _validation(data, cache, spec, recipe, _validated(recipe))
         plan = StagePlan(
             number=number,
             count=len(stages),
@@ -235,10 +236,12 @@ def _draws(data: TrainingData, cache: PixelCache, recipe: Recipe) -> tuple[Patch
     return patches, training.epoch_steps or min(max(steps, EPOCH_STEPS[0]), EPOCH_STEPS[1])
 
 
-def _validation(data: TrainingData, cache: PixelCache, spec: InputSpec, limit: int | None) -> Tiles | Images:
+def _validation(
+    data: TrainingData, cache: PixelCache, spec: InputSpec, recipe: Recipe, limit: int | None
+) -> Tiles | Images:
     small = max(width * height for width, height in data.sizes) <= LARGEST_WHOLE
     if data.mpp is None and (spec.size is not None or small):
-        return Images(cache, data.split, spec.size, limit)
+        return Images(cache, data.split, spec.size, limit, recipe.model.config(2).multiple)
     return Tiles(cache, data.split, data.surveys, limit)
 
 

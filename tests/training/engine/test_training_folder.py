@@ -10,6 +10,7 @@ import pytest
 from wsi_seg.errors import FinishedError, OutputError
 from wsi_seg.files.files import PARTIAL, locked
 from wsi_seg.training.engine.training_folder import TrainingFolder
+from wsi_seg.training.recipe import Recipe, TrainingRecipe, override, recorded
 
 RECORD = {"recipe": {"epochs": 3}, "classes": ["a", "b"]}
 
@@ -178,3 +179,19 @@ def test_a_process_that_only_helps_touches_nothing(tmp_path: Path, monkeypatch: 
     with TrainingFolder(tmp_path / "out", False, False).locked(RECORD):
         pass
     assert not (tmp_path / "out").exists()
+
+
+def test_a_setting_that_has_come_since_does_not_make_it_another_training(tmp_path: Path):
+    """As when a network has got a setting: what is not on record is what it is by default."""
+    recipe = override(Recipe(training=TrainingRecipe(epochs=1)), ["model.name=segnet"])
+    now = recorded(recipe)
+    assert now["model"] == {"name": "segnet", "width": 64}
+    begin(tmp_path, {"recipe": now | {"model": {"name": "segnet"}}})
+    with TrainingFolder(tmp_path, False, resume=True).locked({"recipe": now}):
+        pass
+    wide = now | {"model": {"name": "segnet", "width": 32}}
+    with (
+        pytest.raises(OutputError, match=r"another recipe\.model\.width \(64 then, 32 now\)"),
+        TrainingFolder(tmp_path, False, resume=True).locked({"recipe": wide}),
+    ):
+        pass

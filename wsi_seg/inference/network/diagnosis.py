@@ -12,7 +12,6 @@ import torch
 from wsi_seg.errors import DeviceError
 from wsi_seg.inference.network.pixels import Normalisation
 from wsi_seg.models.biopsy import BiopsyNet, diagnoses
-from wsi_seg.models.espnet import ENCODER_STRIDE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,7 +74,7 @@ class Diagnoser:
         DeviceError
             If the device runs out of memory.
         """
-        fill = [(0, -side % ENCODER_STRIDE) for side in rgb.shape[:2]]
+        fill = [(0, -side % self._network.config.multiple) for side in rgb.shape[:2]]
         padded = np.pad(rgb, [*fill, (0, 0)], mode="reflect")
         pixels = torch.from_numpy(padded).to(self._device).permute(2, 0, 1)[None]
         try:

@@ -24,8 +24,8 @@ from wsi_seg.inference.network.pixels import Normalisation, best_channel
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from wsi_seg.models.architecture import Network
     from wsi_seg.models.bundle import InputSpec
+    from wsi_seg.models.network import Network
 
 Precision = Literal["float32", "bfloat16", "float16"]
 Compile = Literal["auto", "yes", "no"]

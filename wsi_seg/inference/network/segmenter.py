@@ -69,6 +69,8 @@ class Segmenter:
     device : torch.device
     choice : Choice
         The form that the network runs in, and why.
+    multiple : int
+        What the network takes the sides of patches in.
     most : int or None
         Patches that fit the device's memory, after it has run out of it.
 
@@ -87,6 +89,7 @@ class Segmenter:
         threads: int | None = None,
     ) -> None:
         self.device = device
+        self.multiple = bundle.network.config.multiple
         self.most: int | None = None
         self.choice = choose_form(bundle.network, device.type, precision, compiled)
         self._network = run_as(self.choice.form, bundle.network, bundle.input, device, precision)
@@ -111,7 +114,7 @@ class Segmenter:
         Parameters
         ----------
         patches : uint8 array, shape (batch, height, width, 3)
-            RGB, with sides that are multiples of 8.
+            RGB, with sides that are multiples of `multiple`.
         margin : int
             Pixels on every side that are context only and are left out of the result.
         confidence : bool

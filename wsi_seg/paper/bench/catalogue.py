@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from wsi_seg.models.architecture import (
-    Architecture,
-    BiopsyArchitecture,
-    ENetArchitecture,
-    ERFNetArchitecture,
-    ESPNetArchitecture,
-    PSPNetArchitecture,
-    SegNetArchitecture,
-)
+from wsi_seg.models.architecture import Architecture, architecture_of
 from wsi_seg.models.biopsy import BiopsyConfig
 from wsi_seg.models.blocks import BLOCK_TITLES, BlockName
 from wsi_seg.models.espnet import ESPNetConfig
@@ -21,6 +13,9 @@ from wsi_seg.paper.networks.enet import ENetConfig
 from wsi_seg.paper.networks.erfnet import ERFNetConfig
 from wsi_seg.paper.networks.pspnet import PSPNetConfig
 from wsi_seg.paper.networks.segnet import SegNetConfig
+
+if TYPE_CHECKING:
+    from wsi_seg.models.network import NetworkConfig
 
 STREETS = 20
 """Classes of the authors' Cityscapes networks: 19 and void."""
@@ -57,7 +52,7 @@ SWAPPED = "ESPNet-C, "
 
 
 def _espnet(name: str, title: str, config: ESPNetConfig) -> Entry:
-    return Entry(name, "ESPNet", title, ESPNetArchitecture(config=config))
+    return Entry(name, "ESPNet", title, architecture_of(config))
 
 
 def _released(q: int) -> ESPNetConfig:
@@ -74,10 +69,11 @@ def _swap(block: BlockName) -> Entry:
     """Put other blocks into ESPNet-C, as many parameters in all: `EQUAL_WIDTHS` has settled how wide."""
     config = ESPNetConfig(STREETS, p=2, q=3, variant="C", block=block)
     title = f"{SWAPPED}{BLOCK_TITLES[block]}"
-    return Entry(f"espnet-c-{block}", "swap", title, ESPNetArchitecture(config=config))
+    return Entry(f"espnet-c-{block}", "swap", title, architecture_of(config))
 
 
-def _other(architecture: Architecture, title: str) -> Entry:
+def _other(config: NetworkConfig, title: str) -> Entry:
+    architecture = architecture_of(config)
     return Entry(architecture.name, "comparison", title, architecture)
 
 
@@ -91,11 +87,11 @@ CATALOGUE: tuple[Entry, ...] = (
     _variant("B"),
     _variant("C"),
     *(_swap(block) for block in BLOCK_TITLES),
-    _other(ENetArchitecture(config=ENetConfig(STREETS)), "ENet"),
-    _other(ERFNetArchitecture(config=ERFNetConfig(STREETS)), "ERFNet"),
-    _other(SegNetArchitecture(config=SegNetConfig(STREETS)), "SegNet"),
-    _other(PSPNetArchitecture(config=PSPNetConfig(STREETS)), "PSPNet-101"),
-    Entry("biopsy", "ESPNet", "breast biopsy", BiopsyArchitecture(config=BiopsyConfig(TISSUES))),
+    _other(ENetConfig(STREETS), "ENet"),
+    _other(ERFNetConfig(STREETS), "ERFNet"),
+    _other(SegNetConfig(STREETS), "SegNet"),
+    _other(PSPNetConfig(STREETS), "PSPNet-101"),
+    Entry("biopsy", "ESPNet", "breast biopsy", architecture_of(BiopsyConfig(TISSUES))),
 )
 """ESPNet-A, -B and -C have p = 2 and q = 3, those with other blocks likewise."""
 

@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import UsageError
-from wsi_seg.models.espnet import ENCODER_STRIDE
+from wsi_seg.models.network import ENCODER_STRIDE
 from wsi_seg.paper.bench.catalogue import PAPER, REFERENCE
 from wsi_seg.paper.bench.machine import describe_machine
 from wsi_seg.paper.bench.measure import SYSTEM_SHARE, Row, Trial

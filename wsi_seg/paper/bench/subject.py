@@ -24,7 +24,7 @@ from wsi_seg.models.cost import count_parameters
 from wsi_seg.paper.bench.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
-    from wsi_seg.models.architecture import Network
+    from wsi_seg.models.network import Network
     from wsi_seg.paper.bench.catalogue import Entry, Group
 
 SUFFIX = ".safetensors"

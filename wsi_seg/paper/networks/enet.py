@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from pydantic import ConfigDict, with_config
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsi_seg.models.espnet import RGB, check_sides
+from wsi_seg.models.espnet import RGB
+from wsi_seg.models.network import Network, NetworkConfig
 from wsi_seg.models.prelu import PReLU
 from wsi_seg.paper.networks.unpool import unpool
 
@@ -36,9 +36,8 @@ EARLY_DROPOUT, DROPOUT = 0.01, 0.1
 """Share of a bottleneck's channels that training drops: in stage 1, and in stages 2 and 3."""
 
 
-@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True)
-class ENetConfig:
+class ENetConfig(NetworkConfig):
     """Everything that decides an ENet's shape.
 
     Attributes
@@ -51,12 +50,6 @@ class ENetConfig:
     ValueError
         If the number makes no network.
     """
-
-    classes: int
-
-    def __post_init__(self) -> None:
-        if self.classes < 2:
-            raise ValueError(f"classes is {self.classes}: a segmentation needs 2 or more")
 
     @property
     def title(self) -> str:
@@ -200,12 +193,13 @@ def stage(channels: int) -> list[nn.Module]:
     return [Bottleneck(channels * REDUCTION, middle, prelu, DROPOUT) for middle in middles]
 
 
-class ENet(nn.Module):
+class ENet(Network):
     """ENet: a large encoder that works at 1/8 of the image's sides, and a small decoder."""
 
+    config_type = ENetConfig
+
     def __init__(self, config: ENetConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         thin0, thin1, thin2 = (channels // REDUCTION for channels in (STAGE0, STAGE1, STAGE2))
         self.initial = nn.Conv2d(RGB, STAGE0 - RGB, 3, stride=2, padding=1)
         self.initial_act = nn.Sequential(norm(STAGE0), prelu(STAGE0))
@@ -221,11 +215,6 @@ class ENet(nn.Module):
         self.up5 = Up(STAGE1, STAGE0)
         self.stage5 = Bottleneck(STAGE0, dilated(thin0), relu)
         self.classify = nn.ConvTranspose2d(STAGE0, config.classes, 2, stride=2)
-
-    @property
-    def output_stride(self) -> int:
-        """Image pixels per logit along each side."""
-        return 1
 
     def forward(self, image: Tensor) -> Tensor:
         """Segment normalised images.
@@ -245,7 +234,7 @@ class ENet(nn.Module):
         ValueError
             If a side is not a multiple of 8.
         """
-        check_sides(image)
+        self.check_sides(image)
         half = torch.cat([self.initial(image), functional.max_pool2d(image, 2)], dim=1)
         quarter, places1 = self.down1(self.initial_act(half))
         eighth, places2 = self.down2(self.stage1(quarter))

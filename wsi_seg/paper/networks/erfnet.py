@@ -15,11 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from pydantic import ConfigDict, with_config
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsi_seg.models.espnet import RGB, check_sides
+from wsi_seg.models.espnet import RGB
+from wsi_seg.models.network import Network, NetworkConfig
 
 LEVEL1, LEVEL2, LEVEL3 = 16, 64, 128
 """Channels at 1/2, 1/4 and 1/8 of the image's sides."""
@@ -33,9 +33,8 @@ DROPOUT2, DROPOUT3 = 0.03, 0.3
 """Share of the channels that training drops in the encoder's blocks at the second and third level."""
 
 
-@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True)
-class ERFNetConfig:
+class ERFNetConfig(NetworkConfig):
     """Everything that decides an ERFNet's shape.
 
     Attributes
@@ -48,12 +47,6 @@ class ERFNetConfig:
     ValueError
         If the number makes no network.
     """
-
-    classes: int
-
-    def __post_init__(self) -> None:
-        if self.classes < 2:
-            raise ValueError(f"classes is {self.classes}: a segmentation needs 2 or more")
 
     @property
     def title(self) -> str:
@@ -114,12 +107,13 @@ def up(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(layer, norm(outputs), nn.ReLU(inplace=True))
 
 
-class ERFNet(nn.Module):
+class ERFNet(Network):
     """ERFNet: residual blocks of factorised convolutions, most of them at 1/8 of the image's sides."""
 
+    config_type = ERFNetConfig
+
     def __init__(self, config: ERFNetConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.encoder = nn.Sequential(
             Down(RGB, LEVEL1),
             Down(LEVEL1, LEVEL2),
@@ -134,11 +128,6 @@ class ERFNet(nn.Module):
             *(Block(LEVEL1) for _ in range(DECODER_BLOCKS)),
             nn.ConvTranspose2d(LEVEL1, config.classes, 2, stride=2),
         )
-
-    @property
-    def output_stride(self) -> int:
-        """Image pixels per logit along each side."""
-        return 1
 
     def forward(self, image: Tensor) -> Tensor:
         """Segment normalised images.
@@ -158,5 +147,5 @@ class ERFNet(nn.Module):
         ValueError
             If a side is not a multiple of 8.
         """
-        check_sides(image)
+        self.check_sides(image)
         return self.decoder(self.encoder(image))  # type: ignore[no-any-return]

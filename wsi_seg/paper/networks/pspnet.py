@@ -16,13 +16,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from pydantic import ConfigDict, with_config
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wsi_seg.models.biopsy import enlarge
 from wsi_seg.models.blocks import MAX_WIDTH
-from wsi_seg.models.espnet import RGB, check_sides
+from wsi_seg.models.espnet import RGB
+from wsi_seg.models.network import Network, NetworkConfig
 
 EXPANSION = 4
 """Channels that leave a block over those of its middle convolution."""
@@ -37,9 +37,8 @@ DROPOUT = 0.1
 MAX_BLOCKS = 100
 
 
-@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True)
-class PSPNetConfig:
+class PSPNetConfig(NetworkConfig):
     """Everything that decides a PSPNet's shape.
 
     Attributes
@@ -57,13 +56,11 @@ class PSPNetConfig:
         If the numbers make no network.
     """
 
-    classes: int
     blocks: tuple[int, int, int, int] = (3, 4, 23, 3)
     width: int = 64
 
     def __post_init__(self) -> None:
-        if self.classes < 2:
-            raise ValueError(f"classes is {self.classes}: a segmentation needs 2 or more")
+        super().__post_init__()
         if len(self.blocks) != len(STAGES) or not all(1 <= count <= MAX_BLOCKS for count in self.blocks):
             raise ValueError(f"blocks is {self.blocks}: use four numbers of 1 to {MAX_BLOCKS}")
         if not 1 <= self.width <= MAX_WIDTH:
@@ -139,12 +136,13 @@ class Pyramid(nn.Module):
         return torch.cat(maps, dim=1)
 
 
-class PSPNet(nn.Module):
+class PSPNet(Network):
     """PSPNet of any depth."""
 
+    config_type = PSPNetConfig
+
     def __init__(self, config: PSPNetConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         width = config.width
         thin = [width * 2**level for level in range(len(STAGES))]
         inputs = [2 * width] + [EXPANSION * channels for channels in thin]
@@ -168,11 +166,6 @@ class PSPNet(nn.Module):
         self.classify = nn.Conv2d(thin[-1], config.classes, 1, dilation=2)
         self.apply(initialise)
 
-    @property
-    def output_stride(self) -> int:
-        """Image pixels per logit along each side."""
-        return 1
-
     def forward(self, image: Tensor) -> Tensor:
         """Segment normalised images.
 
@@ -192,7 +185,7 @@ class PSPNet(nn.Module):
         ValueError
             If a side is not a multiple of 8.
         """
-        check_sides(image)
+        self.check_sides(image)
         logits = self.classify(self.merge(self.pyramid(self.stages(self.stem(image)))))
         return enlarge(logits, image.shape[-2], image.shape[-1])
 

@@ -11,21 +11,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pydantic import ConfigDict, with_config
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wsi_seg.models.blocks import MAX_WIDTH
-from wsi_seg.models.espnet import RGB, check_sides
+from wsi_seg.models.espnet import RGB
+from wsi_seg.models.network import Network, NetworkConfig
 from wsi_seg.paper.networks.unpool import unpool
 
 STAGES = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))
 """Of the encoder, from fine to coarse: convolutions, and their channels in multiples of the first stage's."""
 
 
-@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True)
-class SegNetConfig:
+class SegNetConfig(NetworkConfig):
     """Everything that decides a SegNet's shape.
 
     Attributes
@@ -41,12 +40,10 @@ class SegNetConfig:
         If the numbers make no network.
     """
 
-    classes: int
     width: int = 64
 
     def __post_init__(self) -> None:
-        if self.classes < 2:
-            raise ValueError(f"classes is {self.classes}: a segmentation needs 2 or more")
+        super().__post_init__()
         if not 1 <= self.width <= MAX_WIDTH:
             raise ValueError(f"width is {self.width}: use 1 to {MAX_WIDTH}")
 
@@ -73,12 +70,13 @@ def convolutions(channels: list[int]) -> nn.Sequential:
     )
 
 
-class SegNet(nn.Module):
+class SegNet(Network):
     """SegNet: what is max-pooled on the way down is put back in its place on the way up."""
 
+    config_type = SegNetConfig
+
     def __init__(self, config: SegNetConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         widths = [config.width * times for _, times in STAGES]
         counts = [count for count, _ in STAGES]
         finer = [RGB, *widths[:-1]]
@@ -93,11 +91,6 @@ class SegNet(nn.Module):
         )
         self.classify = nn.Conv2d(config.width, config.classes, 3, padding=1)
         self.apply(initialise)
-
-    @property
-    def output_stride(self) -> int:
-        """Image pixels per logit along each side."""
-        return 1
 
     def forward(self, image: Tensor) -> Tensor:
         """Segment normalised images.
@@ -120,7 +113,7 @@ class SegNet(nn.Module):
         ValueError
             If a side is not a multiple of 8.
         """
-        check_sides(image)
+        self.check_sides(image)
         pooled, x = [], image
         for stage in self.encoder:
             x = stage(x)

@@ -158,7 +158,7 @@ def _slides(
     from wsi_seg.data.pairs import read_pairs
     from wsi_seg.data.working_mpp import Outlined, check_mpp
 
-    if recipe.model.name == "biopsy" and recipe.model.diagnoses is not None:
+    if recipe.model.config(2).diagnoses is not None:
         raise UsageError("slides have no diagnoses to learn: leave them out, --set model.diagnoses=null")
     if recipe.data.sampling == "whole":
         raise UsageError("slides are trained on in patches: give a recipe with data.sampling=patches")
@@ -239,7 +239,7 @@ def check_diagnoses(folder: Path, sources: Sequence[Source], recipe: Recipe) -> 
     UsageError
         If diagnoses are to be learned and there are none, or too high ones.
     """
-    wanted = recipe.model.diagnoses if recipe.model.name == "biopsy" else None
+    wanted = recipe.model.config(2).diagnoses
     known = {source.diagnosis for source in sources if source.diagnosis is not None}
     if wanted is None:
         if len(known) < 2 or recipe.model.name != "biopsy":

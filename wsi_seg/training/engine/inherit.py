@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from torch import nn
+import torch
+
+from wsi_seg.models.architecture import architecture_of, build_network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from wsi_seg.models.architecture import Network
     from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.models.network import Network
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def take_over(
         differs only in the number of classes takes over the outputs of classes with the same name.
     """
     own = network.state_dict()
-    last = _last_layer(network)
+    last = class_axes(network)
     kept, rows = [], []
     for name, tensor in own.items():
         other = weights.get(name)
@@ -81,15 +83,21 @@ def take_over(
     return Kept(len(kept), len(own), new, tuple(rows))
 
 
-def _last_layer(network: Network) -> dict[str, int]:
-    """Return the names of weight and bias of a segmentation's last layer, and their axes of classes."""
-    convolutions = (nn.Conv2d, nn.ConvTranspose2d)
-    name, layer = [
-        (name, module)
-        for name, module in network.named_modules()
-        if isinstance(module, convolutions) and not name.startswith("diagnosis.")
-    ][-1]
-    return {f"{name}.weight": 1 if isinstance(layer, nn.ConvTranspose2d) else 0, f"{name}.bias": 0}
+def class_axes(network: Network) -> dict[str, int]:
+    """Return the names of the tensors with a part for each class, and their axes of classes.
+
+    They are those that the network would have larger if it had one class more.
+    """
+    config = network.config
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        larger = build_network(architecture_of(replace(config, classes=config.classes + 1))).state_dict()
+    axes = {}
+    for name, tensor in network.state_dict().items():
+        sizes = zip(tensor.shape, larger[name].shape, strict=True)
+        grown = [(axis, own, other) for axis, (own, other) in enumerate(sizes) if own != other]
+        if len(grown) == 1 and grown[0][1:] == (config.classes, config.classes + 1):
+            axes[name] = grown[0][0]
+    return axes
 
 
 def _take_rows(tensor: Tensor, other: Tensor, classes: ClassSchema, earlier: ClassSchema) -> bool:

@@ -12,6 +12,7 @@ import torch
 from wsi_seg import __version__
 from wsi_seg.data.annotated_slides import LabelledSlide
 from wsi_seg.training.engine.hardware import precision
+from wsi_seg.training.recipe import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +33,7 @@ LINES_NAMED = 20
 def identity(request: TrainRequest, data: TrainingData, earlier: ModelBundle | None) -> dict[str, JsonValue]:
     """Return what must be the same for a training to go on."""
     return {
-        "recipe": request.recipe.model_dump(
-            mode="json", exclude={"training": {"workers"}, "data": {"cache_mb"}}
-        ),
+        "recipe": recorded(request.recipe),
         "data": [str(path.resolve()) for path in request.data.files],
         "truth": request.data.truth.model_dump(mode="json"),
         "classes": data.schema.model_dump(mode="json"),

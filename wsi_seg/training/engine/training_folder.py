@@ -10,6 +10,7 @@ from wsi_seg.errors import FinishedError, OutputError
 from wsi_seg.files.document import VERSION, read_object, refuse_newer, versioned
 from wsi_seg.files.files import locked, remove, remove_partial, write_text, writing
 from wsi_seg.training.engine.processes import only_helps
+from wsi_seg.training.recipe import completed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -145,7 +146,8 @@ class TrainingFolder:
             return None
         record = read_object(self._record, ANEW)
         refuse_newer(record, VERSION_HERE, self._record, ANEW)
-        return {**record, VERSION: VERSION_HERE}
+        recipe = {"recipe": completed(record["recipe"])} if "recipe" in record else {}
+        return {**record, **recipe, VERSION: VERSION_HERE}
 
     def _clear(self) -> None:
         """Remove an earlier training, but not the lock, nor any file that is not ours."""

@@ -8,7 +8,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from wsi_seg.data.sources import IGNORE, LabelledPixels
-from wsi_seg.models.espnet import ENCODER_STRIDE
+from wsi_seg.models.network import ENCODER_STRIDE
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.training.data.draws import Draw, fitted
 
@@ -108,17 +108,24 @@ class Images(Kept):
     cache : PixelCache
     split : Split
     size : (int, int) or None
-        Width and height; None leaves images as they are, but for a rim that makes their sides multiples of 8.
+        Width and height; None leaves images as they are, but for a rim that makes their sides multiples.
     limit : int or None
         Images at most, taken evenly from all.
+    multiple : int
+        What the network takes the sides of images in.
     """
 
     unit = "images"
 
     def __init__(
-        self, cache: PixelCache, split: Split, size: tuple[int, int] | None, limit: int | None = None
+        self,
+        cache: PixelCache,
+        split: Split,
+        size: tuple[int, int] | None,
+        limit: int | None = None,
+        multiple: int = ENCODER_STRIDE,
     ) -> None:
-        self._cache, self._size = cache, size
+        self._cache, self._size, self._multiple = cache, size, multiple
         self.batch_size = BATCH if size else 1
         super().__init__(split.validation, limit)
 
@@ -128,7 +135,7 @@ class Images(Kept):
             pixels = fitted(self._cache.read(source, rect), self._size)
         else:
             height, width = (
-                -(-side // ENCODER_STRIDE) * ENCODER_STRIDE for side in (rect.height, rect.width)
+                -(-side // self._multiple) * self._multiple for side in (rect.height, rect.width)
             )
             pixels = self._cache.read(source, Rect(rect.y0, rect.x0, rect.y0 + height, rect.x0 + width))
         return Draw.of(pixels, self._cache.diagnosis(source))

@@ -1,0 +1,184 @@
+"""The networks there are, by name; a model file or a recipe names one, and it is imported when it is named.
+
+Those of this package are in a table. Those of other packages are entry points of the group
+``wsi_seg.networks``, found by their names alone: no code comes from a model file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, NamedTuple
+
+from wsi_seg.errors import ModelError, shortened
+from wsi_seg.models.network import Network, NetworkConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GROUP = "wsi_seg.networks"
+"""The group of entry points by which packages offer networks."""
+
+OURS = "wsi-seg"
+HERE = "this process"
+
+BUILT_IN = {
+    "espnet": "wsi_seg.models.espnet:ESPNet",
+    "biopsy": "wsi_seg.models.biopsy:BiopsyNet",
+    "enet": "wsi_seg.paper.networks.enet:ENet",
+    "erfnet": "wsi_seg.paper.networks.erfnet:ERFNet",
+    "segnet": "wsi_seg.paper.networks.segnet:SegNet",
+    "pspnet": "wsi_seg.paper.networks.pspnet:PSPNet",
+}
+
+LARGEST_MULTIPLE, LARGEST_STRIDE = 64, 32
+"""What patches of slides are multiples of, and where their cores begin (`wsi_seg.slides.lattice`)."""
+
+_found: dict[str, type[Network]] = {}
+_registered: dict[str, type[Network]] = {}
+
+
+class _Offer(NamedTuple):
+    """Where a network of some name is to be had."""
+
+    package: str
+    module: str
+    load: Callable[[], object]
+
+
+def register_network(name: str, network: type[Network]) -> None:
+    """Make a network known by a name in this process; a package does so for good, by an entry point.
+
+    Parameters
+    ----------
+    name : str
+    network : type of Network
+
+    Raises
+    ------
+    ModelError
+        If there is another network of that name, or this is none.
+    """
+    if _registered.get(name) is network:
+        return
+    if offers := _offers(name):
+        raise _several(name, [*offers, _Offer(HERE, network.__module__, lambda: network)])
+    _registered[name] = _checked(name, HERE, network)
+
+
+def network_names() -> tuple[str, ...]:
+    """Return the names of all networks that are installed; none is imported for that."""
+    others = sorted({*entry_points(group=GROUP).names, *_registered} - BUILT_IN.keys())
+    return (*BUILT_IN, *others)
+
+
+def find_network(name: str) -> type[Network]:
+    """Return the class of the network of a name.
+
+    Raises
+    ------
+    ModelError
+        If no installed package offers one, several do, or it cannot be loaded.
+    """
+    if name not in _found:
+        offers = _offers(name)
+        if not offers:
+            raise ModelError(
+                f"a network that this wsi-seg does not know ({shortened(name)}): upgrade wsi-seg, or install "
+                "the package that has it"
+            )
+        if len(offers) > 1:
+            raise _several(name, offers)
+        _found[name] = _loaded(name, offers[0])
+    return _found[name]
+
+
+def name_of(config: NetworkConfig) -> str:
+    """Return the name of the network that a config is of.
+
+    Raises
+    ------
+    ModelError
+        If it is of none that is registered.
+    """
+    kind = type(config)
+    for name in _near(kind.__module__):
+        find_network(name)
+    for name, network in (_found | _registered).items():
+        if network.config_type is kind:
+            return name
+    raise ModelError(
+        f"{kind.__qualname__} is of no registered network: register its class by an entry point of the group "
+        f"{GROUP}, or by wsi_seg.models.registry.register_network"
+    )
+
+
+def _near(module: str) -> list[str]:
+    """Return the names of networks of a module, else of its package: what is imported already."""
+    homes = {name: where.partition(":")[0] for name, where in BUILT_IN.items()}
+    if module not in homes.values():
+        homes = {entry.name: entry.module for entry in entry_points(group=GROUP)}
+    package = module.partition(".")[0]
+    same = [name for name, home in homes.items() if home == module]
+    return same or [name for name, home in homes.items() if home.partition(".")[0] == package]
+
+
+def _offers(name: str) -> list[_Offer]:
+    offers = [
+        _Offer(entry.dist.name if entry.dist else "an unnamed package", entry.module, entry.load)
+        for entry in entry_points(group=GROUP, name=name)
+    ]
+    if name in _registered:
+        network = _registered[name]
+        offers.insert(0, _Offer(HERE, network.__module__, lambda: network))
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
+        offers.insert(0, _Offer(OURS, module, lambda: getattr(import_module(module), attribute)))
+    return offers
+
+
+def _several(name: str, offers: list[_Offer]) -> ModelError:
+    packages = " and ".join(offer.package for offer in offers)
+    return ModelError(f"the network {name!r} is offered by {packages}: uninstall all of these but one")
+
+
+def _loaded(name: str, offer: _Offer) -> type[Network]:
+    try:
+        network = offer.load()
+    except Exception as error:  # whatever another package's code raises
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ModelError(
+            f"the network {name!r} of {offer.package} cannot be loaded ({shortened(said)}): repair it"
+        ) from error
+    return _checked(name, offer.package, network)
+
+
+def _checked(name: str, package: str, network: object) -> type[Network]:
+    """Make sure that a network is one, so that what uses it need not ask."""
+    fault = _fault_of(network)
+    if fault or not (isinstance(network, type) and issubclass(network, Network)):
+        raise ModelError(f"the network {name!r} of {package} cannot be used: {fault}")
+    for other, known in (_found | _registered).items():
+        if known.config_type is network.config_type and other != name:
+            raise ModelError(
+                f"the networks {other!r} and {name!r} have one config_type: give each its own, as networks "
+                "are told apart by it"
+            )
+    return network
+
+
+def _fault_of(network: object) -> str:
+    if not (isinstance(network, type) and issubclass(network, Network)):
+        return "it is no class that derives from wsi_seg.models.network.Network"
+    config = getattr(network, "config_type", None)
+    if not (isinstance(config, type) and issubclass(config, NetworkConfig)):
+        return "its config_type is no dataclass that derives from wsi_seg.models.network.NetworkConfig"
+    if "__dataclass_fields__" not in vars(config):
+        return f"{config.__qualname__} lacks the decorator @dataclass(frozen=True)"
+    own = [field for field in fields(config) if field.name != "classes"]
+    if bare := [f.name for f in own if f.default is MISSING and f.default_factory is MISSING]:
+        return f"{config.__qualname__}.{bare[0]} has no default, as every field but classes needs one"
+    if any(field.name == "name" for field in own):
+        return f"{config.__qualname__} has a field called name, which is the network's in recipes"
+    return ""
