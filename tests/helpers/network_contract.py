@@ -77,19 +77,22 @@ class NetworkContract(Built):
     @torch.inference_mode()
     def test_logits_cover_the_image(self, network: Network, config: NetworkConfig) -> None:
         stride = network.output_stride
-        assert stride in (1, 8)
+        assert 32 % stride == 0
         for batch, height, width in SIZES:
             logits = network(torch.randn(batch, 3, height, width))
             assert logits.shape == (batch, config.classes, height // stride, width // stride)
             assert torch.isfinite(logits).all()
 
     @pytest.mark.parametrize(
-        ("height", "width", "fit"),
-        [(64, 100, "104 x 64"), (1, 1, "8 x 8"), (31, 8, "8 x 32"), (0, 8, "8 x 8")],
+        ("rows", "columns", "beyond"), [(8, 12, (0, 1)), (0, 0, (1, 1)), (3, 1, (1, 0)), (0, 1, (0, 0))]
     )
     def test_sides_that_do_not_fit_are_refused_with_the_size_that_does(
-        self, network: Network, height: int, width: int, fit: str
+        self, network: Network, config: NetworkConfig, rows: int, columns: int, beyond: tuple[int, int]
     ) -> None:
+        """Sides are a number of multiples, and perhaps a pixel beyond."""
+        multiple = config.multiple
+        height, width = rows * multiple + beyond[0], columns * multiple + beyond[1]
+        fit = f"{max(1, columns + beyond[1]) * multiple} x {max(1, rows + beyond[0]) * multiple}"
         with pytest.raises(ValueError, match=f"{width} x {height} pixels does not fit: pad to {fit}"):
             network(torch.zeros(1, 3, height, width))
 
