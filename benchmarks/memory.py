@@ -24,7 +24,7 @@ MPP = 2.0
 
 
 def run_one(side: int, model: str, cheap: bool) -> dict:
-    from wsi_seg.inference.stream.regions import job
+    from wsi_seg.inference.stream import job
     from wsi_seg.predict.run import predict_slide
     from wsi_seg.settings import PredictSettings
 

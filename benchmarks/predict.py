@@ -66,7 +66,7 @@ class Stopwatch:
 
 def run_bare(slide: Path, model: str, mpp: float | None) -> dict:
     """Do what `run_whole` does, but for the polygons."""
-    from wsi_seg.predict.run import finish
+    from wsi_seg.predict import finish
     from wsi_seg.results.polygons.export import Exported
     from wsi_seg.results.polygons.geojson import ExportReport
     from wsi_seg.results.polygons.tally import Tally
