@@ -301,7 +301,10 @@ def test_info_as_text_and_as_json(run, slide_path: Path) -> None:
     assert json.loads(run("info", slide_path.parent, "--json").out) == [described]
     (slide_path.parent / "empty").mkdir()
     line = run("info", slide_path.parent / "empty").line
-    assert "no slide in this folder: name slide files, or a folder that holds some; folders within" in line
+    assert (
+        "no slide in this folder: name slide files, or a folder that holds some; subfolders are not searched"
+        in line
+    )
 
 
 def test_info_says_how_a_slide_is_read_and_what_is_wrong_with_its_resolution(run, tmp_path: Path) -> None:
