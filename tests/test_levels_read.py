@@ -121,7 +121,7 @@ def test_a_training_knows_what_it_was_read_from(slides: dict[str, Path], tmp_pat
     assert any("levels 1, 2 of the file show something else" in remark for remark in faulty.remarks)
     assert opened("mean").read_from == ("mean: level 1 (1/2, 2 um per px)",)
     assert opened("mean", from_level_0=True).read_from == ("mean: level 0 (1/1, 1 um per px)",)
-    with pytest.raises(UsageError, match="--from-level-0: means nothing for images"):
+    with pytest.raises(UsageError, match="--from-level-0: has no effect on images"):
         open_data(DataRequest((tmp_path,), from_level_0=True), tiny_recipe(), None)
 
 

@@ -176,8 +176,8 @@ def test_a_signal_ends_a_run_in_one_line(big_slide: Path, model_path: Path, tmp_
     _, said = run.communicate(timeout=60)
     assert run.returncode == 143
     assert [line for line in said.splitlines() if not line.startswith("  ")] == [
-        "wsi-seg: interrupted (SIGTERM): stopping after the regions at work; again to end at once; "
-        "run the same command again to go on"
+        "wsi-seg: interrupted (SIGTERM): stopping after the current regions; again to end at once; "
+        "run the same command again to resume"
     ]
     assert not (tmp_path / "big" / "summary.json").exists()
 

@@ -50,7 +50,7 @@ def test_a_faulty_file_exits_with_one_and_names_its_faults(run, good, bad):
 
     assert result.exit_code == 1
     assert "QuPath will open it" in result.output
-    assert "bad.geojson: QuPath will not take it: 30 faults" in result.output
+    assert "bad.geojson: QuPath will not open it: 30 faults" in result.output
     assert "fault: feature 1 has None for a name: leave the name out" in result.output
     assert result.output.count("for a name") == 20
     assert "and 10 more like this: name" in result.output
@@ -118,10 +118,10 @@ def test_folders_are_checked_as_results_one_or_many(run, tmp_path):
 
     assert result.exit_code == 1
     assert (
-        f"{tmp_path}/a: not whole: 1 fault\n  fault: {tmp_path}/a/.wsi-seg/record.json: missing"
+        f"{tmp_path}/a: damaged or incomplete: 1 fault\n  fault: {tmp_path}/a/.wsi-seg/record.json: missing"
         in result.output
     )
-    assert f"{tmp_path}/b: not whole" in result.output
+    assert f"{tmp_path}/b: damaged or incomplete" in result.output
     assert [json.loads(line)["ok"] for line in run("--json", tmp_path).output.splitlines()] == [False] * 2
     assert "holds no result" in str(run(tmp_path / "a" / ".wsi-seg").exception)
 

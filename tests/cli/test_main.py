@@ -96,7 +96,7 @@ def test_every_command_explains_itself(run, command: str) -> None:
 
 def test_help_says_what_a_browser_needs_to_read_shards(run) -> None:
     words = " ".join(run("predict", "--help").out.replace("│", " ").split())
-    assert "A browser reads 0.5 only from a server that answers Range requests" in words
+    assert "A browser reads 0.5 only from a server that supports Range requests" in words
 
 
 def test_doctor_finds_this_installation_well(run) -> None:
@@ -144,10 +144,10 @@ def test_an_export_writes_over_no_other_results_files(predict, run, slide_path: 
     shutil.copytree(result / "slide.ome.zarr", alone)
     before = {path: path.read_bytes() for path in result.rglob("*") if path.is_file()}
     ended = run("export", alone, "--simplify", 9)
-    assert (ended.code, f"{alone}: is no result folder's" in ended.line) == (2, True)
+    assert (ended.code, f"{alone}: is not the slide.ome.zarr of a result folder" in ended.line) == (2, True)
     own = result / "slide.geojson.gz"
     ended = run("export", alone, "--simplify", 9, "-o", own)
-    assert (ended.code, f"{own}: is another result's own" in ended.line) == (2, True)
+    assert (ended.code, f"{own}: belongs to another result" in ended.line) == (2, True)
     for source, name in ((alone, "summary.csv"), (result, "summary.csv"), (result, own.name)):
         assert run("export", source, "--format", "csv", "-o", result / name).code == 2
     assert {path: path.read_bytes() for path in result.rglob("*") if path.is_file()} == before
@@ -246,7 +246,7 @@ def test_the_tolerance_used_and_classes_without_polygons_are_told(
     ended = predict(slide_path, "--simplify", 10)
     assert "8 um, the next step below the 10 um asked for" in ended.out
     assert "mm2 by pixels     share  polygons  mm2 outlined" in ended.out
-    assert "islands below 400 um2 to their neighbours (--min-area)" in ended.out
+    assert "islands below 400 um2 are merged into their neighbours (--min-area)" in ended.out
     result = tmp_path / "results" / "tissue"
     summary = json.loads((result / "summary.json").read_text())
     assert summary["simplify"] == {"asked_um": pytest.approx(10), "used_um": pytest.approx(8)}

@@ -123,7 +123,7 @@ def test_import_replaces_a_file_only_when_told(checkpoint: Path, tmp_path: Path)
         (("--size", "0x512"), "size"),
         (("--mpp", "-1"), "mpp"),
         (("--classes", "martian"), "no class schema named 'martian'"),
-        (("-o", "model.pth"), r"end it in \.safetensors"),
+        (("-o", "model.pth"), r"it must end in \.safetensors"),
     ],
 )
 def test_import_says_which_option_is_wrong(
@@ -214,7 +214,7 @@ def test_show_tells_what_the_authors_network_never_uses(tmp_path: Path) -> None:
     )
     save_bundle(tmp_path / "joint.safetensors", BiopsyNet(config), header)
     shown = " ".join(run("show", tmp_path / "joint.safetensors").stdout.split())
-    assert "Parameters 3,687,589; the authors' network has 3,913,381, of which it never uses 225,792" in shown
+    assert "Parameters 3,687,589; the authors' network has 3,913,381, but never uses 225,792 of them" in shown
 
 
 def test_show_as_json_is_the_header_and_more(model: Path) -> None:
@@ -298,9 +298,9 @@ def test_export_writes_onnx(model: Path, tmp_path: Path) -> None:
     [
         (
             ("--format", "onnx", "-o", "network.pt"),
-            r"network\.pt: not a name of onnx files: end it in \.onnx",
+            r"network\.pt: not a name of onnx files: it must end in \.onnx",
         ),
-        (("--format", "torchscript", "-o", "x"), r"x: not a name of torchscript files: end it in \.pt"),
+        (("--format", "torchscript", "-o", "x"), r"x: not a name of torchscript files: it must end in \.pt"),
         (("--format", "onnx", "-o", "x.onnx", "--patch", "100"), "--patch 100: use a multiple of 8"),
         (("--format", "onnx", "-o", "x.onnx", "--patch", "0"), "--patch 0: use a multiple of 8"),
     ],

@@ -78,7 +78,7 @@ def test_what_means_nothing_for_a_plain_image_is_refused(
     picture: Path, model_path: Path, tmp_path: Path, given: tuple[object, ...], named: str
 ) -> None:
     out = tmp_path / "out"
-    with pytest.raises(UsageError, match=rf"^{named}: means nothing for a plain image such as street\.png: "):
+    with pytest.raises(UsageError, match=rf"^{named}: has no effect on a plain image such as street\.png: "):
         run(picture, "--model", model_path, "-o", out, *given)
     assert not out.exists()
 
@@ -88,7 +88,7 @@ def test_what_a_plain_image_goes_by_is_taken(picture: Path, model_path: Path, tm
     done = run(picture, "--model", model_path, "-o", tmp_path / "out", *by)
     assert done.exit_code == 0
     assert "network plain" in done.stdout
-    assert "taken to be at the model's 2 um per px" in done.stdout
+    assert "resolution assumed: the model's 2 um per px" in done.stdout
     assert (tmp_path / "out" / "street" / "street_index.png").is_file()
 
 
@@ -97,7 +97,7 @@ def test_a_pipeline_may_say_what_is_so_anyway(picture: Path, model_path: Path, t
     assert run(*run_it, "breast-biopsy").exit_code == 0
     own = tmp_path / "own.yaml"
     own.write_text("description: ours\npredict: {labels: {overlap: 192, patch: 512}}\n")
-    with pytest.raises(UsageError, match=r"^predict\.labels\.patch in the pipeline: means nothing"):
+    with pytest.raises(UsageError, match=r"^predict\.labels\.patch in the pipeline: has no effect"):
         run(*run_it, own)
 
 
@@ -105,10 +105,12 @@ def test_slides_and_pictures_with_options_for_slides_are_to_be_predicted_apart(
     picture: Path, slide_path: Path, model_path: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    with pytest.raises(UsageError, match=r"--patch: .* street\.png: predict slides and plain images apart"):
+    with pytest.raises(
+        UsageError, match=r"--patch: .* street\.png: predict slides and plain images separately"
+    ):
         run(slide_path, picture, "--patch", 192, "--model", model_path, "-o", out)
     (tmp_path / "both.csv").write_text(f"slide,mpp\n{slide_path},2\nstreet.png,0.5\n")
-    with pytest.raises(UsageError, match=r"mpp in the CSV file: means nothing .* street\.png"):
+    with pytest.raises(UsageError, match=r"mpp in the CSV file: has no effect .* street\.png"):
         run(tmp_path / "both.csv", "--model", model_path, "-o", out)
     assert not out.exists()
     (tmp_path / "both.csv").write_text(f"slide,mpp\n{slide_path},2\nstreet.png,\n")
@@ -162,7 +164,7 @@ def test_a_copy_at_another_resolution_is_an_error(model_path: Path, tmp_path: Pa
     done = run(tmp_path / "slides.csv", "--model", model_path, "-o", tmp_path / "out")
     assert done.exit_code == 1
     assert "copy.tiff: the same slide as" in done.stderr
-    assert "at 1 um per px and not at 2: give both the true resolution" in done.stderr
+    assert "at 1 um per px, not at 2: give both the true resolution" in done.stderr
 
 
 def test_what_is_given_for_one_of_two_copies_is_true_of_both(model_path: Path, tmp_path: Path) -> None:
@@ -175,7 +177,7 @@ def test_what_is_given_for_one_of_two_copies_is_true_of_both(model_path: Path, t
     (tmp_path / "slides.csv").write_text("slide,mpp\ncopy.tiff,\ns.tiff,1\n")
     done = run(tmp_path / "slides.csv", "--model", model_path, "-o", tmp_path / "other")
     assert done.exit_code == 1
-    assert "give both the true resolution, as in a CSV file: slide,mpp" in done.stderr
+    assert "give both the true resolution, for example in a CSV file: slide,mpp" in done.stderr
 
 
 def test_a_batch_survives_what_nobody_foresaw(

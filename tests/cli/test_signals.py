@@ -126,7 +126,7 @@ def test_a_signal_in_mid_run_is_told_at_once(
         main()
     assert ended.value.code == CODES[number]
     assert told[0].startswith("wsi-seg: interrupted")
-    assert "stopping after the regions at work; again to end at once; run the same command again" in told[0]
+    assert "stopping after the current regions; again to end at once; run the same command again" in told[0]
     assert capsys.readouterr().err == ""
 
 

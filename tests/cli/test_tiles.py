@@ -34,7 +34,7 @@ def test_tiles_are_cut_and_counted(pair, tmp_path):
     assert result.exit_code == 0
     first, *shares = result.stdout.splitlines()
     assert first == f"{out}: 12 tiles of 64 px at 2 um/px"
-    assert shares == ["  Stroma: 75.0% of what is known", "  Tumour: 25.0% of what is known"]
+    assert shares == ["  Stroma: 75.0% of the known pixels", "  Tumour: 25.0% of the known pixels"]
     assert len(read_dataset(out, "train").sources) == 12
     assert "slide: 12 tiles" in result.stderr
 
@@ -51,8 +51,8 @@ def test_the_resolution_can_be_chosen(pair, tmp_path):
     [
         (("--size", 5), "--size: "),
         (("--min-labelled", 2), "--min-labelled: "),
-        (("--working-mpp", 0), "--working-mpp 0: no resolution"),
-        (("--mpp", -1), "--mpp -1: no resolution"),
+        (("--working-mpp", 0), "--working-mpp 0: not a resolution"),
+        (("--mpp", -1), "--mpp -1: not a resolution"),
         (("--classes", "nothing"), "no class schema named 'nothing'"),
         ((), "only one class, 'Tumour'"),
     ],

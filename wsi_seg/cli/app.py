@@ -52,7 +52,7 @@ app.add_typer(
     paper.app,
     name="paper",
     rich_help_panel=PAPER,
-    help="What only the ESPNet paper's comparison needs: networks side by side.",
+    help="The comparison of the ESPNet paper: networks side by side.",
 )
 app.command("bench", hidden=True, cls=paper.MovedHere)(bench.bench)
 

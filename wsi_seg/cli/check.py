@@ -1,4 +1,4 @@
-"""`wsi-seg check`: find out whether QuPath will open a file, and whether results are whole."""
+"""`wsi-seg check`: check that QuPath will open a file, and that results are complete and unchanged."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ def check(
         list[Path],
         typer.Argument(
             metavar="FILE|RESULT...",
-            help="GeoJSON files, .geojson or .json, perhaps with .gz; or results: folders that `wsi-seg "
-            "predict` wrote, alone or many in one, or slide.ome.zarr.",
+            help="GeoJSON files (.geojson or .json, also with .gz), or results: folders written by `wsi-seg "
+            "predict`, a folder of such folders, or slide.ome.zarr.",
             show_default=False,
         ),
     ],
     coverage: Annotated[
         bool,
         typer.Option(
-            "--coverage", help="In files, check also that shapes do not overlap and share their corners."
+            "--coverage", help="Check also that the shapes in a file do not overlap and share their corners."
         ),
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object a file or result, one a line.")
+        bool, typer.Option("--json", help="Print one line of JSON for each file or result.")
     ] = False,
 ) -> None:
     """Check GeoJSON files against what QuPath reads, and results for damage.
 
-    QuPath refuses a whole file for one fault, with little explanation. This names every fault, where it is
-    and what to do about it. Warnings are things that QuPath opens, but not as meant.
+    QuPath refuses a whole file for one fault, with little explanation. This command reports every fault, its
+    place and the remedy. A warning marks something that QuPath opens, but not as intended.
 
-    A result is whole if each of its files is there and as it was written.
+    A result is complete if each of its files exists and is unchanged since it was written.
 
-    The exit code is 0 if QuPath will open every file and take all of it, and every result is whole, else 1.
+    The exit code is 0 if QuPath will open every file completely, and every result is complete, else 1.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def _as_json(report: CheckReport) -> str:
 
 def _as_text(report: CheckReport) -> str:
     warnings = sum(report.counts.values()) - report.errors
-    refused = f"QuPath will not take it: {counted(report.errors, 'faults')}"
+    refused = f"QuPath will not open it: {counted(report.errors, 'faults')}"
     verdict = "QuPath will open it" if report.ok else refused
     lines = [f"{report.path}: {verdict}" + (f", {counted(warnings, 'warnings')}" if warnings else "")]
     for fault in report.faults:
@@ -112,5 +112,5 @@ def _as_text(report: CheckReport) -> str:
     if report.recoloured:
         others = [f"{c.name} in {c.in_qupath}, not {c.in_file}" for c in report.recoloured]
         lines.append(f"  QuPath's own classes keep QuPath's colours: {'; '.join(others)}")
-        lines.append(f"  to see the file's, run in QuPath's script editor: {report.script}")
+        lines.append(f"  to see the file's colours, run in QuPath's script editor: {report.script}")
     return "\n".join(map(printable, lines))

@@ -1,4 +1,4 @@
-"""What `wsi-seg check` says of results: whether they are whole."""
+"""The part of `wsi-seg check` for results: whether they are complete and unchanged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wsi_seg.predict.batch import Outcome
 
 BATCH = "batch.json"
-"""What `predict` leaves beside the results of several slides."""
+"""The names of files that `predict` writes beside the results of several slides."""
 
 AGAIN = "run the same `wsi-seg predict` again"
 
@@ -43,7 +43,7 @@ def check_folder(folder: Path) -> Iterator[Wholeness]:
     results = [path for path in sorted(folder.iterdir()) if path.is_dir() and _is_result(path)]
     batch = folder / BATCH
     if not results and not batch.exists():
-        raise UsageError(f"{folder}: holds no result: name a folder that `wsi-seg predict` wrote")
+        raise UsageError(f"{folder}: holds no result: name a folder written by `wsi-seg predict`")
     for path in results:
         yield check_result(path)
     if batch.exists():
@@ -51,7 +51,7 @@ def check_folder(folder: Path) -> Iterator[Wholeness]:
 
 
 def _check_batch(path: Path) -> Wholeness:
-    """Check that no slide of a batch is without its result, in the folder as it is now."""
+    """Check that each slide of a batch has its result in the folder as it is now."""
     try:
         batch = BatchSummary.read(path, "run `wsi-seg predict` on its slides again")
     except DocumentError as error:
@@ -62,9 +62,9 @@ def _check_batch(path: Path) -> Wholeness:
 
 
 def _lacking(folder: Path, outcome: Outcome) -> Damage | None:
-    """Return what the folder lacks of one slide or plain image; None if it is there."""
+    """Return the damage if the folder lacks the result of a slide or plain image, else None."""
     slide = Path(outcome.slide)
-    # The folder may have been moved, so its name alone counts; a slide that never had one may have it by now.
+    # The folder may have been moved, so only its name counts. A slide that failed may have a result by now.
     result = folder / (Path(outcome.result).name if outcome.result else slide.stem)
     if outcome.error is not None:
         done = _is_of(result, outcome.slide) and record_digest(result) != outcome.left
@@ -77,20 +77,20 @@ def _lacking(folder: Path, outcome: Outcome) -> Damage | None:
 
 
 def _is_of(result: Path, slide: str) -> bool:
-    """Tell whether a folder holds a finished result of a slide."""
+    """Return whether a folder holds a finished result of a slide."""
     folder = ResultFolder(result)
     if not folder.record_path.exists():
         return False
     try:
         record, summary = folder.read_record(), read_summary(folder.summary_json)
-    except OutputError:  # told where the result itself is checked
+    except OutputError:  # reported where the result itself is checked
         return False
     finished = record is not None and record.progress == "finished"
     return finished and Path(summary.slide).name == Path(slide).name
 
 
 def _has_pictures(folder: Path, stem: str) -> bool:
-    """Tell whether what is made of a plain image is there, and no picture is damaged."""
+    """Return whether the result of a plain image exists, with no damaged picture."""
     from wsi_seg.slides.picture import DECODE_ERRORS, verify_png
 
     try:
@@ -116,10 +116,10 @@ def as_text(found: Wholeness) -> str:
     if found.ok:
         if found.path.name == BATCH:
             return printable(f"{found.path}: every slide has its result")
-        return printable(f"{found.path}: whole: {found.files} files are as they were written")
+        return printable(f"{found.path}: complete: {found.files} files are unchanged since they were written")
     if not found.damages:
         return printable(f"{found.path}: {found.unknown}")
     count = len(found.damages)
-    lines = [f"{found.path}: not whole: {count} fault{'s' * (count > 1)}"]
+    lines = [f"{found.path}: damaged or incomplete: {count} fault{'s' * (count > 1)}"]
     lines += [f"  fault: {damage}" for damage in found.damages]
     return "\n".join(printable(line) for line in lines)

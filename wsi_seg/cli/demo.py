@@ -19,11 +19,11 @@ def make_slide(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The slide to write, .tiff.", show_default=False)
     ],
-    size: Annotated[str, typer.Option(help="Width and height in pixels, as 8192x6144.")] = "8192x6144",
+    size: Annotated[str, typer.Option(help="Width and height in pixels, such as 8192x6144.")] = "8192x6144",
     mpp: Annotated[float, typer.Option(help="Micrometres per pixel.")] = 0.5,
     seed: Annotated[int, typer.Option(help="Which slide.")] = DEMO_SEED,
     stain_seed: Annotated[
-        int | None, typer.Option(help="Which stain and scanner; without it, middling ones.")
+        int | None, typer.Option(help="Seed of the stain and the scanner; without it, average ones.")
     ] = None,
     pen: Annotated[bool, typer.Option(help="Draw a pen mark over a corner.")] = True,
     truth: Annotated[bool, typer.Option(help="Write the truth beside the slide.")] = True,
@@ -42,7 +42,7 @@ def make_slide(
         raise UsageError(f"{output}: slides are written as TIFF: give a name that ends in .tiff")
     if not MPP_RANGE[0] <= mpp <= MPP_RANGE[1]:
         raise UsageError(
-            f"--mpp {mpp:g} is not the resolution of a slide: give micrometres per pixel, as 0.5"
+            f"--mpp {mpp:g} is not the resolution of a slide: give micrometres per pixel, such as 0.5"
         )
     width, height = parse_size(size)
     signals.working()
@@ -103,5 +103,5 @@ def parse_size(text: str) -> tuple[int, int]:
 
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(p.isascii() and p.isdigit() and int(p) > 0 for p in parts):
-        raise UsageError(f"--size {text} is no size: give width and height in pixels, as 8192x6144")
+        raise UsageError(f"--size {text} is not a size: give width and height in pixels, such as 8192x6144")
     return int(parts[0]), int(parts[1])

@@ -1,4 +1,4 @@
-"""What a run shows while it is under way: bars on a terminal, plain lines elsewhere, nothing if asked."""
+"""The display of progress: bars on a terminal, plain lines elsewhere, nothing with --quiet."""
 
 from __future__ import annotations
 
@@ -80,14 +80,14 @@ class BarProgress(Progress):
             self._slide = None
 
     def next_slide(self) -> None:
-        """Hear that a slide of the batch is dealt with."""
+        """Note that a slide of the batch is done or has failed."""
         if self._batch is not None:
             self._bars.advance(self._batch)
 
 
 @contextmanager
 def shown(slides: int, quiet: bool) -> Iterator[Progress]:
-    """Choose how progress is shown, and show it."""
+    """Choose the display of progress, and show it."""
     if quiet:
         yield Progress()
         return
@@ -141,7 +141,7 @@ class PlainTraining(TrainingProgress):
 
 
 class BarTraining(TrainingProgress):
-    """One bar for the stage under way."""
+    """One bar for the current stage."""
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
@@ -173,7 +173,7 @@ class BarTraining(TrainingProgress):
 
 
 def figures(loss: float | None, miou: float | None, validated: str) -> str:
-    """Put what is known of a training's figures into words, and what was validated on."""
+    """Describe the known figures of a training, and the validation data."""
     parts = [] if loss is None else [f", loss {loss:.3f}"]
     parts += [] if miou is None else [f", mIoU {miou:.3f} on {validated}"]
     return "".join(parts)
@@ -181,7 +181,7 @@ def figures(loss: float | None, miou: float | None, validated: str) -> str:
 
 @contextmanager
 def listening(quiet: bool) -> Iterator[TrainingProgress]:
-    """Show how a training goes, in the way that fits where it is shown."""
+    """Show the progress of a training, as bars or as lines."""
     if quiet:
         yield TrainingProgress()
         return

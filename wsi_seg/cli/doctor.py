@@ -1,4 +1,4 @@
-"""`wsi-seg doctor`: what this installation has, what is missing, and how to get it."""
+"""`wsi-seg doctor`: the parts of this installation, those that are missing, and how to get them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from wsi_seg.cli.terminal import say
 
 
 def doctor() -> None:
-    """Say which versions and devices are here, and try the main parts.
+    """Report versions and devices, and test the main parts.
 
     Example: `wsi-seg doctor`
     """

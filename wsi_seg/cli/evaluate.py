@@ -1,4 +1,4 @@
-"""`wsi-seg evaluate`: a model, or finished results, against masks or annotations."""
+"""`wsi-seg evaluate`: compare a model, or finished results, with masks or annotations."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def evaluate(
     classes: Annotated[
         str | None,
         typer.Option(
-            help="Classes to compare by: a schema's name or YAML file. A class there with aliases gathers "
-            "several of the model's. [default: the data set's, else the model's]"
+            help="Classes to compare: a schema's name or a YAML file. A class with aliases there combines "
+            "several classes of the model. [default: the data set's, else the model's]"
         ),
     ] = None,
     json_path: Annotated[
@@ -59,22 +59,24 @@ def evaluate(
         str | None, images(help="Part of the data set: train, val, test. [default: val]")
     ] = None,
     submission: Annotated[
-        Path | None, images(metavar="DIR", help="Write what the servers of Cityscapes or VOC take.")
+        Path | None, images(metavar="DIR", help="Write a submission for the servers of Cityscapes or VOC.")
     ] = None,
     rest: Annotated[
         str | None,
-        slides(metavar="CLASS", help="Class of all tissue that is not outlined; else it is unknown."),
+        slides(metavar="CLASS", help="Class of all tissue that is not outlined; otherwise it is unknown."),
     ] = None,
     roi_class: Annotated[
         str | None,
         slides(metavar="CLASS", help="Class of shapes inside which everything is outlined."),
     ] = None,
-    mpp: Annotated[float | None, slides(help="The slides' um per pixel, if a file does not say.")] = None,
+    mpp: Annotated[
+        float | None, slides(help="The slides' um per pixel, if a file does not state it.")
+    ] = None,
     working_mpp: Annotated[
         float | None, slides(help="Segment at this um per pixel, not the model's.")
     ] = None,
     allow_coarser: Annotated[
-        bool, slides("--allow-coarser", help="Go on with slides coarser than the model's mpp.")
+        bool, slides("--allow-coarser", help="Take slides coarser than the model's mpp too.")
     ] = False,
     from_level_0: Annotated[
         bool, slides("--from-level-0", help="Read level 0, not the coarser levels in the files: slower.")
@@ -84,11 +86,11 @@ def evaluate(
     compile_: Annotated[str, running("--compile", help="Run compiled: auto, yes or no.")] = "auto",
     quiet: Annotated[bool, running("--quiet", "-q", help="Show nothing but errors and the tables.")] = False,
 ) -> None:
-    """Compare a model, or finished results, with what is known.
+    """Compare a model, or finished results, with the known classes.
 
     Prints IoU, Dice, precision and recall of each class, mean IoU, accuracies and the confusion matrix, all
-    from one count over the whole set. Only pixels of known class count: slides are segmented only where they
-    are annotated.
+    from one count over the whole set. Only pixels of known class count, and slides are segmented only where
+    they are annotated.
 
     Examples
     --------
@@ -145,19 +147,21 @@ def evaluate(
 
 
 def _refuse(options: _Options, data: str) -> None:
-    """Refuse options that mean nothing for such data, so that nobody believes in them."""
+    """Refuse options that have no effect on such data, so that nobody relies on them."""
     from wsi_seg.errors import UsageError
 
     given = [option for option, value in options.items() if value is not None]
     if given:
-        raise UsageError(f"{', '.join(given)}: means nothing for {data}: leave it out")
+        raise UsageError(f"{', '.join(given)}: has no effect on {data}: leave it out")
 
 
 def _there(data: Path) -> None:
     from wsi_seg.errors import UsageError
 
     if not data.exists():
-        raise UsageError(f"{data}: not there: give a data set's folder, SLIDE ANNOTATIONS, or a CSV file")
+        raise UsageError(
+            f"{data}: does not exist: give a data set's folder, SLIDE ANNOTATIONS, or a CSV file"
+        )
 
 
 def _result_pairs(subject: str, data: list[Path]) -> list[tuple[Path, Path]]:
@@ -167,7 +171,7 @@ def _result_pairs(subject: str, data: list[Path]) -> list[tuple[Path, Path]]:
     paths = [Path(subject), *data]
     pairs = list(zip(paths[::2], paths[1::2], strict=False))
     if len(paths) % 2 or not all(is_result(result) for result, _ in pairs):
-        raise UsageError(f"{subject}: a result: give RESULT ANNOTATIONS, as often as there are results")
+        raise UsageError(f"{subject}: is a result: give RESULT ANNOTATIONS for each result")
     return pairs
 
 

@@ -1,4 +1,4 @@
-"""`wsi-seg export`: polygons again, with other settings, from labels that are finished."""
+"""`wsi-seg export`: make polygons again from finished labels, with other settings."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ def export(
         Path | None, typer.Option("-o", "--out", help="File to write. [default: in the result folder]")
     ] = None,
     file_format: Annotated[
-        str, typer.Option("--format", help="geojson (for QuPath) or csv (one line a shape).")
+        str, typer.Option("--format", help="geojson (for QuPath) or csv (one line for each polygon).")
     ] = "geojson",
     min_area: Annotated[
-        float | None, typer.Option(help="Drop islands smaller than this, in um2. [default: 400]")
+        float | None,
+        typer.Option(help="Merge islands smaller than this, in um2, into their neighbours. [default: 400]"),
     ] = None,
     simplify: Annotated[
         float | None,
-        typer.Option(help="Tolerance of outlines in um; 0: pixel edges. [default: 1.5 label px]"),
+        typer.Option(help="Tolerance of the outlines in um; 0 keeps pixel edges. [default: 1.5 label px]"),
     ] = None,
     object_type: Annotated[
         str | None, typer.Option(help="annotation or detection. [default: annotation]")
@@ -46,12 +47,12 @@ def export(
         ),
     ] = None,
     max_vertices: Annotated[
-        int | None, typer.Option(help="Split shapes that have more. [default: 50000]")
+        int | None, typer.Option(help="Split polygons with more corners. [default: 50000]")
     ] = None,
 ) -> None:
     """Make polygons again from a finished label pyramid, without inference.
 
-    A CSV holds the shapes of the result's GeoJSON, unless options say otherwise.
+    A CSV holds the polygons of the result's GeoJSON, unless options change them.
 
     Example: `wsi-seg export results/slide --simplify 4 --min-area 2000`
     """
@@ -69,7 +70,9 @@ def export(
         raise UsageError(f"--format {file_format}: use geojson or csv")
     named_gzip = gzip is not False if out is None else out.suffix == ".gz"
     if file_format == "geojson" and gzip not in {None, named_gzip}:
-        raise UsageError(f"{out}: end its name with .gz for --gzip, and only then: QuPath goes by the name")
+        raise UsageError(
+            f"{out}: the name must end in .gz with --gzip, and only then: QuPath relies on the name"
+        )
     pyramid = read_labels(labels_in(result))
     suffix = "csv" if file_format == "csv" else "geojson.gz" if named_gzip else "geojson"
     folder, target = file_for(pyramid.path, out, suffix)

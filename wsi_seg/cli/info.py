@@ -1,4 +1,4 @@
-"""`wsi-seg info`: what slide files say of themselves."""
+"""`wsi-seg info`: the properties of slide files."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def info(
     slides: Annotated[list[Path], typer.Argument(help="Slides, or folders of slides.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what slide files hold: format, size, levels, resolution, bounds, tiles, colour profile.
+    """Show the properties of slide files: format, size, levels, resolution, bounds, tiles, colour profile.
 
-    Each coarser level is compared with the finer ones: what shows something else is not read.
+    Each coarser level is compared with the finer ones: a level that shows something else is not read.
 
     Example: `wsi-seg info slide.svs other.mrxs --json`
     """
@@ -51,7 +51,7 @@ def info(
 
 
 def describe(slide: Slide) -> dict[str, Any]:
-    """Collect what a slide says of itself, JSON-able; mpp is None where it is not stated."""
+    """Collect a slide's properties, JSON-able; mpp is None if it is not stated."""
     from wsi_seg.errors import MppError
 
     problem: str | None = None

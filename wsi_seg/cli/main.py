@@ -1,6 +1,6 @@
-"""The door of `wsi-seg`: how it ends, whatever happens, and how errors reach the user.
+"""The entry point of `wsi-seg`: exit codes and error messages, whatever happens.
 
-Nothing heavy is imported before signals are seen to.
+Nothing heavy is imported before signals are handled.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wsi_seg.shortage import Shortage, check_memory, shortage
 
 
 def main() -> None:
-    """Run the program; end with one line and an exit code when something is wrong."""
+    """Run the program; on errors, end with one line and an exit code."""
     signals.watch()
     with forgiving() as output:
         code = _run()
@@ -39,23 +39,24 @@ def _run() -> int:
         check_memory()
         from wsi_seg.cli.app import app
 
-        # When one of several writes fails, its error reaches us; these would print the others' tracebacks.
+        # When one of several writes fails, we report its error; these loggers would print the others'
+        # tracebacks.
         for name in ("asyncio", "tornado"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        # Where it has no folder for its cache, as without a home, it takes a temporary one, in three lines.
+        # Without a folder for its cache, as without a home, it takes a temporary one and prints three lines.
         logging.getLogger("matplotlib").setLevel(logging.ERROR)
         for given in sys.argv[1:]:
             if given != given.encode(errors="replace").decode():
                 raise UsageError(f"{given}: is not UTF-8: rename the file or the folder")
         app()
-    except SystemExit as end:  # how `typer` ends every command
+    except SystemExit as end:  # typer ends every command so
         return int(end.code or 0)
     except WsiSegError as error:
-        lack = shortage(error)  # of memory it may be the data that want too much: the error knows better
+        lack = shortage(error)  # for memory, the error itself may know better: the data may need too much
         return _failed(str(error) if lack in {None, Shortage.MEMORY} else str(lack), error.exit_code)
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # the last line of defence: no traceback reaches a user
+    except Exception as error:  # the last resort: no traceback reaches a user
         if os.environ.get("WSI_SEG_DEBUG"):
             import traceback
 
@@ -70,9 +71,9 @@ def _run() -> int:
 
 
 def _failed(message: str, code: int) -> int:
-    # Writes that were under way beside the one that failed are torn down with the interpreter; what they
-    # have to say about that is no news.
+    # Other writes that were running are torn down with the interpreter; their messages about that add
+    # nothing.
     sys.unraisablehook = lambda _: None
-    if not signals.received():  # else a consequence of that, and no news either
+    if not signals.received():  # else it is a consequence of the signal
         say(f"wsi-seg: {' '.join(message.split())}", err=True)
     return code

@@ -1,4 +1,4 @@
-"""``wsi-seg models``: import checkpoints, list model files, show what one says, export one elsewhere."""
+"""``wsi-seg models``: import checkpoints; list, show and export model files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Channels(str, Enum):  # noqa: UP042 - Typer takes the options from a str E
 
 
 class ExportFormat(str, Enum):  # noqa: UP042 - as above
-    """What other programs read."""
+    """Formats for other programs."""
 
     onnx = "onnx"
     torchscript = "torchscript"
@@ -50,11 +50,12 @@ def import_model(
         str | None, typer.Option(metavar="A,B,C", help="Channel means, 0 to 255, in the order of --channels.")
     ] = None,
     std: Annotated[
-        str | None, typer.Option(metavar="A,B,C", help="Channel standard deviations, likewise.")
+        str | None, typer.Option(metavar="A,B,C", help="Channel standard deviations, in the same order.")
     ] = None,
     channels: Annotated[Channels | None, typer.Option(help="Channel order; bgr by default.")] = None,
     scale: Annotated[
-        float | None, typer.Option(help="Divisor after mean and std; 255 by default, as the authors' code.")
+        float | None,
+        typer.Option(help="Divisor after mean and std; 255 by default, as in the authors' code."),
     ] = None,
     mpp: Annotated[
         float | None, typer.Option(help="Working resolution for slides, in micrometres per pixel.")
@@ -67,15 +68,15 @@ def import_model(
 ) -> None:
     """Turn a checkpoint of the authors' ESPNet into a model file.
 
-    The network's shape is read off its tensors. Mean, std and size are known for the classes of the released
-    ones, cityscapes and camvid; void, which those learned as one class more, is added by itself.
+    The network's shape follows from its tensors. Mean, std and size are known for the released checkpoints,
+    cityscapes and camvid. The class void, which those have learned in addition, is added automatically.
     """
     from wsi_seg.models.bundle import save_bundle
     from wsi_seg.models.classes import load_schema
     from wsi_seg.models.upstream import InputOverrides, import_checkpoint
 
     if output.suffix != ".safetensors":
-        raise UsageError(f"{output}: not a model file's name: end it in .safetensors")
+        raise UsageError(f"{output}: not a model file's name: it must end in .safetensors")
     if output.exists() and not overwrite:
         raise UsageError(f"{output}: already exists: give --overwrite to replace it, or another --output")
     overrides = InputOverrides(
@@ -127,7 +128,7 @@ def show_model(
     model: Annotated[str, typer.Argument(help="A built-in model's name, or a model file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
 ) -> None:
-    """Show everything that a model file says of itself, after checking the whole file."""
+    """Show all information in a model file, after checking the whole file."""
     from wsi_seg.models.bundle import load_bundle, resolve_model
 
     bundle = load_bundle(resolve_model(model))
@@ -155,11 +156,11 @@ def export_model(
         typer.Option("--output", "-o", help="File to write (.onnx or .pt); its .config.json goes beside it."),
     ],
     patch: Annotated[
-        int, typer.Option(help="Side of a patch in pixels that the .config.json recommends.")
+        int, typer.Option(help="Recommended side of a patch in pixels, for the .config.json.")
     ] = 512,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
 ) -> None:
-    """Write a model's network for other programs, checked to give the same logits.
+    """Export a model's network for other programs, with a test that it gives the same logits.
 
     It takes any number of normalised RGB images, (N, 3, H, W), with sides that fit the network, and gives
     logits at full size. NAME.config.json has classes, resolution and normalisation, as WSInfer's models do.
@@ -184,13 +185,13 @@ def export_model(
     same = f"within {exported.difference:.0e} of the largest" if exported.difference else "the same"
     say(f"{output}: {_network(bundle.header)}, logits {same}")
     if exported.config is None:
-        say("  no .config.json, which needs um/px: this model works at no fixed resolution")
+        say("  no .config.json, which needs um/px: this model has no fixed resolution")
     if bundle.notice:
         say(f"  {bundle.notice}")
 
 
 def _summary(bundle: ModelBundle) -> dict[str, str]:
-    """Collect what `show` says above the classes, by its heading."""
+    """Collect the lines that `show` prints above the classes, by heading."""
     from wsi_seg.models.cost import PAPER_SIZE, count_macs
 
     spec, (height, width) = bundle.input, PAPER_SIZE
@@ -224,7 +225,7 @@ def _class_table(schema: ClassSchema) -> Table:
 
 
 def _flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested provenance as one level: ``{"data": {"name": "x"}}`` becomes ``{"data.name": "x"}``."""
+    """Flatten nested provenance: ``{"data": {"name": "x"}}`` becomes ``{"data.name": "x"}``."""
     flat: dict[str, str] = {}
     for key, item in value.items():
         if isinstance(item, dict) and item:
@@ -277,7 +278,7 @@ def _parameters_in_words(network: Network) -> str:
     used, unused = _parameters(network), count_unused(network)
     if not unused:
         return f"{used:,}"
-    return f"{used:,}; the authors' network has {used + unused:,}, of which it never uses {unused:,}"
+    return f"{used:,}; the authors' network has {used + unused:,}, but never uses {unused:,} of them"
 
 
 def _triple(option: str, text: str | None) -> tuple[float, float, float] | None:
@@ -286,7 +287,7 @@ def _triple(option: str, text: str | None) -> tuple[float, float, float] | None:
     try:
         first, second, third = (float(part) for part in text.split(","))
     except ValueError as error:
-        raise UsageError(f"{option} {text}: give three numbers with commas between them") from error
+        raise UsageError(f"{option} {text}: give three numbers, separated by commas") from error
     return first, second, third
 
 
@@ -296,5 +297,5 @@ def _size(text: str | None) -> tuple[int, int] | None:
     try:
         width, height = (int(part) for part in text.lower().split("x"))
     except ValueError as error:
-        raise UsageError(f"--size {text}: give width and height as 1024x512") from error
+        raise UsageError(f"--size {text}: give width and height, such as 1024x512") from error
     return width, height

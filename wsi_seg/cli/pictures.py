@@ -1,4 +1,4 @@
-"""Plain images among what is to be predicted: what of the settings means nothing for them is refused."""
+"""Plain images in `predict`: settings that have no effect on them are refused."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     from wsi_seg.settings import PredictSettings
 
 USED = frozenset({"precision", "compile", "device", "overwrite"})
-"""Settings that a plain image goes by; its files are written anew whether `overwrite` says so or not."""
+"""Settings that have an effect on a plain image; its files are always written again, even without
+`overwrite`."""
 
 OPTIONS = {"simplify_um": "--simplify", "min_area_um2": "--min-area"}
-"""Options that are not called what their setting is."""
+"""Options whose name differs from their setting."""
 
 
 def option_name(setting: str) -> str:
-    """Return the option that a setting is given by."""
+    """Return the name of a setting's option."""
     return OPTIONS.get(setting, f"--{setting.replace('_', '-')}")
 
 
 def refuse_for_images(jobs: Jobs, for_slides: bool, settings: PredictSettings, base: PredictSettings) -> None:
-    """Refuse what means nothing for the plain images among the jobs, so that nobody believes in it.
+    """Refuse settings that have no effect on the plain images among the jobs, so that nobody relies on them.
 
     Parameters
     ----------
@@ -36,12 +37,12 @@ def refuse_for_images(jobs: Jobs, for_slides: bool, settings: PredictSettings, b
         Whether TIFFs are slides: see `wsi_seg.predict.jobs.is_plain_image`.
     settings : PredictSettings
     base : PredictSettings
-        What the settings were made from: a pipeline's, which may state what is so anyway.
+        The pipeline's settings, before the command line's. They may repeat defaults.
 
     Raises
     ------
     UsageError
-        If anything is given beside what `USED` names, before anything is done.
+        If any setting outside of `USED` is given; before anything is done.
     """
     from wsi_seg.predict.jobs import is_plain_image
 
@@ -61,7 +62,7 @@ def refuse_for_images(jobs: Jobs, for_slides: bool, settings: PredictSettings, b
 
 
 def _unused(settings: BaseModel, base: BaseModel, part: str) -> Iterator[str]:
-    """Yield what is given and does nothing for a plain image, by the names that it was given by."""
+    """Yield the given settings without effect on a plain image, by the names under which they were given."""
     for name, field in type(settings).model_fields.items():
         if name in USED or name not in settings.model_fields_set:
             continue
@@ -74,5 +75,5 @@ def _unused(settings: BaseModel, base: BaseModel, part: str) -> Iterator[str]:
 
 
 def _refuse(image: str, what: str, mixed: bool) -> None:
-    remedy = "predict slides and plain images apart" if mixed else "leave it out"
-    raise UsageError(f"{what}: means nothing for a plain image such as {image}: {remedy}")
+    remedy = "predict slides and plain images separately" if mixed else "leave it out"
+    raise UsageError(f"{what}: has no effect on a plain image such as {image}: {remedy}")

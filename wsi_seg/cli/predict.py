@@ -1,4 +1,4 @@
-"""`wsi-seg predict`: slides in; label pyramids, QuPath polygons, pictures and summaries out."""
+"""`wsi-seg predict`: from slides to label pyramids, QuPath polygons, pictures and summaries."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def predict(
     ] = None,
     mpp: Annotated[
         float | None,
-        segmenting(help="The slide's um per pixel, if the file does not say."),
+        segmenting(help="The slide's um per pixel, if the file does not state it."),
     ] = None,
     working_mpp: Annotated[
         float | None,
@@ -54,11 +54,11 @@ def predict(
     ] = None,
     allow_coarser: Annotated[
         bool | None,
-        segmenting("--allow-coarser", help="Go on with a slide coarser than the model's mpp."),
+        segmenting("--allow-coarser", help="Take slides coarser than the model's mpp too."),
     ] = None,
     allow_grey: Annotated[
         bool | None,
-        segmenting("--allow-grey", help="Go on with a slide without colour."),
+        segmenting("--allow-grey", help="Take slides without colour too."),
     ] = None,
     from_level_0: Annotated[
         bool | None,
@@ -70,26 +70,28 @@ def predict(
     ] = None,
     roi: Annotated[
         Path | None,
-        segmenting(help="Outlines from QuPath, ASAP, ImageScope or HALO: segment inside these only."),
+        segmenting(
+            help="Regions of interest from QuPath, ASAP, ImageScope or HALO: segment only inside them."
+        ),
     ] = None,
     confidence: Annotated[
         bool | None,
-        writing("--confidence", help="Also write how sure the model is."),
+        writing("--confidence", help="Write the model's confidence too."),
     ] = None,
     ngff: Annotated[
         str | None,
         writing(
-            help="OME-Zarr version, 0.5 or 0.4. A browser reads 0.5 only from a server that answers Range "
+            help="OME-Zarr version, 0.5 or 0.4. A browser reads 0.5 only from a server that supports Range "
             "requests, not from python -m http.server. [default: 0.5]"
         ),
     ] = None,
     min_area: Annotated[
         float | None,
-        writing(help="Drop islands smaller than this, in um2. [default: 400]"),
+        writing(help="Merge islands smaller than this, in um2, into their neighbours. [default: 400]"),
     ] = None,
     simplify: Annotated[
         float | None,
-        writing(help="Tolerance of outlines in um; 0: pixel edges. [default: 1.5 label px]"),
+        writing(help="Tolerance of the outlines in um; 0 keeps pixel edges. [default: 1.5 label px]"),
     ] = None,
     object_type: Annotated[
         str | None,
@@ -110,7 +112,7 @@ def predict(
     ] = None,
     compile_: Annotated[
         str | None,
-        running("--compile", help="Run compiled for this processor: auto, yes or no. [default: auto]"),
+        running("--compile", help="Compile the network for this processor: auto, yes or no. [default: auto]"),
     ] = None,
     batch_size: Annotated[str | None, running(help="Patches at a time, or auto. [default: auto]")] = None,
     patch: Annotated[
@@ -125,13 +127,13 @@ def predict(
     scheduler: Annotated[str | None, running(help="Address or file of a running Dask scheduler.")] = None,
     overwrite: Annotated[
         bool | None,
-        running("--overwrite", help="Start anew over older results."),
+        running("--overwrite", help="Replace older results."),
     ] = None,
     quiet: Annotated[bool, running("--quiet", "-q", help="Show nothing but errors.")] = False,
 ) -> None:
-    """Segment slides, and write what opens in QuPath.
+    """Segment slides, and write polygons for QuPath.
 
-    Run the same command again to go on with what was interrupted.
+    To resume an interrupted run, run the same command again.
 
     Examples
     --------
@@ -192,7 +194,7 @@ def predict(
     bundle = load_bundle(resolve_model(settings.model))
     jobs = collect_jobs(inputs, out, mpp)
     refuse_for_images(jobs, takes_slides(bundle, settings.labels), settings, base)
-    signals.working(f"stopping after the regions at work; again to end at once; {signals.AGAIN} to go on")
+    signals.working(f"stopping after the current regions; again to end at once; {signals.AGAIN} to resume")
     with (
         shown(len(jobs.jobs), quiet) as progress,
         Runner(bundle, settings, progress, None if quiet else _print_summary) as runner,
@@ -203,7 +205,7 @@ def predict(
 
 
 def _override(base: Settings, given: dict[str, Any]) -> Settings:
-    """Put what the command line gives over what the pipeline says."""
+    """Apply the command line's settings over the pipeline's."""
     from pydantic import ValidationError
 
     from wsi_seg.cli.pictures import option_name
@@ -222,11 +224,11 @@ def _print_summary(summary: Summary, out: Path) -> None:
     say(f"{Path(summary.slide).name}: {summary.status} in {summary.seconds['total']:.1f} s")
     for line in (*_table(summary), *_told(summary)):
         say(f"  {line}")
-    say(f"  {out}: slide.geojson.gz goes onto the slide in QuPath by drag and drop")
+    say(f"  {out}: drag slide.geojson.gz onto the slide in QuPath")
 
 
 def _table(summary: Summary) -> Iterator[str]:
-    """Yield a row for each class; areas by label pixels and by polygons differ, and are named."""
+    """Yield a row for each class; areas by label pixels and by polygons differ, so both are shown."""
     width = max(len("class"), *(len(c.name) for c in summary.classes))
     yield f"{'class':<{width}}  {'mm2 by pixels':>13}  {'share':>8}  {'polygons':>8}  {'mm2 outlined':>12}"
     for c in summary.classes:
@@ -239,10 +241,10 @@ def _table(summary: Summary) -> Iterator[str]:
 
 
 def _told(summary: Summary) -> Iterator[str]:
-    """Yield what else there is to be said of a result."""
+    """Yield further remarks on a result."""
     smallest = summary.min_area_um2
     if smallest and any(c.sieved_mm2 is not None for c in summary.classes):
-        yield f"outlines give islands below {smallest:g} um2 to their neighbours (--min-area)"
+        yield f"islands below {smallest:g} um2 are merged into their neighbours (--min-area)"
     if summary.read_from is not None:
         yield f"read from {summary.read_from}"
     if summary.simplify is not None and not summary.simplify.as_asked:

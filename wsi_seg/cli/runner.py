@@ -1,4 +1,4 @@
-"""How `wsi-seg predict` does its jobs, and what it says of each."""
+"""Run the jobs of `wsi-seg predict`, and report on each."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Done:
-    """A slide that was done, with what tells its copies."""
+    """A finished slide, with what identifies its copies."""
 
     job: Job
     mpp: tuple[float, float]
@@ -43,7 +43,7 @@ class _Done:
 
 
 class Runner:
-    """Runs jobs one after another; the Dask cluster is opened when the first slide needs it.
+    """Runs jobs one after another; opens the Dask cluster when the first slide needs it.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Runner:
     settings : PredictSettings
     progress : Progress
     show : callable or None
-        Prints the summary of a slide, given its result folder too; None says nothing of what goes well.
+        Prints the summary of a slide and its result folder; None prints only errors.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Runner:
         with open_slide(job.path, settings.labels) as slide:
             alike = self._done.setdefault(slide.fingerprint, [])
             for done in alike:
-                # Alike is not enough: of two slides that differ in one tile neither is the other's copy.
+                # An equal hash is not enough: two slides that differ in one tile are not copies.
                 if done.files.same_as(slide.files):
                     return self._copy(job, slide, done)
             outcome = self._slide(job, slide, settings)
@@ -112,9 +112,9 @@ class Runner:
         )
 
     def _copy(self, job: Job, slide: Slide, done: _Done) -> Outcome:
-        """Say that a slide is one that was done; only its path is another."""
+        """Report that a slide is a copy of a finished one."""
         first, mpp = done.job, done.mpp
-        if job.mpp is not None or first.mpp is None:  # else what is given for one is true of the other
+        if job.mpp is not None or first.mpp is None:  # else the given resolution holds for both
             self._agree(job, first, slide.mpp[0], mpp[0])
         self._progress.say(f"{job.path}: the same slide as {first.path}: its result is {first.out}")
         return Outcome(slide=str(job.path), result=str(first.out), status=NoResult.COPY)
@@ -123,8 +123,8 @@ class Runner:
     def _agree(job: Job, first: Job, mpp: float, first_mpp: float) -> None:
         if mpp != first_mpp:
             raise UsageError(
-                f"{job.path}: the same slide as {first.path}, but at {mpp:g} um per px and not at "
-                f"{first_mpp:g}: give both the true resolution, as in a CSV file: slide,mpp"
+                f"{job.path}: the same slide as {first.path}, but at {mpp:g} um per px, not at "
+                f"{first_mpp:g}: give both the true resolution, for example in a CSV file: slide,mpp"
             )
 
     def _image(self, job: Job) -> Outcome:
@@ -139,7 +139,7 @@ class Runner:
                 say(f"  {done.diagnosis}")
             say(f"  network {done.network} ({labels.precision})")
             if self._bundle.input.mpp is not None:
-                say(f"  taken to be at the model's {self._bundle.input.mpp:g} um per px")
+                say(f"  resolution assumed: the model's {self._bundle.input.mpp:g} um per px")
         return Outcome(
             slide=str(job.path),
             result=str(job.out),
@@ -150,12 +150,12 @@ class Runner:
 
 
 def run_jobs(jobs: Jobs, record: Path, runner: Runner, progress: Progress, quiet: bool) -> bool:
-    """Do one job, or several as a batch with a record; tell whether all went well.
+    """Do one job, or several as a batch with a record; return whether all went well.
 
     Raises
     ------
     WsiSegError
-        If the only job cannot be done, or the record of several cannot be written.
+        If a single job fails, or the record of several cannot be written.
     """
     for line in jobs.passed_over:
         progress.say(line)

@@ -1,7 +1,7 @@
-"""Ctrl-C, SIGTERM and SIGHUP: one line at once, an orderly stop, and at the second signal the end.
+"""Ctrl-C, SIGTERM and SIGHUP: a message at once and an orderly stop; a second signal ends the process.
 
-Until a command says that its work begins, and once it is over, a signal ends the process there and then.
-Meanwhile it raises `Interrupted` in the main thread, so that what is under way is finished or cleared away.
+Before a command's work begins, and after it, a signal ends the process at once. During the work it raises
+`Interrupted` in the main thread, so that the current work is finished or cleaned up.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 ONE_SIGNAL_SECONDS = 0.5
-"""Some programs that end others, such as `timeout`, send a signal to a process and then to all its group."""
+"""Some programs, such as `timeout`, send a signal to a process and then to its whole group."""
 
 AGAIN = "run the same command again"
 
 SHOW_CURSOR = "\x1b[?25h"
-"""Progress bars hide it, and show it again when they are taken down in order."""
+"""Progress bars hide the cursor; it is shown again at the end."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asks for an end; what is finished is kept."""
+    """A signal asks for an end; finished work is kept."""
 
 
 class _State:
-    """What is known of signals; there is one process, and one of these."""
+    """The state of signal handling; one for the process."""
 
     def __init__(self) -> None:
         self.advice = AGAIN
@@ -49,28 +49,28 @@ _state = _State()
 
 
 def watch() -> None:
-    """Answer signals from now on. Those that are ignored, as under `nohup`, stay so."""
+    """Handle signals from now on. Ignored signals, as under `nohup`, stay ignored."""
     global _state
     _state = _State()
     if threading.current_thread() is not threading.main_thread():
-        return  # where Python takes no handlers
+        return  # Python does not allow handlers here
     for number in _numbers():
         if signal.getsignal(number) not in (signal.SIG_IGN, None):
             signal.signal(number, _answer)
 
 
 def working(advice: str = AGAIN) -> None:
-    """Say that work begins which is to be stopped in order, and what to tell the user who stops it."""
+    """Note that work begins that must be stopped in order, and the advice for a user who stops it."""
     _state.advice, _state.working = advice, True
 
 
 def received() -> bool:
-    """Tell whether a signal has asked for an end."""
+    """Return whether a signal has asked for an end."""
     return _state.number is not None
 
 
 def leave() -> int | None:
-    """Say that all work is over; return the exit code if a signal ended it."""
+    """Note that all work is over; return the exit code if a signal ended it."""
     _state.working = False
     return None if _state.number is None else 128 + _state.number
 
@@ -98,12 +98,12 @@ def _answer(number: int, _: FrameType | None) -> None:
 
 def _tell(line: str) -> None:
     if only_helps():
-        return  # the process that it helps tells
+        return  # the process that it helps reports
     text = f"wsi-seg: {line}\n"
-    with suppress(OSError, ValueError):  # nobody is there to be told
+    with suppress(OSError, ValueError):  # nobody is listening
         try:
             print(text, file=sys.stderr, end="", flush=True)
-        except RuntimeError:  # the signal came while another line was written
+        except RuntimeError:  # the signal came during another write
             os.write(2, text.encode())
 
 
@@ -116,7 +116,7 @@ def _end() -> NoReturn:
 
 
 def _hush() -> None:
-    """Let nothing that an interruption leads to print a traceback: threads, finalisers, logs."""
+    """Suppress tracebacks that follow from an interruption: of threads, finalisers, logs."""
     import logging
 
     logging.disable(logging.CRITICAL)
@@ -125,7 +125,7 @@ def _hush() -> None:
 
 
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
-    """Raise an interruption once more that came within a finaliser, where it ends nothing."""
+    """Raise an interruption again that came inside a finaliser, where it has no effect."""
     if isinstance(unraisable.exc_value, Interrupted):
         _state.lost = True
         _thread.start_new_thread(_raise_again, ())

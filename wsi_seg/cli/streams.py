@@ -1,4 +1,4 @@
-"""Standard output and error that are full, closed or not there: told at the end, and no end to what runs."""
+"""Standard output and error that are full, closed or missing: reported at the end, without ending the run."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class Forgiving:
-    """A text stream whose troubles do not reach what writes to it. All else is the stream's own.
+    """A text stream that hides its errors from the code that writes to it, and is otherwise unchanged.
 
     Attributes
     ----------
     error : OSError or None
-        What went wrong first; nothing more is written then.
+        The first error; after it nothing more is written.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -26,7 +26,7 @@ class Forgiving:
         self.error: OSError | None = None
 
     def write(self, text: str) -> int:
-        """Write, if that can be done."""
+        """Write, if possible."""
         if self.error is None:
             try:
                 return self._stream.write(text)
@@ -35,7 +35,7 @@ class Forgiving:
         return len(text)
 
     def flush(self) -> None:
-        """Flush, if that can be done."""
+        """Flush, if possible."""
         if self.error is None:
             try:
                 self._stream.flush()
@@ -47,13 +47,13 @@ class Forgiving:
 
     def _give_up(self, error: OSError) -> None:
         self.error = error
-        with suppress(OSError, ValueError):  # what is left to be written goes nowhere, at the end too
+        with suppress(OSError, ValueError):  # the rest of the output is discarded, also at the end
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
 @contextmanager
 def forgiving() -> Iterator[Forgiving]:
-    """Let a program go on whose output nobody takes; give what stands in for standard output."""
+    """Let a program continue when nobody reads its output; return the replacement for standard output."""
     _hold()
     out, err = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     stand_in = Forgiving(out)
@@ -65,16 +65,16 @@ def forgiving() -> Iterator[Forgiving]:
 
 
 def _hold() -> None:
-    """See that no file is opened as number 0, 1 or 2, which libraries print to."""
+    """Make sure that no file is opened as number 0, 1 or 2, to which libraries print."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # as the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
 
 
 def trouble(error: OSError) -> str:
-    """Say what went wrong with standard output."""
+    """Describe the error of standard output."""
     if error.errno == errno.EPIPE:
         return "standard output was closed before everything was printed"
     return f"standard output cannot be written ({error.strerror}): free space there, or print elsewhere"

@@ -1,4 +1,4 @@
-"""The door to the terminal: all that commands say goes through it, so that no name can steer a terminal."""
+"""Output to the terminal: all messages pass through here, so that no name can control a terminal."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from wsi_seg.errors import printable
 
 
 def say(line: str = "", err: bool = False) -> None:
-    """Print one line; what a name in it has of control characters is shown, not done.
+    """Print one line, with control characters escaped.
 
     Parameters
     ----------
     line : str
     err : bool
-        On stderr, not on stdout.
+        Print to stderr instead of stdout.
     """
     stream = sys.stderr if err else sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"

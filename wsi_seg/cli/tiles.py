@@ -1,4 +1,4 @@
-"""`wsi-seg tiles`: image and mask tiles of annotated slides, for other programs or to look at."""
+"""`wsi-seg tiles`: cut annotated slides into image and mask tiles, to look at or for other programs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def tiles(
         float | None,
         typer.Option(help="Cut at this um per pixel. [default: recommended from the annotations]"),
     ] = None,
-    mpp: Annotated[float | None, typer.Option(help="The slides' um per pixel, if they do not say.")] = None,
+    mpp: Annotated[float | None, typer.Option(help="The slides' um per pixel, if not stated.")] = None,
     allow_coarser: Annotated[
         bool, typer.Option("--allow-coarser", help="Take slides coarser than the working mpp.")
     ] = False,
@@ -43,21 +43,23 @@ def tiles(
     ] = None,
     rest: Annotated[
         str | None,
-        typer.Option(metavar="CLASS", help="Class of all tissue that is not outlined; else it is unknown."),
+        typer.Option(
+            metavar="CLASS", help="Class of all tissue that is not outlined; otherwise it is unknown."
+        ),
     ] = None,
     roi_class: Annotated[
         str | None,
         typer.Option(metavar="CLASS", help="Class of shapes inside which everything is outlined."),
     ] = None,
     min_labelled: Annotated[
-        float, typer.Option(help="Leave out tiles of which a smaller share is known.")
+        float, typer.Option(help="Leave out tiles with a smaller share of known pixels.")
     ] = 0.05,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors.")] = False,
 ) -> None:
     """Cut annotated slides into image and mask tiles.
 
-    `wsi-seg train` does not need them: it reads slides directly. It takes the folder, though, as does
-    `wsi-seg evaluate`. A folder of tiles that is there already is replaced.
+    `wsi-seg train` does not need tiles: it reads slides directly. But `train` and `evaluate` accept the
+    folder. An existing folder of tiles is replaced.
 
     Example: `wsi-seg tiles slide.svs outlines.geojson --rest Stroma -o tiles`
     """
@@ -90,7 +92,7 @@ def tiles(
         return
     say(f"{out}: {counted(sum(tiling.tiles.values()), f'tiles of {size} px')} at {label_mpp:g} um/px")
     for c, pixels in zip(schema.classes, tiling.pixels, strict=True):
-        say(f"  {c.name}: {pixels / max(tiling.pixels.sum(), 1):.1%} of what is known")
+        say(f"  {c.name}: {pixels / max(tiling.pixels.sum(), 1):.1%} of the known pixels")
 
 
 def _settings(size: int, min_labelled: float) -> TilingSettings:

@@ -1,4 +1,4 @@
-"""`wsi-seg train`: slides with outlines, or images with masks, in; a model file and a report out."""
+"""`wsi-seg train`: from annotated slides, or images with masks, to a model file and a report."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def train(
     ] = "quick",
     minutes: Annotated[
         float | None,
-        typer.Option(help="How long to train, in place of the recipe's length.", show_default=False),
+        typer.Option(help="Training time in minutes, instead of the recipe's length.", show_default=False),
     ] = None,
     rest: Annotated[
         str | None,
-        learning(metavar="CLASS", help="Class of all tissue that is not outlined; else it is unknown."),
+        learning(metavar="CLASS", help="Class of all tissue that is not outlined; otherwise it is unknown."),
     ] = None,
     roi_class: Annotated[
         str | None,
@@ -52,7 +52,7 @@ def train(
         str | None,
         learning(help="Class schema: a shipped one's name, or a YAML file. [default: the data's own]"),
     ] = None,
-    mpp: Annotated[float | None, learning(help="The slides' um per pixel, if they do not say.")] = None,
+    mpp: Annotated[float | None, learning(help="The slides' um per pixel, if not stated.")] = None,
     working_mpp: Annotated[
         float | None,
         learning(help="Train at this um per pixel. [default: recommended from the data]"),
@@ -75,17 +75,17 @@ def train(
         learning(
             "--set",
             metavar="NAME=VALUE",
-            help="Change a value of the recipe, such as training.epochs=20; may be repeated.",
+            help="Change a value of the recipe, such as training.epochs=20. Can be repeated.",
         ),
     ] = None,
     device: Annotated[str, running(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    resume: Annotated[bool, running("--resume", help="Go on with an interrupted training.")] = False,
-    overwrite: Annotated[bool, running("--overwrite", help="Throw away an earlier training.")] = False,
+    resume: Annotated[bool, running("--resume", help="Resume an interrupted training.")] = False,
+    overwrite: Annotated[bool, running("--overwrite", help="Replace an earlier training.")] = False,
     quiet: Annotated[bool, running("--quiet", "-q", help="Show nothing but errors.")] = False,
 ) -> None:
-    """Train a network on what is outlined in QuPath, or on images with masks.
+    """Train a network on outlines drawn in QuPath, or on images with masks.
 
-    Leaves OUT/model.safetensors, which `wsi-seg predict --model` takes, and OUT/report/report.html.
+    Writes OUT/model.safetensors, for `wsi-seg predict --model`, and OUT/report/report.html.
 
     Examples
     --------
@@ -135,9 +135,9 @@ def _print(trained: Trained) -> None:
         f"on {trained.scored}, after {trained.seconds:.0f} s"
     )
     if trained.for_slides:
-        say("  of pixels whose class is known: what nobody outlined is in no score, and may be harder")
+        say("  scores cover only pixels of known class; tissue that nobody outlined may be harder")
     if trained.diagnoses.pixels:
-        say(f"diagnosis right for {trained.diagnoses.pixel_accuracy:.1%} of {trained.diagnoses.pixels}")
+        say(f"diagnosis correct for {trained.diagnoses.pixel_accuracy:.1%} of {trained.diagnoses.pixels}")
     what = "SLIDE" if trained.for_slides else "IMAGE"
     say(f"  {trained.model}: wsi-seg predict {what} --model {trained.model}")
     say(f"  {trained.report}: curves, scores, examples")

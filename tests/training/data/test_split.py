@@ -265,7 +265,7 @@ def test_what_is_kept_for_validation_is_not_trained_on_for_want_of_more(tmp_path
 
 def test_what_means_nothing_for_images_is_refused(tmp_path):
     request = DataRequest((write_tiles(tmp_path / "t"),), TruthSettings(rest="Other"), working_mpp=2)
-    with pytest.raises(UsageError, match="--rest, --working-mpp: means nothing for images with masks"):
+    with pytest.raises(UsageError, match="--rest, --working-mpp: has no effect on images with masks"):
         open_data(request, tiny_recipe(), None)
 
 
