@@ -202,7 +202,7 @@ def judge(
 
 def remarks(ended: Ended) -> set[str]:
     """Return the lines that tell of something unusual."""
-    words = ("could not", "cannot", "left out", "damaged", "differ", "starting anew", "done again", "beyond")
+    words = ("could not", "cannot", "left out", "damaged", "differ", "starting again", "done again", "beyond")
     return {line.strip() for line in ended.said.splitlines() if any(word in line for word in words)}
 
 

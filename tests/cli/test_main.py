@@ -396,7 +396,7 @@ def test_a_model_for_street_images_is_refused_for_slides(run, slide_path: Path, 
     save_bundle(tmp_path / "street.safetensors", network, header)
     ended = run("predict", slide_path, "--model", tmp_path / "street.safetensors", "-o", tmp_path / "out")
     assert ended.code == 1
-    assert "no model for slides" in ended.line
+    assert "not a model for slides" in ended.line
     image = tmp_path / "street.png"
     Image.fromarray(tissue_rgb(60, 90)).save(image)
     ended = run("predict", image, "--model", tmp_path / "street.safetensors", "-o", tmp_path / "out")

@@ -107,7 +107,7 @@ def test_damage_to_any_file_in_any_way_is_found_and_named(result: ResultFolder) 
                 assert str(told.value).startswith(f"{path}: ")
                 assert "--overwrite" in str(told.value)
             elif path.name != "tissue_mask.png":
-                made_again = found.damages[0].remedy == "run `wsi-seg predict` again, which makes it again"
+                made_again = found.damages[0].remedy == "run `wsi-seg predict` again to make it again"
                 assert made_again == (not damaged)
             path.write_bytes(sound)
     assert check_result(result.folder).ok
@@ -123,11 +123,11 @@ def test_files_that_changed_places_or_were_added_are_found(result: ResultFolder)
     (level / "7").mkdir()
     shutil.copy(one, level / "7/0")
     found = check_labels(result.zarr).damages
-    assert [d.remedy for d in found if d.what == "no part of the result"] == ["remove it"]
+    assert [d.remedy for d in found if d.what == "does not belong to the result"] == ["remove it"]
     assert [(d.path, d.what) for d in found] == [
         (one, "altered or cut"),
         (other, "altered or cut"),
-        (level / "7/0", "no part of the result"),
+        (level / "7/0", "does not belong to the result"),
     ]
     with pytest.raises(OutputError, match=r"0/0: altered or cut \(and 2 more"):
         require_whole(result.zarr)
@@ -147,7 +147,7 @@ def test_a_whole_zarr_of_another_run_is_none_of_this_one(
     ngff = "0.5" if (whole.zarr / "zarr.json").exists() else "0.4"
     other = write_result(tmp_path / "other", ngff)
     other.write_record(RunRecord(progress="finished", labels={}, export={}, files={}))
-    with pytest.raises(OutputError, match="not of the run that the record beside it is of"):
+    with pytest.raises(OutputError, match="from another run than the record beside it"):
         require_whole(other.zarr)
 
 
@@ -171,10 +171,10 @@ def test_results_of_before_there_were_seals_are_counted_where_they_can_be(result
     with pytest.raises(OutputError, match="altered"):  # the record knows of a seal
         require_whole(result.zarr)
     result.write_record(record.model_copy(update={"files": None}))
-    assert "its pixels add up, more cannot be told" in (require_whole(result.zarr) or "")
+    assert "its pixel counts are right, more cannot be checked" in (require_whole(result.zarr) or "")
     assert not check_result(result.folder).ok
     result.record_path.rename(result.record_path.with_suffix(".away"))
-    assert "whether it is whole cannot be told" in (require_whole(result.zarr) or "")
+    assert "it cannot be checked" in (require_whole(result.zarr) or "")
     result.record_path.with_suffix(".away").rename(result.record_path)
     next((result.zarr / "labels/tissue/0").glob("**/1/1")).unlink()
     with pytest.raises(OutputError, match="its pixels are not those that were counted"):
@@ -217,11 +217,11 @@ def test_polygons_and_summaries_that_somebody_made_are_not_exported_over(result:
     require_own(result, own)
     stray.write_text("edited")
     assert [(d.path, d.what) for d in check_result(result.folder).damages] == [
-        (stray, "no part of the result")
+        (stray, "does not belong to the result")
     ]
     for target in (stray, own):
         with pytest.raises(
-            OutputError, match=r"slide\.geojson: no part of the result: delete it, or move it"
+            OutputError, match=r"slide\.geojson: does not belong to the result: delete it, or move it"
         ):
             require_own(result, target)
     stray.unlink()

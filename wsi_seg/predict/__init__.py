@@ -1,1 +1,1 @@
-"""From a slide to its result: planned, run, resumed, finished; and many slides in a batch."""
+"""From a slide to its result: plan, run, resume, finish; and batches of many slides."""

@@ -1,4 +1,4 @@
-"""Many slides, one after another, and what became of each; the record is written slide by slide."""
+"""Many slides, one after another, and the outcome of each; the batch's file is written after each slide."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from wsi_seg.predict.jobs import Job, Jobs
 
 TRACEBACK_SUFFIX = ".traceback.txt"
-"""What is kept of an unexpected error, beside the record, after the name of the slide's result."""
+"""End of the name of the file that keeps an unexpected error, after the name of the slide's result."""
 
 
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def _storable(text: str) -> str:
-    r"""Return a text as JSON can hold it, with a byte of a file name that is no UTF-8 as `\xe9`."""
+    r"""Return a text that JSON can hold: bytes of a file name that are not UTF-8 are escaped, as `\xe9`."""
     return SURROGATES.sub(lambda found: printable(found[0]), text)
 
 
@@ -47,22 +47,22 @@ class NoResult(StrEnum):
 
 
 class Outcome(BaseModel):
-    """What became of one slide.
+    """The outcome of one slide.
 
     Attributes
     ----------
     slide : str
     result : str or None
-        The folder with its result, or what there is of one; a copy's is that of the slide that it copies.
+        The folder with its result, also an incomplete one; for a copy, that of the original slide.
     status : Status or NoResult
     error : str or None
-        The error's one line, of a slide that failed.
+        The error's line, if the slide failed.
     left : str or None
-        Digest of the record of a result that was there all the same when a slide failed: of an earlier run.
+        Digest of the record of an earlier run's result that was in the folder when the slide failed.
     unprocessed_mm2 : float
     seconds : float
     diagnosis : int or None
-        Of a plain image, by a model that makes one.
+        Of a plain image, by a model with a diagnosis head.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,11 +88,11 @@ class BatchSummary(Document):
     Attributes
     ----------
     outcomes : tuple of Outcome
-        Of the slides that are dealt with, in order.
+        Of the slides that are done or failed, in order.
     waiting : tuple of str
-        Slides whose turn has not come, or that were under way when the batch was broken off; none at the end.
+        Slides that are not started, or that were running when the batch was interrupted; none at the end.
     passed_over : tuple of str
-        What lay beside the slides and is none: a line each.
+        Files beside the slides that are not slides: a line each.
     """
 
     outcomes: tuple[Outcome, ...] = ()
@@ -101,15 +101,15 @@ class BatchSummary(Document):
 
     @property
     def good(self) -> bool:
-        """Whether every slide was segmented whole."""
+        """Whether every slide was segmented completely."""
         return not self.waiting and all(outcome.good for outcome in self.outcomes)
 
     def after(self, outcome: Outcome) -> BatchSummary:
-        """Return the record once the slide that is next is dealt with."""
+        """Return the batch after the next slide's outcome."""
         return self.model_copy(update={"outcomes": (*self.outcomes, outcome), "waiting": self.waiting[1:]})
 
     def write(self, path: Path) -> None:
-        """Write it as JSON, whole or not at all.
+        """Write it as JSON, completely or not at all.
 
         Raises
         ------
@@ -122,7 +122,7 @@ class BatchSummary(Document):
 def run_batch(
     jobs: Jobs, record: Path, run: Callable[[Job], Outcome], tell: Callable[[str], None]
 ) -> BatchSummary:
-    """Do every job; one that fails, in whatever way, is told of and recorded, and the next one begins.
+    """Do every job; a job that fails, in any way, is reported and recorded, and the next one begins.
 
     Parameters
     ----------
@@ -132,14 +132,14 @@ def run_batch(
     run : callable
         Does one job.
     tell : callable
-        Hears each error, as one line.
+        Receives each error, as one line.
 
     Raises
     ------
     OutputError
-        If the record cannot be written: at once, before anything is done, or at the end, after all of it.
+        If the file cannot be written: before the first slide, or at the end, after all slides.
     NoSchedulerError
-        If none answers: the slide that was to be next waits then, with all after it.
+        If no scheduler answers: the next slide, and all after it, then wait.
     """
     waiting = tuple(str(job.path) for job in jobs.jobs)
     batch = BatchSummary(waiting=waiting, passed_over=jobs.passed_over)
@@ -152,7 +152,7 @@ def run_batch(
         except NoSchedulerError as error:
             wait = "1 slide waits" if len(batch.waiting) == 1 else f"{len(batch.waiting)} slides wait"
             raise NoSchedulerError(
-                f"{error}; {wait}, as {record} says: the same command goes on with what is left"
+                f"{error}; {wait} (listed in {record}): run the same command again for the rest"
             ) from error
         try:
             batch.write(record)
@@ -173,7 +173,7 @@ def _outcome(job: Job, run: Callable[[Job], Outcome], tell: Callable[[str], None
         return run(job)
     except NoSchedulerError:
         raise
-    except Exception as error:  # whatever it is, it is this slide's end and not the batch's
+    except Exception as error:  # any error ends this slide, not the batch
         line = _line(job, error, kept)
     tell(line)
     result = str(job.out) if os.path.exists(job.out) else None
@@ -183,10 +183,10 @@ def _outcome(job: Job, run: Callable[[Job], Outcome], tell: Callable[[str], None
 
 
 def record_digest(result: Path) -> str | None:
-    """Return the digest of the record in a result folder, by which one run's is told from another's."""
+    """Return the digest of the record in a result folder, which identifies the run."""
     try:
         return digest_file(ResultFolder(result).record_path)
-    except OSError:  # none, or none that can be read, which is no result either
+    except OSError:  # missing or unreadable: not a result
         return None
 
 
@@ -199,7 +199,7 @@ def _line(job: Job, error: Exception, kept: Path) -> str:
 
 
 def _unexpected(job: Job, error: Exception, kept: Path) -> str:
-    """Keep the traceback of an error that nobody foresaw; return the line for the user."""
+    """Keep the traceback of an unexpected error; return the line for the user."""
     what = " ".join(f"{job.path}: internal error ({type(error).__name__}: {error})".split())
     try:
         write_text(kept, "".join(traceback.format_exception(error)))

@@ -1,4 +1,4 @@
-"""What follows from a slide's labels: polygons, the overview picture, the summary."""
+"""The outputs that follow from a slide's labels: polygons, the overview picture, the summary."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 
 def export_as_they_come(result: ResultFolder, plan: Plan, arrivals: Arrivals) -> tuple[Exported, float]:
-    """Write the polygons of labels that are still coming in.
+    """Write the polygons while the labels are still being written.
 
     Returns
     -------
     exported : Exported
     finished : float
-        When that was, by `time.perf_counter`.
+        The time of the end, by `time.perf_counter`.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def export_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: 
     """
     progress.say("making polygons")
     labels = read_labels(result.zarr)
-    # Drawing keeps to one core and so do polygons, most of the time: side by side they take the time of one.
+    # Drawing uses one core, and polygons mostly do too: in parallel they take the time of one.
     with ThreadPoolExecutor(1, thread_name_prefix="overview") as beside:
         drawing = beside.submit(draw_overview, result, plan, labels, _totals_of(record).pixels, record.tissue)
         with plan.timed("polygons"):
@@ -92,7 +92,7 @@ def draw_overview(
     pixels : dict of int to int
         Label pixels by label value.
     seal : MaskSeal or None
-        Of the tissue mask that the labels go by; None of a result that does not tell.
+        The identity of the labels' tissue mask; None for a result that does not record it.
 
     Raises
     ------
@@ -115,11 +115,11 @@ def finish(result: ResultFolder, plan: Plan, record: RunRecord, exported: Export
     result : ResultFolder
     plan : Plan
     record : RunRecord
-        Of a run whose labels are whole.
+        Of a run with complete labels.
     exported : Exported
-        What became of the polygons.
+        The report on the polygons.
     begin : float
-        When the run began, by `time.perf_counter`.
+        The time of the run's begin, by `time.perf_counter`.
 
     Raises
     ------
@@ -189,7 +189,7 @@ def _totals_of(record: RunRecord) -> RegionTotals:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what results depend on."""
+    """Return the versions of the software that results depend on."""
     return {
         "wsi-seg": __version__,
         "python": platform.python_version(),

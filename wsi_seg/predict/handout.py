@@ -1,4 +1,4 @@
-"""What workers are handed: a plan as a job, pinned to the files that it was made for."""
+"""Make the job that workers receive: a plan, pinned to the files that it was made for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def hand_out(
 ) -> RegionJob:
     """Describe the work on a slide to workers, and mark the output folder as this run's.
 
-    A worker that an earlier run left at work finds another mark there, and writes no more.
+    A worker that still runs for an earlier run finds another mark there, and stops writing.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a command line names: slides and plain images, each once, each with a folder for its result."""
+"""The slides and plain images that a command line names, each once, each with a folder for its result."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
 
 UID = re.compile(r"[0-2](\.\d+){4,}")
-"""What DICOM calls files, and some archives folders; it says nothing to people."""
+"""A DICOM UID as a name of files or of folders, which says nothing to people."""
 
 UNSAID = frozenset({"", "unknown", "none", "anonymous"})
-"""Container identifiers, in lower case, that name no container."""
+"""Container identifiers, in lower case, that do not name a container."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Jobs:
-    """All that is to be done.
+    """All jobs of a command.
 
     Attributes
     ----------
     jobs : tuple of Job
-        No file and no DICOM series twice.
+        Each file and each DICOM series once.
     passed_over : tuple of str
-        What lies in the folders named and looks like a slide, but is none: a line each.
+        Files in the named folders that look like slides but are not: a line each.
     """
 
     jobs: tuple[Job, ...]
@@ -57,7 +57,7 @@ class Jobs:
 
 @dataclass(frozen=True)
 class _Named:
-    """A slide as it is named.
+    """A slide as the user names it.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class _Named:
 
     @property
     def place(self) -> Path:
-        """What its result is named after: the file, or a DICOM slide's folder; links are not followed."""
+        """The path that names its result: the file, or a DICOM slide's folder; links are not followed."""
         path = Path(os.path.abspath(self.path))
         return path if self.series is None else path.parent
 
@@ -95,16 +95,17 @@ def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None) -> Jobs:
         Slides, plain images, folders of slides, and CSV files with the columns ``slide`` and, optionally,
         ``mpp``; paths in a CSV are relative to it.
     out : Path
-        Each slide's result goes into a folder here, named after it; that of a DICOM slide after its folder.
+        Each slide's result goes into a folder here, named after the slide; for a DICOM slide, after its
+        folder.
     mpp : float, optional
-        For all slides for which a CSV says nothing else.
+        For all slides without a value of their own in a CSV file.
 
     Raises
     ------
     SlideError
         If an input is missing, or a folder holds no slide.
     UsageError
-        If a CSV is malformed, a slide is given two resolutions, or a name is none for a folder.
+        If a CSV is malformed, a slide is given two resolutions, or a name cannot name a folder.
     """
     named: list[tuple[Path, float | None]] = []
     passed_over: list[str] = []
@@ -124,16 +125,16 @@ def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None) -> Jobs:
 
 
 def is_plain_image(path: Path, for_slides: bool) -> bool:
-    """Tell whether a file is an ordinary picture and not a slide.
+    """Return whether a file is an ordinary picture and not a slide.
 
     Parameters
     ----------
     path : Path
     for_slides : bool
-        Whether a resolution to work at is known, of the model or given. Then every TIFF is a slide, for its
-        own resolution has to be known too; one that OpenSlide cannot open is refused as a slide, not taken
-        for a picture. Else a TIFF that OpenSlide does not know is a picture if it is sound and in strips;
-        a tiled one is a slide, damaged or not. A TIFF is one by its content, whatever it is called.
+        Whether the working resolution is known, from the model or the user. Then every TIFF is a slide, as
+        its own resolution must be known too; one that OpenSlide cannot open is refused as a slide. Otherwise
+        a TIFF that OpenSlide does not know is a picture if it is sound and in strips; a tiled one is a
+        slide, damaged or not. TIFFs are detected by their content, whatever their name.
     """
     suffix = path.suffix.lower()
     try:
@@ -144,22 +145,22 @@ def is_plain_image(path: Path, for_slides: bool) -> bool:
             return False
         return is_picture(path)
     except OSError:
-        return suffix in IMAGE_SUFFIXES  # it fails by itself, with a line of its own
+        return suffix in IMAGE_SUFFIXES  # it fails later, with its own message
     except SlideError:
-        return False  # nor is it a sound slide, as is then said
+        return False  # opening it as a slide reports the damage
 
 
 def _read_csv(path: Path) -> list[tuple[Path, float | None]]:
     slides = []
     for row in read_csv(path, ("slide",)):
         if not row.values["slide"]:
-            raise UsageError(f"{path}: line {row.line} names no slide: fill it in, or take the line out")
+            raise UsageError(f"{path}: line {row.line} lacks a slide: fill it in, or remove the line")
         slides.append((path.parent / row.values["slide"], mpp_of(path, row)))
     return slides
 
 
 def _once(named: Sequence[_Named]) -> list[_Named]:
-    """Take every slide once, however often and in whatever spelling it is named."""
+    """Keep every slide once, however often and in whatever spelling it is named."""
     spellings: dict[tuple[str, str], list[_Named]] = defaultdict(list)
     for one in named:
         spellings[one.identity].append(one)
@@ -177,7 +178,7 @@ def _once(named: Sequence[_Named]) -> list[_Named]:
 
 
 def _result_names(slides: Sequence[_Named]) -> list[str]:
-    """Name each result after its slide, with as much of the slide's path as tells it from the others."""
+    """Name each result after its slide, with as much of the slide's path as makes it unique."""
     names = [slide.place.stem if slide.series is None else _dicom_name(slide, slides) for slide in slides]
     clash = Counter(names)
     names = [
@@ -195,20 +196,21 @@ def _result_names(slides: Sequence[_Named]) -> list[str]:
     for i, name in enumerate(names):
         if not name.strip("."):
             raise UsageError(
-                f"{slides[i].path}: its result would be named {name!r}, which is no name of a folder: rename "
+                f"{slides[i].path}: its result would be named {name!r}, which cannot name a folder: rename "
                 "the slide"
             )
         if name in names[:i]:
             first = slides[names.index(name)].path
             raise UsageError(
-                f"{first} and {slides[i].path}: would write the same result {name!r}: run them apart, each "
+                f"{first} and {slides[i].path}: would write the same result {name!r}: run them separately, "
+                "each "
                 "with its -o"
             )
     return names
 
 
 def _dicom_name(slide: _Named, slides: Sequence[_Named]) -> str:
-    """Name a DICOM slide after its folder, or after its container where the folder says too little."""
+    """Name a DICOM slide after its folder, or after its container if the folder's name is not enough."""
     assert slide.series is not None  # it is a DICOM slide
     folder = slide.place.name or "dicom"
     beside = [other.series for other in slides if other.series and other.identity[0] == slide.identity[0]]

@@ -1,4 +1,4 @@
-"""What a run is going to do with a slide: every size decided, nothing done yet."""
+"""The plan of a run: every size is decided, nothing is done yet."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
     from wsi_seg.slides.tissue import TissueMask
 
 LABELS_VERSION = 7
-"""Raised whenever the same slide, model and settings would give other labels than before."""
+"""Increased whenever the same slide, model and settings would give other labels than before."""
 
 DEFAULT_PATCH = 1024
 BATCH_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 24}
-"""Pixels that go through the network together, by kind of device."""
+"""Pixels of a batch, by kind of device."""
 
 REGION_CORES = {"cpu": 2, "cuda": 4}
-"""Cores along a region's side, by kind of device: a GPU wants more patches at a time."""
+"""Cores along a region's side, by kind of device: a GPU needs more patches at a time."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Plan:
         command: str = "",
         choice: Choice | None = None,
     ) -> Plan:
-        """Decide sizes for a slide.
+        """Decide the sizes for a slide.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ class Plan:
         device : str
         settings : PredictSettings
         command : str
-            What the summary says the result was made with.
+            The command that the summary states.
         choice : Choice, optional
             The form that the network runs in; None chooses it.
 
@@ -96,9 +96,9 @@ class Plan:
         ModelError
             If the model is not one for slides.
         UsageError
-            If sizes do not fit together, or the network can't be compiled though that is asked for.
+            If sizes do not fit together, or the network can't be compiled although that is requested.
         AnnotationError
-            If the regions of interest cannot be read, or lie beyond the slide.
+            If the regions of interest cannot be read, or lie outside of the slide.
         """
         labels = settings.labels
         frames = slide.frames(working_mpp(bundle, labels), labels.allow_coarser)
@@ -125,7 +125,7 @@ class Plan:
 
     @cached_property
     def labels_key(self) -> Key:
-        """What the labels depend on, by names that users know."""
+        """The values that the labels depend on, by names that users know."""
         labels = self.settings.labels
         drawn = None if labels.roi is None else read_plain(labels.roi, MAX_BYTES)
         roi = None if drawn is None else hashlib.sha256(drawn).hexdigest()[:16]
@@ -152,12 +152,12 @@ class Plan:
 
     @cached_property
     def export_key(self) -> Key:
-        """What the polygons depend on beside the labels."""
+        """The values that the polygons depend on, beside the labels."""
         return self.settings.export.model_dump(mode="json")
 
     @property
     def attributes(self) -> dict[str, object]:
-        """What the label pyramid says of its making; nothing that differs from one run to the next."""
+        """The provenance in the label pyramid; nothing in it differs from one run to the next."""
         return {
             "wsi_seg_version": __version__,
             "slide": self.slide.path.name,
@@ -185,33 +185,33 @@ class Plan:
 
     @cached_property
     def overview_srgb(self) -> NDArray[np.uint8]:
-        """The overview as a screen shows it, by the slide's colour profile if it has one."""
+        """The overview as a screen shows it, with the slide's colour profile applied."""
         return to_srgb(self.overview.rgb, self.slide.icc_profile)
 
     def refuse_colourless(self) -> None:
-        """Refuse a slide that shows nothing, or, unless the settings allow it, one without colour.
+        """Refuse a slide without a picture, or, unless the settings allow it, one without colour.
 
-        Networks know tissue by its stain.
+        Networks recognise tissue by its stain.
 
         Raises
         ------
         SlideError
-            If the slide is transparent, black or grey throughout, or in one channel alone.
+            If the slide is transparent, black or grey throughout, or has only one channel.
         """
         if not self.overview.present.any() and not self.overview.unreadable:
             raise SlideError(
-                f"{self.slide.path}: is transparent throughout, as if nothing were scanned: "
-                "export it without its alpha channel"
+                f"{self.slide.path}: is transparent throughout: export it without its alpha channel"
             )
         if self.settings.labels.allow_grey:
             return
         channel = only_channel(self.overview)
         if channel is not None:
             throughout = channel in {"black", "grey"}
-            what = f"{channel} throughout" if throughout else f"in its {channel} channel alone"
+            what = f"{channel} throughout" if throughout else f"only in its {channel} channel"
             raise SlideError(
-                f"{self.slide.path}: is {what}: a network that learned from stained tissue finds nothing, or "
-                "anything, in it (--allow-grey goes on all the same, for one that learned from such slides)"
+                f"{self.slide.path}: is {what}: a network that learned from stained tissue gives arbitrary "
+                "classes "
+                "for it (use --allow-grey for a network that learned from such slides)"
             )
 
     def find_tissue(self) -> TissueMask:
@@ -220,7 +220,7 @@ class Plan:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Add the wall time of what is inside to a stage's."""
+        """Add the wall time of the block to a stage."""
         begin = time.perf_counter()
         try:
             yield
@@ -253,7 +253,7 @@ def lay_out(label_size: tuple[int, int], labels: LabelSettings, device: str) -> 
 
 
 def _check_sizes(labels: LabelSettings, patch: int) -> None:
-    """Refuse sizes that the lattice would refuse, by the options that they are given by."""
+    """Refuse sizes that the lattice would refuse, with the names of their options."""
     for option, given in (("--patch", labels.patch), ("--overlap", labels.overlap)):
         if given is not None and (given % (2 * ALIGNMENT) or given < (option == "--patch")):
             raise UsageError(f"{option} {given}: does not fit: use a multiple of {2 * ALIGNMENT}")
@@ -265,12 +265,12 @@ def _check_sizes(labels: LabelSettings, patch: int) -> None:
 
 
 def takes_slides(bundle: ModelBundle, labels: LabelSettings) -> bool:
-    """Tell whether a resolution to segment at is known: a model without one is for plain images."""
+    """Return whether the working resolution is known: a model without one is for plain images."""
     return (labels.working_mpp or bundle.input.mpp) is not None
 
 
 def working_mpp(bundle: ModelBundle, labels: LabelSettings) -> float:
-    """Return the resolution, in micrometres per pixel, that slides are segmented at.
+    """Return the working resolution for slides, in micrometres per pixel.
 
     Raises
     ------
@@ -280,7 +280,7 @@ def working_mpp(bundle: ModelBundle, labels: LabelSettings) -> float:
     mpp = labels.working_mpp or bundle.input.mpp
     if mpp is None:
         raise ModelError(
-            f"{bundle.path}: states no working resolution, so it is no model for slides: "
+            f"{bundle.path}: states no working resolution, so it is not a model for slides: "
             "give --working-mpp if you know it, or use it on plain images"
         )
     return mpp

@@ -1,4 +1,4 @@
-"""Go on with what there is: find out how far a result is, and believe of it what is as it was written."""
+"""Resume an earlier run: find how far a result is, and keep only what is unchanged since it was written."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 
 def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
-    """Find out what is left to do, and refuse to mix in what was made otherwise, or is damaged.
+    """Find what is left to do; refuse a result that was made with other inputs, or is damaged.
 
     Raises
     ------
     OutputError
-        If what is there was made otherwise, or is not as it was when it was finished.
+        If the result was made with other inputs, or has changed since it was finished.
     """
     if plan.settings.run.overwrite:
         result.clear()
@@ -50,18 +50,17 @@ def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
     if record.labels != plan.labels_key:
         raise OutputError(
             f"{result.folder}: holds a result {_how_made(record.labels, plan.labels_key)}: "
-            "use another -o, or --overwrite to start anew"
+            "use another -o, or --overwrite to replace it"
         )
     if result.zarr.is_symlink() and not result.zarr.exists():
         raise OutputError(
-            f"{result.zarr}: a link that leads nowhere now: put back what it led to, or use --overwrite to "
-            "start anew"
+            f"{result.zarr}: a broken link: restore its target, or use --overwrite to start anew"
         )
     if record.progress != "segmenting" and not result.zarr.exists():
         if result.unfinished_zarr.exists():
             fresh = fresh.model_copy(update={"tissue": record.tissue})
         else:
-            progress.say("the label pyramid is gone: starting anew")
+            progress.say("the label pyramid is missing: starting again")
             result.clear()
         result.write_record(fresh)
         return fresh
@@ -69,7 +68,7 @@ def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
 
 
 def _how_made(old: Key, new: Key) -> str:
-    """Say of a result how it differs from what would be made now: in what matters most."""
+    """Describe how a result differs from a new one, by the most important difference."""
     known = [name for name in ("slide", "slide content") if name in old]
     if any(old[name] != new[name] for name in known):
         return "of another slide"
@@ -77,7 +76,7 @@ def _how_made(old: Key, new: Key) -> str:
     if version != LABELS_VERSION:
         later = isinstance(version, int) and version > LABELS_VERSION
         return f"made by {'a later' if later else 'an earlier'} wsi-seg, whose labels differ"
-    return f"made otherwise: {differences(old, new)}"
+    return f"made with other inputs: {differences(old, new)}"
 
 
 def _begin_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress) -> RunRecord:
@@ -105,14 +104,14 @@ def _begin_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: 
     documents += [result.summary_json, result.summary_csv]
     lacking = [path.name for path in documents if not path.exists() or not path.stat().st_size]
     if record.export == plan.export_key and not lacking:
-        progress.say("finished already: nothing to do (--overwrite starts anew)")
+        progress.say("already finished: nothing to do (--overwrite makes it again)")
         return record
     for damage in stray_polygons(result, record):
         raise DamagedError(damage)
     if lacking:
         progress.say(f"missing: {', '.join(lacking)}")
-    progress.say("labels are finished: making polygons again with the settings given now")
-    # What is about to be written again is on record no more: a kill must not make it look altered.
+    progress.say("labels are finished: making polygons again with the new settings")
+    # Files that will be written again leave the record first: a kill must not make them look altered.
     files = None if record.files is None else result.take_stock(document_path(result.zarr))
     again = {"progress": "exporting", "export": plan.export_key, "files": files}
     record = record.model_copy(update=again)
@@ -123,12 +122,13 @@ def _begin_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: 
 def prepare(
     result: ResultFolder, plan: Plan, record: RunRecord, writer: PyramidWriter, ledger: Ledger
 ) -> RunRecord:
-    """Put in place what workers read (tissue mask, regions of interest) and what they write to.
+    """Prepare the files that workers read (tissue mask, regions of interest) and write to.
 
-    Of an unfinished OME-Zarr pixels are kept; its metadata is written anew. Without one, nothing is finished.
+    The pixels of an unfinished OME-Zarr are kept; its metadata is written again. Without one, nothing is
+    finished.
     """
     if result.zarr.exists() and not result.unfinished_zarr.exists():
-        # Killed between naming the pyramid and noting so.
+        # Killed between moving the pyramid into place and recording it.
         with writing(result.zarr):
             move(result.zarr, result.unfinished_zarr)
     labels = plan.settings.labels
@@ -150,9 +150,9 @@ def prepare(
 
 
 def kept_regions(job: RegionJob, progress: Progress) -> set[str]:
-    """Return the names of the regions that are finished: on record, and on the disk as recorded.
+    """Return the names of the finished regions: in the ledger, and unchanged on the disk.
 
-    Those that are on record alone are struck off it, to be done again.
+    Regions whose files differ are removed from the ledger, to be done again.
     """
     regions = {region.name: region.label_rect for region in job.lattice.regions()}
     kept = {
@@ -168,17 +168,17 @@ def kept_regions(job: RegionJob, progress: Progress) -> set[str]:
     if kept or struck:
         progress.say(f"resuming: {len(kept)} of {len(regions)} regions are finished")
     if struck:
-        progress.say(f"{len(struck)} regions that were finished are missing or damaged: doing them again")
+        progress.say(f"{len(struck)} finished regions are missing or damaged: doing them again")
     return kept
 
 
 def add_up(ledger: Ledger, lattice: Lattice) -> tuple[RegionTotals, dict[str, str]]:
-    """Add up what is on record of all regions, and collect the digests of their files.
+    """Add up the ledger's entries of all regions, and collect the digests of their files.
 
     Raises
     ------
     OutputError
-        If a region is not on record any more.
+        If a region is missing from the ledger.
     """
     pixels: dict[int, int] = {}
     seconds: dict[str, float] = {}
@@ -197,7 +197,7 @@ def add_up(ledger: Ledger, lattice: Lattice) -> tuple[RegionTotals, dict[str, st
             seconds[stage] = seconds.get(stage, 0.0) + spent
     if missing:
         raise OutputError(
-            f"{ledger.folder}: {len(missing)} of {len(lattice)} regions are not on record any more: "
-            "run the same command again, which does them again"
+            f"{ledger.folder}: {len(missing)} of {len(lattice)} regions are missing from the ledger: "
+            "run the same command again to do them again"
         )
     return RegionTotals(pixels=pixels, unreadable=len(unreadable), patches=patches, seconds=seconds), files

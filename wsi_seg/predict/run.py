@@ -2,8 +2,8 @@
 
     slide -> tissue mask -> regions through the Dask stream -> label pyramid -> polygons -> overview, summary
 
-Polygons are drawn while regions are still coming in. Each stage leaves its work on disk, and a run that is
-started again goes on from there.
+Polygons are made while regions are still being segmented. Each stage leaves its work on disk, and a run that
+is started again resumes from there.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def predict_slide(
     progress: Progress | None = None,
     command: str = "",
 ) -> Summary:
-    """Segment a slide into a result folder; go on with the run that was begun there, if there is one.
+    """Segment a slide into a result folder; resume the run that was begun there, if there is one.
 
     Parameters
     ----------
@@ -69,9 +69,9 @@ def predict_slide(
         The result folder of this slide.
     settings : PredictSettings, optional
     progress : Progress, optional
-        Hears how the run goes.
+        Receives the progress.
     command : str
-        What the summary says the result was made with.
+        The command that the summary states.
 
     Returns
     -------
@@ -81,8 +81,8 @@ def predict_slide(
     Raises
     ------
     WsiSegError
-        If the slide, the model, a setting, the device, the scheduler or the output folder fails. What is
-        finished by then is kept.
+        If the slide, the model, a setting, the device, the scheduler or the output folder fails. Finished
+        work is kept.
     """
     settings = settings or PredictSettings()
     progress = progress or Progress()
@@ -93,7 +93,7 @@ def predict_slide(
 
 @contextmanager
 def connect(settings: PredictSettings) -> Iterator[Client]:
-    """Open the Dask cluster that the settings name: one that is up, or threads of this process."""
+    """Open the Dask cluster that the settings name: a running one, or threads of this process."""
     run = settings.run
     opened = local_cluster(run.workers) if run.scheduler is None else remote_cluster(run.scheduler)
     try:
@@ -112,7 +112,7 @@ def predict_on(
     progress: Progress,
     command: str,
 ) -> Summary:
-    """Do what `predict_slide` does, with a cluster and a model that are open already."""
+    """Do the same as `predict_slide`, with an open cluster and an open model."""
     begin = time.perf_counter()
     result = ResultFolder(Path(out).resolve())
     check_folder(result.work)
@@ -121,7 +121,7 @@ def predict_on(
     choice = _choose_form(result, bundle, device, settings, progress)
     plan = Plan.make(opened, bundle, device, settings, command, choice)
     plan.seconds["open"] = time.perf_counter() - begin
-    if settings.run.overwrite or result.read_record() is None:  # before anything is made or cleared away
+    if settings.run.overwrite or result.read_record() is None:  # before anything is made or removed
         with plan.timed("mask"):
             plan.refuse_colourless()
     with result.locked():
@@ -137,7 +137,7 @@ def predict_on(
 
 
 def open_slide(path: Path | str, labels: LabelSettings) -> Slide:
-    """Open a slide at the resolution, and for the levels, that the settings give."""
+    """Open a slide with the resolution and the levels that the settings give."""
     return Slide(path, labels.mpp, LEVEL_0 if labels.from_level_0 else None)
 
 
@@ -154,7 +154,7 @@ def _open(slide: Path | str | Slide, labels: LabelSettings) -> Slide:
 def _choose_form(
     result: ResultFolder, bundle: ModelBundle, device: str, settings: PredictSettings, progress: Progress
 ) -> Choice:
-    """Choose the form to run the network in: in a run that is gone on with, the one that it was begun in."""
+    """Choose the form in which the network runs: in a resumed run, the form in which it was begun."""
     labels = settings.labels
     if labels.compile == "auto" and not settings.run.overwrite:
         record = result.read_record()
@@ -168,7 +168,7 @@ def _choose_form(
 def _segment(
     client: Client, result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress
 ) -> tuple[RunRecord, Exported]:
-    """Bring the label pyramid from whatever state it is in to whole; draw what follows from it meanwhile."""
+    """Complete the label pyramid, from any state; make the polygons and the overview meanwhile."""
     progress.say(f"network {plan.choice} ({plan.settings.labels.precision})")
     writer = PyramidWriter(result.unfinished_zarr, plan.layout)
     ledger = Ledger(result.ledger)
@@ -189,7 +189,7 @@ def _segment(
         release_freed()
         totals, files = resume.add_up(ledger, plan.lattice)
         with plan.timed("pyramid"):
-            files |= overview.result()  # before the levels, which clear away what is half written
+            files |= overview.result()  # before the levels, which remove incomplete files
             files |= writer.build_levels(plan.settings.run.workers or 2)
             writer.seal(totals.pixels, files)
         if not polygons.done():
@@ -211,7 +211,7 @@ def _segment(
 def _segment_regions(
     client: Client, job: RegionJob, progress: Progress, arrivals: Arrivals, beside: Iterable[Future[Any]]
 ) -> None:
-    """Do the regions that are not on record yet, unless what is done beside them fails: that, then."""
+    """Segment the regions that are not in the ledger yet; stop with the error if parallel work fails."""
     regions = {region.name: region for region in job.lattice.regions()}
     done = resume.kept_regions(job, progress)
     for name in done:

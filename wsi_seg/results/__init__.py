@@ -1,1 +1,1 @@
-"""What a run leaves behind: label pyramid, polygons, overview, summary."""
+"""The result of a run: label pyramid, polygons, overview, summary."""

@@ -1,7 +1,7 @@
-"""The folder that one slide's result lies in, and how far the run that fills it has come.
+"""The folder of one slide's result, and the state of the run that fills it.
 
-While a run is under way, its pixels lie in ``.wsi-seg/`` inside the folder, with a record of what they are
-made from. Files get their final names only when they are whole, so a half result cannot be taken for one.
+During a run, its pixels lie in ``.wsi-seg/`` inside the folder, with a record of the inputs. Files get their
+final names only when they are complete, so that an incomplete result cannot pass as a finished one.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class ResultFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other runs out of this folder; the lock ends with the process, however that ends.
+        """Lock this folder against other runs; the lock ends with the process, however that ends.
 
         Raises
         ------
         OutputError
-            If another run is at work here, or the folder cannot be written.
+            If another run works here, or the folder cannot be written.
         """
         with locked(self.folder, self.work):
             for folder in (self.folder, self.work, self.ledger):
@@ -60,7 +60,7 @@ class ResultFolder:
             yield
 
     def read_record(self) -> RunRecord | None:
-        """Return the record, or None if nothing usable was begun here.
+        """Return the record, or None if there is no run to resume here.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class ResultFolder:
         return None
 
     def write_record(self, record: RunRecord) -> None:
-        """Put the record in place, in one step.
+        """Write the record, in one step.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class ResultFolder:
         write_text(self.record_path, record.signed())
 
     def tissue_seal(self) -> MaskSeal | None:
-        """Return what is on record of the tissue mask; None if nothing is, as of a copy without record.
+        """Return the recorded identity of the tissue mask; None without one, as in a copy without a record.
 
         Raises
         ------
@@ -99,13 +99,13 @@ class ResultFolder:
         return None if record is None else record.tissue
 
     def owns_polygons(self, path: Path) -> bool:
-        """Tell whether a file is the result's own polygons, not one beside them."""
+        """Return whether a file holds the result's own polygons."""
         return path.resolve() in (self.geojson(True).resolve(), self.geojson(False).resolve())
 
     def remove_other_polygons(self, path: Path) -> None:
-        """Remove the result's polygons in the form that `path` is not, gzipped or plain: there is one set.
+        """Remove the result's polygons in the other form than `path`, gzipped or plain: only one may exist.
 
-        Whoever calls this has refused those that are not as they were written, before anything was done.
+        The caller must have refused changed files before.
 
         Raises
         ------
@@ -119,11 +119,11 @@ class ResultFolder:
 
     @property
     def documents(self) -> tuple[Path, ...]:
-        """What lies beside labels and polygons; the mask may be absent."""
+        """The files beside labels and polygons; the mask may be absent."""
         return self.overview, self.summary_json, self.summary_csv, self.tissue_mask
 
     def take_stock(self, *paths: Path) -> dict[str, str]:
-        """Return the digests of those files that are there, by path in the folder.
+        """Return the digests of the existing files, by path in the folder.
 
         Raises
         ------
@@ -136,22 +136,22 @@ class ResultFolder:
             }
         except OSError as error:
             raise OutputError(
-                f"{self.folder}: what was just written cannot be read ({error.strerror}): "
-                "look after the disk, and run the same command again"
+                f"{self.folder}: a file that was just written cannot be read ({error.strerror}): "
+                "check the disk, and run the same command again"
             ) from error
 
     def disown_polygons(self, path: Path) -> None:
-        """Note that polygons are about to be written to `path`: over its own, a run has to write them again.
+        """Record that polygons will be written to `path`: over its own, a run has to write them again.
 
         Raises
         ------
         OutputError
-            If the record is damaged, cannot be written, or a run is at work here.
+            If the record is damaged, cannot be written, or a run works here.
         """
         self._rewrite_polygons(path, {"export": {}}, there=False)
 
     def own_polygons(self, path: Path) -> None:
-        """Note that `path`, if it is of the result's own polygons, and the summary are written.
+        """Record that the summary, and `path` if it holds the result's own polygons, are written.
 
         Raises
         ------
@@ -176,9 +176,10 @@ class ResultFolder:
             self.write_record(record.model_copy(update={**update, "files": files}))
 
     def clear(self) -> None:
-        """Remove a result, whole or half, but not the lock, nor any file that is not ours.
+        """Remove a result, complete or not, but not the lock, nor any file that is not ours.
 
-        Folders lose their names first, each in one step: killed meanwhile, nothing half bears one.
+        Folders are renamed first, each in one step, so that a kill leaves no incomplete folder under its
+        name.
         """
         with writing(self.folder):
             gone = []
@@ -194,7 +195,7 @@ class ResultFolder:
                 remove(path)
 
     def clear_work(self) -> None:
-        """Remove what only an unfinished run needs."""
+        """Remove the files that only an unfinished run needs."""
         with writing(self.work):
             self.mark.unlink(missing_ok=True)
             for path in self.work.glob("roi.*"):  # runs of before have kept them as GeoJSON
@@ -203,17 +204,17 @@ class ResultFolder:
                 remove(path)
 
     def publish_zarr(self) -> None:
-        """Give the finished label pyramid its name."""
+        """Move the finished label pyramid to its final name."""
         with writing(self.zarr):
             move(self.unfinished_zarr, self.zarr)
 
 
 def labels_in(path: Path) -> Path:
-    """Return the OME-Zarr that is named: by itself, or as the one in a result folder."""
+    """Return the OME-Zarr of a path: the path itself, or the one in a result folder."""
     return path if path.name.endswith(".zarr") else ResultFolder(path).zarr
 
 
 def folder_of(zarr: Path) -> ResultFolder | None:
-    """Return the folder whose own labels an OME-Zarr holds; None if it goes by any other name."""
+    """Return the result folder of an OME-Zarr; None if it has another name."""
     folder = ResultFolder(zarr.parent)
     return folder if zarr == folder.zarr else None

@@ -32,7 +32,7 @@ LEFT_OUT = "background: outlined with --include-background only"
 
 
 class Status(StrEnum):
-    """How a slide's run ended."""
+    """The outcome of a slide's run."""
 
     FINISHED = "finished"
     NOTHING_FOUND = "finished: nothing but background was found"
@@ -47,18 +47,18 @@ class ClassSummary(BaseModel):
     mm2 : float
         Area by label pixels.
     share : float or None
-        Of the analysed area without background; None for the background class itself.
+        Share of the processed area without background; None for the background class itself.
     polygons : int
         Shapes in the GeoJSON.
     sieved_mm2 : float or None
-        Area by label pixels after small islands were given to their neighbours; None in summaries of
-        versions that did not tell.
+        Area by label pixels after small islands were merged into their neighbours; None in summaries of
+        earlier versions.
     outlined_mm2 : float or None
-        Area of the shapes in the GeoJSON; None likewise, and for a background that is not outlined.
+        Area of the shapes in the GeoJSON; None as above, and for a background that is not outlined.
     simplify_um : float or None
-        What its outlines were simplified by, the mean over their length; None if it has none.
+        Tolerance of its outlines, the mean over their length; None if it has none.
     no_polygons : str or None
-        Why a class that has an area has no shape.
+        The reason why a class with an area has no shape.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -95,9 +95,9 @@ class ClassSummary(BaseModel):
 
 
 class Tolerance(BaseModel):
-    """What outlines were to be simplified by, and the step within it that they were simplified by.
+    """The requested tolerance of outlines, and the step within it that was used.
 
-    Single outlines may be finer, for their class to keep its area: see `ClassSummary.simplify_um`.
+    Single outlines may be finer, to keep the area of their class: see `ClassSummary.simplify_um`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -117,7 +117,7 @@ class Tolerance(BaseModel):
 
 @dataclass(frozen=True)
 class Outlined:
-    """What became of the polygons, by class id where it is a dict.
+    """The measures of the polygons; dicts are by class id.
 
     Attributes
     ----------
@@ -142,26 +142,27 @@ class Summary(Document):
     Attributes
     ----------
     read_from : LevelRead or None
-        The level of the slide that the network saw; None in summaries of before it was noted.
+        The level of the slide that was read for the network; None in summaries of earlier versions.
     level_remarks : tuple of str
-        Which levels of the slide are not what they should be, and so were not read.
+        Remarks on levels of the slide that are not in order and were not read.
     tissue_mm2 : float
         Area of all classes but the background.
     unprocessed_mm2 : float
-        Area that was to be analysed but could not be read.
+        Area that should have been processed but could not be read.
     unreadable_tiles : int
         Tiles of the slide that could not be decoded.
     simplify : Tolerance or None
-        Of the polygons' outlines; None in summaries of versions that did not tell.
+        Of the polygons' outlines; None in summaries of earlier versions.
     remarks : dict
-        How often polygons had to be drawn otherwise than asked; empty if never.
+        How often polygons could not be made as requested; empty if never.
     roi_remarks : tuple of str
-        What was mended in the regions of interest, left out of them, or lies beyond the slide, a line each.
+        What was repaired in the regions of interest, left out of them, or lies outside of the slide, a line
+        each.
     network : str
-        The form that the network ran in, and why.
+        The form in which the network ran, and why.
     seconds : dict
-        Wall seconds of each stage of the last run; "read", "model" and "write" are added up over workers.
-        "polygons", which are drawn beside all else, are what they took on from the end of "segment".
+        Wall seconds of each stage of the last run; "read", "model" and "write" are summed over workers.
+        "polygons", which run in parallel, is the time after the end of "segment".
     """
 
     slide: str
@@ -191,19 +192,19 @@ class Summary(Document):
 
     @property
     def min_area_um2(self) -> float | None:
-        """The smallest island that the polygons keep; None in summaries that do not tell."""
+        """The smallest island that the polygons keep; None in summaries that do not state it."""
         export = self.settings.get("export")
         smallest = export.get("min_area_um2") if isinstance(export, dict) else None
         return smallest if isinstance(smallest, int | float) else None
 
     def with_polygons(self, outlined: Outlined, export: dict[str, object]) -> Summary:
-        """Return the summary of the same labels with polygons drawn anew.
+        """Return the summary of the same labels with new polygons.
 
         Parameters
         ----------
         outlined : Outlined
         export : dict
-            The settings they were drawn with.
+            Their settings.
         """
         drawn = {
             "classes": tuple(c.with_polygons(outlined) for c in self.classes),
@@ -215,7 +216,7 @@ class Summary(Document):
         return self.model_copy(update=drawn)
 
     def write(self, json_path: Path, csv_path: Path) -> None:
-        """Write both files, each whole or not at all.
+        """Write both files, each completely or not at all.
 
         Raises
         ------

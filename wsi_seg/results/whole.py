@@ -1,4 +1,4 @@
-"""Whether a result is whole: every file there, and as it was written."""
+"""Check that a result is complete: every file exists and is unchanged since it was written."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wsi_seg.results.labels.seals import Seal
     from wsi_seg.results.record import RunRecord
 
-MAKE_AGAIN = "run `wsi-seg predict` again, which makes it again"
+MAKE_AGAIN = "run `wsi-seg predict` again to make it again"
 EDITED = f"delete it, or move it away to keep it, and {MAKE_AGAIN}"
 STRAY = "delete it, or move it away to keep it"
 OLD = "made before results kept digests of their files"
@@ -36,18 +36,18 @@ OLD = "made before results kept digests of their files"
 
 @dataclass(frozen=True)
 class Wholeness:
-    """What came of a check.
+    """The result of a check.
 
     Attributes
     ----------
     path : Path
         A result folder, or an OME-Zarr alone.
     damages : tuple of Damage
-        Everything that is wrong; empty if it is whole.
+        All damages; empty if the result is complete.
     unknown : str or None
-        Why not all of it can be told: of results of earlier versions.
+        Why the check is not complete, for results of earlier versions.
     files : int
-        How many were compared with their digests.
+        Number of files that were compared with their digests.
     """
 
     path: Path
@@ -57,15 +57,15 @@ class Wholeness:
 
     @property
     def ok(self) -> bool:
-        """Whether the result is known to be whole."""
+        """Whether the result is known to be complete."""
         return not self.damages and self.unknown is None
 
 
 def check_labels(zarr: Path) -> Wholeness:
     """Check an OME-Zarr against its seal, and against the record of the run, if that lies beside it.
 
-    An OME-Zarr of before there were seals is read through, and its pixels are counted, if a record says how
-    many of each value there were.
+    An OME-Zarr of an earlier version without a seal is read completely, and its pixels are counted, if a
+    record states the number of each value.
     """
     beside = folder_of(zarr)
     try:
@@ -80,7 +80,7 @@ def check_labels(zarr: Path) -> Wholeness:
 
 
 def require_whole(zarr: Path) -> str | None:
-    """Refuse an OME-Zarr that is damaged; return what is to be said of one that cannot be checked.
+    """Refuse a damaged OME-Zarr; return a remark on one that cannot be checked.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def refuse_damaged(found: Wholeness) -> str | None:
     """Do what `require_whole` does, with an OME-Zarr that is checked already."""
     if found.damages:
         first, more = found.damages[0], len(found.damages) - 1
-        also = f" (and {more} more: `wsi-seg check` names them)" if more else ""
+        also = f" (and {more} more: `wsi-seg check` lists them)" if more else ""
         raise DamagedError(replace(first, what=first.what + also))
     return found.unknown and f"{found.path}: {found.unknown}"
 
@@ -117,7 +117,7 @@ def _is_coarser(zarr: Path, damage: Damage) -> bool:
 
 
 def require_written(zarr: Path) -> None:
-    """Refuse to publish an OME-Zarr, sealed a moment ago, of which a file does not read as it was written.
+    """Refuse to publish a newly sealed OME-Zarr if a file differs from what was written.
 
     Raises
     ------
@@ -125,12 +125,12 @@ def require_written(zarr: Path) -> None:
         Naming the first such file.
     """
     for damage in check_labels(zarr).damages:
-        remedy = "run the same command again, which mends it"
+        remedy = "run the same command again, which repairs it"
         raise DamagedError(replace(damage, what=f"{damage.what} since this run wrote it", remedy=remedy))
 
 
 def document_damages(result: ResultFolder, record: RunRecord) -> Iterator[Damage]:
-    """Yield which of polygons, pictures and summary, as far as they are on record, are not as they were."""
+    """Yield the recorded polygons, pictures and summary that have changed since they were written."""
     own = document_path(result.zarr).relative_to(result.folder).as_posix()
     files = {name: digest for name, digest in (record.files or {}).items() if name != own}
     for damage in damages(result.folder, files):
@@ -141,9 +141,9 @@ def document_damages(result: ResultFolder, record: RunRecord) -> Iterator[Damage
 
 
 def stray_polygons(result: ResultFolder, record: RunRecord) -> Iterator[Damage]:
-    """Yield polygons beside the result's own, gzipped or plain: unpacked by hand, and perhaps edited.
+    """Yield polygons beside the result's own, gzipped or plain: unpacked by hand, and possibly edited.
 
-    Where neither are on record, a kill left what is there, but for records of before files were noted.
+    If neither are recorded, a kill left the file, except in records of earlier versions.
     """
     forms = result.geojson(True), result.geojson(False)
     if record.files is None:
@@ -152,22 +152,22 @@ def stray_polygons(result: ResultFolder, record: RunRecord) -> Iterator[Damage]:
         own = {path.name for path in forms if path.name in record.files}
     for path in forms:
         if own and path.name not in own and path.exists():
-            yield Damage(path, "no part of the result", STRAY)
+            yield Damage(path, "does not belong to the result", STRAY)
 
 
 def require_own(result: ResultFolder, target: Path) -> None:
-    """Refuse to export over, or in place of, what somebody edited, but for the file that is named.
+    """Refuse to overwrite or replace files that somebody edited, except for the named file.
 
     Parameters
     ----------
     result : ResultFolder
     target : Path
-        The result's own polygons, which are to be written.
+        The result's own polygons, to be written.
 
     Raises
     ------
     DamagedError
-        If the summary, or the polygons in the other form, are not as they were written.
+        If the summary, or the polygons in the other form, have changed since they were written.
     OutputError
         If the record is damaged.
     """
@@ -207,7 +207,7 @@ def check_result(folder: Path) -> Wholeness:
 
 
 def _other_result(zarr: Path, seal: Seal, record: RunRecord | None) -> Iterator[Damage]:
-    """Yield a damage if the record beside a Zarr is of another one."""
+    """Yield a damage if the record beside a Zarr belongs to another one."""
     if record is None or record.files is None:
         return
     path = document_path(zarr)
@@ -216,25 +216,25 @@ def _other_result(zarr: Path, seal: Seal, record: RunRecord | None) -> Iterator[
     differ = record.totals is None or record.totals.pixels != seal.pixels
     if differ or any(damages(zarr.parent, of_the_run)):
         same = not differ and digest_as_written(zarr) in of_the_run.values()
-        yield Damage(path, "altered" if same else "not of the run that the record beside it is of")
+        yield Damage(path, "altered" if same else "from another run than the record beside it")
 
 
 def _check_unsealed(zarr: Path, record: RunRecord | None) -> Wholeness:
     if record is not None and record.files is not None:
         return Wholeness(zarr, (Damage(document_path(zarr), "altered"),), None, 0)
     if record is None or record.totals is None:
-        return Wholeness(zarr, (), f"{OLD}: whether it is whole cannot be told", 0)
+        return Wholeness(zarr, (), f"{OLD}: it cannot be checked", 0)
     from wsi_seg.results.labels.reading import (
-        read_labels,  # zarr takes half a second, which checks without it spare
+        read_labels,  # importing zarr takes half a second, which other checks save
     )
 
     if read_labels(zarr).count() != record.totals.pixels:
         return Wholeness(zarr, (Damage(zarr, "its pixels are not those that were counted"),), None, 0)
-    return Wholeness(zarr, (), f"{OLD}: its pixels add up, more cannot be told", 0)
+    return Wholeness(zarr, (), f"{OLD}: its pixel counts are right, more cannot be checked", 0)
 
 
 def _not_on_record(result: ResultFolder, record: RunRecord) -> Iterator[Damage]:
-    """Yield what a finished result must have, and is not on record: `export` was killed while it wrote it."""
+    """Yield required files of a finished result that are not recorded, as after a kill during `export`."""
     on_record = (record.files or {}).keys()
     polygons = {result.geojson(gzip).name for gzip in (True, False)}
     if not polygons & on_record:

@@ -227,7 +227,7 @@ def test_arrays_must_fit_the_region(tmp_path: Path) -> None:
 def test_create_keeps_its_hands_off_what_is_there(tmp_path: Path) -> None:
     writer = new_writer(tmp_path)
     before = digest(writer.path)
-    with pytest.raises(OutputError, match=r"slide\.ome\.zarr: is there already"):
+    with pytest.raises(OutputError, match=r"slide\.ome\.zarr: already exists"):
         writer.create({})
     assert digest(writer.path) == before
 

@@ -101,7 +101,7 @@ FAULTS = [
     (b"\xff{}", "unreadable", "not UTF-8"),
     (b"\x1f\x8b\x08", "unreadable", "gzip"),
     (b"PK\x03\x04....", "unreadable", "ZIP"),
-    (7, "root", "no GeoJSON object"),
+    (7, "root", "not a GeoJSON object"),
     ({"type": "Topology"}, "root", "Topology"),
     ({"type": "FeatureCollection"}, "root", "without a list"),
     ({"type": "FeatureCollection", "features": {}}, "root", "without a list"),

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def halve_labels(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Halve a label image: of each 2 x 2 pixels the most frequent value, never one between.
+    """Halve a label image: take the most frequent value of each 2 x 2 pixels, never a value in between.
 
-    Of values that are equally frequent the first in reading order wins. Where the height or width is odd,
-    the last row or column is repeated. Shape (..., h, w) gives (..., ceil(h / 2), ceil(w / 2)).
+    Among equally frequent values, the first in reading order wins. If the height or width is odd, the last
+    row or column is repeated. Shape (..., h, w) gives (..., ceil(h / 2), ceil(w / 2)).
     """
     a, b, c, d = _quartets(labels)
     rest = np.where((b == c) | (b == d), b, np.where(c == d, c, a))

@@ -1,4 +1,4 @@
-"""OME-NGFF metadata: how the images of a result are laid out, scaled, named and coloured.
+"""OME-NGFF metadata: layout, scales, names and colours of the images of a result.
 
 Nothing here touches a file. Sources: OME-NGFF 0.5 (https://ngff.openmicroscopy.org/0.5/) and 0.4, sections
 "multiscales", "omero", "labels" and "image-label".
@@ -31,7 +31,7 @@ METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zattrs", ".zgroup"})
 """Files of a Zarr that hold no pixels."""
 
 WSI_SEG = "wsi_seg"
-"""Attribute of `labels/tissue` that holds what is ours: frames, schema, and what the run adds."""
+"""Attribute of `labels/tissue` for our own metadata: frames, schema, and what the run adds."""
 
 ATTRIBUTES_VERSION = 1
 """Version of that attribute's form; see `wsi_seg.files.document`."""
@@ -39,9 +39,9 @@ ATTRIBUTES_VERSION = 1
 
 @dataclass(frozen=True)
 class PyramidLayout:
-    """What decides the shape of a result's arrays; small, and safe to send to workers.
+    """The values that determine the shapes of a result's arrays; small, and safe to send to workers.
 
-    All images of a result have the same number of levels, which the labels decide: NGFF asks that a label
+    All images of a result have the same number of levels, given by the labels: NGFF requires that a label
     image has as many levels as the image it belongs to. Level ``k`` of the labels has label pixels of
     ``2**k`` on a side, level ``k`` of the overview of ``2**(overview_level + k)``.
 
@@ -50,20 +50,20 @@ class PyramidLayout:
     frames : Frames
         Size and resolution of the label frame.
     schema : ClassSchema
-        The classes that label values stand for.
+        The classes of the label values.
     region : int
         Side of a region in label pixels, which is the side of a shard; a multiple of 32.
     overview_level : int
-        The level of the labels that the overview's first level lies on.
+        The level of the labels at which the overview's first level lies.
     ngff : {"0.5", "0.4"}
         0.5 is Zarr v3, one file a region; 0.4 is Zarr v2, one file a chunk.
     confidence : bool
-        Whether there is a `labels/confidence` beside `labels/tissue`.
+        Whether the result has `labels/confidence` beside `labels/tissue`.
 
     Raises
     ------
     UsageError
-        If the region does not cut into chunks, or the labels have no such overview level.
+        If the region cannot be divided into chunks, or the labels have no such overview level.
     """
 
     frames: Frames
@@ -89,13 +89,13 @@ class PyramidLayout:
 
     @property
     def chunk(self) -> int:
-        """Side of a chunk: the longest part of a region of at most 512 pixels, a multiple of 32."""
+        """Side of a chunk: the largest divisor of a region's side up to 512 pixels, a multiple of 32."""
         fitting = range(ALIGNMENT, min(self.region, LONGEST_CHUNK) + 1, ALIGNMENT)
         return max(side for side in fitting if self.region % side == 0)
 
     @property
     def levels(self) -> int:
-        """Number of levels: as many as make the smallest at most 256 pixels on its longer side."""
+        """Number of levels, so that the smallest one has at most 256 pixels on its longer side."""
         return 1 + ((max(self.frames.label_size) - 1) // SMALLEST_LEVEL).bit_length()
 
     @property
@@ -141,8 +141,8 @@ def labels_attributes(layout: PyramidLayout) -> JsonObject:
 def tissue_attributes(layout: PyramidLayout) -> JsonObject:
     """Attributes of `labels/tissue`: the label pyramid with its classes' names and colours.
 
-    The background class and pixels that were not asked for are transparent, so that a viewer shows the
-    slide there; pixels that were not analysed are grey.
+    The background class and pixels outside of the region of interest are transparent, so that a viewer shows
+    the slide there; unprocessed pixels are grey.
     """
     background_id = layout.schema.background_id
     named = [(c.id, c.name, (*c.color, 0 if c.id == background_id else 255)) for c in layout.schema.classes]
@@ -155,12 +155,12 @@ def tissue_attributes(layout: PyramidLayout) -> JsonObject:
 
 
 def confidence_attributes(layout: PyramidLayout) -> JsonObject:
-    """Attributes of `labels/confidence`: how sure the model is of the class, 255 for entirely.
+    """Attributes of `labels/confidence`: the model's confidence in the class, 255 for 1.0.
 
-    It is an image of numbers, and yet lives among the labels rather than in an image group of its own:
-    only there do readers find it when they are given the result, on the same frame as the classes. NGFF
-    asks labels to be integers, which these are, and the 256 colours make a viewer draw them as what they
-    mean: the less sure, the denser the orange; nothing where nothing was analysed (0).
+    It is an image of numbers, but it lies among the labels and not in an image group of its own: only there
+    do readers find it when they open the result, in the same frame as the classes. NGFF requires integer
+    labels, which these are. The 256 colours make a viewer show the meaning: the lower the confidence, the
+    denser the orange; transparent where nothing was processed (0).
     """
     colors = [{"label-value": value, "rgba": [255, 120, 0, 255 - value]} for value in range(1, 256)]
     colors.insert(0, {"label-value": 0, "rgba": [0, 0, 0, 0]})
@@ -190,8 +190,8 @@ def _multiscale(
 def _dataset(layout: PyramidLayout, level: int, label_level: int, channels: int) -> JsonObject:
     """Scale and place of one level whose pixels are ``2**label_level`` label pixels on a side.
 
-    NGFF's coordinates point at the centres of pixels, and the origin is the centre of the first label
-    pixel; so the first pixel of a coarser level, which covers several, lies further in.
+    NGFF's coordinates refer to the centres of pixels, and the origin is the centre of the first label pixel.
+    So the first pixel of a coarser level, which covers several, is shifted.
     """
     factor = 2**label_level
     mpp_x, mpp_y = layout.frames.coarsened(factor).label_mpp
@@ -211,5 +211,5 @@ def _space_axes() -> list[JsonObject]:
 
 
 def _versioned(ngff: NgffVersion, content: JsonObject) -> JsonObject:
-    """0.5 keeps its metadata under one key that states the version; 0.4 has it among the attributes."""
+    """Wrap metadata: 0.5 has one key that states the version, 0.4 has it among the attributes."""
     return {"ome": {"version": ngff, **content}} if ngff == "0.5" else content

@@ -3,10 +3,10 @@
 ``slide.ome.zarr/`` is the overview, an RGB image; ``labels/tissue`` inside it is the label pyramid, whose
 level 0 is the label frame; ``labels/confidence`` may be beside it.
 
-The bytes depend on the pixels alone, not on who wrote them, when, in which order or how often: a chunk of
-nothing but the fill value has no bytes and a shard of such chunks no file, so that a region never written
-and one written as unprocessed are the same. Distinct regions are distinct files and can be written from any
-threads or processes at once.
+The bytes depend only on the pixels, not on who wrote them, when, in which order or how often. A chunk that
+holds only the fill value has no bytes, and a shard of such chunks has no file, so a region that was never
+written equals one that was written as unprocessed. Different regions are different files and can be written
+from any threads or processes at once.
 """
 
 from __future__ import annotations
@@ -42,41 +42,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PyramidWriter:
-    """Writes one result; nothing but a path and a layout, so workers get it by value.
+    """Writer of one result; it is only a path and a layout, so it can be sent to workers.
 
     Parameters
     ----------
     path : Path
         The result's folder, ``.../slide.ome.zarr``.
     layout : PyramidLayout
-        The shape of its arrays: the one it was created with.
+        The shapes of its arrays, as it was created.
     """
 
     path: Path
     layout: PyramidLayout
 
     def create(self, attributes: JsonObject) -> None:
-        """Make the result with all its metadata and no pixels: whole, or not at all.
+        """Make the result with all its metadata and no pixels, completely or not at all.
 
         Parameters
         ----------
         attributes : dict
-            What else belongs to the labels (model, settings, versions); JSON-able. It is kept in the
+            Further metadata of the labels (model, settings, versions); JSON-able. It is kept in the
             attribute ``wsi_seg`` of `labels/tissue`, next to ``frames`` and ``schema``.
 
         Raises
         ------
         OutputError
-            If the folder is there already, or cannot be written.
+            If the folder already exists, or cannot be written.
         """
         if self.path.exists():
-            raise OutputError(f"{self.path}: is there already: remove it, or name another output folder")
+            raise OutputError(f"{self.path}: already exists: remove it, or name another output folder")
         unfinished = self._lay_out(attributes)
         with writing(self.path):
             unfinished.rename(self.path)
 
     def renew(self, attributes: JsonObject) -> None:
-        """Write all metadata anew, as `create` does, over whatever is there; pixels are left as they are.
+        """Write all metadata again, as `create` does, over the existing files; pixels stay unchanged.
 
         Raises
         ------
@@ -92,7 +92,7 @@ class PyramidWriter:
             remove(unfinished)
 
     def _lay_out(self, attributes: JsonObject) -> Path:
-        """Make a result without pixels under another name, and return that."""
+        """Make a result without pixels under a temporary name, and return that."""
         unfinished = self.path.with_name(f".{self.path.name}.partial")
         with writing(self.path):
             remove(unfinished)
@@ -103,7 +103,7 @@ class PyramidWriter:
     def write_region(
         self, rect: Rect, labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None = None
     ) -> dict[str, str]:
-        """Write one region, which is one shard, over whatever was there.
+        """Write one region, which is one shard, and replace an existing one.
 
         Parameters
         ----------
@@ -112,12 +112,13 @@ class PyramidWriter:
         labels : array of uint8, shape (rect.height, rect.width)
             Label values.
         confidence : array of uint8, shape (rect.height, rect.width), optional
-            Given if, and only if, the layout has a confidence image.
+            Required if the layout has a confidence image, else forbidden.
 
         Returns
         -------
         dict of str to str
-            The digest of each file, by its path inside the result; what is all fill value has no file.
+            The digest of each file, by its path inside the result; a shard with only the fill value has no
+            file.
 
         Raises
         ------
@@ -144,13 +145,13 @@ class PyramidWriter:
         return files
 
     def holds(self, rect: Rect, files: Mapping[str, str]) -> bool:
-        """Tell whether a region's files are on the disk as `write_region` wrote them, and no others.
+        """Return whether a region's files on the disk are exactly those that `write_region` wrote.
 
         Parameters
         ----------
         rect : Rect
         files : dict of str to str
-            What `write_region` returned.
+            The return value of `write_region`.
         """
         places = {
             f"{image}/0/{name}"
@@ -195,8 +196,8 @@ class PyramidWriter:
     def build_levels(self, workers: int) -> dict[str, str]:
         """Make the coarser levels of the label images, each from the one below, shard by shard.
 
-        Call it when all regions and the overview are written, and nobody writes any more. It can be killed
-        and called again. Memory: about six bytes a pixel of one region for each of `workers` threads.
+        Call it when all regions and the overview are written. It can be killed and called again. Memory:
+        about six bytes per pixel of one region for each of `workers` threads.
 
         Returns
         -------
@@ -223,14 +224,14 @@ class PyramidWriter:
         return files
 
     def seal(self, pixels: Mapping[int, int], files: Mapping[str, str]) -> None:
-        """Say in the result that it is whole, and what it is made of; see `wsi_seg.results.labels.seals`.
+        """Seal the complete result: store the digests of its files; see `wsi_seg.results.labels.seals`.
 
         Parameters
         ----------
         pixels : dict of int to int
             Label pixels by label value.
         files : dict of str to str
-            What writing the regions, the overview and the levels returned.
+            The digests that writing the regions, the overview and the levels returned.
 
         Raises
         ------

@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelPyramid:
-    """The label images of a result, read as they are needed; safe to use from many threads.
+    """The label images of a result, read on demand; safe to use from many threads.
 
     Attributes
     ----------
     path : Path
         The result's folder.
     frames : Frames
-        Where the labels lie on the slide.
+        The place of the labels on the slide.
     schema : ClassSchema
-        What their values mean.
+        The classes of their values.
     attributes : dict
-        All that was stored with them: ``frames``, ``schema``, and what the run added.
+        All metadata stored with them: ``frames``, ``schema``, and what the run added.
     levels : tuple of zarr.Array
         `labels/tissue`, finest first; each half the size of the one before.
     confidence : tuple of zarr.Array
@@ -80,7 +80,7 @@ class LabelPyramid:
         return self._read(self.levels[level], rect)
 
     def read_confidence(self, rect: Rect, level: int = 0) -> NDArray[np.uint8]:
-        """Read confidence (255 is entirely sure, 0 not analysed) as `read` reads labels.
+        """Read confidence (255 means 1.0, 0 means unprocessed) in the same way as `read`.
 
         Raises
         ------

@@ -1,8 +1,8 @@
-"""Seals: what a finished OME-Zarr says of its own files, so that one that is gone or altered is found.
+"""Seals: the digests of a finished OME-Zarr's files, stored in it, to detect missing or altered files.
 
 The attribute ``wsi_seg`` of `labels/tissue` holds the seal: a digest of every file of the Zarr, metadata
-included, and one of the document that it stands in. It goes wherever the Zarr goes. A chunk file that is not
-in it is one of nothing but the fill value, which has no file.
+included, and of the document that holds the seal. So it is copied with the Zarr. A chunk without an entry
+holds only the fill value, and has no file.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from wsi_seg.results.labels.ngff import JsonObject
 
 SEAL = "seal"
-"""Its name among our attributes; null there says that the Zarr is not finished."""
+"""Its name among our attributes; null means that the Zarr is not finished."""
 
-GO_ON = "run `wsi-seg predict` again, which goes on with it"
-ANEW = "copy it again if it is a copy, or make the result anew with `wsi-seg predict --overwrite`"
+GO_ON = "run `wsi-seg predict` again, which resumes it"
+ANEW = "copy it again if it is a copy, or make the result again with `wsi-seg predict --overwrite`"
 ARRAY_FILE = re.compile(r"(labels/(tissue|confidence)/)?\d+(/[^./][^/]*)+")
-"""What may be a file of pixels; names with a dot in front are other programs'."""
+"""Possible files of pixels; names that begin with a dot belong to other programs."""
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A file that is not as it was written, in what way, and what to do about it."""
+    """A file that has changed since it was written: the kind of damage, and the remedy."""
 
     path: Path
     what: str
@@ -56,16 +56,16 @@ class DamagedError(OutputError):
 
 
 class Seal(BaseModel):
-    """What a finished OME-Zarr is made of.
+    """The content of a finished OME-Zarr.
 
     Attributes
     ----------
     pixels : dict
         Label pixels by label value.
     files : dict
-        Digest by path inside the Zarr, of all files but the document that holds the seal.
+        Digests of all files except the document with the seal, by path inside the Zarr.
     document : str
-        Digest of that document's content, but for this line.
+        Digest of that document's content, without this entry.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,7 +76,7 @@ class Seal(BaseModel):
 
 
 def damages(folder: Path, files: Mapping[str, str]) -> Iterator[Damage]:
-    """Compare files with the digests that they had, by path inside a folder; yield those that differ."""
+    """Compare files with their recorded digests, by path inside a folder; yield those that differ."""
     for name, digest in files.items():
         what = _damage(folder / name, digest)
         if what is not None:
@@ -84,7 +84,7 @@ def damages(folder: Path, files: Mapping[str, str]) -> Iterator[Damage]:
 
 
 def _damage(path: Path, digest: str) -> str | None:
-    if not path.is_file():  # nothing else is opened: a pipe would be waited for
+    if not path.is_file():  # open nothing else: reading a pipe would wait
         return "no file" if path.exists() else "missing"
     try:
         if digest_file(path) != digest:
@@ -102,7 +102,7 @@ def document_path(zarr: Path) -> Path:
 
 
 def write_seal(zarr: Path, pixels: Mapping[int, int], chunk_files: Mapping[str, str]) -> None:
-    """Seal an OME-Zarr that is whole.
+    """Seal a complete OME-Zarr.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def write_seal(zarr: Path, pixels: Mapping[int, int], chunk_files: Mapping[str, 
 
 
 def read_seal(zarr: Path) -> Seal | None:
-    """Return the seal of a finished OME-Zarr, or None if it is of before there were seals.
+    """Return the seal of a finished OME-Zarr, or None if an earlier version without seals wrote it.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def read_seal(zarr: Path) -> Seal | None:
 
 
 def digest_as_written(zarr: Path) -> str:
-    """Return the digest that the document with the seal has in the layout that `write_seal` gives it.
+    """Return the digest of the document with the seal, in the layout that `write_seal` gives it.
 
     Raises
     ------
@@ -173,12 +173,12 @@ def digest_as_written(zarr: Path) -> str:
 
 
 def seal_damages(zarr: Path, seal: Seal) -> Iterator[Damage]:
-    """Yield what is missing from a sealed OME-Zarr, altered in it, or no part of it."""
+    """Yield the files that are missing from a sealed OME-Zarr, altered in it, or do not belong to it."""
     yield from damages(zarr, seal.files)
     for path in sorted(zarr.rglob("*")):
         name = path.relative_to(zarr).as_posix()
         if name not in seal.files and ARRAY_FILE.match(name) and path.is_file():
-            yield Damage(path, "no part of the result", "remove it")
+            yield Damage(path, "does not belong to the result", "remove it")
 
 
 def _read(path: Path) -> JsonObject:
@@ -196,15 +196,15 @@ def _laid_out(document: JsonObject) -> str:
 
 
 def _own(document: JsonObject) -> JsonObject:
-    """Return what is ours in a document: `labels/tissue`'s zarr.json, or its .zattrs."""
+    """Return our part of a document: `labels/tissue`'s zarr.json, or its .zattrs."""
     own: JsonObject = document.get("attributes", document)[WSI_SEG]
     if not isinstance(own, dict):
-        raise TypeError(f"{WSI_SEG} is no object")
+        raise TypeError(f"{WSI_SEG} is not an object")
     return own
 
 
 def _document_digest(document: JsonObject) -> str:
-    """Return the digest of what a document says, however its JSON is laid out; without itself."""
+    """Return the digest of a document's content, without the digest itself, whatever its JSON formatting."""
     own = _own(document)
     seal = {name: value for name, value in own[SEAL].items() if name != "document"}
     bare: dict[str, Any] = {**own, SEAL: seal}

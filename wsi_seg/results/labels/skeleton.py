@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 
 def lay_out(folder: Path, layout: PyramidLayout, name: str, attributes: JsonObject) -> None:
-    """Make the groups and arrays of a result in a folder that is not there yet.
+    """Make the groups and arrays of a result in a new folder.
 
     Parameters
     ----------
     folder : Path
     layout : PyramidLayout
     name : str
-        What viewers call the overview.
+        Name of the overview in viewers.
     attributes : dict
-        What else belongs to the labels, JSON-able; see `PyramidWriter.create`.
+        Further metadata of the labels, JSON-able; see `PyramidWriter.create`.
     """
     own = {
         VERSION: ATTRIBUTES_VERSION,

@@ -1,8 +1,8 @@
-"""Zarr arrays on disk as results use them: squares of uint8, in files that are whole or absent.
+"""Zarr arrays on disk as results use them: squares of uint8, in files that are complete or absent.
 
-zarr's `LocalStore` writes a file under another name and moves it into place, so a killed process leaves
-whole files (and perhaps a stray ``*.partial``). zarr runs all its work on one event loop of its own, with no
-state shared between writes, so distinct shards may be written from any threads at once.
+zarr's `LocalStore` writes a file under another name and moves it into place, so a killed process leaves only
+complete files (and possibly a stray ``*.partial``). zarr runs all its work on one event loop of its own, and
+writes share no state, so different shards may be written from any threads at once.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ BLOSC: dict[str, Any] = {"id": "blosc", "cname": "zstd", "clevel": 3, "shuffle":
 
 
 class ShardStore(LocalStore):
-    """A store for writing whole chunk files; they are on the disk when the write returns.
+    """A store for writing complete chunk files; they are on the disk when the write returns.
 
-    Chunk files are not read through it. zarr merges what it writes into the shard that is there; ours are
-    always complete, so that would only cost time, and would fail on a shard that a power cut left torn,
-    which is what writing it again is to mend.
+    Chunk files are not read through it. zarr merges what it writes into an existing shard. Our shards are
+    always complete, so merging would only cost time, and it would fail on a shard that a power cut left
+    incomplete, which writing again is meant to repair.
 
     Parameters
     ----------
     root : Path
     written : dict, optional
-        Is given the digest of every chunk file that is written, by its name inside the store.
+        Receives the digest of every chunk file that is written, by its name inside the store.
     read_only : bool
     """
 
@@ -57,7 +57,7 @@ class ShardStore(LocalStore):
     async def get(
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """Return metadata; of chunk files, nothing."""
+        """Return metadata; for chunk files, nothing."""
         if key.rpartition("/")[-1] in METADATA_NAMES:
             return await super().get(key, prototype, byte_range)
         return None
@@ -67,15 +67,15 @@ class ShardStore(LocalStore):
         await super().set(key, value)
         await asyncio.to_thread(flush, self.root / key)
         if self._written is not None:
-            # Of what was to be written, not of what is there: so a write that went wrong is found, too.
+            # The digest of the data in memory, not of the file: so it also detects a faulty write.
             self._written[key] = await asyncio.to_thread(digest_of, value.to_bytes())
 
 
 def create_array(path: Path, layout: PyramidLayout, shape: tuple[int, ...], fill_value: int) -> None:
     """Create an empty array of uint8 whose last two axes are y and x.
 
-    Chunks and shards are squares in x and y and take in all channels. Version 0.5 is Zstandard with
-    checksums; 0.4 is Blosc, which the Java readers of that version know.
+    Chunks and shards are squares in x and y and contain all channels. Version 0.5 uses Zstandard with
+    checksums; 0.4 uses Blosc, which the Java readers of that version know.
     """
     channels = shape[:-2]
     chunks = (*channels, layout.chunk, layout.chunk)
@@ -110,9 +110,9 @@ def array_to_read(path: Path) -> zarr.Array[Any]:
 
 
 def array_to_write(path: Path, written: dict[str, str]) -> zarr.Array[Any]:
-    """Open an array for writing whole shards; what is nothing but the fill value takes no file.
+    """Open an array for writing complete shards; a shard with only the fill value has no file.
 
-    `written` is given the digest of every file that is written, by its name inside the array.
+    `written` receives the digest of every file that is written, by its name inside the array.
     """
     return zarr.open_array(ShardStore(path, written), mode="r+", config={"write_empty_chunks": False})
 
@@ -127,7 +127,7 @@ def chunk_files(layout: PyramidLayout, rect: Rect) -> Iterator[str]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn the errors of missing, torn or altered Zarr files into one line with the remedy.
+    """Turn errors of missing, incomplete or altered Zarr files into one line with the remedy.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""The overview picture and what is drawn on it."""
+"""The overview picture and its parts."""

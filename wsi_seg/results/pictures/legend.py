@@ -19,7 +19,7 @@ ABSENT = Style(18, MUTED)
 SWATCH = (36, 22)
 ROW, COLUMN, GUTTER = 34, 440, 44
 AREA_RIGHT, SHARE_RIGHT = 88, 0
-"""Where figures end, in pixels from the right end of a column."""
+"""Right end of the figures, in pixels from the right end of a column."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Entry:
 
 
 def draw_legend(entries: Sequence[Entry], absent: Sequence[str], width: int) -> Image.Image:
-    """Draw entries in columns, read downwards, and the names of what was not found below them."""
+    """Draw entries in columns, read downwards, and below them the names of classes that were not found."""
     columns = max(1, min((width + GUTTER) // (COLUMN + GUTTER), len(entries)))
     rows = -(-len(entries) // columns)
     lines = wrapped(f"Not found: {', '.join(absent)}", ABSENT, width) if absent else []
@@ -63,7 +63,7 @@ def _draw_entry(
 
 
 def format_area(mm2: float) -> str:
-    """Write an area to three figures, and none finer than a thousandth of a square millimetre.
+    """Format an area with three figures, down to a thousandth of a square millimetre.
 
     >>> format_area(123.4), format_area(1.234), format_area(0.0004), format_area(0)
     ('123 mm²', '1.23 mm²', '<0.001 mm²', '0 mm²')
@@ -75,7 +75,7 @@ def format_area(mm2: float) -> str:
 
 
 def format_share(share: float) -> str:
-    """Write a share as per cent to one decimal.
+    """Format a share as per cent with one decimal.
 
     >>> format_share(0.4567), format_share(0.0001)
     ('45.7 %', '<0.1 %')

@@ -1,7 +1,7 @@
-"""Text on pictures, in the one font that Pillow brings along.
+"""Text on pictures, in the font that Pillow contains.
 
-That font knows ASCII and little else: accents are dropped, the raised 2 of square millimetres is drawn, and
-what remains foreign becomes a question mark.
+That font has ASCII and little else: accents are dropped, the raised 2 of square millimetres is drawn, and
+other characters become question marks.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LOOKALIKES = str.maketrans({"–": "-", "—": "-", "−": "-", "×": "x", "µ":
 
 @dataclass(frozen=True)
 class Style:
-    """How a piece of text looks: font size in pixels, colour, weight."""
+    """The style of a text: font size in pixels, colour, weight."""
 
     size: int
     color: Color
@@ -65,7 +65,7 @@ def draw_text(
 
 
 def fitted(text: str, style: Style, width: float) -> str:
-    """Cut a line so that it fits into `width` pixels, with an ellipsis for what is gone."""
+    """Cut a line so that it fits into `width` pixels, with an ellipsis for the rest."""
     text = drawable(text)
     if text_width(text, style) <= width:
         return text

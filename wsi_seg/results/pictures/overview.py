@@ -60,12 +60,12 @@ def write_overview_picture(
     pixels: Mapping[int, int],
     tissue: NDArray[np.bool_] | None = None,
 ) -> None:
-    """Draw a finished result and save the picture as a PNG, whole or not at all.
+    """Draw a finished result and save the picture as a PNG, completely or not at all.
 
     Parameters
     ----------
     path : Path
-        Where to write, ``.../overview.png``.
+        The file to write, ``.../overview.png``.
     rgb : array of uint8, shape (h, w, 3)
         The slide at one of the levels of the labels.
     labels : LabelPyramid
@@ -73,7 +73,7 @@ def write_overview_picture(
     pixels : mapping of int to int
         Number of label pixels by label value, over the whole slide.
     tissue : array of bool, shape (h, w), optional
-        Where tissue was found, at the resolution of `rgb`.
+        The tissue, at the resolution of `rgb`.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def write_overview_picture(
 
 
 def save_png(picture: Image.Image, path: Path) -> None:
-    """Save a picture, whole or not at all.
+    """Save a picture, completely or not at all.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def draw_overview(scene: Scene) -> Image.Image:
 
 
 def _draw_heading(scene: Scene, width: int) -> Image.Image:
-    """Draw the slide's name, what was done with it, and the notice on amber."""
+    """Draw the slide's name, the facts of the run, and the notice on amber."""
     notice = wrapped(scene.notice or "", NOTICE, width - 36)
     picture = Image.new("RGB", (width, 68 + (len(notice) * 30 + 38 if notice else 0)), "white")
     draw = ImageDraw.Draw(picture)
@@ -148,7 +148,7 @@ def _draw_heading(scene: Scene, width: int) -> Image.Image:
 
 
 def _draw_panels(scene: Scene) -> Image.Image:
-    """Draw the slide and the classes: side by side, or stacked where that shows them much larger."""
+    """Draw the slide and the classes: side by side, or stacked if that shows them much larger."""
     height, width = scene.labels.shape
     um_wide, um_high = width * scene.pixel_um[0], height * scene.pixel_um[1]
     room = LONGEST_SIDE - 2 * MARGIN - 4
@@ -176,7 +176,7 @@ def _draw_panels(scene: Scene) -> Image.Image:
 
 
 def _framed(panel: Image.Image, name: str) -> Image.Image:
-    """Put a thin frame around a panel, and its name above."""
+    """Draw a thin frame around a panel, and its name above."""
     top = 28
     picture = Image.new("RGB", (panel.width + 2, panel.height + top + 2), "white")
     draw = ImageDraw.Draw(picture)

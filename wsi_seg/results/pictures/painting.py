@@ -1,7 +1,7 @@
 """Paint classes, outlines and masks over a picture of the slide, pixel by pixel.
 
-Colours are laid out, with their opacities, at twice the size that is asked for and halved, which smooths
-every edge; then they go over the slide.
+Colours and opacities are painted at twice the requested size and halved, which smooths every edge. Then they
+are composited over the slide.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OUTLINE_SHADE = 0.72
 """Brightness of a class's outline, as a share of its colour's."""
 
 VEIL = 0.55
-"""Opacity of the white over what was not asked for."""
+"""Opacity of the white outside of the region of interest."""
 
 STRIPE = 10
 """Width of the stripes that mark unprocessed pixels, in pixels of twice the size."""
@@ -50,9 +50,9 @@ def paint_classes(
 ) -> Image.Image:
     """Paint classes over the slide.
 
-    The slide is paled to grey below the colours, so that these look as they do in a legend while the
-    tissue stays readable. The background class is not painted; what was not asked for is veiled in white,
-    what was not analysed is striped.
+    The slide below the colours is made pale and grey, so that the colours look as in the legend while the
+    tissue stays readable. The background class is not painted; white covers the area outside of the region of
+    interest, and unprocessed pixels are striped.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def paint_classes(
 
 
 def paint_swatch(value: int, schema: ClassSchema, size: tuple[int, int]) -> Image.Image:
-    """Paint a small piece of one label value, as it looks on glass, for a legend."""
+    """Paint a swatch of one label value, as it looks on glass, for a legend."""
     glass = np.full((size[1] + 2, size[0] + 2, 3), 240, dtype=np.uint8)
     labels = np.full(glass.shape[:2], schema.outside_id, dtype=np.uint8)
     labels[1:-1, 1:-1] = value
@@ -120,20 +120,20 @@ def _inks(schema: ClassSchema) -> NDArray[np.uint32]:
 
 
 def _packed(inks: ArrayLike) -> NDArray[np.uint32]:
-    """Return red, green, blue and opacity, shape (n, 4), as one number each, which is quicker to look up."""
+    """Pack red, green, blue and opacity, shape (n, 4), into one number each, for a faster look-up."""
     return np.array(inks, dtype=np.uint8).view(np.uint32)[:, 0]
 
 
 def _laid_over(picture: Image.Image, inks: NDArray[np.uint32]) -> Image.Image:
-    """Lay packed colours with opacities, shape (2 h, 2 w), over a picture of h x w."""
+    """Composite packed colours with opacities, shape (2 h, 2 w), over a picture of h x w."""
     height, width = inks.shape
     smooth = Image.frombuffer("RGBA", (width, height), inks).reduce(2)
     return Image.alpha_composite(picture.convert("RGBA"), smooth).convert("RGB")
 
 
 def _pale(picture: Image.Image) -> Image.Image:
-    """Take most of the colour out of a picture, and lift it a little."""
-    # Each row: red, green and blue's share in one channel, and what is added.
+    """Remove most of the colour from a picture, and brighten it a little."""
+    # Each row: the shares of red, green and blue in one channel, and an offset.
     muted = [
         [0.85 * (0.75 * grey + 0.25 * (i == j)) for j, grey in enumerate((0.299, 0.587, 0.114))]
         for i in range(3)
@@ -142,14 +142,14 @@ def _pale(picture: Image.Image) -> Image.Image:
 
 
 def _enlarged(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Bring labels to `size` (width, height) without mixing values."""
+    """Resize labels to `size` (width, height) without mixing values."""
     while labels.shape[0] >= 2 * size[1] and labels.shape[1] >= 2 * size[0]:
         labels = halve_labels(labels)
     return np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
 
 
 def _borders(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Mark the pixels within `OUTLINE` of another label, straight up, down, left or right."""
+    """Mark the pixels within `OUTLINE` of another label, up, down, left or right."""
     borders = np.zeros(labels.shape, dtype=np.bool_)
     for step in range(1, OUTLINE + 1):
         below = labels[step:] != labels[:-step]
@@ -162,7 +162,7 @@ def _borders(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _stripes(shape: tuple[int, ...]) -> NDArray[np.uint16]:
-    """Return diagonal stripes of the two states that stand for unprocessed pixels, shape (height, width)."""
+    """Return diagonal stripes of the two states of unprocessed pixels, shape (height, width)."""
     y, x = np.ogrid[: shape[0], : shape[1]]
     stripes: NDArray[np.uint16] = np.uint16(UNPROCESSED_ID) + np.uint16(BORDER) * ((x + y) // STRIPE % 2 == 1)
     return stripes

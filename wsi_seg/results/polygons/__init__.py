@@ -1,1 +1,1 @@
-"""Polygons drawn from labels, and their GeoJSON."""
+"""Polygons of labels, and their GeoJSON."""

@@ -1,4 +1,4 @@
-"""The labels of a run that is under way, for those who read them while regions are still coming in."""
+"""The labels of a running run, for reading while regions are still being written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Arrivals:
-    """The regions that are there by now.
+    """The regions that are written so far.
 
     Parameters
     ----------
@@ -39,13 +39,13 @@ class Arrivals:
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Note that no more regions will come: who waits for one waits in vain."""
+        """Note that no more regions will come: ends all waiting."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def wait_for(self, rect: Rect) -> None:
-        """Wait until all regions that a rectangle, in label pixels, touches are there.
+        """Wait until all regions that a rectangle, in label pixels, touches are written.
 
         Raises
         ------
@@ -61,12 +61,12 @@ class Arrivals:
         with self._changed:
             self._changed.wait_for(lambda: self._ended or needed <= self._there)
             if not needed <= self._there:
-                raise OutputError("the run ended before all of its regions were there: run it again")
+                raise OutputError("the run ended before all of its regions were written: run it again")
 
 
 @dataclass(frozen=True)
 class AwaitedLabels(LabelPyramid):
-    """Label images whose finest level is still being written: a read waits for what it needs.
+    """Label images whose finest level is still being written: a read waits for the regions that it needs.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class AwaitedLabels(LabelPyramid):
 
     @classmethod
     def of(cls, labels: LabelPyramid, arrivals: Arrivals) -> Self:
-        """Make awaited labels of those that were opened before their pixels were there."""
+        """Make awaited labels from labels that were opened before their pixels were written."""
         return cls(**{field.name: getattr(labels, field.name) for field in fields(labels)}, arrivals=arrivals)
 
     def _read(self, array: zarr.Array[Any], rect: Rect) -> NDArray[np.uint8]:

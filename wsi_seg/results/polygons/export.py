@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 DEFAULT_TOLERANCE_PX = 1.5
 
 LARGEST_ERROR = 0.01
-"""Share of its area by which a class's polygons may be off without a remark."""
+"""Largest relative error of the area of a class's polygons without a remark."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and what could not be done as asked.
+    """What was written, and what could not be done as requested.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Exported:
 
     @property
     def remarks(self) -> dict[str, int]:
-        """How often something had to be done otherwise than asked; empty if never."""
+        """How often something was not done as requested; empty if never."""
         off = sum(
             abs(self.file.area_um2[i] - area) > LARGEST_ERROR * area
             for i, area in self.file.label_area_um2.items()
@@ -72,7 +72,7 @@ class Exported:
 
     @property
     def outlined(self) -> Outlined:
-        """What a summary tells of it."""
+        """The part of it for a summary."""
         side_um = self.pixel_um2**0.5
         return Outlined(
             polygons=self.file.polygons,
@@ -109,7 +109,7 @@ def export_polygons(pyramid: LabelPyramid, path: Path, settings: ExportSettings)
     ----------
     pyramid : LabelPyramid
     path : Path
-        File to write, whole or not at all.
+        File to write, completely or not at all.
     settings : ExportSettings
 
     Raises

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wsi_seg.slides.frames import Frames
 
 NAMESPACE = uuid.UUID("8f0a5c7e-3c1d-5a53-9d0b-6d9f4f6f2b1a")
-"""Features get their ids within this from their class and outline: the same shape, the same id."""
+"""Namespace of the features' ids, which derive from class and outline: an equal shape gets an equal id."""
 
 CSV_HEADER = (
     "id", "class_id", "class", "area_um2", "label_area_um2", "perimeter_um", "centroid_x", "centroid_y",
@@ -41,12 +41,12 @@ CSV_HEADER = (
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What a file holds.
+    """The content of a file.
 
     Attributes
     ----------
     polygons : dict of int to int
-        Shapes of each class id that is in the file.
+        Number of shapes of each class id in the file.
     area_um2 : dict of int to float
         Their area in square micrometres, by their outlines: what QuPath measures.
     label_area_um2 : dict of int to float
@@ -56,7 +56,7 @@ class ExportReport:
     repaired : int
         Shapes whose outline was snapped to a coarser grid to be valid in QuPath.
     dropped : int
-        Shapes left out because nothing of them remained in QuPath's precision.
+        Shapes left out because nothing of them remained at QuPath's precision.
     bytes : int
         Size of the file.
     """
@@ -110,8 +110,8 @@ def write_geojson(
 ) -> ExportReport:
     """Write shapes as a FeatureCollection that QuPath opens in place.
 
-    The file appears whole or not at all, and its bytes depend on nothing but the arguments. Pixels outside
-    the region of interest are never written.
+    The file is written completely or not at all, and its bytes depend only on the arguments. Pixels outside
+    of the region of interest are never written.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def write_geojson(
         Names and colours of the classes. QuPath takes ``Tumour: necrotic`` for a class derived from
         ``Tumour``.
     settings : GeoJsonSettings
-        What to write.
+
 
     Raises
     ------
@@ -233,7 +233,7 @@ def _feature_id(name: str, coordinates: bytes) -> str:
 
 @contextmanager
 def _replacing(path: Path, compressed: bool) -> Iterator[IO[bytes]]:
-    """Open a file that takes the place of `path` once it is complete, and vanishes if it is never so."""
+    """Open a file that replaces `path` once it is complete, and is removed if it never is."""
     with replacing(path) as partial, partial.open("wb") as raw:
         if not compressed:
             yield raw

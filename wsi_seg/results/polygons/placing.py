@@ -1,7 +1,7 @@
-"""Put shapes where QuPath will have them: in its frame, and valid in its precision.
+"""Convert shapes to QuPath's frame, and keep them valid at its precision.
 
-QuPath snaps outlines to hundredths of a pixel and holds them in single precision, which above 131 thousand
-pixels is coarser still, and refuses a whole file for one polygon that is then invalid (``GeometryTools`` in
+QuPath snaps outlines to hundredths of a pixel and holds them in single precision, which is coarser still
+above 131 thousand pixels. It refuses a whole file for one polygon that is then invalid (``GeometryTools`` in
 its source, version 0.6).
 """
 
@@ -31,8 +31,8 @@ BATCH = 500
 class Placed(NamedTuple):
     """A shape and its outline, a Polygon or MultiPolygon in the QuPath frame.
 
-    The outline is empty if nothing of it is left in QuPath's precision. `repaired` tells whether it was
-    snapped to a coarser grid, and so may differ from its neighbours' by as much.
+    The outline is empty if nothing of it remains at QuPath's precision. `repaired` means that it was snapped
+    to a coarser grid, and so may differ from its neighbours' outlines by as much.
     """
 
     shape: Shape
@@ -61,13 +61,13 @@ def place(shapes: Iterable[Shape], frames: Frames) -> Iterator[Placed]:
 
 
 def valid_in_qupath(outlines: NDArray[np.object_]) -> NDArray[np.bool_]:
-    """Tell which geometries are valid as they are, and as QuPath will hold them."""
+    """Return which geometries are valid as written, and as QuPath will hold them."""
     held = shapely.transform(outlines, lambda xy: _rounded(xy).astype(np.float32).astype(np.float64))
     return np.asarray(shapely.is_valid(outlines) & shapely.is_valid(held))
 
 
 def _mended(outline: shapely.Polygon) -> shapely.Geometry:
-    """Return an outline snapped to the finest grid that it is valid on; empty if there is none."""
+    """Return an outline snapped to the finest grid on which it is valid; empty if there is none."""
     for grid in GRIDS:
         snapped = shapely.transform(shapely.set_precision(outline, grid), _rounded)
         if valid_in_qupath(np.array([snapped]))[0] and snapped.area > 0:

@@ -1,15 +1,15 @@
-"""Give away components too small to show, before outlines are drawn.
+"""Merge components that are too small to show into their neighbours, before outlines are made.
 
-A small component goes, whole and at once, to the class among its kept neighbours that it shares the longest
-border with (the lowest class id in a tie). Those that touch no kept component wait for a neighbour to be
-given away first: the sieve works inwards from what is kept, round by round. A tangle of small components
-that touches nothing kept becomes one component, of the class that most of it has. Pixels outside the region
-of interest and pixels never analysed are not findings: they are neither given away nor given anything, and
-a small component that touches nothing else stays.
+A small component goes as a whole to the class among its kept neighbours with which it shares the longest
+border (the lowest class id in a tie). A component that touches no kept component waits until a neighbour is
+merged: the sieve works inwards from the kept components, round by round. A tangle of small components that
+touches no kept one becomes one component, of its most frequent class. Pixels outside of the region of
+interest and unprocessed pixels take no part: they are neither merged nor do they take in others, and a small
+component that touches nothing else stays.
 
-The rule speaks of the whole label image, but is worked out on a window around each tile. What a window
-cannot see casts doubt only on what depends on it, so doubt is followed through the rounds, and the window
-grows until none of it reaches the tile. Tiles cut in any way so agree on every pixel.
+The rule applies to the whole label image, but is computed on a window around each tile. Unseen pixels beyond
+the window make only those components uncertain that depend on them. This uncertainty is tracked through the
+rounds, and the window grows until none of it reaches the tile. So all ways to cut tiles agree on every pixel.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from wsi_seg.slides.lattice import Rect
 
 FIRST_MARGIN = 64
-"""Pixels of context that a tile is first tried with; doubled while doubt reaches the tile."""
+"""First number of pixels of context around a tile; doubled while uncertainty reaches the tile."""
 
 LAST_MARGIN = 1024
-"""Context is not widened beyond this. A component that still reaches the window's edge counts as kept."""
+"""Largest context. A component that still reaches the window's edge counts as kept."""
 
 MOST_RUNS = 1 << 20
-"""Nor is it beyond a window of more runs of equal pixels than this, six times as many as a network's labels
-have there. Noise has up to one a pixel, and each takes memory."""
+"""Largest number of runs of equal pixels in a window with more context; six times as many as in a network's
+labels. Noise has up to one run per pixel, and each takes memory."""
 
 
 class LabelSource(Protocol):
@@ -88,7 +88,7 @@ def read_sieved(source: LabelSource, rect: Rect, min_area: int) -> tuple[NDArray
 def sieve(
     components: Components, min_area: int, cut: NDArray[np.bool_]
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Decide the class of every component.
+    """Determine the class of every component.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def sieve(
     min_area : int
         Components with fewer pixels are given away.
     cut : NDArray of bool, shape (components,)
-        Components that may go on beyond the image; they are never given away.
+        Components that may continue beyond the image; they are never merged.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def sieve(
     voters = np.diff(borders.indptr)
     given = np.flatnonzero(finding & ~waiting)
     while True:
-        # Only neighbours of those that were given away, or kept, a round before can have news.
+        # Only neighbours of components that were merged or kept in the round before can change.
         reached = borders.indices[_entries(borders, given)]
         given = np.unique(reached[waiting[reached]])
         if not len(given):
@@ -157,7 +157,7 @@ def _entries(borders: csr_array, rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _untangle(values: NDArray[np.uint8], components: Components, waiting: NDArray[np.bool_]) -> None:
-    """Give each group of neighbours among those waiting, in place, its class of the largest area."""
+    """Give each group of waiting neighbours, in place, its class of the largest area."""
     if not waiting.any():
         return
     one, other, _ = components.neighbours.T
@@ -200,7 +200,7 @@ def _cut_by(window: Rect, components: Components, width: int, height: int) -> ND
 
 
 def _reaches(components: Components, chosen: NDArray[np.bool_], rect: Rect) -> bool:
-    """Tell whether any chosen component has a pixel in a rectangle of its image."""
+    """Return whether any chosen component has a pixel in a rectangle of its image."""
     columns = components.shape[1]
     runs = chosen[components.run_component]
     start, end = components.run_start[runs], components.run_end[runs]

@@ -1,4 +1,4 @@
-"""What happened to the tiles that polygons were drawn in."""
+"""Counts of special cases in the blocks in which polygons are made."""
 
 from __future__ import annotations
 

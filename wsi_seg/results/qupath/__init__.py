@@ -1,1 +1,1 @@
-"""What QuPath accepts, and how it shows it."""
+"""The rules of QuPath: which files it opens, and which colours it shows."""

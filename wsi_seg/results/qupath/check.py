@@ -1,7 +1,7 @@
-"""Check that QuPath will open a GeoJSON file, and say what is wrong where it will not.
+"""Check that QuPath will open a GeoJSON file, and report what is wrong if not.
 
 The rules are those of QuPath's own reader, versions 0.5 to 0.8 (``PathIO``, ``QuPathTypeAdapters``,
-``ROITypeAdapters``, ``GsonTools`` in its source), where one fault anywhere mostly fails the whole file.
+``ROITypeAdapters``, ``GsonTools`` in its source), where one fault usually fails the whole file.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ COLOR = "give it a colour as [red, green, blue], whole numbers from 0 to 255"
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was found in a file.
+    """The report on a file.
 
     Attributes
     ----------
@@ -46,10 +46,10 @@ class CheckReport:
     errors : int
         Number of faults that are more than warnings.
     features, polygons, vertices : int
-        What the file holds, as far as it could be read: objects at any depth but root objects, their
-        polygons and the points of these.
+        The readable content of the file: objects at any depth, except root objects, their polygons and the
+        points of these.
     classes : dict of str to int
-        Areas of each class, as training reads them; ``""`` stands for none.
+        Areas of each class, as training reads them; ``""`` means no class.
     cores, without_area : int
         Cores of a tissue microarray; points and lines.
     recoloured : tuple of Recoloured
@@ -78,16 +78,16 @@ class CheckReport:
 
 
 def check_file(path: Path, coverage: bool = False, image_size: tuple[int, int] | None = None) -> CheckReport:
-    """Check a GeoJSON file; whatever the file holds, this gives a report.
+    """Check a GeoJSON file; returns a report, whatever the file contains.
 
     Parameters
     ----------
     path : Path
-        ``.geojson`` or ``.json``, perhaps with ``.gz``.
+        ``.geojson`` or ``.json``, optionally with ``.gz``.
     coverage : bool
         Check also that polygons do not overlap, and share their corners where they touch.
     image_size : (int, int), optional
-        Width and height of the image in QuPath pixels, to tell shapes that reach off it.
+        Width and height of the image in QuPath pixels, to find shapes that reach beyond it.
     """
     findings = Findings()
     check = _Check(findings, GeometryCheck(findings, image_size, keep=coverage))
@@ -162,11 +162,11 @@ class _Check:
             what = "is a FeatureCollection without a list of features"
             error("root", item.where, what, 'add "features": [...]')
         else:
-            what = f"is no GeoJSON object (type {shown(kind)}), and QuPath passes over it"
+            what = f"is not a GeoJSON object (type {shown(kind)}), and QuPath ignores it"
             error("root", item.where, what, 'use {"type": "FeatureCollection", "features": [...]}')
 
     def _count(self, item: Item) -> None:
-        """Count an object by what training takes it for."""
+        """Count an object by its meaning for training."""
         if item.is_root:
             return
         self.features += 1
@@ -210,7 +210,7 @@ class _Check:
         if isinstance(value, dict | list) or value is None:
             self.findings.error("id", where, f"has the id {shown(value)}", "leave the id out or use a UUID")
         elif not isinstance(value, str) or not UUID.fullmatch(value):
-            what = f"has the id {shown(value)}, which is no UUID; QuPath gives it another"
+            what = f"has the id {shown(value)}, which is not a UUID; QuPath gives it another"
             self.findings.warn("id", where, what, "leave the id out or use a UUID")
         elif value in self._ids:
             what = f"has the id of {self._ids[value]}"
@@ -227,7 +227,7 @@ class _Check:
         if not isinstance(kind, str):
             error("objectType", where, f"has objectType {shown(kind)}", "use annotation or detection")
         elif kind not in OBJECT_TYPES:
-            what = f"has objectType {shown(kind)}, which QuPath takes for an annotation"
+            what = f"has objectType {shown(kind)}, which QuPath takes as an annotation"
             warn("objectType", where, what, "use annotation or detection")
         color = properties.get("color")
         if color is not None and not _is_color(color) and not _is_packed(color):
@@ -261,7 +261,7 @@ class _Check:
             named = list(value.items())
         else:
             if value is not None:
-                what = f"has {shown(value)} for measurements, which QuPath passes over"
+                what = f"has {shown(value)} for measurements, which QuPath ignores"
                 self.findings.warn("measurements", where, what, "use a map of name to number")
             return
         for name, number in named:
@@ -271,14 +271,14 @@ class _Check:
 
 
 def _class_name(value: dict[str, Any]) -> str:
-    """Return the name of a class, as QuPath has it; empty if it is none."""
+    """Return the name of a class as in QuPath; empty if it is not one."""
     names = value.get("names")
     name = value.get("name", ": ".join(map(str, names)) if isinstance(names, list) else None)
     return name.strip() if isinstance(name, str) else ""
 
 
 def _is_color(value: Any) -> bool:
-    """Tell whether a value is a colour: three whole numbers, or four with opacity last."""
+    """Return whether a value is a colour: three whole numbers, or four with opacity last."""
     return (
         isinstance(value, list)
         and len(value) in (3, 4)
@@ -287,5 +287,5 @@ def _is_color(value: Any) -> bool:
 
 
 def _is_packed(value: Any) -> bool:
-    """Tell whether a value is a colour as a single number, which objects, but not classes, can have."""
+    """Return whether a value is a colour as a single number, which objects can have, but not classes."""
     return type(value) is int

@@ -1,4 +1,4 @@
-"""Check the geometries of a GeoJSON file against what QuPath takes."""
+"""Check the geometries of a GeoJSON file against QuPath's rules."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class GeometryCheck:
     Parameters
     ----------
     findings : Findings
-        Where faults are noted.
+        Receives the faults.
     image_size : (int, int) or None
         Width and height of the image in QuPath pixels, where known.
     keep : bool
@@ -52,7 +52,7 @@ class GeometryCheck:
         kind, coordinates = geometry.get("type"), geometry.get("coordinates")
         if kind == "GeometryCollection":
             remedy = "write its polygons as one MultiPolygon"
-            error("collection", where, "is a GeometryCollection, which is no shape in QuPath", remedy)
+            error("collection", where, "is a GeometryCollection, which is not a shape in QuPath", remedy)
         elif kind not in ("Polygon", "MultiPolygon", "Point", "MultiPoint", "LineString", "MultiLineString"):
             error(
                 "geometry type", where, f"has no geometry type {shown(kind)}", "use Polygon or MultiPolygon"
@@ -135,9 +135,9 @@ class GeometryCheck:
         width, height = self._image_size or (np.inf, np.inf)
         for i in np.flatnonzero((left < 0) | (top < 0) | (right > width) | (bottom > height)):
             bounds = ", ".join(f"{v:g}" for v in polygons[i].bounds)
-            remedy = "subtract openslide.bounds-x and -y, which QuPath cuts off, or draw it inside"
+            remedy = "subtract openslide.bounds-x and -y, which QuPath does, or draw it inside"
             self._findings.warn(
-                "off the image", self._batch[i][1], f"reaches off the image ({bounds})", remedy
+                "off the image", self._batch[i][1], f"reaches beyond the image ({bounds})", remedy
             )
 
     def check_coverage(self) -> None:

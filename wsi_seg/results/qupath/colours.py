@@ -1,7 +1,7 @@
-"""The colours that QuPath shows classes in, which need not be those of a file.
+"""The colours in which QuPath shows classes, which may differ from a file's.
 
-QuPath has each class once. A file that names a class which is there already gets that one, with its colour
-(``PathClass`` in QuPath's source, versions 0.4 to 0.8). QuPath's own classes are always there.
+QuPath has each class once. If a file names an existing class, QuPath uses that one, with its colour
+(``PathClass`` in QuPath's source, versions 0.4 to 0.8). QuPath's own classes always exist.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OWN: dict[str, Rgb] = {
     "Negative": (112, 112, 225),
     "Image": (128, 128, 128),
 }
-"""QuPath's own classes, as it comes; users can give them other colours."""
+"""QuPath's own classes with their default colours; users can change these."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Recoloured:
 
 
 def recoloured(colours: Mapping[str, Rgb]) -> tuple[Recoloured, ...]:
-    """Return those of a file's classes that QuPath shows in its own colours, which differ."""
+    """Return the classes of a file that QuPath shows in other colours, its own."""
     return tuple(
         Recoloured(name, colour, OWN[name])
         for name, colour in colours.items()
@@ -61,6 +61,6 @@ def colour_script(colours: Mapping[str, Rgb]) -> str:
 
 
 def _quoted(name: str) -> str:
-    """Return text as Groovy writes it between single quotes, where no dollar sign means anything."""
+    """Return text as a Groovy string in single quotes, where dollar signs have no meaning."""
     escaped = json.dumps(name)[1:-1].replace('\\"', '"')
     return "'" + escaped.replace("'", "\\'") + "'"

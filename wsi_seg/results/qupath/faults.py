@@ -1,4 +1,4 @@
-"""Faults found in a file: what is wrong where, and what to do about it."""
+"""Faults in a file: what is wrong, its place, and the remedy."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Fault:
     kind : str
         The same word for all faults of one kind.
     where : str
-        Which part of the file.
+        The part of the file.
     what : str
         What is wrong there.
     remedy : str
-        What to do about it.
+        The remedy.
     warning : bool
-        QuPath opens the file all the same, but not all of it is as meant.
+        QuPath opens the file, but not all of it as intended.
     """
 
     kind: str
@@ -44,12 +44,12 @@ class Findings:
         self.errors = 0
 
     def error(self, kind: str, where: str, what: str, remedy: str) -> None:
-        """Note a fault that makes QuPath refuse the file, or lose something in it."""
+        """Add a fault that makes QuPath refuse the file, or lose something in it."""
         self.errors += 1
         self._note(Fault(kind, where, what, remedy))
 
     def warn(self, kind: str, where: str, what: str, remedy: str) -> None:
-        """Note a fault that QuPath lives with."""
+        """Add a fault that QuPath tolerates."""
         self._note(Fault(kind, where, what, remedy, warning=True))
 
     def _note(self, fault: Fault) -> None:
@@ -59,5 +59,5 @@ class Findings:
 
 
 def shown(value: object) -> str:
-    """Return a value from a file, however large or deep, as it can be printed on one line anywhere."""
+    """Return a value from a file, however large or deep, as a short text for one line."""
     return reprlib.repr(value).encode("ascii", "backslashreplace").decode()
