@@ -110,7 +110,7 @@ def test_no_pixels_give_no_figures() -> None:
 
 @pytest.mark.parametrize(("truth", "predicted"), [(2, 0), (254, 0), (0, 2), (0, 254), (2, 255)])
 def test_values_that_are_no_class_are_refused(truth: int, predicted: int) -> None:
-    with pytest.raises(ValueError, match="none of the 2"):
+    with pytest.raises(ValueError, match="not one of the 2"):
         Confusion.of(np.array([truth], np.uint8), np.array([predicted], np.uint8), 2)
 
 

@@ -164,7 +164,7 @@ def test_a_missing_a_spare_and_a_misshaped_tensor_are_named(tmp_path: Path) -> N
     saved(path, state | {"conv.conv.weight": torch.zeros(20, 37, 3, 3)})
     assert "its decoder takes 17 channels" in refused(path)
     saved(path, {"fc.weight": torch.zeros(3, 3)})
-    assert "not an ESPNet: classifier.conv.weight is not there" in refused(path)
+    assert "not an ESPNet: classifier.conv.weight is missing" in refused(path)
 
 
 def test_another_number_of_classes_is_refused(tmp_path: Path) -> None:

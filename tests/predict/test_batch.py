@@ -155,7 +155,7 @@ def test_where_no_scheduler_answers_the_batch_ends_and_the_rest_waits(tmp_path: 
         return finished(job)
 
     record = tmp_path / "batch.json"
-    with pytest.raises(NoSchedulerError, match=rf"answers there; 2 slides wait \(listed in {record}\): run the same"):
+    with pytest.raises(NoSchedulerError, match=rf"there; 2 slides wait \(listed in {record}\): run the same"):
         run_batch(jobs_of(tmp_path, "a", "b", "c"), record, run, pytest.fail)
     assert begun == ["a", "b"]
     assert stored(record).waiting == ("b.svs", "c.svs")

@@ -146,7 +146,7 @@ def test_leftovers_of_a_kill_after_finished_are_cleared(
         (out / ".wsi-seg" / name).write_text("left over")
     (out / "slide.ome.zarr/labels/tissue/.zarr.json.0123.partial").write_text("left over")
     predict_slide(slide_path, out, settings(model_path, ngff), heard)
-    assert "finished already" in heard.said[0]
+    assert "already finished" in heard.said[0]
     assert sorted(path.name for path in (out / ".wsi-seg").iterdir()) == ["lock", "record.json"]
     assert not list(out.rglob("*.partial"))
 
@@ -169,7 +169,7 @@ def test_polygons_that_were_unpacked_and_edited_are_kept(
     (out / "slide.geojson").write_text("edited")
     predict_slide(slide_path, out, given)  # nothing to do
     coarser = given.model_copy(update={"export": ExportSettings(simplify_um=9)})
-    with pytest.raises(OutputError, match=r"slide\.geojson: does not belong to the result: delete it, or move it"):
+    with pytest.raises(OutputError, match=r"slide\.geojson: does not belong to the result: delete it"):
         predict_slide(slide_path, out, coarser)
     assert (out / "slide.geojson").read_text() == "edited"
     assert fingerprints(out) == fingerprints(finished)

@@ -116,7 +116,7 @@ def test_the_summary_tells_the_areas_of_the_polygons_too(result: Path) -> None:
 def test_running_again_does_nothing(result: Path, slide_path: Path, model_path: Path) -> None:
     before, heard = fingerprints(result), Recorder()
     predict_slide(slide_path, result, settings(model_path), heard)
-    assert "finished already" in heard.said[0]
+    assert "already finished" in heard.said[0]
     assert heard.regions == 0
     assert fingerprints(result) == before
 

@@ -98,7 +98,7 @@ def test_diagnoses_are_learned_and_reported(tmp_path: Path):
     ("diagnoses", "said"),
     [
         ((None, None), "names no diagnoses: give them as numbers in the third column of train.txt"),
-        ((0, 2), r"diagnosis 2 is none of model\.diagnoses=2, numbered from 0: --set model\.diagnoses=3"),
+        ((0, 2), r"diagnosis 2 is not one of model\.diagnoses=2, numbered from 0: --set model\.diagnoses=3"),
     ],
 )
 def test_data_without_such_diagnoses_are_refused(

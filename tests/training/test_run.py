@@ -352,7 +352,7 @@ def test_the_best_weights_are_kept_where_it_may_stop_early(pair, tmp_path: Path)
 def test_a_loss_that_is_no_number_ends_it(pair, tmp_path: Path):
     request = requested(pair, tmp_path, "optimiser.learning_rate=1e30", "optimiser.clip_norm=null")
     with pytest.raises(
-        TrainingError, match=r"the loss is nan by step \d+: start anew .*learning_rate=2\.5e\+29"
+        TrainingError, match=r"the loss is nan by step \d+: start again .*learning_rate=2\.5e\+29"
     ):
         train(request)
 
@@ -516,7 +516,7 @@ def test_other_settings_do_not_resume(pair, tmp_path: Path):
         train(requested(pair, tmp_path), Stopping(2))
     with pytest.raises(OutputError, match="holds a training with another recipe"):
         train(requested(pair, tmp_path, "training.epochs=3", resume=True))
-    with pytest.raises(OutputError, match="unfinished training: go on with --resume"):
+    with pytest.raises(OutputError, match="unfinished training: continue with --resume"):
         train(requested(pair, tmp_path))
     with pytest.raises(StoppedError):  # but these decide nothing that is learned
         train(requested(pair, tmp_path, "data.cache_mb=128", "training.workers=0", resume=True), Stopping(1))

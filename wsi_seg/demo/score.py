@@ -143,7 +143,7 @@ def score_labels(
         strange = max(found.max(initial=0), true.max(initial=0))
         if strange >= classes:
             raise UsageError(
-                f"{truth.path}: class {strange} is none of the {classes}: score the demo model's labels"
+                f"{truth.path}: class {strange} is not one of the {classes}: score the demo model's labels"
             )
         confusion.add(true, found)
     return Score(confusion, unprocessed)

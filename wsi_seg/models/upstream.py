@@ -204,7 +204,7 @@ def infer_config(path: Path, state: Mapping[str, Tensor]) -> ESPNetConfig:
     def shape(name: str) -> torch.Size:
         if name not in state or state[name].dim() != 4:
             raise ModelError(
-                f"{path}: not an ESPNet: {name} is not there: give a checkpoint of the authors' code"
+                f"{path}: not an ESPNet: {name} is missing: give a checkpoint of the authors' code"
             )
         return state[name].shape
 

@@ -54,7 +54,7 @@ def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
         )
     if result.zarr.is_symlink() and not result.zarr.exists():
         raise OutputError(
-            f"{result.zarr}: a broken link: restore its target, or use --overwrite to start anew"
+            f"{result.zarr}: a broken link: restore its target, or use --overwrite to replace it"
         )
     if record.progress != "segmenting" and not result.zarr.exists():
         if result.unfinished_zarr.exists():

@@ -125,7 +125,7 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
             listener.say(
                 f"{request.out}: going on where it was"
                 if folder.resumed
-                else f"{request.out}: nothing there to go on with yet: beginning anew"
+                else f"{request.out}: no checkpoint to resume from yet: starting from the beginning"
             )
         processes = recipe.training.devices * (1 + workers(recipe, device))
         cache = PixelCache(data.sources, recipe.data.cache_mb // processes)

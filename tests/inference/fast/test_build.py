@@ -89,7 +89,7 @@ def test_a_compiler_that_hangs_is_given_up(elsewhere: Path, monkeypatch: pytest.
 
 def test_what_a_compiler_says_need_be_no_text(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", r"printf 'full \377 disk\n' >&2; exit 1"))
-    with pytest.raises(KernelsError, match=r"failed \(full . disk\): mend it"):
+    with pytest.raises(KernelsError, match=r"failed \(full . disk\): repair it"):
         load_kernels()
     monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", "exit 1"))
     with pytest.raises(KernelsError, match=r"failed \(without a word\)"):
@@ -128,7 +128,7 @@ def test_a_full_disk_is_said_and_not_the_compilers_fault(
         ),
         (
             "libgomp.so.1: cannot open shared object file: No such file or directory",
-            r"cache: compiled kernels cannot be loaded \(.*libgomp.*\): mend that, or name another compiler",
+            r"cache: compiled kernels cannot be loaded \(.*libgomp.*\): repair the compiler, or name another",
         ),
     ],
 )

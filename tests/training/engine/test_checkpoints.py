@@ -52,7 +52,7 @@ def read_or_refused(path: Path) -> torch.Tensor | None:
     try:
         return SafeCheckpoints().load_checkpoint(path)["weights"]
     except ModelError as error:
-        assert str(error) == f"{path}: damaged checkpoint: start the training anew with --overwrite"  # noqa: PT017
+        assert str(error) == f"{path}: damaged checkpoint: start the training again with --overwrite"  # noqa: PT017
         return None
 
 

@@ -39,7 +39,7 @@ def finish(folder: TrainingFolder) -> None:
 def test_an_unfinished_training_is_gone_on_with_only_if_asked(tmp_path: Path):
     begin(tmp_path)
     with (
-        pytest.raises(OutputError, match="unfinished training: go on with --resume, or start anew with"),
+        pytest.raises(OutputError, match="unfinished training: continue with --resume, or start again with"),
         TrainingFolder(tmp_path, False, False).locked(RECORD),
     ):
         pass
@@ -95,7 +95,7 @@ def test_a_training_killed_after_its_model_is_there_is_finished(resume: bool, tm
     folder = begin(tmp_path)
     folder.model.write_text("weights")
     with (
-        pytest.raises(FinishedError, match="finished already: nothing to do"),
+        pytest.raises(FinishedError, match="already finished: nothing to do"),
         TrainingFolder(tmp_path, False, resume).locked(RECORD),
     ):
         pass

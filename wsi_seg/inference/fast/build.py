@@ -71,7 +71,8 @@ def load_kernels() -> ctypes.CDLL:
             raise _disk_full(folder) from error
         if error.errno is None:
             raise KernelsError(
-                f"{folder}: compiled kernels cannot be loaded ({reason}): mend that, or name another "
+                f"{folder}: compiled kernels cannot be loaded ({reason}): repair the compiler, or name "
+                "another "
                 "compiler with CXX"
             ) from error
         raise KernelsError(
@@ -176,7 +177,7 @@ def _failed(folder: Path, compiler: str, said: str) -> KernelsError:
     lines = said.split("\n")
     first = next((line for line in lines if "error" in line), " ".join(lines[-3:]))
     return KernelsError(
-        f"{compiler} failed ({first.strip() or 'without a word'}): mend it, or install another"
+        f"{compiler} failed ({first.strip() or 'without a word'}): repair it, or install another"
     )
 
 

@@ -200,7 +200,7 @@ def _refuse_for_images(request: DataRequest) -> None:
     }
     named = [option for option, value in settings.items() if value is not None]
     if named:
-        raise UsageError(f"{', '.join(named)}: means nothing for images with masks: leave it out")
+        raise UsageError(f"{', '.join(named)}: has no effect on images with masks: leave it out")
 
 
 def _images(folder: Path, schema: ClassSchema | None, recipe: Recipe) -> TrainingData:
@@ -252,7 +252,7 @@ def check_diagnoses(folder: Path, sources: Sequence[Source], recipe: Recipe) -> 
         )
     if max(known) >= wanted:
         raise UsageError(
-            f"{folder}: diagnosis {max(known)} is none of model.diagnoses={wanted}, numbered from 0: "
+            f"{folder}: diagnosis {max(known)} is not one of model.diagnoses={wanted}, numbered from 0: "
             f"--set model.diagnoses={max(known) + 1}"
         )
     return ()

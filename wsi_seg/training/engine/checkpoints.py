@@ -61,7 +61,7 @@ class SafeCheckpoints(CheckpointIO):
             content: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
         except Exception as error:  # a damaged file makes anything happen
             raise ModelError(
-                f"{path}: damaged checkpoint: start the training anew with --overwrite"
+                f"{path}: damaged checkpoint: start the training again with --overwrite"
             ) from error
         return content
 

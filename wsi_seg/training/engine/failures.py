@@ -40,7 +40,7 @@ def in_one_line(device: torch.device, folder: Path) -> Iterator[None]:
             raise
         raise DeviceError(
             f"{device}: out of memory: give a smaller --set training.batch_size or --set data.patch, "
-            "and start anew with --overwrite"
+            "and start again with --overwrite"
         ) from error
     except WsiSegError as error:
         # A reading process hands its traceback on as the message; the last line of it is the error's own.

@@ -119,7 +119,7 @@ class History(Callback):
         if train_loss is not None and not math.isfinite(train_loss):
             rate = self._pace.highest_rate / 4
             raise TrainingError(
-                f"the loss is {train_loss} by step {trainer.global_step}: start anew with --overwrite and a "
+                f"the loss is {train_loss} by step {trainer.global_step}: start again with --overwrite and a "
                 f"lower rate, --set optimiser.learning_rate={rate:g}"
             )
         self._loss = self._loss if train_loss is None else train_loss

@@ -113,25 +113,25 @@ class TrainingFolder:
         self.resumed = earlier is not None
         if earlier is not None and not self._resume:
             raise OutputError(
-                f"{self.folder}: holds an unfinished training: go on with --resume, "
-                "or start anew with --overwrite"
+                f"{self.folder}: holds an unfinished training: continue with --resume, "
+                "or start again with --overwrite"
             )
         if earlier is not None and earlier != record:
             differing = " and ".join(_differences(earlier, record))
             raise OutputError(
                 f"{self.folder}: holds a training with another {differing}: "
-                "give what it was begun with, or start anew with --overwrite"
+                "give the same inputs again, or start again with --overwrite"
             )
         write_text(self._record, json.dumps(record, indent=1) + "\n")
 
     def _refuse_finished(self, earlier: dict[str, JsonValue] | None, record: dict[str, JsonValue]) -> None:
         if earlier == record:
             self.finish()  # of a run that was killed just before it
-            raise FinishedError(f"{self.model}: finished already: nothing to do (--overwrite starts anew)")
+            raise FinishedError(f"{self.model}: already finished: nothing to do (--overwrite starts again)")
         differing = "" if earlier is None else f" with another {' and '.join(_differences(earlier, record))}"
         raise OutputError(
-            f"{self.model}: this training is finished{differing}: go on from its model with --init and "
-            "another -o, or start anew with --overwrite"
+            f"{self.model}: this training is finished{differing}: continue from its model with --init and "
+            "another -o, or start again with --overwrite"
         )
 
     def _has_checkpoints(self) -> bool:
