@@ -141,7 +141,7 @@ def _holes(grid: NodeGrid) -> Floats:
 
 
 def _away_from_tumours(ground: Ground, x: float, y: float) -> bool:
-    """Say whether benign tissue may lie at a place."""
+    """Return whether benign tissue may lie at a place."""
     at = NodeGrid(ground, np.array([x]), np.array([y]))
     border = noise_at(at.xs, at.ys, TUMOUR_BORDER, ground.salt("tumour border"))
     return float((_tumour(at, at.xs, at.ys) + 70 * border)[0]) < -170

@@ -85,7 +85,7 @@ class Blob:
 
 
 class Draw:
-    """Random numbers of one site of a jittered grid; each name is drawn anew and independently."""
+    """Random numbers of one site of a jittered grid; each name is drawn independently."""
 
     def __init__(self, ground: Ground, site: str) -> None:
         self._ground, self._site = ground, site

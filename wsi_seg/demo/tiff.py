@@ -97,5 +97,5 @@ def padded(pixels: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
 
 
 def is_big(size: tuple[int, int]) -> bool:
-    """Say whether a slide of this width and height wants BigTIFF."""
+    """Return whether a slide of this width and height needs BigTIFF."""
     return size[0] * size[1] > BIG_TIFF_PIXELS

@@ -89,7 +89,7 @@ def train(recipe: Recipe, say: Callable[[str], None]) -> tuple[ESPNet, InputSpec
     recipe : Recipe
         The same recipe gives the same weights on the same machine.
     say : callable
-        Hears how it goes.
+        Receives the progress.
 
     Returns
     -------

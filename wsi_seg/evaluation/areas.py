@@ -1,4 +1,4 @@
-"""Score what lies under annotations, part by part: what nobody annotated is neither read nor segmented."""
+"""Score the annotated parts of a slide: parts without annotations are neither read nor segmented."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Labels of a slide, beside what is known of it.
+    """The labels of a slide, and its truth.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Comparison:
         rects : iterable of Rect
             In label pixels; a few of them are held at a time.
         progress : Progress
-            Hears of the rectangles and their pixels of known class.
+            Receives the rectangles and their pixels of known class.
         """
         known = {rect: int(np.count_nonzero(self.truth.read(rect) != IGNORE)) for rect in rects}
         annotated = [rect for rect, pixels in known.items() if pixels]
@@ -66,7 +66,7 @@ class Comparison:
                 total = total + part
                 progress.advance(known[rect] / 1e6)
         finally:
-            # After an error, or when the user has had enough, nothing more is begun.
+            # After an error or an interruption, nothing more is begun.
             threads.shutdown(cancel_futures=True)
             progress.end()
         return total

@@ -1,4 +1,4 @@
-"""What an evaluation comes to: how labels agree with the truth, source by source and all in all."""
+"""The result of an evaluation: how labels agree with the truth, for each source and in total."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Tally:
         Of the image or slide.
     confusion : Confusion
     unprocessed, outside : int
-        Pixels of known class that were not analysed: that could not be read, or that were not asked for. The
-        confusion matrix has them among those for which no class was found.
+        Pixels of known class that were not processed: unreadable ones, or those outside of the region of
+        interest. The confusion matrix has them among those for which no class was found.
     """
 
     name: str
@@ -126,5 +126,5 @@ class Evaluation:
 
 
 def notices(bundle: ModelBundle) -> tuple[str, ...]:
-    """Return what a model's users must be told."""
+    """Return the notice that a model's users must see."""
     return () if bundle.notice is None else (bundle.notice,)

@@ -1,4 +1,4 @@
-"""Bring the classes that were found together with those of the truth, by name."""
+"""Match the predicted classes with those of the truth, by name."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def evaluate_images(
 
 
 def _decoded(sources: Sequence[LabelledImage]) -> Iterator[tuple[LabelledImage, LabelledPixels]]:
-    """Read images, each while the one before it is segmented."""
+    """Read images, each while the previous one is segmented."""
     with ThreadPoolExecutor(1, thread_name_prefix="read") as reader:
         begun: deque[tuple[LabelledImage, Future[LabelledPixels]]] = deque()
         for source in sources:
@@ -107,7 +107,7 @@ def _decoded(sources: Sequence[LabelledImage]) -> Iterator[tuple[LabelledImage, 
 
 
 class _Diagnoses:
-    """What each image as a whole was found to be, for models that tell."""
+    """The diagnoses of whole images, for models that make them."""
 
     def __init__(self, bundle: ModelBundle, device: torch.device) -> None:
         self._bundle, self._diagnoser = bundle, Diagnoser.of(bundle, device)

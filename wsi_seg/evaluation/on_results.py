@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def is_result(path: Path) -> bool:
-    """Tell whether a folder is one that `predict` fills, or the OME-Zarr in it."""
+    """Return whether a folder is a result folder of `predict`, or the OME-Zarr in it."""
     result = ResultFolder(path)
     return path.name.endswith(".zarr") or result.work.is_dir() or result.zarr.is_dir()
 
@@ -71,7 +71,7 @@ def evaluate_results(
         If an annotation file can't be read, was drawn on another slide, or names classes that the schema
         lacks.
     UsageError
-        If the settings do not fit, a class of the truth is none of the result's, or nothing is annotated.
+        If the settings do not fit, the result lacks a class of the truth, or nothing is annotated.
     """
     settings = settings or TruthSettings()
     annotations = AnnotationFiles()
@@ -128,9 +128,7 @@ def _open(zarr: Path) -> LabelPyramid:
     if trained.is_file():
         raise UsageError(f"{result.folder}: is a training: give its model, {trained}")
     if not result.zarr.is_dir() and result.work.is_dir():
-        raise OutputError(
-            f"{result.folder}: not finished: run `wsi-seg predict` again, which goes on with it"
-        )
+        raise OutputError(f"{result.folder}: not finished: run `wsi-seg predict` again, which resumes it")
     return read_labels(result.zarr)
 
 

@@ -72,7 +72,7 @@ def evaluate_slides(
     schema : ClassSchema
         The truth's classes.
     bundle : ModelBundle
-        The model. Its network is copied to `device`, and stays as it is.
+        The model. Its network is copied to `device`, and stays unchanged.
     device : torch.device
     settings : PredictSettings
         Its part `labels` is used, without `roi` and `confidence`: the annotated area takes the place of
@@ -106,7 +106,7 @@ def evaluate_slides(
 
 
 def _seen(bundle: ModelBundle, slides: Sequence[LabelledSlide]) -> Iterator[str]:
-    """Say which slides the model was trained on, under whatever path.
+    """List the slides that the model was trained on, whatever their path.
 
     A model knows them by their fingerprints alone, which slides that differ in a tile may share: a remark too
     many then, and none too few.

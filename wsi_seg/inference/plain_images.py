@@ -250,7 +250,7 @@ def overlaid(rgb: NDArray[np.uint8], labels: NDArray[np.uint8], schema: ClassSch
 
 
 def write_png(path: Path, picture: Image.Image) -> None:
-    """Write a PNG, whole or not at all.
+    """Write a PNG, completely or not at all.
 
     Raises
     ------

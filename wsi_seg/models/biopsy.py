@@ -329,7 +329,7 @@ class BiopsyNet(Network):
 
 
 def diagnoses(network: nn.Module) -> TypeGuard[BiopsyNet]:
-    """Tell whether a network diagnoses whole images."""
+    """Return whether a network diagnoses whole images."""
     return isinstance(network, BiopsyNet) and network.diagnosis is not None
 
 

@@ -65,7 +65,7 @@ def no_larger_than(weights: int) -> Iterator[None]:
 
 
 def fault_of(name: str, tensor: Tensor) -> str:
-    """Say what a tensor of a network holds that cannot be; empty if it is sound.
+    """Describe what is impossible in a tensor of a network; empty if it is sound.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def check_packed(path: Path) -> None:
     Raises
     ------
     OSError
-        If it is no plain file, or too large.
+        If it is not a regular file, or too large.
     ValueError
         If it is packed, as PyTorch writes none.
     """

@@ -148,7 +148,7 @@ class ModelBundle:
 
     @property
     def notice(self) -> str | None:
-        """What users must be told before they trust the results."""
+        """The notice that users must see before they trust the results."""
         return self.header.notice
 
     @property
@@ -234,7 +234,7 @@ def read_header(path: Path) -> ModelHeader:
     Raises
     ------
     ModelError
-        If the file is missing, is no model file, or is of a newer format.
+        If the file is missing, is not a model file, or has a newer format.
     """
     return _parse_header(path, read_document(path))
 

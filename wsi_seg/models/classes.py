@@ -32,7 +32,7 @@ def _shown_as_it_is(name: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_shown_as_it_is)]
-"""A name that terminals, tables and QuPath show as it is: on one line, in one direction."""
+"""A name that terminals, tables and QuPath show unchanged: on one line, in one direction."""
 
 
 class TissueClass(BaseModel):

@@ -39,7 +39,7 @@ def count_macs(network: nn.Module, height: int, width: int) -> int:
     Parameters
     ----------
     network : nn.Module
-        Takes float images (N, 3, H, W). It is copied, and stays as it is.
+        Takes float images (N, 3, H, W). It is copied, and stays unchanged.
     height, width : int
         Of the image, in pixels.
 
@@ -80,7 +80,7 @@ def activation_peak(network: nn.Module, height: int, width: int, dtype: torch.dt
 
 
 def describe(network: Network) -> str:
-    """Say what a network is and what it costs.
+    """Describe a network and its cost.
 
     >>> from wsi_seg.models.espnet import ESPNet, ESPNetConfig
     >>> describe(ESPNet(ESPNetConfig(20, variant="C")))

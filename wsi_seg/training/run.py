@@ -89,7 +89,7 @@ def train(request: TrainRequest, listener: TrainingProgress | None = None) -> Tr
     ----------
     request : TrainRequest
     listener : TrainingProgress, optional
-        Hears how it goes.
+        Receives the progress.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
     start = request.init or recipe.training.init
     earlier = load_bundle(resolve_model(start)) if start else None
     given_mpp = earlier.input.mpp if earlier and request.init else None
-    # What is recommended depends on the time and the device: a training that is gone on with keeps its own.
+    # The recommendation depends on the time and the device: a resumed training keeps its resolution.
     given_mpp = given_mpp or folder.begun_at_mpp
     data = open_data(request.data, recipe, given_mpp, megapixels(recipe, device))
     for remark in (*data.remarks, *lacking(data)):

@@ -171,7 +171,7 @@ def _compile(folder: Path, stem: str) -> None:
 
 
 def _failed(folder: Path, compiler: str, said: str) -> KernelsError:
-    """Say why a compiler failed, as far as one line and the disk tell it."""
+    """Describe in one line why a compiler failed, as far as it is known."""
     if any(words in said for words in DISK_FULL) or shutil.disk_usage(folder).free < NEEDED_BYTES:
         return _disk_full(folder)
     lines = said.split("\n")

@@ -44,7 +44,7 @@ OURS = (f"{KERNELS}-", f".{KERNELS}-", tempfile.gettempprefix())
 
 
 def is_kept(folder: Path, stem: str) -> bool:
-    """Tell whether a library that `load_kept` would load is there; raises what that does."""
+    """Return whether there is a library that `load_kept` would load; raises the same errors."""
     with _sound_library(folder, stem) as library:
         return library is not None
 
@@ -99,7 +99,7 @@ def make_folder(folder: Path) -> None:
 
 
 def keep(folder: Path, stem: str, made: Path) -> None:
-    """Keep a library that was just made, in place of any other of its name.
+    """Keep a newly compiled library; it replaces any other of its name.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def _held(folder: Path) -> Iterator[int]:
 
 
 def _is_for_kernels(held: int) -> bool:
-    """Tell whether an open folder is this user's and holds only what is put there; `/tmp` never is."""
+    """Return whether an open folder is this user's and holds only our files; `/tmp` never does."""
     state = os.fstat(held)
     own = state.st_uid == os.geteuid() and not state.st_mode & stat.S_ISVTX
     return own and all(name.startswith(OURS) for name in os.listdir(held))
@@ -170,7 +170,7 @@ def _remove_libraries(held: int) -> None:
 
 @contextmanager
 def _sound_library(folder: Path, stem: str) -> Iterator[tuple[str, int] | None]:
-    """Open the library that may be loaded, and is what its name says; None if there is none."""
+    """Open the library if it may be loaded and matches its name, else return None."""
     if not folder.exists():
         yield None
         return
@@ -193,7 +193,7 @@ def _sound_libraries(held: int, stem: str) -> Iterator[tuple[str, int]]:
 
 
 def _is_trusted(file: int) -> bool:
-    """Tell whether an open file is a plain one that only this user or root can have written."""
+    """Return whether an open file is a regular one that only this user or root can have written."""
     state = os.fstat(file)
     plain = stat.S_ISREG(state.st_mode)
     return plain and state.st_uid in _trusted_owners() and not state.st_mode & OTHERS_WRITE
@@ -223,7 +223,7 @@ def _content(file: int) -> bytes:
 
 
 def _write(partial: str, name: str, held: int, content: bytes) -> None:
-    """Write a file into an open folder, whole or not at all."""
+    """Write a file into an open folder, completely or not at all."""
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with os.fdopen(os.open(partial, flags, LIBRARY_MODE, dir_fd=held), "wb") as new:

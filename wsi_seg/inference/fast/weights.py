@@ -39,7 +39,7 @@ class Weights:
         return [self.tensors[name] for name in takewhile(self.tensors.__contains__, names)]
 
     def norm(self, name: str) -> Finish:
-        """Write a batch normalisation, as it is after training, as a scale and a shift."""
+        """Write a trained batch normalisation as a scale and a shift."""
         norm = self.under(name)
         scale = norm["weight"] / torch.sqrt(norm["running_var"] + NORM_EPS)
         return Finish(scale, norm["bias"] - norm["running_mean"] * scale, torch.ones_like(scale))

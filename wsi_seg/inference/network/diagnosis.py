@@ -45,7 +45,7 @@ class Diagnoser:
     Parameters
     ----------
     network : BiopsyNet
-        With a diagnosis head. It is copied, and stays as it is.
+        With a diagnosis head. It is copied, and stays unchanged.
     spec : InputSpec
     device : torch.device
     """

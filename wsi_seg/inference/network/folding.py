@@ -28,7 +28,7 @@ def folded(network: Module) -> Module:
     Parameters
     ----------
     network : Module
-        In eval mode. It stays as it is.
+        In eval mode. It stays unchanged.
     """
     network = copy.deepcopy(network)
     for module in list(network.modules()):

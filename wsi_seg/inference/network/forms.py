@@ -95,7 +95,7 @@ def choose_form(network: nn.Module, device: str, precision: Precision, wanted: C
 def run_as(
     form: Form, network: Network, spec: InputSpec, device: torch.device, precision: Precision = "float32"
 ) -> PlainNetwork | CompiledESPNet:
-    """Make a network ready to run in a form; it is copied, and stays as it is.
+    """Prepare a network to run in a form; it is copied, and stays unchanged.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ class PlainNetwork:
         return self
 
     def _run(self, pixels: Tensor) -> Tensor:
-        # (N, height, width, 3) seen as (N, 3, height, width) is the channels-last layout as it is.
+        # (N, height, width, 3) seen as (N, 3, height, width) is already the channels-last layout.
         images = self._normalise(pixels.permute(0, 3, 1, 2)).to(self._dtype)
         with float32_proper():
             logits: Tensor = self._network(images.contiguous(memory_format=self._layout))

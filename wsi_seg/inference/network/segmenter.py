@@ -56,7 +56,7 @@ class Segmenter:
     Parameters
     ----------
     bundle : ModelBundle
-        Its network is copied, and stays as it is.
+        Its network is copied, and stays unchanged.
     device : torch.device
     precision : {"float32", "bfloat16", "float16"}
     compiled : {"auto", "yes", "no"}

@@ -134,7 +134,7 @@ def process_region(job: RegionJob, row: int, column: int) -> RegionRecord:
 
 
 def introduce(software: Software, device: str) -> str:
-    """Say which device a worker uses for ``device``, ``cpu`` or ``cuda``.
+    """Return the device that a worker uses for ``device``, ``cpu`` or ``cuda``.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def _address() -> str | None:
     """Return a cluster's worker's address; None in a thread of the client's."""
     try:
         address = str(get_worker().address)
-    except ValueError:  # called as it is, not as a task
+    except ValueError:  # called directly, not as a task
         return None
     return None if address.startswith("inproc://") else address
 

@@ -1,7 +1,7 @@
 """One region of a slide: read it, segment its patches, keep their cores.
 
 A region's labels depend on the slide, the model and the settings alone, not on other regions: cores overlap
-nothing, halos are read anew, and pixels outside the frame are mirrored from inside it.
+nothing, halos are read again, and pixels outside the frame are mirrored from inside it.
 """
 
 from __future__ import annotations

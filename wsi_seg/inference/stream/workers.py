@@ -32,7 +32,7 @@ OTHERS_SECONDS = 10
 """How long the others may take after it: they may be busy, and check themselves with each region."""
 
 LOST_SECONDS = 18.0
-"""After so long without any worker there is none; one that is restarted is back by then."""
+"""Seconds without any worker after which the run gives up; a restarted worker is back by then."""
 
 SILENT_SECONDS = 120.0
 """How long workers that are there may be silent, as while they load PyTorch, or take no work."""
@@ -291,7 +291,7 @@ def _no_workers(before: Workers, now: Workers) -> SchedulerError:
 
 
 def _stuck(worker: dict[str, Any]) -> bool:
-    """Tell whether a worker is paused and has nothing to finish."""
+    """Return whether a worker is paused and has nothing to finish."""
     return worker["status"] == "paused" and not worker["metrics"].get("executing", 0)
 
 

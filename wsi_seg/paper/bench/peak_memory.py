@@ -61,7 +61,7 @@ class PeakMemory:
 
 
 def fits(device: torch.device, needed: int) -> bool:
-    """Tell whether so many bytes may be asked for; a GPU may always be asked."""
+    """Return whether so many bytes may be requested; a GPU may always be asked."""
     free = None if device.type == "cuda" else _kilobytes(MEMINFO, "MemAvailable")
     return free is None or needed <= CPU_SHARE * free
 

@@ -40,7 +40,7 @@ def as_json(report: Report) -> str:
 
 
 def as_csv(report: Report) -> str:
-    """Lay a report out as one line a row, below one of headings."""
+    """Format a report as one line for each row, below a line of headings."""
     records = _records(report)
     columns = list(dict.fromkeys(key for one in records for key in one))
     rows = [[one.get(column) for column in columns] for one in records]

@@ -71,7 +71,7 @@ class Runner:
     Parameters
     ----------
     bundle : ModelBundle
-        Its network stays as it is.
+        Its network stays unchanged.
     setting : Setting
 
     Attributes

@@ -48,7 +48,7 @@ LEGEND = (
 
 
 def tables(report: Report) -> RenderableType:
-    """Lay a report out: for each setting a table, and one of the machine's meters where they were read."""
+    """Format a report: a table for each setting, and one of the machine's meters if they were read."""
     parts: list[RenderableType] = [Text(report.machine, style="dim")]
     for setting, rows in groupby(report.rows, key=lambda row: row.setting):
         listed = list(rows)
@@ -90,7 +90,7 @@ def _cells(figures: dict[str, Value]) -> Iterator[str]:
 
 
 def _system(rows: list[Row]) -> list[RenderableType]:
-    """Lay out what the meters said; what is missing everywhere is told below, once."""
+    """Format the meters' readings; readings that are missing everywhere are reported once, below."""
     read = {row.title: row.system.readings() for row in rows if row.system is not None}
     there = [name for name in SYSTEM_HEADINGS if any(not isinstance(r[name], Missing) for r in read.values())]
     table = _empty("at the best batch")

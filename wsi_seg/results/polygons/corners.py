@@ -59,14 +59,14 @@ class Corners:
         )
 
     def among(self, others: Corners) -> NDArray[np.bool_]:
-        """Tell which corners others have too, in the polygon of the same number."""
-        # Places are told apart by their rank: two numbers of 32 bits and a polygon's do not fit into one.
+        """Return which corners others have too, in the polygon of the same number."""
+        # Places are distinguished by their rank: two numbers of 32 bits and a polygon's do not fit into one.
         places, rank = np.unique(np.concatenate([self.place, others.place]), return_inverse=True)
         key = np.concatenate([self.owner, others.owner]) * len(places) + rank
         return np.isin(key[: len(self.place)], key[len(self.place) :])
 
     def of_any(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Tell which corners lie where chosen polygons have one: along borders, their neighbours' too."""
+        """Return which corners lie where chosen polygons have one: along borders, also their neighbours'."""
         return np.isin(self.place, self.place[chosen[self.owner]])
 
     def count(self, kept: NDArray[np.bool_]) -> NDArray[np.int64]:

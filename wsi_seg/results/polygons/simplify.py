@@ -59,7 +59,7 @@ def steps_within(tolerance: float) -> tuple[float, ...]:
 
 
 def simplify(polygons: NDArray[np.object_], class_id: NDArray[np.uint8], tolerance: float) -> Simplified:
-    """Simplify the polygons of a coverage together; its outer border stays as it is.
+    """Simplify the polygons of a coverage together; its outer border stays unchanged.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def _hold_back(
 
 
 def _same_area(before: NDArray[np.object_], after: NDArray[np.object_]) -> bool:
-    """Tell whether simplified polygons cover the same area as before."""
+    """Return whether simplified polygons cover the same area as before."""
     return bool(np.isclose(shapely.area(after).sum(), shapely.area(before).sum(), rtol=1e-9))
 
 

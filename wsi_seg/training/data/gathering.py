@@ -232,7 +232,7 @@ def _images(folder: Path, schema: ClassSchema | None, recipe: Recipe) -> Trainin
 
 
 def check_diagnoses(folder: Path, sources: Sequence[Source], recipe: Recipe) -> tuple[str, ...]:
-    """Say what of the images' diagnoses will not be learned.
+    """Describe which of the images' diagnoses will not be learned.
 
     Raises
     ------
@@ -288,7 +288,7 @@ def _split(
 
 
 def lacking(data: TrainingData) -> list[str]:
-    """Say which classes cannot be learned, and which cannot be validated."""
+    """List the classes that cannot be learned, and those that cannot be validated."""
     names = [c.name for c in data.schema.classes]
     lines = []
     for pixels, what in (

@@ -15,7 +15,7 @@ GRACE_SECONDS = 5.0
 
 
 def only_helps() -> bool:
-    """Tell whether this process only lends a hand: Lightning starts those with their number in here."""
+    """Return whether this is a helper process: Lightning starts these with their number in here."""
     return os.environ.get("LOCAL_RANK", "0") != "0"
 
 

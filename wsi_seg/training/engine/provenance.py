@@ -92,13 +92,13 @@ def _first(lines: Sequence[str]) -> list[JsonValue]:
 
 
 def _unoutlined(truth: TruthSettings) -> str:
-    """Say what pixels are that nobody outlined."""
+    """Describe the class of pixels that nobody outlined."""
     what = truth.rest or ("background" if truth.roi_class else "unknown")
     return f"{what}, within {truth.roi_class}" if truth.roi_class else what
 
 
 def _scored(spec: InputSpec, recipe: Recipe) -> str:
-    """Say what the scores are scores of."""
+    """Describe the data of the scores."""
     weights = "the final weights"
     if recipe.training.early_stop is not None:
         weights = "the weights that were best at a validation on part of this, which flatters them a little"

@@ -56,7 +56,7 @@ def score(
     validation: Tiles | Images,
     listener: TrainingProgress,
 ) -> Scored:
-    """Compare a network with the truth, in float32 on the CPU, as it is shipped.
+    """Compare a network with the truth, in float32 on the CPU.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def score(
     data : TrainingData
     validation : Tiles or Images
     listener : TrainingProgress
-        Hears after each tile or image.
+        Receives the progress after each tile or image.
     """
     listener.score(0, len(validation), validation.unit)
     normalise = Normalisation(spec, torch.device("cpu"))

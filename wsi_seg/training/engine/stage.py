@@ -62,7 +62,7 @@ def run_stage(
     plan : StagePlan
     recipe : Recipe
     listener : TrainingProgress
-        Hears how it goes.
+        Receives the progress.
 
     Returns
     -------
@@ -213,7 +213,7 @@ def _steps_done(checkpoint: Path) -> int:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Lightning's talk, and its advice on what is as it is on purpose, from the user."""
+    """Hide Lightning's messages, and its advice on deliberate choices, from the user."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""Losses and gradients by CUDA graphs: a GPU computes a small network faster than it can be told to."""
+"""Losses and gradients by CUDA graphs: a GPU computes a small network faster than kernels can be launched."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class TrainingFolder:
 
     @property
     def begun_at_mpp(self) -> float | None:
-        """Um per pixel of the training that is there to go on with; None if there is none, or it has none."""
+        """Um per pixel of the training to resume here; None without one, or without a resolution."""
         if self._overwrite or not (self.model.exists() or self._has_checkpoints()):
             return None
         resolution = (self._read_record() or {}).get("resolution")

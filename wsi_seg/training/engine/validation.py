@@ -58,7 +58,7 @@ class Kept(Dataset[Draw]):
         return len(self.tiles)
 
     def __str__(self) -> str:
-        """Say how many these are, of how many."""
+        """Describe how many these are, of how many."""
         share = f"{len(self)} of " if len(self) < self._of else ""
         return f"{share}{self._of} {self.unit if self._of > 1 else self.unit.removesuffix('s')}"
 

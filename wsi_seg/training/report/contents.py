@@ -153,7 +153,7 @@ class TrainingReport:
 
 
 def finite(value: JsonValue) -> JsonValue:
-    """Put null in place of numbers that JSON has no word for, at any depth."""
+    """Replace numbers that JSON cannot express with null, at any depth."""
     match value:
         case float():
             return value if math.isfinite(value) else None

@@ -81,7 +81,7 @@ def _row(example: Example, schema: ClassSchema, width: int) -> Image.Image:
 
 
 def _agreement(example: Example) -> str:
-    """Say how much of what is known of a patch was found."""
+    """Describe the share of a patch's known pixels that was found."""
     known = example.truth != IGNORE
     if not known.any():
         return "nothing is known here"

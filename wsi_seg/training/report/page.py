@@ -95,7 +95,7 @@ def compose(report: TrainingReport) -> Page:
         ),
         ("Curves", (Picture(CURVES, "Losses, validation mIoU and learning rate over steps and minutes"),)),
     ]
-    # The command may be among the facts too; it comes last, as it is.
+    # The command may be among the facts too; it comes last, unchanged.
     facts = {name: fact for name, fact in report.facts.items() if fact != report.command}
     sections += [(_heading(name), (_facts(fact),)) for name, fact in facts.items()]
     sections.append(("Command", (Command(report.command),)))
@@ -103,7 +103,7 @@ def compose(report: TrainingReport) -> Page:
 
 
 def _summary(report: TrainingReport) -> str:
-    """Say in a line or two what came out."""
+    """Describe the outcome in a line or two."""
     scores = report.scores
     if not scores.pixels:
         return "No pixel with a known class was validated on: there are no scores."
@@ -226,7 +226,7 @@ def _html_table(table: Table) -> str:
 
 
 def render_markdown(page: Page) -> str:
-    """Write the page as text that reads well as it is."""
+    """Write the page as Markdown, readable as plain text."""
     parts = [f"# {_escaped(page.title)}", *map(_markdown_block, page.opening)]
     for heading, blocks in page.sections:
         parts += [f"## {_escaped(heading)}", *map(_markdown_block, blocks)]
@@ -242,7 +242,7 @@ MARKS = re.compile(
 
 
 def _escaped(text: str) -> str:
-    """Write a text on one line, so that Markdown shows it as it is."""
+    """Write a text on one line, so that Markdown shows it unchanged."""
     return MARKS.sub(r"\\\g<0>", printable(text))
 
 
