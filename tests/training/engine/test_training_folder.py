@@ -60,7 +60,7 @@ def test_where_nothing_is_to_go_on_with_it_begins(tmp_path: Path):
 def test_another_training_is_not_gone_on_with(tmp_path: Path):
     folder = begin(tmp_path)
     with (
-        pytest.raises(OutputError, match=r"classes and recipe\.epochs \(3 then, 4 now\): give what"),
+        pytest.raises(OutputError, match=r"classes and recipe\.epochs \(3 then, 4 now\): give the same"),
         TrainingFolder(tmp_path, False, resume=True).locked({"recipe": {"epochs": 4}, "classes": []}),
     ):
         pass
@@ -83,7 +83,7 @@ def test_a_finished_model_is_not_written_over(resume: bool, tmp_path: Path):
     folder = begin(tmp_path)
     finish(folder)
     with (
-        pytest.raises(OutputError, match=r"finished with another recipe\.epochs \(3 then, 4 now\): go on"),
+        pytest.raises(OutputError, match=r"finished with another recipe\.epochs \(3 then, 4 now\): continue"),
         TrainingFolder(tmp_path, False, resume).locked({**RECORD, "recipe": {"epochs": 4}}),
     ):
         pass
