@@ -298,9 +298,9 @@ def test_export_writes_onnx(model: Path, tmp_path: Path) -> None:
     [
         (
             ("--format", "onnx", "-o", "network.pt"),
-            r"network\.pt: not a name of onnx files: it must end in \.onnx",
+            r"network\.pt: not a name for onnx files: it must end in \.onnx",
         ),
-        (("--format", "torchscript", "-o", "x"), r"x: not a name of torchscript files: it must end in \.pt"),
+        (("--format", "torchscript", "-o", "x"), r"x: not a name for torchscript files: it must end in \.pt"),
         (("--format", "onnx", "-o", "x.onnx", "--patch", "100"), "--patch 100: use a multiple of 8"),
         (("--format", "onnx", "-o", "x.onnx", "--patch", "0"), "--patch 0: use a multiple of 8"),
     ],
