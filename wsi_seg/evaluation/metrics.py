@@ -119,7 +119,7 @@ class Confusion:
         # Rows of truth that is known, with the column of 255 moved up to follow the classes.
         rows = np.delete(pairs, IGNORE, axis=0)
         if rows[classes:].any() or rows[:, classes:NONE_FOUND].any():
-            raise ValueError(f"a class index that is none of the {classes}, nor 255")
+            raise ValueError(f"a class index that is not one of the {classes}, nor 255")
         return cls(np.concatenate([rows[:classes, :classes], rows[:classes, NONE_FOUND:]], axis=1))
 
     def add(self, truth: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> None:

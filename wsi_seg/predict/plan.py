@@ -215,7 +215,7 @@ class Plan:
             )
 
     def find_tissue(self) -> TissueMask:
-        """Find the tissue, in the overview."""
+        """Find the tissue in the overview."""
         return self.slide_overview.tissue
 
     @contextmanager
