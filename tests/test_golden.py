@@ -57,7 +57,7 @@ def test_a_finished_result_opens_and_is_checked_and_needs_nothing_done(golden: P
     zarr = {path for path in documents if "slide.ome.zarr" in str(path)}
     assert all(path.read_bytes() == documents[path] for path in zarr)
     predict_slide(golden / "slide.tiff", out, settings(golden), heard)
-    assert heard.said[-1].startswith("finished already: nothing to do")
+    assert heard.said[-1].startswith("already finished: nothing to do")
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_labels(golden: Path) -> None:

@@ -40,7 +40,7 @@ def test_a_result_is_the_commands_byte_for_byte(slide_path: Path, model_path: Pa
     heard = Recorder()
     again = {"patch": 256, "confidence": True, "min_area_um2": 2000, "workers": 1}
     ws.segment(slide_path, model_path, out=result.path, device="cpu", progress=heard, **again)
-    assert heard.said == ["finished already: nothing to do (--overwrite starts anew)"]
+    assert heard.said == ["already finished: nothing to do (--overwrite makes it again)"]
 
 
 def test_all_settings_have_an_argument_with_their_default() -> None:

@@ -25,7 +25,7 @@ def test_a_training_gives_a_model_its_report_and_its_scores(tmp_path: Path) -> N
     assert trained.scores.confusion.shape == (3, 4)
     assert trained.scores.pixels > 0
     assert repr(trained.scores).startswith("<wsi_seg scores: mean IoU 0.")
-    with pytest.raises(FinishedError, match="finished already"):
+    with pytest.raises(FinishedError, match="already finished"):
         ws.train([pair], out=tmp_path / "out", rest="Other tissue", settings=SHORT, device="cpu")
 
     scores = ws.evaluate(trained.model, [pair], device="cpu")
@@ -58,11 +58,11 @@ def test_what_is_no_data_is_refused(model_path: Path, slide_path: Path, tmp_path
         ws.evaluate(model, [])
     with pytest.raises(UsageError, match=r"is no pair: give \(slide, annotations\)"):
         ws.evaluate(model, [slide_path])
-    with pytest.raises(UsageError, match="split='val': means nothing for slides: leave it out"):
+    with pytest.raises(UsageError, match="split='val': has no effect on slides: leave it out"):
         ws.evaluate(model, [(slide_path, slide_path)], split="val")
     small = write_tiff(tmp_path / "small.tiff", tissue_rgb(64, 64))
     result = ws.segment(small, model, out=tmp_path / "out", device="cpu", workers=1)
-    with pytest.raises(UsageError, match=r"mpp=2.0: means nothing for a finished result"):
+    with pytest.raises(UsageError, match=r"mpp=2.0: has no effect on a finished result"):
         ws.evaluate(result, "drawn.geojson", mpp=2.0)
     with pytest.raises(UsageError, match="give its annotation file, or a list of several, without slides"):
         ws.evaluate(result, [(slide_path, slide_path)])

@@ -187,7 +187,7 @@ def test_coarser_levels_that_are_damaged_are_made_again_from_level_0(
     flip(coarser[-1])
     predict_slide(slide_path, out, settings(model_path, ngff), heard)
     assert any("making the coarser levels again from level 0" in line for line in heard.said)
-    assert (heard.regions, heard.said[-1][:16]) == (0, "finished already")
+    assert (heard.regions, heard.said[-1][:16]) == (0, "already finished")
     assert fingerprints(out) == fingerprints(finished)
     assert check_result(out).ok
 

@@ -205,4 +205,4 @@ def _refuse(arguments: dict[str, object], data: str) -> None:
     """Refuse arguments that mean nothing for such data, so that nobody believes in them."""
     given = [f"{name}={value!r}" for name, value in arguments.items() if value is not None]
     if given:
-        raise UsageError(f"{', '.join(given)}: means nothing for {data}: leave it out")
+        raise UsageError(f"{', '.join(given)}: has no effect on {data}: leave it out")

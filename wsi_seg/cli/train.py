@@ -118,7 +118,9 @@ def train(
         overwrite=overwrite,
         command=shlex.join(["wsi-seg", *sys.argv[1:]]),
     ).request()
-    signals.working(f"stopping after this step; again to end at once; {signals.AGAIN} with --resume to go on")
+    signals.working(
+        f"stopping after this step; again to end at once; {signals.AGAIN} with --resume to continue"
+    )
     with listening(quiet) as listener:
         try:
             trained = run_training(request, listener)

@@ -83,7 +83,7 @@ class Outcome(BaseModel):
 
 
 class BatchSummary(Document):
-    """What became of each slide of a batch.
+    """The outcomes of a batch.
 
     Attributes
     ----------

@@ -80,7 +80,7 @@ def _how_made(old: Key, new: Key) -> str:
 
 
 def _begin_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress) -> RunRecord:
-    """Find out what is left to do where labels are finished."""
+    """Find what is left to do when the labels are finished."""
     found = check_labels(result.zarr)
     if only_coarser_damaged(found):
         progress.say(

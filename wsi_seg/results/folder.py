@@ -65,7 +65,7 @@ class ResultFolder:
         Raises
         ------
         OutputError
-            If there are results here that no record explains.
+            If there are results here without a record.
         DocumentError
             If the record is damaged, or of a newer wsi-seg.
         """
@@ -73,7 +73,7 @@ class ResultFolder:
             return RunRecord.read_checked(self.record_path)
         if self.zarr.exists():
             raise OutputError(
-                f"{self.folder}: holds a result that no record explains: use --overwrite, or another -o"
+                f"{self.folder}: holds a result without a record: use --overwrite, or another -o"
             )
         return None
 

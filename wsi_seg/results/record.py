@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Key = dict[str, JsonValue]
 
 OTHER_RECORD = (
-    "copy the folder again, use a copy of its slide.ome.zarr alone, or make the result anew with "
+    "copy the folder again, use a copy of its slide.ome.zarr alone, or make the result again with "
     "`wsi-seg predict --overwrite`"
 )
 """What helps against a record that cannot be read; the last alone helps `predict`."""

@@ -137,7 +137,7 @@ class Outlined:
 
 
 class Summary(Document):
-    """What came out of a slide, and how.
+    """The result of a slide, and how it was made.
 
     Attributes
     ----------

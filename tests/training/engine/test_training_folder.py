@@ -140,7 +140,7 @@ def test_a_damaged_record_is_one_line(tmp_path: Path):
     (tmp_path / ".wsi-seg" / "training.json").write_text("{")
     with (
         pytest.raises(
-            OutputError, match=r"training\.json: damaged \(not JSON\): start anew with --overwrite"
+            OutputError, match=r"training\.json: damaged \(not JSON\): start again with --overwrite"
         ),
         TrainingFolder(tmp_path, False, resume=True).locked(RECORD),
     ):

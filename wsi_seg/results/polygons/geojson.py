@@ -180,7 +180,7 @@ def write_csv(
 
 
 def areas_um2(placed: Placed, frames: Frames) -> tuple[float, float]:
-    """Return a shape's area by its outline, which simplifying changes, and by the label pixels in it."""
+    """Return a shape's area by its outline, which simplification changes, and by its label pixels."""
     by_outline = placed.outline_qupath.area * frames.slide_pixel_um2
     return by_outline, placed.shape.area_px * frames.label_pixel_um2
 

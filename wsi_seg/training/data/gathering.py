@@ -189,7 +189,7 @@ def _beyond(schema: ClassSchema, rest: str | None = None) -> int:
 
 
 def _refuse_for_images(request: DataRequest) -> None:
-    """Refuse what means nothing for images with masks, so that nobody believes in it."""
+    """Refuse what has no effect on images with masks, so that nobody believes in it."""
     settings = {
         "--rest": request.truth.rest,
         "--roi-class": request.truth.roi_class,

@@ -102,7 +102,7 @@ class History(Callback):
         DocumentError
             If it holds no history, or one of a newer wsi-seg.
         """
-        state = HistoryState.of(state_dict, self._plan.folder, "start the training anew with --overwrite")
+        state = HistoryState.of(state_dict, self._plan.folder, "start the training again with --overwrite")
         self.rows, self._losses = state.rows, [*state.losses]
         self._loss, self._miou = state.last
 

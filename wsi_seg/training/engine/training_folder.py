@@ -23,7 +23,7 @@ WORK = ".wsi-seg"
 VERSION_HERE = 1
 """Of the form of a training's record; see `wsi_seg.files.document`."""
 
-ANEW = "start anew with --overwrite"
+ANEW = "start again with --overwrite"
 
 
 class TrainingFolder:
