@@ -170,7 +170,7 @@ def export_model(
 
     suffix = export.SUFFIXES[form.value]
     if output.suffix != suffix:
-        raise UsageError(f"{output}: not a name of {form.value} files: end it in {suffix}")
+        raise UsageError(f"{output}: not a name for {form.value} files: it must end in {suffix}")
     bundle = load_bundle(resolve_model(model))
     multiple = bundle.architecture.config.multiple
     if patch < multiple or patch % multiple:
