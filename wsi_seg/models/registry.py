@@ -162,8 +162,8 @@ def _checked(name: str, package: str, network: object) -> type[Network]:
     for other, known in (_found | _registered).items():
         if known.config_type is network.config_type and other != name:
             raise ModelError(
-                f"the networks {other!r} and {name!r} have one config_type: give each its own, as networks "
-                "are told apart by it"
+                f"the networks {other!r} and {name!r} have one config_type: give each its own, as "
+                "networks are identified by it"
             )
     return network
 
