@@ -7,20 +7,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wsi_seg.api.network_input import input_of, schema_of
 from wsi_seg.api.pixels import SlideImage
 from wsi_seg.errors import UsageError
 from wsi_seg.inference.network.pool import SegmenterPool
 from wsi_seg.inference.network.segmenter import Segmenter, choose_device
 from wsi_seg.inference.plain_images import label_image
 from wsi_seg.models.bundle import load_bundle, resolve_model
+from wsi_seg.models.given import load_given, model_of
 from wsi_seg.predict.arrays import label_array
 from wsi_seg.settings import LabelSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+    from typing import Literal, Self
 
     import torch
     from numpy.typing import NDArray
+    from torch import nn
 
     from wsi_seg.inference.network.forms import Compile, Precision
     from wsi_seg.models.bundle import ModelBundle
@@ -53,6 +58,50 @@ class Model:
     def __repr__(self) -> str:
         at = "for plain images" if self.mpp is None else f"at {self.mpp:g} um per px"
         return f"<wsi_seg.Model {self.name!r}, {len(self.classes)} classes, {at}>"
+
+    @classmethod
+    def from_torch(
+        cls,
+        network: nn.Module,
+        *,
+        classes: Sequence[str] | str,
+        mean: Sequence[float],
+        std: Sequence[float],
+        mpp: float | None = None,
+        channels: Literal["rgb", "bgr"] = "rgb",
+        pixel_max: Literal[1, 255] | None = None,
+        name: str | None = None,
+    ) -> Self:
+        """Make a model of any network of PyTorch. It is copied, and works in this process.
+
+        Parameters
+        ----------
+        network : nn.Module
+            Maps normalised images, float (N, 3, H, W), to logits (N, classes, H / s, W / s), for any H and W
+            that are multiples of 64. The stride s, and what else sides may be, are found out by trying; how
+            far the network sees is measured.
+        classes : sequence of str, or str
+            Their names in the order of the channels; or a class schema, by name or as a YAML file.
+        mean, std : sequence of three floats
+            By channel: the network sees ``(pixel - mean) / std``.
+        mpp : float, optional
+            Micrometres per pixel that it works at; None for a model of plain images.
+        channels : {"rgb", "bgr"}
+            Their order.
+        pixel_max : {1, 255}, optional
+            What white is where `mean` and `std` were taken; by default it follows from their size.
+        name : str, optional
+            Of the model; the network's class by default.
+
+        Raises
+        ------
+        ModelError
+            If the network maps images to something else, or has another number of classes.
+        UsageError
+            If a value does not fit.
+        """
+        spec = input_of(mean, std, pixel_max, channels, mpp)
+        return cls(model_of(network, schema_of(classes), spec, name))
 
     @property
     def name(self) -> str:
@@ -157,13 +206,16 @@ class Model:
         )
 
 
-def load_model(name_or_path: str | os.PathLike[str]) -> Model:
+def load_model(name_or_path: str | os.PathLike[str], *, network: nn.Module | None = None) -> Model:
     """Load a model.
 
     Parameters
     ----------
     name_or_path : str or path
         A model file, ``.safetensors``, or the name of a built-in model, such as ``"breast-demo"``.
+    network : nn.Module, optional
+        For the file of a model that was made by `Model.from_torch`: a network like that one, which is copied
+        and gets the file's weights.
 
     Raises
     ------
@@ -171,6 +223,8 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Model:
         If there is none such, or the file is damaged; one line that says which.
     """
     named = os.fspath(name_or_path)
+    if network is not None:
+        return Model(load_given(resolve_model(named), network), named)
     return Model(load_bundle(resolve_model(named)), named)
 
 

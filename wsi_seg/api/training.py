@@ -9,22 +9,25 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from wsi_seg.api.asked import AnyPath, path_of
 from wsi_seg.api.model import Model, load_model
 from wsi_seg.api.pairs import paths_of
 from wsi_seg.api.scores import Scores
 from wsi_seg.data.truth import TruthSettings
-from wsi_seg.errors import UsageError
+from wsi_seg.errors import UsageError, explain
+from wsi_seg.models.given import is_given, module_of
 from wsi_seg.pipelines import load_pipeline
-from wsi_seg.training.recipe import override
+from wsi_seg.training.recipe import Recipe, override
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from wsi_seg.api.pairs import Pairs
+    from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.progress import TrainingProgress
-    from wsi_seg.training.recipe import Recipe
     from wsi_seg.training.request import TrainRequest
     from wsi_seg.training.run import Trained
 
@@ -80,6 +83,7 @@ class TrainOptions:
     from_level_0: bool = False
     init: str | None = None
     settings: tuple[str, ...] = ()
+    given: ModelBundle | None = None
     device: str = "auto"
     resume: bool = False
     overwrite: bool = False
@@ -103,7 +107,8 @@ class TrainOptions:
             )
         given = [] if self.classes is None else [f"data.classes={json.dumps(self.classes)}"]
         given += [] if self.minutes is None else [f"training.minutes={self.minutes}"]
-        return override(recipe, [*given, *self.settings])
+        recipe = override(recipe, [*given, *self.settings])
+        return recipe if self.given is None else _with_network(recipe, self.given)
 
     def request(self) -> TrainRequest:
         """Return what is asked of the training.
@@ -126,10 +131,12 @@ class TrainOptions:
                 working_mpp=self.working_mpp,
                 allow_coarser=self.allow_coarser,
                 from_level_0=self.from_level_0,
+                schema=None if self.given is None else self.given.schema,
             ),
             recipe=recipe,
             out=self.out,
             init=self.init,
+            given=self.given,
             device=self.device,
             resume=self.resume,
             overwrite=self.overwrite,
@@ -185,7 +192,7 @@ def train(
     allow_coarser, from_level_0 : bool
         As for `wsi_seg.segment`.
     init : Model, str or path, optional
-        Model to start from; by default the recipe's.
+        Model to start from; by default the recipe's. One of `Model.from_torch` is trained itself.
     settings : sequence of str
         Changes to values of the recipe, such as ``"training.epochs=20"``.
     device : str
@@ -208,6 +215,7 @@ def train(
     WsiSegError
         One line that says what is wrong and what to do.
     """
+    given = init.bundle if isinstance(init, Model) and is_given(init.bundle.network) else None
     options = TrainOptions(
         data=paths_of(data),
         out=path_of(out),
@@ -220,14 +228,16 @@ def train(
         working_mpp=working_mpp,
         allow_coarser=allow_coarser,
         from_level_0=from_level_0,
-        init=_named(init),
+        init=None if given else _named(init),
+        given=given,
         settings=tuple(settings),
         device=device,
         resume=resume,
         overwrite=overwrite,
     )
     trained = run_training(options.request(), progress)
-    model = load_model(trained.model)
+    network = None if given is None else module_of(given)
+    model = load_model(trained.model, network=network)
     scores = Scores(tuple(c.name for c in model.classes), trained.confusion)
     return Training(model, trained.report, scores, trained.scored, trained.seconds)
 
@@ -237,6 +247,18 @@ def run_training(request: TrainRequest, progress: TrainingProgress | None) -> Tr
     from wsi_seg.training.run import train as run
 
     return run(request, progress)
+
+
+def _with_network(recipe: Recipe, given: ModelBundle) -> Recipe:
+    """Put a network that was given in Python in the place of the recipe's, with its settings."""
+    architecture = given.architecture.model_dump()
+    settings = {name: value for name, value in architecture["config"].items() if name != "classes"}
+    try:
+        return Recipe.model_validate(
+            recipe.model_dump() | {"model": {"name": architecture["name"], **settings}}
+        )
+    except ValidationError as error:
+        raise UsageError(f"recipe: {explain(error)}: change it with settings=") from error
 
 
 def _named(init: Model | AnyPath | None) -> str | None:

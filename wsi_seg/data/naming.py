@@ -121,6 +121,14 @@ def schema_from_annotations(
     return ClassSchema(name=SCHEMA_NAME, classes=classes)
 
 
+def schema_of_names(names: Sequence[str]) -> ClassSchema:
+    """Make a class schema of names, in their order, with different colours; it has no background class."""
+    colors: dict[str, Rgb] = {}
+    _fill_in(colors, list(names))
+    classes = tuple(TissueClass(id=i, name=name, color=colors[name]) for i, name in enumerate(names))
+    return ClassSchema(name=SCHEMA_NAME, classes=classes)
+
+
 def _fill_in(colors: dict[str, Rgb], keys: Sequence[str]) -> None:
     """Give colours to the classes without one, different from those in use as long as there are any."""
     for number, key in enumerate(key for key in keys if key not in colors):

@@ -25,7 +25,7 @@ from wsi_seg.models.classes import ClassSchema, Name
 from wsi_seg.models.container import Document, damaged, pack, read_document, read_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from wsi_seg.models.network import Network
 
@@ -216,16 +216,38 @@ def save_bundle(path: Path, network: Network, header: ModelHeader) -> str:
     OutputError
         If the file can't be written.
     """
+    data = file_of(path, network, header)
+    with replacing(path) as partial:
+        partial.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def file_of(path: Path, network: Network, header: ModelHeader) -> bytes:
+    """Return the bytes of a model file.
+
+    Raises
+    ------
+    ModelError
+        If the weights are not finite, or the header describes another network; it names `path`.
+    """
     if network.config != header.architecture.config:
         raise ModelError(
             f"{path}: not written: the header describes another network: give the network's config"
         )
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     _check_tensors(path, tensors, network)
-    data = pack(path, header.model_dump(mode="json"), tensors)
-    with replacing(path) as partial:
-        partial.write_bytes(data)
-    return hashlib.sha256(data).hexdigest()
+    return pack(path, header.model_dump(mode="json"), _apart(tensors))
+
+
+def _apart(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Give tensors that share their memory, as tied weights do, memory of their own."""
+    seen: set[int] = set()
+    apart = {}
+    for name, tensor in tensors.items():
+        place = tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.clone() if place in seen else tensor
+        seen.add(place)
+    return apart
 
 
 def read_header(path: Path) -> ModelHeader:
@@ -239,8 +261,14 @@ def read_header(path: Path) -> ModelHeader:
     return _parse_header(path, read_document(path))
 
 
-def load_bundle(path: Path) -> ModelBundle:
+def load_bundle(path: Path, build: Callable[[Architecture], Network] = build_network) -> ModelBundle:
     """Read a model file, checking every byte of it.
+
+    Parameters
+    ----------
+    path : Path
+    build : callable
+        Makes the network, whose weights are then those of the file.
 
     Raises
     ------
@@ -254,7 +282,9 @@ def load_bundle(path: Path) -> ModelBundle:
     held = sum(tensor.numel() for tensor in tensors.values())
     try:
         with torch.random.fork_rng(devices=[]), no_larger_than(held):
-            network = build_network(header.architecture)
+            network = build(header.architecture)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
     except ValueError as error:
         raise damaged(path, str(error)) from error
     _check_tensors(path, tensors, network)

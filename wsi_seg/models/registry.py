@@ -30,6 +30,7 @@ BUILT_IN = {
     "erfnet": "wsi_seg.paper.networks.erfnet:ERFNet",
     "segnet": "wsi_seg.paper.networks.segnet:SegNet",
     "pspnet": "wsi_seg.paper.networks.pspnet:PSPNet",
+    "given": "wsi_seg.models.given:GivenNetwork",
 }
 
 LARGEST_MULTIPLE, LARGEST_STRIDE = 64, 32

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from wsi_seg.errors import SchedulerError, WsiSegError
-from wsi_seg.predict.run import connect, open_slide, predict_on
+from wsi_seg.predict.run import connect, open_slide, predict_on, refuse_elsewhere
 from wsi_seg.slides.slide import Slide
 
 if TYPE_CHECKING:
@@ -32,11 +32,17 @@ class Session:
     progress : Progress
     command : str
         What summaries say the results were made with.
+
+    Raises
+    ------
+    UsageError
+        If the settings name a cluster, and the model's network is known to this process alone.
     """
 
     def __init__(
         self, bundle: ModelBundle, settings: PredictSettings, progress: Progress, command: str
     ) -> None:
+        refuse_elsewhere(bundle, settings)
         self.bundle, self.settings, self.progress = bundle, settings, progress
         self._command = command
         self._stack = ExitStack()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.training.data.gathering import DataRequest
     from wsi_seg.training.recipe import Recipe
 
@@ -23,6 +24,9 @@ class TrainRequest:
         Folder for the model, the report and what is needed to go on.
     init : str or None
         Model to start from, and to take the working resolution from; None leaves it to the recipe.
+    given : ModelBundle or None
+        Model whose network was given in Python: it is what is trained, and the recipe's `init` counts for
+        nothing.
     device : str
     resume, overwrite : bool
         Go on with the unfinished training in `out`; or throw away what is there.
@@ -34,6 +38,7 @@ class TrainRequest:
     recipe: Recipe
     out: Path | str
     init: str | None = None
+    given: ModelBundle | None = None
     device: str = "auto"
     resume: bool = False
     overwrite: bool = False

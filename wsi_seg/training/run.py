@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
-from wsi_seg.errors import TrainingError
+from wsi_seg.errors import TrainingError, UsageError
 from wsi_seg.files.files import check_folder
 from wsi_seg.inference.network.segmenter import choose_device
 from wsi_seg.models.architecture import build_network
 from wsi_seg.models.bundle import TRAINED_ON, InputSpec, ModelHeader, load_bundle, resolve_model, save_bundle
 from wsi_seg.models.cost import describe
+from wsi_seg.models.given import is_given
 from wsi_seg.progress import TrainingProgress
 from wsi_seg.training.data.cache import PixelCache
 from wsi_seg.training.data.draws import ImageDraws, PatchDraws
@@ -38,7 +40,8 @@ if TYPE_CHECKING:
 
     from wsi_seg.evaluation.metrics import Confusion
     from wsi_seg.models.bundle import ModelBundle
-    from wsi_seg.models.network import Network
+    from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.models.network import Network, Stage
     from wsi_seg.training.recipe import Recipe
     from wsi_seg.training.request import TrainRequest
 
@@ -112,11 +115,13 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
     check_folder(request.folder / WORK)
     folder = TrainingFolder(request.folder, request.overwrite, request.resume)
     start = request.init or recipe.training.init
-    earlier = load_bundle(resolve_model(start)) if start else None
-    given_mpp = earlier.input.mpp if earlier and request.init else None
+    earlier = request.given or (load_bundle(resolve_model(start)) if start else None)
+    given_mpp = earlier.input.mpp if earlier and (request.init or request.given) else None
     # The recommendation depends on the time and the device: a resumed training keeps its resolution.
     given_mpp = given_mpp or folder.begun_at_mpp
     data = open_data(request.data, recipe, given_mpp, megapixels(recipe, device))
+    if request.given is not None:
+        _check_classes(request.given, data.schema)
     for remark in (*data.remarks, *lacking(data)):
         listener.say(remark)
     listener.say(data.split.description)
@@ -183,9 +188,11 @@ def _stages(
     stages = recipe.training.stages
     for number, stage in enumerate(stages, start=1):
         torch.manual_seed(recipe.training.seed + number)
-        before, network = network, build_network(recipe.model.architecture(len(data.schema), stage))
+        before, network = network, _network(recipe, len(data.schema), stage, network, earlier)
         listener.say(describe(network))
-        if before is not None:
+        if is_given(network):
+            pass  # its weights are those of the model, or of the stage before
+        elif before is not None:
             take_over(network, before.state_dict(), data.schema, data.schema)
         elif earlier is not None:
             kept = take_over(network, earlier.network.state_dict(), data.schema, earlier.schema)
@@ -217,6 +224,25 @@ def _stages(
         rows += _shifted(history.rows, rows)
     assert network is not None  # there is a stage
     return network.eval(), rows
+
+
+def _network(
+    recipe: Recipe, classes: int, stage: Stage, before: Network | None, earlier: ModelBundle | None
+) -> Network:
+    """Make a stage's network with fresh weights; one that was given in Python goes on as it is."""
+    if earlier is not None and is_given(earlier.network):
+        return copy.deepcopy(before or earlier.network).train()
+    return build_network(recipe.model.architecture(classes, stage))
+
+
+def _check_classes(given: ModelBundle, schema: ClassSchema) -> None:
+    """See that a network whose outputs are fixed has the classes of the data."""
+    own, wanted = ([c.name for c in each.classes] for each in (given.schema, schema))
+    if own != wanted:
+        raise UsageError(
+            f"{given.name}: its network has the classes {', '.join(own)}, but the data have "
+            f"{', '.join(wanted)}: give the classes of the one to the other"
+        )
 
 
 def _draws(data: TrainingData, cache: PixelCache, recipe: Recipe) -> tuple[PatchDraws | ImageDraws, int]:

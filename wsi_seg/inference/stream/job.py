@@ -25,6 +25,7 @@ from wsi_seg.inference.stream.ledger import Ledger, RegionRecord
 from wsi_seg.inference.stream.region import RegionSegmenter
 from wsi_seg.memory import bound_freed
 from wsi_seg.models.bundle import ModelBundle, load_bundle
+from wsi_seg.models.given import held
 from wsi_seg.slides.lattice import Lattice, Region
 from wsi_seg.slides.slide import Slide
 from wsi_seg.slides.tissue import TissueMask
@@ -232,7 +233,7 @@ def _open_model(
     path: Path, fingerprint: str, device: str, precision: Precision, form: Form
 ) -> tuple[ModelBundle, SegmenterPool]:
     try:
-        bundle = load_bundle(path)
+        bundle = held(fingerprint) or load_bundle(path)
     except ModelError as error:
         raise ModelError(f"{error} ({SAME_PATHS})") from error
     if bundle.fingerprint != fingerprint:

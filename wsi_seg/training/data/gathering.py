@@ -51,6 +51,8 @@ class DataRequest:
         Take slides that are coarser than that.
     from_level_0 : bool
         Read level 0 of slides always, and none of the coarser levels that they store.
+    schema : ClassSchema or None
+        Classes of a network whose outputs are settled; None takes the recipe's, or the data's own.
     """
 
     paths: tuple[Path | str, ...]
@@ -59,6 +61,7 @@ class DataRequest:
     working_mpp: float | None = None
     allow_coarser: bool = False
     from_level_0: bool = False
+    schema: ClassSchema | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -139,7 +142,7 @@ def open_data(
     UsageError, AnnotationError, SlideError
         If anything is wrong with the data: one line that names it.
     """
-    schema = load_schema(recipe.data.classes) if recipe.data.classes else None
+    schema = load_schema(recipe.data.classes) if recipe.data.classes else request.schema
     if len(request.files) == 1 and request.files[0].is_dir():
         _refuse_for_images(request)
         return _images(request.files[0], schema, recipe)

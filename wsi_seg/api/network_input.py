@@ -1,0 +1,74 @@
+"""What is said of a network given in Python: its classes, and the pixels that it takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import ValidationError
+
+from wsi_seg.data.naming import schema_of_names
+from wsi_seg.errors import UsageError, explain
+from wsi_seg.models.bundle import InputSpec
+from wsi_seg.models.classes import load_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wsi_seg.models.classes import ClassSchema
+
+WHITE = 255
+
+
+def schema_of(classes: Sequence[str] | str) -> ClassSchema:
+    """Return a class schema: by its name or file, or of the names of classes.
+
+    Raises
+    ------
+    UsageError
+        If there is no such schema, or a name does not fit.
+    """
+    if isinstance(classes, str):
+        return load_schema(classes)
+    try:
+        return schema_of_names(classes)
+    except ValidationError as error:
+        raise UsageError(f"classes={list(classes)!r}: {explain(error)}") from error
+
+
+def input_of(
+    mean: Sequence[float],
+    std: Sequence[float],
+    pixel_max: Literal[1, 255] | None,
+    channels: Literal["rgb", "bgr"],
+    mpp: float | None,
+) -> InputSpec:
+    """Return what a network takes, with mean and standard deviation on the scale of 8-bit pixels.
+
+    Raises
+    ------
+    UsageError
+        If a value does not fit, or the scale cannot be seen.
+    """
+    white = _white(mean, std) if pixel_max is None else pixel_max
+    if white not in (1, WHITE):
+        raise UsageError(f"pixel_max={pixel_max!r}: use 1 or {WHITE}")
+    factor = WHITE / white
+    given = {
+        "channels": channels,
+        "mean": [factor * value for value in mean],
+        "std": [factor * value for value in std],
+        "mpp": mpp,
+    }
+    try:
+        return InputSpec.model_validate(given)
+    except ValidationError as error:
+        raise UsageError(f"a network's input: {explain(error)}") from error
+
+
+def _white(mean: Sequence[float], std: Sequence[float]) -> int:
+    """See from mean and standard deviation whether white is 1 or 255."""
+    if max(*mean, *std) > 1:
+        return WHITE
+    if not any(mean) and all(value == 1 for value in std):
+        raise UsageError(f"mean 0 and std 1 do not say what white is: give pixel_max=1 or pixel_max={WHITE}")
+    return 1

@@ -1,0 +1,272 @@
+"""Networks given in Python: any module of PyTorch that maps images to logits, made a model in this process.
+
+Such a module has no name that another process could find its code by. Its model file holds weights and what
+the module is called, and is read again with the module at hand.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+import torch
+from torch import Tensor, nn
+
+from wsi_seg.errors import ModelError, UsageError, shortened
+from wsi_seg.models.architecture import Architecture
+from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader, file_of, load_bundle
+from wsi_seg.models.network import Network, NetworkConfig
+from wsi_seg.models.reach import measure_reach
+from wsi_seg.models.registry import LARGEST_MULTIPLE, LARGEST_STRIDE
+
+if TYPE_CHECKING:
+    from wsi_seg.models.classes import ClassSchema
+
+NAME = "given"
+"""Of these networks in the registry."""
+
+ABOUT = 128
+"""Pixels to a side of the images that a module is tried on, about."""
+
+REGISTER = "register its class by an entry point of the group wsi_seg.networks"
+
+_held: WeakValueDictionary[str, ModelBundle] = WeakValueDictionary()
+"""Models of this process by their fingerprints, for as long as somebody has them."""
+
+
+@dataclass(frozen=True)
+class GivenConfig(NetworkConfig):
+    """What is known of a module.
+
+    Attributes
+    ----------
+    classes : int
+    module : str
+        Its class, in words.
+    structure : str
+        Digest of what it prints as: of its layers and their settings.
+    stride : int
+        Image pixels per logit along each side.
+    sides : int
+        What an image's sides are multiples of.
+    reach : int or None
+        In pixels, as measured; None if it is unbounded.
+    """
+
+    module: str = ""
+    structure: str = ""
+    stride: int = 1
+    sides: int = 1
+    reach: int | None = None
+
+    @property
+    def title(self) -> str:
+        """What people call this network."""
+        return self.module.rpartition(".")[2]
+
+    @property
+    def shape(self) -> str:
+        """What sets this network apart from others of its title, in words."""
+        sees = "any number of" if self.reach is None else str(self.reach)
+        unbounded = ", so classes depend on the patch" if self.reach is None else ""
+        return (
+            f"{self.module}, given in Python; a pixel's class depends on {sees} pixels around it{unbounded}"
+        )
+
+    @property
+    def output_stride(self) -> int:
+        """Image pixels per logit along each side."""
+        return self.stride
+
+    @property
+    def multiple(self) -> int:
+        """What an image's sides are multiples of."""
+        return self.sides
+
+
+class GivenNetwork(Network):
+    """A module as a network.
+
+    Parameters
+    ----------
+    config : GivenConfig
+    module : nn.Module
+        That the config was made of; a model file alone has none.
+
+    Raises
+    ------
+    ModelError
+        If there is no module, or another one.
+    """
+
+    config_type = GivenConfig
+    config: GivenConfig
+
+    def __init__(self, config: GivenConfig, module: nn.Module | None = None) -> None:
+        super().__init__(config)
+        if module is None:
+            raise ModelError(
+                f"its network, {shortened(config.module)}, was given in Python and has no code here: read it "
+                f"with wsi_seg.load_model(PATH, network=...), or {REGISTER}"
+            )
+        if (name_of(module), structure_of(module)) != (config.module, config.structure):
+            raise ModelError(
+                f"its network is {shortened(config.module)} with other layers or settings than the "
+                f"{name_of(module)} given: give the one that it was made of"
+            )
+        self.module = module
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, 3, H, W), normalised -> (N, classes, H / stride, W / stride)."""
+        self.check_sides(image)
+        logits: Tensor = self.module(image)
+        return logits
+
+
+def name_of(module: nn.Module) -> str:
+    """Return what a module's class is called, with where it is from."""
+    return f"{type(module).__module__}.{type(module).__qualname__}"
+
+
+def structure_of(module: nn.Module) -> str:
+    """Return a digest of a module's layers and their settings, as PyTorch prints them."""
+    return hashlib.sha256(repr(module).encode()).hexdigest()[:16]
+
+
+def model_of(module: nn.Module, schema: ClassSchema, spec: InputSpec, name: str | None = None) -> ModelBundle:
+    """Make a model of a module; it is copied, and stays as it is.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Maps float images (N, 3, H, W) to logits (N, classes, H / s, W / s).
+    schema : ClassSchema
+        What its output channels mean.
+    spec : InputSpec
+        What it was trained to see.
+    name : str, optional
+        Of the model; the module's class by default.
+
+    Raises
+    ------
+    ModelError
+        If it maps images to something else, has another number of classes, or cannot be copied.
+    """
+    own = _copied(module)
+    sides, stride = _found_out(own, len(schema))
+    config = GivenConfig(
+        classes=len(schema),
+        module=name_of(module),
+        structure=structure_of(own),
+        stride=stride,
+        sides=sides,
+        reach=measure_reach(own).pixels,
+    )
+    header = ModelHeader(
+        name=name or type(module).__name__,
+        architecture=Architecture(name=NAME, config=config),
+        classes=schema,
+        input=spec,
+        training={"data": "unknown: the network was given in Python"},
+    )
+    path = Path(f"{header.name} (a network given in Python)")
+    return as_model(GivenNetwork(config, own), header, path)
+
+
+def as_model(network: Network, header: ModelHeader, path: Path) -> ModelBundle:
+    """Return the model of a module; its fingerprint is that of the file that it would be saved as."""
+    fingerprint = hashlib.sha256(file_of(path, network, header)).hexdigest()
+    return _keep(ModelBundle(network.eval(), header, fingerprint, path))
+
+
+def load_given(path: Path, module: nn.Module) -> ModelBundle:
+    """Read the model file of a network that was given in Python, with a module like it.
+
+    Raises
+    ------
+    ModelError
+        If the file is damaged, or of another network.
+    """
+    own = _copied(module)
+
+    def build(architecture: Architecture) -> Network:
+        if not isinstance(architecture.config, GivenConfig):
+            raise ModelError("it is of a registered network: load it without network=")
+        return GivenNetwork(architecture.config, own)
+
+    return _keep(load_bundle(path, build))
+
+
+def held(fingerprint: str) -> ModelBundle | None:
+    """Return the model of this process that has a fingerprint; None if there is none such."""
+    return _held.get(fingerprint)
+
+
+def is_given(network: nn.Module) -> bool:
+    """Tell whether a network was given in Python, and so is known to this process alone."""
+    return isinstance(network, GivenNetwork)
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"a {type(module).__name__} is no network: give a torch.nn.Module")
+    try:
+        return copy.deepcopy(module).cpu().float().eval()
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise _no_network(module, f"cannot be copied: {error}") from error
+
+
+def module_of(bundle: ModelBundle) -> nn.Module | None:
+    """Return the module of a model whose network was given in Python; None of another."""
+    return bundle.network.module if isinstance(bundle.network, GivenNetwork) else None
+
+
+def _keep(bundle: ModelBundle) -> ModelBundle:
+    return _held.setdefault(bundle.fingerprint, bundle)
+
+
+def _found_out(module: nn.Module, classes: int) -> tuple[int, int]:
+    """Find out what the sides of images must be multiples of, and the stride of the logits."""
+    sides, fault = 1, None
+    while sides <= LARGEST_MULTIPLE:
+        # Odd multiples, which are multiples of no larger one.
+        height = sides * (ABOUT // sides | 1)
+        try:
+            with torch.no_grad():
+                logits = module(torch.zeros(1, 3, height, height + 2 * sides))
+        except Exception as error:  # whatever the module raises for a size that it does not take
+            fault = error
+        else:
+            stride = _stride_of(module, logits, (height, height + 2 * sides), classes)
+            if stride:
+                return sides, stride
+        sides *= 2
+    raise _no_network(
+        module, f"takes no images whose sides are multiples of {LARGEST_MULTIPLE}: {fault}"
+    ) from fault
+
+
+def _stride_of(module: nn.Module, logits: object, size: tuple[int, int], classes: int) -> int | None:
+    """Return the stride of logits; None where they do not cover the image evenly."""
+    if not isinstance(logits, Tensor):
+        raise _no_network(
+            module, f"returns a {type(logits).__name__}: wrap it in one that returns the logits"
+        )
+    if logits.ndim != 4 or len(logits) != 1 or not logits.is_floating_point():
+        raise _no_network(
+            module,
+            f"returns {tuple(logits.shape)} {logits.dtype}: give float logits (N, classes, H / s, W / s)",
+        )
+    if logits.shape[1] != classes:
+        raise _no_network(module, f"gives {logits.shape[1]} channels, but {classes} classes are named")
+    stride = round(size[0] / logits.shape[2])
+    even = all(side == n * stride for side, n in zip(size, logits.shape[2:], strict=True))
+    return stride if even and LARGEST_STRIDE % stride == 0 else None
+
+
+def _no_network(module: nn.Module, why: str) -> ModelError:
+    return ModelError(f"{name_of(module)}: {shortened(' '.join(why.split()), 400)}")
