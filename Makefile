@@ -1,5 +1,7 @@
 # The two commands: `make demo` and `make test`. Each makes its own environment in .venv first.
 
+.DEFAULT_GOAL := demo
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +10,17 @@ LOWEST := .venv-lowest
 LOWEST_PYTHON := $(shell command -v python3.11 || echo $(PYTHON))
 TRIED := $(LOWEST)/tried
 
-.PHONY: demo test test-fast check docs lowest wheel clean
+.PHONY: help demo test test-fast check docs lowest wheel clean
+
+help:
+	@echo "make demo       generate a slide, segment it, and score the result"
+	@echo "make test-fast  checks and the quick tests"
+	@echo "make test       checks and all tests"
+	@echo "make check      ruff, mypy and the import rules"
+	@echo "make docs       the site of the documentation, in site/"
+	@echo "make lowest     try the lowest versions of the dependencies"
+	@echo "make wheel      a wheel, in dist/"
+	@echo "make clean      remove what these made, but .venv"
 
 demo: $(VENV)/installed
 	mkdir -p $(DEMO)
