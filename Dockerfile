@@ -1,4 +1,4 @@
-# wsi-seg for the CPU. For NVIDIA GPUs: docker build --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu126 .
+# wsi-seg for the CPU. For NVIDIA GPUs: docker build --build-arg TORCH_INDEX=INDEX, the index that pytorch.org names.
 ARG PYTHON=3.12-slim-bookworm
 
 FROM python:${PYTHON} AS build
@@ -19,7 +19,7 @@ RUN apt-get update \
  && useradd --create-home --uid 1000 wsi
 COPY --from=build /opt/wsi-seg /opt/wsi-seg
 ENV PATH=/opt/wsi-seg/bin:$PATH
-USER wsi
+USER 1000
 WORKDIR /work
 ENTRYPOINT ["wsi-seg"]
 CMD ["--help"]

@@ -26,7 +26,6 @@ app = typer.Typer(
     help="Whole-slide histopathology segmentation with ESPNet: from a slide file to QuPath.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
