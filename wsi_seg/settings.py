@@ -28,8 +28,9 @@ class LabelSettings(BaseModel):
         Always read level 0, and none of the coarser levels in the file.
     patch : int or None
         Side of a patch in label pixels; None chooses it.
-    overlap : int
-        Overlap of neighbouring patches in label pixels: twice the halo.
+    overlap : int or None
+        Overlap of neighbouring patches in label pixels: twice the halo. None stands for what the network's
+        reach asks for, or 192.
     region_cores : int or None
         Cores along one side of a region; None chooses it.
     batch_size : int or None
@@ -55,7 +56,7 @@ class LabelSettings(BaseModel):
     allow_grey: bool = False
     from_level_0: bool = False
     patch: int | None = None
-    overlap: Annotated[int, Field(ge=0)] = 192
+    overlap: Annotated[int, Field(ge=0)] | None = None
     region_cores: Annotated[int, Field(ge=1)] | None = None
     batch_size: Annotated[int, Field(ge=1)] | None = None
     precision: Literal["float32", "bfloat16", "float16"] = "float32"

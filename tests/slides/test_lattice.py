@@ -58,7 +58,7 @@ def test_patches_do_not_depend_on_the_size_of_regions(lattice: Lattice, cores: i
 
 @pytest.mark.parametrize(
     ("patch", "halo", "says"),
-    [(1000, 64, "multiple of 64"), (1024, 50, "multiple of 32"), (128, 64, "no core"), (0, 0, "patch of 0")],
+    [(1000, 64, "multiple of 64"), (1024, 50, "multiple of 64"), (128, 64, "no core"), (0, 0, "patch of 0")],
 )
 def test_sizes_that_do_not_fit_are_refused_with_the_remedy(patch: int, halo: int, says: str) -> None:
     with pytest.raises(UsageError, match=says):

@@ -180,7 +180,7 @@ class Model:
         if self.mpp is None:
             return label_image(pixels, self.bundle, self._single(chosen, precision, compile))
         pool = self._pool(chosen, precision, compile)
-        return label_array(pixels, pool, self.bundle.schema, LabelSettings(), str(chosen))
+        return label_array(pixels, pool, self.bundle, LabelSettings(), str(chosen))
 
     def _single(self, *how: *_How) -> Segmenter:
         """Return the network made ready for plain images; made once for each way to run it."""

@@ -68,7 +68,7 @@ class Runner:
         compile: Compile = "auto",  # noqa: A002
         batch_size: int | None = None,
         patch: int | None = None,
-        overlap: int = 192,
+        overlap: int | None = None,
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> None:

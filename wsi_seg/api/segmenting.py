@@ -39,7 +39,7 @@ def segment(
     compile: Compile = "auto",  # noqa: A002
     batch_size: int | None = None,
     patch: int | None = None,
-    overlap: int = 192,
+    overlap: int | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
     overwrite: bool = False,
@@ -90,8 +90,9 @@ def segment(
         Whether to run the network by compiled kernels.
     batch_size : int, optional
         Patches that go through the network together.
-    patch, overlap : int
-        Side of a patch, and overlap of neighbouring patches, in label pixels.
+    patch, overlap : int, optional
+        Side of a patch, and overlap of neighbouring patches, in label pixels: by default what the network's
+        reach asks for, or 192.
     workers : int, optional
         Regions at a time in this process.
     scheduler : str, optional

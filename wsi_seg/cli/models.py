@@ -14,83 +14,28 @@ from rich.table import Table
 from rich.text import Text
 
 from wsi_seg.cli import signals
+from wsi_seg.cli.import_model import import_model, network_in_words
 from wsi_seg.cli.terminal import say, say_lines
 from wsi_seg.errors import ModelError, UsageError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader
+    from wsi_seg.models.bundle import InputSpec, ModelBundle
     from wsi_seg.models.classes import ClassSchema
     from wsi_seg.models.network import Network
 
 app = typer.Typer(help="Import, list, inspect and export model files.", no_args_is_help=True)
 
 
-class Channels(str, Enum):  # noqa: UP042 - Typer takes the options from a str Enum's values
-    """Order of colour channels."""
-
-    bgr = "bgr"
-    rgb = "rgb"
-
-
-class ExportFormat(str, Enum):  # noqa: UP042 - as above
+class ExportFormat(str, Enum):  # noqa: UP042 - Typer takes the options from a str Enum's values
     """Formats for other programs."""
 
     onnx = "onnx"
     torchscript = "torchscript"
 
 
-@app.command("import")
-def import_model(
-    checkpoint: Annotated[Path, typer.Argument(help="A state dict of the ESPNet authors' code (.pth).")],
-    classes: Annotated[str, typer.Option(help="Class schema: a shipped one's name, or a YAML file.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write (.safetensors).")],
-    mean: Annotated[
-        str | None, typer.Option(metavar="A,B,C", help="Channel means, 0 to 255, in the order of --channels.")
-    ] = None,
-    std: Annotated[
-        str | None, typer.Option(metavar="A,B,C", help="Channel standard deviations, in the same order.")
-    ] = None,
-    channels: Annotated[Channels | None, typer.Option(help="Channel order; bgr by default.")] = None,
-    scale: Annotated[
-        float | None,
-        typer.Option(help="Divisor after mean and std; 255 by default, as in the authors' code."),
-    ] = None,
-    mpp: Annotated[
-        float | None, typer.Option(help="Working resolution for slides, in micrometres per pixel.")
-    ] = None,
-    size: Annotated[
-        str | None, typer.Option(metavar="WxH", help="Size that plain images are resized to.")
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the model; the checkpoint's by default.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
-) -> None:
-    """Turn a checkpoint of the authors' ESPNet into a model file.
-
-    The network's shape follows from its tensors. Mean, std and size are known for the released checkpoints,
-    cityscapes and camvid. The class void, which those have learned in addition, is added automatically.
-    """
-    from wsi_seg.models.bundle import save_bundle
-    from wsi_seg.models.classes import load_schema
-    from wsi_seg.models.upstream import InputOverrides, import_checkpoint
-
-    if output.suffix != ".safetensors":
-        raise UsageError(f"{output}: not a model file's name: it must end in .safetensors")
-    if output.exists() and not overwrite:
-        raise UsageError(f"{output}: already exists: give --overwrite to replace it, or another --output")
-    overrides = InputOverrides(
-        channels=channels.value if channels else None,
-        mean=_triple("--mean", mean),
-        std=_triple("--std", std),
-        scale=scale,
-        mpp=mpp,
-        size=_size(size),
-    )
-    signals.working()
-    network, header = import_checkpoint(checkpoint, load_schema(classes), overrides, name)
-    save_bundle(output, network, header)
-    say(f"{output}: {_network(header)}, {_parameters(network):,} parameters")
+app.command("import")(import_model)
 
 
 @app.command("list")
@@ -117,7 +62,7 @@ def list_models(
             failed = True
             say(f"wsi-seg: {error}", err=True)
             continue
-        about = [header.name, _network(header), _works_at(header.input), origin]
+        about = [header.name, network_in_words(header), _works_at(header.input), origin]
         _print(_plain(model, style="bold"), _plain(f"  {'; '.join(filter(None, about))}"))
     if failed:
         raise typer.Exit(1)
@@ -183,7 +128,7 @@ def export_model(
     signals.working()
     exported = export.export_model(bundle, output, form.value, patch)
     same = f"within {exported.difference:.0e} of the largest" if exported.difference else "the same"
-    say(f"{output}: {_network(bundle.header)}, logits {same}")
+    say(f"{output}: {network_in_words(bundle.header)}, logits {same}")
     if exported.config is None:
         say("  no .config.json, which needs um/px: this model has no fixed resolution")
     if bundle.notice:
@@ -193,16 +138,20 @@ def export_model(
 def _summary(bundle: ModelBundle) -> dict[str, str]:
     """Collect the lines that `show` prints above the classes, by heading."""
     from wsi_seg.models.cost import PAPER_SIZE, count_macs
+    from wsi_seg.models.onnx.network import OnnxNet
 
     spec, (height, width) = bundle.input, PAPER_SIZE
-    macs = f"{count_macs(bundle.network, height, width) / 1e9:.3g} billion"
+    macs = "not counted, as it is in ONNX"
+    if not isinstance(bundle.network, OnnxNet):
+        billions = count_macs(bundle.network, height, width) / 1e9
+        macs = f"{billions:.3g} billion multiply-accumulates for {width} x {height} pixels"
     divisor = "" if spec.scale == 1 else f" / {spec.scale:g}"
     return {
         "File": str(bundle.path),
         "Fingerprint": bundle.fingerprint,
-        "Network": f"{_network(bundle.header)} ({bundle.architecture.config.shape})",
+        "Network": f"{network_in_words(bundle.header)} ({bundle.architecture.config.shape})",
         "Parameters": _parameters_in_words(bundle.network),
-        "Computes": f"{macs} multiply-accumulates for {width} x {height} pixels",
+        "Computes": macs,
         "Input": f"{spec.channels.upper()}, (pixel - mean) / std{divisor}",
         "Mean": ", ".join(f"{value:g}" for value in spec.mean),
         "Std": ", ".join(f"{value:g}" for value in spec.std),
@@ -257,18 +206,17 @@ def _print(*parts: Text | Padding) -> None:
         Console(highlight=False).print(part, soft_wrap=isinstance(part, Text))
 
 
-def _network(header: ModelHeader) -> str:
-    config = header.architecture.config
-    return f"{config.title}, {config.classes} classes"
-
-
 def _works_at(spec: InputSpec) -> str:
     places = [f"{spec.mpp:g} um/px"] if spec.mpp else []
     places += [f"{spec.size[0]} x {spec.size[1]} px"] if spec.size else []
     return ", ".join(places) or "any size"
 
 
-def _parameters(network: Any) -> int:
+def _parameters(network: Network) -> int:
+    from wsi_seg.models.onnx.network import OnnxNet
+
+    if isinstance(network, OnnxNet):
+        return network.config.weights
     return sum(p.numel() for p in network.parameters())
 
 
@@ -279,23 +227,3 @@ def _parameters_in_words(network: Network) -> str:
     if not unused:
         return f"{used:,}"
     return f"{used:,}; the authors' network has {used + unused:,}, but never uses {unused:,} of them"
-
-
-def _triple(option: str, text: str | None) -> tuple[float, float, float] | None:
-    if text is None:
-        return None
-    try:
-        first, second, third = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"{option} {text}: give three numbers, separated by commas") from error
-    return first, second, third
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    try:
-        width, height = (int(part) for part in text.lower().split("x"))
-    except ValueError as error:
-        raise UsageError(f"--size {text}: give width and height, such as 1024x512") from error
-    return width, height

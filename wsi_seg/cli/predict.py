@@ -121,7 +121,9 @@ def predict(
     ] = None,
     overlap: Annotated[
         int | None,
-        running(help="Overlap of neighbouring patches in px. [default: 192]"),
+        running(
+            help="Overlap of neighbouring patches in px. [default: 192, or by the network's measured reach]"
+        ),
     ] = None,
     workers: Annotated[int | None, running(help="Regions at a time in this process.")] = None,
     scheduler: Annotated[str | None, running(help="Address or file of a running Dask scheduler.")] = None,

@@ -289,6 +289,7 @@ def load_bundle(path: Path, build: Callable[[Architecture], Network] = build_net
         raise damaged(path, str(error)) from error
     _check_tensors(path, tensors, network)
     network.load_state_dict(tensors, assign=True)
+    network.path = path
     return ModelBundle(network.eval(), header, fingerprint, path)
 
 

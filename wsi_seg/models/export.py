@@ -27,6 +27,7 @@ from wsi_seg.errors import ModelError, UsageError
 from wsi_seg.files.files import replacing, write_text, writing
 from wsi_seg.models.negligible import clear
 from wsi_seg.models.network import ENCODER_STRIDE
+from wsi_seg.models.onnx.network import OnnxNet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -117,6 +118,8 @@ def export_model(bundle: ModelBundle, path: Path, kind: Format, patch: int) -> E
     OutputError
         If the files can't be written.
     """
+    if isinstance(bundle.network, OnnxNet):
+        raise UsageError(f"{bundle.path}: its network came as an ONNX file: use that one")
     network = Exportable(bundle).eval()
     lean = copy.deepcopy(network)
     clear(lean)

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, with_config
 from torch import nn
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Self
 
     from torch import Tensor
@@ -71,8 +72,13 @@ class NetworkConfig:
         return ENCODER_STRIDE
 
     @property
+    def side(self) -> int | None:
+        """The only side that images can have, in pixels; None for any that fits `multiple`."""
+        return None
+
+    @property
     def reach(self) -> int | None:
-        """Pixels from a logit to the furthest that decides it; None where that was not measured."""
+        """Pixels from a logit to the furthest that decides it; None if unknown or unbounded."""
         return None
 
     @property
@@ -106,6 +112,8 @@ class Network(nn.Module):
     config_type : type of NetworkConfig
         Of the class: what its networks are built of.
     config : NetworkConfig
+    path : Path or None
+        The model file that it was read from.
     """
 
     config_type: ClassVar[type[NetworkConfig]]
@@ -114,6 +122,7 @@ class Network(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        self.path: Path | None = None
 
     @property
     def output_stride(self) -> int:

@@ -31,6 +31,7 @@ BUILT_IN = {
     "segnet": "wsi_seg.paper.networks.segnet:SegNet",
     "pspnet": "wsi_seg.paper.networks.pspnet:PSPNet",
     "given": "wsi_seg.models.given:GivenNetwork",
+    "onnx": "wsi_seg.models.onnx.network:OnnxNet",
 }
 
 LARGEST_MULTIPLE, LARGEST_STRIDE = 64, 32

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.inference.network.pool import SegmenterPool
-    from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.settings import LabelSettings
     from wsi_seg.slides.lattice import Rect
 
@@ -36,7 +36,7 @@ class ArrayPixels:
 def label_array(
     rgb: NDArray[np.uint8],
     segmenter: SegmenterPool,
-    schema: ClassSchema,
+    bundle: ModelBundle,
     labels: LabelSettings,
     device: str,
 ) -> NDArray[np.uint8]:
@@ -46,8 +46,8 @@ def label_array(
     ----------
     rgb : uint8 array, shape (height, width, 3)
     segmenter : SegmenterPool
-    schema : ClassSchema
-        The segmenter's classes.
+    bundle : ModelBundle
+        The model that the segmenter runs.
     labels : LabelSettings
         Patch, overlap and batch size.
     device : str
@@ -65,11 +65,11 @@ def label_array(
         If the device runs out of memory.
     """
     height, width = rgb.shape[:2]
-    lattice, batch_size = lay_out((width, height), labels, device)
+    lattice, batch_size = lay_out((width, height), labels, bundle, device)
     segment = RegionSegmenter(
         slide=ArrayPixels(rgb),
         frames=_own_frame(width, height),
-        extent=Extent(None, None, schema.outside_id),
+        extent=Extent(None, None, bundle.schema.outside_id),
         segmenter=segmenter,
         batch_size=batch_size,
         confidence=False,

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from wsi_seg import __version__
 from wsi_seg.annotations.on_slide import read_regions
-from wsi_seg.errors import ModelError, SlideError, UsageError
+from wsi_seg.errors import ModelError, SlideError
 from wsi_seg.files.reading import read_plain
 from wsi_seg.files.unpack import MAX_BYTES
 from wsi_seg.inference.network.forms import choose_form
+from wsi_seg.predict.sizes import patch_and_halo
 from wsi_seg.results.labels.ngff import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
-from wsi_seg.slides.lattice import ALIGNMENT, Lattice
+from wsi_seg.slides.lattice import Lattice
 from wsi_seg.slides.levels import LevelRead
 from wsi_seg.slides.monochrome import only_channel
 from wsi_seg.slides.overview import Overview
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 LABELS_VERSION = 7
 """Increased whenever the same slide, model and settings would give other labels than before."""
 
-DEFAULT_PATCH = 1024
 BATCH_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 24}
 """Pixels of a batch, by kind of device."""
 
@@ -105,7 +105,7 @@ class Plan:
         regions = None
         if labels.roi is not None:
             regions = read_regions(labels.roi, slide.path.name, frames)
-        lattice, batch_size = lay_out(frames.label_size, labels, device)
+        lattice, batch_size = lay_out(frames.label_size, labels, bundle, device)
         return cls(
             slide=slide,
             frames=frames,
@@ -228,7 +228,9 @@ class Plan:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
 
 
-def lay_out(label_size: tuple[int, int], labels: LabelSettings, device: str) -> tuple[Lattice, int]:
+def lay_out(
+    label_size: tuple[int, int], labels: LabelSettings, bundle: ModelBundle, device: str
+) -> tuple[Lattice, int]:
     """Choose the lattice of a label frame, and how many patches go through the network together.
 
     Parameters
@@ -236,6 +238,8 @@ def lay_out(label_size: tuple[int, int], labels: LabelSettings, device: str) -> 
     label_size : (int, int)
         Width and height in label pixels.
     labels : LabelSettings
+    bundle : ModelBundle
+        Its network may have a size of its own, and a reach that the halo has to cover.
     device : str
 
     Raises
@@ -244,24 +248,11 @@ def lay_out(label_size: tuple[int, int], labels: LabelSettings, device: str) -> 
         If sizes do not fit together.
     """
     width, height = label_size
-    patch = labels.patch or min(DEFAULT_PATCH, -(-(max(width, height) + labels.overlap) // 64) * 64)
-    _check_sizes(labels, patch)
+    patch, halo = patch_and_halo(labels, bundle.architecture.config, max(width, height))
     kind = device.partition(":")[0]
     cores = labels.region_cores or REGION_CORES[kind]
-    lattice = Lattice(width, height, patch, labels.overlap // 2, cores)
+    lattice = Lattice(width, height, patch, halo, cores)
     return lattice, labels.batch_size or max(1, min(BATCH_PIXELS[kind] // patch**2, cores**2))
-
-
-def _check_sizes(labels: LabelSettings, patch: int) -> None:
-    """Refuse sizes that the lattice would refuse, with the names of their options."""
-    for option, given in (("--patch", labels.patch), ("--overlap", labels.overlap)):
-        if given is not None and (given % (2 * ALIGNMENT) or given < (option == "--patch")):
-            raise UsageError(f"{option} {given}: does not fit: use a multiple of {2 * ALIGNMENT}")
-    if labels.overlap >= patch:
-        raise UsageError(
-            f"--overlap {labels.overlap}: leaves nothing of patches of {patch} px: use a smaller one, or a "
-            "larger --patch"
-        )
 
 
 def takes_slides(bundle: ModelBundle, labels: LabelSettings) -> bool:

@@ -26,6 +26,7 @@ from wsi_seg.inference.stream.workers import probe
 from wsi_seg.memory import release_freed
 from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
 from wsi_seg.models.given import REGISTER, is_given
+from wsi_seg.models.onnx.network import OnnxNet
 from wsi_seg.predict import resume
 from wsi_seg.predict.finish import draw_overview, export_again, export_as_they_come, finish
 from wsi_seg.predict.handout import hand_out
@@ -172,6 +173,8 @@ def _choose_form(
 ) -> Choice:
     """Choose the form in which the network runs: in a resumed run, the form in which it was begun."""
     labels = settings.labels
+    if isinstance(bundle.network, OnnxNet):
+        return choose_form(bundle.network, device, labels.precision, labels.compile)
     if labels.compile == "auto" and not settings.run.overwrite:
         record = result.read_record()
         if record is not None and record.labels.get("network") == "plain":

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ALIGNMENT = 32
-"""Halos are multiples of this and patches of twice this, so cores start at a multiple of every stride that
-the networks have, and cut evenly into storage chunks."""
+"""Cores are multiples of twice this, so they start at the same place of every stride that networks have, and
+cut evenly into storage chunks. Halos are multiples of this, but of networks that take one size only."""
 
 
 @dataclass(frozen=True, order=True)
@@ -83,9 +83,9 @@ class Lattice:
     width, height : int
         Size of the label frame in label pixels.
     patch : int
-        Side of a patch, halos included; a multiple of 64.
+        Side of a patch, halos included.
     halo : int
-        Pixels of context on each side of a core; a multiple of 32, less than half a patch.
+        Pixels of context on each side of a core, less than half a patch: what is left is a multiple of 64.
     region_cores : int
         Cores along one side of a region.
 
@@ -104,16 +104,15 @@ class Lattice:
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
             raise UsageError(f"a label frame of {self.width} x {self.height} pixels has nothing to segment")
-        if self.patch < 2 * ALIGNMENT or self.patch % (2 * ALIGNMENT):
-            raise UsageError(
-                f"a patch of {self.patch} pixels does not fit: use a multiple of {2 * ALIGNMENT}"
-            )
-        if self.halo < 0 or self.halo % ALIGNMENT:
-            raise UsageError(f"a halo of {self.halo} px does not fit: use a multiple of {ALIGNMENT}")
-        if 2 * self.halo >= self.patch:
+        if self.halo < 0 or 2 * self.halo >= self.patch:
             raise UsageError(
                 f"a halo of {self.halo} pixels leaves no core in a patch of {self.patch}: "
                 "use a larger --patch or a smaller --overlap"
+            )
+        if self.core % (2 * ALIGNMENT):
+            raise UsageError(
+                f"a core of {self.core} px, in a patch of {self.patch} with a halo of {self.halo}, does not "
+                f"fit: it must be a multiple of {2 * ALIGNMENT}"
             )
         if self.region_cores < 1:
             raise UsageError(f"a region of {self.region_cores} cores does not fit: use 1 or more")

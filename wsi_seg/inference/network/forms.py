@@ -19,7 +19,10 @@ from wsi_seg.inference.fast.fast_espnet import FastESPNet, can_rearrange
 from wsi_seg.inference.network.float32 import float32_proper
 from wsi_seg.inference.network.folding import folded
 from wsi_seg.inference.network.graphs import Graphed
+from wsi_seg.inference.network.onnx_form import OnnxForm
 from wsi_seg.inference.network.pixels import Normalisation, best_channel
+from wsi_seg.models.onnx.network import OnnxNet
+from wsi_seg.models.onnx.session import in_words
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -69,8 +72,16 @@ def choose_form(network: nn.Module, device: str, precision: Precision, wanted: C
     Raises
     ------
     UsageError
-        If it can't be compiled though "yes" says so.
+        If it can't be compiled though "yes" says so, or ONNX Runtime is needed and not installed.
     """
+    if isinstance(network, OnnxNet):
+        if precision != "float32":
+            raise UsageError(
+                f"--precision {precision}: a network in ONNX computes as its file says: leave it out"
+            )
+        if wanted == "yes":
+            raise UsageError("--compile yes: a network in ONNX is run by ONNX Runtime: give --compile no")
+        return Choice("plain", in_words(device))
     if wanted == "no":
         return Choice("plain", "as asked for")
     if device.startswith("cuda"):
@@ -94,7 +105,7 @@ def choose_form(network: nn.Module, device: str, precision: Precision, wanted: C
 
 def run_as(
     form: Form, network: Network, spec: InputSpec, device: torch.device, precision: Precision = "float32"
-) -> PlainNetwork | CompiledESPNet:
+) -> PlainNetwork | CompiledESPNet | OnnxForm:
     """Prepare a network to run in a form; it is copied, and stays unchanged.
 
     Parameters
@@ -113,6 +124,8 @@ def run_as(
     UsageError
         If the device cannot compute in that precision, or not in that form.
     """
+    if isinstance(network, OnnxNet):
+        return OnnxForm(network, spec, device)
     if precision == "float16" and device.type == "cpu":
         raise UsageError("--precision float16 needs a GPU: use float32 or bfloat16")
     if form == "compiled" and device.type == "cpu":

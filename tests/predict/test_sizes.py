@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from wsi_seg.errors import UsageError
+from wsi_seg.models.network import NetworkConfig
+from wsi_seg.predict.sizes import patch_and_halo
+from wsi_seg.settings import LabelSettings
+
+
+@dataclass(frozen=True)
+class Stated(NetworkConfig):
+    """A network that states what it takes and how far it sees."""
+
+    reach: int | None = None
+    side: int | None = None
+
+
+DEFAULT = LabelSettings()
+
+
+@pytest.mark.parametrize(
+    ("reach", "halo"), [(None, 96), (0, 0), (1, 32), (96, 96), (103, 128), (256, 256), (400, 256)]
+)
+def test_the_halo_is_what_the_reach_asks_for(reach: int | None, halo: int) -> None:
+    assert patch_and_halo(DEFAULT, Stated(2, reach=reach), 5000) == (1024, halo)
+
+
+def test_what_is_asked_for_comes_first() -> None:
+    asked = LabelSettings(patch=512, overlap=64)
+    assert patch_and_halo(asked, Stated(2, reach=200), 5000) == (512, 32)
+
+
+@pytest.mark.parametrize(
+    ("side", "reach", "halo"),
+    [
+        (512, None, 96),
+        (512, 100, 128),
+        (512, 500, 128),
+        (224, 10, 16),
+        (224, None, 48),
+        (500, 60, 90),
+        (64, 9, 0),
+    ],
+)
+def test_patches_of_one_size_keep_half_of_it_for_their_cores(side: int, reach: int | None, halo: int) -> None:
+    assert patch_and_halo(DEFAULT, Stated(2, reach=reach, side=side), 5000) == (side, halo)
+    assert (side - 2 * halo) % 64 == 0
+
+
+def test_what_does_not_fit_the_only_size_is_refused() -> None:
+    only = Stated(2, side=512)
+    with pytest.raises(UsageError, match=r"--patch 256: .* 512 x 512 px alone"):
+        patch_and_halo(LabelSettings(patch=256), only, 5000)
+    with pytest.raises(UsageError, match=r"--overlap 100: .* one of 0, 64, 128"):
+        patch_and_halo(LabelSettings(overlap=100), only, 5000)
+    assert patch_and_halo(LabelSettings(patch=512, overlap=256), only, 5000) == (512, 128)

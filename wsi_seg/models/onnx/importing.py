@@ -1,0 +1,111 @@
+"""From an ONNX file to a model of ours: checked, tried out, its reach measured."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from wsi_seg.errors import ModelError, UsageError
+from wsi_seg.models.architecture import architecture_of
+from wsi_seg.models.bundle import InputSpec, ModelHeader
+from wsi_seg.models.onnx.graph import read_graph
+from wsi_seg.models.onnx.network import OnnxNet
+from wsi_seg.models.onnx.probe import Stated, find_out, pixels_of
+from wsi_seg.models.onnx.session import in_words
+from wsi_seg.models.reach import SIDE, measure_reach
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.models.onnx.network import OnnxConfig
+    from wsi_seg.models.reach import Reach
+    from wsi_seg.models.upstream import InputOverrides
+
+
+def import_onnx(
+    path: Path,
+    schema: ClassSchema,
+    overrides: InputOverrides,
+    stated: Stated | None = None,
+    name: str | None = None,
+) -> tuple[OnnxNet, ModelHeader]:
+    """Make a model of an ONNX file; `wsi_seg.models.bundle.save_bundle` takes the result.
+
+    Parameters
+    ----------
+    path : Path
+    schema : ClassSchema
+        The classes of its output channels, in order; of a network of one channel the second class is where
+        its probability is above 0.5.
+    overrides : InputOverrides
+        How it was trained to see pixels: mean and std are needed, channels are RGB by default.
+    stated : Stated, optional
+        What is not to be found out.
+    name : str, optional
+        The model's name; the file's by default.
+
+    Returns
+    -------
+    network : OnnxNet
+    header : ModelHeader
+        Its description, with the file's hash as provenance.
+
+    Raises
+    ------
+    ModelError
+        If the file is refused, or holds no network that maps an image to a map of as many classes.
+    UsageError
+        If something has to be stated, or a package is missing.
+    """
+    spec = _input(path, overrides)
+    graph = read_graph(path)
+    config = find_out(path, graph, spec, len(schema), stated or Stated())
+    network = _network(config, graph.data)
+    try:
+        reach = measure_reach(lambda noise: network(pixels_of(noise, spec)), config.side or SIDE)
+    except ValueError as error:
+        raise ModelError(f"{path}: {error}: export it in float32") from error
+    config = replace(config, reach=reach.pixels)
+    header = ModelHeader(
+        name=name or path.stem,
+        architecture=architecture_of(config),
+        classes=schema,
+        input=spec,
+        training={
+            "source": "imported from an ONNX file",
+            "file": path.name,
+            "file_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "written_by": graph.producer,
+            "tried_by": in_words("cpu"),
+            "reach": _reach(reach),
+        },
+    )
+    return _network(config, graph.data).eval(), header
+
+
+def _input(path: Path, overrides: InputOverrides) -> InputSpec:
+    if overrides.mean is None or overrides.std is None:
+        raise UsageError(
+            f"{path}: an ONNX file does not state how pixels are normalised: give --mean and --std as in "
+            "training (0,0,0 and 1,1,1 if there was none), and --range"
+        )
+    given = {field: value for field, value in vars(overrides).items() if value is not None}
+    try:
+        return InputSpec.model_validate({"channels": "rgb"} | given)
+    except ValueError as error:
+        raise UsageError(f"the input does not fit: {' '.join(str(error).split())}") from error
+
+
+def _network(config: OnnxConfig, data: bytes) -> OnnxNet:
+    network = OnnxNet(config)
+    network.graph = torch.from_numpy(np.frombuffer(data, np.uint8).copy())
+    return network
+
+
+def _reach(reach: Reach) -> str:
+    return f"{reach}; of the pixels further away {reach.flips:.2%} change class when all beyond a line does"

@@ -1,0 +1,262 @@
+"""A network of others as a part of a model file: the bytes of an ONNX model, and what was found out of it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from pydantic import ConfigDict, with_config
+from torch import Tensor
+
+from wsi_seg.errors import ModelError
+from wsi_seg.models.network import Network, NetworkConfig, Stage
+from wsi_seg.models.onnx.session import Session
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+Layout = Literal["NCHW", "NHWC"]
+OutputLayout = Literal["NCHW", "NHWC", "NHW"]
+Element = Literal["float32", "float16", "uint8"]
+Values = Literal["logits", "softmax", "sigmoid"]
+
+SMALLEST = 1e-7
+"""Probabilities are kept this far from 0 and from 1, whose logits would be infinite."""
+
+MAX_BYTES = 2**31
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True)
+class OnnxConfig(NetworkConfig):
+    """What a network of others takes and gives.
+
+    Attributes
+    ----------
+    classes : int
+    size : int
+        Bytes of the ONNX model.
+    weights : int
+        Numbers in its weights.
+    opset : int
+        Version of ONNX's operators.
+    input, output : str
+        Names of the image and of the map of classes.
+    layout : {"NCHW", "NHWC"}
+        Axes of the image.
+    output_layout : {"NCHW", "NHWC", "NHW"}
+        Axes of the map.
+    element : {"float32", "float16", "uint8"}
+        Numbers of the image.
+    values : {"logits", "softmax", "sigmoid"}
+        What the map holds: any numbers, of which the largest is the class; or probabilities.
+    single : bool
+        The map has one channel, for the second of two classes.
+    stride : int
+        Image pixels per number of the map along each side.
+    sides : int
+        What an image's sides are multiples of.
+    side : int or None
+        The only side that images can have; None for any.
+    batch : int or None
+        The only number of images; None for any.
+    reach : int or None
+        In pixels, as measured; None if it is unbounded.
+    """
+
+    size: int = 0
+    weights: int = 0
+    opset: int = 0
+    input: str = ""
+    output: str = ""
+    layout: Layout = "NCHW"
+    output_layout: OutputLayout = "NCHW"
+    element: Element = "float32"
+    values: Values = "logits"
+    single: bool = False
+    stride: int = 1
+    sides: int = 32
+    side: int | None = None
+    batch: int | None = None
+    reach: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.size < MAX_BYTES:
+            raise ValueError(f"size is {self.size}: use 1 to {MAX_BYTES - 1} bytes")
+        if self.single and self.classes != 2:
+            raise ValueError(f"a map of one channel has two classes, not {self.classes}")
+        for name in ("side", "batch", "reach"):
+            number = getattr(self, name)
+            if number is not None and number < (name != "reach"):
+                raise ValueError(f"{name} is {number}: too small")
+
+    @property
+    def title(self) -> str:
+        """What people call this network."""
+        return "ONNX network"
+
+    @property
+    def shape(self) -> str:
+        """What sets this network apart from others of its title, in words."""
+        side = (
+            f"{self.side} x {self.side} px" if self.side else f"any sides that are multiples of {self.sides}"
+        )
+        gives = "one channel" if self.single else "a channel for each class"
+        every = f", one number for {self.stride} x {self.stride} px" if self.stride > 1 else ""
+        reach = "reaches over the whole patch" if self.reach is None else f"reaches {self.reach} px"
+        return (
+            f"opset {self.opset}; {self.layout} {self.element}, {side}; gives {self.values}, {gives}{every}; "
+            f"{reach}"
+        )
+
+    @property
+    def output_stride(self) -> int:
+        """Image pixels per logit along each side."""
+        return self.stride
+
+    @property
+    def multiple(self) -> int:
+        """What an image's sides are multiples of."""
+        return self.sides
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """What the network can be trained in: nothing."""
+        return ()
+
+
+class OnnxNet(Network):
+    """A network that ONNX Runtime runs.
+
+    Called as it is, it runs on the CPU. To segment slides, `wsi_seg.inference.network.onnx_form` opens it
+    anew.
+
+    Attributes
+    ----------
+    graph : uint8 Tensor, shape (config.size,)
+        The ONNX model.
+    """
+
+    config_type = OnnxConfig
+    config: OnnxConfig
+    graph: Tensor
+
+    def __init__(self, config: OnnxConfig) -> None:
+        super().__init__(config)
+        self.register_buffer("graph", torch.empty(config.size, dtype=torch.uint8))
+        self._opening = threading.Lock()
+        self._session: Session | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opening": None, "_session": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._opening = threading.Lock()
+
+    def open(self, device: torch.device, threads: int) -> Session:
+        """Open it to run on a device: see `Session`."""
+        return Session(self.path or Path("network.onnx"), self.graph.cpu().numpy().tobytes(), device, threads)
+
+    def check_sides(self, image: Tensor) -> None:
+        """Raise ValueError unless an image's sides fit the network, with those that would do."""
+        side = self.config.side
+        height, width = image.shape[-2:]
+        if side is not None and (height, width) != (side, side):
+            raise ValueError(f"an image of {width} x {height} pixels does not fit: give {side} x {side}")
+        super().check_sides(image)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Segment normalised images, on the CPU.
+
+        Parameters
+        ----------
+        image : Tensor
+            Float, (N, 3, H, W), with sides that the config allows.
+
+        Returns
+        -------
+        Tensor
+            Logits, float32, (N, classes, H / stride, W / stride).
+
+        Raises
+        ------
+        ValueError
+            If the sides do not fit.
+        ModelError
+            If the network cannot be run, or gives what is no number.
+        """
+        self.check_sides(image)
+        with self._opening:
+            if self._session is None:
+                self._session = self.open(torch.device("cpu"), torch.get_num_threads())
+        return run(self._session, self.config, image.float().cpu())
+
+
+def run(session: Session, config: OnnxConfig, image: Tensor) -> Tensor:
+    """Run a network on normalised images.
+
+    Parameters
+    ----------
+    session : Session
+    config : OnnxConfig
+    image : Tensor
+        Float32, on the CPU, (N, 3, H, W).
+
+    Returns
+    -------
+    Tensor
+        Logits, float32, (N, classes, H / stride, W / stride).
+
+    Raises
+    ------
+    ModelError
+        If the network cannot be run, or gives what is no number.
+    """
+    count = config.batch or len(image)
+    parts = [_run_part(session, config, image[i : i + count], count) for i in range(0, len(image), count)]
+    logits = (parts[0] if len(parts) == 1 else torch.cat(parts))[: len(image)]
+    if not torch.isfinite(logits).all():
+        raise ModelError(f"{session.path}: gives numbers that are NaN or infinite: export it in float32")
+    return logits
+
+
+def _run_part(session: Session, config: OnnxConfig, image: Tensor, count: int) -> Tensor:
+    """Run as many images as the network takes at a time; the last ones are filled up."""
+    if len(image) < count:
+        image = torch.cat([image, image[-1:].expand(count - len(image), -1, -1, -1)])
+    found = session.run(given_to(config, image), config.input, config.output)
+    return as_logits(np.asarray(found, np.float32), config)
+
+
+def given_to(config: OnnxConfig, image: Tensor) -> NDArray[Any]:
+    """Return normalised images, float32 (N, 3, H, W), in the axes and numbers that a network takes."""
+    if config.layout == "NHWC":
+        image = image.permute(0, 2, 3, 1)
+    given: NDArray[Any] = np.ascontiguousarray(image.numpy())
+    if config.element == "uint8":
+        given = given.round().clip(0, 255)
+    return given.astype(config.element, copy=False)
+
+
+def as_logits(found: NDArray[np.float32], config: OnnxConfig) -> Tensor:
+    """Return what a network gave as logits, (N, classes, h, w): their softmax is the probability."""
+    maps = torch.from_numpy(np.ascontiguousarray(found))
+    if config.output_layout == "NHW":
+        maps = maps[:, None]
+    elif config.output_layout == "NHWC":
+        maps = maps.permute(0, 3, 1, 2)
+    if config.values == "softmax" and not config.single:
+        maps = maps.clamp(min=SMALLEST).log()
+    elif config.values != "logits":
+        maps = maps.clamp(SMALLEST, 1 - SMALLEST).logit()
+    if config.single:  # of the second class, beside a first whose logit is 0: half and half at 0
+        maps = torch.cat([torch.zeros_like(maps), maps], dim=1)
+    return maps

@@ -1,0 +1,81 @@
+"""How large patches are, and how wide their halos: as asked for, as the network needs, or as measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsi_seg.errors import UsageError
+from wsi_seg.slides.lattice import ALIGNMENT
+
+if TYPE_CHECKING:
+    from wsi_seg.models.network import NetworkConfig
+    from wsi_seg.settings import LabelSettings
+
+DEFAULT_PATCH = 1024
+DEFAULT_HALO = 96
+"""Of networks whose reach is not known, or not bounded."""
+
+WIDEST_HALO = 256
+"""By default: half of a patch's side is left to its core."""
+
+STEP = 2 * ALIGNMENT
+
+
+def patch_and_halo(labels: LabelSettings, config: NetworkConfig, longest: int) -> tuple[int, int]:
+    """Decide the side of patches, and the context on each side of their cores, in label pixels.
+
+    Parameters
+    ----------
+    labels : LabelSettings
+    config : NetworkConfig
+        Of the network, which may take patches of one size only.
+    longest : int
+        The longer side of the label frame.
+
+    Raises
+    ------
+    UsageError
+        If what is asked for does not fit.
+    """
+    if config.side is not None:
+        return config.side, _halo_within(config.side, labels, config)
+    for option, given in (("--patch", labels.patch), ("--overlap", labels.overlap)):
+        if given is not None and (given % STEP or given < (option == "--patch")):
+            raise UsageError(f"{option} {given}: does not fit: use a multiple of {STEP}")
+    wanted = min(-(-_needed(config) // ALIGNMENT) * ALIGNMENT, WIDEST_HALO)
+    overlap = 2 * wanted if labels.overlap is None else labels.overlap
+    patch = labels.patch or min(DEFAULT_PATCH, -(-(longest + overlap) // STEP) * STEP)
+    if overlap >= patch and labels.overlap is None:
+        raise UsageError(
+            f"--patch {patch}: leaves nothing beside an overlap of {overlap} px: use a larger one, or "
+            "a smaller --overlap"
+        )
+    if overlap >= patch:
+        raise UsageError(
+            f"--overlap {overlap}: leaves nothing of patches of {patch} px: use a smaller one, or a larger "
+            "--patch"
+        )
+    return patch, overlap // 2
+
+
+def _needed(config: NetworkConfig) -> int:
+    return DEFAULT_HALO if config.reach is None else config.reach
+
+
+def _halo_within(side: int, labels: LabelSettings, config: NetworkConfig) -> int:
+    """Return the halo in patches of the only side that a network takes."""
+    if labels.patch not in (None, side):
+        raise UsageError(
+            f"--patch {labels.patch}: the network takes images of {side} x {side} px alone: leave it out"
+        )
+    fitting = [halo for halo in range(side // 2) if (side - 2 * halo) % STEP == 0]
+    if labels.overlap is not None:
+        if labels.overlap not in [2 * halo for halo in fitting]:
+            known = ", ".join(str(2 * halo) for halo in fitting)
+            raise UsageError(
+                f"--overlap {labels.overlap}: does not fit patches of {side} px: use one of {known}"
+            )
+        return labels.overlap // 2
+    # Half of the patch is left to its core, where that can be.
+    kept = [halo for halo in fitting if 4 * halo <= side] or fitting[:1]
+    return next((halo for halo in kept if halo >= _needed(config)), kept[-1])
