@@ -116,6 +116,11 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
     folder = TrainingFolder(request.folder, request.overwrite, request.resume)
     start = request.init or recipe.training.init
     earlier = request.given or (load_bundle(resolve_model(start)) if start else None)
+    if earlier is not None and not earlier.network.config.stages:
+        raise UsageError(
+            f"{earlier.path}: an {earlier.network.config.title} cannot be trained further: name another "
+            "model with --init, or start from random weights with --set training.init=null"
+        )
     given_mpp = earlier.input.mpp if earlier and (request.init or request.given) else None
     # The recommendation depends on the time and the device: a resumed training keeps its resolution.
     given_mpp = given_mpp or folder.begun_at_mpp

@@ -196,3 +196,11 @@ def test_what_fails_on_a_worker_is_told_with_its_address(
     monkeypatch.setattr("wsi_seg.inference.stream.job.get_worker", Far)
     monkeypatch.setattr("wsi_seg.inference.stream.job._region_segmenter", fails)
     refused(handed, SchedulerError, rf"^worker tcp://10\.0\.0\.7:4321: .*{told}")
+
+
+def test_another_onnx_runtime_is_other_software_where_it_runs_the_network() -> None:
+    here = Software.here(onnx=True)
+    here.refuse_other()
+    assert Software.here().onnxruntime is None
+    with pytest.raises(SchedulerError, match=r"has onnxruntime \d.* with onnxruntime 0\.0\.1,"):
+        replace(here, onnxruntime="0.0.1").refuse_other()

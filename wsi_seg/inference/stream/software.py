@@ -13,6 +13,7 @@ import torch
 
 import wsi_seg
 from wsi_seg.errors import SchedulerError
+from wsi_seg.models.onnx.session import onnx_runtime
 
 
 @dataclass(frozen=True)
@@ -26,20 +27,35 @@ class Software:
     torch : str
         Without what it was built for: a GPU's build stands beside a CPU's.
     openslide : str
+    onnxruntime : str or None
+        Where it runs the network; None where PyTorch does.
     """
 
     wsi_seg: str
     torch: str
     openslide: str
+    onnxruntime: str | None = None
 
     @classmethod
     @cache
-    def here(cls) -> Self:
-        """Return what this process has; found once, for it is what the process has loaded."""
+    def here(cls, *, onnx: bool = False) -> Self:
+        """Return what this process has; found once, for it is what the process has loaded.
+
+        Parameters
+        ----------
+        onnx : bool
+            Whether ONNX Runtime runs the network.
+
+        Raises
+        ------
+        UsageError
+            If it should, and is not installed.
+        """
         return cls(
             wsi_seg=f"{wsi_seg.__version__} ({_source_hash()})",
             torch=str(torch.__version__).partition("+")[0],
             openslide=openslide.__library_version__,
+            onnxruntime=str(onnx_runtime().__version__) if onnx else None,
         )
 
     def refuse_other(self) -> None:
@@ -50,7 +66,7 @@ class Software:
         SchedulerError
             If it has.
         """
-        here = Software.here()
+        here = Software.here(onnx=self.onnxruntime is not None)
         if here != self:
             ours, theirs = asdict(self), asdict(here)
             others = [name for name in ours if ours[name] != theirs[name]]
