@@ -98,7 +98,7 @@ def import_model(
     from wsi_seg.models.upstream import InputOverrides, import_checkpoint
 
     if output.suffix != ".safetensors":
-        raise UsageError(f"{output}: not a model file's name: end it in .safetensors")
+        raise UsageError(f"{output}: not a model file's name: it must end in .safetensors")
     if output.exists() and not overwrite:
         raise UsageError(f"{output}: already exists: give --overwrite to replace it, or another --output")
     means, stds = _in_bytes(_triple("--mean", mean), _triple("--std", std), of)
@@ -155,7 +155,7 @@ def _triple(option: str, text: str | None) -> Triple | None:
     try:
         first, second, third = (float(part) for part in text.split(","))
     except ValueError as error:
-        raise UsageError(f"{option} {text}: give three numbers with commas between them") from error
+        raise UsageError(f"{option} {text}: give three numbers, separated by commas") from error
     return first, second, third
 
 
@@ -165,5 +165,5 @@ def _size(text: str | None) -> tuple[int, int] | None:
     try:
         width, height = (int(part) for part in text.lower().split("x"))
     except ValueError as error:
-        raise UsageError(f"--size {text}: give width and height as 1024x512") from error
+        raise UsageError(f"--size {text}: give width and height, such as 1024x512") from error
     return width, height

@@ -171,11 +171,11 @@ def _subgraphs(nodes: Any) -> list[Any]:
 
 def _parsed(path: Path, data: bytes) -> Any:
     onnx = onnx_package()
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
     try:
         model = onnx.ModelProto.FromString(data)
-    except DecodeError as error:
+    except Exception as error:
+        if type(error).__name__ != "DecodeError":  # protobuf's: a package that onnx asks for, and we do not
+            raise
         raise ModelError(f"{path}: not an ONNX file, or a damaged one: export it again") from error
     if not model.graph.node:
         raise ModelError(f"{path}: not an ONNX file, or one without a network: export it again")
