@@ -47,6 +47,19 @@ def test_areas_come_from_the_sealed_labels_and_not_from_a_summary_that_was_edite
     assert ws.open_result(copy).areas_mm2 == expected
 
 
+def test_polygons_are_drawn_as_the_results_own_unless_asked_otherwise(
+    tmp_path: Path, model_path: Path, slide_path: Path
+) -> None:
+    asked = {"min_area_um2": 4000, "simplify_um": 8, "include_background": True}
+    made = ws.segment(slide_path, model_path, out=tmp_path / "r", device="cpu", workers=1, **asked)
+    own = len(features_of(made.path))
+    for result in (made, ws.open_result(tmp_path / "r")):
+        assert len(result.polygons()) == own < len(result.polygons(min_area_um2=0, include_background=True))
+        assert len(result.polygons(include_background=False)) < own
+    written = made.to_geojson(tmp_path / "again.geojson.gz")
+    assert written.read_bytes() == (made.path / "slide.geojson.gz").read_bytes()
+
+
 def test_labels_are_read_like_an_array(folder: Path) -> None:
     whole, image = labels_of(folder), ws.open_result(folder).labels
     assert (image.shape, image.dtype, len(image)) == (whole.shape, np.uint8, 500)

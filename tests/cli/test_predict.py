@@ -96,7 +96,7 @@ def test_a_pipeline_may_say_what_is_so_anyway(picture: Path, model_path: Path, t
     run_it = (picture, "--model", model_path, "-o", tmp_path / "out", "-q", "--pipeline")
     assert run(*run_it, "breast-biopsy").exit_code == 0
     own = tmp_path / "own.yaml"
-    own.write_text("description: ours\npredict: {labels: {overlap: 192, patch: 512}}\n")
+    own.write_text("description: ours\npredict: {labels: {tissue_mask: true, patch: 512}}\n")
     with pytest.raises(UsageError, match=r"^predict\.labels\.patch in the pipeline: has no effect"):
         run(*run_it, own)
 

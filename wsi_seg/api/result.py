@@ -13,13 +13,14 @@ from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.results.folder import ResultFolder, folder_of, labels_in
 from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.results.labels.seals import read_seal
-from wsi_seg.results.polygon_files import file_for, write_polygons
+from wsi_seg.results.polygon_files import file_for, settings_beside, write_polygons
 from wsi_seg.results.polygons.objects import class_polygons
 from wsi_seg.results.summary import read_summary, summarise_classes
 from wsi_seg.results.whole import require_whole
 from wsi_seg.settings import ExportSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import geopandas
@@ -115,12 +116,19 @@ class Result:
             raise UsageError(f"{self.path}: has no confidence: segment it with confidence=True")
         return LabelImage(self._pyramid.shape, self._pyramid.read_confidence)
 
+    def _drawn_by(self, asked: Mapping[str, object]) -> ExportSettings:
+        """Return the settings of the result's own polygons, with those that are asked for."""
+        given = {name: value for name, value in asked.items() if value is not None}
+        checked(ExportSettings, given)  # by itself, so that an error names what was given
+        own = settings_beside(folder_of(self.zarr)).model_dump()
+        return ExportSettings.model_validate({**own, **given})
+
     def polygons(
         self,
         *,
         simplify_um: float | None = None,
-        min_area_um2: float = 400.0,
-        include_background: bool = False,
+        min_area_um2: float | None = None,
+        include_background: bool | None = None,
         frame: Literal["slide", "qupath", "label"] = "slide",
     ) -> list[Polygon]:
         """Draw the polygons.
@@ -128,10 +136,11 @@ class Result:
         Parameters
         ----------
         simplify_um : float, optional
-            Tolerance of outlines in micrometres; by default one and a half label pixels, 0 for pixel edges.
-        min_area_um2 : float
+            Tolerance of outlines in micrometres; 0 for pixel edges. By default the one that the result's own
+            polygons have, as with all that is not given here.
+        min_area_um2 : float, optional
             Islands smaller than this are given to what surrounds them.
-        include_background : bool
+        include_background : bool, optional
             Draw the background class too.
         frame : {"slide", "qupath", "label"}
             Whose pixels the coordinates count.
@@ -143,13 +152,12 @@ class Result:
         OutputError
             If the labels are damaged.
         """
-        settings = checked(
-            ExportSettings,
+        settings = self._drawn_by(
             {
                 "simplify_um": simplify_um,
                 "min_area_um2": min_area_um2,
                 "include_background": include_background,
-            },
+            }
         )
         if frame not in ("slide", "qupath", "label"):
             raise UsageError(f"frame={frame!r}: use 'slide', 'qupath' or 'label'")
@@ -160,9 +168,9 @@ class Result:
         path: AnyPath,
         *,
         simplify_um: float | None = None,
-        min_area_um2: float = 400.0,
-        object_type: Literal["annotation", "detection"] = "annotation",
-        include_background: bool = False,
+        min_area_um2: float | None = None,
+        object_type: Literal["annotation", "detection"] | None = None,
+        include_background: bool | None = None,
     ) -> Path:
         """Write the polygons for QuPath, in its frame, as `wsi-seg export` does.
 
@@ -173,7 +181,7 @@ class Result:
             its summary follows; no other file of a result is.
         simplify_um, min_area_um2, include_background
             As for `polygons`.
-        object_type : {"annotation", "detection"}
+        object_type : {"annotation", "detection"}, optional
             What the shapes are in QuPath.
 
         Returns
@@ -189,15 +197,14 @@ class Result:
             If the labels are damaged, or the file cannot be written.
         """
         target = path_of(path)
-        settings = checked(
-            ExportSettings,
+        settings = self._drawn_by(
             {
                 "simplify_um": simplify_um,
                 "min_area_um2": min_area_um2,
                 "object_type": object_type,
                 "gzip": target.suffix == ".gz",
                 "include_background": include_background,
-            },
+            }
         )
         folder, target = file_for(self.zarr, target, target.suffix)
         write_polygons(self._pyramid, folder, target, settings)
@@ -207,8 +214,8 @@ class Result:
         self,
         *,
         simplify_um: float | None = None,
-        min_area_um2: float = 400.0,
-        include_background: bool = False,
+        min_area_um2: float | None = None,
+        include_background: bool | None = None,
         frame: Literal["slide", "qupath", "label"] = "slide",
     ) -> geopandas.GeoDataFrame:
         """Return the polygons as a table, a row each; needs ``pip install 'wsi-seg[geo]'``.

@@ -73,7 +73,9 @@ def file_for(zarr: Path, out: Path | None, suffix: str) -> tuple[ResultFolder | 
     """
     folder = folder_of(zarr)
     if out is None and folder is None:
-        raise UsageError(f"{zarr}: is no result folder's slide.ome.zarr: name the file to write with -o")
+        raise UsageError(
+            f"{zarr}: is not the slide.ome.zarr of a result folder: name the output file with -o"
+        )
     target = zarr.parent / f"slide.{suffix}" if out is None else out
     there = ResultFolder(target.resolve().parent)
     if there.zarr.exists() or there.record_path.exists():

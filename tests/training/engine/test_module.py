@@ -37,7 +37,7 @@ def test_counting_leaves_diagnoses_as_they_are():
 
 def test_a_class_that_the_network_lacks_is_not_left_out_in_silence():
     pairs = pairs_of(torch.tensor([7]), torch.tensor([1]))
-    with pytest.raises(ValueError, match="none of the 3"):
+    with pytest.raises(ValueError, match="not one of the 3"):
         Confusion.of_pairs(pairs.numpy(), 3)
 
 
