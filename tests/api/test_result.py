@@ -173,7 +173,7 @@ def test_what_is_no_finished_result_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "begun/.wsi-seg").mkdir(parents=True)
     with pytest.raises(OutputError, match="not finished: segment it again, which goes on with it"):
         ws.open_result(tmp_path / "begun")
-    with pytest.raises(UsageError, match="a int names no file"):
+    with pytest.raises(UsageError, match="not a path"):
         ws.open_result(3)  # type: ignore[arg-type]
 
 

@@ -98,11 +98,11 @@ def test_how_far_it_sees_is_measured_and_said() -> None:
     ("module", "said"),
     [
         (Skips(classes=5), "gives 5 channels, but 2 classes are named"),
-        (Skips(7), "takes no images whose sides are multiples of 64"),
+        (Skips(7), "sides of multiples of 1 to 64"),
         (Returning("dict"), "returns a dict: wrap it in one that returns the logits"),
         (Returning("vector"), r"returns \(1, 2\) torch.float32: give float logits"),
         (Returning("labels"), "torch.int64: give float logits"),
-        (Returning("cut"), "takes no images whose sides are multiples of 64"),
+        (Returning("cut"), "sides of multiples of 1 to 64"),
     ],
 )
 def test_what_is_no_segmentation_of_these_classes_is_refused_in_one_line(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from wsi_seg.errors import UsageError, explain
+from wsi_seg.errors import UsageError, explain, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ def checked(settings: type[Settings], given: Mapping[str, object]) -> Settings:
         return settings.model_validate(dict(given))
     except ValidationError as error:
         name, _, said = explain(error).partition(": ")
-        raise UsageError(f"{name}={given.get(name.partition('.')[0])!r}: {said}") from error
+        raise UsageError(f"{name}={shown(given.get(name.partition('.')[0]))}: {said}") from error
 
 
 def path_of(path: AnyPath) -> Path:
@@ -46,6 +47,22 @@ def path_of(path: AnyPath) -> Path:
     try:
         return Path(os.fsdecode(path))
     except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"a {type(path).__name__} names no file: give a path, as a string or a Path"
-        ) from error
+        raise UsageError(f"{shown(path)}: not a path: give a string or a Path") from error
+
+
+def number_of(name: str, value: float | None) -> float | None:
+    """Return a number that may be left out.
+
+    Raises
+    ------
+    UsageError
+        If it is no number.
+    """
+    if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+        raise UsageError(f"{name}={shown(value)}: not a number")
+    return value
+
+
+def shown(value: object) -> str:
+    """Return how a value looks, on one line of sensible length."""
+    return shortened(" ".join(repr(value).split()))

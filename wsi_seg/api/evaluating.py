@@ -149,7 +149,7 @@ def evaluate(
         One line that says what is wrong and what to do.
     """
     schema = load_schema(classes) if classes else None
-    truth = TruthSettings(rest=rest, roi_class=roi_class)
+    truth = checked(TruthSettings, {"rest": rest, "roi_class": roi_class})
     reading = {"mpp": mpp, "working_mpp": working_mpp}
     reading |= {"allow_coarser": allow_coarser or None, "from_level_0": from_level_0 or None}
     hears = progress or Progress()

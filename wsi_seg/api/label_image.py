@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wsi_seg.api.asked import shown
 from wsi_seg.errors import UsageError
 from wsi_seg.slides.lattice import Rect
 
@@ -52,8 +53,10 @@ class LabelImage:
             If the files are damaged.
         """
         parts = index if isinstance(index, tuple) else (index,)
-        if len(parts) > 2 or any(part is Ellipsis or part is None for part in parts):
-            raise UsageError(f"labels are indexed as [y0:y1, x0:x1], and not by {index!r}")
+        if len(parts) <= 2 and any(part is Ellipsis for part in parts):
+            parts = tuple(slice(None) if part is Ellipsis else part for part in parts)
+        if len(parts) > 2 or any(part is None for part in parts):
+            raise UsageError(f"labels are indexed as [y0:y1, x0:x1], and not by {shown(index)}")
         parts = (*parts, *(slice(None),) * (2 - len(parts)))
         rows, columns = (_span(part, side) for part, side in zip(parts, self.shape, strict=True))
         rect = Rect(rows[0], columns[0], rows[1], columns[1])
@@ -68,7 +71,10 @@ class LabelImage:
 def _span(part: Any, side: int) -> tuple[int, int]:
     """Return the first and past-the-last pixel of a part of an index."""
     if isinstance(part, slice):
-        start, stop, step = part.indices(side)
+        try:
+            start, stop, step = part.indices(side)
+        except TypeError as error:
+            raise UsageError(f"labels are sliced by whole numbers, and not by {shown(part)}") from error
         if step != 1:
             raise UsageError("labels are read without gaps: leave the step out, and take [::n] of the array")
         return start, max(start, stop)
@@ -76,7 +82,7 @@ def _span(part: Any, side: int) -> tuple[int, int]:
         number = operator.index(part)
     except TypeError as error:
         raise UsageError(
-            f"labels are indexed by whole numbers, as [y0:y1, x0:x1], and not by {part!r}"
+            f"labels are indexed by whole numbers, as [y0:y1, x0:x1], and not by {shown(part)}"
         ) from error
     if not -side <= number < side:
         raise IndexError(f"{number} is outside a side of {side} label pixels")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wsi_seg.api.asked import checked, number_of, path_of, shown
 from wsi_seg.api.network_input import input_of, schema_of
 from wsi_seg.api.pixels import SlideImage
 from wsi_seg.errors import UsageError
@@ -19,6 +19,7 @@ from wsi_seg.predict.arrays import label_array
 from wsi_seg.settings import LabelSettings
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
     from pathlib import Path
     from typing import Literal, Self
@@ -101,6 +102,8 @@ class Model:
             If a value does not fit.
         """
         spec = input_of(mean, std, pixel_max, channels, mpp)
+        if name is not None and not isinstance(name, str):
+            raise UsageError(f"name={shown(name)}: give a string")
         return cls(model_of(network, schema_of(classes), spec, name))
 
     @property
@@ -174,7 +177,8 @@ class Model:
             If the device is not there, or runs out of memory.
         """
         _check_image(rgb)
-        self._check_mpp(rgb, mpp)
+        self._check_mpp(rgb, number_of("mpp", mpp))
+        checked(LabelSettings, {"precision": precision, "compile": compile})
         pixels = np.ascontiguousarray(np.asarray(rgb))
         chosen = choose_device(device)
         if self.mpp is None:
@@ -222,7 +226,7 @@ def load_model(name_or_path: str | os.PathLike[str], *, network: nn.Module | Non
     ModelError
         If there is none such, or the file is damaged; one line that says which.
     """
-    named = os.fspath(name_or_path)
+    named = str(path_of(name_or_path))
     if network is not None:
         return Model(load_given(resolve_model(named), network), named)
     return Model(load_bundle(resolve_model(named)), named)

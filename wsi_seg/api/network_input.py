@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
+from wsi_seg.api.asked import shown
 from wsi_seg.data.naming import schema_of_names
 from wsi_seg.errors import UsageError, explain
 from wsi_seg.models.bundle import InputSpec
 from wsi_seg.models.classes import load_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from wsi_seg.models.classes import ClassSchema
 
 WHITE = 255
@@ -29,6 +29,8 @@ def schema_of(classes: Sequence[str] | str) -> ClassSchema:
     """
     if isinstance(classes, str):
         return load_schema(classes)
+    if not isinstance(classes, Sequence) or not all(isinstance(name, str) for name in classes):
+        raise UsageError(f"classes={shown(classes)}: give their names, or a class schema by name or file")
     try:
         return schema_of_names(classes)
     except ValidationError as error:
@@ -49,6 +51,9 @@ def input_of(
     UsageError
         If a value does not fit, or the scale cannot be seen.
     """
+    for argument, values in (("mean", mean), ("std", std)):
+        if not isinstance(values, Iterable):
+            raise UsageError(f"{argument}={shown(values)}: give three numbers, one for each channel")
     white = _white(mean, std) if pixel_max is None else pixel_max
     if white not in (1, WHITE):
         raise UsageError(f"pixel_max={pixel_max!r}: use 1 or {WHITE}")

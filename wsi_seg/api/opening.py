@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Self
 
+from wsi_seg.api.asked import number_of, path_of
 from wsi_seg.api.pixels import SlideImage
 from wsi_seg.errors import MppError, SlideError, UsageError
 from wsi_seg.slides.frames import Bounds, Frames, snap_downsample
@@ -15,6 +15,7 @@ from wsi_seg.slides.levels import LEVEL_0
 from wsi_seg.slides.slide import COARSER_TOLERANCE, Slide
 
 if TYPE_CHECKING:
+    import os
     from pathlib import Path
     from types import TracebackType
 
@@ -174,7 +175,8 @@ def open_slide(
     MppError
         If `mpp` is none that a slide can have.
     """
-    return OpenSlide(Slide(os.fspath(path), mpp, LEVEL_0 if from_level_0 else None))
+    stated = number_of("mpp", mpp)
+    return OpenSlide(Slide(path_of(path), stated, LEVEL_0 if from_level_0 else None))
 
 
 def _whole(name: str, value: int) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from wsi_seg.api.asked import AnyPath, path_of
+from wsi_seg.api.asked import AnyPath, path_of, shown
 from wsi_seg.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     Pairs = AnyPath | Iterable[tuple[AnyPath, AnyPath]]
@@ -26,9 +26,15 @@ def paths_of(data: Pairs) -> tuple[Path, ...]:
     if isinstance(data, str | bytes | os.PathLike):
         return (path_of(data),)
     paths: list[Path] = []
+    if not isinstance(data, Iterable):
+        raise UsageError(
+            f"{shown(data)}: not data: give pairs of (slide, annotations), a CSV file or a folder"
+        )
     for pair in data:
-        if isinstance(pair, str | bytes | os.PathLike) or len(pair) != 2:
-            raise UsageError(f"{pair!r} is no pair: give (slide, annotations), as often as there are slides")
+        if not isinstance(pair, Sequence) or isinstance(pair, str | bytes) or len(pair) != 2:
+            raise UsageError(
+                f"{shown(pair)} is no pair: give (slide, annotations), as often as there are slides"
+            )
         paths += map(path_of, pair)
     if not paths:
         raise UsageError(

@@ -263,6 +263,9 @@ def open_result(path: AnyPath) -> Result:
     """
     given = path_of(path)
     zarr = labels_in(given)
+    if not given.is_dir():
+        what = "not a folder" if given.exists() else "no such folder"
+        raise OutputError(f"{given}: {what}: give the folder that `wsi_seg.segment` wrote")
     if not zarr.is_dir() and ResultFolder(given).work.is_dir():
         raise OutputError(f"{given}: not finished: segment it again, which goes on with it")
     read_labels(zarr)  # which says best what is no result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Self
 
-from wsi_seg.api.asked import AnyPath, checked, path_of
+from wsi_seg.api.asked import AnyPath, checked, number_of, path_of
 from wsi_seg.api.model import Model, as_model
 from wsi_seg.api.opening import OpenSlide
 from wsi_seg.api.result import Result
@@ -142,7 +142,7 @@ class Runner:
             then is kept, and the same call goes on.
         """
         folder = path_of(out)
-        settings = self._session.settings_for(mpp, None if roi is None else path_of(roi))
+        settings = self._session.settings_for(number_of("mpp", mpp), None if roi is None else path_of(roi))
         if isinstance(slide, OpenSlide):
             if mpp is not None:
                 raise UsageError(f"{slide.path}: is open: give its mpp to open_slide")

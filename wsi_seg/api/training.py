@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from wsi_seg.api.asked import AnyPath, path_of
+from wsi_seg.api.asked import AnyPath, checked, number_of, path_of
 from wsi_seg.api.model import Model, load_model
 from wsi_seg.api.pairs import paths_of
 from wsi_seg.api.scores import Scores
@@ -98,6 +98,7 @@ class TrainOptions:
         UsageError
             If there is no such recipe, or a value does not fit.
         """
+        number_of("minutes", self.minutes)
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise UsageError(f"--minutes {self.minutes:g}: no length of time: give minutes, such as 10")
         recipe = load_pipeline(self.pipeline).train
@@ -126,7 +127,7 @@ class TrainOptions:
         return TrainRequest(
             data=DataRequest(
                 paths=self.data,
-                truth=TruthSettings(rest=self.rest, roi_class=self.roi_class),
+                truth=checked(TruthSettings, {"rest": self.rest, "roi_class": self.roi_class}),
                 mpp=self.mpp,
                 working_mpp=self.working_mpp,
                 allow_coarser=self.allow_coarser,

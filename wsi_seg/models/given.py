@@ -231,7 +231,9 @@ def _keep(bundle: ModelBundle) -> ModelBundle:
 
 def _found_out(module: nn.Module, classes: int) -> tuple[int, int]:
     """Find out what the sides of images must be multiples of, and the stride of the logits."""
-    sides, fault = 1, None
+    sides: int = 1
+    fault: object = None
+    cause: Exception | None = None
     while sides <= LARGEST_MULTIPLE:
         # Odd multiples, which are multiples of no larger one.
         height = sides * (ABOUT // sides | 1)
@@ -239,15 +241,19 @@ def _found_out(module: nn.Module, classes: int) -> tuple[int, int]:
             with torch.no_grad():
                 logits = module(torch.zeros(1, 3, height, height + 2 * sides))
         except Exception as error:  # whatever the module raises for a size that it does not take
-            fault = error
+            fault = cause = error
         else:
             stride = _stride_of(module, logits, (height, height + 2 * sides), classes)
             if stride:
                 return sides, stride
+            fault = (
+                f"gives logits of {logits.shape[2]} x {logits.shape[3]} for {height} x {height + 2 * sides} "
+                "pixels, which do not cover them evenly: pad its convolutions, so that it gives H / s x W / s"
+            )
         sides *= 2
     raise _no_network(
-        module, f"takes no images whose sides are multiples of {LARGEST_MULTIPLE}: {fault}"
-    ) from fault
+        module, f"does not fit, at sides of multiples of 1 to {LARGEST_MULTIPLE}: {fault}"
+    ) from cause
 
 
 def _stride_of(module: nn.Module, logits: object, size: tuple[int, int], classes: int) -> int | None:

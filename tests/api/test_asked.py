@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torch import nn
+
+import wsi_seg as ws
+
+NETWORK = {"classes": ["a", "b", "c"], "mpp": 2.0, "mean": [0.5] * 3, "std": [0.2] * 3}
+RGB = np.zeros((64, 64, 3), np.uint8)
+
+
+def network(**changed: object) -> ws.Model:
+    given = {**NETWORK, **changed}
+    return ws.Model.from_torch(nn.Conv2d(3, 3, 3, padding=1), **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (lambda: ws.load_model(3), "3: not a path: give a string or a Path"),
+        (lambda: ws.open_slide(None), "None: not a path"),
+        (lambda: ws.open_slide("s.tiff", mpp="a"), "mpp='a': not a number"),
+        (lambda: ws.load_model("breast-demo").segment(RGB, mpp="2"), "mpp='2': not a number"),
+        (lambda: ws.load_model("breast-demo").segment(RGB, precision="x"), "precision='x': "),
+        (lambda: ws.load_model("breast-demo").segment(RGB, compile=True), "compile=True: "),
+        (lambda: network(classes=3), "classes=3: give their names"),
+        (lambda: network(mean=0.5), "mean=0.5: give three numbers"),
+        (lambda: network(name=5), "name=5: give a string"),
+        (lambda: ws.train([("s", "a")], out="t", rest=5), "rest=5: "),
+        (lambda: ws.train([("s", "a")], out="t", minutes="1"), "minutes='1': not a number"),
+        (lambda: ws.evaluate("breast-demo", None), "None: not data"),
+        (lambda: ws.evaluate("breast-demo", [5]), "5 is no pair"),
+    ],
+)
+def test_values_of_a_wrong_type_are_named(call: Callable[[], object], line: str) -> None:
+    with pytest.raises(ws.WsiSegError) as refused:
+        call()
+    assert line in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_path_that_holds_no_result_is_named_as_it_was_given(tmp_path: Path) -> None:
+    (tmp_path / "a.geojson").write_text("{}")
+    for path, what in ((tmp_path / "none", "no such folder"), (tmp_path / "a.geojson", "not a folder")):
+        with pytest.raises(ws.WsiSegError) as refused:
+            ws.open_result(path)
+        assert str(refused.value).startswith(f"{path}: {what}: ")
+
+
+def test_a_network_that_does_not_pad_hears_the_sizes() -> None:
+    with pytest.raises(
+        ws.WsiSegError, match=r"logits of 190 x 318 for 192 x 320 pixels.*pad its convolutions"
+    ):
+        ws.Model.from_torch(nn.Conv2d(3, 3, 3), **NETWORK)  # type: ignore[arg-type]
