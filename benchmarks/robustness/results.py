@@ -20,7 +20,9 @@ def contents_of(folder: Path) -> Contents:
     return {
         str(name): _hash(path)
         for name, path in inside.items()
-        if name.parts[0] != WORK and not name.name.startswith(".") and name.suffix != ".partial"
+        if name.parts[0] != WORK
+        and not name.name.startswith(".")
+        and not any(part.endswith(".partial") for part in name.parts)  # a folder being removed, too
     }
 
 
