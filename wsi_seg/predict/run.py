@@ -238,7 +238,7 @@ def _segment_regions(
     left = [region for name, region in regions.items() if name not in done]
     progress.begin(job.slide_path.name, len(regions), len(done), sum(_megapixels(r) for r in left))
     try:
-        with closing(run_regions(client, job, left)) as records:
+        with closing(run_regions(client, job, left, progress.say)) as records:
             for finished in records:
                 region = regions[finished.name]
                 arrivals.add(region.label_rect)

@@ -14,10 +14,10 @@ from distributed import Client, KilledWorker, LocalCluster
 from wsi_seg.errors import SchedulerError
 from wsi_seg.inference.stream import cluster as connecting
 from wsi_seg.inference.stream import regions as stream
-from wsi_seg.inference.stream import workers
+from wsi_seg.inference.stream import watch, workers
 from wsi_seg.inference.stream.cluster import remote_cluster
 from wsi_seg.inference.stream.software import Software
-from wsi_seg.inference.stream.workers import Watch, Workers, probe
+from wsi_seg.inference.stream.workers import probe
 from wsi_seg.slides.lattice import Lattice
 
 LATTICE = Lattice(2048, 2048, 256, 0, 1)
@@ -71,7 +71,7 @@ def _killed(job: None, row: int, column: int) -> None:
 def records(client: Client, during: Callable[[], object]) -> int:
     """Do regions, and something else after the second; return how many were done."""
     done = 0
-    for _ in stream.run_regions(client, None, LATTICE.regions()):  # type: ignore[arg-type]
+    for _ in stream.run_regions(client, None, LATTICE.regions(), print):  # type: ignore[arg-type]
         done += 1
         if done == 2:
             during()
@@ -90,7 +90,7 @@ def test_when_all_workers_are_lost_the_run_ends_with_their_names(
 ) -> None:
     monkeypatch.setattr(stream, "process_region", _slow)
     monkeypatch.setattr(stream, "LOOK_SECONDS", 0.2)
-    monkeypatch.setattr(workers, "LOST_SECONDS", 1.0)
+    monkeypatch.setattr(watch, "LOST_SECONDS", 1.0)
     name = next(iter(cluster.scheduler.workers))
     with pytest.raises(SchedulerError, match=rf"all workers are lost \(.*{name}.*run the same command"):
         records(client, lambda: cluster.scale(0))
@@ -171,31 +171,6 @@ def test_without_workers_it_is_said_at_once(client: Client, cluster: LocalCluste
         time.sleep(0.05)
     with pytest.raises(SchedulerError, match=r"tcp://.*: no workers there: start some"):
         probe(client, "cpu")
-
-
-@pytest.mark.parametrize(
-    ("idle", "told"),
-    [(frozenset(), "does not answer any more"), (frozenset({"tcp://w:1"}), "memory is full.*--memory-limit")],
-)
-def test_workers_that_are_silent_or_take_no_work_are_named(
-    monkeypatch: pytest.MonkeyPatch, idle: frozenset[str], told: str
-) -> None:
-    found = Workers("tcp://s:1", {"tcp://w:1": 5.0}, idle, 1, None)
-    monkeypatch.setattr(Workers, "of", lambda _: found)
-    watch = Watch(None, found)  # type: ignore[arg-type]
-    watch.look()
-    monkeypatch.setattr(workers, "SILENT_SECONDS", -1.0)
-    with pytest.raises(SchedulerError, match=rf"worker tcp://w:1: .*{told}.*run the same command"):
-        watch.look()
-
-
-def test_a_worker_that_is_heard_of_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [Workers("tcp://s:1", {"tcp://w:1": float(second)}, frozenset(), 1, None) for second in range(3)]
-    monkeypatch.setattr(workers, "SILENT_SECONDS", -1.0)
-    watch = Watch(None, found[0])  # type: ignore[arg-type]
-    for now in found[1:]:
-        monkeypatch.setattr(Workers, "of", lambda _, now=now: now)
-        watch.look()
 
 
 def test_workers_of_two_kinds_are_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from distributed import wait
 
 from wsi_seg.inference.stream.job import process_region
-from wsi_seg.inference.stream.workers import LOOK_SECONDS, Watch, Workers, result_of, scheduler_kept
+from wsi_seg.inference.stream.watch import Watch
+from wsi_seg.inference.stream.workers import LOOK_SECONDS, Workers, result_of, scheduler_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
     from distributed import Client, Future
 
@@ -30,9 +31,17 @@ WINDOW_PER_THREAD = 2
 
 
 def run_regions(
-    client: Client, job: RegionJob, regions: Iterable[Region]
+    client: Client, job: RegionJob, regions: Iterable[Region], say: Callable[[str], None]
 ) -> Generator[RegionRecord, None, None]:
     """Do regions on a cluster, at most a window of them at a time; yield their records as they finish.
+
+    Parameters
+    ----------
+    client : Client
+    job : RegionJob
+    regions : iterable of Region
+    say : callable
+        Takes a line for the user, as when a worker is silent.
 
     Raises
     ------
@@ -42,7 +51,7 @@ def run_regions(
         If the scheduler or all workers are lost or silent, or a region takes every worker down that tries it.
     """
     workers = Workers.of(client)
-    watch = Watch(client, workers)
+    watch = Watch(client, workers, say)
     waiting = iter(regions)
 
     def submit(count: int) -> set[Future[RegionRecord]]:

@@ -31,12 +31,6 @@ ANSWER_SECONDS = 120
 OTHERS_SECONDS = 10
 """How long the others may take after it: they may be busy, and check themselves with each region."""
 
-LOST_SECONDS = 18.0
-"""Seconds without any worker after which the run gives up; a restarted worker is back by then."""
-
-SILENT_SECONDS = 120.0
-"""How long workers that are there may be silent, as while they load PyTorch, or take no work."""
-
 LOOK_SECONDS = 3.0
 """How long is waited for anything before it is looked whether there is still something to wait for."""
 
@@ -104,46 +98,6 @@ class Workers:
         )
 
 
-class Watch:
-    """Looks whether there is still a worker to wait for.
-
-    Parameters
-    ----------
-    client : Client
-    workers : Workers
-        As the work began.
-    """
-
-    def __init__(self, client: Client, workers: Workers) -> None:
-        self._client, self._workers = client, workers
-        self._since = time.monotonic()
-
-    def hear(self) -> None:
-        """Note that something was finished."""
-        self._since = time.monotonic()
-
-    def look(self) -> None:
-        """Look again, after a while in which nothing was finished.
-
-        Raises
-        ------
-        SchedulerError
-            If the scheduler is lost, there was no worker for `LOST_SECONDS`, or none that was heard of and
-            took work for `SILENT_SECONDS`.
-        """
-        now, before = time.monotonic(), self._workers
-        found = Workers.of(self._client)
-        if found.resources != before.resources:
-            found = Workers(found.scheduler, {}, frozenset(), 0, before.resources)
-        alive = {name for name, heard in found.heard.items() if before.heard.get(name) != heard} - found.idle
-        if found.heard:
-            self._workers = found
-        if alive:
-            self._since = now
-        elif now - self._since > (SILENT_SECONDS if found.heard else LOST_SECONDS):
-            raise _no_workers(self._workers, found)
-
-
 def probe(client: Client, device: str) -> str:
     """Ask all workers which device they use, ``cpu`` or ``cuda``; so learn that they can do the work.
 
@@ -201,7 +155,7 @@ def _answers(client: Client, device: str, workers: Workers) -> dict[str, str]:
             f"worker {gone[0]}: was lost while it loaded wsi-seg {__version__}: give it more memory "
             "(--memory-limit), see that it has the same wsi-seg as here, or look into its log, and run again"
         )
-    raise _no_workers(workers, found)
+    raise no_workers(workers, found)
 
 
 def result_of(client: Client, future: Future[T], name: str | None = None) -> T:
@@ -279,7 +233,8 @@ def _lost(address: str) -> SchedulerError:
     )
 
 
-def _no_workers(before: Workers, now: Workers) -> SchedulerError:
+def no_workers(before: Workers, now: Workers) -> SchedulerError:
+    """Return the error that no worker is left to do the work, or none that takes any."""
     names = ", ".join(sorted(before.heard)[:SHOWN]) + (", ..." if len(before.heard) > SHOWN else "")
     if now.idle and now.idle == now.heard.keys():
         what = f"worker {names}: takes no work, as its memory is full: give it more (--memory-limit)"

@@ -1,0 +1,80 @@
+"""Whether there is still a worker to wait for, and which ones are silent, while nothing is finished."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from wsi_seg.inference.stream.workers import Workers, no_workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from distributed import Client
+
+LOST_SECONDS = 18.0
+"""Seconds without any worker after which the run gives up; a restarted worker is back by then."""
+
+SILENT_SECONDS = 120.0
+"""How long workers that are there may be silent, as while they load PyTorch, or take no work."""
+
+HANGS_SECONDS = 45.0
+"""After this long a single worker that is silent is named; the run goes on."""
+
+
+class Watch:
+    """Looks whether there is still a worker to wait for, and names those that are silent.
+
+    Parameters
+    ----------
+    client : Client
+    workers : Workers
+        As the work began.
+    say : callable
+        Takes a line for the user.
+    """
+
+    def __init__(self, client: Client, workers: Workers, say: Callable[[str], None]) -> None:
+        self._client, self._workers, self._say = client, workers, say
+        self._since = time.monotonic()
+        self._heard_at = dict.fromkeys(workers.heard, self._since)
+        self._named: set[str] = set()
+
+    def hear(self) -> None:
+        """Note that something was finished."""
+        self._since = time.monotonic()
+
+    def look(self) -> None:
+        """Look again, after a while in which nothing was finished.
+
+        Raises
+        ------
+        SchedulerError
+            If the scheduler is lost, there was no worker for `LOST_SECONDS`, or none that was heard of and
+            took work for `SILENT_SECONDS`.
+        """
+        now, before = time.monotonic(), self._workers
+        found = Workers.of(self._client)
+        if found.resources != before.resources:
+            found = Workers(found.scheduler, {}, frozenset(), 0, before.resources)
+        heard = {name for name, last in found.heard.items() if before.heard.get(name) != last}
+        if found.heard:
+            self._workers = found
+        if heard - found.idle:
+            self._since = now
+        elif now - self._since > (SILENT_SECONDS if found.heard else LOST_SECONDS):
+            raise no_workers(self._workers, found)
+        self._name_silent(found, heard, now)
+
+    def _name_silent(self, found: Workers, heard: set[str], now: float) -> None:
+        """Say once of each worker that it is silent: its regions wait for it."""
+        self._heard_at |= dict.fromkeys(heard, now)
+        self._named -= heard
+        for name in sorted(found.heard.keys() - self._named):
+            silent = now - self._heard_at.setdefault(name, now)
+            if silent > HANGS_SECONDS:
+                self._named.add(name)
+                self._say(
+                    f"worker {name}: silent for {silent:.0f} s: its regions wait until it answers, or until "
+                    "Dask gives it up: look after it, or end it"
+                )
