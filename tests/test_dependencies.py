@@ -56,6 +56,12 @@ def test_the_docs_explain_all_that_is_asked_for_and_nothing_else():
     assert explained - {"package", "-"} == NAMES
 
 
+def test_the_version_of_shapely_that_overruns_memory_is_excluded():
+    (shapely,) = (requirement for requirement in ASKED if requirement.name == "shapely")
+    assert "2.1.0" not in shapely.specifier
+    assert "2.1.1" in shapely.specifier
+
+
 @pytest.mark.parametrize("requirement", ASKED, ids=lambda requirement: requirement.name)
 def test_the_lowest_version_is_the_one_that_is_tried(requirement: Requirement):
     (bound,) = requirement.specifier
