@@ -46,6 +46,10 @@ class MppError(SlideError):
     """A slide's resolution is missing, absurd, or too coarse for the model."""
 
 
+class UnstatedMppError(MppError):
+    """A slide's file does not state its resolution, neither rightly nor wrongly."""
+
+
 class ModelError(WsiSegError):
     """A model file is missing, damaged, or made for other input."""
 

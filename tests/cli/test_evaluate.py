@@ -13,6 +13,7 @@ import pytest
 from conftest import SCHEMA, tissue_rgb, write_model, write_tiff
 from helpers.drawn import write_boxes
 from helpers.pictures import save
+from helpers.qupath_projects import write_project_of
 
 from wsi_seg.cli.main import main
 from wsi_seg.predict.run import predict_slide
@@ -201,3 +202,20 @@ def test_the_file_that_is_named_is_scored_whatever_lies_beside_it(
     assert "a.ome.zarr, alone" in both.out + both.err
     ended = evaluate(alone / "a.ome.zarr", drawn, "--rest", "Stroma")
     assert (ended.code, "a.ome.zarr: has no tissue mask" in ended.line) == (2, True)
+
+
+def test_a_project_and_its_outlines_are_scored_as_its_slides_are(
+    evaluate, slide_path: Path, drawn: Path, model_path: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "outlines").mkdir()
+    shutil.copy(drawn, tmp_path / "outlines" / f"{slide_path.stem}.geojson")
+    project = write_project_of(tmp_path / "project.qpproj", slide_path, tmp_path / "other.svs")
+    scored = evaluate(model_path, project, tmp_path / "outlines", "--rest", "Stroma", "-q")
+    pair = evaluate(model_path, slide_path, drawn, "--rest", "Stroma", "-q")
+    assert (scored.code, pair.code) == (0, 0)
+    left_out = f"{project}: 1 image without outlines: other.svs"
+    assert left_out in scored.out
+    assert scored.out.splitlines()[-5:] == pair.out.splitlines()[-5:]
+    alone = evaluate(model_path, project)
+    assert alone.code == 2
+    assert f"{project}: a QuPath project without its outlines: give their folder" in alone.line

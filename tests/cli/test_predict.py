@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from conftest import SCHEMA, damage_tile, tissue_rgb, write_model, write_tiff
 from helpers.dicoms import SEGMENTATION, copy_series, write_dicom
+from helpers.qupath_projects import image, server, uri_of, write_project
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -278,3 +279,38 @@ def test_a_slide_that_differs_in_a_tile_is_no_copy(model_path: Path, tmp_path: P
     assert f"{other}: 1 tile could not be decoded" in done.stderr
     assert done.exit_code == 1
     assert [Path(str(o["result"])).name for o in record(tmp_path / "out")["outcomes"]] == ["m1", "m2"]
+
+
+def test_a_projects_images_are_a_batch(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
+    silent = write_tiff(tmp_path / "silent.tiff", tissue_rgb(500, 700, seed=1), mpp=None)
+    turned = {"builderType": "rotated", "rotation": "ROTATE_90", "builder": server(uri_of(slide_path))}
+    project = write_project(
+        tmp_path / "project.qpproj",
+        image("Case 1", server(uri_of(slide_path), (700, 500), 2.0), 1),
+        image("Turned", turned, 2),
+        image("On a server", server("https://example.org/a.svs"), 3),
+        image("Gone", server("file:/nowhere/gone.svs"), 4),
+        image("Case 2", server(uri_of(silent), (700, 500), 2.0), 5),
+        image("Exchanged", server(uri_of(silent.rename(tmp_path / "moved.tiff")), (700, 501), 2.0), 6),
+    )
+    shutil.copy(tmp_path / "moved.tiff", silent)
+    done = run(project, "--model", model_path, "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    results = [path.name for path in sorted((tmp_path / "out").iterdir()) if path.is_dir()]
+    assert results == ["Case 1", "Case 2"]
+    errors = [line for line in done.stderr.splitlines() if line.startswith("wsi-seg: ")]
+    assert [line.split(": ")[2] for line in errors] == ["'Turned'", "'On a server'", "'Gone'", "'Exchanged'"]
+    assert f"{project}: 'Case 2': 2 um per px, as set in QuPath" in done.stderr
+    stored = record(tmp_path / "out")["outcomes"]
+    assert [o["status"] for o in stored] == ["finished", "failed", "failed", "failed", "finished", "failed"]
+    assert [o["slide"] for o in stored[1:4]] == [
+        str(project / "Turned"),
+        str(project / "On a server"),
+        "/nowhere/gone.svs",
+    ]
+
+
+def test_one_image_that_cannot_be_taken_is_an_error(model_path: Path, tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project.qpproj", image("Gone", server("file:/nowhere/gone.svs")))
+    with pytest.raises(SlideError, match=r"project\.qpproj: 'Gone': /nowhere/gone\.svs: no such file: open"):
+        run(project, "--model", model_path, "-o", tmp_path / "out")

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from conftest import tissue_rgb, write_tiff
+from helpers.qupath_projects import write_project_of
 from typer.testing import CliRunner
 
 from wsi_seg.cli.app import app
@@ -61,3 +62,14 @@ def test_refusals(pair, tmp_path, arguments, reason):
     with pytest.raises(UsageError, match=reason):
         run(*pair, "-o", tmp_path / "tiles", *arguments)
     assert not (tmp_path / "tiles").exists()
+
+
+def test_tiles_of_a_project_and_its_outlines(pair, tmp_path):
+    slide, drawn = pair
+    (tmp_path / "outlines").mkdir()
+    drawn.rename(tmp_path / "outlines" / "slide.geojson")
+    project = write_project_of(tmp_path / "project.qpproj", slide, tmp_path / "other.tiff")
+    result = run(project, tmp_path / "outlines", "-o", tmp_path / "t", "--size", 64, "--rest", "Stroma")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{tmp_path / 't'}: 12 tiles of 64 px at 2 um/px")
+    assert f"{project}: 1 image without outlines: other.tiff" in result.stderr

@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from conftest import tissue_rgb, write_tiff
+from helpers.qupath_projects import image, server, uri_of, write_project, write_project_of
 
-from wsi_seg.data.pairs import SlidePair, read_pairs
-from wsi_seg.errors import UsageError
+from wsi_seg.data.pairs import SlidePair, is_data_set, read_pairs
+from wsi_seg.errors import MppError, SlideError, UsageError
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def listed(folder):
 def test_arguments_come_in_pairs(folder):
     paths = [folder / name for name in ("a.tiff", "a.xml", "b.tiff", "b.geojson")]
 
-    assert read_pairs(paths) == [SlidePair(paths[0], paths[1]), SlidePair(paths[2], paths[3])]
+    assert read_pairs(paths).pairs == [SlidePair(paths[0], paths[1]), SlidePair(paths[2], paths[3])]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def test_arguments_come_in_pairs(folder):
     ],
 )
 def test_a_csv_files_paths_start_from_its_folder(folder, listed, text):
-    assert read_pairs(listed(text)) == [
+    assert read_pairs(listed(text)).pairs == [
         SlidePair(folder / "a.tiff", folder / "a.xml", 0.25),
         SlidePair(folder / "b.tiff", folder / "b.geojson", None),
     ]
@@ -105,3 +107,51 @@ def test_a_file_that_is_not_there_is_named(folder):
 def test_a_csv_file_that_is_not_there_is_named(folder):
     with pytest.raises(UsageError, match=r"absent\.csv: cannot be read"):
         read_pairs([Path("absent.csv")])
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project of three slides, the last one missing, and a folder with outlines of the first."""
+    slides = [write_tiff(tmp_path / f"{name}.tiff", tissue_rgb(32, 32)) for name in "ab"]
+    (tmp_path / "outlines").mkdir()
+    (tmp_path / "outlines" / "a.geojson").touch()
+    return write_project_of(tmp_path / "study" / "project.qpproj", *slides, tmp_path / "c.tiff")
+
+
+def test_a_project_and_a_folder_of_outlines_are_pairs(folder, project, tmp_path):
+    outlines = tmp_path / "outlines"
+    pair = SlidePair(tmp_path / "a.tiff", outlines / "a.geojson", None)
+    paired = read_pairs([project, outlines])
+    assert paired.pairs == [pair]
+    assert paired.remarks == (f"{project}: 2 images without outlines: b.tiff, c.tiff",)
+    assert read_pairs([project.parent, outlines]).pairs == [pair]
+    plain = [folder / "b.tiff", folder / "b.geojson"]
+    assert read_pairs([*plain, project, outlines]).pairs == [SlidePair(*plain), pair]
+
+
+def test_an_image_with_outlines_and_without_its_file_is_refused(project, tmp_path):
+    (tmp_path / "outlines" / "c.geojson").touch()
+    with pytest.raises(SlideError, match=r"project\.qpproj: 'c\.tiff': .*c\.tiff: no such file: open"):
+        read_pairs([project, tmp_path / "outlines"])
+
+
+def test_a_projects_resolution_is_taken_unless_one_is_given(tmp_path):
+    silent = write_tiff(tmp_path / "a.tiff", tissue_rgb(32, 32), mpp=None)
+    stating = write_tiff(tmp_path / "b.tiff", tissue_rgb(32, 32), mpp=2.0)
+    for name in "ab":
+        (tmp_path / f"{name}.geojson").touch()
+    images = [image(p.stem, server(uri_of(p), (32, 32), 0.5), i) for i, p in enumerate((silent, stating), 1)]
+    first = write_project(tmp_path / "first.qpproj", images[0])
+    assert [pair.mpp for pair in read_pairs([first, tmp_path]).pairs] == [0.5]
+    both = write_project(tmp_path / "both.qpproj", *images)
+    with pytest.raises(MppError, match=r"'b': QuPath has it at 0\.5 um per px, but .*b\.tiff states 2"):
+        read_pairs([both, tmp_path])
+    assert [pair.mpp for pair in read_pairs([both, tmp_path], mpp=1.0).pairs] == [1.0, 1.0]
+
+
+def test_a_project_alone_is_refused_and_is_no_data_set(project, tmp_path):
+    for named in (project, project.parent):
+        assert not is_data_set([named])
+        with pytest.raises(UsageError, match=r"project\.qpproj: a QuPath project without its outlines: give"):
+            read_pairs([named])
+    assert is_data_set([tmp_path])

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from conftest import tissue_rgb, write_tiff
 from helpers.dicoms import CONTAINER, SERIES, copy_series
+from helpers.qupath_projects import image, server, uri_of, write_project, write_project_of
 
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.predict.jobs import collect_jobs, is_plain_image
@@ -221,3 +222,47 @@ def test_a_csv_is_read_as_spreadsheets_write_it(tmp_path: Path, text: str) -> No
     (tmp_path / "slides.csv").write_text(text)
     jobs = collect_jobs([tmp_path / "slides.csv"], Path("out"), None).jobs
     assert [(job.path.name, job.mpp) for job in jobs] == [("a.svs", 0.5), ("b.svs", None)]
+
+
+def test_results_of_a_project_are_named_after_its_images(tmp_path: Path) -> None:
+    slides = [tmp_path / f"{name}.svs" for name in "abcd"]
+    for slide in slides:
+        slide.touch()
+    called = ["a.svs", "Case 7/A", "Same", "Same"]
+    images = [
+        image(name, server(uri_of(slide)), i)
+        for i, (name, slide) in enumerate(zip(called, slides, strict=True), 1)
+    ]
+    project = write_project(tmp_path / "study" / "project.qpproj", *images)
+    jobs = collect_jobs([project], tmp_path / "out", None).jobs
+    assert [job.path for job in jobs] == slides
+    assert [job.out.name for job in jobs] == ["a", "Case 7_A", "Same__3", "Same__4"]
+    assert names(project.parent) == [job.out.name for job in jobs]
+
+
+def test_images_of_one_slide_are_done_once_and_said_so(tmp_path: Path) -> None:
+    slide = tmp_path / "a.svs"
+    slide.touch()
+    images = [image(name, server(uri_of(slide)), i) for i, name in enumerate(("First", "Second"), 1)]
+    turned = {"builderType": "rotated", "rotation": "ROTATE_90", "builder": server(uri_of(slide))}
+    project = write_project(tmp_path / "project.qpproj", image("Turned", turned, 3), *images)
+    jobs = collect_jobs([project, slide], tmp_path / "out", None)
+    assert [job.out.name for job in jobs.jobs] == ["Turned", "First"]
+    assert jobs.jobs[0].entry is not None
+    assert jobs.jobs[0].entry.fault is not None
+    assert jobs.passed_over == (
+        f"{project}: 'Second': the same slide as {project}: 'First': its result is First",
+    )
+
+
+def test_slides_beside_a_project_that_it_does_not_list_are_named(tmp_path: Path) -> None:
+    for name in ("a.svs", "b.svs"):
+        (tmp_path / name).touch()
+    project = write_project_of(tmp_path / "project.qpproj", tmp_path / "a.svs")
+    jobs = collect_jobs([tmp_path], tmp_path / "out", None)
+    assert [job.path.name for job in jobs.jobs] == ["a.svs"]
+    assert jobs.passed_over == (
+        f"{tmp_path / 'b.svs'}: beside {project}, which does not list it: "
+        "skipped: name it as well to segment it",
+    )
+    assert collect_jobs([project], tmp_path / "out", None).passed_over == ()

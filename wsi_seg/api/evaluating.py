@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wsi_seg.api.asked import AnyPath, checked, path_of
@@ -13,7 +13,7 @@ from wsi_seg.api.result import Result
 from wsi_seg.api.scores import Scores
 from wsi_seg.data.annotated_slides import SlideReading, open_labelled_slides
 from wsi_seg.data.dataset import read_dataset
-from wsi_seg.data.pairs import read_pairs
+from wsi_seg.data.pairs import is_data_set, read_pairs
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import UsageError
 from wsi_seg.evaluation.benchmarks import open_submission
@@ -87,14 +87,16 @@ class ModelTrial:
             If a slide, the annotations, the model or the device fails.
         """
         labels = self.settings.labels
+        pairs, left_out = read_pairs(data, labels.mpp)
         schema, slides = open_labelled_slides(
-            read_pairs(data),
+            pairs,
             self.schema or self.bundle.schema,
             working_mpp(self.bundle, labels),
             truth,
             SlideReading(labels.mpp, labels.allow_coarser, labels.from_level_0),
         )
-        return evaluate_slides(slides, schema, self.bundle, self.device, self.settings, self.progress)
+        evaluation = evaluate_slides(slides, schema, self.bundle, self.device, self.settings, self.progress)
+        return replace(evaluation, remarks=(*left_out, *evaluation.remarks))
 
 
 def evaluate(
@@ -123,8 +125,9 @@ def evaluate(
     subject : Model, Result, str or path
         A model, or the name or file of one; or a result, or its folder.
     data : sequence of (slide, annotations), or str or path
-        For a model: slides with their annotation files, a CSV file (slide,annotations[,mpp]), or the folder
-        of a data set. For a result: its annotation file, or several.
+        For a model: slides with their annotation files, QuPath projects with folders of outlines exported
+        from them, a CSV file (slide,annotations[,mpp]), or the folder of a data set. For a result: its
+        annotation file, or several.
     classes : str, optional
         Classes to compare by: a schema's name or YAML file. A class there with aliases gathers several of the
         model's.
@@ -159,7 +162,7 @@ def evaluate(
         pairs = [(result, path) for path in _annotations(data)]
         return _scores(evaluate_results(pairs, schema, truth, hears))
     paths = paths_of(data)  # type: ignore[arg-type]  # of a model, pairs
-    on_images = len(paths) == 1 and paths[0].is_dir()
+    on_images = is_data_set(paths)
     if on_images:
         _refuse({**reading, "rest": rest, "roi_class": roi_class}, "images with masks")
     else:

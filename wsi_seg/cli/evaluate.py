@@ -41,7 +41,8 @@ def evaluate(
         typer.Argument(
             metavar="DATA",
             help="For a model: the folder of a data set, or SLIDE ANNOTATIONS [SLIDE ANNOTATIONS ...], or a "
-            "CSV file (slide,annotations[,mpp]). For a result: ANNOTATIONS [RESULT ANNOTATIONS ...].",
+            "QuPath project and a folder of outlines, or a CSV file (slide,annotations[,mpp]). "
+            "For a result: ANNOTATIONS [RESULT ANNOTATIONS ...].",
             show_default=False,
         ),
     ],
@@ -103,6 +104,7 @@ def evaluate(
         wsi-seg evaluate espnet.safetensors /data/cityscapes --submission to-send
     """
     from wsi_seg.cli.display import shown
+    from wsi_seg.data.pairs import is_data_set
     from wsi_seg.data.truth import TruthSettings
     from wsi_seg.evaluation.on_results import evaluate_results, is_result
     from wsi_seg.files.files import check_writable
@@ -125,7 +127,7 @@ def evaluate(
         if is_result(Path(subject)):
             _refuse(of_images | of_slides, "finished results")
             evaluation = evaluate_results(_result_pairs(subject, data), schema, truth, progress)
-        elif len(data) == 1 and data[0].is_dir():
+        elif is_data_set(data):
             _refuse(of_truth | of_slides, "images with masks")
             how: _Options = {"precision": precision, "compile": compile_}
             trial = _trial(subject, schema, device, how, progress)

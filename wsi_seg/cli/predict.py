@@ -31,7 +31,7 @@ def predict(
         list[Path],
         typer.Argument(
             metavar="SLIDE...",
-            help="Slides, folders of slides, CSV files (slide,mpp), or plain images.",
+            help="Slides, folders of slides, QuPath projects, CSV files (slide,mpp), or plain images.",
             show_default=False,
         ),
     ],
@@ -142,6 +142,8 @@ def predict(
         wsi-seg predict slide.svs
 
         wsi-seg predict slides/ -o results --model my-model.safetensors
+
+        wsi-seg predict project.qpproj -o results
 
         wsi-seg predict slide.ndpi --roi drawn-in-qupath.geojson --confidence
 

@@ -80,9 +80,11 @@ class Runner:
         WsiSegError
             If it cannot be done.
         """
+        if job.entry is not None:
+            job.entry.require()
         if is_plain_image(job.path, takes_slides(self._bundle, self._settings.labels)):
             return self._image(job)
-        settings = self._session.settings_for(mpp=job.mpp)
+        settings = self._session.settings_for(mpp=self._mpp(job))
         with open_slide(job.path, settings.labels) as slide:
             alike = self._done.setdefault(slide.fingerprint, [])
             for done in alike:
@@ -92,6 +94,16 @@ class Runner:
             outcome = self._slide(job, slide, settings)
             alike.append(_Done(job, slide.mpp, slide.files))
             return outcome
+
+    def _mpp(self, job: Job) -> float | None:
+        """Return the resolution given for a slide: by the user, else by a project if the file has none."""
+        if job.entry is None:
+            return job.mpp
+        given = job.mpp if job.mpp is not None else self._settings.labels.mpp
+        mpp = job.entry.mpp_for_slide(given)
+        if given is None and mpp is not None:
+            self._progress.say(f"{job.entry}: {mpp:g} um per px, as set in QuPath")
+        return mpp
 
     def _slide(self, job: Job, slide: Slide, settings: PredictSettings) -> Outcome:
         summary = self._session.segment(slide, job.out, settings)

@@ -20,7 +20,8 @@ def tiles(
         list[Path],
         typer.Argument(
             metavar="SLIDE ANNOTATIONS",
-            help="Slides and their annotations in turn, or one CSV file (slide,annotations[,mpp]).",
+            help="Slides and their annotations in turn, a QuPath project and a folder of outlines, "
+            "or one CSV file (slide,annotations[,mpp]).",
             show_default=False,
         ),
     ],
@@ -74,7 +75,7 @@ def tiles(
 
     settings = _settings(size, min_labelled)
     check_mpp(mpp, working_mpp)
-    pairs, files = read_pairs(data), AnnotationFiles()
+    (pairs, left_out), files = read_pairs(data, mpp), AnnotationFiles()
     truth = TruthSettings(rest=rest, roi_class=roi_class)
     label_mpp = working_mpp
     if label_mpp is None:
@@ -85,7 +86,7 @@ def tiles(
     )
     signals.working(f"{out} is not complete; {signals.AGAIN}")
     with shown(len(slides), quiet) as progress:
-        for remark in (remark for slide in slides for remark in slide.remarks):
+        for remark in (*left_out, *(remark for slide in slides for remark in slide.remarks)):
             progress.say(remark)
         tiling = write_tiles(slides, schema, label_mpp, out, settings, progress)
     if quiet:

@@ -26,7 +26,7 @@ def train(
         typer.Argument(
             metavar="DATA",
             help="SLIDE ANNOTATIONS [SLIDE ANNOTATIONS ...], a CSV (slide,annotations[,mpp]), "
-            "or a folder with images and masks.",
+            "a QuPath project and a folder of outlines, or a folder with images and masks.",
             show_default=False,
         ),
     ],
@@ -92,6 +92,8 @@ def train(
         wsi-seg train slide.svs outlines.geojson --rest Other --minutes 10 -o tumour
 
         wsi-seg train slides.csv --init tumour/model.safetensors -o finer
+
+        wsi-seg train project.qpproj outlines/ -o tumour
 
         wsi-seg train cityscapes/ --pipeline cityscapes -o streets
     """

@@ -1,9 +1,11 @@
-"""The pairs of slides and annotations that the command line or a CSV file names."""
+"""The pairs of slides and annotations that the command line, a CSV file or a QuPath project names."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from wsi_seg.data.projects.outlines import HOW, match_outlines
+from wsi_seg.data.projects.reading import find_project, read_project
 from wsi_seg.data.slide_list import mpp_of, read_csv
 from wsi_seg.errors import UsageError
 from wsi_seg.files.reading import check_plain
@@ -25,34 +27,69 @@ class SlidePair(NamedTuple):
     mpp: float | None = None
 
 
-def read_pairs(arguments: Sequence[Path]) -> list[SlidePair]:
+class Paired(NamedTuple):
+    """Pairs, and a line for each thing beside them that was left out."""
+
+    pairs: list[SlidePair]
+    remarks: tuple[str, ...] = ()
+
+
+def is_data_set(arguments: Sequence[Path]) -> bool:
+    """Return whether the arguments are one folder, of images with masks, and not of a QuPath project."""
+    return len(arguments) == 1 and arguments[0].is_dir() and find_project(arguments[0]) is None
+
+
+def read_pairs(arguments: Sequence[Path], mpp: float | None = None) -> Paired:
     """Return slides with their annotations.
 
     Parameters
     ----------
     arguments : sequence of Path
         ``SLIDE ANNOTATIONS [SLIDE ANNOTATIONS ...]``, or one CSV file with the columns ``slide`` and
-        ``annotations``, and ``mpp`` if need be, whose paths start from the CSV's folder.
+        ``annotations``, and ``mpp`` if need be, whose paths start from the CSV's folder. In place of a slide
+        and its annotations: a QuPath project and a folder of outlines that were exported from it.
+    mpp : float, optional
+        Micrometres per slide pixel that the user gives; it wins over what a project states.
 
     Raises
     ------
     UsageError
         If the arguments are neither, or a named file does not exist.
+    SlideError, MppError
+        If a project cannot be read, or an image of it that has outlines cannot be taken.
     """
     if len(arguments) == 1 and arguments[0].suffix.lower() == ".csv":
-        return _from_csv(arguments[0])
-    folder = next((path for path in arguments if path.is_dir()), None)
-    if folder is not None:
-        raise UsageError(f"{folder}: is a folder: give a data set alone, or SLIDE ANNOTATIONS, each a file")
-    _refuse_absent([str(path) for path in arguments if not path.exists()], "give SLIDE ANNOTATIONS")
-    for path in arguments:
-        _refuse_special(path)
+        return Paired(_from_csv(arguments[0]))
+    projects = [find_project(path) for path in arguments[::2]]
+    lone = projects[-1] if len(arguments) % 2 else None
+    if lone is not None:
+        raise UsageError(f"{lone}: a QuPath project without its outlines: give their folder after it; {HOW}")
+    _check_files([path for place, path in enumerate(arguments) if projects[place // 2] is None])
     if not arguments or len(arguments) % 2:
         alone = f"{arguments[-1]}: a slide without its annotations: " if arguments else ""
         raise UsageError(
             f"{alone}give SLIDE ANNOTATIONS for each slide, or a CSV file with the columns slide,annotations"
         )
-    return [SlidePair(*pair) for pair in zip(arguments[::2], arguments[1::2], strict=True)]
+    pairs: list[SlidePair] = []
+    remarks: list[str] = []
+    for project, slide, drawn in zip(projects, arguments[::2], arguments[1::2], strict=True):
+        if project is None:
+            pairs.append(SlidePair(slide, drawn))
+            continue
+        matched = match_outlines(read_project(project), drawn)
+        pairs += [SlidePair(entry.require(), path, entry.mpp_for_slide(mpp)) for entry, path in matched.pairs]
+        remarks += matched.remarks
+    return Paired(pairs, tuple(remarks))
+
+
+def _check_files(paths: Sequence[Path]) -> None:
+    """Refuse what cannot be slides and annotations in turn."""
+    folder = next((path for path in paths if path.is_dir()), None)
+    if folder is not None:
+        raise UsageError(f"{folder}: is a folder: give a data set alone, or SLIDE ANNOTATIONS, each a file")
+    _refuse_absent([str(path) for path in paths if not path.exists()], "give SLIDE ANNOTATIONS")
+    for path in paths:
+        _refuse_special(path)
 
 
 def _from_csv(path: Path) -> list[SlidePair]:

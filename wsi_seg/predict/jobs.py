@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 import openslide
 
+from wsi_seg.data.projects.reading import find_project, read_project
 from wsi_seg.data.slide_list import mpp_of, read_csv
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.slides.in_folder import DicomSeries, dicom_series, may_be_dicom, slides_in
 from wsi_seg.slides.readers.tiff import is_picture, is_tiff
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from wsi_seg.data.projects.entry import ProjectEntry
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
@@ -32,11 +35,23 @@ UNSAID = frozenset({"", "unknown", "none", "anonymous"})
 
 @dataclass(frozen=True)
 class Job:
-    """One slide or plain image, the resolution given for it, if any, and the folder for its result."""
+    """One slide or plain image.
+
+    Attributes
+    ----------
+    path : Path
+    mpp : float or None
+        The resolution given for it, if any.
+    out : Path
+        The folder for its result.
+    entry : ProjectEntry or None
+        The image of a QuPath project that it is; one that cannot be taken says why when its turn comes.
+    """
 
     path: Path
     mpp: float | None
     out: Path
+    entry: ProjectEntry | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +63,8 @@ class Jobs:
     jobs : tuple of Job
         Each file and each DICOM series once.
     passed_over : tuple of str
-        Files in the named folders that look like slides but are not: a line each.
+        Files in the named folders that look like slides but are not, and images of a project that are one
+        with another: a line each.
     """
 
     jobs: tuple[Job, ...]
@@ -66,18 +82,28 @@ class _Named:
     identity : (str, str)
         Equal for all spellings of one slide: its file, or its folder and its series.
     series : DicomSeries or None
+    entry : ProjectEntry or None
     """
 
     path: Path
     mpp: float | None
     identity: tuple[str, str]
     series: DicomSeries | None
+    entry: ProjectEntry | None = None
 
     @classmethod
     def of(cls, path: Path, mpp: float | None) -> _Named:
         file = Path(os.path.realpath(path))
         series = dicom_series(path) if may_be_dicom(path) else None
         return cls(path, mpp, (str(file.parent), file.name if series is None else series.uid), series)
+
+    @classmethod
+    def of_entry(cls, entry: ProjectEntry, mpp: float | None) -> _Named:
+        """Return an image of a project; one that cannot be taken is one of its own, wherever its file is."""
+        if entry.fault is None and entry.path is not None:
+            return replace(cls.of(entry.path, mpp), entry=entry)
+        path = entry.path or entry.project / entry.result_name
+        return cls(path, mpp, (str(entry.project), str(entry.number)), None, entry)
 
     @property
     def place(self) -> Path:
@@ -92,35 +118,43 @@ def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None) -> Jobs:
     Parameters
     ----------
     inputs : sequence of Path
-        Slides, plain images, folders of slides, and CSV files with the columns ``slide`` and, optionally,
-        ``mpp``; paths in a CSV are relative to it.
+        Slides, plain images, folders of slides, QuPath projects or their folders, and CSV files with the
+        columns ``slide`` and, optionally, ``mpp``; paths in a CSV are relative to it.
     out : Path
         Each slide's result goes into a folder here, named after the slide; for a DICOM slide, after its
-        folder.
+        folder; for an image of a project, after its name there.
     mpp : float, optional
         For all slides without a value of their own in a CSV file.
 
     Raises
     ------
     SlideError
-        If an input is missing, or a folder holds no slide.
+        If an input is missing, a folder holds no slide, or a project cannot be read.
     UsageError
         If a CSV is malformed, a slide is given two resolutions, or a name cannot name a folder.
     """
-    named: list[tuple[Path, float | None]] = []
+    named: list[_Named] = []
     passed_over: list[str] = []
     for path in inputs:
-        if path.suffix.lower() == ".csv":
-            named += [(slide, mpp if given is None else given) for slide, given in _read_csv(path)]
+        project = find_project(path)
+        if project is not None:
+            images = [_Named.of_entry(entry, mpp) for entry in read_project(project)]
+            named += images
+            passed_over += _beside(project, path, images) if path != project else ()
+        elif path.suffix.lower() == ".csv":
+            named += [_Named.of(slide, mpp if given is None else given) for slide, given in _read_csv(path)]
         elif os.path.isdir(path):
             inside = slides_in(path)
-            named += [(slide, mpp) for slide in inside.slides]
+            named += [_Named.of(slide, mpp) for slide in inside.slides]
             passed_over += inside.passed_over
         else:
-            named.append((path, mpp))
-    slides = _once([_Named.of(path, given) for path, given in named])
+            named.append(_Named.of(path, mpp))
+    slides = _once(named)
     names = _result_names(slides)
-    jobs = tuple(Job(slide.path, slide.mpp, out / name) for slide, name in zip(slides, names, strict=True))
+    jobs = tuple(
+        Job(slide.path, slide.mpp, out / name, slide.entry) for slide, name in zip(slides, names, strict=True)
+    )
+    passed_over += _twins(named, slides, names)
     return Jobs(jobs, tuple(dict.fromkeys(passed_over)))
 
 
@@ -159,6 +193,27 @@ def _read_csv(path: Path) -> list[tuple[Path, float | None]]:
     return slides
 
 
+def _beside(project: Path, folder: Path, images: Sequence[_Named]) -> Iterator[str]:
+    """Yield a line for each slide in a project's folder that the project does not list."""
+    listed = {image.identity for image in images}
+    try:
+        inside = slides_in(folder)
+    except SlideError:  # it holds no slide, as most projects do
+        return
+    for path in inside.slides:
+        if _Named.of(path, None).identity not in listed:
+            yield f"{path}: beside {project}, which does not list it: skipped: name it as well to segment it"
+
+
+def _twins(named: Sequence[_Named], slides: Sequence[_Named], names: Sequence[str]) -> Iterator[str]:
+    """Yield a line for each image of a project whose slide has its result under another name."""
+    kept = {slide.identity: (slide, name) for slide, name in zip(slides, names, strict=True)}
+    for one in named:
+        slide, name = kept[one.identity]
+        if one.entry is not None and one.entry != slide.entry:
+            yield f"{one.entry}: the same slide as {slide.entry or slide.path}: its result is {name}"
+
+
 def _once(named: Sequence[_Named]) -> list[_Named]:
     """Keep every slide once, however often and in whatever spelling it is named."""
     spellings: dict[tuple[str, str], list[_Named]] = defaultdict(list)
@@ -179,10 +234,10 @@ def _once(named: Sequence[_Named]) -> list[_Named]:
 
 def _result_names(slides: Sequence[_Named]) -> list[str]:
     """Name each result after its slide, with as much of the slide's path as makes it unique."""
-    names = [slide.place.stem if slide.series is None else _dicom_name(slide, slides) for slide in slides]
+    names = [_short_name(slide, slides) for slide in slides]
     clash = Counter(names)
     names = [
-        slide.place.name if slide.series is None and clash[name] > 1 else name
+        _longer_name(slide, name) if clash[name] > 1 else name
         for slide, name in zip(slides, names, strict=True)
     ]
     for depth in range(2, max((len(slide.place.parts) for slide in slides), default=0)):
@@ -207,6 +262,19 @@ def _result_names(slides: Sequence[_Named]) -> list[str]:
                 "with its -o"
             )
     return names
+
+
+def _short_name(slide: _Named, slides: Sequence[_Named]) -> str:
+    if slide.entry is not None:
+        return slide.entry.result_name
+    return slide.place.stem if slide.series is None else _dicom_name(slide, slides)
+
+
+def _longer_name(slide: _Named, name: str) -> str:
+    """Return another name for a slide whose name is not its own."""
+    if slide.entry is not None:
+        return f"{name}__{slide.entry.number}"
+    return slide.place.name if slide.series is None else name
 
 
 def _dicom_name(slide: _Named, slides: Sequence[_Named]) -> str:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wsi_seg.errors import MppError
+from wsi_seg.errors import MppError, UnstatedMppError
 from wsi_seg.slides.readers.ome import read_ome
 
 if TYPE_CHECKING:
@@ -75,8 +75,10 @@ def stated_resolution(path: Path, properties: Mapping[str, str], size: tuple[int
 
     Raises
     ------
+    UnstatedMppError
+        If nothing is stated.
     MppError
-        If nothing is stated, the statements differ, or no slide can have the stated value.
+        If the statements differ, or no slide can have the stated value.
     """
     header = _header_mpp(properties)
     ome = read_ome(properties.get("tiff.ImageDescription", ""))
@@ -88,20 +90,20 @@ def stated_resolution(path: Path, properties: Mapping[str, str], size: tuple[int
     elif header is None:
         described = _described(properties)
         if described is None:
-            raise MppError(f"{path}: the file does not state its resolution: {NO_GUESS} (um per px)")
+            raise UnstatedMppError(f"{path}: the file does not state its resolution: {NO_GUESS} (um per px)")
         where = "tags" if tags else "header"
-        raise MppError(f"{path}: states no resolution in its {where}; {described}")
-    elif in_ome is not None and not _alike(header, in_ome):
+        raise UnstatedMppError(f"{path}: states no resolution in its {where}; {described}")
+    elif in_ome is not None and not alike(header, in_ome):
         raise MppError(
-            f"{path}: states {_words(header)} um per px in {source}, but {_words(in_ome)} in its OME-XML: "
-            "give the true one with --mpp"
+            f"{path}: states {mpp_in_words(header)} um per px in {source}, but {mpp_in_words(in_ome)} in its "
+            "OME-XML: give the true one with --mpp"
         )
     else:
         found = Resolution(header, source)
-    suspicion = _suspicion(found.mpp)
-    if suspicion is not None:
-        stated = f"states {_words(found.mpp)} um per px in {found.source}"
-        raise MppError(f"{path}: {stated}: {suspicion}: {_described(properties) or NO_GUESS}")
+    doubt = suspicion(found.mpp)
+    if doubt is not None:
+        stated = f"states {mpp_in_words(found.mpp)} um per px in {found.source}"
+        raise MppError(f"{path}: {stated}: {doubt}: {_described(properties) or NO_GUESS}")
     return found
 
 
@@ -126,7 +128,7 @@ def _meant_otherwise(mpp: float) -> str | None:
     return None
 
 
-def _suspicion(mpp: tuple[float, float]) -> str | None:
+def suspicion(mpp: tuple[float, float]) -> str | None:
     """Describe what is wrong with a resolution; None if a slide can have it."""
     low, high = MPP_RANGE
     for side in mpp:
@@ -151,10 +153,12 @@ def _described(properties: Mapping[str, str]) -> str | None:
     return None
 
 
-def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
+def alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Return whether two statements may be of one resolution."""
     return all(abs(a - b) <= ALIKE * b for a, b in zip(one, other, strict=True))
 
 
-def _words(mpp: tuple[float, float]) -> str:
+def mpp_in_words(mpp: tuple[float, float]) -> str:
+    """Return a resolution as messages show it: one number if it is the same in x and y."""
     x, y = (f"{side:.4g}" for side in mpp)
     return x if x == y else f"{x} x {y}"

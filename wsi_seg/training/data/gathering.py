@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.data.dataset import dataset_splits, read_splits
+from wsi_seg.data.pairs import is_data_set, read_pairs
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import AnnotationError, UsageError
@@ -40,7 +41,7 @@ class DataRequest:
     Attributes
     ----------
     paths : tuple of Path or str
-        Slides and annotations in turn, or one CSV that names them, or one folder with a data set.
+        As `wsi_seg.data.pairs.read_pairs` takes them, or one folder with a data set.
     truth : TruthSettings
         What pixels are that nobody outlined.
     mpp : float or None
@@ -143,7 +144,7 @@ def open_data(
         If anything is wrong with the data: one line that names it.
     """
     schema = load_schema(recipe.data.classes) if recipe.data.classes else request.schema
-    if len(request.files) == 1 and request.files[0].is_dir():
+    if is_data_set(request.files):
         _refuse_for_images(request)
         return _images(request.files[0], schema, recipe)
     return _slides(request, schema, recipe, default_mpp, megapixels)
@@ -158,7 +159,6 @@ def _slides(
 ) -> TrainingData:
     from wsi_seg.annotations.reading import AnnotationFiles
     from wsi_seg.data.annotated_slides import SlideReading, open_labelled_slides
-    from wsi_seg.data.pairs import read_pairs
     from wsi_seg.data.working_mpp import Outlined, check_mpp
 
     if recipe.model.config(2).diagnoses is not None:
@@ -166,13 +166,13 @@ def _slides(
     if recipe.data.sampling == "whole":
         raise UsageError("slides are trained on in patches: give a recipe with data.sampling=patches")
     check_mpp(request.mpp, request.working_mpp)
-    pairs, files = read_pairs(request.files), AnnotationFiles()
-    remarks: tuple[str, ...] = ()
+    pairs, remarks = read_pairs(request.files, request.mpp)
+    files = AnnotationFiles()
     mpp = request.working_mpp or recipe.data.mpp or default_mpp
     if mpp is None:
         outlined = Outlined.on(pairs, request.mpp, request.truth, files)
         mpp = outlined.recommended_mpp(megapixels)
-        remarks = (outlined.why(megapixels),)
+        remarks += (outlined.why(megapixels),)
     reading = SlideReading(request.mpp, request.allow_coarser, request.from_level_0)
     schema, slides = open_labelled_slides(pairs, schema, mpp, request.truth, reading, files)
     surveys = survey_all(slides)

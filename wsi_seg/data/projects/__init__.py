@@ -1,0 +1,1 @@
+"""QuPath projects: the images that they list, and outlines exported from them."""
