@@ -215,7 +215,7 @@ def test_a_project_and_its_outlines_are_scored_as_its_slides_are(
     assert (scored.code, pair.code) == (0, 0)
     left_out = f"{project}: 1 image without outlines: other.svs"
     assert left_out in scored.out
-    assert scored.out.splitlines()[-5:] == pair.out.splitlines()[-5:]
+    assert scored.out.replace(f"\n{left_out}\n", "") == pair.out
     alone = evaluate(model_path, project)
     assert alone.code == 2
     assert f"{project}: a QuPath project without its outlines: give their folder" in alone.line

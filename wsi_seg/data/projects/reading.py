@@ -107,8 +107,8 @@ def _entry(project: Path, place: int, stored: object, before: str | None) -> Pro
     try:
         image = _Image.model_validate(stored)
     except ValidationError as error:
-        fault = f"is damaged ({explain(error)}): add the image to the project again"
-        return ProjectEntry(project, place, f"image {place} of the list", None, fault)
+        damaged = f"is damaged ({explain(error)}): add the image to the project again"
+        return ProjectEntry(project, place, f"image {place} of the list", None, damaged)
     name = image.name or f"Image {image.number}"
     try:
         server = Server.of(image.server)
@@ -116,8 +116,7 @@ def _entry(project: Path, place: int, stored: object, before: str | None) -> Pro
     except NotTakenError as error:
         return ProjectEntry(project, image.number, name, None, str(error))
     except ValueError as error:
-        fault = f"{error}: give its slide as a file"
-        return ProjectEntry(project, image.number, name, None, fault)
+        return ProjectEntry(project, image.number, name, None, f"{error}: give its slide as a file")
     path, fault = _find(project, stated, before)
     return ProjectEntry(project, image.number, name, path, fault, server.size, server.mpp)
 
