@@ -246,10 +246,10 @@ def test_images_of_one_slide_are_done_once_and_said_so(tmp_path: Path) -> None:
     images = [image(name, server(uri_of(slide)), i) for i, name in enumerate(("First", "Second"), 1)]
     turned = {"builderType": "rotated", "rotation": "ROTATE_90", "builder": server(uri_of(slide))}
     project = write_project(tmp_path / "project.qpproj", image("Turned", turned, 3), *images)
-    jobs = collect_jobs([project, slide], tmp_path / "out", None)
-    assert [job.out.name for job in jobs.jobs] == ["Turned", "First"]
-    assert jobs.jobs[0].entry is not None
-    assert jobs.jobs[0].entry.fault is not None
+    jobs = collect_jobs([slide, project], tmp_path / "out", None)
+    assert [job.out.name for job in jobs.jobs] == ["First", "Turned"]
+    assert jobs.jobs[1].entry is not None
+    assert jobs.jobs[1].entry.fault is not None
     assert jobs.passed_over == (
         f"{project}: 'Second': the same slide as {project}: 'First': its result is First",
     )
@@ -266,3 +266,13 @@ def test_slides_beside_a_project_that_it_does_not_list_are_named(tmp_path: Path)
         "skipped: name it as well to segment it",
     )
     assert collect_jobs([project], tmp_path / "out", None).passed_over == ()
+
+
+def test_images_of_one_file_in_other_sizes_are_not_one(tmp_path: Path) -> None:
+    slide = tmp_path / "a.svs"
+    slide.touch()
+    sizes = [(9, 7), (9, 7), (90, 70)]
+    images = [image(f"{i}", server(uri_of(slide), size), i) for i, size in enumerate(sizes, start=1)]
+    jobs = collect_jobs([write_project(tmp_path / "project.qpproj", *images)], tmp_path / "out", None)
+    assert [job.out.name for job in jobs.jobs] == ["1", "3"]
+    assert len(jobs.passed_over) == 1

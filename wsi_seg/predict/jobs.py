@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import openslide
@@ -15,11 +14,13 @@ import openslide
 from wsi_seg.data.projects.reading import find_project, read_project
 from wsi_seg.data.slide_list import mpp_of, read_csv
 from wsi_seg.errors import SlideError, UsageError
-from wsi_seg.slides.in_folder import DicomSeries, dicom_series, may_be_dicom, slides_in
+from wsi_seg.predict.named import Named, once, told_apart, twins
+from wsi_seg.slides.in_folder import slides_in
 from wsi_seg.slides.readers.tiff import is_picture, is_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from wsi_seg.data.projects.entry import ProjectEntry
 
@@ -71,47 +72,6 @@ class Jobs:
     passed_over: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Named:
-    """A slide as the user names it.
-
-    Attributes
-    ----------
-    path : Path
-    mpp : float or None
-    identity : (str, str)
-        Equal for all spellings of one slide: its file, or its folder and its series.
-    series : DicomSeries or None
-    entry : ProjectEntry or None
-    """
-
-    path: Path
-    mpp: float | None
-    identity: tuple[str, str]
-    series: DicomSeries | None
-    entry: ProjectEntry | None = None
-
-    @classmethod
-    def of(cls, path: Path, mpp: float | None) -> _Named:
-        file = Path(os.path.realpath(path))
-        series = dicom_series(path) if may_be_dicom(path) else None
-        return cls(path, mpp, (str(file.parent), file.name if series is None else series.uid), series)
-
-    @classmethod
-    def of_entry(cls, entry: ProjectEntry, mpp: float | None) -> _Named:
-        """Return an image of a project; one that cannot be taken is one of its own, wherever its file is."""
-        if entry.fault is None and entry.path is not None:
-            return replace(cls.of(entry.path, mpp), entry=entry)
-        path = entry.path or entry.project / entry.result_name
-        return cls(path, mpp, (str(entry.project), str(entry.number)), None, entry)
-
-    @property
-    def place(self) -> Path:
-        """The path that names its result: the file, or a DICOM slide's folder; links are not followed."""
-        path = Path(os.path.abspath(self.path))
-        return path if self.series is None else path.parent
-
-
 def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None) -> Jobs:
     """Find the slides that a command line names.
 
@@ -133,28 +93,29 @@ def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None) -> Jobs:
     UsageError
         If a CSV is malformed, a slide is given two resolutions, or a name cannot name a folder.
     """
-    named: list[_Named] = []
+    named: list[Named] = []
     passed_over: list[str] = []
     for path in inputs:
         project = find_project(path)
         if project is not None:
-            images = [_Named.of_entry(entry, mpp) for entry in read_project(project)]
+            images = [Named.of_entry(entry, mpp) for entry in read_project(project)]
             named += images
             passed_over += _beside(project, path, images) if path != project else ()
         elif path.suffix.lower() == ".csv":
-            named += [_Named.of(slide, mpp if given is None else given) for slide, given in _read_csv(path)]
+            named += [Named.of(slide, mpp if given is None else given) for slide, given in _read_csv(path)]
         elif os.path.isdir(path):
             inside = slides_in(path)
-            named += [_Named.of(slide, mpp) for slide in inside.slides]
+            named += [Named.of(slide, mpp) for slide in inside.slides]
             passed_over += inside.passed_over
         else:
-            named.append(_Named.of(path, mpp))
-    slides = _once(named)
+            named.append(Named.of(path, mpp))
+    named = list(told_apart(named))
+    slides = once(named)
     names = _result_names(slides)
     jobs = tuple(
         Job(slide.path, slide.mpp, out / name, slide.entry) for slide, name in zip(slides, names, strict=True)
     )
-    passed_over += _twins(named, slides, names)
+    passed_over += twins(named, slides, names)
     return Jobs(jobs, tuple(dict.fromkeys(passed_over)))
 
 
@@ -193,7 +154,7 @@ def _read_csv(path: Path) -> list[tuple[Path, float | None]]:
     return slides
 
 
-def _beside(project: Path, folder: Path, images: Sequence[_Named]) -> Iterator[str]:
+def _beside(project: Path, folder: Path, images: Sequence[Named]) -> Iterator[str]:
     """Yield a line for each slide in a project's folder that the project does not list."""
     listed = {image.identity for image in images}
     try:
@@ -201,38 +162,11 @@ def _beside(project: Path, folder: Path, images: Sequence[_Named]) -> Iterator[s
     except SlideError:  # it holds no slide, as most projects do
         return
     for path in inside.slides:
-        if _Named.of(path, None).identity not in listed:
+        if Named.of(path, None).identity not in listed:
             yield f"{path}: beside {project}, which does not list it: skipped: name it as well to segment it"
 
 
-def _twins(named: Sequence[_Named], slides: Sequence[_Named], names: Sequence[str]) -> Iterator[str]:
-    """Yield a line for each image of a project whose slide has its result under another name."""
-    kept = {slide.identity: (slide, name) for slide, name in zip(slides, names, strict=True)}
-    for one in named:
-        slide, name = kept[one.identity]
-        if one.entry is not None and one.entry != slide.entry:
-            yield f"{one.entry}: the same slide as {slide.entry or slide.path}: its result is {name}"
-
-
-def _once(named: Sequence[_Named]) -> list[_Named]:
-    """Keep every slide once, however often and in whatever spelling it is named."""
-    spellings: dict[tuple[str, str], list[_Named]] = defaultdict(list)
-    for one in named:
-        spellings[one.identity].append(one)
-    once = []
-    for same in spellings.values():
-        given = list(dict.fromkeys(one.mpp for one in same if one.mpp is not None))
-        if len(given) > 1:
-            both = " and ".join(dict.fromkeys(str(one.path) for one in same))
-            raise UsageError(
-                f"{both}: one slide, given {given[0]:g} and {given[1]:g} um per px: name it once, with the "
-                "true resolution"
-            )
-        once.append(replace(same[0], mpp=given[0] if given else None))
-    return once
-
-
-def _result_names(slides: Sequence[_Named]) -> list[str]:
+def _result_names(slides: Sequence[Named]) -> list[str]:
     """Name each result after its slide, with as much of the slide's path as makes it unique."""
     names = [_short_name(slide, slides) for slide in slides]
     clash = Counter(names)
@@ -264,20 +198,20 @@ def _result_names(slides: Sequence[_Named]) -> list[str]:
     return names
 
 
-def _short_name(slide: _Named, slides: Sequence[_Named]) -> str:
+def _short_name(slide: Named, slides: Sequence[Named]) -> str:
     if slide.entry is not None:
         return slide.entry.result_name
     return slide.place.stem if slide.series is None else _dicom_name(slide, slides)
 
 
-def _longer_name(slide: _Named, name: str) -> str:
+def _longer_name(slide: Named, name: str) -> str:
     """Return another name for a slide whose name is not its own."""
     if slide.entry is not None:
         return f"{name}__{slide.entry.number}"
     return slide.place.name if slide.series is None else name
 
 
-def _dicom_name(slide: _Named, slides: Sequence[_Named]) -> str:
+def _dicom_name(slide: Named, slides: Sequence[Named]) -> str:
     """Name a DICOM slide after its folder, or after its container if the folder's name is not enough."""
     assert slide.series is not None  # it is a DICOM slide
     folder = slide.place.name or "dicom"
