@@ -85,7 +85,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 
 $(LOWEST)/installed: pyproject.toml constraints-lowest.txt
 	$(LOWEST_PYTHON) -m venv --clear $(LOWEST)
-	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e '.[train,onnx,bench]'
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e '.[train,onnx,bench,dicom]'
 	touch $@
 
 clean:

@@ -19,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 ASKED = [
     Requirement(r)
-    for r in (*PROJECT["dependencies"], *(r for e in ("train", "onnx", "bench", "geo") for r in EXTRAS[e]))
+    for r in (*PROJECT["dependencies"], *(r for e in ("train", "onnx", "bench", "geo", "dicom") for r in EXTRAS[e]))
 ]
 NAMES = {canonicalize_name(requirement.name) for requirement in ASKED}
 
@@ -41,7 +41,8 @@ def test_all_that_is_imported_is_asked_for():
     others = imported - sys.stdlib_module_names - {"wsi_seg"}
     assert {"onnx_ir", "skimage", "torch"} <= others
     distributions = packages_distributions()
-    distributions["pynvml"] = ["nvidia-ml-py"]  # of the extra `bench`, which tests do without
+    # Of the extra `bench`, which tests do without, and of `dicom`, whose tests skip where it is absent.
+    distributions |= {"pynvml": ["nvidia-ml-py"], "pydicom": ["pydicom"], "wsidicom": ["wsidicom"]}
     missing = [
         name
         for name in sorted(others)

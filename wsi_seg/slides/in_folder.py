@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import openslide
 
 from wsi_seg.errors import SlideError
-from wsi_seg.slides.readers.dicom import read_dicom_header
+from wsi_seg.slides.readers.dicom import BESIDE_A_SLIDE, read_dicom_header
+from wsi_seg.slides.readers.dicom_series import find_beyond_openslide
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 SLIDE_SUFFIXES = frozenset(
     {".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".bif", ".svslide", ".dcm", ".czi"}
 )
-BESIDE_A_SLIDE = frozenset({"LABEL", "OVERVIEW", "THUMBNAIL"})
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,10 @@ def may_be_dicom(path: Path) -> bool:
 
 
 def dicom_series(path: Path) -> DicomSeries | None:
-    """Return the series that a DICOM slide is; None for what OpenSlide does not open."""
+    """Return the series that a DICOM slide is; None for what is no DICOM slide, or is damaged."""
+    beyond = find_beyond_openslide(path)
+    if beyond is not None:
+        return DicomSeries(beyond.uid, beyond.container)
     try:
         with openslide.OpenSlide(str(path)) as slide:
             uid = str(slide.properties.get("dicom.SeriesInstanceUID", path.name))

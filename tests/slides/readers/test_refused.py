@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from helpers.dicoms import copy_series
 from helpers.drawn_tiffs import RGB, write
 
 from wsi_seg.errors import SlideError
@@ -114,41 +113,6 @@ def dicom(path: Path, syntax: str, sop_class: str = WHOLE_SLIDE) -> Path:
     length = element(0x0000, b"UL", struct.pack("<I", len(group)))
     path.write_bytes(bytes(128) + b"DICM" + length + group + struct.pack("<HH2sH", 8, 5, b"CS", 0))
     return path
-
-
-@pytest.mark.parametrize(
-    ("syntax", "name", "tool"),
-    [
-        ("1.2.840.10008.1.2.5", "RLE", "dcmdrle"),
-        ("1.2.840.10008.1.2.4.57", "lossless JPEG", "wsidicom"),
-        ("1.2.840.10008.1.2.4.70", "lossless JPEG", "wsidicom"),
-        ("1.2.840.10008.1.2.4.80", "JPEG-LS", "dcmdjpls"),
-        ("1.2.840.10008.1.2.4.81", "JPEG-LS", "dcmdjpls"),
-        ("1.2.840.10008.1.2.4.110", "JPEG XL", "wsidicom"),
-        ("1.2.840.10008.1.2.4.112", "JPEG XL", "wsidicom"),
-        ("1.2.840.10008.1.2.4.201", "HTJ2K", "wsidicom"),
-        ("1.2.840.10008.1.2.4.203", "HTJ2K", "wsidicom"),
-        ("1.2.3.4", "transfer syntax 1.2.3.4", "wsidicom"),
-    ],
-)
-def test_dicom_compressions(tmp_path: Path, syntax: str, name: str, tool: str) -> None:
-    line = refusal(dicom(tmp_path / "slide.dcm", syntax))
-    assert f"compressed by {name}, which OpenSlide does not read: " in line
-    assert tool in line
-
-
-def test_a_dicom_slide_is_refused_for_what_lies_in_another_of_its_files(
-    shared_data: Path, tmp_path: Path
-) -> None:
-    """OpenSlide opens all of a series, its label too."""
-    files = copy_series(shared_data, tmp_path, "")
-    headers = {path: read_dicom_header(path) for path in files}
-    (label,) = (path for path, header in headers.items() if header and header.flavour == "LABEL")
-    content = label.read_bytes()
-    label.write_bytes(content.replace(b"1.2.840.10008.1.2.4.50", b"1.2.840.10008.1.2.4.80", 1))
-    for path in files:
-        other = "" if path == label else f" whose file {label.name} is"
-        assert f"a DICOM slide{other} compressed by JPEG-LS, which OpenSlide does not read" in refusal(path)
 
 
 @pytest.mark.parametrize(

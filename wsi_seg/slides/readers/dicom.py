@@ -29,7 +29,17 @@ OBJECTS = {
 REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 """How the SOP classes of structured reports begin."""
 
+BESIDE_A_SLIDE = frozenset({"LABEL", "OVERVIEW", "THUMBNAIL"})
+"""Flavours of images that belong to a slide and are not the slide."""
+
 SOP_CLASS, TRANSFER_SYNTAX, IMAGE_TYPE = (0x0002, 0x0002), (0x0002, 0x0010), (0x0008, 0x0008)
+SERIES, CONTAINER = (0x0020, 0x000E), (0x0040, 0x0512)
+STATEMENTS = (SOP_CLASS, TRANSFER_SYNTAX, IMAGE_TYPE, SERIES, CONTAINER)
+"""The tags that are read, in the order of the fields of `DicomHeader`."""
+
+DELIMITERS, ITEM, SEQUENCE_END = 0xFFFE, 0xE000, 0xE0DD
+"""The group of the tags that frame the items of a sequence, and two of its numbers."""
+
 LONG_VRS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
@@ -55,11 +65,17 @@ class DicomHeader:
         UID of how it is encoded and compressed.
     flavour : str
         Of an image of a slide: VOLUME for the slide itself, or LABEL, OVERVIEW, THUMBNAIL.
+    series : str
+        UID of the series: one for all files of a slide.
+    container : str
+        What the glass slide is labelled with.
     """
 
     sop_class: str
     transfer_syntax: str
     flavour: str
+    series: str = ""
+    container: str = ""
 
     @property
     def no_slide(self) -> str | None:
@@ -82,26 +98,37 @@ def read_dicom_header(path: Path) -> DicomHeader | None:
         return None
     found: dict[tuple[int, int], str] = {}
     for tag, value in _elements(head, PREAMBLE + len(MAGIC)):
-        if tag > IMAGE_TYPE or (tag[0] > 2 and found.get(TRANSFER_SYNTAX, "") in OTHER_ENCODINGS):
+        if tag > CONTAINER or (tag[0] > 2 and found.get(TRANSFER_SYNTAX, "") in OTHER_ENCODINGS):
             break
-        if tag in (SOP_CLASS, TRANSFER_SYNTAX, IMAGE_TYPE):
-            found[tag] = value.decode("ascii", "replace").strip("\0 ")
-    flavour = found.get(IMAGE_TYPE, "").split("\\")[2:3]
-    return DicomHeader(found.get(SOP_CLASS, ""), found.get(TRANSFER_SYNTAX, ""), "".join(flavour).strip())
+        if tag in STATEMENTS:
+            found[tag] = value.decode("utf-8", "replace").strip("\0 ")
+    sop_class, syntax, image_type, series, container = (found.get(tag, "") for tag in STATEMENTS)
+    flavour = "".join(image_type.split("\\")[2:3]).strip()
+    return DicomHeader(sop_class, syntax, flavour, series, container)
 
 
 def _elements(head: bytes, start: int) -> Iterator[tuple[tuple[int, int], bytes]]:
-    """Yield complete tags and values, little-endian with explicit value representations."""
-    at = start
-    while at + 12 <= len(head):
+    """Yield complete tags and values outside of sequences, little-endian with explicit representations."""
+    at, depth = start, 0
+    while at + 12 <= len(head) and depth >= 0:
         group, element = struct.unpack_from("<HH", head, at)
+        if group == DELIMITERS:
+            (length,) = struct.unpack_from("<I", head, at + 4)
+            at += 8 + (length if element == ITEM and length != UNDEFINED else 0)
+            depth -= element == SEQUENCE_END
+            continue
+        sequence = head[at + 4 : at + 6] == b"SQ"
         if head[at + 4 : at + 6] in LONG_VRS:
             (length,) = struct.unpack_from("<I", head, at + 8)
             at += 12
         else:
             (length,) = struct.unpack_from("<H", head, at + 6)
             at += 8
+        if length == UNDEFINED and sequence:
+            depth += 1
+            continue
         if length == UNDEFINED or at + length > len(head):
             return
-        yield (group, element), head[at : at + length]
+        if depth == 0:
+            yield (group, element), head[at : at + length]
         at += length

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers.channels import Channels, find_channels
 from wsi_seg.slides.readers.decode import LevelReader
+from wsi_seg.slides.readers.dicom_opening import open_dicom
 from wsi_seg.slides.readers.tiff import read_tiff
 from wsi_seg.slides.readers.tiff_reader import TiffReader
 
@@ -27,6 +28,9 @@ def open_reader(path: Path) -> Reader:
     SlideError
         If the file is missing, is not a slide that can be read, or does not state what its samples are.
     """
+    beyond = open_dicom(path)
+    if beyond is not None:
+        return beyond
     opened = LevelReader(path)
     if opened.format not in PLAIN_TIFF:
         return opened

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import SlideError
-from wsi_seg.slides.readers.dicom import DicomHeader, read_dicom_header
+from wsi_seg.slides.readers.dicom import BESIDE_A_SLIDE, DicomHeader, read_dicom_header
+from wsi_seg.slides.readers.dicom_series import READ, REFUSED, describe_syntax, find_series
 from wsi_seg.slides.readers.tiff import STRIP_TAGS, TILE_TAGS, TiffImage, is_tiff, read_pages, read_tiff
 
 if TYPE_CHECKING:
@@ -42,38 +42,6 @@ has no command: vips 8.14 and 8.18 do not know 34712, and 8.14 gives wrong colou
 READ_COMPRESSIONS = frozenset({1, 5, 7, 8, 32773, 32946, 50000})
 """None, LZW, JPEG, Deflate, PackBits, Deflate by its older number, Zstd."""
 
-DCMTK = "decode each of its files with DCMTK's {tool}"
-WSIDICOM = "save it with wsidicom: `WsiDicom.open(folder).save(out, transcoding=JpegSettings(quality=90))`"
-
-SYNTAXES = {
-    "1.2.840.10008.1.2.5": ("RLE", DCMTK.format(tool="dcmdrle")),
-    "1.2.840.10008.1.2.4.51": ("12-bit JPEG", DCMTK.format(tool="dcmdjpeg")),
-    "1.2.840.10008.1.2.4.57": ("lossless JPEG", WSIDICOM),
-    "1.2.840.10008.1.2.4.70": ("lossless JPEG", WSIDICOM),
-    "1.2.840.10008.1.2.4.80": ("JPEG-LS", DCMTK.format(tool="dcmdjpls")),
-    "1.2.840.10008.1.2.4.81": ("JPEG-LS", DCMTK.format(tool="dcmdjpls")),
-    "1.2.840.10008.1.2.4.110": ("JPEG XL", WSIDICOM),
-    "1.2.840.10008.1.2.4.111": ("JPEG XL", WSIDICOM),
-    "1.2.840.10008.1.2.4.112": ("JPEG XL", WSIDICOM),
-    "1.2.840.10008.1.2.4.201": ("HTJ2K", WSIDICOM),
-    "1.2.840.10008.1.2.4.202": ("HTJ2K", WSIDICOM),
-    "1.2.840.10008.1.2.4.203": ("HTJ2K", WSIDICOM),
-}
-"""DICOM transfer syntaxes that OpenSlide does not read, and the remedy. Lossless JPEG may hold RGB that is
-declared as YBR: wsidicom 0.36 reads it correctly, DCMTK does not. For RLE it is the reverse."""
-
-READ_SYNTAXES = frozenset(
-    {
-        "1.2.840.10008.1.2",
-        "1.2.840.10008.1.2.1",
-        "1.2.840.10008.1.2.4.50",
-        "1.2.840.10008.1.2.4.90",
-        "1.2.840.10008.1.2.4.91",
-    }
-)
-"""Uncompressed, JPEG, JPEG 2000."""
-
-
 OTHER_FILE = re.compile(r"Reading (?P<file>.+): Unsupported transfer syntax (?P<syntax>[0-9.]+)")
 """OpenSlide's message about a DICOM file that it cannot decode: the named one, or another, such as a
 label."""
@@ -99,8 +67,8 @@ def why_refused(path: Path, said: str = "") -> str | None:
     header = read_dicom_header(path)
     if header is None:
         return None
-    other = OTHER_FILE.search(said)
-    return _why_dicom(header) or (None if other is None else _why_syntax(other["syntax"], other["file"]))
+    why, other = _why_dicom(path, header), OTHER_FILE.search(said)
+    return why if why or other is None else _why_syntax(other["syntax"], other["file"])
 
 
 def _why_tiff(path: Path, image: TiffImage) -> str | None:
@@ -126,15 +94,14 @@ def _why_tiff(path: Path, image: TiffImage) -> str | None:
     return f"a sound TIFF, but {' and '.join(reasons)}, which OpenSlide does not read: {remedy}"
 
 
-def _why_dicom(header: DicomHeader) -> str | None:
+def _why_dicom(path: Path, header: DicomHeader) -> str | None:
     if header.no_slide is not None:
         return f"is {header.no_slide}: name a file of the slide itself"
-    if header.transfer_syntax in READ_SYNTAXES:
-        return None
-    return _why_syntax(header.transfer_syntax)
+    series = find_series(path)
+    if header.flavour in BESIDE_A_SLIDE and series is not None and not series.volumes:
+        return f"is only the {header.flavour.lower()} of a slide: name a file of the slide itself"
+    return None if header.transfer_syntax in READ else _why_syntax(header.transfer_syntax)
 
 
 def _why_syntax(syntax: str, file: str | None = None) -> str:
-    compression, remedy = SYNTAXES.get(syntax, (f"transfer syntax {syntax}", WSIDICOM))
-    what = "a DICOM slide" if file is None else f"a DICOM slide whose file {os.path.basename(file)} is"
-    return f"{what} compressed by {compression}, which OpenSlide does not read: {remedy}"
+    return f"{describe_syntax(syntax, file)}: {REFUSED}"

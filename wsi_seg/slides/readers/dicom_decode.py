@@ -1,0 +1,127 @@
+"""Decode a frame of a DICOM slide to RGB.
+
+wsidicom decodes the samples. What they are is stated by DICOM, and for JPEG by the frame itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydicom.pixels import convert_color_space
+from pydicom.uid import UID
+from wsidicom.codec import Decoder
+from wsidicom.geometry import Size
+
+from wsi_seg.errors import SlideError
+from wsi_seg.slides.readers.dicom_series import READ, name_syntax
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from wsi_seg.slides.readers.dicom_level import Encoding
+
+GREY = "MONOCHROME2"
+AS_STORED = frozenset({"nothing", "RLE", "JPEG-LS", "lossless JPEG"})
+"""Compressions whose decoders give the samples as they are stored."""
+
+PHOTOMETRICS = {
+    **dict.fromkeys(AS_STORED, frozenset({"RGB", "YBR_FULL", GREY})),
+    "JPEG": frozenset({"RGB", "YBR_FULL_422", "YBR_FULL", GREY}),
+    "JPEG 2000": frozenset({"RGB", "YBR_RCT", "YBR_ICT", GREY}),
+    "HTJ2K": frozenset({"RGB", "YBR_RCT", "YBR_ICT", GREY}),
+    "JPEG XL": frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT", "XYB", GREY}),
+}
+"""What the samples may be, by compression. A JPEG XL or JPEG 2000 frame states by itself how to make them
+RGB."""
+
+RGB_COMPONENTS = b"RGB"
+ADOBE, START_OF_SCAN = 0xEE, 0xDA
+STARTS_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+class FrameDecoder:
+    """Decodes the frames of one level. May be used from several threads.
+
+    Parameters
+    ----------
+    path : Path
+        Named in errors.
+    encoding : Encoding
+
+    Raises
+    ------
+    SlideError
+        If frames of this kind cannot be decoded, or their samples are not known to be RGB or grey.
+    """
+
+    def __init__(self, path: Path, encoding: Encoding) -> None:
+        self._compression = READ.get(encoding.syntax, "")
+        if encoding.photometric not in PHOTOMETRICS.get(self._compression, ()):
+            raise SlideError(
+                f"{path}: holds {name_syntax(encoding.syntax)} of {encoding.photometric}, which is not read: "
+                "export it again as RGB, compressed by JPEG"
+            )
+        self._encoding = encoding
+        # Lossless JPEG has no colour conversion of its own: wsidicom is to give the samples as stored.
+        raw = self._compression == "lossless JPEG" and encoding.samples == 3
+        self._decoder = None
+        if self._compression != "nothing":
+            self._decoder = Decoder.create(
+                UID(encoding.syntax),
+                encoding.samples,
+                8,
+                Size(encoding.width, encoding.height),
+                "RGB" if raw else encoding.photometric,
+            )
+
+    def decode(self, frame: bytes) -> NDArray[np.uint8]:
+        """Decode a frame.
+
+        Returns
+        -------
+        uint8 array, shape (height, width, 3)
+
+        Raises
+        ------
+        ValueError
+            If it does not hold the pixels that it should.
+        Exception
+            As the codec raises it for a damaged frame.
+        """
+        encoding = self._encoding
+        shape = (encoding.height, encoding.width, encoding.samples)
+        if self._decoder is None:
+            pixels = np.frombuffer(frame, dtype=np.uint8, count=encoding.height * encoding.width * shape[2])
+        else:
+            pixels = self._decoder.decode(frame)
+        if pixels.dtype != np.uint8 or pixels.size != np.prod(shape):
+            raise ValueError(f"a frame of {pixels.shape} {pixels.dtype} in place of {shape}")
+        pixels = pixels.reshape(shape)
+        if encoding.samples == 1:
+            return np.repeat(pixels, 3, axis=2)
+        return self._rgb(frame, pixels)
+
+    def _rgb(self, frame: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        as_stored = self._compression in AS_STORED and self._encoding.photometric == "YBR_FULL"
+        # wsidicom writes lossless JPEG that holds RGB, says so in each frame, and declares it YBR in DICOM.
+        if not as_stored or (self._compression == "lossless JPEG" and holds_rgb(frame)):
+            return pixels
+        converted: NDArray[np.uint8] = convert_color_space(pixels, "YBR_FULL", "RGB")
+        return converted
+
+
+def holds_rgb(jpeg: bytes) -> bool:
+    """Return whether a JPEG says that it holds RGB: by Adobe's marker, or the names of its components."""
+    at = 2
+    while at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] != START_OF_SCAN:
+        marker, length = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4])
+        segment = jpeg[at + 4 : at + 2 + length]
+        if marker == ADOBE and segment[:5] == b"Adobe" and len(segment) >= 12:
+            return segment[11] == 0
+        if marker in STARTS_OF_FRAME and segment[6::3][:3] == RGB_COMPONENTS:
+            return True
+        at += 2 + length
+    return False

@@ -1,0 +1,40 @@
+"""DICOM slides that OpenSlide refuses: read by wsidicom, if it is installed and reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsi_seg.errors import SlideError
+from wsi_seg.slides.readers.dicom_series import READ, REFUSED, describe_syntax, find_beyond_openslide
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wsi_seg.slides.readers.contract import Reader
+
+INSTALL = "pip install 'wsi-seg[dicom]'"
+
+
+def open_dicom(path: Path) -> Reader | None:
+    """Open a DICOM slide that OpenSlide refuses; None for any other file.
+
+    Raises
+    ------
+    SlideError
+        If it is damaged, compressed in a way that is not read, or what reads it is not installed.
+    """
+    series = find_beyond_openslide(path)
+    if series is None:
+        return None
+    for volume in series.volumes:
+        syntax = series.headers[volume].transfer_syntax
+        if syntax not in READ:
+            other = None if volume == path else volume.name
+            raise SlideError(f"{path}: {describe_syntax(syntax, other)}: {REFUSED}")
+    try:
+        from wsi_seg.slides.readers.dicom_reader import DicomReader
+    except ModuleNotFoundError as error:
+        raise SlideError(
+            f"{path}: {series.refused_for(path)}; wsidicom does, but {error.name} is not installed: {INSTALL}"
+        ) from error
+    return DicomReader(path, series)
