@@ -171,7 +171,7 @@ def write_frames(
     data["PixelData"].VR = "OB"
     for name, value in how.facts:
         setattr(data, name, value)
-    data.save_as(path, enforce_file_format=True)
+    data.save_as(path, implicit_vr=False, little_endian=True, enforce_file_format=True)
     return path
 
 
