@@ -17,10 +17,10 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-ASKED = [
-    Requirement(r)
-    for r in (*PROJECT["dependencies"], *(r for e in ("train", "onnx", "bench", "geo", "dicom") for r in EXTRAS[e]))
-]
+USERS = ("train", "onnx", "bench", "geo", "dicom")
+"""The extras that are not for development alone."""
+
+ASKED = [Requirement(r) for r in (*PROJECT["dependencies"], *(r for extra in USERS for r in EXTRAS[extra]))]
 NAMES = {canonicalize_name(requirement.name) for requirement in ASKED}
 
 

@@ -15,12 +15,13 @@ from pydicom import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.pixels.encoders import RLELosslessEncoder
 from pydicom.sequence import Sequence
+from wsidicom.uid import JPEGXLLossless  # pydicom itself does not know JPEG XL
 
 WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 ROOT = "1.2.826.0.1.3680043.8.498.7"
 NATIVE, JPEG, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.5"
 LOSSLESS_JPEG, JPEG_LS = "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80"
-J2K, HTJ2K, JPEG_XL = "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.110"
+J2K, HTJ2K, JPEG_XL = "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.201", str(JPEGXLLossless)
 TILE = 128
 
 Tile = NDArray[np.uint8]
@@ -171,7 +172,7 @@ def write_frames(
     data["PixelData"].VR = "OB"
     for name, value in how.facts:
         setattr(data, name, value)
-    data.save_as(path, implicit_vr=False, little_endian=True, enforce_file_format=True)
+    data.save_as(path, enforce_file_format=True)
     return path
 
 
