@@ -1,4 +1,4 @@
-"""Small ONNX networks, written operator by operator."""
+"""Small ONNX networks, written operator by operator, and imported."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
+
+from wsi_seg.models.bundle import ModelBundle, ModelHeader, load_bundle, save_bundle
+from wsi_seg.models.classes import ClassSchema, TissueClass
+from wsi_seg.models.onnx.importing import import_onnx
+from wsi_seg.models.onnx.network import OnnxConfig, OnnxNet
+from wsi_seg.models.onnx.ports import Stated
+from wsi_seg.models.upstream import InputOverrides
+
+UNIT = InputOverrides(mean=(0, 0, 0), std=(255, 255, 255), mpp=2.0)
 
 CHANNEL_AXIS = {"NCHW": 1, "NHWC": 3}
 
@@ -69,3 +79,33 @@ def write_onnx(
         change(model)
     onnx.save(model, str(path))
     return path
+
+
+def schema(count: int = 3) -> ClassSchema:
+    classes = tuple(TissueClass(id=10 + i, name=f"class {i}", color=(i, 0, 0)) for i in range(count))
+    return ClassSchema(name="some", classes=classes)
+
+
+def import_small(path: Path, count: int = 3, stated: Stated | None = None) -> tuple[OnnxNet, ModelHeader]:
+    """Import a network of a small reach, which is measured on small images."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wsi_seg.models.onnx.importing.SIDE", 64)
+        return import_onnx(path, schema(count), UNIT, stated)
+
+
+def saved(path: Path, count: int = 3, stated: Stated | None = None) -> ModelBundle:
+    """Import, save, and load again."""
+    network, header = import_small(path, count, stated)
+    model = path.with_suffix(".safetensors")
+    save_bundle(model, network, header)
+    return load_bundle(model)
+
+
+def config_of(path: Path, count: int = 3, stated: Stated | None = None) -> OnnxConfig:
+    config = import_small(path, count, stated)[0].config
+    assert isinstance(config, OnnxConfig)
+    return config
+
+
+def random_rgb(height: int = 128, width: int = 192, count: int = 2) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.random.default_rng(0).integers(0, 256, (count, height, width, 3), np.uint8)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from wsi_seg.models.bundle import load_bundle, resolve_model
 from wsi_seg.models.negligible import clear
-from wsi_seg.models.reach import measure_reach
+from wsi_seg.models.reach import RUNS, measure_reach
 
 SIDE = 64
 
@@ -88,3 +88,19 @@ def test_the_built_in_model_gets_about_the_halo_that_slides_showed_to_be_enough(
     reach = measure_reach(network, 384)
     assert reach.halo(32) in (96, 128)
     assert reach.flips < 0.01
+
+
+def test_it_takes_a_stated_number_of_runs_of_half_a_square() -> None:
+    net, seen = averaging(3), []
+
+    def segment(image: Tensor) -> Tensor:
+        seen.append(tuple(image.shape[2:]))
+        logits: Tensor = net(image)
+        return logits
+
+    measure_reach(segment, 128)
+    assert seen == [(64, 128)] * 4 + [(128, 64)] * 4
+    assert len(seen) == RUNS
+    seen.clear()
+    assert measure_reach(segment, 64, square=True).pixels == 1
+    assert seen == [(64, 64)] * RUNS

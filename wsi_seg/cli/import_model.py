@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wsi_seg.cli import signals
+from wsi_seg.cli.display import shown
 from wsi_seg.cli.terminal import say
 from wsi_seg.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wsi_seg.models.bundle import ModelHeader
+    from wsi_seg.progress import Progress
 
 Triple = tuple[float, float, float]
 
@@ -94,7 +98,7 @@ def import_model(
     from wsi_seg.models.bundle import save_bundle
     from wsi_seg.models.classes import load_schema
     from wsi_seg.models.onnx.importing import import_onnx
-    from wsi_seg.models.onnx.probe import Stated
+    from wsi_seg.models.onnx.ports import Stated
     from wsi_seg.models.upstream import InputOverrides, import_checkpoint
 
     if output.suffix != ".safetensors":
@@ -110,7 +114,10 @@ def import_model(
         raise UsageError("--output-name, --layout and --softmax are for ONNX files: leave them out")
     signals.working()
     if is_onnx:
-        network, header = import_onnx(checkpoint, schema, overrides, stated, name)
+        with shown(1, quiet=False) as progress:
+            network, header = import_onnx(
+                checkpoint, schema, overrides, stated, name, _runs_shown(checkpoint, progress)
+            )
         save_bundle(output, network, header)
         say(f"{output}: {network_in_words(header)}, {network.config.weights:,} parameters")
         say(f"  {network.config.shape}")
@@ -119,6 +126,20 @@ def import_model(
     save_bundle(output, espnet, header)
     count = sum(parameter.numel() for parameter in espnet.parameters())
     say(f"{output}: {network_in_words(header)}, {count:,} parameters")
+
+
+def _runs_shown(path: Path, progress: Progress) -> Callable[[int, int, float], None]:
+    """Show trial runs as they end."""
+
+    def heard(done: int, count: int, megapixels: float) -> None:
+        if done:
+            progress.advance(megapixels)
+        else:
+            progress.begin(path.name, count, 0, count * megapixels, "trial runs")
+        if done == count:
+            progress.end()
+
+    return heard
 
 
 def network_in_words(header: ModelHeader) -> str:

@@ -23,17 +23,20 @@ if TYPE_CHECKING:
 
 RGB = 3
 SIDE = 512
-"""Of the test's images: the line is at three quarters, so a reach of up to 384 pixels is seen."""
+"""The longer one of the test's images: the line is at three quarters, so some 340 pixels are seen."""
+
+NARROW = 2
+"""How many times shorter the other side is: what changes is averaged along the line anyway."""
+
+RUNS = 8
+"""Of the network, in one measurement."""
 
 SHARE = 0.03
 """Changes of the logits up to this share of the largest count as none. The built-in model's reach is 103
 pixels by it; slides' labels showed a halo of 96 to be enough (benchmarks/results/seams.md)."""
 
-TURNS = 4
-"""Backgrounds: the line comes from each side once, at another phase of the network's strides each time."""
-
 PHASE = 11
-"""Pixels by which each line lies further on than the one before."""
+"""Pixels by which each line lies further on than the one before: at another phase of the strides."""
 
 SCALES = (1, 4, 16, 64)
 """Sizes of what the backgrounds show, in pixels."""
@@ -77,20 +80,24 @@ class Reach:
 
 
 @torch.no_grad()
-def measure_reach(segment: Segment, side: int = SIDE, share: float = SHARE, seed: int = 0) -> Reach:
-    """Measure how far a network sees.
+def measure_reach(
+    segment: Segment, side: int = SIDE, share: float = SHARE, seed: int = 0, *, square: bool = False
+) -> Reach:
+    """Measure how far a network sees, by `RUNS` runs of it.
 
     Parameters
     ----------
     segment : callable
-        Maps normalised images, float32 (1, 3, side, side), to logits (1, classes, side / s, side / s).
+        Maps normalised images, float32 (1, 3, height, width), to logits (1, classes, height / s, width / s).
     side : int
-        Of the test's images, in pixels: a size that the network takes.
+        Of the test's images, in pixels, the longer one; the other is half as long. The network takes both.
     share : float
         Changes of the logits up to this share of the largest count as none. A change is the largest of all
         channels', less what is common to them; averaged along the line, largest on a ring around a pixel.
     seed : int
         Of the backgrounds.
+    square : bool
+        The network takes no images but square ones.
 
     Raises
     ------
@@ -106,10 +113,12 @@ def measure_reach(segment: Segment, side: int = SIDE, share: float = SHARE, seed
     4
     """
     generator = torch.Generator().manual_seed(seed)
-    turns = [_one_turn(segment, side, turn, generator) for turn in range(TURNS)]
-    probed = min(int(line.distance.max()) for line, _ in turns)
-    lines, pixels = (_Changes.joined(each) for each in zip(*turns, strict=True))
-    far = max(lines.reach(share), pixels.reach(share))
+    size = (side if square else side // NARROW, side)
+    tests = [_along_an_axis(segment, size, axis, generator) for axis in (0, 1)]
+    all_lines = [line for lines, _ in tests for line in lines]
+    probed = min(int(line.distance.max()) for line in all_lines)
+    lines = _Changes.joined(all_lines)
+    far = max(lines.reach(share), _Changes.joined([pixel for _, pixel in tests]).reach(share))
     if far > probed * 7 // 8:  # what is left would be too little to tell
         return Reach(None, probed, share, lines.flipped(probed // 2))
     return Reach(far, probed, share, lines.flipped(far))
@@ -132,21 +141,23 @@ class _Changes:
         return cls(distance, change, flips, 1.0)
 
     @classmethod
-    def left_of(cls, line: int, change: Tensor, flips: Tensor, side: int) -> _Changes:
-        """Collect what changes (h, w) left of a line, averaged along it."""
+    def left_of(cls, line: int, change: Tensor, flips: Tensor, width: int) -> _Changes:
+        """Collect what changes (h, w) left of a line, averaged along it, in an image of that width."""
         change, flips = change.mean(dim=0), flips.mean(dim=0)
-        starts = torch.arange(len(change)) * (side // len(change))
+        starts = torch.arange(len(change)) * (width // len(change))
         left = starts < line
         return cls(line - starts[left], change[left], flips[left], change.max().item())
 
     @classmethod
-    def around(cls, place: int, change: Tensor, flips: Tensor, side: int) -> _Changes:
-        """Collect what changes (h, w) around the pixel of that row and column."""
-        stride = side // len(change)
-        starts = torch.arange(len(change)) * stride
-        # Of a cell of several pixels, the one that is furthest away.
-        away = torch.maximum((place - starts).abs(), (starts + stride - 1 - place).abs())
-        ring = torch.maximum(away[:, None], away[None])
+    def around(cls, place: tuple[int, int], change: Tensor, flips: Tensor, size: tuple[int, int]) -> _Changes:
+        """Collect what changes (h, w) around the pixel of that row and column, in an image of that size."""
+        aways = []
+        for at, cells, side in zip(place, change.shape, size, strict=True):
+            stride = side // cells
+            starts = torch.arange(cells) * stride
+            # Of a cell of several pixels, the one that is furthest away.
+            aways.append(torch.maximum((at - starts).abs(), (starts + stride - 1 - at).abs()))
+        ring = torch.maximum(aways[0][:, None], aways[1][None])
         return cls(ring.flatten(), change.flatten(), flips.flatten(), change.max().item())
 
     def reach(self, share: float) -> int:
@@ -160,28 +171,39 @@ class _Changes:
         return far.mean().item() if len(far) else 0.0
 
 
-def _one_turn(
-    segment: Segment, side: int, turn: int, generator: torch.Generator
-) -> tuple[_Changes, _Changes]:
-    """Exchange all that lies right of a line, and one pixel near the middle.
+def _along_an_axis(
+    segment: Segment, size: tuple[int, int], axis: int, generator: torch.Generator
+) -> tuple[list[_Changes], _Changes]:
+    """Exchange all that lies beyond a line, near either end of the longer side, and one pixel in the middle.
 
-    The image is turned by so many right angles; line and pixel lie at another phase of the strides each time.
+    For the other axis the image is turned on its way to the network, by a right angle.
     """
-    phase = turn * PHASE % (side // 8)
-    line, place = side * 3 // 4 + phase, side // 2 + phase
-    image, other = _background(side, generator), _background(side, generator)
-    beyond = torch.where(torch.arange(side) < line, image, other)
+    height, width = size
+    image = _background(size, generator)
+    before = _turned(segment, image, axis)
+    lines = []
+    for end in (0, 1):
+        phase = (2 * axis + end) * PHASE % (width // 8)
+        line, other = width * 3 // 4 + phase, _background(size, generator)
+        beyond = torch.where(torch.arange(width) < line, _mirrored(image, end), other)
+        after = _turned(segment, _mirrored(beyond, end), axis)
+        changes = _differences(_mirrored(before, end), _mirrored(after, end))
+        lines.append(_Changes.left_of(line, *changes, width))
+    place = (height // 2 + axis * PHASE, width // 2 + axis * PHASE)
     pixel = image.clone()
-    pixel[..., place, place] = IMPULSE if turn % 2 else -IMPULSE
-    before, *after = (_turned(segment, each, turn) for each in (image, beyond, pixel))
-    by_line, by_pixel = (_differences(before, each) for each in after)
-    return _Changes.left_of(line, *by_line, side), _Changes.around(place, *by_pixel, side)
+    pixel[..., place[0], place[1]] = IMPULSE if axis else -IMPULSE
+    return lines, _Changes.around(place, *_differences(before, _turned(segment, pixel, axis)), size)
 
 
-def _turned(segment: Segment, image: Tensor, turn: int) -> Tensor:
+def _mirrored(image: Tensor, end: int) -> Tensor:
+    """Return an image, or logits, (..., width), with the end to the right that is looked at."""
+    return image.flip(-1) if end else image
+
+
+def _turned(segment: Segment, image: Tensor, axis: int) -> Tensor:
     """Return the logits of an image that is turned on its way, (classes, h, w) as if it were not."""
-    logits = segment(torch.rot90(image, turn, (2, 3)).contiguous())
-    return torch.rot90(logits, -turn, (2, 3))[0].float()
+    logits = segment(torch.rot90(image, axis, (2, 3)).contiguous())
+    return torch.rot90(logits, -axis, (2, 3))[0].float()
 
 
 def _differences(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
@@ -194,11 +216,11 @@ def _differences(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
     return change, (before.argmax(dim=0) != after.argmax(dim=0)).float()
 
 
-def _background(side: int, generator: torch.Generator) -> Tensor:
-    """Return an image of random coarse and fine texture, (1, 3, side, side), of mean 0 and variance 1."""
-    image = torch.zeros(1, RGB, side, side)
+def _background(size: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """Return an image of random coarse and fine texture, (1, 3, *size), of mean 0 and variance 1."""
+    image = torch.zeros(1, RGB, *size)
     for scale in SCALES:
-        cells = max(2, side // scale)
-        noise = torch.randn(1, RGB, cells, cells, generator=generator)
-        image += functional.interpolate(noise, (side, side), mode="bilinear", align_corners=False)
+        cells = [max(2, side // scale) for side in size]
+        noise = torch.randn(1, RGB, *cells, generator=generator)
+        image += functional.interpolate(noise, size, mode="bilinear", align_corners=False)
     return (image - image.mean()) / image.std()

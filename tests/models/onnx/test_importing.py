@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,56 +9,22 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from helpers.onnx_files import write_onnx
+from helpers.onnx_files import UNIT, config_of, random_rgb, saved, schema, write_onnx
 
 from wsi_seg.errors import ModelError, UsageError
 from wsi_seg.inference.network.forms import choose_form
 from wsi_seg.inference.network.segmenter import Segmenter
-from wsi_seg.models.bundle import ModelBundle, load_bundle, save_bundle
-from wsi_seg.models.classes import ClassSchema, TissueClass
+from wsi_seg.models.bundle import ModelBundle
 from wsi_seg.models.export import export_model
 from wsi_seg.models.onnx.importing import import_onnx
 from wsi_seg.models.onnx.network import OnnxConfig, OnnxNet
-from wsi_seg.models.onnx.probe import Stated
+from wsi_seg.models.onnx.ports import Stated
 from wsi_seg.models.upstream import InputOverrides
-
-UNIT = InputOverrides(mean=(0, 0, 0), std=(255, 255, 255), mpp=2.0)
-
-
-def schema(count: int = 3) -> ClassSchema:
-    classes = tuple(TissueClass(id=10 + i, name=f"class {i}", color=(i, 0, 0)) for i in range(count))
-    return ClassSchema(name="some", classes=classes)
-
-
-def imported(path: Path, count: int = 3, stated: Stated | None = None) -> ModelBundle:
-    """Import, save, and load again."""
-    network, header = import_onnx(path, schema(count), UNIT, stated)
-    model = path.with_suffix(".safetensors")
-    save_bundle(model, network, header)
-    return load_bundle(model)
-
-
-def config_of(path: Path, count: int = 3, stated: Stated | None = None) -> OnnxConfig:
-    config = import_onnx(path, schema(count), UNIT, stated)[0].config
-    assert isinstance(config, OnnxConfig)
-    return config
-
-
-def rgb(height: int = 128, width: int = 192, count: int = 2) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    return np.random.default_rng(0).integers(0, 256, (count, height, width, 3), np.uint8)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small() -> Iterator[None]:
-    """Measure reaches on small images: these networks have small ones."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wsi_seg.models.onnx.importing.SIDE", 64)
-        yield
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    return imported(write_onnx(tmp_path_factory.mktemp("plain") / "net.onnx", kernel=1))
+    return saved(write_onnx(tmp_path_factory.mktemp("plain") / "net.onnx", kernel=1))
 
 
 def test_a_model_file_holds_the_network_and_all_that_was_found_out(plain: ModelBundle) -> None:
@@ -78,7 +43,7 @@ def test_a_model_file_holds_the_network_and_all_that_was_found_out(plain: ModelB
 
 def test_labels_are_the_channels_with_the_largest_number(plain: ModelBundle) -> None:
     segmenter = Segmenter(plain, torch.device("cpu"))
-    pixels = rgb()
+    pixels = random_rgb()
     found = segmenter(pixels, margin=32)
     expected = 10 + pixels.argmax(axis=3)[:, 32:-32, 32:-32]
     np.testing.assert_array_equal(found.labels, expected)
@@ -90,8 +55,8 @@ def test_labels_are_the_channels_with_the_largest_number(plain: ModelBundle) -> 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_labels_are_the_same_for_any_number_of_threads(tmp_path: Path, threads: int) -> None:
-    bundle = imported(write_onnx(tmp_path / "net.onnx", kernel=9, last=("Relu", "Sigmoid")))
-    found = [Segmenter(bundle, torch.device("cpu"), threads=n).logits(rgb()) for n in (1, threads)]
+    bundle = saved(write_onnx(tmp_path / "net.onnx", kernel=9, last=("Relu", "Sigmoid")))
+    found = [Segmenter(bundle, torch.device("cpu"), threads=n).logits(random_rgb()) for n in (1, threads)]
     assert torch.equal(*found)
 
 
@@ -106,8 +71,8 @@ def test_what_the_output_holds_is_found_out(tmp_path: Path, options: dict[str, A
 
 
 def test_confidence_of_a_softmax_is_its_probability(tmp_path: Path) -> None:
-    bundle = imported(write_onnx(tmp_path / "net.onnx", kernel=1, last=("Softmax",)))
-    pixels = rgb(64, 64, 1)
+    bundle = saved(write_onnx(tmp_path / "net.onnx", kernel=1, last=("Softmax",)))
+    pixels = random_rgb(64, 64, 1)
     sure = Segmenter(bundle, torch.device("cpu"))(pixels, confidence=True).confidence
     numbers = np.exp(4.0 * pixels / 255.0)
     expected = (255 * numbers / numbers.sum(axis=3, keepdims=True)).max(axis=3)
@@ -121,10 +86,10 @@ def test_one_channel_is_two_classes_by_a_probability_of_a_half(tmp_path: Path) -
         model.graph.initializer.append(bias)
         model.graph.node[0].input.append("bias")
 
-    bundle = imported(
+    bundle = saved(
         write_onnx(tmp_path / "net.onnx", classes=1, kernel=1, last=("Sigmoid",), change=shifted), 2
     )
-    pixels = rgb(64, 64, 1)
+    pixels = random_rgb(64, 64, 1)
     labels = Segmenter(bundle, torch.device("cpu"))(pixels).labels
     np.testing.assert_array_equal(labels, 10 + (pixels[..., 0] > 127.5))
 
@@ -139,8 +104,8 @@ def test_axes_strides_and_fixed_sizes_are_found_out(tmp_path: Path) -> None:
 
 
 def test_a_fixed_batch_is_filled_up(tmp_path: Path) -> None:
-    bundle = imported(write_onnx(tmp_path / "net.onnx", kernel=1, batch=2))
-    pixels = rgb(64, 64, 3)
+    bundle = saved(write_onnx(tmp_path / "net.onnx", kernel=1, batch=2))
+    pixels = random_rgb(64, 64, 3)
     labels = Segmenter(bundle, torch.device("cpu"))(pixels).labels
     np.testing.assert_array_equal(labels, 10 + pixels.argmax(axis=3))
 
@@ -255,3 +220,15 @@ def test_a_network_that_was_run_can_be_copied(plain: ModelBundle) -> None:
     expected = plain.network(image)
     for again in (copy.deepcopy(plain.network), pickle.loads(pickle.dumps(plain.network))):
         assert torch.equal(again(image), expected)
+
+
+def test_trial_runs_are_few_small_and_heard_of(tmp_path: Path) -> None:
+    heard: list[tuple[int, int, float]] = []
+    free, fixed = (
+        write_onnx(tmp_path / f"{side}.onnx", kernel=1, side=side, batch=1) for side in (None, 224)
+    )
+    import_onnx(free, schema(), UNIT, heard=lambda *run: heard.append(run))
+    assert heard == [(done, 8, 512 * 256 / 1e6) for done in range(9)]
+    heard.clear()
+    import_onnx(fixed, schema(), UNIT, heard=lambda *run: heard.append(run))
+    assert heard == [(done, 8, 224 * 224 / 1e6) for done in range(9)]

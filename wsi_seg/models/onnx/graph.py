@@ -7,6 +7,7 @@ beside it, and files that are too large.
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,9 @@ NOT_RUN = frozenset({"EPContext"})
 """Operators among them that stand for what another program has compiled."""
 
 INSTALL = "pip install 'wsi-seg[onnx]'"
+
+_sound: set[bytes] = set()
+"""SHA-256 of the models that this process has checked."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +116,16 @@ def read_graph(path: Path) -> Graph:
     model = _parsed(path, data)
     _take_in(path, model)
     _clear(onnx, model)
-    return _checked(path, model)
+    try:
+        whole = model.SerializeToString()
+    except ValueError as error:
+        raise _unsound(path, error) from error
+    _refuse_unsound(path, model, whole)
+    return _described(model, whole)
 
 
-def check_graph(path: Path, data: bytes) -> Graph:
-    """Check an ONNX model that a model file holds; it has no weights in other files.
+def require_sound(path: Path, data: bytes) -> None:
+    """Check an ONNX model that a model file holds, once for each content; it has no weights in other files.
 
     Raises
     ------
@@ -125,15 +134,17 @@ def check_graph(path: Path, data: bytes) -> Graph:
     UsageError
         If the package `onnx` is missing.
     """
+    if hashlib.sha256(data).digest() in _sound:
+        return
     model = _parsed(path, data)
     if any(_is_elsewhere(tensor) for tensor in tensors_of(model)):
         raise ModelError(f"{path}: its network has weights in other files: import it again")
-    return _checked(path, model)
+    _refuse_unsound(path, model, data)
 
 
 def tensors_of(model: Any) -> Iterator[Any]:
     """Yield every tensor of a model: weights, and constants of its nodes, subgraphs and functions."""
-    for graph in _graphs_of(model):
+    for graph in graphs_of(model):
         yield from graph.initializer
         for sparse in graph.sparse_initializer:
             yield from (sparse.values, sparse.indices)
@@ -148,13 +159,14 @@ def tensors_of(model: Any) -> Iterator[Any]:
 
 def nodes_of(model: Any) -> Iterator[Any]:
     """Yield every node of a model, those of subgraphs and functions included."""
-    for graph in _graphs_of(model):
+    for graph in graphs_of(model):
         yield from graph.node
     for function in model.functions:
         yield from function.node
 
 
-def _graphs_of(model: Any) -> Iterator[Any]:
+def graphs_of(model: Any) -> Iterator[Any]:
+    """Yield every graph of a model: its own, and those within nodes and functions."""
     waiting = [model.graph]
     for function in model.functions:
         waiting += _subgraphs(function.node)
@@ -231,7 +243,8 @@ def _clear(onnx: ModuleType, model: Any) -> None:
             tensor.raw_data = np.where(small, np.float32(0), numbers).astype("<f4").tobytes()
 
 
-def _checked(path: Path, model: Any) -> Graph:
+def _refuse_unsound(path: Path, model: Any, data: bytes) -> None:
+    """Refuse a model, and what it is serialised as, unless it is sound, and of operators that are taken."""
     onnx = onnx_package()
     own = {(function.domain, function.name) for function in model.functions}
     for node in nodes_of(model):
@@ -241,12 +254,24 @@ def _checked(path: Path, model: Any) -> Graph:
                 f"{path}: uses the operator {name}, which is not of ONNX: export it with operators of the "
                 "standard alone"
             )
+    if model.ir_version > onnx.IR_VERSION:
+        raise ModelError(
+            f"{path}: is of version {model.ir_version} of ONNX's files, and onnx {onnx.__version__} knows "
+            f"{onnx.IR_VERSION}: export it for an older opset, or upgrade onnx and onnxruntime"
+        )
     try:
-        data = model.SerializeToString()
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(data)
     except (onnx.checker.ValidationError, ValueError) as error:
-        said = shortened(" ".join(str(error).split()))
-        raise ModelError(f"{path}: not sound ONNX ({said}): export it again") from error
+        raise _unsound(path, error) from error
+    _sound.add(hashlib.sha256(data).digest())
+
+
+def _unsound(path: Path, error: Exception) -> ModelError:
+    said = shortened(" ".join(str(error).split()))
+    return ModelError(f"{path}: not sound ONNX ({said}): export it again")
+
+
+def _described(model: Any, data: bytes) -> Graph:
     held = {tensor.name for tensor in model.graph.initializer}
     opsets = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
     return Graph(
@@ -266,5 +291,6 @@ def _port(value: Any) -> Port:
         element = str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     except KeyError:  # no tensor, or of a type that numpy does not have
         element = "other"
-    sides = tuple(d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim)
+    # Some exporters write -1 for an axis of any size.
+    sides = tuple(d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim)
     return Port(value.name, element, sides)

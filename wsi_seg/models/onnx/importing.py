@@ -14,17 +14,23 @@ from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelHeader
 from wsi_seg.models.onnx.graph import read_graph
 from wsi_seg.models.onnx.network import OnnxNet
-from wsi_seg.models.onnx.probe import Stated, find_out, pixels_of
+from wsi_seg.models.onnx.ports import Stated
+from wsi_seg.models.onnx.probe import find_out, pixels_of
 from wsi_seg.models.onnx.session import in_words
-from wsi_seg.models.reach import SIDE, measure_reach
+from wsi_seg.models.reach import NARROW, RUNS, SIDE, measure_reach
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from torch import Tensor
 
     from wsi_seg.models.classes import ClassSchema
     from wsi_seg.models.onnx.network import OnnxConfig
     from wsi_seg.models.reach import Reach
     from wsi_seg.models.upstream import InputOverrides
+
+    Heard = Callable[[int, int, float], None]
 
 
 def import_onnx(
@@ -33,6 +39,7 @@ def import_onnx(
     overrides: InputOverrides,
     stated: Stated | None = None,
     name: str | None = None,
+    heard: Heard | None = None,
 ) -> tuple[OnnxNet, ModelHeader]:
     """Make a model of an ONNX file; `wsi_seg.models.bundle.save_bundle` takes the result.
 
@@ -48,6 +55,8 @@ def import_onnx(
         What is not to be found out.
     name : str, optional
         The model's name; the file's by default.
+    heard : callable, optional
+        Receives, as trial runs of the network end: how many are done, of how many, and the megapixels of one.
 
     Returns
     -------
@@ -65,11 +74,7 @@ def import_onnx(
     spec = _input(path, overrides)
     graph = read_graph(path)
     config = find_out(path, graph, spec, len(schema), stated or Stated())
-    network = _network(config, graph.data)
-    try:
-        reach = measure_reach(lambda noise: network(pixels_of(noise, spec)), config.side or SIDE)
-    except ValueError as error:
-        raise ModelError(f"{path}: {error}: export it in float32") from error
+    reach = _measured(path, _network(config, graph.data), spec, heard)
     config = replace(config, reach=reach.pixels)
     header = ModelHeader(
         name=name or path.stem,
@@ -99,6 +104,28 @@ def _input(path: Path, overrides: InputOverrides) -> InputSpec:
         return InputSpec.model_validate({"channels": "rgb"} | given)
     except ValueError as error:
         raise UsageError(f"the input does not fit: {' '.join(str(error).split())}") from error
+
+
+def _measured(path: Path, network: OnnxNet, spec: InputSpec, heard: Heard | None) -> Reach:
+    """Measure a network's reach; of one that takes images of one size, on such."""
+    side = network.config.side
+    megapixels = (side or SIDE) * (side or SIDE // NARROW) / 1e6
+    done = 0
+
+    def segment(noise: Tensor) -> Tensor:
+        nonlocal done
+        logits: Tensor = network(pixels_of(noise, spec))
+        done += 1
+        if heard:
+            heard(done, RUNS, megapixels)
+        return logits
+
+    if heard:
+        heard(0, RUNS, megapixels)
+    try:
+        return measure_reach(segment, side or SIDE, square=side is not None)
+    except ValueError as error:
+        raise ModelError(f"{path}: {error}: export it in float32") from error
 
 
 def _network(config: OnnxConfig, data: bytes) -> OnnxNet:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from wsi_seg.errors import ModelError, UsageError
-from wsi_seg.models.onnx.network import Element, Layout, OnnxConfig, OutputLayout, Values, given_to, run
+from wsi_seg.models.onnx.network import OnnxConfig, OutputLayout, Values, as_logits, given_to, run
+from wsi_seg.models.onnx.ports import IDS, MULTIPLES, RGB, axes_of, image_of, map_of
 from wsi_seg.models.onnx.session import Session
 
 if TYPE_CHECKING:
@@ -20,14 +21,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsi_seg.models.bundle import InputSpec
-    from wsi_seg.models.onnx.graph import Graph, Port
-
-RGB = 3
-MULTIPLES = (32, 64)
-"""What sides are multiples of: the first that works is taken. Patches of slides are multiples of the last."""
+    from wsi_seg.models.onnx.graph import Graph
+    from wsi_seg.models.onnx.ports import Stated
 
 LARGEST_STRIDE = 32
-TRIED = (9, 11)
+TRIED = (7, 9)
 """Height and width that a network is tried with, in that multiple: odd, so that a larger one would show."""
 
 BRIGHTNESS, CONTRAST = 180.0, 45.0
@@ -41,25 +39,6 @@ BATCH_OFF = 1e-2
 
 AXES: dict[OutputLayout, tuple[int, int]] = {"NCHW": (2, 3), "NHWC": (1, 2), "NHW": (1, 2)}
 """Those of height and width."""
-
-
-@dataclass(frozen=True)
-class Stated:
-    """What the user says of a network; what is None is found out.
-
-    Attributes
-    ----------
-    output : str or None
-        Name of the map of classes.
-    layout : {"NCHW", "NHWC"} or None
-        Axes of the image.
-    probabilities : bool or None
-        Whether the map holds probabilities, of a softmax or a sigmoid in the network, or logits.
-    """
-
-    output: str | None = None
-    layout: Layout | None = None
-    probabilities: bool | None = None
 
 
 def find_out(path: Path, graph: Graph, spec: InputSpec, classes: int, stated: Stated) -> OnnxConfig:
@@ -88,8 +67,8 @@ def find_out(path: Path, graph: Graph, spec: InputSpec, classes: int, stated: St
     UsageError
         If something has to be stated, or is stated wrongly.
     """
-    image, output = _image(path, graph, spec), _output(path, graph, stated.output)
-    layout, side = _layout(path, image, stated.layout)
+    image, output = image_of(path, graph, spec), map_of(path, graph, stated.output)
+    layout, side = axes_of(path, image, stated.layout)
     config = OnnxConfig(
         classes=classes,
         size=len(graph.data),
@@ -98,7 +77,7 @@ def find_out(path: Path, graph: Graph, spec: InputSpec, classes: int, stated: St
         input=image.name,
         output=output.name,
         layout=layout,
-        element=image.element,  # type: ignore[arg-type]  # checked by `_image`
+        element=image.element,  # type: ignore[arg-type]  # checked by `image_of`
         sides=MULTIPLES[0],
         side=side,
         batch=image.shape[0],
@@ -106,8 +85,8 @@ def find_out(path: Path, graph: Graph, spec: InputSpec, classes: int, stated: St
     trial = _Trial(path, Session(path, graph.data, torch.device("cpu"), torch.get_num_threads()), spec)
     config, found = _first_that_works(trial, config)
     config = _with_output_axes(trial, config, found)
-    config = replace(config, values=_values(trial, config, stated.probabilities))
-    return config if config.batch or trial.takes_two(config) else replace(config, batch=1)
+    config = replace(config, values=_values(path, config, found, stated.probabilities))
+    return config if config.batch or trial.takes_two(config, found) else replace(config, batch=1)
 
 
 def pixels_of(noise: Tensor, spec: InputSpec) -> Tensor:
@@ -125,83 +104,34 @@ class _Trial:
     session: Session
     spec: InputSpec
 
-    def images(self, config: OnnxConfig, count: int = 1) -> Tensor:
-        """Return normalised images of a size that it may take, (count, 3, height, width)."""
-        height, width = (config.side or number * config.sides for number in TRIED)
-        noise = torch.randn(count, RGB, height, width, generator=torch.Generator().manual_seed(count))
+    def image(self, config: OnnxConfig, seed: int = 0) -> Tensor:
+        """Return a normalised image of a size that it may take, (1, 3, height, width)."""
+        height, width = _size(config)
+        noise = torch.randn(1, RGB, height, width, generator=torch.Generator().manual_seed(seed))
         return pixels_of(noise, self.spec)
 
     def raw(self, config: OnnxConfig) -> NDArray[np.float32]:
         """Return what it gives for an image, as it is; of a batch of a fixed size, the first."""
-        given = given_to(config, self.images(config).expand(config.batch or 1, -1, -1, -1))
+        given = given_to(config, self.image(config).expand(config.batch or 1, -1, -1, -1))
         found = np.asarray(self.session.run(given, config.input, config.output), np.float32)
         return found[:1]
 
-    def takes_two(self, config: OnnxConfig) -> bool:
-        """Whether two images at a time give what each gives alone."""
-        images = self.images(config, 2)
-        alone = torch.cat([run(self.session, config, image[None]) for image in images])
+    def takes_two(self, config: OnnxConfig, found: NDArray[np.float32]) -> bool:
+        """Whether it gives for an image what it `found` for it alone, behind another image, too."""
+        alone = as_logits(found, config)
         try:
-            together = run(self.session, config, images)
+            both = run(self.session, config, torch.cat([self.image(config, 1), self.image(config)]))
         except ModelError:
             return False
-        off = (together - alone).abs().max() if together.shape == alone.shape else torch.inf
-        return bool(off <= BATCH_OFF * alone.abs().max())
+        if both.shape != (2, *alone.shape[1:]):
+            return False
+        return bool((both[1:] - alone).abs().max() <= BATCH_OFF * alone.abs().max())
 
 
-def _image(path: Path, graph: Graph, spec: InputSpec) -> Port:
-    if len(graph.inputs) != 1:
-        raise ModelError(
-            f"{path}: takes {len(graph.inputs)} inputs ({_listed(graph.inputs)}), not one image: export a "
-            "network of one input"
-        )
-    image = graph.inputs[0]
-    if len(image.shape) != 4 or image.element not in get_args(Element):
-        raise ModelError(
-            f"{path}: its input {image} is no image: export one of (N, 3, H, W), or (N, H, W, 3), in float32"
-        )
-    if image.element == "uint8" and (spec.mean, spec.std, spec.scale) != ((0, 0, 0), (1, 1, 1), 1):
-        raise UsageError(
-            f"{path}: takes pixels as they are (uint8): give --mean 0,0,0 --std 1,1,1 --range 255"
-        )
-    return image
-
-
-def _layout(path: Path, image: Port, stated: Layout | None) -> tuple[Layout, int | None]:
-    """Return the axes of the image, and the side of square images if no other can be had."""
-    channels: dict[Layout, int | None] = {"NCHW": image.shape[1], "NHWC": image.shape[3]}
-    fitting: list[Layout] = [each for each, count in channels.items() if count == RGB]
-    fitting = fitting or [each for each, count in channels.items() if count is None]
-    if not fitting or (stated and channels[stated] not in (RGB, None)):
-        raise ModelError(f"{path}: its input {image} has no axis of 3 channels where one is expected")
-    if stated is None and len(fitting) > 1:
-        raise UsageError(f"{path}: whether its input {image} is NCHW or NHWC cannot be seen: give --layout")
-    layout = stated or fitting[0]
-    height, width = image.shape[2:] if layout == "NCHW" else image.shape[1:3]
-    side = height or width
-    if side is not None and (height or side, width or side) != (side, side):
-        raise ModelError(f"{path}: takes images of {width} x {height} px alone, and patches are square")
-    if side is not None and (side % 2 or side < 2 * MULTIPLES[0]):
-        raise ModelError(
-            f"{path}: takes images of {side} x {side} px alone: export it for any size, or for an even one "
-            f"of {2 * MULTIPLES[0]} or more"
-        )
-    return layout, side
-
-
-def _output(path: Path, graph: Graph, stated: str | None) -> Port:
-    listed = _listed(graph.outputs)
-    if stated is None and len(graph.outputs) != 1:
-        raise UsageError(f"{path}: gives {len(graph.outputs)} outputs: name one by --output-name: {listed}")
-    output = next((each for each in graph.outputs if stated in (None, each.name)), None)
-    if output is None:
-        raise UsageError(f"{path}: has no output {stated}: name one by --output-name: {listed}")
-    if output.element not in ("float32", "float16"):
-        raise ModelError(
-            f"{path}: its output {output} holds no score for each class: export the network without the "
-            "argmax at its end"
-        )
-    return output
+def _size(config: OnnxConfig) -> tuple[int, int]:
+    """Return height and width of the images that a network is tried with."""
+    height, width = (config.side or number * config.sides for number in TRIED)
+    return height, width
 
 
 def _first_that_works(trial: _Trial, config: OnnxConfig) -> tuple[OnnxConfig, NDArray[np.float32]]:
@@ -222,7 +152,7 @@ def _first_that_works(trial: _Trial, config: OnnxConfig) -> tuple[OnnxConfig, ND
 
 def _axes_that_fit(config: OnnxConfig, found: NDArray[np.float32]) -> list[OutputLayout]:
     """Return the axes that a map can have: its sides are the image's, divided by one stride."""
-    height, width = (config.side or number * config.sides for number in TRIED)
+    height, width = _size(config)
     fitting: list[OutputLayout] = []
     for axes, (rows, columns) in AXES.items():
         if found.ndim != len(axes) or not all(found.shape):
@@ -236,17 +166,20 @@ def _axes_that_fit(config: OnnxConfig, found: NDArray[np.float32]) -> list[Outpu
 def _with_output_axes(trial: _Trial, config: OnnxConfig, found: NDArray[np.float32]) -> OnnxConfig:
     """Complete a config with what the map's shape says."""
     path, classes = trial.path, config.classes
-    height, width = trial.images(config).shape[2:]
+    height, width = _size(config)
     shape = " x ".join(str(side) for side in found.shape)
     counts = {
         axes: 1 if axes == "NHW" else found.shape[axes.index("C")] for axes in _axes_that_fit(config, found)
     }
     if not counts:
         raise ModelError(
-            f"{path}: gives {shape} numbers for an image of {width} x {height} px: no map of classes"
+            f"{path}: gives {shape} numbers for an image of {width} x {height} px, which is no map of it: "
+            "export a network that pads, and gives one number for each class and pixel"
         )
     axes = next((axes for axes, count in counts.items() if count in (classes, 1)), next(iter(counts)))
     channels = counts[axes]
+    if channels == 1 and classes > 2 and (found == np.round(found)).all() and found.any():
+        raise ModelError(f"{path}: its output {config.output} {IDS}")
     if channels != classes and (channels, classes) != (1, 2):
         two = ", or a schema of two classes for its one channel" if channels == 1 else ""
         raise ModelError(
@@ -261,22 +194,17 @@ def _with_output_axes(trial: _Trial, config: OnnxConfig, found: NDArray[np.float
     return replace(config, output_layout=axes, single=channels == 1, stride=stride)
 
 
-def _values(trial: _Trial, config: OnnxConfig, stated: bool | None) -> Values:
+def _values(path: Path, config: OnnxConfig, found: NDArray[np.float32], stated: bool | None) -> Values:
     """Tell what the map holds by its values."""
-    found = trial.raw(config)
     if not np.isfinite(found).all():
-        raise ModelError(f"{trial.path}: gives numbers that are NaN or infinite: export it in float32")
+        raise ModelError(f"{path}: gives numbers that are NaN or infinite: export it in float32")
     low, high = float(found.min()), float(found.max())
     possible = low >= 0 and high <= 1
     if stated and not possible:
-        raise UsageError(f"--softmax: {trial.path} gives {low:.3g} to {high:.3g}, which are no probabilities")
+        raise UsageError(f"--softmax: {path} gives {low:.3g} to {high:.3g}, which are no probabilities")
     if stated is False or not possible:
         return "logits"
     if config.single:
         return "sigmoid"
     sums = found.sum(axis=1 if config.output_layout == "NCHW" else 3)
     return "softmax" if np.abs(sums - 1).max() <= SUM_OFF else "sigmoid"
-
-
-def _listed(ports: tuple[Port, ...]) -> str:
-    return ", ".join(str(port) for port in ports)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from wsi_seg.errors import DeviceError, ModelError, UsageError, shortened
-from wsi_seg.models.onnx.graph import INSTALL, check_graph
+from wsi_seg.models.onnx.graph import INSTALL, require_sound
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ class Session:
     path : Path
         What errors name.
     data : bytes
-        The model; it is checked first.
+        The model; it is checked when this process opens it for the first time.
     device : torch.device
     threads : int
         On a CPU.
@@ -72,7 +72,7 @@ class Session:
 
     def __init__(self, path: Path, data: bytes, device: torch.device, threads: int) -> None:
         runtime = onnx_runtime()
-        check_graph(path, data)
+        require_sound(path, data)
         self.path = path
         self._errors = _errors()
         options = runtime.SessionOptions()
