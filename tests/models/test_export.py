@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,26 @@ def test_what_is_missing_is_named(
 def test_averages_are_those_of_adaptive_pooling(sides: tuple[int, int], cells: tuple[int, int]) -> None:
     x = torch.randn(1, 2, *sides)
     torch.testing.assert_close(export.average(x, cells), functional.adaptive_avg_pool2d(x, cells))
+
+
+OF_THIS_MACHINE = [
+    *(str(Path(export.__file__).parents[1]), str(Path(torch.__file__).parent), str(Path(__file__).parent)),
+    *("site-packages", "stack_trace", "pkg.torch"),
+]
+
+
+def test_torchscript_does_not_say_where_it_was_exported(bundle: ModelBundle, tmp_path: Path) -> None:
+    export.write_torchscript(export.Exportable(bundle).eval(), tmp_path / "network.pt", "{}", 8)
+    with zipfile.ZipFile(tmp_path / "network.pt") as records:
+        content = b"\n".join(records.read(name) for name in records.namelist())
+    assert [word for word in OF_THIS_MACHINE if word.encode() in content] == []
+
+
+@pytest.mark.slow
+def test_onnx_does_not_say_where_it_was_exported_and_is_the_same_again(tmp_path: Path) -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.ReLU()).eval()
+    for name in ("one", "other"):
+        export.write_onnx(network, tmp_path / name, "{}", 8)
+    content = (tmp_path / "one").read_bytes()
+    assert content == (tmp_path / "other").read_bytes()
+    assert [word for word in OF_THIS_MACHINE if word.encode() in content] == []

@@ -28,6 +28,7 @@ from wsi_seg.files.files import replacing, write_text, writing
 from wsi_seg.models.negligible import clear
 from wsi_seg.models.network import ENCODER_STRIDE
 from wsi_seg.models.onnx.network import OnnxNet
+from wsi_seg.models.stripped import strip_onnx, strip_torchscript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -194,7 +195,7 @@ def write_torchscript(network: nn.Module, path: Path, header: str, multiple: int
         script = torch.jit.trace(network, torch.zeros(example), check_trace=False)  # type: ignore[no-untyped-call]
         content = io.BytesIO()  # by itself PyTorch ends the process where the disk is full
         torch.jit.save(script, content, _extra_files={HEADER_KEY: header})
-        path.write_bytes(content.getbuffer())
+        path.write_bytes(strip_torchscript(content.getvalue()))
 
 
 def open_torchscript(path: Path) -> Callable[[Tensor], Tensor]:
@@ -230,7 +231,9 @@ def write_onnx(network: nn.Module, path: Path, header: str, multiple: int) -> No
         for value in (*onnx.model.graph.inputs, *onnx.model.graph.outputs):
             _name_axes(value)
         onnx.model.metadata_props[HEADER_KEY] = header
-        onnx.save(str(path), external_data=False)
+        model = onnx.model_proto
+        strip_onnx(model, HEADER_KEY)
+        path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _name_axes(value: Value) -> None:
