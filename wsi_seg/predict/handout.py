@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from wsi_seg.files.files import write_text
 from wsi_seg.inference.stream.job import RegionJob
 from wsi_seg.inference.stream.pinned import Pinned
-from wsi_seg.inference.stream.software import Software
-from wsi_seg.models.onnx.network import OnnxNet
 
 if TYPE_CHECKING:
     from wsi_seg.inference.stream.ledger import Ledger
@@ -38,7 +36,7 @@ def hand_out(
     if plan.regions is not None:
         roi = Pinned.of(result.roi, result.roi.read_bytes())
     return RegionJob(
-        software=Software.here(onnx=isinstance(plan.bundle.network, OnnxNet)),
+        software=plan.software,
         slide_path=plan.slide.path.absolute(),  # as a link, if it is one: other files lie beside it
         slide_fingerprint=plan.slide.fingerprint,
         slide_content=plan.slide.files.content,

@@ -15,6 +15,8 @@ from wsi_seg.errors import ModelError, SlideError
 from wsi_seg.files.reading import read_plain
 from wsi_seg.files.unpack import MAX_BYTES
 from wsi_seg.inference.network.forms import choose_form
+from wsi_seg.inference.stream.software import Software
+from wsi_seg.models.onnx.network import OnnxNet
 from wsi_seg.predict.sizes import patch_and_halo
 from wsi_seg.results.labels.ngff import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
@@ -154,6 +156,11 @@ class Plan:
     def export_key(self) -> Key:
         """The values that the polygons depend on, beside the labels."""
         return self.settings.export.model_dump(mode="json")
+
+    @cached_property
+    def software(self) -> Software:
+        """What computes the labels here."""
+        return Software.here(onnx=isinstance(self.bundle.network, OnnxNet))
 
     @property
     def attributes(self) -> dict[str, object]:

@@ -8,6 +8,7 @@ import shapely
 
 from wsi_seg.errors import OutputError
 from wsi_seg.files.files import move, remove_partial, replacing, writing
+from wsi_seg.inference.stream.ledger import Ledger
 from wsi_seg.predict.plan import LABELS_VERSION
 from wsi_seg.results.labels.pyramid import PyramidWriter
 from wsi_seg.results.labels.seals import DamagedError, document_path
@@ -23,7 +24,6 @@ from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
     from wsi_seg.inference.stream.job import RegionJob
-    from wsi_seg.inference.stream.ledger import Ledger
     from wsi_seg.predict.plan import Plan
     from wsi_seg.progress import Progress
     from wsi_seg.results.folder import ResultFolder
@@ -41,7 +41,12 @@ def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
     """
     if plan.settings.run.overwrite:
         result.clear()
-    fresh = RunRecord(progress="segmenting", labels=plan.labels_key, export=plan.export_key)
+    fresh = RunRecord(
+        progress="segmenting",
+        labels=plan.labels_key,
+        export=plan.export_key,
+        software=plan.software.recorded(),
+    )
     record = result.read_record()
     if record is None:
         result.clear()
@@ -58,13 +63,36 @@ def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
         )
     if record.progress != "segmenting" and not result.zarr.exists():
         if result.unfinished_zarr.exists():
-            fresh = fresh.model_copy(update={"tissue": record.tissue})
+            software = _software_of(result, record, plan)
+            fresh = fresh.model_copy(update={"tissue": record.tissue, "software": software})
         else:
             progress.say("the label pyramid is missing: starting again")
             result.clear()
         result.write_record(fresh)
         return fresh
-    return record if record.progress == "segmenting" else _begin_again(result, plan, record, progress)
+    if record.progress != "segmenting":
+        return _begin_again(result, plan, record, progress)
+    software = _software_of(result, record, plan)
+    if software != record.software:
+        record = record.model_copy(update={"software": software})
+        result.write_record(record)
+    return record
+
+
+def _software_of(result: ResultFolder, record: RunRecord, plan: Plan) -> dict[str, str] | None:
+    """Return what all of a result's labels are computed with; refuse to mix those of two versions.
+
+    Another version of a library may round differently, and so decide otherwise where two classes are close.
+    """
+    then, now = record.software, plan.software.recorded()
+    if then is None or then == now:
+        return then
+    if Ledger(result.ledger).names():
+        raise OutputError(
+            f"{result.folder}: was begun with other software: {differences(then, now)}: install that again, "
+            "use another -o, or --overwrite to begin again"
+        )
+    return now
 
 
 def _how_made(old: Key, new: Key) -> str:

@@ -12,6 +12,7 @@ from wsi_seg.files.document import VERSION, Document, DocumentError, read_object
 from wsi_seg.slides.coarse import MaskSeal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 Key = dict[str, JsonValue]
@@ -39,6 +40,9 @@ class RunRecord(Document):
         What the labels depend on: slide, model, settings, by the names that users know.
     export : dict
         What the polygons depend on beside the labels.
+    software : dict or None
+        Versions of the libraries that the labels were begun with, by name; None in records of before they
+        were noted.
     tissue : MaskSeal or None
         The tissue mask that the labels go by, once it is found; None without one.
     totals : RegionTotals or None
@@ -54,6 +58,7 @@ class RunRecord(Document):
     progress: Stage
     labels: Key
     export: Key
+    software: dict[str, str] | None = None
     tissue: MaskSeal | None = None
     totals: RegionTotals | None = None
     files: dict[str, str] | None = None
@@ -110,7 +115,7 @@ def _digest(content: dict[str, Any]) -> str:
     return digest_of(json.dumps(content, sort_keys=True).encode())
 
 
-def differences(old: Key, new: Key) -> str:
+def differences(old: Mapping[str, JsonValue], new: Mapping[str, JsonValue]) -> str:
     """Say in a few words what differs between two keys."""
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     return ", ".join(f"{name} ({old.get(name)} then, {new.get(name)} now)" for name in names)

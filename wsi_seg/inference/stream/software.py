@@ -58,6 +58,10 @@ class Software:
             onnxruntime=str(onnx_runtime().__version__) if onnx else None,
         )
 
+    def recorded(self) -> dict[str, str]:
+        """Return what a result's record keeps; wsi-seg's labels have a version of their own there."""
+        return {name: version for name, version in asdict(self).items() if version and name != "wsi_seg"}
+
     def refuse_other(self) -> None:
         """Refuse to work in a process that has other software than this.
 
