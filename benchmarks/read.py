@@ -172,8 +172,8 @@ def main() -> None:
             takers = contenders(files, mpp, args.mpp, args.others)
             rounds = rounds_of(takers, args.repeats)
             text += [f"## {title}", "", *speeds(takers, rounds), "", *shares(takers, rounds), ""]
-            print("\n".join(text), flush=True)
     if args.given:
+        print("\n".join(text))
         return
     keep("read", "\n".join([about(args.slide.name, args.repeats), versions(args.others), "", *text]))
 

@@ -143,7 +143,9 @@ def open_fastslide(task: Task) -> tuple[Read, dict[str, Clock]]:
     slide = importlib.import_module("fastslide").FastSlide.from_file_path(task.path)
 
     def read_region(corner: tuple[int, int], level: int, size: tuple[int, int]) -> Image.Image:
-        return Image.fromarray(np.asarray(slide.read_region(location=corner, level=level, size=size)))
+        # Unlike the others, it counts in the level's own pixels.
+        at = round(corner[0] / task.scale), round(corner[1] / task.scale)
+        return Image.fromarray(slide.read_region(at, level, size).numpy())
 
     return by_pillow(task, read_region), {}
 
@@ -157,7 +159,7 @@ def open_tiles(task: Task) -> tuple[Read, dict[str, Clock]]:
     file = page.parent.filehandle
     lock = threading.Lock()
     columns = -(-page.imagewidth // page.tilewidth)
-    space = {"colorspace": int(page.photometric), "outcolorspace": int(tifffile.PHOTOMETRIC.RGB)}
+    space = {"colorspace": page.photometric.name, "outcolorspace": "RGB"}
 
     def read(piece: Piece) -> np.ndarray:
         x, y, width, height = piece.source
@@ -215,7 +217,7 @@ def main() -> None:
     try:
         print(json.dumps(measure(task)))
     except ModuleNotFoundError as error:
-        print(json.dumps({"missing": str(error.name)}))
+        print(json.dumps({"missing": f"{error.name} is not installed"}))
 
 
 if __name__ == "__main__":

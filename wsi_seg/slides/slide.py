@@ -20,6 +20,7 @@ from wsi_seg.slides.content import SlideFiles, fingerprint
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.levels import LevelChoice
+from wsi_seg.slides.readers.closed import ClosedReader
 from wsi_seg.slides.readers.opening import open_reader
 from wsi_seg.slides.resample import resample
 from wsi_seg.slides.resolution import Resolution, given_mpp, stated_resolution
@@ -114,8 +115,8 @@ class Slide:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
-        self._reader.close()
+        """Close the file; pixels that are asked for afterwards are refused."""
+        self._reader = ClosedReader(self.path, self._reader)
 
     @cached_property
     def resolution(self) -> Resolution:

@@ -1,144 +1,180 @@
-"""The contract of readers, on every reader."""
+"""The contract of readers, on every container that a slide comes in."""
 
 from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
-import tifffile
-from conftest import damage_tile
-from helpers.drawn_tiffs import HEIGHT, PLANES, RGB, WIDTH, write
+from conftest import tissue_rgb
+from helpers.containers import CONTAINERS, PAGES, TILE, Container
+from helpers.pyramids import bicubic, mean
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.readers.contract import Reader
-from wsi_seg.slides.readers.decode import LevelReader
 from wsi_seg.slides.readers.opening import open_reader
-from wsi_seg.slides.readers.tiff_reader import TiffReader
 
-Make = Callable[[Path], Path]
+HEIGHT, WIDTH = 300, 420
+RGB = tissue_rgb(HEIGHT, WIDTH)
+LEVELS = [RGB, mean(RGB, 2)]
 ALL = Rect(0, 0, HEIGHT, WIDTH)
-COLUMNS = -(-WIDTH // 128)
-TILE = 1 * COLUMNS + 1
-"""The second tile of the second row."""
+ROW, COLUMN = 1, 1
+"""The tile that comes to harm."""
 
-TILE_RECT = Rect(128, 128, 256, 256)
-
-
-def interleaved(path: Path) -> Path:
-    return write(path, RGB, photometric="rgb")
+HARMED = Rect(TILE, TILE, 2 * TILE, 2 * TILE)
+MARGIN = 40
+"""How far rectangles reach beyond a level."""
 
 
-def in_pages(path: Path) -> Path:
-    return write(path, PLANES, ome=True, metadata={"axes": "CYX"})
+@pytest.fixture(scope="module", params=CONTAINERS, ids=lambda container: container.name)
+def container(request: pytest.FixtureRequest) -> Container:
+    return request.param
 
 
-def in_planes(path: Path) -> Path:
-    return write(path, PLANES, planarconfig="separate")
+@pytest.fixture(scope="module")
+def slide(container: Container, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return container.make(tmp_path_factory.mktemp("made") / "slide", LEVELS)
 
 
-MAKES = [(interleaved, LevelReader), (in_pages, TiffReader), (in_planes, TiffReader)]
-
-
-@pytest.fixture(params=MAKES, ids=lambda param: param[0].__name__)
-def made(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, type]:
-    make, kind = request.param
-    return make(tmp_path / "slide.tiff"), kind
-
-
-@pytest.fixture
-def reader(made: tuple[Path, type]) -> Reader:
-    opened = open_reader(made[0])
-    assert type(opened) is made[1]
+@pytest.fixture(scope="module")
+def reader(slide: Path) -> Iterator[Reader]:
+    opened = open_reader(slide)
     yield opened
     opened.close()
 
 
+def expected(level: int, rect: Rect) -> np.ndarray:
+    """Return a rectangle of a level as its reader should: nothing beyond the edge."""
+    rgb = LEVELS[level]
+    rgba = np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])
+    padded = np.pad(rgba, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)))
+    return padded[Rect(*(side + MARGIN for side in (rect.y0, rect.x0, rect.y1, rect.x1))).slices]
+
+
+def spans(length: int) -> st.SearchStrategy[tuple[int, int]]:
+    within = st.integers(-MARGIN, length + MARGIN)
+    return st.tuples(within, within).map(sorted).filter(lambda span: 0 < span[1] - span[0] < 200)
+
+
+RECTS = st.integers(0, 1).flatmap(
+    lambda level: st.tuples(
+        st.just(level),
+        st.builds(lambda y, x: Rect(y[0], x[0], y[1], x[1]), *map(spans, LEVELS[level].shape[:2])),
+    )
+)
+
+
 def test_pixels_are_those_of_the_file(reader: Reader) -> None:
-    rgba, unreadable = reader.read(0, ALL)
-    np.testing.assert_array_equal(rgba[..., :3], RGB)
-    assert (rgba[..., 3] == 255).all()
+    assert [(level.width, level.height) for level in reader.levels] == [(WIDTH, HEIGHT), (210, 150)]
+    for index, rgb in enumerate(LEVELS):
+        rgba, unreadable = reader.read(index, Rect(0, 0, *rgb.shape[:2]))
+        assert (rgba.dtype, unreadable) == (np.uint8, [])
+        np.testing.assert_array_equal(rgba, expected(index, Rect(0, 0, *rgb.shape[:2])))
+
+
+def test_another_program_reads_the_same(container: Container, slide: Path) -> None:
+    np.testing.assert_array_equal(container.decode(slide), RGB)
+
+
+@settings(max_examples=40)
+@given(asked=RECTS)
+def test_a_pixel_has_one_value_whatever_rectangle_it_is_read_in(
+    reader: Reader, asked: tuple[int, Rect]
+) -> None:
+    rgba, unreadable = reader.read(*asked)
+    np.testing.assert_array_equal(rgba, expected(*asked))
     assert unreadable == []
 
 
-def test_a_pixel_has_one_value_whatever_rectangle_it_is_read_in(reader: Reader) -> None:
-    for rect in (Rect(5, 7, 130, 131), Rect(127, 255, 129, 257), Rect(250, 400, 300, 420)):
-        np.testing.assert_array_equal(reader.read(0, rect)[0][..., :3], RGB[rect.slices])
-
-
-def test_beyond_the_slide_there_is_nothing(reader: Reader) -> None:
-    rgba, _ = reader.read(0, Rect(290, 410, 320, 450))
-    np.testing.assert_array_equal(rgba[:10, :10, :3], RGB[290:, 410:])
-    assert not rgba[10:].any()
-    assert not rgba[:, 10:].any()
-
-
-def test_it_says_what_the_file_is(reader: Reader) -> None:
-    (level,) = reader.levels
-    assert (level.width, level.height, level.scale_x, level.tile_width) == (WIDTH, HEIGHT, 1.0, 128)
-    assert reader.format == "generic-tiff"
-    assert float(reader.properties["openslide.mpp-x"]) == pytest.approx(2.0)
-    assert reader.icc_profile is None
-    assert reader.how
+def test_far_beyond_the_slide_there_is_nothing(reader: Reader) -> None:
+    for rect in (Rect(-300, -300, -200, -200), Rect(HEIGHT, 0, HEIGHT + 30, 30), Rect(0, 2000, 30, 2030)):
+        rgba, unreadable = reader.read(0, rect)
+        assert rgba.shape == (rect.height, rect.width, 4)
+        assert not rgba.any()
+        assert unreadable == []
 
 
 def test_threads_read_side_by_side(reader: Reader) -> None:
     rects = [Rect(y, x, y + 90, x + 120) for y in (0, 77, 200) for x in (0, 130, 290)] * 4
     with ThreadPoolExecutor(4) as pool:
         for rect, (rgba, _) in zip(rects, pool.map(lambda rect: reader.read(0, rect), rects), strict=True):
-            np.testing.assert_array_equal(rgba[..., :3], RGB[rect.slices])
+            np.testing.assert_array_equal(rgba, expected(0, rect))
 
 
-def test_damage_costs_the_tile_it_is_in(made: tuple[Path, type]) -> None:
-    damage_tile(made[0], TILE)
-    reader = open_reader(made[0])
+def test_it_says_what_the_file_is(reader: Reader) -> None:
+    assert [(level.scale_x, level.scale_y) for level in reader.levels] == [(1.0, 1.0), (2.0, 2.0)]
+    assert reader.format
+    assert reader.how
+    assert reader.icc_profile is None
+
+
+@pytest.mark.parametrize("how", [mean, bicubic], ids=["rounded down", "rounded up"])
+def test_levels_of_odd_sides_have_whole_scales(container: Container, tmp_path: Path, how: object) -> None:
+    rgb = tissue_rgb(HEIGHT + 1, WIDTH + 1)
+    opened = open_reader(container.make(tmp_path / "slide", [rgb, how(rgb, 2)]))
+    assert [(level.scale_x, level.scale_y) for level in opened.levels] == [(1.0, 1.0), (2.0, 2.0)]
+    opened.close()
+
+
+def test_damage_costs_the_tile_it_is_in(container: Container, tmp_path: Path) -> None:
+    if container.spoil is None:
+        return  # any bytes are pixels here
+    path = container.make(tmp_path / "slide", LEVELS)
+    container.spoil(path, ROW, COLUMN)
+    opened = open_reader(path)
     for rect in (ALL, Rect(130, 130, 140, 140)):
-        rgba, unreadable = reader.read(0, rect)
-        assert unreadable == [TILE_RECT]
-        inside = TILE_RECT.intersection(rect).relative_to(rect).slices
-        assert not rgba[inside].any()
-    rgba = reader.read(0, ALL)[0]
-    rgba[TILE_RECT.slices] = np.dstack([RGB, np.full((HEIGHT, WIDTH), 255)])[TILE_RECT.slices]
-    np.testing.assert_array_equal(rgba[..., :3], RGB)
-    assert reader.read(0, Rect(0, 0, 100, 100))[1] == []
-    reader.close()
+        rgba, unreadable = opened.read(0, rect)
+        assert unreadable == [HARMED]
+        right = expected(0, rect)
+        right[HARMED.intersection(rect).relative_to(rect).slices] = 0
+        np.testing.assert_array_equal(rgba, right)
+    assert opened.read(0, Rect(0, 0, 100, 100))[1] == []
+    opened.close()
 
 
-def test_a_tile_that_the_file_leaves_out_is_transparent(made: tuple[Path, type]) -> None:
-    with tifffile.TiffFile(made[0], mode="r+") as tiff:
-        for name in ("TileOffsets", "TileByteCounts"):
-            tag = tiff.pages[0].tags[name]
-            tag.overwrite([0 if i == TILE else value for i, value in enumerate(tag.value)])
-    reader = open_reader(made[0])
-    rgba, unreadable = reader.read(0, ALL)
+def test_a_tile_that_the_file_leaves_out_is_transparent(container: Container, tmp_path: Path) -> None:
+    if container.omit is None:
+        return  # it has no tiles to leave out
+    path = container.make(tmp_path / "slide", LEVELS)
+    container.omit(path, ROW, COLUMN)
+    opened = open_reader(path)
+    rgba, unreadable = opened.read(0, ALL)
     assert unreadable == []
-    assert not rgba[TILE_RECT.slices][..., 3].any()
-    assert rgba[..., 3].astype(bool).sum() == ALL.area - TILE_RECT.area
-    reader.close()
+    right = expected(0, ALL)
+    # Interleaved samples go with their tile; of planes only the alpha tells.
+    right[HARMED.slices] = rgba[HARMED.slices]
+    np.testing.assert_array_equal(rgba, right)
+    assert not rgba[HARMED.slices][..., 3].any()
+    opened.close()
 
 
-def test_levels_in_subifds_are_levels(tmp_path: Path) -> None:
-    """Of a file that OpenSlide does not show as it is; of others OpenSlide reads level 0 alone."""
-    path = tmp_path / "slide.ome.tiff"
-    with tifffile.TiffWriter(path, ome=True) as tiff:
-        tiff.write(PLANES, tile=(128, 128), photometric="minisblack", subifds=1, metadata={"axes": "CYX"})
-        tiff.write(PLANES[:, ::2, ::2], tile=(64, 64), photometric="minisblack", subfiletype=1, metadata=None)
-    reader = open_reader(path)
-    assert [(level.width, level.scale_x, level.tile_width) for level in reader.levels] == [
-        (420, 1.0, 128),
-        (210, 2.0, 64),
-    ]
-    np.testing.assert_array_equal(reader.read(1, Rect(0, 0, 150, 210))[0][..., :3], RGB[::2, ::2])
-    reader.close()
+def test_a_closed_file_is_let_go(container: Container, tmp_path: Path) -> None:
+    path = container.make(tmp_path / "slide", LEVELS)
+    opened = open_reader(path)
+    assert opened.read(0, ALL)[0].any()
+    opened.close()
+    held = [file.path for file in psutil.Process().open_files()]
+    assert not [file for file in held if file.startswith(str(path.parent))]
 
 
-def test_a_reader_that_is_let_go_closes_its_file(made: tuple[Path, type]) -> None:
+def test_a_reader_that_is_let_go_closes_its_file(slide: Path) -> None:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        assert open_reader(made[0]).read(0, ALL)[0].any()
+        assert open_reader(slide).read(0, ALL)[0].any()
         gc.collect()
-    assert not [str(one.message) for one in told if made[0].name in str(one.message)]
+    assert not [str(one.message) for one in told if slide.name in str(one.message)]
+
+
+def test_levels_are_in_order_of_size(tmp_path: Path) -> None:
+    """Whatever the order in the file."""
+    rgb = [RGB, mean(RGB, 4), mean(RGB, 2)]
+    opened = open_reader(PAGES.make(tmp_path / "slide", rgb))
+    assert [level.scale_x for level in opened.levels] == [1.0, 2.0, 4.0]
+    opened.close()

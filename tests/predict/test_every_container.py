@@ -1,0 +1,64 @@
+"""One picture gives one result, whatever container it comes in."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.containers import CONTAINERS, PAGES, Container, Picture
+from helpers.pyramids import mean
+from helpers.results import labels_of
+
+from wsi_seg.demo.tissue import Tissue
+from wsi_seg.predict.run import predict_slide
+from wsi_seg.results.summary import Summary
+from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
+from wsi_seg.slides.lattice import Rect
+
+SIZE = (640, 480)
+SMALL = LabelSettings(patch=192, overlap=64, region_cores=1)
+
+
+@pytest.fixture(scope="module")
+def levels() -> list[Picture]:
+    """A piece of the demo slide, of an odd width."""
+    tissue = Tissue(seed=7, width_um=SIZE[0], height_um=SIZE[1], tissue_everywhere=True)
+    rgb = tissue.render(Rect(0, 0, SIZE[1], SIZE[0] - 1), 1.0)[0]
+    return [rgb, mean(rgb, 2)]
+
+
+def segment(container: Container, levels: list[Picture], folder: Path, model: Path) -> tuple[Path, Summary]:
+    slide = container.make(folder / "slide", levels, (1.0, 1.0))
+    settings = PredictSettings(model=str(model), labels=SMALL, run=RunSettings(workers=1))
+    return folder / "out", predict_slide(slide, folder / "out", settings)
+
+
+@pytest.fixture(scope="module")
+def first(
+    levels: list[Picture], model_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Summary]:
+    return segment(PAGES, levels, tmp_path_factory.mktemp("first"), model_path)
+
+
+@pytest.mark.parametrize(
+    "container", [one for one in CONTAINERS if one is not PAGES], ids=lambda container: container.name
+)
+def test_labels_and_polygons_are_the_same_bytes(
+    container: Container,
+    first: tuple[Path, Summary],
+    levels: list[Picture],
+    model_path: Path,
+    tmp_path: Path,
+) -> None:
+    expected, of_first = first
+    result, summary = segment(container, levels, tmp_path, model_path)
+    assert (of_first.read_from.level, summary.read_from.level) == (1, 1)
+    assert len(np.unique(labels_of(expected))) > 1
+    np.testing.assert_array_equal(labels_of(result), labels_of(expected))
+    assert geojson(result) == geojson(expected)
+
+
+def geojson(result: Path) -> bytes:
+    return gzip.decompress((result / "slide.geojson.gz").read_bytes())
