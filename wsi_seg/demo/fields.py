@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import itertools
-import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from wsi_seg.children import spawning
 from wsi_seg.demo.stain import Stain
 from wsi_seg.demo.tissue import Tissue
 from wsi_seg.slides.lattice import Rect
@@ -49,7 +49,7 @@ def stream_fields(
         As of `draw_field`.
     """
     seeds = range(first_seed, first_seed + count)
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, spawning()) as pool:
         yield from pool.map(draw_field, seeds, itertools.repeat(side))
 
 

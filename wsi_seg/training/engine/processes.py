@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -22,15 +21,11 @@ def only_helps() -> bool:
 @contextmanager
 def helping() -> Iterator[None]:
     """End with the process that started this one, and leave it to that to say what went wrong for both."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    from wsi_seg.children import end_with  # what it needs is imported by no command that starts nothing
+
+    end_with(os.getppid())
     try:
         yield
     except (Exception, KeyboardInterrupt):
         time.sleep(GRACE_SECONDS)
         raise
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)

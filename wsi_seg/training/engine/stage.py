@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader, Subset
 
+from wsi_seg.children import spawning
 from wsi_seg.errors import TrainingError
 from wsi_seg.training.data.draws import Draw, Numbers
 from wsi_seg.training.engine.checkpoints import LastState, SafeCheckpoints, WholeSteps
@@ -201,7 +202,7 @@ def _loader(
         batch_size=batch_size,
         num_workers=workers,
         # Slides are opened in each process; a fork would share their handles.
-        multiprocessing_context="spawn" if workers else None,
+        multiprocessing_context=spawning() if workers else None,
         persistent_workers=workers > 0,
         pin_memory=device.type == "cuda",
     )
