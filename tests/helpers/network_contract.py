@@ -20,8 +20,14 @@ from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.models.export import CHECKED, Format, export_model, images_of, open_onnx, open_torchscript
 from wsi_seg.models.network import Network, NetworkConfig
 
-SIZES = ((1, 8, 8), (2, 40, 64), (3, 24, 136))
-"""Batch, height and width."""
+SIZES = ((1, 1, 1), (2, 5, 8), (3, 3, 17))
+"""Batch, height and width, the sides counted in what they are multiples of; in 8, if that is less."""
+
+
+def images(config: NetworkConfig, *size: int) -> Tensor:
+    """Return random images: how many, their height and their width, counted likewise."""
+    batch, height, width = size
+    return torch.randn(images_of((batch, height, width), config.multiple))
 
 
 def header_of(config: NetworkConfig) -> ModelHeader:
@@ -39,12 +45,12 @@ def check_export(network: Network, config: NetworkConfig, path: Path, kind: Form
     bundle = ModelBundle(network, header_of(config), "a fingerprint", Path("a model"))
     assert export_model(bundle, path, kind, 256).difference < 1e-4
     run = open_onnx(path) if kind == "onnx" else open_torchscript(path)
-    for size in ((2, 3, 48, 24), (1, 3, 104, 136)):
-        assert size not in [images_of(s, 8) for s in CHECKED]
-        image = torch.randn(size)
+    for size in ((2, 6, 3), (1, 13, 17)):
+        assert size not in CHECKED
+        image = images(config, *size)
         expected = network(image)
         if network.output_stride > 1:
-            expected = functional.interpolate(expected, size[2:], mode="bilinear")
+            expected = functional.interpolate(expected, image.shape[2:], mode="bilinear")
         same(run(image), expected)
 
 
@@ -79,8 +85,10 @@ class NetworkContract(Built):
         stride = network.output_stride
         assert 32 % stride == 0
         for batch, height, width in SIZES:
-            logits = network(torch.randn(batch, 3, height, width))
-            assert logits.shape == (batch, config.classes, height // stride, width // stride)
+            image = images(config, batch, height, width)
+            logits = network(image)
+            sides = (image.shape[2] // stride, image.shape[3] // stride)
+            assert logits.shape == (batch, config.classes, *sides)
             assert torch.isfinite(logits).all()
 
     @pytest.mark.parametrize(
@@ -96,19 +104,21 @@ class NetworkContract(Built):
         with pytest.raises(ValueError, match=f"{width} x {height} pixels does not fit: pad to {fit}"):
             network(torch.zeros(1, 3, height, width))
 
-    def test_gradients_reach_every_parameter(self, network: Network) -> None:
+    def test_gradients_reach_every_parameter(self, network: Network, config: NetworkConfig) -> None:
         # Not in training mode, where a convolution's bias is lost in the norm that follows.
-        outputs = self.outputs(network, torch.randn(2, 3, 96, 64))
+        outputs = self.outputs(network, images(config, 2, 12, 8))
         sum(output.square().sum() for output in outputs).backward()
         for name, parameter in network.named_parameters():
             assert parameter.grad is not None, name
             assert torch.isfinite(parameter.grad).all(), name
             assert parameter.grad.abs().sum() > 0, name
 
-    def test_a_step_of_training_changes_every_parameter(self, network: Network) -> None:
+    def test_a_step_of_training_changes_every_parameter(
+        self, network: Network, config: NetworkConfig
+    ) -> None:
         network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
-        image = torch.randn(2, 3, 64, 64).to(memory_format=torch.channels_last)
+        image = images(config, 2, 8, 8).to(memory_format=torch.channels_last)
         optimiser = torch.optim.Adam(network.parameters(), 1e-2)
         sum(output.square().sum() for output in self.outputs(network, image)).backward()
         optimiser.step()
@@ -117,9 +127,11 @@ class NetworkContract(Built):
             assert not torch.equal(parameter, before[name]), name
 
     @torch.inference_mode()
-    def test_logits_depend_on_no_neighbours_and_hardly_on_threads(self, network: Network) -> None:
+    def test_logits_depend_on_no_neighbours_and_hardly_on_threads(
+        self, network: Network, config: NetworkConfig
+    ) -> None:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        image = torch.randn(2, 3, 72, 136).to(memory_format=torch.channels_last)
+        image = images(config, 2, 9, 17).to(memory_format=torch.channels_last)
         expected = network(image)
         before = torch.get_num_threads()
         try:
@@ -134,8 +146,8 @@ class NetworkContract(Built):
             torch.set_num_threads(before)
 
     @torch.inference_mode()
-    def test_the_memory_layout_changes_nothing(self, network: Network) -> None:
-        image = torch.randn(1, 3, 64, 40)
+    def test_the_memory_layout_changes_nothing(self, network: Network, config: NetworkConfig) -> None:
+        image = images(config, 1, 8, 5)
         expected = network(image)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         same(network(image.to(memory_format=torch.channels_last)), expected)
@@ -151,7 +163,7 @@ class NetworkContract(Built):
         )
         save_bundle(path, network, header)
         bundle = load_bundle(path)
-        image = torch.randn(1, 3, 40, 64)
+        image = images(config, 1, 5, 8)
         assert bundle.header == header
         assert bundle.network.config == config
         assert torch.equal(bundle.network(image), network(image))
@@ -171,10 +183,10 @@ class NetworkContract(Built):
         assert config.shape
 
     @torch.inference_mode()
-    def test_a_gpu_agrees(self, network: Network) -> None:
+    def test_a_gpu_agrees(self, network: Network, config: NetworkConfig) -> None:
         if not torch.cuda.is_available():
             pytest.skip("no GPU that PyTorch can use here")
-        image = torch.randn(2, 3, 72, 136)
+        image = images(config, 2, 9, 17)
         expected = network(image)
         before = torch.backends.cudnn.allow_tf32
         try:
