@@ -14,8 +14,9 @@ import torch
 from hypothesis import settings
 from numpy.typing import NDArray
 
+from wsi_seg.compiled.build import find_compiler
 from wsi_seg.errors import KernelsError
-from wsi_seg.inference.fast.build import find_compiler, load_kernels
+from wsi_seg.inference.fast.library import load_kernels
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass

@@ -65,7 +65,7 @@ def _torch() -> list[Finding]:
 
 
 def _kernels() -> Finding:
-    from wsi_seg.inference.fast.build import load_kernels
+    from wsi_seg.inference.fast.library import load_kernels
 
     try:
         load_kernels()

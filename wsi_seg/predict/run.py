@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsi_seg.errors import UsageError
 from wsi_seg.files.files import check_folder
-from wsi_seg.inference.fast.build import to_be_compiled
+from wsi_seg.inference.fast.library import kernels_to_be_compiled
 from wsi_seg.inference.network.forms import Choice, choose_form
 from wsi_seg.inference.stream.cluster import local_cluster, remote_cluster
 from wsi_seg.inference.stream.job import RegionJob, close_job
@@ -179,7 +179,7 @@ def _choose_form(
         record = result.read_record()
         if record is not None and record.labels.get("network") == "plain":
             return Choice("plain", "as the run was begun")
-    if labels.compile != "no" and device == "cpu" and to_be_compiled():
+    if labels.compile != "no" and device == "cpu" and kernels_to_be_compiled():
         progress.say("compiling the network for this processor: some seconds, once")
     return choose_form(bundle.network, device, labels.precision, labels.compile)
 

@@ -11,10 +11,11 @@ import pytest
 import torch
 from conftest import tissue_rgb
 
+from wsi_seg.compiled import build
 from wsi_seg.errors import KernelsError
-from wsi_seg.inference.fast import build
-from wsi_seg.inference.fast.build import load_kernels
+from wsi_seg.inference.fast import library
 from wsi_seg.inference.fast.fast_espnet import FastESPNet
+from wsi_seg.inference.fast.library import load_kernels
 from wsi_seg.models.bundle import InputSpec
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
 
@@ -75,7 +76,7 @@ def test_the_same_bytes_on_every_processor(
         pytest.skip(f"this {platform.machine()} runs no code for {processor}")
     compile_for(processor, monkeypatch)
     # Where a processor has no such step, the library is refused; what it would compute is the same still.
-    monkeypatch.setattr(build, "_fuses", lambda _: True)
+    monkeypatch.setattr(library, "_fuses", lambda _: True)
     assert {name: computed(name) for name in here} == here
 
 

@@ -10,7 +10,7 @@
 // threads, tiles and vector lengths, and on any processor. One that cannot fuse (no FMA) does it in software,
 // to the same bytes but slowly: wsi_seg_fuses tells, and networks run by PyTorch there.
 //
-// Compiled for the machine it runs on by wsi_seg/inference/fast/build.py. Vectors are an extension of GCC and
+// Compiled for the machine it runs on by wsi_seg/compiled/build.py. Vectors are an extension of GCC and
 // Clang to C++11: one of these is needed and nothing else, for any kind of processor. With OpenMP, if the
 // compiler has it, rows are shared among threads.
 

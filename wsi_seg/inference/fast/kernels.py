@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from wsi_seg.inference.fast.build import load_kernels
+from wsi_seg.inference.fast.library import load_kernels
 from wsi_seg.models.negligible import cleared
 
 if TYPE_CHECKING:

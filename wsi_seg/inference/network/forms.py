@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from wsi_seg.errors import KernelsError, UsageError
-from wsi_seg.inference.fast.build import load_kernels
 from wsi_seg.inference.fast.fast_espnet import FastESPNet, can_rearrange
+from wsi_seg.inference.fast.library import load_kernels
 from wsi_seg.inference.network.float32 import float32_proper
 from wsi_seg.inference.network.folding import folded
 from wsi_seg.inference.network.graphs import Graphed

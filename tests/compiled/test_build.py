@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from wsi_seg.compiled import build, kept
 from wsi_seg.errors import KernelsError
-from wsi_seg.inference.fast import build, kept
-from wsi_seg.inference.fast.build import load_kernels, to_be_compiled
+from wsi_seg.inference.fast import library
+from wsi_seg.inference.fast.library import SOURCE, kernels_to_be_compiled, load_kernels
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +38,7 @@ def copying(made: Path) -> str:
 def made(kernels: None) -> Path:
     """The kernels as compiled in earnest, so that not every test does so."""
     load_kernels()
-    (library,) = build.cache_folder().glob(f"{build._stem()}-*.so")
+    (library,) = build.cache_folder().glob(f"{build._stem(SOURCE)}-*.so")
     return library
 
 
@@ -181,7 +182,7 @@ def test_a_cache_that_is_closed_to_the_user_is_said(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Path, "mkdir", closed)
     with pytest.raises(KernelsError, match=r"cannot be kept there \(Permission denied\): .* WSI_SEG_CACHE"):
         load_kernels()
-    assert not to_be_compiled()
+    assert not kernels_to_be_compiled()
 
 
 def test_a_user_without_a_home_is_told_what_to_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +194,7 @@ def test_a_user_without_a_home_is_told_what_to_name(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Path, "home", homeless)
     with pytest.raises(KernelsError, match=r"no home folder .*: name a folder with WSI_SEG_CACHE"):
         load_kernels()
-    assert not to_be_compiled()
+    assert not kernels_to_be_compiled()
 
 
 @pytest.mark.parametrize("left", [0, 1000, -1])
@@ -208,7 +209,7 @@ def test_a_library_cut_short_is_made_again_before_it_is_loaded(
     library.unlink()  # it is loaded, and cut in place it would end this process
     library.write_bytes(whole[:left])
     load_kernels.cache_clear()
-    assert to_be_compiled()
+    assert kernels_to_be_compiled()
     assert load_kernels().wsi_seg_lanes()
     assert [path.read_bytes() for path in elsewhere.iterdir()] == [whole]
 
@@ -256,7 +257,7 @@ def test_a_folder_that_others_may_write_to_is_not_loaded_from(
     with pytest.raises(KernelsError, match=rf"cache: others may write to it \(mode {mode:o}\), .*: {remedy}"):
         load_kernels()
     assert elsewhere.stat().st_mode & 0o7777 == mode
-    assert not to_be_compiled()
+    assert not kernels_to_be_compiled()
 
 
 def test_another_users_folder_is_not_loaded_from(
@@ -307,7 +308,7 @@ def test_a_cache_that_can_only_be_read_will_do(
     monkeypatch.setattr(build, "make_folder", None)
     monkeypatch.setattr(kept, "_write", None)
     elsewhere.chmod(0o555)
-    assert not to_be_compiled()
+    assert not kernels_to_be_compiled()
     assert load_kernels().wsi_seg_lanes()
     elsewhere.chmod(0o755)
 
@@ -319,6 +320,6 @@ def test_without_owners_of_files_nothing_is_loaded(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_processor_that_does_not_fuse_is_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "_loaded", lambda *_: SimpleNamespace(wsi_seg_fuses=lambda: 0))
+    monkeypatch.setattr(library, "load_library", lambda *_: SimpleNamespace(wsi_seg_fuses=lambda: 0))
     with pytest.raises(KernelsError, match=r"does not multiply and add in one step \(FMA\)"):
         load_kernels()

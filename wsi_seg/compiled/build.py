@@ -1,8 +1,8 @@
-"""Compiling the kernels for the machine they run on, once.
+"""Compile a C++ file for the machine that it runs on, once.
 
-There is one C++ file, `kernels.cpp`, without any dependency. Whoever has a C++ compiler gets a faster
-network; nobody needs one. The library is kept in the user's cache (`wsi_seg.inference.fast.kept`), and made
-again when the source, the compiler's options or the processor are others, or it is damaged.
+Such a file has no dependency. Whoever has a C++ compiler gets a faster program; nobody needs one. The library
+is kept in the user's cache (`wsi_seg.compiled.kept`), and made again when the source, the compiler's options
+or the processor are others, or it is damaged.
 """
 
 from __future__ import annotations
@@ -15,17 +15,15 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wsi_seg.compiled.kept import CACHE_VARIABLE, KERNELS, is_kept, keep, load_kept, make_folder
 from wsi_seg.errors import KernelsError
-from wsi_seg.inference.fast.kept import CACHE_VARIABLE, KERNELS, is_kept, keep, load_kept, make_folder
 
 if TYPE_CHECKING:
     import ctypes
 
-SOURCE = Path(__file__).with_name("kernels.cpp")
 COMPILERS = ("c++", "g++", "clang++")
 OPTIONS = ("-O3", "-march=native", "-ffp-contract=off", "-std=c++11", "-shared", "-fPIC")
 """Nothing is fused but where the source says so: left to the compiler, it depends on the processor."""
@@ -43,15 +41,14 @@ NOT_MAPPED = "failed to map segment"
 """What the C library says of a file system that is mounted with `noexec`; there is no number for it."""
 
 
-@cache
-def load_kernels() -> ctypes.CDLL:
-    """Return the compiled kernels; the first time on a machine they are compiled, in some seconds.
+def load_library(source: Path) -> ctypes.CDLL:
+    """Return a compiled C++ file; the first time on a machine it is compiled, in some seconds.
 
     Raises
     ------
     KernelsError
-        If there is no compiler, it fails, there is no place to keep what it makes or none that others cannot
-        write to, or the processor lacks what results are made with.
+        If there is no compiler, it fails, or there is no place to keep what it makes or none that others
+        cannot write to.
     """
     if not hasattr(os, "geteuid"):
         raise KernelsError(
@@ -59,7 +56,7 @@ def load_kernels() -> ctypes.CDLL:
         )
     folder = cache_folder()
     try:
-        kernels = _loaded(folder, _stem())
+        return _loaded(folder, source)
     except OSError as error:
         reason = error.strerror or str(error)
         if NOT_MAPPED in reason:
@@ -79,18 +76,12 @@ def load_kernels() -> ctypes.CDLL:
             f"{folder}: compiled kernels cannot be kept there ({reason}): make it writable, or name "
             f"another folder with {CACHE_VARIABLE}"
         ) from error
-    if not _fuses(kernels):
-        raise KernelsError(
-            "this processor does not multiply and add in one step (FMA), as compiled networks do to give the "
-            "same labels everywhere"
-        )
-    return kernels
 
 
-def to_be_compiled() -> bool:
-    """Whether the kernels are to be compiled first; not, where there is no place for them."""
+def to_be_compiled(source: Path) -> bool:
+    """Whether a file is to be compiled first; not, where there is no place for the library."""
     try:
-        return not is_kept(cache_folder(), _stem())
+        return not is_kept(cache_folder(), _stem(source))
     except (OSError, KernelsError):
         return False
 
@@ -113,10 +104,10 @@ def cache_folder() -> Path:
         ) from error
 
 
-def _stem() -> str:
+def _stem(source: Path) -> str:
     """Return the library's name, but for its hash."""
     # A home folder may be shared by machines with different processors.
-    made_for = [SOURCE.read_text(encoding="utf-8"), *OPTIONS, os.environ.get("CXX", ""), _processor()]
+    made_for = [source.read_text(encoding="utf-8"), *OPTIONS, os.environ.get("CXX", ""), _processor()]
     return f"{KERNELS}-{hashlib.sha256(chr(0).join(made_for).encode()).hexdigest()[:16]}"
 
 
@@ -130,29 +121,25 @@ def _processor() -> str:
     return next(abilities, platform.machine())
 
 
-def _loaded(folder: Path, stem: str) -> ctypes.CDLL:
+def _loaded(folder: Path, source: Path) -> ctypes.CDLL:
     """Load the library, and make it first if none is there that may be loaded and is whole."""
+    stem = _stem(source)
     if (library := load_kept(folder, stem)) is None:
         make_folder(folder)
-        _compile(folder, stem)
+        _compile(folder, stem, source)
         library = load_kept(folder, stem)
     if library is None:
         raise KernelsError(f"{folder}: what was compiled was gone or changed at once: try again")
     return library
 
 
-def _fuses(kernels: ctypes.CDLL) -> bool:
-    """Whether the processor multiplies and adds in one step; else that is done in software, and slowly."""
-    return bool(kernels.wsi_seg_fuses())
-
-
-def _compile(folder: Path, stem: str) -> None:
+def _compile(folder: Path, stem: str, source: Path) -> None:
     """Compile to a temporary name first, so that several processes may do so at a time."""
     compiler = find_compiler()
     with tempfile.TemporaryDirectory(dir=folder) as private:
         made = Path(private) / "kernels.so"
         for parallel in ((PARALLEL,), ()):  # Apple's Clang has no OpenMP: one thread a network, then
-            command = [*compiler, *OPTIONS, *parallel, str(SOURCE), "-o", str(made)]
+            command = [*compiler, *OPTIONS, *parallel, str(source), "-o", str(made)]
             try:
                 done = subprocess.run(
                     command,
