@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsi_seg.slides.resample import AxisGrid, resample
+from wsi_seg.slides.area import load_area, weigh
+from wsi_seg.slides.resample import AxisGrid, _weigh, resample
 
 
 def brute_force(source: np.ndarray, y: AxisGrid, x: AxisGrid, height: int, width: int) -> np.ndarray:
@@ -35,8 +36,11 @@ def test_it_is_the_area_weighted_mean(scale: float, offset: float, seed: int) ->
     height, width = int((14 - offset) / scale), int((15 - offset) / scale)
     if height < 1 or width < 1:
         return
-    got = resample(source, (0, 0), (y, x), (0, height), (0, width))
-    assert np.abs(got - brute_force(source, y, x, height, width)).max() <= 0.5 + 1e-3
+    rgb, present = resample(source, (0, 0), (y, x), (0, height), (0, width))
+    mean = brute_force(source, y, x, height, width)
+    assert np.abs(rgb - mean[..., :3]).max() <= 0.5 + 1e-3
+    clear = np.abs(mean[..., 3] - 127.5) > 1e-3
+    np.testing.assert_array_equal(present[clear], mean[clear, 3] > 127.5)
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0, 3.0])
@@ -44,10 +48,12 @@ def test_whole_factors_are_block_means(scale: float) -> None:
     source = np.random.default_rng(0).integers(0, 256, (12, 24, 4), dtype=np.uint8)
     n = int(scale)
     y, x = AxisGrid(0, scale, 0, 12), AxisGrid(0, scale, 0, 24)
-    got = resample(source, (0, 0), (y, x), (0, 12 // n), (0, 24 // n))
+    got, present = resample(source, (0, 0), (y, x), (0, 12 // n), (0, 24 // n))
     mean = source.reshape(12 // n, n, 24 // n, n, 4).mean((1, 3))
     # Whole-number rounding of a sum of n * n pixels: off the half by half a unit of the sum at most.
-    assert np.abs(got - mean).max() <= 0.5 + 0.5 / n**2 + 1e-3
+    assert np.abs(got - mean[..., :3]).max() <= 0.5 + 0.5 / n**2 + 1e-3
+    clear = np.abs(mean[..., 3] - 127.5) > 0.5 / n**2 + 1e-3
+    np.testing.assert_array_equal(present[clear], mean[clear, 3] > 127.5)
 
 
 @settings(max_examples=50, deadline=None)
@@ -61,4 +67,29 @@ def test_a_pixel_does_not_depend_on_the_rectangle(data: st.DataObject, scale: fl
     y1, x1 = data.draw(st.integers(y0 + 1, size)), data.draw(st.integers(x0 + 1, size))
     (top, bottom), (left, right) = grid.source_span(y0, y1), grid.source_span(x0, x1)
     part = resample(source[top:bottom, left:right], (top, left), (grid, grid), (y0, y1), (x0, x1))
-    np.testing.assert_array_equal(part, whole[y0:y1, x0:x1])
+    for of_part, of_whole in zip(part, whole, strict=True):
+        np.testing.assert_array_equal(of_part, of_whole[y0:y1, x0:x1])
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.tuples(*[st.floats(0.3, 9.5)] * 2),
+    st.tuples(*[st.floats(0, 3)] * 2),
+    st.integers(0, 2**32 - 1),
+)
+def test_the_compiled_form_gives_the_same_bytes_as_numpy(
+    scales: tuple[float, float], offsets: tuple[float, float], seed: int
+) -> None:
+    """Also at the edges, where pixels reach beyond the source, and of one pixel."""
+    source = np.random.default_rng(seed).integers(0, 256, (40, 60, 4), dtype=np.uint8)
+    y, x = (
+        AxisGrid(offset, scale, offset, float(side))
+        for offset, scale, side in zip(offsets, scales, source.shape[:2], strict=True)
+    )
+    rows, columns = ((0, max(1, min(int(np.ceil((g.upper - g.offset) / g.scale)), 50))) for g in (y, x))
+    library = load_area()
+    (index_y, weight_y), (index_x, weight_x) = y.taps(*rows), x.taps(*columns)
+    rgb, present = weigh(library, source, (index_y, weight_y), (index_x, weight_x))
+    by_numpy = _weigh(source, (0, 0), (y, x), rows, columns)
+    np.testing.assert_array_equal(rgb, by_numpy[..., :3])
+    np.testing.assert_array_equal(present, by_numpy[..., 3] >= 128)

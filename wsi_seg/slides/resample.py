@@ -2,7 +2,8 @@
 
 An output pixel is the area-weighted mean of the source pixels it covers. Each output pixel is computed from
 its own global index by the same arithmetic in the same order, whatever rectangle it is read in. So two
-overlapping readings agree to the byte, which a resampler relative to the rectangle cannot guarantee.
+overlapping readings agree to the byte, which a resampler relative to the rectangle cannot guarantee. The
+compiled form (`wsi_seg.slides.area`), where there is one, gives the same bytes as numpy.
 """
 
 from __future__ import annotations
@@ -14,8 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from wsi_seg.slides.area import area_library, weigh
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+HALF = 128
+"""The least alpha of a pixel that counts as recorded."""
 
 BAND = 24
 """Output rows computed at a time: few enough for the caches."""
@@ -60,12 +66,12 @@ class AxisGrid:
             self.offset + start * self.scale >= self.lower and self.offset + stop * self.scale <= self.upper
         )
 
-    def taps(self, start: int, stop: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    def taps(self, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return source indices and weights, each of shape (taps, stop - start); weights sum to one."""
         edges = self.edges(start, stop)
         first, last = edges[:-1], edges[1:]
-        begin = np.floor(first).astype(np.intp)
-        count = int(np.max(np.ceil(last).astype(np.intp) - begin, initial=1))
+        begin = np.floor(first).astype(np.int64)
+        count = int(np.max(np.ceil(last).astype(np.int64) - begin, initial=1))
         index = begin + np.arange(count)[:, None]
         overlap = np.clip(np.minimum(last, index + 1) - np.maximum(first, index), 0, None)
         total = overlap.sum(axis=0)
@@ -81,7 +87,7 @@ def resample(
     grids: tuple[AxisGrid, AxisGrid],
     rows: tuple[int, int],
     columns: tuple[int, int],
-) -> NDArray[np.uint8]:
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Area-resample a piece of a source level to a piece of the output frame.
 
     Parameters
@@ -97,7 +103,9 @@ def resample(
 
     Returns
     -------
-    uint8 array, shape (rows, columns, 4)
+    rgb : uint8 array, shape (rows, columns, 3)
+    present : bool array, shape (rows, columns)
+        Where alpha is half or more.
     """
     grid_y, grid_x = grids
     factors = grid_y.whole_factor, grid_x.whole_factor
@@ -105,12 +113,36 @@ def resample(
         y0, y1 = grid_y.source_span(*rows)
         x0, x1 = grid_x.source_span(*columns)
         oy, ox = source_origin_yx
-        block = source[y0 - oy : y1 - oy, x0 - ox : x1 - ox]
-        if factors == (1, 1):
-            return np.ascontiguousarray(block)
-        # As CMYK, Pillow treats the four channels alike.
-        image = Image.frombuffer("CMYK", (block.shape[1], block.shape[0]), np.ascontiguousarray(block))
-        return np.asarray(image.reduce((factors[1], factors[0])))
+        return _apart(_means_of_blocks(source[y0 - oy : y1 - oy, x0 - ox : x1 - ox], factors[0], factors[1]))
+    if (library := area_library()) is not None:
+        (index_y, weight_y), (index_x, weight_x) = grid_y.taps(*rows), grid_x.taps(*columns)
+        y = index_y - source_origin_yx[0], weight_y
+        x = index_x - source_origin_yx[1], weight_x
+        return weigh(library, np.ascontiguousarray(source), y, x)
+    return _apart(_weigh(source, source_origin_yx, grids, rows, columns))
+
+
+def _apart(rgba: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    return np.ascontiguousarray(rgba[..., :3]), rgba[..., 3] >= HALF
+
+
+def _means_of_blocks(block: NDArray[np.uint8], down: int, across: int) -> NDArray[np.uint8]:
+    if (down, across) == (1, 1):
+        return block
+    # As CMYK, Pillow treats the four channels alike.
+    image = Image.frombuffer("CMYK", (block.shape[1], block.shape[0]), np.ascontiguousarray(block))
+    return np.asarray(image.reduce((across, down)))
+
+
+def _weigh(
+    source: NDArray[np.uint8],
+    source_origin_yx: tuple[int, int],
+    grids: tuple[AxisGrid, AxisGrid],
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+) -> NDArray[np.uint8]:
+    """Sum weighted pixels by numpy, shape (rows, columns, 4)."""
+    grid_y, grid_x = grids
     index_x, weight_x = grid_x.taps(*columns)
     out = np.empty((rows[1] - rows[0], columns[1] - columns[0], 4), dtype=np.uint8)
     for start in range(*rows, BAND):
@@ -124,7 +156,7 @@ def resample(
 
 
 def _weigh_rows(
-    source: NDArray[np.uint8], index: NDArray[np.intp], weight: NDArray[np.float32]
+    source: NDArray[np.uint8], index: NDArray[np.int64], weight: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Sum weighted rows of `source`, tap by tap; taps and weights have the shape (taps, rows).
 
@@ -142,7 +174,7 @@ def _weigh_rows(
 
 
 def _weigh_columns(
-    source: NDArray[np.float32], index: NDArray[np.intp], weight: NDArray[np.float32]
+    source: NDArray[np.float32], index: NDArray[np.int64], weight: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Sum weighted columns of `source`, as `_weigh_rows` does; its channels are weighed as one long row."""
     height, _, channels = source.shape

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.slides.agreement import Agreement
-    from wsi_seg.slides.readers.contract import Reader
-    from wsi_seg.slides.readers.decode import SlideLevel
+    from wsi_seg.slides.readers.contract import Reader, SlideLevel
 
 COARSER_TOLERANCE = 0.05
 """How much coarser than the working mpp a slide may be; a coarser one is refused."""
@@ -229,9 +228,9 @@ class Slide:
             bad += [grids.level_to_label(b) for b in unreadable]
             strip = slice(y - rect.y0, y1 - rect.y0)
             self._composite(rgba)
-            pixels = resample(rgba, (source.y0, source.x0), grids, (y, y1), (rect.x0, rect.x1))
-            rgb[strip] = pixels[..., :3]
-            present[strip] = pixels[..., 3] >= 128
+            rgb[strip], present[strip] = resample(
+                rgba, (source.y0, source.x0), grids, (y, y1), (rect.x0, rect.x1)
+            )
         inside = (b.clipped(*frames.label_size) for b in bad)
         return SlidePixels(rgb, present, tuple(sorted({b for b in inside if b.area > 0})))
 

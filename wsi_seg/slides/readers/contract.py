@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -11,7 +12,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.slides.lattice import Rect
-    from wsi_seg.slides.readers.decode import SlideLevel
+
+
+@dataclass(frozen=True)
+class SlideLevel:
+    """One level of a slide: its size, and slide pixels per level pixel in x and y.
+
+    `exact` tells whether the reader gives a pixel the same value whatever rectangle it is read in.
+    """
+
+    width: int
+    height: int
+    scale_x: float
+    scale_y: float
+    tile_width: int
+    tile_height: int
+    exact: bool
 
 
 class Reader(Protocol):

@@ -14,7 +14,8 @@ import numpy as np
 import tifffile
 
 from wsi_seg.errors import SlideError
-from wsi_seg.slides.readers.decode import SlideLevel, cut_by_grid, enclosing_cells, level_scale
+from wsi_seg.slides.readers.contract import SlideLevel
+from wsi_seg.slides.readers.decode import cut_by_grid, enclosing_cells, level_scale
 from wsi_seg.slides.readers.tiff import ERRORS, quiet
 
 if TYPE_CHECKING:

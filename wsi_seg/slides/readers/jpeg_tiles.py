@@ -1,0 +1,204 @@
+"""Decode the JPEG tiles of a TIFF by libjpeg-turbo: the same pixels as OpenSlide's, several times as fast.
+
+OpenSlide has opened the file, and stays the one that knows it. What is not a plain, sound JPEG tile is left
+to it: `read` returns None. The decoder is as strict as OpenSlide: it takes a warning for damage.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import weakref
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import simplejpeg
+import tifffile
+
+from wsi_seg.slides.readers.tiff import ERRORS, quiet
+from wsi_seg.slides.readers.tile_cache import TileCache
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from wsi_seg.slides.lattice import Rect
+    from wsi_seg.slides.readers.contract import SlideLevel
+
+JPEG, RGB, YCBCR = 7, 2, 6
+"""Values of the TIFF tags Compression and PhotometricInterpretation."""
+
+START, END = b"\xff\xd8", b"\xff\xd9"
+START_OF_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+APPLICATION = frozenset(range(0xE0, 0xF0))
+COLOUR_TRANSFORM = {
+    RGB: b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0",
+    YCBCR: b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\1",
+}
+"""Adobe's segment, which states whether a JPEG's colours are transformed: here too, the TIFF decides that."""
+
+cache = TileCache()
+
+
+@dataclass(frozen=True)
+class _Level:
+    """Places and sizes of a level's tiles, both int64 of shape (rows, columns), and their common header."""
+
+    offsets: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    header: bytes
+
+
+class JpegTiles:
+    """Decodes rectangles of levels that are stored as JPEG tiles. May be used from several threads.
+
+    Parameters
+    ----------
+    path : Path
+        A TIFF.
+    levels : sequence of SlideLevel
+        As OpenSlide describes them.
+    """
+
+    def __init__(self, path: Path, levels: Sequence[SlideLevel]) -> None:
+        self._path = path
+        self._levels = levels
+        self._tables: dict[int, _Level | None] = {}
+        self._lock = threading.Lock()
+        self._file = os.open(path, os.O_RDONLY)
+        self._key = object()
+        # Processes keep slides open from region to region, and drop them without closing.
+        self._close = weakref.finalize(self, _close, self._file, self._key)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._close()
+
+    def read(self, index: int, rect: Rect) -> NDArray[np.uint8] | None:
+        """Decode a rectangle of a level.
+
+        Parameters
+        ----------
+        index : int
+        rect : Rect
+            In level pixels; it may reach beyond the level.
+
+        Returns
+        -------
+        uint8 array, shape (height, width, 4), or None
+            None where a tile is absent, damaged or of another kind: OpenSlide knows what to do with it.
+        """
+        table, level = self._table(index), self._levels[index]
+        if table is None or not self._close.alive:
+            return None
+        inside = rect.clipped(level.width, level.height)
+        rgba = (np.empty if inside == rect else np.zeros)((rect.height, rect.width, 4), dtype=np.uint8)
+        if inside.area == 0:
+            return rgba
+        rows = range(inside.y0 // level.tile_height, -(-inside.y1 // level.tile_height))
+        columns = range(inside.x0 // level.tile_width, -(-inside.x1 // level.tile_width))
+        for row, column in product(rows, columns):
+            tile = self._tile(index, table, row, column)
+            if tile is None:
+                return None
+            top, left = row * level.tile_height, column * level.tile_width
+            y0, y1 = max(top, inside.y0), min(top + level.tile_height, inside.y1)
+            x0, x1 = max(left, inside.x0), min(left + level.tile_width, inside.x1)
+            target = rgba[y0 - rect.y0 : y1 - rect.y0, x0 - rect.x0 : x1 - rect.x0]
+            target[...] = tile[y0 - top : y1 - top, x0 - left : x1 - left]
+        return rgba
+
+    def _tile(self, index: int, table: _Level, row: int, column: int) -> NDArray[np.uint8] | None:
+        """Return a whole tile as RGBA; None if it is absent or cannot be decoded as it should."""
+        size, place = int(table.sizes[row, column]), int(table.offsets[row, column])
+        if size == 0:
+            return None
+        key = self._key, index, row, column
+        tile = cache.get(key)
+        if tile is None:
+            tile = self._decode(index, table, os.pread(self._file, size, place), size)
+            if tile is not None:
+                cache.put(key, tile)
+        return tile
+
+    def _decode(self, index: int, table: _Level, data: bytes, size: int) -> NDArray[np.uint8] | None:
+        level = self._levels[index]
+        body = _without_applications(data) if len(data) == size else None
+        if body is None:
+            return None
+        try:
+            tile: NDArray[np.uint8] = simplejpeg.decode_jpeg(table.header + body, "RGBA")
+        except ValueError:
+            return None
+        return tile if tile.shape == (level.tile_height, level.tile_width, 4) else None
+
+    def _table(self, index: int) -> _Level | None:
+        """Return where a level's tiles are; None if they are none to be decoded here."""
+        with self._lock:
+            if index not in self._tables:
+                self._tables[index] = _find_level(self._path, self._levels[index])
+            return self._tables[index]
+
+
+def _close(file: int, key: object) -> None:
+    os.close(file)
+    cache.drop(key)
+
+
+def _find_level(path: Path, level: SlideLevel) -> _Level | None:
+    """Find the one page of a TIFF that a level is."""
+    try:
+        with quiet(), tifffile.TiffFile(path) as tiff:
+            pages = [page for page in tiff.pages if _is_level(page, level)]
+            return _level_of(pages[0], level) if len(pages) == 1 else None
+    except ERRORS:  # OpenSlide reads it, and says what is wrong
+        return None
+
+
+def _is_level(page: Any, level: SlideLevel) -> bool:
+    return bool(
+        page.is_tiled
+        and (page.imagewidth, page.imagelength) == (level.width, level.height)
+        and (page.tilewidth, page.tilelength) == (level.tile_width, level.tile_height)
+    )
+
+
+def _level_of(page: Any, level: SlideLevel) -> _Level | None:
+    plain = (page.compression, page.samplesperpixel, page.bitspersample, page.planarconfig) == (JPEG, 3, 8, 1)
+    if not (level.exact and plain and page.photometric in COLOUR_TRANSFORM):
+        return None
+    tables = START if page.jpegtables is None else _without_applications(page.jpegtables)
+    rows, columns = -(-level.height // level.tile_height), -(-level.width // level.tile_width)
+    if tables is None or len(page.dataoffsets) != rows * columns:
+        return None
+    offsets, sizes = (
+        np.array(values, dtype=np.int64).reshape(rows, columns)
+        for values in (page.dataoffsets, page.databytecounts)
+    )
+    tables = tables.removeprefix(START).removesuffix(END)
+    return _Level(offsets, sizes, START + COLOUR_TRANSFORM[int(page.photometric)] + tables)
+
+
+def _without_applications(data: bytes) -> bytes | None:
+    """Return a JPEG without its beginning and the segments of applications, which may state other colours.
+
+    None if it is damaged before its first frame.
+    """
+    if not data.startswith(START):
+        return None
+    kept, at = [], len(START)
+    while at + 4 <= len(data):
+        mark, code, length = struct.unpack_from(">BBH", data, at)
+        if mark != 0xFF:
+            return None
+        if code in START_OF_FRAMES:
+            break
+        if code not in APPLICATION:
+            kept.append(data[at : at + 2 + length])
+        at += 2 + length
+    return b"".join([*kept, data[at:]])
