@@ -66,11 +66,13 @@ def _torch() -> list[Finding]:
 
 def _kernels() -> Finding:
     from wsi_seg.inference.fast.library import load_kernels
+    from wsi_seg.slides.area import load_area
 
     try:
+        load_area()
         load_kernels()
     except KernelsError as error:
-        return Finding("kernels", True, f"ESPNet runs by PyTorch, at a third of the speed: {error}")
+        return Finding("kernels", True, f"none, so networks run and slides are read more slowly: {error}")
     return Finding("kernels", True, "compiled for this processor")
 
 

@@ -55,6 +55,10 @@ class TileCache:
         self._bytes = 0
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._tiles)
+
     def get(self, key: Hashable) -> NDArray[np.uint8] | None:
         """Return a tile that must not be written to, or None."""
         with self._lock:
