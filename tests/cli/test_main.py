@@ -147,7 +147,7 @@ def test_an_export_writes_over_no_other_results_files(predict, run, slide_path: 
     assert (ended.code, f"{alone}: is not the slide.ome.zarr of a result folder" in ended.line) == (2, True)
     own = result / "slide.geojson.gz"
     ended = run("export", alone, "--simplify", 9, "-o", own)
-    assert (ended.code, f"{own}: belongs to another result" in ended.line) == (2, True)
+    assert (ended.code, f"{own}: is another result's own" in ended.line) == (2, True)
     for source, name in ((alone, "summary.csv"), (result, "summary.csv"), (result, own.name)):
         assert run("export", source, "--format", "csv", "-o", result / name).code == 2
     assert {path: path.read_bytes() for path in result.rglob("*") if path.is_file()} == before
