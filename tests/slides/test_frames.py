@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from wsi_seg.slides.frames import SNAP_TOLERANCE, Bounds, Frames, LevelGrids, level_to_slide, snap_downsample
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.slides.readers.decode import SlideLevel, level_scale
+from wsi_seg.slides.readers.contract import SlideLevel
+from wsi_seg.slides.readers.decode import level_scale
 
 sides = st.integers(1, 200_000)
 mpps = st.floats(0.1, 4)

@@ -16,7 +16,8 @@ import numpy as np
 import openslide
 
 from wsi_seg.files.reading import open_plain
-from wsi_seg.slides.readers.decode import SlideLevel, cut_by_grid, enclosing_cells, level_scale
+from wsi_seg.slides.readers.contract import SlideLevel
+from wsi_seg.slides.readers.decode import cut_by_grid, enclosing_cells, level_scale
 from wsi_seg.slides.readers.dicom_decode import FrameDecoder
 from wsi_seg.slides.readers.dicom_frames import find_levels, read_facts
 from wsi_seg.slides.readers.dicom_level import ITEM, ITEM_HEADER
