@@ -51,13 +51,19 @@ def match_outlines(entries: Sequence[ProjectEntry], folder: Path) -> Matched:
     project = entries[0].project
     if not os.path.isdir(folder):
         raise UsageError(f"{folder}: no folder: give the folder with the outlines exported from {project}")
-    files = [path for path in sorted(folder.iterdir()) if ANNOTATIONS.search(path.name) and path.is_file()]
+    try:
+        files = [
+            path for path in sorted(folder.iterdir()) if ANNOTATIONS.search(path.name) and path.is_file()
+        ]
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be read ({error.strerror}): make it readable") from error
     if not files:
         raise UsageError(f"{folder}: holds no annotation file: {HOW}")
+    called = _called(entries)
     found: dict[int, Path] = {}
     strangers = []
     for path in files:
-        place = _place(path, entries)
+        place = _place(path, entries, called)
         if place is None:
             strangers.append(path)
             continue
@@ -75,32 +81,36 @@ def match_outlines(entries: Sequence[ProjectEntry], folder: Path) -> Matched:
     return Matched(pairs, tuple(_remarks(project, without, strangers)))
 
 
-def _place(path: Path, entries: Sequence[ProjectEntry]) -> int | None:
+def _place(path: Path, entries: Sequence[ProjectEntry], called: Sequence[dict[str, list[int]]]) -> int | None:
     """Return the place of the image that a file is named after; None if there is none."""
     name = _key(ANNOTATIONS.sub("", path.name))
-    for kind in range(len(_names(entries[0]))):
-        fitting = [place for place, entry in enumerate(entries) if name and name in _names(entry)[kind]]
-        if len(fitting) > 1:
-            one, other = (f"{entries[place].name!r} (image {entries[place].number})" for place in fitting[:2])
-            raise UsageError(
-                f"{path}: is named after both {one} and {other} of {entries[0].project}: rename it, or the "
-                "images in QuPath, so that the names tell them apart"
-            )
-        if fitting:
-            return fitting[0]
-    return None
+    fitting = next((places[name] for places in called if name in places), [])
+    if len(fitting) > 1:
+        one, other = (f"{entries[place].name!r} (image {entries[place].number})" for place in fitting[:2])
+        raise UsageError(
+            f"{path}: is named after both {one} and {other} of {entries[0].project}: rename it, or the "
+            "images in QuPath, so that the names tell them apart"
+        )
+    return fitting[0] if fitting else None
 
 
-def _names(entry: ProjectEntry) -> tuple[set[str], ...]:
-    """Return the names that a file of outlines may have, those that count more first."""
-    file = () if entry.path is None else (entry.path.name,)
-    suffix = "" if entry.path is None else entry.path.suffix
-    return (
-        {_key(entry.name)},
-        {_key(name) for name in (entry.result_name, *_stems(entry.name, suffix))},
-        {_key(name) for name in file},
-        {_key(stem) for name in file for stem in _stems(name, suffix)},
-    )
+def _called(entries: Sequence[ProjectEntry]) -> list[dict[str, list[int]]]:
+    """Return the places of images by the names that their files of outlines may have, best names first."""
+    called: list[dict[str, list[int]]] = []
+    for place, entry in enumerate(entries):
+        file = () if entry.path is None else (entry.path.name,)
+        suffix = "" if entry.path is None else entry.path.suffix
+        kinds = (
+            [entry.name],
+            [entry.result_name, *_stems(entry.name, suffix)],
+            file,
+            [stem for name in file for stem in _stems(name, suffix)],
+        )
+        called = called or [{} for _ in kinds]
+        for places, names in zip(called, kinds, strict=True):
+            for name in {_key(name) for name in names} - {""}:
+                places.setdefault(name, []).append(place)
+    return called
 
 
 def _stems(name: str, suffix: str) -> Iterator[str]:
