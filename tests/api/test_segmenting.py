@@ -9,7 +9,7 @@ from helpers.results import Recorder, fingerprints
 from PIL import Image
 
 import wsi_seg as ws
-from wsi_seg.errors import NoSchedulerError, SlideError, UsageError
+from wsi_seg.errors import MppError, NoSchedulerError, SlideError, UsageError
 from wsi_seg.predict.run import predict_slide
 from wsi_seg.settings import ExportSettings, LabelSettings, PredictSettings, RunSettings
 
@@ -111,10 +111,12 @@ def test_a_setting_that_does_not_fit_is_named(
         ws.segment(slide_path, model_path, out=tmp_path / "out", **asked)  # type: ignore[arg-type]
 
 
-def test_a_picture_is_no_slide(model_path: Path, tmp_path: Path) -> None:
+def test_a_picture_is_a_slide_whose_resolution_is_to_be_given(model_path: Path, tmp_path: Path) -> None:
     Image.fromarray(tissue_rgb(64, 64)).save(tmp_path / "picture.png")
-    with pytest.raises(UsageError, match=r"plain image and no slide: give its pixels to model.segment"):
+    with pytest.raises(MppError, match=r"picture\.png: .* does not state its resolution"):
         ws.segment(tmp_path / "picture.png", model_path, out=tmp_path / "out")
+    result = ws.segment(tmp_path / "picture.png", model_path, out=tmp_path / "out", mpp=2.0)
+    assert result.labels.shape == (64, 64)
 
 
 def test_a_scheduler_that_is_not_there(slide_path: Path, model_path: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from wsi_seg.cli.app import app
-from wsi_seg.errors import SlideError, UsageError, WsiSegError
+from wsi_seg.errors import MppError, SlideError, UsageError, WsiSegError
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.espnet import ESPNet, ESPNetConfig
@@ -54,7 +54,6 @@ def street_model(tmp_path: Path) -> Path:
     ("given", "named"),
     [
         (("--mpp", 0.5), "--mpp"),
-        (("--working-mpp", 2), "--working-mpp"),
         (("--allow-coarser",), "--allow-coarser"),
         (("--tissue-mask",), "--tissue-mask"),
         (("--no-tissue-mask",), "--no-tissue-mask"),
@@ -76,25 +75,36 @@ def street_model(tmp_path: Path) -> Path:
     ],
 )
 def test_what_means_nothing_for_a_plain_image_is_refused(
-    picture: Path, model_path: Path, tmp_path: Path, given: tuple[object, ...], named: str
+    picture: Path, street_model: Path, tmp_path: Path, given: tuple[object, ...], named: str
 ) -> None:
     out = tmp_path / "out"
     with pytest.raises(UsageError, match=rf"^{named}: has no effect on a plain image such as street\.png: "):
-        run(picture, "--model", model_path, "-o", out, *given)
+        run(picture, "--model", street_model, "-o", out, *given)
     assert not out.exists()
 
 
-def test_what_a_plain_image_goes_by_is_taken(picture: Path, model_path: Path, tmp_path: Path) -> None:
+def test_what_a_plain_image_goes_by_is_taken(picture: Path, street_model: Path, tmp_path: Path) -> None:
     by = ("--device", "cpu", "--precision", "float32", "--compile", "no", "--overwrite")
-    done = run(picture, "--model", model_path, "-o", tmp_path / "out", *by)
+    done = run(picture, "--model", street_model, "-o", tmp_path / "out", *by)
     assert done.exit_code == 0
     assert "network plain" in done.stdout
-    assert "resolution assumed: the model's 2 um per px" in done.stdout
     assert (tmp_path / "out" / "street" / "street_index.png").is_file()
 
 
-def test_a_pipeline_may_say_what_is_so_anyway(picture: Path, model_path: Path, tmp_path: Path) -> None:
-    run_it = (picture, "--model", model_path, "-o", tmp_path / "out", "-q", "--pipeline")
+def test_to_a_model_of_slides_a_picture_is_a_slide_whose_resolution_is_to_be_given(
+    picture: Path, model_path: Path, street_model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(MppError, match=r"street\.png: .*does not state its resolution: .* with --mpp"):
+        run(picture, "--model", model_path, "-o", tmp_path / "out")
+    with pytest.raises(MppError, match=r"street\.png: .* with --mpp"):
+        run(picture, "--model", street_model, "--working-mpp", 2, "-o", tmp_path / "out")
+    (tmp_path / "one.csv").write_text("slide,mpp\nstreet.png,2\n")
+    assert run(tmp_path / "one.csv", "--model", model_path, "-o", tmp_path / "out").exit_code == 0
+    assert (tmp_path / "out" / "street" / "slide.geojson.gz").is_file()
+
+
+def test_a_pipeline_may_say_what_is_so_anyway(picture: Path, street_model: Path, tmp_path: Path) -> None:
+    run_it = (picture, "--model", street_model, "-o", tmp_path / "out", "-q", "--pipeline")
     assert run(*run_it, "breast-biopsy").exit_code == 0
     own = tmp_path / "own.yaml"
     own.write_text("description: ours\npredict: {labels: {tissue_mask: true, patch: 512}}\n")
@@ -103,20 +113,20 @@ def test_a_pipeline_may_say_what_is_so_anyway(picture: Path, model_path: Path, t
 
 
 def test_slides_and_pictures_with_options_for_slides_are_to_be_predicted_apart(
-    picture: Path, slide_path: Path, model_path: Path, tmp_path: Path
+    picture: Path, slide_path: Path, street_model: Path, model_path: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     with pytest.raises(
         UsageError, match=r"--patch: .* street\.png: predict slides and plain images separately"
     ):
-        run(slide_path, picture, "--patch", 192, "--model", model_path, "-o", out)
-    (tmp_path / "both.csv").write_text(f"slide,mpp\n{slide_path},2\nstreet.png,0.5\n")
+        run(slide_path, picture, "--patch", 192, "--model", street_model, "-o", out)
+    (tmp_path / "both.csv").write_text(f"slide,mpp\n{slide_path},2\nstreet.png,2\n")
     with pytest.raises(UsageError, match=r"mpp in the CSV file: has no effect .* street\.png"):
-        run(tmp_path / "both.csv", "--model", model_path, "-o", out)
+        run(tmp_path / "both.csv", "--model", street_model, "-o", out)
     assert not out.exists()
-    (tmp_path / "both.csv").write_text(f"slide,mpp\n{slide_path},2\nstreet.png,\n")
+    # To a model of slides both are slides.
     assert run(tmp_path / "both.csv", "--model", model_path, "-o", out).exit_code == 0
-    assert [outcome["status"] for outcome in record(out)["outcomes"]] == ["finished", "finished"]
+    assert [outcome["error"] for outcome in record(out)["outcomes"]] == [None, None]
 
 
 def test_a_striped_tiff_is_no_picture_to_a_model_of_slides(

@@ -12,6 +12,7 @@ import tifffile
 from conftest import tissue_rgb, write_tiff
 from helpers.dicoms import CONTAINER, SERIES, copy_series
 from helpers.qupath_projects import image, server, uri_of, write_project, write_project_of
+from helpers.zarrs import RGB, write_zarr
 
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.predict.jobs import collect_jobs, is_plain_image
@@ -23,6 +24,15 @@ def names(*jobs_of: Path, out: Path = Path("out")) -> list[str]:
 
 def test_a_result_is_named_after_its_slide(tmp_path: Path) -> None:
     assert names(tmp_path / "a.svs", tmp_path / "b.ndpi") == ["a", "b"]
+
+
+def test_a_zarr_is_one_slide_and_its_suffixes_are_no_part_of_its_name(tmp_path: Path) -> None:
+    path = write_zarr(tmp_path / "case 7.ome.zarr", RGB[:20, :20])
+    write_zarr(tmp_path / "b.zarr" / "0", RGB[:20, :20])
+    assert names(path) == ["case 7"]
+    assert names(path, tmp_path / "case 7.svs") == ["case 7.ome.zarr", "case 7.svs"]
+    assert names(tmp_path / "b.zarr" / "0") == ["b__0"]
+    assert names(tmp_path) == ["b", "case 7"]
 
 
 def test_slides_of_one_name_get_results_of_their_own(tmp_path: Path) -> None:
@@ -122,8 +132,9 @@ def test_a_csv_that_is_none_is_a_usage_error(tmp_path: Path, content: str) -> No
 
 
 def test_plain_images_are_difference_to_slides(slide_path: Path) -> None:
+    assert is_plain_image(Path("street.png"), for_slides=False)
+    assert not is_plain_image(Path("street.png"), for_slides=True)
     for for_slides in (True, False):
-        assert is_plain_image(Path("street.png"), for_slides)
         assert not is_plain_image(Path("slide.svs"), for_slides)
         assert not is_plain_image(slide_path, for_slides)
 

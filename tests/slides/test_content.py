@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import tissue_rgb, write_tiff
 from helpers.dicoms import SEGMENTATION, SERIES, element, write_dicom
+from helpers.zarrs import RGB, write_zarr
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides import content
@@ -110,3 +111,44 @@ def test_slides_are_one_if_all_bytes_are_the_same(tmp_path: Path, monkeypatch: p
         assert slide.files.same_as(copied.files)
         os.utime(first, ns=(0, 0))  # it may have been written to
         assert not slide.files.same_as(copied.files)
+
+
+def test_a_zarr_is_known_by_its_names_and_by_parts_of_some_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "WATCHED", 4)
+    path = write_zarr(tmp_path / "s.zarr", levels=2)
+    copy = Path(shutil.copytree(path, tmp_path / "copy.zarr"))
+    other = Path(shutil.copytree(path, tmp_path / "other.zarr"))
+    chunks = [file for file in (path / "0" / "c").rglob("*") if file.is_file()]
+    with Slide(path) as slide, Slide(copy) as copied:
+        watched = [file for file in slide.files.stamps if file.name != "zarr.json"]
+        assert len(watched) == 4
+        assert (slide.fingerprint, slide.files.content) == (copied.fingerprint, copied.files.content)
+        assert slide.files.same_as(copied.files)
+        unwatched = min(set(chunks) - set(watched)).relative_to(path)
+        overwrite_a_byte(other / unwatched)
+        with Slide(other) as altered:
+            assert altered.fingerprint == slide.fingerprint
+            assert not slide.files.same_as(altered.files)
+        (other / unwatched).unlink()
+        with Slide(other) as lacking:
+            assert lacking.fingerprint != slide.fingerprint
+        slide.files.refuse_changed()
+        overwrite_a_byte(watched[0])
+        with pytest.raises(SlideError, match=r"s\.zarr/.*: was changed while the slide was read"):
+            slide.files.refuse_changed()
+        with Slide(path) as changed:
+            assert changed.fingerprint != slide.fingerprint
+
+
+def test_zarrs_that_hold_the_same_chunks_elsewhere_are_not_one(tmp_path: Path) -> None:
+    path = write_zarr(tmp_path / "s.zarr", RGB[:128, :256], chunks=(3, 128, 128))
+    other = Path(shutil.copytree(path, tmp_path / "o.zarr"))
+    first, second = (other / "0" / "c" / "0" / "0" / name for name in "01")
+    first.rename(other / "kept")
+    second.rename(first)
+    (other / "kept").rename(second)
+    with Slide(path) as slide, Slide(other) as swapped:
+        assert slide.fingerprint != swapped.fingerprint
+        assert not slide.files.same_as(swapped.files)

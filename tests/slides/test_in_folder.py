@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers.dicoms import ANNOTATIONS, REPORT, SEGMENTATION, SERIES, copy_series, write_dicom
+from helpers.zarrs import RGB, attributes, write_attributes, write_zarr
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.in_folder import slides_in
@@ -86,3 +87,22 @@ def test_what_is_named_as_a_slide_and_is_no_file_is_passed_over_by_name(
         SlideError, match=r"no slide in this folder \(.*inner\.svs: named like a slide, but a"
     ):
         slides_in(tmp_path / "x.svs")
+
+
+def test_zarrs_that_are_images_are_slides_and_others_are_passed_over_by_name(
+    slide_path: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.tiff").symlink_to(slide_path)
+    write_zarr(tmp_path / "b.ome.zarr", RGB[:20, :20])
+    write_zarr(tmp_path / "plain name", RGB[:20, :20])
+    label = write_zarr(tmp_path / "c.zarr", RGB[:20, :20])
+    write_attributes(label, {**attributes(label), "image-label": {}})
+    (tmp_path / "damaged.zarr").mkdir()
+    (tmp_path / "packed.zarr.zip").touch()
+    found = slides_in(tmp_path)
+    named = ["a.tiff", "b.ome.zarr", "damaged.zarr", "packed.zarr.zip", "plain name"]
+    assert [path.name for path in found.slides] == named
+    assert found.passed_over == (f"{label}: is a label image, not a slide: skipped",)
+    for path in found.slides[2:4]:
+        with pytest.raises(SlideError, match=path.name):
+            Slide(path)

@@ -9,7 +9,6 @@ from wsi_seg.api.model import Model, as_model
 from wsi_seg.api.opening import OpenSlide
 from wsi_seg.api.result import Result
 from wsi_seg.errors import UsageError
-from wsi_seg.predict.jobs import is_plain_image
 from wsi_seg.predict.session import Session
 from wsi_seg.progress import Progress
 from wsi_seg.results.folder import ResultFolder
@@ -148,11 +147,5 @@ class Runner:
                 raise UsageError(f"{slide.path}: is open: give its mpp to open_slide")
             self._session.segment(slide.slide, folder, settings)
         else:
-            path = path_of(slide)
-            if is_plain_image(path, for_slides=True):
-                raise UsageError(
-                    f"{path}: is a plain image and no slide: give its pixels to model.segment, or the "
-                    "file to `wsi-seg predict`"
-                )
-            self._session.segment(path, folder, settings)
+            self._session.segment(path_of(slide), folder, settings)
         return Result(ResultFolder(folder).zarr)

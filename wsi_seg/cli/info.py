@@ -26,12 +26,13 @@ def info(
     """
     from wsi_seg.errors import SlideError
     from wsi_seg.slides.in_folder import FolderSlides, slides_in
+    from wsi_seg.slides.readers.zarr_store import is_store
     from wsi_seg.slides.slide import Slide
 
     described: list[dict[str, Any]] = []
     failed = False
     for given in slides:
-        found = slides_in(given) if given.is_dir() else FolderSlides((given,))
+        found = slides_in(given) if given.is_dir() and not is_store(given) else FolderSlides((given,))
         for line in found.passed_over:
             say(f"wsi-seg: {line}", err=True)
         for path in found.slides:

@@ -150,8 +150,6 @@ class Runner:
             if done.diagnosis is not None:
                 say(f"  {done.diagnosis}")
             say(f"  network {done.network} ({labels.precision})")
-            if self._bundle.input.mpp is not None:
-                say(f"  resolution assumed: the model's {self._bundle.input.mpp:g} um per px")
         return Outcome(
             slide=str(job.path),
             result=str(job.out),

@@ -9,6 +9,7 @@ from wsi_seg.data.projects.reading import find_project, read_project
 from wsi_seg.data.slide_list import mpp_of, read_csv
 from wsi_seg.errors import UsageError
 from wsi_seg.files.reading import check_plain
+from wsi_seg.slides.readers.zarr_store import is_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +36,10 @@ class Paired(NamedTuple):
 
 
 def is_data_set(arguments: Sequence[Path]) -> bool:
-    """Return whether the arguments are one folder, of images with masks, and not of a QuPath project."""
-    return len(arguments) == 1 and arguments[0].is_dir() and find_project(arguments[0]) is None
+    """Return whether the arguments are one folder, of images with masks: no QuPath project, and no Zarr."""
+    if len(arguments) != 1 or not arguments[0].is_dir() or is_store(arguments[0]):
+        return False
+    return find_project(arguments[0]) is None
 
 
 def read_pairs(arguments: Sequence[Path], mpp: float | None = None) -> Paired:
@@ -84,7 +87,7 @@ def read_pairs(arguments: Sequence[Path], mpp: float | None = None) -> Paired:
 
 def _check_files(paths: Sequence[Path]) -> None:
     """Refuse what cannot be slides and annotations in turn."""
-    folder = next((path for path in paths if path.is_dir()), None)
+    folder = next((path for path in paths if path.is_dir() and not is_store(path)), None)
     if folder is not None:
         raise UsageError(f"{folder}: is a folder: give a data set alone, or SLIDE ANNOTATIONS, each a file")
     _refuse_absent([str(path) for path in paths if not path.exists()], "give SLIDE ANNOTATIONS")
@@ -110,7 +113,8 @@ def _from_csv(path: Path) -> list[SlidePair]:
 
 def _refuse_special(path: Path) -> None:
     try:
-        check_plain(path)
+        if not is_store(path):
+            check_plain(path)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}: name a slide and its annotation file") from error
 

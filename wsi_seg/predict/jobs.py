@@ -16,7 +16,9 @@ from wsi_seg.data.slide_list import mpp_of, read_csv
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.predict.named import Named, once, told_apart, twins
 from wsi_seg.slides.in_folder import slides_in
+from wsi_seg.slides.picture import SUFFIXES as IMAGE_SUFFIXES
 from wsi_seg.slides.readers.tiff import is_picture, is_tiff
+from wsi_seg.slides.readers.zarr_store import is_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
     from wsi_seg.data.projects.entry import ProjectEntry
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
 
 UID = re.compile(r"[0-2](\.\d+){4,}")
@@ -103,7 +104,7 @@ def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None) -> Jobs:
             passed_over += _beside(project, path, images) if path != project else ()
         elif path.suffix.lower() == ".csv":
             named += [Named.of(slide, mpp if given is None else given) for slide, given in _read_csv(path)]
-        elif os.path.isdir(path):
+        elif os.path.isdir(path) and not is_store(path):
             inside = slides_in(path)
             named += [Named.of(slide, mpp) for slide in inside.slides]
             passed_over += inside.passed_over
@@ -126,17 +127,19 @@ def is_plain_image(path: Path, for_slides: bool) -> bool:
     ----------
     path : Path
     for_slides : bool
-        Whether the working resolution is known, from the model or the user. Then every TIFF is a slide, as
-        its own resolution must be known too; one that OpenSlide cannot open is refused as a slide. Otherwise
+        Whether the working resolution is known, from the model or the user. Then every file is a slide, as
+        its own resolution must be known too; one that cannot be read so is refused as a slide. Otherwise
         a TIFF that OpenSlide does not know is a picture if it is sound and in strips; a tiled one is a
         slide, damaged or not. TIFFs are detected by their content, whatever their name.
     """
+    if for_slides:
+        return False
     suffix = path.suffix.lower()
     try:
         if not os.path.isfile(path) or not is_tiff(path):
             return suffix in IMAGE_SUFFIXES
         named_so = suffix in TIFF_SUFFIXES | IMAGE_SUFFIXES
-        if for_slides or not named_so or openslide.OpenSlide.detect_format(str(path)) is not None:
+        if not named_so or openslide.OpenSlide.detect_format(str(path)) is not None:
             return False
         return is_picture(path)
     except OSError:
@@ -201,7 +204,7 @@ def _result_names(slides: Sequence[Named]) -> list[str]:
 def _short_name(slide: Named, slides: Sequence[Named]) -> str:
     if slide.entry is not None:
         return slide.entry.result_name
-    return slide.place.stem if slide.series is None else _dicom_name(slide, slides)
+    return _stem(slide.place) if slide.series is None else _dicom_name(slide, slides)
 
 
 def _longer_name(slide: Named, name: str) -> str:
@@ -209,6 +212,15 @@ def _longer_name(slide: Named, name: str) -> str:
     if slide.entry is not None:
         return f"{name}__{slide.entry.number}"
     return slide.place.name if slide.series is None else name
+
+
+def _stem(place: Path) -> str:
+    """Return a slide's name without its suffix; of an image inside a Zarr, with the name of that."""
+    if not is_store(place):
+        return place.stem
+    if is_store(place.parent):
+        return f"{_stem(place.parent)}__{place.name}"
+    return re.sub(r"(\.ome)?\.zarr$", "", place.name, flags=re.IGNORECASE) or place.name
 
 
 def _dicom_name(slide: Named, slides: Sequence[Named]) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,10 @@ import openslide
 from wsi_seg.errors import SlideError
 from wsi_seg.files.digests import digest_file
 from wsi_seg.slides.readers.dicom import read_dicom_header
+from wsi_seg.slides.readers.zarr_store import ARRAYS, IMAGE, METADATA_NAMES, files_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 PIECE_BYTES = 1 << 16
@@ -25,6 +26,10 @@ PIECES = 128
 """Parts of `PIECE_BYTES`, evenly spaced: they distinguish files whose beginnings and ends are equal."""
 
 SERIES = "dicom.SeriesInstanceUID"
+
+WATCHED = 256
+"""Chunk files of a Zarr that are looked at, evenly spaced in the order of their names: it may have a million.
+"""
 
 Stamp = tuple[int, int]
 """A file's size, and when it was last written to, in nanoseconds."""
@@ -37,10 +42,14 @@ class SlideFiles:
     Attributes
     ----------
     stamps : dict of Path to Stamp or None
-        The file that names the slide comes first. None stands for a file that could not be looked at.
+        The file that names the slide comes first. None stands for a file that could not be looked at. Of a
+        Zarr, its metadata and `WATCHED` of its chunk files.
+    store : ZarrFiles or None
+        Of a slide that is a Zarr.
     """
 
     stamps: Mapping[Path, Stamp | None]
+    store: ZarrFiles | None = None
 
     @classmethod
     def of(cls, path: Path, properties: Mapping[str, str]) -> SlideFiles:
@@ -49,10 +58,18 @@ class SlideFiles:
         Parameters
         ----------
         path : Path
-            The file that names the slide.
+            The file, or the folder of a Zarr, that names the slide.
         properties : mapping of str to str
             What the slide says of itself, by OpenSlide's names.
         """
+        if IMAGE in properties:
+            store = ZarrFiles(path, properties[IMAGE], tuple(properties[ARRAYS].splitlines()))
+            names = list(store.names())
+            listing = hashlib.sha256("\n".join(names).encode("utf-8", "surrogateescape")).hexdigest()
+            return cls(
+                {path / name: _stamp(path / name) for name in _watched(names)},
+                replace(store, listing=listing),
+            )
         others = (other for other in _others(path, properties) if other != path)
         return cls({file: _stamp(file) for file in (path, *others)})
 
@@ -95,11 +112,15 @@ class SlideFiles:
 
     def _digests(self) -> list[str]:
         with _named():
+            if self.store is not None:
+                return [f"{name} {digest_file(self.store.folder / name)}" for name in self.store.names()]
             return sorted(map(digest_file, self.stamps))
 
     @cached_property
     def content(self) -> str:
         """A hash of the sizes of all files and of parts of each, wherever they lie.
+
+        Of a Zarr, of the names of all files, and of the sizes and parts of those in `stamps`.
 
         Raises
         ------
@@ -108,11 +129,38 @@ class SlideFiles:
         """
         pieces = max(2, PIECES // len(self.stamps))
         with _named():
-            found = sorted(hashlib.sha256(b"".join(_pieces(path, pieces))).digest() for path in self.stamps)
+            parts = (hashlib.sha256(b"".join(_pieces(path, pieces))).digest() for path in self.stamps)
+            found = sorted(parts) if self.store is None else [self.store.listing.encode(), *parts]
         return hashlib.sha256(b"".join(found)).hexdigest()[:16]
 
 
-def fingerprint(path: Path, properties: Mapping[str, str], size: tuple[int, int]) -> str:
+@dataclass(frozen=True)
+class ZarrFiles:
+    """The files of an image in a Zarr.
+
+    Attributes
+    ----------
+    folder : Path
+        The store.
+    image : str
+        Where the image is in it.
+    arrays : tuple of str
+        Of its levels, inside the image.
+    listing : str
+        A hash of the names of all files.
+    """
+
+    folder: Path
+    image: str
+    arrays: tuple[str, ...]
+    listing: str = ""
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of the files that are there now, inside the store, in a fixed order."""
+        return files_of(self.folder, self.image, self.arrays)
+
+
+def fingerprint(path: Path, properties: Mapping[str, str], size: tuple[int, int], files: SlideFiles) -> str:
     """Return a short hash that identifies a slide's content, wherever the file lies.
 
     Parameters
@@ -122,6 +170,8 @@ def fingerprint(path: Path, properties: Mapping[str, str], size: tuple[int, int]
         What the slide says of itself, by OpenSlide's names.
     size : (int, int)
         Width and height of level 0.
+    files : SlideFiles
+        The slide's.
 
     Raises
     ------
@@ -133,11 +183,22 @@ def fingerprint(path: Path, properties: Mapping[str, str], size: tuple[int, int]
     if SERIES in properties:  # any file of the slide opens it, and OpenSlide's hash is that of the series
         digest.update(f"{size}".encode())
         return digest.hexdigest()[:16]
+    if files.store is not None:
+        digest.update(f"{size} {files.content}".encode())
+        return digest.hexdigest()[:16]
     digest.update(f"{size} {path.stat().st_size}".encode())
     # For large uncompressed levels OpenSlide has no hash; such files have equal sizes and white edges.
     for piece in _pieces(path, 2 if quickhash else PIECES, sized=False):
         digest.update(piece)
     return digest.hexdigest()[:16]
+
+
+def _watched(names: Sequence[str]) -> list[str]:
+    """Return the metadata, and chunk files evenly spaced."""
+    chunks = [name for name in names if name.rpartition("/")[2] not in METADATA_NAMES]
+    step = max(1.0, len(chunks) / WATCHED)
+    watched = {chunks[int(i * step)] for i in range(min(len(chunks), WATCHED))}
+    return [name for name in names if name in watched or name.rpartition("/")[2] in METADATA_NAMES]
 
 
 def _pieces(path: Path, count: int, sized: bool = True) -> Iterator[bytes]:

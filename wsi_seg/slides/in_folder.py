@@ -1,4 +1,4 @@
-"""The slides among the files of a folder. A DICOM slide has several files, and others may lie beside them."""
+"""The slides in a folder. A DICOM slide has several files, with others beside them; a Zarr is a folder."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import openslide
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers.dicom import BESIDE_A_SLIDE, read_dicom_header
 from wsi_seg.slides.readers.dicom_series import find_beyond_openslide
+from wsi_seg.slides.readers.ngff import no_image
+from wsi_seg.slides.readers.zarr_store import is_store, is_zip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +70,12 @@ def slides_in(folder: Path) -> FolderSlides:
             if uid in seen:
                 continue
             seen.add(uid)
-        elif path.suffix.lower() not in SLIDE_SUFFIXES:
+        elif is_store(path):
+            what = _no_zarr_image(path)
+            if what is not None:
+                passed_over.append(f"{path}: {what}: skipped")
+                continue
+        elif path.suffix.lower() not in SLIDE_SUFFIXES and not is_zip(path):
             continue
         elif os.path.exists(path) and not os.path.isfile(path):
             what = "a folder" if os.path.isdir(path) else "no file"
@@ -104,6 +111,15 @@ def dicom_series(path: Path) -> DicomSeries | None:
             return DicomSeries(uid, str(slide.properties.get("dicom.ContainerIdentifier", "")).strip())
     except (openslide.OpenSlideError, OSError):
         return None  # it fails later as a slide, with its own message
+
+
+def _no_zarr_image(path: Path) -> str | None:
+    """Return what a Zarr is that is no image; None also for a damaged one, which then fails by name."""
+    try:
+        other = no_image(path)
+    except SlideError:
+        return None
+    return None if other is None else other[0]
 
 
 def _no_slide(path: Path) -> str | None:

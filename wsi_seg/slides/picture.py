@@ -28,6 +28,9 @@ QUARTER_TURNS = (5, 6, 7, 8)
 MAX_PIXELS = 2**26
 """Largest plain image that is read: pictures of it take some 20 bytes a pixel."""
 
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
+"""Of files that are pictures by their names; a TIFF may be one, too."""
+
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, struct.error, zlib.error)
 """What Pillow raises for files that are damaged or are no images."""
 
@@ -42,7 +45,7 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
     SlideError
         If the file is no image that can be read, or has more than `MAX_PIXELS`.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         return _to_rgb(path, ImageOps.exif_transpose(image))
 
 
@@ -54,7 +57,7 @@ def verified_size(path: Path) -> tuple[int, int]:
     SlideError
         If the file is no image, is damaged, or has more than `MAX_PIXELS`.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         width, height = image.size
         if image.format == "PNG":
             turned = "exif" in image.info and image.getexif().get(ORIENTATION) in QUARTER_TURNS
@@ -102,8 +105,14 @@ of_any_size = WhileNeeded(_of_any_size)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open an image; turn what Pillow raises until it is closed into a one-line error."""
+def opened(path: Path) -> Iterator[Image.Image]:
+    """Open an image with Pillow, its checksums verified; what Pillow raises inside becomes a one-line error.
+
+    Raises
+    ------
+    SlideError
+        If the file is no image that can be read, or has more than `MAX_PIXELS`.
+    """
     try:
         with of_any_size():
             verify_png(path)

@@ -67,7 +67,7 @@ class Slide:
     Parameters
     ----------
     path : Path
-        Any file that OpenSlide opens, or a TIFF that it would not show correctly.
+        Any file that OpenSlide opens, a TIFF that it would not show correctly, or the folder of an OME-Zarr.
     mpp : float, optional
         Micrometres per slide pixel, instead of the file's statement.
     levels_read : tuple of int, optional
@@ -143,7 +143,7 @@ class Slide:
     @cached_property
     def fingerprint(self) -> str:
         """A short hash that identifies this slide's content, wherever the file lies."""
-        return fingerprint(self.path, self.properties, self.size)
+        return fingerprint(self.path, self.properties, self.size, self.files)
 
     @property
     def objective_power(self) -> float | None:

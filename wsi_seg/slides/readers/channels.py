@@ -123,23 +123,40 @@ def _places(image: TiffImage) -> list[tuple[int, int]]:
 def _order(path: Path, image: TiffImage, ome: OmeImage | None, count: int) -> tuple[int, int, int]:
     """Return which of several grey channels are red, green and blue."""
     described = ome.channels if ome is not None else ()
-    if len(described) == count == 3 and not any(c.fluorescent for c in described):
-        for stated in (_by_name(described), _by_color(described)):
-            if stated is not None and sorted(stated) == [0, 1, 2]:
-                red, green, blue = (stated.index(i) for i in range(3))
-                return red, green, blue
-    names = [c.name for c in described if not NO_NAME.fullmatch(c.name)]
-    silent = not names and not any(c.color or c.fluorescent for c in described)
+    stated = stated_order(described) if count == 3 else None
+    if stated is not None:
+        return stated
     # Three samples of a pixel, or three pages described as channels: most likely colour.
     channels = image.samples == 3 or "C" in image.axes
-    if count == 3 and silent and channels and image.bits == 8:
+    if count == 3 and without_names(described) and channels and image.bits == 8:
         return 0, 1, 2
+    names = names_of(described)
     called = f" ({', '.join(names)})" if names else ""
     raise SlideError(
         f"{path}: holds {count} grey {'channels' if channels else 'pages'}{called}, and does not state that "
         "they are "
         "red, green and blue: export it as RGB, or name its channels so in OME-XML"
     )
+
+
+def stated_order(described: Sequence[OmeChannel]) -> tuple[int, int, int] | None:
+    """Return which of three channels are stated to be red, green and blue; None if that is not stated."""
+    if len(described) == 3 and not any(c.fluorescent for c in described):
+        for stated in (_by_name(described), _by_color(described)):
+            if stated is not None and sorted(stated) == [0, 1, 2]:
+                red, green, blue = (stated.index(i) for i in range(3))
+                return red, green, blue
+    return None
+
+
+def without_names(described: Sequence[OmeChannel]) -> bool:
+    """Return whether nothing is stated that tells channels from red, green and blue."""
+    return not names_of(described) and not any(c.color or c.fluorescent for c in described)
+
+
+def names_of(described: Sequence[OmeChannel]) -> list[str]:
+    """Return the names that people gave to channels, without those that programs give by default."""
+    return [c.name for c in described if not NO_NAME.fullmatch(c.name)]
 
 
 def _by_name(channels: Sequence[OmeChannel]) -> list[int] | None:

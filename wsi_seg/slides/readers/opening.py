@@ -8,8 +8,11 @@ from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers.channels import Channels, find_channels
 from wsi_seg.slides.readers.decode import LevelReader
 from wsi_seg.slides.readers.dicom_opening import open_dicom
+from wsi_seg.slides.readers.picture_reader import PictureReader, is_picture_file
 from wsi_seg.slides.readers.tiff import read_tiff
 from wsi_seg.slides.readers.tiff_reader import TiffReader
+from wsi_seg.slides.readers.zarr_reader import ZarrReader
+from wsi_seg.slides.readers.zarr_store import is_store, is_zip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +31,12 @@ def open_reader(path: Path) -> Reader:
     SlideError
         If the file is missing, is not a slide that can be read, or does not state what its samples are.
     """
+    if is_store(path):
+        return ZarrReader(path)
+    if is_zip(path):
+        raise SlideError(f"{path}: is a packed Zarr: unpack it, and name its folder")
+    if is_picture_file(path):
+        return PictureReader(path)
     beyond = open_dicom(path)
     if beyond is not None:
         return beyond

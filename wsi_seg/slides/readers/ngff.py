@@ -1,0 +1,273 @@
+"""What OME-Zarr metadata, NGFF 0.4 and 0.5, says of an image: its levels, axes, scales and channels.
+
+Sources: the specifications of OME-NGFF 0.4 and 0.5 (https://ngff.openmicroscopy.org), sections "multiscales",
+"omero" and "bioformats2raw.layout". A scale and a translation place the centres of a level's pixels.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from wsi_seg.errors import SlideError
+from wsi_seg.slides.readers.ome import WHITE, OmeChannel
+from wsi_seg.slides.readers.zarr_store import EXPORT_AGAIN, JsonObject, Node, is_store, read_node
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+VERSIONS = re.compile(r"0\.[45](\.\d+)?")
+MAX_LEVELS = 64
+
+CONVERT = "convert it to OME-Zarr 0.4 or 0.5"
+
+UM = {
+    "angstrom": 1e-4,
+    "picometer": 1e-6,
+    "nanometer": 1e-3,
+    "micrometer": 1.0,
+    "millimeter": 1e3,
+    "centimeter": 1e4,
+    "decimeter": 1e5,
+    "meter": 1e6,
+    "inch": 25_400.0,
+    "foot": 304_800.0,
+    "nm": 1e-3,
+    "um": 1.0,
+    "µm": 1.0,
+    "μm": 1.0,
+    "micron": 1.0,
+    "mm": 1e3,
+    "cm": 1e4,
+}
+"""Micrometres per unit of length: the names of the specification, and short ones that some programs write."""
+
+
+Step = tuple[tuple[float, ...], tuple[float, ...]]
+"""Factors and shifts, one for each axis."""
+
+
+@dataclass(frozen=True)
+class NgffLevel:
+    """One level, as it is stated.
+
+    Attributes
+    ----------
+    path : str
+        Of its array, inside the image's group.
+    scale, translation : tuple of float
+        One for each axis, in the axis's unit.
+    """
+
+    path: str
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class NgffImage:
+    """One multiscale image.
+
+    Attributes
+    ----------
+    group : Path
+        The folder that its levels lie in.
+    name : str
+        Where the image is in the store: empty for the root.
+    axes : tuple of str
+        Their names, in lower case, in the order of the arrays' dimensions; a channel axis is called "c".
+    units : tuple of str
+        Of each axis; empty where none is stated.
+    levels : tuple of NgffLevel
+        From the finest to the coarsest.
+    channels : tuple of OmeChannel
+        Those that are described; there may be more.
+    """
+
+    group: Path
+    name: str
+    axes: tuple[str, ...]
+    units: tuple[str, ...]
+    levels: tuple[NgffLevel, ...]
+    channels: tuple[OmeChannel, ...]
+
+    @property
+    def mpp(self) -> tuple[float, float] | None:
+        """Micrometres per pixel of the finest level in x and y; None where no unit of length is stated."""
+        sides = []
+        for axis in "xy":
+            at = self.axes.index(axis)
+            um = UM.get(self.units[at].lower().replace("metre", "meter"))
+            if um is None:
+                return None
+            sides.append(self.levels[0].scale[at] * um)
+        return sides[0], sides[1]
+
+
+def images_of(path: Path) -> tuple[NgffImage, ...]:
+    """Return the images that an OME-Zarr holds: one, or the series of a bioformats2raw layout.
+
+    Raises
+    ------
+    SlideError
+        If it holds none, or is something else, or its metadata is damaged: one line that names it.
+    """
+    other = no_image(path)
+    if other is not None:
+        raise SlideError(f"{path}: {other[0]}: {other[1]}")
+    stated = _ome(read_node(path))
+    if "multiscales" in stated:
+        return _multiscales(path, "", stated)
+    return tuple(image for name in _series(path) for image in _in_series(path, name))
+
+
+def no_image(path: Path) -> tuple[str, str] | None:
+    """Return what a Zarr is that is no image, and the remedy; None if it is one.
+
+    Raises
+    ------
+    SlideError
+        If its metadata is missing or damaged.
+    """
+    node = read_node(path)
+    stated = _ome(node)
+    tissue = path / "labels" / "tissue"
+    if node.kind == "array":
+        return "is a Zarr array, not an OME-Zarr image", "name the folder that it lies in"
+    if "wsi_seg" in node.attributes or (tissue.is_dir() and "wsi_seg" in read_node(tissue).attributes):
+        return "is a result of wsi-seg, not a slide", "name the slide that it was made from"
+    if "image-label" in stated:
+        return "is a label image, not a slide", "name the slide that it was made from"
+    for several in ("plate", "well"):
+        if several in stated:
+            return f"is an OME-Zarr {several} of several images", "name the folder of one of them"
+    if "multiscales" in stated or "bioformats2raw.layout" in stated:
+        return None
+    return "is a Zarr, but no OME-Zarr image (it has no multiscales)", "name the folder of an image"
+
+
+def _in_series(path: Path, name: str) -> tuple[NgffImage, ...]:
+    stated = _ome(read_node(path / _inside(path, name)))
+    return _multiscales(path / name, name, stated)
+
+
+def _series(path: Path) -> list[str]:
+    """Return the names of the groups that hold the series: as listed, else "0", "1" and so on."""
+    if is_store(path / "OME"):
+        listed = _ome(read_node(path / "OME")).get("series")
+        if isinstance(listed, list) and listed and all(isinstance(name, str) for name in listed):
+            return listed
+    found: list[str] = []
+    while (path / str(len(found))).is_dir():
+        found.append(str(len(found)))
+    if not found:
+        raise SlideError(f"{path}: lists no image (its folder 0 is missing): {EXPORT_AGAIN}")
+    return found
+
+
+def _multiscales(group: Path, name: str, stated: JsonObject) -> tuple[NgffImage, ...]:
+    """Read every multiscale image of a group."""
+    listed = stated.get("multiscales")
+    if not isinstance(listed, list) or not listed:
+        raise SlideError(f"{group}: its multiscales are empty: {EXPORT_AGAIN}")
+    images = []
+    for multiscale in listed:
+        try:
+            version = stated.get("version", multiscale.get("version", "0.4"))
+            if not VERSIONS.fullmatch(str(version)):
+                raise SlideError(f"{group}: is OME-Zarr {version}, which is not read: {CONVERT}")
+            images.append(_multiscale(group, name, multiscale, _channels(stated)))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise SlideError(
+                f"{group}: its OME-Zarr metadata is damaged or incomplete ({_said(error)}): {EXPORT_AGAIN}"
+            ) from error
+    return tuple(images)
+
+
+def _multiscale(
+    group: Path, name: str, multiscale: JsonObject, channels: tuple[OmeChannel, ...]
+) -> NgffImage:
+    axes = multiscale["axes"]
+    if not all(isinstance(axis, dict) for axis in axes):
+        raise SlideError(f"{group}: its axes are those of an OME-Zarr before 0.4: {CONVERT}")
+    names = tuple("c" if axis.get("type") == "channel" else str(axis["name"]).lower() for axis in axes)
+    if len(set(names)) < len(names) or not {"x", "y"}.issubset(names):
+        raise SlideError(f"{group}: its axes are {', '.join(names)}: x and y are needed, each once")
+    common = _transforms(multiscale, len(names))
+    datasets = multiscale["datasets"]
+    if not 0 < len(datasets) <= MAX_LEVELS:
+        raise ValueError(f"{len(datasets)} levels")
+    return NgffImage(
+        group=group,
+        name=name,
+        axes=names,
+        units=tuple(str(axis.get("unit") or "") for axis in axes),
+        levels=tuple(_level(group, dataset, len(names), common) for dataset in datasets),
+        channels=channels,
+    )
+
+
+def _level(group: Path, dataset: JsonObject, count: int, common: list[Step]) -> NgffLevel:
+    scale, translation = (1.0,) * count, (0.0,) * count
+    for factors, shift in (*_transforms(dataset, count), *common):
+        scale = tuple(a * b for a, b in zip(scale, factors, strict=True))
+        translation = tuple(a * b + c for a, b, c in zip(translation, factors, shift, strict=True))
+    if not all(0 < factor < math.inf for factor in scale) or not all(map(math.isfinite, translation)):
+        raise ValueError("a scale that is not positive")
+    return NgffLevel(_inside(group, dataset["path"]), scale, translation)
+
+
+def _transforms(stated: JsonObject, count: int) -> list[Step]:
+    """Return the steps from pixels to lengths, in order: factors and shifts for each axis."""
+    steps: list[Step] = []
+    for transform in stated.get("coordinateTransformations") or []:
+        kind = transform["type"]
+        if kind == "identity":
+            continue
+        if kind not in ("scale", "translation"):
+            raise ValueError(f"a transformation of the type {str(kind)[:40]}")
+        values = tuple(float(value) for value in transform[kind])
+        if len(values) != count:
+            raise ValueError(f"a {kind} of {len(values)} numbers for {count} axes")
+        ones, zeros = (1.0,) * count, (0.0,) * count
+        steps.append((values, zeros) if kind == "scale" else (ones, values))
+    return steps
+
+
+def _channels(stated: JsonObject) -> tuple[OmeChannel, ...]:
+    """Return the channels that the section "omero" describes."""
+    omero = stated.get("omero")
+    listed: Sequence[Any] = (omero.get("channels") if isinstance(omero, dict) else None) or ()
+    return tuple(_channel(channel) for channel in listed)
+
+
+def _channel(stated: JsonObject) -> OmeChannel:
+    written = str(stated.get("color") or "").lstrip("#")
+    rgb = tuple(bytes.fromhex(written)) if re.fullmatch(r"[0-9a-fA-F]{6}", written) else None
+    color = None if rgb is None or rgb == WHITE else (rgb[0], rgb[1], rgb[2])
+    return OmeChannel(str(stated.get("label") or "").strip(), color, fluorescent=False)
+
+
+def _ome(node: Node) -> JsonObject:
+    """Return the part of a group's attributes that is OME-Zarr's: 0.5 has it under one key."""
+    stated = node.attributes.get("ome", node.attributes)
+    return stated if isinstance(stated, dict) else {}
+
+
+def _inside(folder: Path, path: object) -> str:
+    """Check that a path that metadata states lies inside its folder."""
+    parts = PurePosixPath(path).parts if isinstance(path, str) else ()
+    if not parts or parts[0] == "/" or ".." in parts:
+        raise SlideError(
+            f"{folder}: its metadata points to {str(path)[:80]!r}, outside of it: {EXPORT_AGAIN}"
+        )
+    return str(path)
+
+
+def _said(error: Exception) -> str:
+    missing = isinstance(error, KeyError)
+    return f"{error} is missing" if missing else " ".join(str(error).split())[:120]
