@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import tissue_rgb, write_tiff
 from helpers.qupath_projects import image, server, uri_of, write_project, write_project_of
+from helpers.zarrs import RGB, write_zarr
 
 from wsi_seg.data.pairs import SlidePair, is_data_set, read_pairs
 from wsi_seg.errors import MppError, SlideError, UsageError
@@ -155,3 +156,13 @@ def test_a_project_alone_is_refused_and_is_no_data_set(project, tmp_path):
         with pytest.raises(UsageError, match=r"project\.qpproj: a QuPath project without its outlines: give"):
             read_pairs([named])
     assert is_data_set([tmp_path])
+
+
+def test_a_zarr_is_a_slide_though_it_is_a_folder(folder, tmp_path):
+    slide = write_zarr(tmp_path / "s.ome.zarr", RGB[:20, :20])
+    assert read_pairs([slide, folder / "a.xml"]).pairs == [SlidePair(slide, folder / "a.xml")]
+    (tmp_path / "slides.csv").write_text("slide,annotations\ns.ome.zarr,a.xml\n")
+    assert read_pairs([tmp_path / "slides.csv"]).pairs == [SlidePair(slide, folder / "a.xml")]
+    assert not is_data_set([slide])
+    with pytest.raises(UsageError, match=r"s\.ome\.zarr: a slide without its annotations"):
+        read_pairs([slide])
