@@ -15,7 +15,8 @@ from zarr.storage import LocalStore
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers.channels import names_of, stated_order, without_names
-from wsi_seg.slides.readers.decode import SlideLevel, cut_by_grid, enclosing_cells, level_scale
+from wsi_seg.slides.readers.contract import SlideLevel
+from wsi_seg.slides.readers.decode import cut_by_grid, enclosing_cells, level_scale
 from wsi_seg.slides.readers.ngff import NgffImage, images_of
 from wsi_seg.slides.readers.zarr_store import ARRAYS, EXPORT_AGAIN, IMAGE, read_array_node
 
