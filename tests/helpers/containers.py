@@ -251,5 +251,5 @@ ZARR_0_4 = Container(
 )
 ZARR_0_5 = Container("OME-Zarr 0.5", _zarr("0.5"), units=NGFF_UNITS, **ZARR)
 
-CONTAINERS = (PAGES, SVS, OME_TIFF, OME_PLANES, OME_PAGES)
-BY_NAME = {container.name: container for container in CONTAINERS}
+CONTAINERS = (PAGES, SVS, OME_PAGES)
+"""Those that are read."""
