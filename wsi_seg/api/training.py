@@ -172,8 +172,8 @@ def train(
     Parameters
     ----------
     data : sequence of (slide, annotations), or str or path
-        Slides with their annotation files, or QuPath projects with folders of outlines exported from them; or a
-        CSV file (slide,annotations[,mpp]), or a folder with images and masks.
+        Slides with their annotation files, or QuPath projects with folders of outlines exported from them;
+        or a CSV file (slide,annotations[,mpp]), or a folder with images and masks.
     out : str or path
         Folder for the model, the report and the checkpoints.
     pipeline : str

@@ -202,7 +202,7 @@ def _result_names(slides: Sequence[Named]) -> list[str]:
 
 
 def _short_name(slide: Named, slides: Sequence[Named]) -> str:
-    if slide.entry is not None:
+    if slide.entry is not None and slide.entry.name != slide.path.name:
         return slide.entry.result_name
     return _stem(slide.place) if slide.series is None else _dicom_name(slide, slides)
 

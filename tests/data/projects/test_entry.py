@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import tissue_rgb, write_tiff
+from PIL import Image
 
 from wsi_seg.data.projects.entry import LONGEST, ProjectEntry
 from wsi_seg.errors import MppError, SlideError
@@ -32,6 +33,11 @@ def test_the_projects_resolution_counts_where_the_file_states_none(tmp_path: Pat
         entry(silent, (0.25, 0.5)).mpp_for_slide()
     with pytest.raises(MppError, match=r"at 352\.8 um per px: that is 72 dpi, a printer's setting: give"):
         entry(silent, (25400 / 72, 25400 / 72)).mpp_for_slide()
+
+
+def test_a_picture_has_the_resolution_that_was_set_in_qupath(tmp_path: Path) -> None:
+    Image.fromarray(tissue_rgb(64, 96)).save(tmp_path / "a.png")
+    assert entry(tmp_path / "a.png", (0.5, 0.5)).mpp_for_slide() == 0.5
 
 
 def test_the_files_resolution_counts_if_the_project_agrees(tmp_path: Path) -> None:
@@ -65,6 +71,7 @@ def test_another_image_in_the_file_is_refused(slide: Path, given: float | None) 
     ("name", "file", "result"),
     [
         ("a.svs", "a.svs", "a"),
+        ("a:b.svs", "a:b.svs", "a_b"),
         ("Case 7.svs", "a.svs", "Case 7"),
         ("Case 7.SVS", "a.svs", "Case 7"),
         ("a.svs - Image0", "a.svs", "a.svs - Image0"),

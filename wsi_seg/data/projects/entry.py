@@ -64,8 +64,6 @@ class ProjectEntry:
     @property
     def result_name(self) -> str:
         """The name of its result: its own, with what no folder can be called replaced."""
-        if self.path is not None and self.name == self.path.name:
-            return self.path.stem  # as for the slide without a project
         safe = UNSAFE.sub("_", UNPRINTABLE.sub("_", self.stem)).strip(" .")
         cut = safe.encode()[:LONGEST].decode(errors="ignore").rstrip(" .")
         return cut or f"image {self.number}"
