@@ -44,6 +44,13 @@ def test_what_is_cut_short_or_no_dicom_says_nothing(tmp_path: Path) -> None:
     assert read_dicom_header(tmp_path / "absent.dcm") is None
 
 
+def test_damaged_statements_are_none(tmp_path: Path) -> None:
+    for syntax in ("1.2.840.1\n0008", "1" * 65, "1.2.3\x1b[2J"):
+        head = read_dicom_header(write_dicom(tmp_path / "x.dcm", WHOLE_SLIDE, "A" * 2000, syntax))
+        assert head is not None
+        assert (head.sop_class, head.transfer_syntax, head.flavour) == (WHOLE_SLIDE, "", "")
+
+
 def test_a_real_slide_is_one(shared_data: Path) -> None:
     files = (shared_data / "slides" / "CMU-1-Small-Region_dicom").glob("*.dcm")
     heads = [head for head in map(read_dicom_header, files) if head is not None]

@@ -6,6 +6,7 @@ OpenSlide opens none of them.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -36,6 +37,10 @@ SOP_CLASS, TRANSFER_SYNTAX, IMAGE_TYPE = (0x0002, 0x0002), (0x0002, 0x0010), (0x
 SERIES, CONTAINER = (0x0020, 0x000E), (0x0040, 0x0512)
 STATEMENTS = (SOP_CLASS, TRANSFER_SYNTAX, IMAGE_TYPE, SERIES, CONTAINER)
 """The tags that are read, in the order of the fields of `DicomHeader`."""
+
+UIDS, UID = frozenset({SOP_CLASS, TRANSFER_SYNTAX, SERIES}), re.compile(r"[0-9.]{1,64}")
+LONGEST = 1024
+"""Characters of a statement; one that is longer is damaged."""
 
 DELIMITERS, ITEM, SEQUENCE_END = 0xFFFE, 0xE000, 0xE0DD
 """The group of the tags that frame the items of a sequence, and two of its numbers."""
@@ -101,7 +106,9 @@ def read_dicom_header(path: Path) -> DicomHeader | None:
         if tag > CONTAINER or (tag[0] > 2 and found.get(TRANSFER_SYNTAX, "") in OTHER_ENCODINGS):
             break
         if tag in STATEMENTS:
-            found[tag] = value.decode("utf-8", "replace").strip("\0 ")
+            text = value.decode("utf-8", "replace").strip("\0 ")
+            damaged = tag in UIDS and not UID.fullmatch(text)
+            found[tag] = "" if damaged or len(text) > LONGEST else text
     sop_class, syntax, image_type, series, container = (found.get(tag, "") for tag in STATEMENTS)
     flavour = "".join(image_type.split("\\")[2:3]).strip()
     return DicomHeader(sop_class, syntax, flavour, series, container)

@@ -28,7 +28,7 @@ def open_dicom(path: Path) -> Reader | None:
         return None
     for volume in series.volumes:
         syntax = series.headers[volume].transfer_syntax
-        if syntax not in READ:
+        if syntax and syntax not in READ:
             other = None if volume == path else volume.name
             raise SlideError(f"{path}: {describe_syntax(syntax, other)}: {REFUSED}")
     try:

@@ -80,7 +80,7 @@ class SeriesFiles:
         """
         for file in (path, *self.headers):
             syntax = self.headers[file].transfer_syntax
-            if syntax not in BY_OPENSLIDE:
+            if syntax and syntax not in BY_OPENSLIDE:
                 return describe_syntax(syntax, None if file == path else file.name)
         raise ValueError(f"{path}: all files are read by OpenSlide")
 
@@ -115,7 +115,7 @@ def find_beyond_openslide(path: Path) -> SeriesFiles | None:
     if series is None or not series.volumes:
         return None
     syntaxes = {header.transfer_syntax for header in series.headers.values()}
-    return series if syntaxes - set(BY_OPENSLIDE) else None
+    return series if syntaxes - set(BY_OPENSLIDE) - {""} else None
 
 
 def describe_syntax(syntax: str, file: str | None = None) -> str:

@@ -100,7 +100,8 @@ def _why_dicom(path: Path, header: DicomHeader) -> str | None:
     series = find_series(path)
     if header.flavour in BESIDE_A_SLIDE and series is not None and not series.volumes:
         return f"is only the {header.flavour.lower()} of a slide: name a file of the slide itself"
-    return None if header.transfer_syntax in READ else _why_syntax(header.transfer_syntax)
+    known = header.transfer_syntax in READ or not header.transfer_syntax
+    return None if known else _why_syntax(header.transfer_syntax)
 
 
 def _why_syntax(syntax: str, file: str | None = None) -> str:
