@@ -171,7 +171,7 @@ def test_a_pixel_has_one_value_in_every_rectangle_thread_and_process(tmp_path: P
         beyond, _ = slide._reader.read(0, Rect(290, 410, 320, 450))
         assert not beyond[10:].any()
         assert not beyond[:, 10:].any()
-    with pytest.raises(ValueError, match="closed"):
+    with pytest.raises(SlideError, match="closed"):
         slide._reader.read(0, ALL)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import openslide
 
+from wsi_seg.errors import SlideError
 from wsi_seg.files.reading import open_plain
 from wsi_seg.slides.readers.contract import SlideLevel
 from wsi_seg.slides.readers.decode import cut_by_grid, enclosing_cells, level_scale
@@ -97,7 +98,7 @@ class DicomReader:
         Tiles that the slide omits were not recorded.
         """
         if not self._close.alive:
-            raise ValueError(f"{self.path}: is closed")
+            raise SlideError(f"{self.path}: is closed: open it again")
         level, frames = self.levels[index], self._found[index].frames
         rgba = np.zeros((rect.height, rect.width, 4), dtype=np.uint8)
         unreadable: list[Rect] = []
