@@ -18,6 +18,8 @@ class LabelSettings(BaseModel):
     ----------
     mpp : float or None
         The slide's resolution, instead of the file's statement.
+    series : int or None
+        Which of the slide file's images; None: the largest in colour that is not a label or an overview.
     working_mpp : float or None
         Resolution to segment at; None means the model's own.
     allow_coarser : bool
@@ -51,6 +53,7 @@ class LabelSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mpp: float | None = None
+    series: Annotated[int, Field(ge=0)] | None = None
     working_mpp: Positive | None = None
     allow_coarser: bool = False
     allow_grey: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -61,6 +61,19 @@ def number_of(name: str, value: float | None) -> float | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
         raise UsageError(f"{name}={shown(value)}: not a number")
     return value
+
+
+def image_of(series: int | None) -> int | None:
+    """Return the number of an image in a file, which may be left out.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    if series is not None and (isinstance(series, bool) or not isinstance(series, Integral) or series < 0):
+        raise UsageError(f"series={shown(series)}: give the number of an image, from 0 on")
+    return None if series is None else int(series)
 
 
 def shown(value: object) -> str:

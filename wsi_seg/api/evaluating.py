@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from wsi_seg.api.asked import AnyPath, checked, path_of
+from wsi_seg.api.asked import AnyPath, checked, image_of, path_of
 from wsi_seg.api.model import Model, as_model
 from wsi_seg.api.pairs import paths_of
 from wsi_seg.api.result import Result
@@ -93,7 +93,7 @@ class ModelTrial:
             self.schema or self.bundle.schema,
             working_mpp(self.bundle, labels),
             truth,
-            SlideReading(labels.mpp, labels.allow_coarser, labels.from_level_0),
+            SlideReading(labels.mpp, labels.allow_coarser, labels.from_level_0, labels.series),
         )
         evaluation = evaluate_slides(slides, schema, self.bundle, self.device, self.settings, self.progress)
         return replace(evaluation, remarks=(*left_out, *evaluation.remarks))
@@ -111,6 +111,7 @@ def evaluate(
     working_mpp: float | None = None,
     allow_coarser: bool = False,
     from_level_0: bool = False,
+    series: int | None = None,
     device: str = "auto",
     precision: Precision = "float32",
     compile: Compile = "auto",  # noqa: A002
@@ -135,7 +136,7 @@ def evaluate(
         Part of a data set: train, val (by default) or test.
     rest, roi_class : str, optional
         As for `wsi_seg.train`.
-    mpp, working_mpp, allow_coarser, from_level_0, device, precision, compile
+    mpp, working_mpp, allow_coarser, from_level_0, series, device, precision, compile
         As for `wsi_seg.segment`; they mean nothing for a result.
     progress : Progress, optional
         A `wsi_seg.progress.Progress` that hears how it goes.
@@ -153,7 +154,7 @@ def evaluate(
     """
     schema = load_schema(classes) if classes else None
     truth = checked(TruthSettings, {"rest": rest, "roi_class": roi_class})
-    reading = {"mpp": mpp, "working_mpp": working_mpp}
+    reading = {"mpp": mpp, "working_mpp": working_mpp, "series": image_of(series)}
     reading |= {"allow_coarser": allow_coarser or None, "from_level_0": from_level_0 or None}
     hears = progress or Progress()
     result = _result_of(subject)

@@ -6,7 +6,7 @@ import math
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Self
 
-from wsi_seg.api.asked import number_of, path_of
+from wsi_seg.api.asked import image_of, number_of, path_of
 from wsi_seg.api.pixels import SlideImage
 from wsi_seg.errors import MppError, SlideError, UsageError
 from wsi_seg.slides.frames import Bounds, Frames, snap_downsample
@@ -155,7 +155,11 @@ class OpenSlide:
 
 
 def open_slide(
-    path: str | os.PathLike[str], *, mpp: float | None = None, from_level_0: bool = False
+    path: str | os.PathLike[str],
+    *,
+    mpp: float | None = None,
+    from_level_0: bool = False,
+    series: int | None = None,
 ) -> OpenSlide:
     """Open a slide to read from it.
 
@@ -167,6 +171,9 @@ def open_slide(
         The slide's micrometres per level-0 pixel, if the file does not state them.
     from_level_0 : bool
         Read level 0 always, and none of the coarser levels that the file stores.
+    series : int, optional
+        Which image of the file, as `wsi-seg info` numbers them; by default the largest in colour that is no
+        label or overview.
 
     Raises
     ------
@@ -174,9 +181,11 @@ def open_slide(
         If the file is missing or is no slide.
     MppError
         If `mpp` is none that a slide can have.
+    UsageError
+        If the file has no image of that number.
     """
     stated = number_of("mpp", mpp)
-    return OpenSlide(Slide(path_of(path), stated, LEVEL_0 if from_level_0 else None))
+    return OpenSlide(Slide(path_of(path), stated, LEVEL_0 if from_level_0 else None, image_of(series)))
 
 
 def _whole(name: str, value: int) -> int:

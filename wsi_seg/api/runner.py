@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Self
 
-from wsi_seg.api.asked import AnyPath, checked, number_of, path_of
+from wsi_seg.api.asked import AnyPath, checked, image_of, number_of, path_of
 from wsi_seg.api.model import Model, as_model
 from wsi_seg.api.opening import OpenSlide
 from wsi_seg.api.result import Result
@@ -120,6 +120,7 @@ class Runner:
         *,
         out: AnyPath,
         mpp: float | None = None,
+        series: int | None = None,
         roi: AnyPath | None = None,
     ) -> Result:
         """Segment a slide into a result folder; go on with the run that was begun there, if there is one.
@@ -131,6 +132,8 @@ class Runner:
             The result folder of this slide.
         mpp : float, optional
             The slide's micrometres per pixel, if its file does not state them.
+        series : int, optional
+            Which image of the file, as `wsi-seg info` numbers them; by default the largest in colour.
         roi : str or path, optional
             Annotation file with the regions of interest.
 
@@ -141,10 +144,13 @@ class Runner:
             then is kept, and the same call goes on.
         """
         folder = path_of(out)
-        settings = self._session.settings_for(number_of("mpp", mpp), None if roi is None else path_of(roi))
+        settings = self._session.settings_for(
+            number_of("mpp", mpp), None if roi is None else path_of(roi), image_of(series)
+        )
         if isinstance(slide, OpenSlide):
-            if mpp is not None:
-                raise UsageError(f"{slide.path}: is open: give its mpp to open_slide")
+            for name, value in (("mpp", mpp), ("series", series)):
+                if value is not None:
+                    raise UsageError(f"{slide.path}: is open: give its {name} to open_slide")
             self._session.segment(slide.slide, folder, settings)
         else:
             self._session.segment(path_of(slide), folder, settings)

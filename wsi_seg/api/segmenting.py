@@ -21,6 +21,7 @@ def segment(
     *,
     out: AnyPath,
     mpp: float | None = None,
+    series: int | None = None,
     working_mpp: float | None = None,
     allow_coarser: bool = False,
     allow_grey: bool = False,
@@ -59,6 +60,8 @@ def segment(
         The result folder of this slide.
     mpp : float, optional
         The slide's micrometres per pixel, if its file does not state them.
+    series : int, optional
+        Which image of the file, as `wsi-seg info` numbers them; by default the largest in colour.
     working_mpp : float, optional
         Segment at these micrometres per pixel, not the model's.
     allow_coarser, allow_grey : bool
@@ -136,4 +139,4 @@ def segment(
         overwrite=overwrite,
         progress=progress,
     ) as runner:
-        return runner.segment(slide, out=out, mpp=mpp, roi=roi)
+        return runner.segment(slide, out=out, mpp=mpp, series=series, roi=roi)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from wsi_seg.api.asked import AnyPath, checked, number_of, path_of
+from wsi_seg.api.asked import AnyPath, checked, image_of, number_of, path_of
 from wsi_seg.api.model import Model, load_model
 from wsi_seg.api.pairs import paths_of
 from wsi_seg.api.scores import Scores
@@ -81,6 +81,7 @@ class TrainOptions:
     working_mpp: float | None = None
     allow_coarser: bool = False
     from_level_0: bool = False
+    series: int | None = None
     init: str | None = None
     settings: tuple[str, ...] = ()
     given: ModelBundle | None = None
@@ -132,6 +133,7 @@ class TrainOptions:
                 working_mpp=self.working_mpp,
                 allow_coarser=self.allow_coarser,
                 from_level_0=self.from_level_0,
+                series=image_of(self.series),
                 schema=None if self.given is None else self.given.schema,
             ),
             recipe=recipe,
@@ -158,6 +160,7 @@ def train(
     working_mpp: float | None = None,
     allow_coarser: bool = False,
     from_level_0: bool = False,
+    series: int | None = None,
     init: Model | AnyPath | None = None,
     settings: Sequence[str] = (),
     device: str = "auto",
@@ -192,6 +195,8 @@ def train(
         Train at these micrometres per pixel; by default recommended from the data.
     allow_coarser, from_level_0 : bool
         As for `wsi_seg.segment`.
+    series : int, optional
+        Which image of the slide files, as `wsi-seg info` numbers them; by default the largest in colour.
     init : Model, str or path, optional
         Model to start from; by default the recipe's. One of `Model.from_torch` is trained itself.
     settings : sequence of str
@@ -229,6 +234,7 @@ def train(
         working_mpp=working_mpp,
         allow_coarser=allow_coarser,
         from_level_0=from_level_0,
+        series=series,
         init=None if given else _named(init),
         given=given,
         settings=tuple(settings),

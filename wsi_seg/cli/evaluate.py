@@ -82,6 +82,9 @@ def evaluate(
     from_level_0: Annotated[
         bool, slides("--from-level-0", help="Read level 0, not the coarser levels in the files: slower.")
     ] = False,
+    series: Annotated[
+        int | None, slides(min=0, help="Which image of the slide files, as `info` numbers them.")
+    ] = None,
     device: Annotated[str, running(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[str, running(help="float32, bfloat16 or float16.")] = "float32",
     compile_: Annotated[str, running("--compile", help="Run compiled: auto, yes or no.")] = "auto",
@@ -117,6 +120,7 @@ def evaluate(
         "--working-mpp": working_mpp,
         "--allow-coarser": allow_coarser or None,
         "--from-level-0": from_level_0 or None,
+        "--series": series,
     }
     signals.working()
     if json_path is not None:
@@ -140,6 +144,7 @@ def evaluate(
                 "working_mpp": working_mpp,
                 "allow_coarser": allow_coarser,
                 "from_level_0": from_level_0,
+                "series": series,
                 "precision": precision,
                 "compile": compile_,
             }

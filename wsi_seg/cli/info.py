@@ -11,11 +11,15 @@ import typer
 from wsi_seg.cli.terminal import say, say_lines
 
 if TYPE_CHECKING:
+    from wsi_seg.slides.readers.images import TiffImage
     from wsi_seg.slides.slide import Slide
 
 
 def info(
     slides: Annotated[list[Path], typer.Argument(help="Slides, or folders of slides.", show_default=False)],
+    series: Annotated[
+        int | None, typer.Option(min=0, help="Which image of the files. [default: the largest in colour]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the properties of slide files: format, size, levels, resolution, bounds, tiles, colour profile.
@@ -37,7 +41,7 @@ def info(
             say(f"wsi-seg: {line}", err=True)
         for path in found.slides:
             try:
-                with Slide(path) as slide:
+                with Slide(path, series=series) as slide:
                     described.append(describe(slide))
             except SlideError as error:
                 failed = True
@@ -88,8 +92,26 @@ def describe(slide: Slide) -> dict[str, Any]:
                 zip(slide.levels, (None, *slide.agreements), strict=True)
             )
         ],
+        "images": [
+            {
+                "number": image.index,
+                "name": image.name,
+                "width": image.width,
+                "height": image.height,
+                "read": read,
+            }
+            for image, read in _images(slide)
+        ],
         "icc_profile_bytes": 0 if profile is None else len(profile),
     }
+
+
+def _images(slide: Slide) -> list[tuple[TiffImage, bool]]:
+    """Return the images of a TIFF that many programs write; a scanner's own format holds one."""
+    from wsi_seg.slides.readers.images import list_images
+    from wsi_seg.slides.readers.opening import PLAIN_TIFF
+
+    return list_images(slide.path, slide.series) if slide.format in PLAIN_TIFF else []
 
 
 def _print(one: dict[str, Any]) -> None:
@@ -118,5 +140,9 @@ def _print(one: dict[str, Any]) -> None:
             f"tiles of {level['tile'][0]} x {level['tile'][1]}"
             + (f", {level['agreement']}" if level["agreement"] else "")
         )
+    for image in one["images"] if len(one["images"]) > 1 else ():
+        name = f", {image['name']!r}" if image["name"] else ""
+        read = ", this one" if image["read"] else f": --series {image['number']}"
+        say(f"  image {image['number']:<5} {image['width']} x {image['height']} px{name}{read}")
     profile = one["icc_profile_bytes"]
     say(f"  ICC profile {f'{profile} bytes' if profile else 'none'}")

@@ -48,6 +48,13 @@ def predict(
         float | None,
         segmenting(help="The slide's um per pixel, if the file does not state it."),
     ] = None,
+    series: Annotated[
+        int | None,
+        segmenting(
+            min=0,
+            help="Which image of the slide file, as `info` numbers them. [default: the largest in colour]",
+        ),
+    ] = None,
     working_mpp: Annotated[
         float | None,
         segmenting(help="Segment at this um per pixel, not the model's."),
@@ -165,6 +172,7 @@ def predict(
             base.labels,
             {
                 "mpp": mpp,
+                "series": series,
                 "working_mpp": working_mpp,
                 "allow_coarser": allow_coarser,
                 "allow_grey": allow_grey,

@@ -38,6 +38,9 @@ def tiles(
     from_level_0: Annotated[
         bool, typer.Option("--from-level-0", help="Read level 0, not the coarser levels in the files.")
     ] = False,
+    series: Annotated[
+        int | None, typer.Option(min=0, help="Which image of the slide files, as `info` numbers them.")
+    ] = None,
     classes: Annotated[
         str | None,
         typer.Option(help="Class schema: a shipped one's name, or a YAML file. [default: the annotations']"),
@@ -79,8 +82,8 @@ def tiles(
     truth = TruthSettings(rest=rest, roi_class=roi_class)
     label_mpp = working_mpp
     if label_mpp is None:
-        label_mpp = recommend_mpp(pairs, mpp, truth, files=files)
-    reading = SlideReading(mpp, allow_coarser, from_level_0)
+        label_mpp = recommend_mpp(pairs, mpp, truth, files=files, series=series)
+    reading = SlideReading(mpp, allow_coarser, from_level_0, series)
     schema, slides = open_labelled_slides(
         pairs, load_schema(classes) if classes else None, label_mpp, truth, reading, files
     )

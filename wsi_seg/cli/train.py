@@ -63,6 +63,9 @@ def train(
     from_level_0: Annotated[
         bool, learning("--from-level-0", help="Read level 0, not the coarser levels in the files: slower.")
     ] = False,
+    series: Annotated[
+        int | None, learning(min=0, help="Which image of the slide files, as `info` numbers them.")
+    ] = None,
     init: Annotated[
         str | None,
         learning(
@@ -113,6 +116,7 @@ def train(
         working_mpp=working_mpp,
         allow_coarser=allow_coarser,
         from_level_0=from_level_0,
+        series=series,
         init=init,
         settings=tuple(settings or ()),
         device=device,

@@ -47,11 +47,14 @@ class SlideReading:
         Take slides that are coarser than the working resolution.
     from_level_0 : bool
         Always read level 0, and none of the coarser levels in a file.
+    series : int or None
+        Which of the slide files' images; None: the largest in colour.
     """
 
     mpp: float | None = None
     allow_coarser: bool = False
     from_level_0: bool = False
+    series: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class LabelledSlide:
         The hash that identifies the slide, wherever its file lies.
     copies : tuple of Path
         Other files with the same slide, whose shapes are among `truth`'s.
+    series : int or None
+        Which of the file's images.
     """
 
     path: Path
@@ -87,6 +92,7 @@ class LabelledSlide:
     remarks: tuple[str, ...]
     fingerprint: str
     copies: tuple[Path, ...] = ()
+    series: int | None = None
 
     @property
     def name(self) -> str:
@@ -112,7 +118,7 @@ class LabelledSlide:
         SlideError
             If the slide can no longer be opened.
         """
-        slide = _opened(self.path, self.given_mpp, self.levels_read, os.getpid())
+        slide = _opened(self.path, self.given_mpp, self.levels_read, self.series, os.getpid())
         pixels = slide.read(rect, self.frames)
         classes = self.truth.read(rect)
         classes[~pixels.present] = IGNORE
@@ -127,9 +133,11 @@ class LabelledSlide:
 
 
 @lru_cache(maxsize=OPEN_SLIDES)
-def _opened(path: Path, mpp: float | None, levels_read: tuple[int, ...], process: int) -> Slide:
+def _opened(
+    path: Path, mpp: float | None, levels_read: tuple[int, ...], series: int | None, process: int
+) -> Slide:
     """Return a slide opened by `process`, which is this one: a forked process must not share a file."""
-    return Slide(path, mpp, levels_read)
+    return Slide(path, mpp, levels_read, series)
 
 
 def open_labelled_slides(
@@ -175,7 +183,7 @@ def open_labelled_slides(
     """
     settings, reading = settings or TruthSettings(), reading or SlideReading()
     files = files or AnnotationFiles()
-    grouped = _by_slide([SlidePair(*pair) for pair in pairs])
+    grouped = _by_slide([SlidePair(*pair) for pair in pairs], reading.series)
     drawn = {slide: tuple(files.read(p.annotations) for p in group) for slide, group in grouped.items()}
     every = [file for group in drawn.values() for file in group]
     if schema is None:
@@ -184,7 +192,8 @@ def open_labelled_slides(
     slides = []
     for fingerprint, group in grouped.items():
         given = _given_mpp(group, reading.mpp)
-        with Slide(group[0].slide, given, LEVEL_0 if reading.from_level_0 else None) as slide:
+        levels_given = LEVEL_0 if reading.from_level_0 else None
+        with Slide(group[0].slide, given, levels_given, reading.series) as slide:
             frames = slide.frames(working_mpp, reading.allow_coarser)
             overview = Overview(slide, frames)
             recorded, channel = overview.recorded, only_channel(overview.pixels)
@@ -201,13 +210,12 @@ def open_labelled_slides(
             *(remark for file in drawn[fingerprint] for remark in file.remarks),
             *placed.remarks,
         )
-        slides.append(
-            LabelledSlide(group[0].slide, given, frames, level, levels, truth, remarks, fingerprint, copies)
-        )
+        read = (group[0].slide, given, frames, level, levels, truth, remarks, fingerprint)
+        slides.append(LabelledSlide(*read, copies, reading.series))
     return schema, slides
 
 
-def _by_slide(pairs: Sequence[SlidePair]) -> dict[str, list[SlidePair]]:
+def _by_slide(pairs: Sequence[SlidePair], series: int | None) -> dict[str, list[SlidePair]]:
     """Group pairs by the content of their slides, wherever the files lie.
 
     Raises
@@ -222,7 +230,7 @@ def _by_slide(pairs: Sequence[SlidePair]) -> dict[str, list[SlidePair]]:
     for pair in pairs:
         file = pair.slide.resolve()
         if file not in fingerprints:
-            with Slide(pair.slide) as slide:
+            with Slide(pair.slide, series=series) as slide:
                 fingerprints[file] = slide.fingerprint
                 path, files = first.setdefault(slide.fingerprint, (pair.slide, slide.files))
                 if not files.same_as(slide.files):

@@ -78,13 +78,15 @@ class Outlined:
         mpp: float | None = None,
         settings: TruthSettings | None = None,
         files: AnnotationFiles | None = None,
+        series: int | None = None,
     ) -> Self:
         """Measure the outlined structures on slides; for parameters and errors see `recommend_mpp`."""
         settings, files = settings or TruthSettings(), files or AnnotationFiles()
         slide_mpp = 0.0
         areas_um2: dict[str, list[float]] = {}
         for pair in (SlidePair(*pair) for pair in pairs):
-            with Slide(pair.slide, pair.mpp if pair.mpp is not None else mpp) as slide:
+            given = pair.mpp if pair.mpp is not None else mpp
+            with Slide(pair.slide, given, series=series) as slide:
                 x, y = slide.mpp
             slide_mpp = max(slide_mpp, x, y)
             for shape in files.read(pair.annotations).shapes:
@@ -117,6 +119,7 @@ def recommend_mpp(
     settings: TruthSettings | None = None,
     megapixels: float = math.inf,
     files: AnnotationFiles | None = None,
+    series: int | None = None,
 ) -> float:
     """Recommend a working resolution for slides from the structures outlined on them.
 
@@ -140,6 +143,8 @@ def recommend_mpp(
         The pixels that a training sees, in all its patches together.
     files : AnnotationFiles, optional
         Keeps the files that are read here, so that they need not be read again.
+    series : int, optional
+        Which of the slide files' images.
 
     Returns
     -------
@@ -153,7 +158,7 @@ def recommend_mpp(
     AnnotationError
         If an annotation file cannot be read.
     """
-    return Outlined.on(pairs, mpp, settings, files).recommended_mpp(megapixels)
+    return Outlined.on(pairs, mpp, settings, files, series).recommended_mpp(megapixels)
 
 
 def _typical(areas: Sequence[float]) -> float:

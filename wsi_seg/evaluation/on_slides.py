@@ -89,7 +89,7 @@ def evaluate_slides(
     segmenter = Segmenter(bundle, device, settings.labels.precision, settings.labels.compile)
     tallies = []
     for labelled in slides:
-        with Slide(labelled.path, labelled.given_mpp, labelled.levels_read) as slide:
+        with Slide(labelled.path, labelled.given_mpp, labelled.levels_read, labelled.series) as slide:
             plan = Plan.make(slide, bundle, str(device), settings)
             tallies.append(_evaluate(labelled, plan, segmenter, schema, table, progress or Progress()))
     return Evaluation(

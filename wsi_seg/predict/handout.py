@@ -41,6 +41,7 @@ def hand_out(
         slide_fingerprint=plan.slide.fingerprint,
         slide_content=plan.slide.files.content,
         mpp=labels.mpp,
+        series=plan.slide.series,
         levels_read=plan.slide.levels_read,
         frames=plan.frames,
         lattice=plan.lattice,

@@ -154,8 +154,8 @@ def predict_on(
 
 
 def open_slide(path: Path | str, labels: LabelSettings) -> Slide:
-    """Open a slide with the resolution and the levels that the settings give."""
-    return Slide(path, labels.mpp, LEVEL_0 if labels.from_level_0 else None)
+    """Open a slide with the image, the resolution and the levels that the settings give."""
+    return Slide(path, labels.mpp, LEVEL_0 if labels.from_level_0 else None, labels.series)
 
 
 def _open(slide: Path | str | Slide, labels: LabelSettings) -> Slide:

@@ -61,9 +61,12 @@ class Session:
         self._client = None
         self._stack.close()
 
-    def settings_for(self, mpp: float | None = None, roi: Path | None = None) -> PredictSettings:
-        """Return the settings of one slide, whose resolution or regions of interest are its own."""
-        given = {name: value for name, value in (("mpp", mpp), ("roi", roi)) if value is not None}
+    def settings_for(
+        self, mpp: float | None = None, roi: Path | None = None, series: int | None = None
+    ) -> PredictSettings:
+        """Return the settings of one slide, whose resolution, regions of interest or image are its own."""
+        own = (("mpp", mpp), ("roi", roi), ("series", series))
+        given = {name: value for name, value in own if value is not None}
         labels = self.settings.labels.model_copy(update=given)
         return self.settings.model_copy(update={"labels": labels}) if given else self.settings
 

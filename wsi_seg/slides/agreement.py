@@ -235,7 +235,8 @@ def _in_small_levels(slide: Slide, pixels: int) -> list[Hint]:
     width, height = frames.label_size
     contrast = np.zeros((-(-height // CELL), -(-width // CELL)), dtype=np.uint8)
     for index, level in enumerate(slide.levels):
-        if bounds.width / level.scale_x * bounds.height / level.scale_y <= pixels:
+        small = bounds.width / level.scale_x * bounds.height / level.scale_y <= pixels
+        if small and min(level.width, level.height) >= CELL:
             rgb = slide.read_level(index, Rect(0, 0, height, width), frames).rgb
             contrast = np.maximum(contrast, _contrasts(rgb))
     return [

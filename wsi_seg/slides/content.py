@@ -15,6 +15,7 @@ import openslide
 from wsi_seg.errors import SlideError
 from wsi_seg.files.digests import digest_file
 from wsi_seg.slides.readers.dicom import read_dicom_header
+from wsi_seg.slides.readers.statements import SERIES as TIFF_IMAGE
 from wsi_seg.slides.readers.zarr_store import ARRAYS, IMAGE, METADATA_NAMES, files_of
 
 if TYPE_CHECKING:
@@ -186,7 +187,9 @@ def fingerprint(path: Path, properties: Mapping[str, str], size: tuple[int, int]
     if files.store is not None:
         digest.update(f"{size} {files.content}".encode())
         return digest.hexdigest()[:16]
-    digest.update(f"{size} {path.stat().st_size}".encode())
+    # Named where it is another one than the file's first.
+    image = f" image {properties[TIFF_IMAGE]}" if TIFF_IMAGE in properties else ""
+    digest.update(f"{size} {path.stat().st_size}{image}".encode())
     # For large uncompressed levels OpenSlide has no hash; such files have equal sizes and white edges.
     for piece in _pieces(path, 2 if quickhash else PIECES, sized=False):
         digest.update(piece)

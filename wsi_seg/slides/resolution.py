@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.errors import MppError, UnstatedMppError
 from wsi_seg.slides.readers.ome import read_ome
+from wsi_seg.slides.readers.statements import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +82,7 @@ def stated_resolution(path: Path, properties: Mapping[str, str], size: tuple[int
         If the statements differ, or no slide can have the stated value.
     """
     header = _header_mpp(properties)
-    ome = read_ome(properties.get("tiff.ImageDescription", ""))
+    ome = read_ome(properties.get("tiff.ImageDescription", ""), int(properties.get(PAGE, 0)))
     in_ome = ome.mpp if ome is not None and ome.size == size else None
     tags = properties.get("openslide.vendor") == "generic-tiff"
     source = "its resolution tags" if tags else "its header"
@@ -89,6 +90,11 @@ def stated_resolution(path: Path, properties: Mapping[str, str], size: tuple[int
         found = Resolution(in_ome, "its OME-XML")
     elif header is None:
         described = _described(properties)
+        if ome is not None and ome.mpp is not None:
+            raise MppError(
+                f"{path}: its OME-XML describes an image of {ome.size[0]} x {ome.size[1]} px, and the file "
+                f"holds one of {size[0]} x {size[1]}: {NO_GUESS} (um per px)"
+            )
         if described is None:
             raise UnstatedMppError(f"{path}: the file does not state its resolution: {NO_GUESS} (um per px)")
         where = "tags" if tags else "header"

@@ -67,12 +67,15 @@ class Slide:
     Parameters
     ----------
     path : Path
-        Any file that OpenSlide opens, a TIFF that it would not show correctly, or the folder of an OME-Zarr.
+        Any file that OpenSlide opens, a TIFF that it refuses or would not show correctly, or the folder of an
+        OME-Zarr.
     mpp : float, optional
         Micrometres per slide pixel, instead of the file's statement.
     levels_read : tuple of int, optional
         The levels that may be read from: ``(0,)`` for level 0 alone. None: those that show what level 0
         shows.
+    series : int, optional
+        Which of a file's images; None: the largest in colour that is not a label or an overview.
 
     Raises
     ------
@@ -80,14 +83,21 @@ class Slide:
         If the file is missing or is not a slide.
     MppError
         If `mpp` is absurd.
+    UsageError
+        If the file has no image of that number.
     """
 
     def __init__(
-        self, path: Path | str, mpp: float | None = None, levels_read: tuple[int, ...] | None = None
+        self,
+        path: Path | str,
+        mpp: float | None = None,
+        levels_read: tuple[int, ...] | None = None,
+        series: int | None = None,
     ) -> None:
         self.path = Path(path)
+        self.series = series
         self._given_mpp = None if mpp is None else given_mpp(self.path, mpp)
-        self._reader: Reader = open_reader(self.path)
+        self._reader: Reader = open_reader(self.path, series)
         self.files = SlideFiles.of(self.path, self._reader.properties)
         self.format = self._reader.format
         self.properties = self._reader.properties
@@ -102,8 +112,8 @@ class Slide:
         colour = self.properties.get(openslide.PROPERTY_NAME_BACKGROUND_COLOR, "ffffff")
         self.background_rgb = np.frombuffer(bytes.fromhex(colour), dtype=np.uint8)
 
-    def __reduce__(self) -> tuple[type[Slide], tuple[Path, float | None, tuple[int, ...] | None]]:
-        return Slide, (self.path, self._given_mpp, self.choice.given)
+    def __reduce__(self) -> tuple[type[Slide], tuple[Path, float | None, tuple[int, ...] | None, int | None]]:
+        return Slide, (self.path, self._given_mpp, self.choice.given, self.series)
 
     def __enter__(self) -> Self:
         return self

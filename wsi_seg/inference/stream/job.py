@@ -55,8 +55,8 @@ class RegionJob:
     ----------
     software : Software
         The client's. A worker that has other software refuses.
-    slide_path, mpp
-        The slide, and the resolution given for it, if any.
+    slide_path, mpp, series
+        The slide, and the resolution and the image given for it, if any.
     slide_fingerprint, slide_content : str
         A worker that finds another slide there refuses.
     levels_read : tuple of int
@@ -86,6 +86,7 @@ class RegionJob:
     slide_fingerprint: str
     slide_content: str
     mpp: float | None
+    series: int | None
     levels_read: tuple[int, ...]
     frames: Frames
     lattice: Lattice
@@ -216,7 +217,7 @@ def _open_job(job: RegionJob) -> RegionSegmenter[Slide]:
 
 def _open_slide(job: RegionJob) -> Slide:
     try:
-        slide = Slide(job.slide_path, job.mpp, job.levels_read)
+        slide = Slide(job.slide_path, job.mpp, job.levels_read, job.series)
     except SlideError as error:
         raise SlideError(f"{error} ({SAME_PATHS})") from error
     if (slide.fingerprint, slide.files.content) != (job.slide_fingerprint, job.slide_content):

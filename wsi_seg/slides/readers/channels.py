@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.errors import SlideError
+from wsi_seg.slides.readers.compressions import JPEG, decoded_as_rgb
+from wsi_seg.slides.readers.images import GREY
 from wsi_seg.slides.readers.ome import OmeChannel, OmeImage, read_ome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from wsi_seg.slides.readers.tiff import TiffImage
+    from wsi_seg.slides.readers.images import TiffImage
 
-GREY = (0, 1)  # values of the tag PhotometricInterpretation: 0 is white, or black
-RGB = 2
+RGB = 2  # values of the tag PhotometricInterpretation
 WHITE_IS_ZERO = 0
-JPEG = 7
+PREMULTIPLIED, TRANSPARENCY = 1, 2  # values of the tag ExtraSamples
 PRIMARIES = {
     "r": 0,
     "red": 0,
@@ -53,11 +54,23 @@ class Channels:
         Per sample, as stored.
     significant_bits : int or None
         How many of these count, as the file states; None where it does not.
+    plain : bool
+        Whether OpenSlide shows these samples as they are.
+    alpha : pair of int, or None
+        The page and the sample of transparency.
+    premultiplied : bool
+        Colours are multiplied by `alpha`.
+    inverted : bool
+        White is 0.
     """
 
     rgb: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
     bits: int
     significant_bits: int | None = None
+    plain: bool = False
+    alpha: tuple[int, int] | None = None
+    premultiplied: bool = False
+    inverted: bool = False
 
     def __str__(self) -> str:
         planes = len(set(self.rgb)) > 1 and len({page for page, _ in self.rgb}) > 1
@@ -66,7 +79,7 @@ class Channels:
 
 
 def find_channels(path: Path, image: TiffImage) -> Channels | None:
-    """Find the colours of a TIFF that OpenSlide does not show correctly.
+    """Find the colours of an image.
 
     Parameters
     ----------
@@ -77,7 +90,7 @@ def find_channels(path: Path, image: TiffImage) -> Channels | None:
     Returns
     -------
     Channels or None
-        None where OpenSlide reads the file correctly: RGB, or grey, in 8 bits.
+        None for colours that only OpenSlide converts: palettes, CMYK, CIELab.
 
     Raises
     ------
@@ -91,24 +104,51 @@ def find_channels(path: Path, image: TiffImage) -> Channels | None:
             raise SlideError(
                 f"{path}: holds {image.bits} bits per sample, and is not RGB: convert it to 8-bit RGB"
             )
-        return None
-    ome = read_ome(image.description)
+        if not decoded_as_rgb(image.compression, image.photometric) or image.samples != 3:
+            return None
+    return _of_rgb(path, image) if image.photometric not in GREY else _of_grey(path, image)
+
+
+def _of_rgb(path: Path, image: TiffImage) -> Channels:
+    """Find the colours of an image that is declared RGB, or becomes that in decoding."""
     places = _places(image)
-    if image.photometric == RGB:
-        # A fourth sample is transparency only if the file says so.
-        plain = image.bits == 8 and (image.samples == 3 or image.extra in ((1,), (2,)))
-        rgb = None if plain else (0, 1, 2)
-    elif len(places) == 1:
-        rgb = None if image.bits == 8 else (0, 0, 0)
-    else:
-        rgb = _order(path, image, ome, len(places))
-    if rgb is None:
-        return None
-    _check_readable(path, image)
-    red, green, blue = (places[i] for i in rgb)
+    if len(places) < 3:
+        raise SlideError(f"{path}: is declared RGB, but holds {len(places)} channels: export it as RGB")
+    # A fourth sample is transparency only if the file says so.
+    transparent = image.extra in ((PREMULTIPLIED,), (TRANSPARENCY,))
+    plain = image.bits == 8 and image.samples == 3 + transparent
+    if not plain:
+        _check_readable(path, image)
+    return Channels(
+        (places[0], places[1], places[2]),
+        image.bits,
+        _stated_bits(image, read_ome(image.description, image.page)),
+        plain=plain,
+        alpha=places[3] if plain and transparent and not image.separate else None,
+        premultiplied=image.extra == (PREMULTIPLIED,),
+    )
+
+
+def _of_grey(path: Path, image: TiffImage) -> Channels:
+    """Find the colours of an image in grey channels: three that are red, green and blue, or a single one."""
+    ome, places = read_ome(image.description, image.page), _places(image)
+    plain = image.bits == 8 and len(places) == 1
+    red, green, blue = (0, 0, 0) if len(places) == 1 else _order(path, image, ome, len(places))
+    if not plain:
+        _check_readable(path, image)
+    return Channels(
+        (places[red], places[green], places[blue]),
+        image.bits,
+        _stated_bits(image, ome),
+        plain=plain,
+        inverted=image.photometric == WHITE_IS_ZERO,
+    )
+
+
+def _stated_bits(image: TiffImage, ome: OmeImage | None) -> int | None:
     stated = None if ome is None or image.bits == 8 else ome.significant_bits
     # "16 of 16" is what programs write by default: it states nothing.
-    return Channels((red, green, blue), image.bits, None if stated == image.bits else stated)
+    return None if stated == image.bits else stated
 
 
 def _places(image: TiffImage) -> list[tuple[int, int]]:

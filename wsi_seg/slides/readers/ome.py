@@ -1,4 +1,4 @@
-"""What OME-XML, in a TIFF's description, says of the file's first image."""
+"""What OME-XML, in a TIFF's description, says of one of the file's images."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class OmeChannel:
 
 @dataclass(frozen=True)
 class OmeImage:
-    """The first image of an OME-XML.
+    """An image of an OME-XML.
 
     Attributes
     ----------
@@ -72,18 +72,30 @@ class OmeImage:
     mpp: tuple[float, float] | None
 
 
-def read_ome(description: str) -> OmeImage | None:
-    """Read a description as OME-XML; None if it is not OME-XML, or is damaged."""
+def read_ome(description: str, page: int = 0) -> OmeImage | None:
+    """Read a description as OME-XML.
+
+    Parameters
+    ----------
+    description : str
+    page : int
+        The number of the image's first page in the TIFF.
+
+    Returns
+    -------
+    OmeImage or None
+        None if it is not OME-XML, is damaged, or does not describe that page.
+    """
     if "<OME" not in description and ":OME" not in description:
         return None
     try:
         root = fromstring(description.encode())
     except (ParseError, DefusedXmlException):
         return None
-    pixels = root.find(".//{*}Image/{*}Pixels")
-    if pixels is None:
-        return None
     try:
+        pixels = _pixels_of(root, page)
+        if pixels is None:
+            return None
         return OmeImage(
             size=(int(pixels.get("SizeX", 0)), int(pixels.get("SizeY", 0))),
             channels=tuple(_channel(c) for c in pixels.findall("{*}Channel")),
@@ -92,6 +104,18 @@ def read_ome(description: str) -> OmeImage | None:
         )
     except ValueError:
         return None
+
+
+def _pixels_of(root: Element, page: int) -> Element | None:
+    """Return the image that a page of the TIFF belongs to."""
+    images = root.findall(".//{*}Image/{*}Pixels")
+    for pixels in images if len(images) > 1 else ():
+        for data in pixels.findall("{*}TiffData"):
+            first = int(data.get("IFD", 0))
+            count = int(data.get("PlaneCount", 1 if "IFD" in data.attrib else 0))
+            if first <= page and (page < first + count or not count):
+                return pixels
+    return images[0] if images and page == 0 else None
 
 
 def _channel(element: Element) -> OmeChannel:

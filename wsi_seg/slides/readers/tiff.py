@@ -1,11 +1,10 @@
-"""The make-up of a TIFF: samples, bits, planes, compression, tiles. Read before its pixels are trusted."""
+"""The pages of a TIFF: whether they hang together, and whether they are a slide's or a picture's."""
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import tifffile
 
@@ -30,61 +29,6 @@ TILE_TAGS = frozenset({322, 323, 324, 325})
 
 MAX_TAGS = 65_535
 """Entries that a page may have: as many as a TIFF that is not a BigTIFF can count."""
-
-KINDS: dict[int, Literal["unsigned", "signed", "floating-point"]] = {
-    1: "unsigned",
-    2: "signed",
-    3: "floating-point",
-    4: "unsigned",
-}
-"""Kinds of numbers by the tag SampleFormat; 4 means "not stated"."""
-
-
-@dataclass(frozen=True)
-class TiffImage:
-    """The first image of a TIFF.
-
-    Attributes
-    ----------
-    width, height : int
-    big_endian : bool
-        Only for a TIFF that is not a BigTIFF.
-    tiled : bool
-        Stored in tiles, not in strips.
-    compression, photometric : int
-        The values of the TIFF tags.
-    samples : int
-        Per pixel of one page.
-    separate : bool
-        Samples lie in planes of one page, not interleaved.
-    extra : tuple of int
-        The tag ExtraSamples: 0 for an unspecified sample, 1 and 2 for transparency.
-    bits : int
-        Per sample.
-    kind : {"unsigned", "signed", "floating-point", "complex"}
-        What samples are.
-    axes : str
-        Of all pages of this image, in tifffile's letters: "YXS" for one page of interleaved samples, "CYX"
-        for channels in pages, "IYX" for undescribed pages.
-    shape : tuple of int
-        Length along each of `axes`.
-    description : str
-    """
-
-    width: int
-    height: int
-    big_endian: bool
-    tiled: bool
-    compression: int
-    photometric: int
-    samples: int
-    separate: bool
-    extra: tuple[int, ...]
-    bits: int
-    kind: Literal["unsigned", "signed", "floating-point", "complex"]
-    axes: str
-    shape: tuple[int, ...]
-    description: str
 
 
 def is_tiff(path: Path) -> bool:
@@ -139,34 +83,3 @@ def read_pages(path: Path) -> list[frozenset[int]]:
     except (ValueError, OverflowError, OSError, struct.error) as error:
         raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error
     return list(pages.values())
-
-
-def read_tiff(path: Path) -> TiffImage:
-    """Read what a TIFF states about its first image, without its pixels.
-
-    Raises
-    ------
-    SlideError
-        If the file is damaged.
-    """
-    try:
-        with quiet(), tifffile.TiffFile(path) as tiff:
-            page, series = tiff.pages.first, tiff.series[0]
-            return TiffImage(
-                width=page.imagewidth,
-                height=page.imagelength,
-                big_endian=tiff.byteorder == ">" and not tiff.is_bigtiff,
-                tiled=page.is_tiled,
-                compression=int(page.compression),
-                photometric=int(page.photometric),
-                samples=page.samplesperpixel,
-                separate=page.planarconfig == tifffile.PLANARCONFIG.SEPARATE,
-                extra=tuple(int(kind) for kind in page.extrasamples),
-                bits=page.bitspersample,
-                kind=KINDS.get(page.sampleformat, "complex"),
-                axes=series.axes,
-                shape=tuple(series.shape),
-                description=page.description,
-            )
-    except ERRORS as error:
-        raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error

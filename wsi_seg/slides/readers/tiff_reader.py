@@ -1,13 +1,14 @@
-"""Read a TIFF sample by sample: channels in planes, or 16 bits of which fewer count.
+"""Read a TIFF by tifffile and imagecodecs, piece by piece: what OpenSlide refuses, or shows otherwise.
 
-tifffile and imagecodecs decode the tiles one by one; some tiles are cached.
+That is channels in planes, 16 bits of which fewer count, levels in SubIFDs, strips, and compressions that
+OpenSlide does not know. Some pieces are cached.
 """
 
 from __future__ import annotations
 
+import shlex
 import threading
 import weakref
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,9 @@ import tifffile
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers.contract import SlideLevel
 from wsi_seg.slides.readers.decode import cut_by_grid, enclosing_cells, level_scale
+from wsi_seg.slides.readers.images import levels_of
+from wsi_seg.slides.readers.piece_cache import PIECES
+from wsi_seg.slides.readers.segments import DamagedTileError, Layout, read_piece
 from wsi_seg.slides.readers.tiff import ERRORS, quiet
 
 if TYPE_CHECKING:
@@ -26,18 +30,20 @@ if TYPE_CHECKING:
 
     from wsi_seg.slides.lattice import Rect
     from wsi_seg.slides.readers.channels import Channels
+    from wsi_seg.slides.readers.images import TiffImage
 
-CACHE_BYTES = 64 << 20
+VIPS = "vips tiffsave {slide} slide.tif --tile --pyramid --compression deflate --bigtiff"
+"""With "[fail]" after the name: else vips 8.18 silently makes tiles black that it cannot decode."""
+
+MAX_PIECE_BYTES = 128 << 20
+"""Of a decoded tile or strip. A larger one is refused: memory must not grow with the slide."""
+
 LOOKED_AT = 64
 """Number of tiles that are searched for the number of bits in use."""
 
 FEWEST = 0.01
 """Share of the samples that must be so large for a bit to count as used: hot pixels and the rims of white
 padding are fewer, the glass around stained tissue is far more."""
-
-
-class DamagedTileError(Exception):
-    """A tile cannot be decoded."""
 
 
 class Spread(NamedTuple):
@@ -57,47 +63,57 @@ class Spread(NamedTuple):
 
 
 class TiffReader:
-    """A TIFF with red, green and blue at any place in it: a `wsi_seg.slides.readers.contract.Reader`.
+    """An image of a TIFF, red, green and blue at any place in it: a `wsi_seg.slides.readers.contract.Reader`.
 
     Parameters
     ----------
     path : Path
+    image : TiffImage
+        Which of the file's images.
     channels : Channels
         Where the colours are.
     properties : mapping of str to str
         The file's own statements.
+    why : str
+        Why it is read so, in a few words.
 
     Raises
     ------
     SlideError
-        If the file is damaged, or parts of the image lie in other files.
+        If the file is damaged, parts of the image lie in other files, or a tile or strip is too large.
     """
 
     format = "generic-tiff"
 
-    def __init__(self, path: Path, channels: Channels, properties: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: Path, image: TiffImage, channels: Channels, properties: Mapping[str, str], why: str
+    ) -> None:
         self.path = path
         self.properties = properties
-        self._channels = channels
+        self._channels, self._why = channels, why
         self._lock = threading.Lock()
+        self._owner = PIECES.new_owner()
+        if not image.here:
+            raise SlideError(f"{path}: parts of the image lie in other files: export it as one file")
         with quiet():
             try:
                 self._tiff = tifffile.TiffFile(path)
+                self._pages = levels_of(self._tiff.series[image.index])
             except ERRORS as error:
                 raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error
-            # Processes keep slides open from region to region, and drop them without closing.
-            self._close = weakref.finalize(self, self._tiff.close)
-            self._pages = _levels(self._tiff, path)
-        width, height = self._pages[0][0].imagewidth, self._pages[0][0].imagelength
-        self.levels = tuple(_describe(pages[0], width, height) for pages in self._pages)
-        largest = max(level.tile_width * level.tile_height for level in self.levels)
-        samples = self._pages[0][0].samplesperpixel * channels.bits // 8
-        self._segment = lru_cache(max(4, CACHE_BYTES // (largest * samples)))(self._decode)
+        # Processes keep slides open from region to region, and drop them without closing.
+        self._close = weakref.finalize(self, _close, self._tiff, self._owner)
+        self._layouts = [Layout.of(pages[0]) for pages in self._pages]
+        if max(page for page, _ in channels.rgb) >= len(self._pages[0]):
+            raise SlideError(f"{path}: stores its channels without pages of their own: export it as RGB")
+        self._refuse_huge()
+        first = self._layouts[0]
+        self.levels = tuple(_describe(layout, first) for layout in self._layouts)
 
     @property
     def how(self) -> str:
-        """The software that decodes the pixels, and the samples it takes."""
-        return f"tifffile {tifffile.__version__}: {self._channels}"
+        """The software that decodes the pixels, the samples it takes, and why it is this one."""
+        return f"tifffile {tifffile.__version__}: {self._channels}; {self._why}"
 
     @property
     def icc_profile(self) -> bytes | None:
@@ -117,14 +133,10 @@ class TiffReader:
         inside = rect.clipped(level.width, level.height)
         for piece in cut_by_grid(inside, level.tile_height, level.tile_width):
             tile = enclosing_cells(piece, level.tile_height, level.tile_width)
-            row, column = tile.y0 // level.tile_height, tile.x0 // level.tile_width
+            place = tile.y0 // level.tile_height, tile.x0 // level.tile_width
             target, part = rgba[piece.relative_to(rect).slices], piece.relative_to(tile).slices
             try:
-                planes = [self._plane(index, channel, row, column) for channel in range(3)]
-                for channel, plane in enumerate(planes):
-                    if plane is not None:
-                        target[..., channel] = self._to_bytes(plane[part])
-                target[..., 3] = 255 * all(plane is not None for plane in planes)
+                self._fill(target, index, place, part)
             except DamagedTileError:
                 target[:] = 0
                 unreadable.append(tile.clipped(level.width, level.height))
@@ -138,62 +150,105 @@ class TiffReader:
         bits : int
             How many may count: the largest value of so many bits is left out.
         """
-        level = self.levels[-1]
-        columns = -(-level.width // level.tile_width)
-        tiles = columns * -(-level.height // level.tile_height)
+        layout = self._layouts[-1]
+        tiles = layout.columns * layout.rows
         largest, lengths = 0, np.zeros(self._channels.bits + 1, dtype=np.int64)
         for tile in np.linspace(0, tiles - 1, min(tiles, LOOKED_AT)).astype(int).tolist():
-            row, column = divmod(tile, columns)
-            height, width = level.height - row * level.tile_height, level.width - column * level.tile_width
+            place = divmod(tile, layout.columns)
             for channel in range(3):
+                page_index, plane, sample = self._where(-1, channel)
                 try:
-                    plane = self._plane(-1, channel, row, column)
+                    stored = read_piece(self._pages[-1][page_index], layout, place, plane, self._lock)
                 except DamagedTileError:
                     continue  # reported later, when it is read
-                if plane is not None:
-                    inside = plane[:height, :width]
+                if stored is not None:
+                    inside = stored[_inside(layout, place)][..., sample]
                     largest = max(largest, int(inside.max()))
                     counted = inside[inside != (1 << bits) - 1]
                     lengths += np.bincount(np.frexp(counted)[1], minlength=len(lengths))
         return Spread(largest, _used(lengths))
 
-    def _plane(self, index: int, channel: int, row: int, column: int) -> NDArray[Any] | None:
-        """Return one colour of a tile, as stored, shape (tile height, tile width); None if left out."""
+    def _fill(
+        self, target: NDArray[np.uint8], index: int, place: tuple[int, int], part: tuple[slice, slice]
+    ) -> None:
+        """Write part of a tile into `target`, shape (height, width, 4), which is zero."""
+        whole = True
+        for channel in range(3):
+            page_index, plane, sample = self._where(index, channel)
+            pixels = self._piece(index, page_index, plane, place)
+            if pixels is None:
+                whole = False
+            else:
+                target[..., channel] = pixels[part][..., sample]
+        target[..., 3] = 255 * whole
+        alpha = self._channels.alpha
+        if alpha is None or not whole:
+            return
+        pixels = self._piece(index, alpha[0], 0, place)
+        assert pixels is not None  # it holds the colours too
+        target[..., 3] = pixels[part][..., alpha[1]]
+        if self._channels.premultiplied:
+            _unpremultiply(target)
+
+    def _where(self, index: int, channel: int) -> tuple[int, int, int]:
+        """Return the page, the plane and the sample of a colour."""
         page_index, sample = self._channels.rgb[channel]
-        page, level = self._pages[index][page_index], self.levels[index]
-        columns = -(-level.width // level.tile_width)
-        segment = row * columns + column
-        if page.keyframe.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
-            rows = -(-level.height // level.tile_height)
-            segment, sample = segment + sample * rows * columns, 0
-        pixels = self._segment(index, page_index, segment)
-        return None if pixels is None else pixels[..., sample]
+        key = self._pages[index][page_index].keyframe
+        separate = key.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+        return (page_index, sample, 0) if separate else (page_index, 0, sample)
 
-    def _decode(self, index: int, page_index: int, segment: int) -> NDArray[Any] | None:
-        """Return a stored tile, shape (tile height, tile width, samples); None if the file omits it."""
-        page, level = self._pages[index][page_index], self.levels[index]
-        try:
-            offset, count = page.dataoffsets[segment], page.databytecounts[segment]
-            if count == 0:
-                return None
-            with self._lock:
-                self._tiff.filehandle.seek(offset)
-                data = self._tiff.filehandle.read(count)
-            with quiet():
-                decoded = page.keyframe.decode(data, segment, jpegtables=page.jpegtables)[0]
-            if len(data) < count or decoded is None:
-                raise DamagedTileError
-            whole = np.zeros((level.tile_height, level.tile_width, decoded.shape[-1]), dtype=decoded.dtype)
-            whole[: decoded.shape[1], : decoded.shape[2]] = decoded[0]
-        except ERRORS as error:
-            raise DamagedTileError from error
-        return whole
+    def _piece(
+        self, index: int, page_index: int, plane: int, place: tuple[int, int]
+    ) -> NDArray[np.uint8] | None:
+        """Return a tile in 8 bits, shape (tile height, tile width, samples); None if the file omits it."""
 
-    def _to_bytes(self, plane: NDArray[Any]) -> NDArray[np.uint8]:
-        bits = self._channels.significant_bits or self._channels.bits
-        if bits < self._channels.bits and plane.max() >> bits:
+        def decode() -> NDArray[np.uint8] | None:
+            layout = self._layouts[index]
+            stored = read_piece(self._pages[index][page_index], layout, place, plane, self._lock)
+            return None if stored is None else self._to_bytes(stored, _inside(layout, place))
+
+        return PIECES.get(self._owner, (index, page_index, plane, place), decode)
+
+    def _to_bytes(self, stored: NDArray[Any], inside: tuple[slice, slice]) -> NDArray[np.uint8]:
+        channels = self._channels
+        bits = channels.significant_bits or channels.bits
+        if bits < channels.bits and stored[inside].max() >> bits:
             raise DamagedTileError  # values outside of the stated range
-        return (plane >> max(bits - 8, 0)).astype(np.uint8)
+        pixels: NDArray[np.uint8] = (stored >> max(bits - 8, 0)).astype(np.uint8, copy=False)
+        return 255 - pixels if channels.inverted else pixels
+
+    def _refuse_huge(self) -> None:
+        """Refuse an image whose tiles or strips are too large to be decoded one by one."""
+        for pages, layout in zip(self._pages, self._layouts, strict=True):
+            samples = max(page.keyframe.samplesperpixel for page in pages) * self._channels.bits // 8
+            size = layout.piece_width * layout.piece_height * samples
+            if size > MAX_PIECE_BYTES:
+                self.close()
+                what = "tiles" if pages[0].keyframe.is_tiled else "strips"
+                slide = shlex.quote(f"{self.path.name}[fail]")
+                raise SlideError(
+                    f"{self.path}: is stored in {what} of {layout.piece_width} x {layout.piece_height} px, "
+                    f"{size >> 20} MiB each, of which at most {MAX_PIECE_BYTES >> 20} MiB are decoded at a "
+                    f"time: convert it to a tiled TIFF, for example with `{VIPS.format(slide=slide)}`"
+                )
+
+
+def _close(tiff: tifffile.TiffFile, owner: int) -> None:
+    tiff.close()
+    PIECES.forget(owner)
+
+
+def _inside(layout: Layout, place: tuple[int, int]) -> tuple[slice, slice]:
+    """Return the part of a piece that lies in the picture."""
+    y, x = place[0] * layout.piece_height, place[1] * layout.piece_width
+    return slice(layout.height - y), slice(layout.width - x)
+
+
+def _unpremultiply(rgba: NDArray[np.uint8]) -> None:
+    """Divide colours by their alpha, in place."""
+    alpha = rgba[..., 3:].astype(np.uint16)
+    full = (rgba[..., :3].astype(np.uint16) * 255 + alpha // 2) // np.maximum(alpha, 1)
+    rgba[..., :3] = np.where(alpha > 0, np.minimum(full, 255), 0)
 
 
 def _used(lengths: NDArray[np.int64]) -> int:
@@ -202,27 +257,25 @@ def _used(lengths: NDArray[np.int64]) -> int:
     return int(np.flatnonzero(at_least >= FEWEST * lengths.sum()).max()) if lengths.any() else 0
 
 
-def _levels(tiff: tifffile.TiffFile, path: Path) -> list[list[Any]]:
-    """Return the pages of each level of the first image, without levels that are stored in another way."""
-    levels: list[list[Any]] = [list(level.pages) for level in tiff.series[0].levels]
-    if any(page is None or page.parent is not tiff for pages in levels for page in pages):
-        raise SlideError(f"{path}: parts of the image lie in other files: export it as one file")
-    first = _layout(levels[0])
-    return [pages for pages in levels if _layout(pages) == first and pages[0].keyframe.is_tiled]
-
-
-def _layout(pages: list[Any]) -> list[tuple[Any, ...]]:
-    keyframes = [page.keyframe for page in pages]
-    return [(k.dtype, k.samplesperpixel, k.planarconfig, k.photometric) for k in keyframes]
-
-
-def _describe(page: Any, width: int, height: int) -> SlideLevel:
+def _describe(layout: Layout, first: Layout) -> SlideLevel:
+    scale_x, scale_y = _scales(layout, first)
     return SlideLevel(
-        width=page.imagewidth,
-        height=page.imagelength,
-        scale_x=level_scale(width, page.imagewidth),
-        scale_y=level_scale(height, page.imagelength),
-        tile_width=page.tilewidth,
-        tile_height=page.tilelength,
+        width=layout.width,
+        height=layout.height,
+        scale_x=scale_x,
+        scale_y=scale_y,
+        tile_width=layout.piece_width,
+        tile_height=layout.piece_height,
         exact=True,
     )
+
+
+def _scales(layout: Layout, first: Layout) -> tuple[float, float]:
+    """Return slide pixels per level pixel in x and y: the same, where one number explains both sides."""
+    found = level_scale(first.width, layout.width), level_scale(first.height, layout.height)
+    for one in found:
+        factor = int(one)
+        sides = ((first.width, layout.width), (first.height, layout.height))
+        if factor == one and all(side in (full // factor, -(-full // factor)) for full, side in sides):
+            return one, one
+    return found

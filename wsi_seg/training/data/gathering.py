@@ -52,6 +52,8 @@ class DataRequest:
         Take slides that are coarser than that.
     from_level_0 : bool
         Read level 0 of slides always, and none of the coarser levels that they store.
+    series : int or None
+        Which of the slide files' images; None: the largest in colour.
     schema : ClassSchema or None
         Classes of a network whose outputs are settled; None takes the recipe's, or the data's own.
     """
@@ -62,6 +64,7 @@ class DataRequest:
     working_mpp: float | None = None
     allow_coarser: bool = False
     from_level_0: bool = False
+    series: int | None = None
     schema: ClassSchema | None = None
 
     @property
@@ -170,10 +173,10 @@ def _slides(
     files = AnnotationFiles()
     mpp = request.working_mpp or recipe.data.mpp or default_mpp
     if mpp is None:
-        outlined = Outlined.on(pairs, request.mpp, request.truth, files)
+        outlined = Outlined.on(pairs, request.mpp, request.truth, files, request.series)
         mpp = outlined.recommended_mpp(megapixels)
         remarks += (outlined.why(megapixels),)
-    reading = SlideReading(request.mpp, request.allow_coarser, request.from_level_0)
+    reading = SlideReading(request.mpp, request.allow_coarser, request.from_level_0, request.series)
     schema, slides = open_labelled_slides(pairs, schema, mpp, request.truth, reading, files)
     surveys = survey_all(slides)
     names = [f"{i}: {slide.name}" for i, slide in enumerate(slides)]
@@ -200,6 +203,7 @@ def _refuse_for_images(request: DataRequest) -> None:
         "--working-mpp": request.working_mpp,
         "--allow-coarser": request.allow_coarser or None,
         "--from-level-0": request.from_level_0 or None,
+        "--series": request.series,
     }
     named = [option for option, value in settings.items() if value is not None]
     if named:

@@ -1,0 +1,117 @@
+"""Which image of a TIFF is the slide."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from conftest import tissue_rgb
+from helpers.drawn_tiffs import GREY, HEIGHT, RGB, WIDTH, write_pyramid, write_series
+
+from wsi_seg.errors import SlideError, UsageError
+from wsi_seg.slides.frames import Frames
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.slide import Slide
+
+LABEL, MACRO = tissue_rgb(700, 500, seed=1), tissue_rgb(200, 500, seed=2)
+THUMBNAIL, SECOND = RGB[::6, ::6], tissue_rgb(280, 400, seed=3)
+
+
+def pixels_of(path: Path, series: int | None = None) -> np.ndarray:
+    with Slide(path, series=series) as slide:
+        frames = Frames.at_mpp(slide.bounds, slide.mpp, slide.mpp[0])
+        return slide.read(Rect(0, 0, slide.size[1], slide.size[0]), frames).rgb
+
+
+@pytest.mark.parametrize(
+    "names", [("Label", "macro image"), ("slide.svs [label]", "Macro"), ("a_thumbnail", "x - overview")]
+)
+def test_labels_and_overviews_are_not_the_slide(tmp_path: Path, names: tuple[str, str]) -> None:
+    images = {names[0]: LABEL, "Tumour label-free": RGB, names[1]: MACRO}
+    path = write_series(tmp_path / "slide.ome.tiff", images)
+    np.testing.assert_array_equal(pixels_of(path), RGB)
+    np.testing.assert_array_equal(pixels_of(path, 1), RGB)
+    np.testing.assert_array_equal(pixels_of(path, 0), LABEL)
+    np.testing.assert_array_equal(pixels_of(path, 2), MACRO)
+
+
+def test_the_largest_in_colour_is_the_slide(tmp_path: Path) -> None:
+    path = write_series(
+        tmp_path / "slide.ome.tiff", {"a": THUMBNAIL, "b": SECOND, "c": RGB, "d": np.tile(GREY, (2, 1))}
+    )
+    np.testing.assert_array_equal(pixels_of(path), RGB)
+    with Slide(path) as slide:
+        assert "image 2 'c' (420 x 300) of 4" in slide.read_with
+
+
+def test_a_small_picture_in_colour_beside_grey_channels_is_not_the_slide(tmp_path: Path) -> None:
+    channels = np.stack([np.tile(GREY, (2, 2))] * 4)
+    path = write_series(tmp_path / "slide.ome.tiff", {"scan": channels, "picture": RGB[:100, :100]})
+    with pytest.raises(SlideError, match="4 grey channels"):
+        Slide(path)
+    np.testing.assert_array_equal(pixels_of(path, 1), RGB[:100, :100])
+
+
+def test_the_first_image_stays_openslides(tmp_path: Path) -> None:
+    path = write_series(tmp_path / "slide.ome.tiff", {"slide": RGB, "label": MACRO})
+    with Slide(path) as slide:
+        assert slide.read_with.startswith("OpenSlide")
+
+
+def test_an_image_that_is_not_there(tmp_path: Path) -> None:
+    path = write_series(tmp_path / "slide.ome.tiff", {"slide": RGB, "label": MACRO})
+    with pytest.raises(
+        UsageError, match=r"has no image 2: give --series one of 0 'slide' \(420 x 300\), 1 'label'"
+    ):
+        Slide(path, series=2)
+
+
+def test_images_are_other_slides(tmp_path: Path) -> None:
+    path = write_series(tmp_path / "slide.ome.tiff", {"a": RGB, "b": RGB[:, ::-1]})
+    with Slide(path) as one, Slide(path, series=0) as same, Slide(path, series=1) as other:
+        assert one.fingerprint == same.fingerprint != other.fingerprint
+        with pickle.loads(pickle.dumps(other)) as again:
+            assert again.fingerprint == other.fingerprint
+            assert again.mpp == (0.5, 0.5)
+
+
+def test_each_image_has_its_own_resolution(tmp_path: Path) -> None:
+    path = tmp_path / "slide.ome.tiff"
+    with tifffile.TiffWriter(path, ome=True) as tiff:
+        for pixels, size, unit in ((MACRO, 20.0, "µm"), (RGB, 250.0, "nm")):
+            metadata = {"axes": "YXS"} | {f"PhysicalSize{axis}": size for axis in "XY"}
+            metadata |= {f"PhysicalSize{axis}Unit": unit for axis in "XY"}
+            tiff.write(pixels, tile=(128, 128), photometric="rgb", metadata=metadata)
+    with Slide(path) as slide:
+        assert slide.size == (WIDTH, HEIGHT)
+        assert slide.mpp == pytest.approx((0.25, 0.25))
+
+
+@pytest.mark.parametrize("series", [1, 5])
+def test_a_scanners_own_format_has_no_other_image(shared_data: Path, series: int) -> None:
+    with pytest.raises(UsageError, match=f"is read as one image: leave --series {series} out"):
+        Slide(shared_data / "slides" / "test3-DAPI.ndpi", series=series)
+
+
+def lie(path: Path, said: bytes, instead: bytes) -> Path:
+    content = path.read_bytes()
+    assert said in content
+    assert len(said) == len(instead)
+    path.write_bytes(content.replace(said, instead))
+    return path
+
+
+def test_ome_xml_that_lies_about_the_size(tmp_path: Path) -> None:
+    """The pages are what is there. The resolution is of another image, and not taken."""
+    path = lie(write_pyramid(tmp_path / "slide.ome.tiff", RGB), b'SizeX="420"', b'SizeX="210"')
+    with Slide(path) as slide:
+        assert slide.size == (WIDTH, HEIGHT)
+        assert len(slide.levels) == 3
+        with pytest.raises(SlideError, match=r"its OME-XML describes an image of 210 x 300 px"):
+            slide.frames(2.0)
+    two = write_series(tmp_path / "two.ome.tiff", {"slide": RGB, "small": RGB[:90, :90]})
+    with pytest.raises(SlideError, match=r"OME-XML does not describe its largest image, of 420 x 300 px"):
+        Slide(lie(two, b'SizeX="420"', b'SizeX="421"'))

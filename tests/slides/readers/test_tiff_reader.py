@@ -1,0 +1,219 @@
+"""TIFFs that OpenSlide refuses, or of which it misses levels, beside the pixels that were written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openslide
+import pytest
+import tifffile
+from conftest import damage_tile, write_tiff
+from helpers.drawn_tiffs import GREY, HEIGHT, PLANES, RGB, WIDTH, halves, write, write_pyramid
+
+from wsi_seg.errors import SlideError
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.readers import tiff_reader
+from wsi_seg.slides.readers.opening import open_reader
+from wsi_seg.slides.readers.piece_cache import PieceCache
+from wsi_seg.slides.readers.tiff_reader import TiffReader
+from wsi_seg.slides.slide import Slide
+
+ALL = Rect(0, 0, HEIGHT, WIDTH)
+STRIPS = {"tile": "leave", "rowsperstrip": 16}
+
+
+def read(path: Path, rect: Rect = ALL, level: int = 0) -> np.ndarray:
+    """Read by tifffile, and say so."""
+    reader = open_reader(path)
+    assert isinstance(reader, TiffReader)
+    rgba, unreadable = reader.read(level, rect)
+    reader.close()
+    assert unreadable == []
+    assert (rgba[..., 3] == 255).all()
+    return rgba[..., :3]
+
+
+@pytest.mark.parametrize(
+    ("compression", "off"),
+    [
+        ({"compression": "webp", "compressionargs": {"lossless": True, "level": 100}}, 0),
+        ({"compression": "jpeg2000", "compressionargs": {"reversible": True, "level": 0}}, 0),
+        ({"compression": "aperio_jp2000_rgb", "compressionargs": {"reversible": True, "level": 0}}, 0),
+        ({"compression": "jpegxl"}, 0),
+        ({"compression": "jpegxl_dng"}, 0),
+        ({"compression": "jpegxr", "compressionargs": {"level": 100}}, 3),
+        ({"compression": "png"}, 0),
+        ({"compression": "lerc"}, 0),
+        ({"compression": "lerc", "compressionargs": {"compression": "zstd"}}, 0),
+        ({"compression": "lzma"}, 0),
+        ({"compression": "lzma", "predictor": True}, 0),
+    ],
+)
+def test_compressions_that_openslide_refuses(tmp_path: Path, compression: dict[str, Any], off: int) -> None:
+    path = write(tmp_path / "slide.tiff", RGB, photometric="rgb", **compression)
+    with pytest.raises(openslide.OpenSlideError):
+        openslide.OpenSlide(path)
+    found = read(path)
+    assert np.abs(found.astype(int) - RGB).max() <= off
+    with Slide(path) as slide:
+        assert slide.mpp == pytest.approx((2.0, 2.0))
+        assert slide.read_with.endswith("RGB, 8 bits; OpenSlide does not read it")
+
+
+@pytest.mark.parametrize("compression", [None, "lzw", "deflate", "zstd", "packbits", "jpeg"])
+def test_the_other_compressions_are_openslides(tmp_path: Path, compression: str | None) -> None:
+    with Slide(write(tmp_path / "slide.tiff", RGB, photometric="rgb", compression=compression)) as slide:
+        assert slide.read_with == f"OpenSlide {openslide.__library_version__}"
+
+
+@pytest.mark.parametrize("pixels", [RGB, PLANES], ids=["interleaved", "planes"])
+@pytest.mark.parametrize("layout", [{}, STRIPS | {"tile": None}], ids=["tiles", "strips"])
+def test_levels_in_subifds(tmp_path: Path, pixels: np.ndarray, layout: dict[str, Any]) -> None:
+    path = write_pyramid(tmp_path / "slide.ome.tiff", pixels, **layout)
+    with Slide(path) as slide:
+        assert [(level.width, level.height, level.scale_x) for level in slide.levels] == [
+            (WIDTH, HEIGHT, 1.0),
+            (WIDTH // 2, HEIGHT // 2, 2.0),
+            (WIDTH // 4, HEIGHT // 4, 4.0),
+        ]
+        assert slide.mpp == pytest.approx((2.0, 2.0))
+        assert slide.resolution.source == "its OME-XML"
+    for level, expected in enumerate(halves(RGB, 3)):
+        np.testing.assert_array_equal(read(path, Rect(0, 0, *expected.shape[:2]), level), expected)
+
+
+def test_level_0_is_the_same_as_openslides(tmp_path: Path) -> None:
+    """Of a file that OpenSlide opens, and of which it misses levels."""
+    options: dict[str, Any] = {"compression": "jpeg", "photometric": "ycbcr"}
+    for name, subsampling in (("full", (1, 1)), ("half", (2, 2))):
+        path = write_pyramid(tmp_path / f"{name}.ome.tiff", RGB, subsampling=subsampling, **options)
+        with openslide.OpenSlide(path) as slide:
+            assert slide.level_count == 1
+            theirs = np.asarray(slide.read_region((0, 0), 0, (WIDTH, HEIGHT)))[..., :3]
+        assert np.abs(read(path).astype(int) - theirs).max() <= 1
+
+
+def test_jpeg_that_holds_rgb(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"compression": "jpeg", "compressionargs": {"level": 95}}
+    path = write_pyramid(tmp_path / "slide.ome.tiff", RGB, **options)
+    with openslide.OpenSlide(path) as slide:
+        theirs = np.asarray(slide.read_region((0, 0), 0, (WIDTH, HEIGHT)))[..., :3]
+    assert np.abs(read(path).astype(int) - theirs).max() <= 1
+
+
+def test_levels_on_pages_that_are_not_marked_as_reduced(tmp_path: Path) -> None:
+    path = tmp_path / "slide.tiff"
+    with tifffile.TiffWriter(path) as tiff:
+        for level in halves(RGB, 3):
+            tiff.write(level, tile=(128, 128), photometric="rgb", compression="deflate", metadata=None)
+    with Slide(path, mpp=0.5) as slide:
+        assert [level.scale_x for level in slide.levels] == [1.0, 2.0, 4.0]
+        assert "OpenSlide finds 1 of its 3 levels" in slide.read_with
+
+
+def test_levels_marked_as_reduced_stay_openslides(tmp_path: Path) -> None:
+    with Slide(write_tiff(tmp_path / "slide.tiff", RGB, levels=3)) as slide:
+        assert slide.read_with.startswith("OpenSlide")
+
+
+@pytest.mark.parametrize("compression", [None, "deflate", "lzw"])
+@pytest.mark.parametrize("rows", [1, 7, 16, HEIGHT], ids=lambda rows: f"strips of {rows}")
+def test_strips(tmp_path: Path, compression: str | None, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsi_seg.slides.readers.segments.CUT_BYTES", 40 * WIDTH * 3)
+    options: dict[str, Any] = {"rowsperstrip": rows, "compression": compression, "photometric": "rgb"}
+    path = write(tmp_path / "slide.tiff", RGB, tile="leave", **options)
+    np.testing.assert_array_equal(read(path), RGB)
+    for rect in (Rect(5, 7, 130, 131), Rect(250, 400, 300, 420)):
+        np.testing.assert_array_equal(read(path, rect), RGB[rect.slices])
+
+
+def test_a_strip_that_is_too_large_is_refused_unless_it_is_not_compressed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiff_reader, "MAX_PIECE_BYTES", 100_000)
+    monkeypatch.setattr("wsi_seg.slides.readers.segments.CUT_BYTES", 50_000)
+    paths = tmp_path / "packed.tiff", tmp_path / "plain.tiff"
+    for path, compression in zip(paths, ("deflate", None), strict=True):
+        write(path, RGB, tile="leave", rowsperstrip=HEIGHT, compression=compression, photometric="rgb")
+    with pytest.raises(
+        SlideError, match=r"packed\.tiff: is stored in strips of 420 x 300 px, .*`vips tiffsave"
+    ):
+        open_reader(paths[0])
+    np.testing.assert_array_equal(read(paths[1]), RGB)
+
+
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_big_endian_tiffs_in_tiles_and_strips(tmp_path: Path, separate: bool, bits: int) -> None:
+    pixels = (PLANES if separate else RGB).astype(f"uint{bits}") * (257 if bits == 16 else 1)
+    options: dict[str, Any] = {"photometric": "rgb", "planarconfig": "separate" if separate else "contig"}
+    for name, layout in (("tiles", {"tile": (128, 128)}), ("strips", {"rowsperstrip": 16})):
+        path = tmp_path / f"{name}.tiff"
+        tifffile.imwrite(path, pixels, byteorder=">", metadata=None, **layout, **options)
+        np.testing.assert_array_equal(read(path), RGB)
+
+
+def test_grey_strips_of_either_polarity(tmp_path: Path) -> None:
+    for photometric, pixels in (("minisblack", GREY), ("miniswhite", 255 - GREY)):
+        path = write(tmp_path / f"{photometric}.tiff", pixels, photometric=photometric, **STRIPS)
+        np.testing.assert_array_equal(read(path), np.repeat(GREY[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("kind", ["UNASSALPHA", "ASSOCALPHA"])
+def test_transparency_is_that_of_openslide(tmp_path: Path, kind: str) -> None:
+    alpha = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    alpha[:100], alpha[100:200] = 0, 128
+    colours = RGB if kind == "UNASSALPHA" else (RGB.astype(int) * alpha[..., None] // 255).astype(np.uint8)
+    options: dict[str, Any] = {"photometric": "rgb", "extrasamples": [kind]}
+    pixels = np.dstack([colours, alpha])
+    with openslide.OpenSlide(write(tmp_path / "tiles.tiff", pixels, **options)) as slide:
+        theirs = np.asarray(slide.read_region((0, 0), 0, (WIDTH, HEIGHT)))
+    reader = open_reader(write(tmp_path / "strips.tiff", pixels, **options, **STRIPS))
+    ours, _ = reader.read(0, ALL)
+    reader.close()
+    np.testing.assert_array_equal(ours[..., 3], theirs[..., 3])
+    assert np.abs(ours.astype(int) - theirs)[100:].max() <= 1
+
+
+def test_damage_in_one_strip_costs_that_strip(tmp_path: Path) -> None:
+    path = damage_tile(write(tmp_path / "slide.tiff", RGB, photometric="rgb", **STRIPS), 3)
+    reader = open_reader(path)
+    rgba, unreadable = reader.read(0, ALL)
+    reader.close()
+    assert unreadable == [Rect(48, 0, 64, WIDTH)]
+    assert not rgba[48:64].any()
+    np.testing.assert_array_equal(rgba[64:, :, :3], RGB[64:])
+
+
+@pytest.mark.parametrize("make", [write_pyramid, write_tiff])
+def test_levels_of_a_pixel(tmp_path: Path, make: Callable[..., Path]) -> None:
+    with Slide(make(tmp_path / "slide.ome.tiff", RGB, levels=10)) as slide:
+        assert (slide.levels[-1].width, slide.levels[-1].height) == (1, 1)
+        assert slide.read(Rect(0, 0, 3, 4), slide.frames(200.0)).rgb.shape == (3, 4, 3)
+        assert all(agreement.in_order for agreement in slide.agreements[:4])
+        if make is write_pyramid:
+            assert [level.scale_x for level in slide.levels[:9]] == [2.0**n for n in range(9)]
+            assert all(level.scale_x == level.scale_y for level in slide.levels[:9])
+
+
+def test_pieces_of_all_readers_share_one_cache() -> None:
+    cache = PieceCache(limit=100)
+    one, other = cache.new_owner(), cache.new_owner()
+    made: list[tuple[int, int]] = []
+
+    def piece(owner: int, place: int) -> np.ndarray | None:
+        def decode() -> np.ndarray:
+            made.append((owner, place))
+            return np.full(40, place, np.uint8)
+
+        return cache.get(owner, place, decode)
+
+    for owner, place in ((one, 1), (other, 1), (one, 1), (one, 2), (other, 1)):
+        assert (piece(owner, place) == place).all()
+    assert made == [(one, 1), (other, 1), (one, 2), (other, 1)]
+    cache.forget(other)
+    piece(other, 1)
+    assert made[-1] == (other, 1)

@@ -1,0 +1,264 @@
+"""The images of a TIFF: what each is made of, which of them is the slide, and its levels."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
+
+import tifffile
+
+from wsi_seg.errors import SlideError, UsageError
+from wsi_seg.slides.readers.tiff import ERRORS, is_tiff, quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+KINDS: dict[int, Literal["unsigned", "signed", "floating-point"]] = {
+    1: "unsigned",
+    2: "signed",
+    3: "floating-point",
+    4: "unsigned",
+}
+"""Kinds of numbers by the tag SampleFormat; 4 means "not stated"."""
+
+GREY = (0, 1)
+"""Values of the tag PhotometricInterpretation: 0 is white, or black."""
+
+BESIDE = re.compile(
+    r"(?:.*[\W_])?(label|macro|thumbnail|thumb|overview|barcode)([ _]?image)?\W*", re.IGNORECASE
+)
+"""Names of the pictures that scanners and converters put beside the slide."""
+
+SMALL = 4
+"""An image is beside the slide if both of its sides are shorter than those of the largest by this factor."""
+
+LOOKED_AT = 64
+"""Pages whose size is compared with what OME-XML describes."""
+
+LEVEL_SHAPE = 0.02
+"""Relative difference that a level's shape may have from level 0's, beside a pixel or two of rounding."""
+
+
+@dataclass(frozen=True)
+class TiffImage:
+    """An image of a TIFF: pages of one size and kind, with their coarser levels.
+
+    Attributes
+    ----------
+    index : int
+        Its number in the file: what ``--series`` names.
+    name : str
+        Empty if it has none.
+    page : int
+        The number of its first page; -1 for one that is in a SubIFD.
+    here : bool
+        Whether all of its pages are in this file.
+    levels : tuple of (int, int)
+        Widths and heights, from the finest to the coarsest.
+    width, height : int
+    big_endian : bool
+        Only for a TIFF that is not a BigTIFF.
+    tiled : bool
+        Stored in tiles, not in strips.
+    compression, photometric : int
+        The values of the TIFF tags.
+    samples : int
+        Per pixel of one page.
+    separate : bool
+        Samples lie in planes of one page, not interleaved.
+    extra : tuple of int
+        The tag ExtraSamples: 0 for an unspecified sample, 1 and 2 for transparency.
+    bits : int
+        Per sample.
+    kind : {"unsigned", "signed", "floating-point", "complex"}
+        What samples are.
+    axes : str
+        Of all pages of this image, in tifffile's letters: "YXS" for one page of interleaved samples, "CYX"
+        for channels in pages, "IYX" for undescribed pages.
+    shape : tuple of int
+        Length along each of `axes`.
+    description : str
+    """
+
+    index: int
+    name: str
+    page: int
+    here: bool
+    levels: tuple[tuple[int, int], ...]
+    width: int
+    height: int
+    big_endian: bool
+    tiled: bool
+    compression: int
+    photometric: int
+    samples: int
+    separate: bool
+    extra: tuple[int, ...]
+    bits: int
+    kind: Literal["unsigned", "signed", "floating-point", "complex"]
+    axes: str
+    shape: tuple[int, ...]
+    description: str
+
+    def __str__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        return f"{self.index}{name} ({self.width} x {self.height})"
+
+    @property
+    def in_colour(self) -> bool:
+        """Whether its samples are colours, or may be."""
+        return (
+            self.photometric not in GREY
+            or self.samples == 3
+            or dict(zip(self.axes, self.shape, strict=True)).get("C") == 3
+        )
+
+
+def read_images(path: Path) -> tuple[TiffImage, ...]:
+    """Read what a TIFF states about its images, without their pixels.
+
+    Raises
+    ------
+    SlideError
+        If the file is damaged, or its OME-XML leaves out the largest of its images.
+    """
+    try:
+        with quiet(), tifffile.TiffFile(path) as tiff:
+            sizes = [_size(page) for page in islice(tiff.pages, LOOKED_AT)] if tiff.is_ome else []
+            images = tuple(
+                _describe(tiff, index, series)
+                for index, series in enumerate(tiff.series)
+                if {"Y", "X"} <= set(series.axes)
+            )
+    except ERRORS as error:
+        raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error
+    if not images:
+        raise SlideError(f"{path}: damaged TIFF (it has no image): copy or export it again")
+    width, height = max(sizes, key=_area, default=(0, 0))
+    if width * height > max(image.width * image.height for image in images):
+        raise SlideError(
+            f"{path}: its OME-XML does not describe its largest image, of {width} x {height} px, as it is "
+            "stored: export it again"
+        )
+    return images
+
+
+def choose_image(path: Path, images: Sequence[TiffImage], series: int | None) -> TiffImage:
+    """Return the image that is the slide: the largest in colour that is not beside it, or the one named.
+
+    Parameters
+    ----------
+    path : Path
+        Named in errors.
+    images : sequence of TiffImage
+    series : int or None
+        The number of the image that the user names.
+
+    Raises
+    ------
+    UsageError
+        If no image has that number.
+    """
+    if series is not None:
+        for image in images:
+            if image.index == series:
+                return image
+        raise UsageError(
+            f"{path}: has no image {series}: give --series one of {', '.join(str(one) for one in images)}"
+        )
+    named = [image for image in images if not BESIDE.fullmatch(image.name)] or list(images)
+    width, height = max((_size_of(image) for image in named), key=_area)
+    large = [image for image in named if image.width * SMALL >= width or image.height * SMALL >= height]
+    coloured = [image for image in large if image.in_colour] or large
+    return max(coloured, key=lambda image: _area(_size_of(image)))
+
+
+def list_images(path: Path, series: int | None = None) -> list[tuple[TiffImage, bool]]:
+    """Return the images of a file, and whether each is the one that is read; none if it is not a TIFF.
+
+    Raises
+    ------
+    SlideError
+        If the file is damaged.
+    """
+    if not path.is_file() or not is_tiff(path):
+        return []
+    images = read_images(path)
+    chosen = choose_image(path, images, series)
+    return [(image, image is chosen) for image in images]
+
+
+def levels_of(series: Any) -> list[list[Any]]:
+    """Return the pages of each level of an image, without those that are stored in another way.
+
+    Parameters
+    ----------
+    series : TiffPageSeries
+    """
+    finest, *coarser = [list(level.pages) for level in series.levels]
+    found = [finest]
+    for pages in coarser:
+        if any(page is None for page in pages) or _layout(pages) != _layout(finest):
+            continue
+        if _is_level(pages[0], found[-1][0], finest[0]):
+            found.append(pages)
+    return found
+
+
+def _describe(tiff: tifffile.TiffFile, index: int, series: Any) -> TiffImage:
+    page = series.keyframe
+    here = all(one is not None and one.parent is tiff for one in series.pages)
+    bits = page.bitspersample
+    place = next((one.treeindex for one in series.pages if one is not None), (0,))
+    return TiffImage(
+        index=index,
+        name=series.name or "",
+        page=int(place[0]) if len(place) == 1 else -1,
+        here=here,
+        levels=tuple(_size(pages[0]) for pages in levels_of(series)) if here else (_size(page),),
+        width=page.imagewidth,
+        height=page.imagelength,
+        big_endian=tiff.byteorder == ">" and not tiff.is_bigtiff,
+        tiled=page.is_tiled,
+        compression=int(page.compression),
+        photometric=int(page.photometric),
+        samples=page.samplesperpixel,
+        separate=page.planarconfig == tifffile.PLANARCONFIG.SEPARATE,
+        extra=tuple(int(kind) for kind in page.extrasamples),
+        bits=max(bits) if isinstance(bits, tuple) else bits,
+        kind=KINDS.get(page.sampleformat, "complex"),
+        axes=series.axes,
+        shape=tuple(series.shape),
+        description=tiff.pages.first.description if tiff.is_ome else page.description,
+    )
+
+
+def _layout(pages: list[Any]) -> list[tuple[Any, ...]]:
+    keyframes = [page.keyframe for page in pages]
+    return [(k.dtype, k.samplesperpixel, k.planarconfig, k.photometric, k.is_tiled) for k in keyframes]
+
+
+def _is_level(page: Any, finer: Any, first: Any) -> bool:
+    """Return whether a page is no larger than the finer level, and has the shape of level 0."""
+    width, height = _size(page)
+    if not (0 < width <= finer.imagewidth and 0 < height <= finer.imagelength):
+        return False
+    expected = first.imagelength * width / first.imagewidth
+    # A pixel of the shorter side may stand for as many of the longer one as the picture is long.
+    rounding = 2 + first.imagelength / first.imagewidth
+    return bool(abs(height - expected) <= rounding + LEVEL_SHAPE * expected)
+
+
+def _size(page: Any) -> tuple[int, int]:
+    return int(page.imagewidth), int(page.imagelength)
+
+
+def _size_of(image: TiffImage) -> tuple[int, int]:
+    return image.width, image.height
+
+
+def _area(size: tuple[int, int]) -> int:
+    return size[0] * size[1]

@@ -1,0 +1,56 @@
+"""What a TIFF states about one of its images, by OpenSlide's names, where OpenSlide does not read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tifffile
+
+from wsi_seg.errors import SlideError
+from wsi_seg.slides.readers.tiff import ERRORS, quiet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wsi_seg.slides.readers.images import TiffImage
+
+UM = {2: 25_400.0, 3: 10_000.0}
+"""Micrometres per unit of the tag ResolutionUnit."""
+
+TEXTS = ("Make", "Model", "Software", "DateTime", "Artist", "Copyright")
+
+SERIES, PAGE = "tiff.series", "tiff.page"
+"""Properties: an image's number, and that of its first page, where it does not begin on the file's first."""
+
+
+def statements(path: Path, image: TiffImage) -> dict[str, str]:
+    """Return the tags of an image's first page as OpenSlide's properties.
+
+    Raises
+    ------
+    SlideError
+        If the file is damaged.
+    """
+    try:
+        with quiet(), tifffile.TiffFile(path) as tiff:
+            tags = tiff.series[image.index].keyframe.tags
+            found = {"openslide.vendor": "generic-tiff", "tiff.ImageDescription": image.description}
+            if image.page:
+                found |= {SERIES: str(image.index), PAGE: str(image.page)}
+            found |= {f"tiff.{name}": str(tags[name].value).strip() for name in TEXTS if name in tags}
+            unit = UM.get(int(tags.valueof("ResolutionUnit", default=2)))
+            for axis in "XY":
+                per_unit = _ratio(tags.valueof(f"{axis}Resolution"))
+                if unit is not None and per_unit:
+                    found[f"openslide.mpp-{axis.lower()}"] = repr(unit / per_unit)
+    except ERRORS as error:
+        raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error
+    return found
+
+
+def _ratio(value: Any) -> float:
+    """Return a rational number of a tag; 0 where there is none, or it divides by zero."""
+    if value is None:
+        return 0.0
+    numerator, denominator = value
+    return float(numerator) / float(denominator) if denominator else 0.0
