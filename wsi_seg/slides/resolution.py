@@ -92,8 +92,8 @@ def stated_resolution(path: Path, properties: Mapping[str, str], size: tuple[int
         described = _described(properties)
         if ome is not None and ome.mpp is not None:
             raise MppError(
-                f"{path}: its OME-XML describes an image of {ome.size[0]} x {ome.size[1]} px, and the file "
-                f"holds one of {size[0]} x {size[1]}: {NO_GUESS} (um per px)"
+                f"{path}: the file does not state its resolution: its OME-XML describes an image of "
+                f"{ome.size[0]} x {ome.size[1]} px, and this one has {size[0]} x {size[1]}: {NO_GUESS}"
             )
         if described is None:
             raise UnstatedMppError(f"{path}: the file does not state its resolution: {NO_GUESS} (um per px)")
