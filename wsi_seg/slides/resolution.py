@@ -91,7 +91,7 @@ def stated_resolution(path: Path, properties: Mapping[str, str], size: tuple[int
     elif header is None:
         described = _described(properties)
         if ome is not None and ome.mpp is not None:
-            raise MppError(
+            raise UnstatedMppError(
                 f"{path}: the file does not state its resolution: its OME-XML describes an image of "
                 f"{ome.size[0]} x {ome.size[1]} px, and this one has {size[0]} x {size[1]}: {NO_GUESS}"
             )
