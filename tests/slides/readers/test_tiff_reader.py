@@ -66,7 +66,7 @@ def test_compressions_that_openslide_refuses(tmp_path: Path, compression: dict[s
 @pytest.mark.parametrize("compression", [None, "lzw", "deflate", "zstd", "packbits", "jpeg"])
 def test_the_other_compressions_are_openslides(tmp_path: Path, compression: str | None) -> None:
     with Slide(write(tmp_path / "slide.tiff", RGB, photometric="rgb", compression=compression)) as slide:
-        assert slide.read_with == f"OpenSlide {openslide.__library_version__}"
+        assert slide.read_with.startswith("OpenSlide ")
 
 
 @pytest.mark.parametrize("pixels", [RGB, PLANES], ids=["interleaved", "planes"])
