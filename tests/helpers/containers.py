@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import tifffile
 import zarr
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom import Dataset
+from pydicom.encaps import generate_frames
+from pydicom.sequence import Sequence
+
+from helpers.dicom_slides import NATIVE, RLE, Written, write_level
 
 Picture = NDArray[np.uint8]
 """Shape (height, width, 3)."""
@@ -35,9 +41,11 @@ class Container:
     decode : callable
         Level 0 as another program reads it, from the path.
     units : tuple of str
-        Those that the resolution may be stated in.
+        Those that the resolution may be stated in; none where it cannot be stated.
     squared : bool
         Whether it can state only one resolution for x and y.
+    flat : bool
+        Whether it holds level 0 alone.
     spoil : callable or None
         Overwrites a tile of level 0, at a row and a column, so that it cannot be decoded; None where any
         bytes are pixels, or where there are no tiles.
@@ -50,13 +58,18 @@ class Container:
     decode: Callable[[Path], Picture]
     units: tuple[str, ...]
     squared: bool = False
+    flat: bool = False
     spoil: Callable[[Path, int, int], None] | None = None
     omit: Callable[[Path, int, int], None] | None = None
 
     def make(self, folder: Path, levels: list[Picture], mpp: Mpp = (2.0, 2.0), unit: str = "") -> Path:
         """Write a slide into a folder of its own."""
         folder.mkdir(parents=True)
-        return self.write(folder, levels, mpp, unit or self.units[0])
+        return self.write(folder, levels, mpp, unit or next(iter(self.units), ""))
+
+    def levels_of(self, levels: list[Picture]) -> list[Picture]:
+        """Return the levels that it holds of those given."""
+        return levels[:1] if self.flat else levels
 
 
 def copy_slide(path: Path, folder: Path) -> Path:
@@ -223,11 +236,60 @@ def omit_zarr(path: Path, row: int, column: int) -> None:
     _chunk(path, row, column).unlink()
 
 
+def decode_picture(path: Path) -> Picture:
+    """Return a picture as Pillow reads it."""
+    return np.asarray(Image.open(path))
+
+
 def write_png(folder: Path, levels: list[Picture], mpp: Mpp, unit: str) -> Path:
     """Write level 0 as a PNG, which has no others, and states no resolution of a slide."""
     path = folder / "slide.png"
     Image.fromarray(levels[0]).save(path)
     return path
+
+
+def _dicom(syntax: str) -> Callable[[Path, list[Picture], Mpp, str], Path]:
+    """Return a writer of DICOM slides of a transfer syntax, a file for each level."""
+
+    def write(folder: Path, levels: list[Picture], mpp: Mpp, unit: str) -> Path:
+        for index, rgb in enumerate(levels):
+            step = levels[0].shape[1] // rgb.shape[1]
+            how = Written(syntax=syntax, number=index + 1, facts=() if mpp is None else _spacing(mpp, step))
+            write_level(folder / f"{index}.dcm", rgb, None, how)
+        return folder / "0.dcm"
+
+    return write
+
+
+def _spacing(mpp: tuple[float, float], step: int) -> tuple[tuple[str, Any], ...]:
+    measures, shared = Dataset(), Dataset()
+    measures.PixelSpacing = [mpp[1] * step / 1000, mpp[0] * step / 1000]
+    measures.SliceThickness = 0.001
+    shared.PixelMeasuresSequence = Sequence([measures])
+    return (("SharedFunctionalGroupsSequence", Sequence([shared])),)
+
+
+def decode_dicom(path: Path) -> Picture:
+    """Return level 0 as pydicom decodes its frames."""
+    data = pydicom.dcmread(path)
+    height, width = data.TotalPixelMatrixRows, data.TotalPixelMatrixColumns
+    rows, columns = -(-height // TILE), -(-width // TILE)
+    frames = data.pixel_array.reshape(rows, columns, TILE, TILE, 3)
+    return frames.transpose(0, 2, 1, 3, 4).reshape(rows * TILE, columns * TILE, 3)[:height, :width]
+
+
+def spoil_dicom(path: Path, row: int, column: int) -> None:
+    """Overwrite a frame of level 0, which is compressed."""
+    data = pydicom.dcmread(path)
+    tile = row * -(-data.TotalPixelMatrixColumns // TILE) + column
+    frame = list(generate_frames(data.PixelData, number_of_frames=data.NumberOfFrames))[tile]
+    path.write_bytes(path.read_bytes().replace(frame, b"\x5a" * len(frame)))
+
+
+def omit_dicom(path: Path, row: int, column: int) -> None:
+    """Write level 0 again, at 2 um per px, without a frame."""
+    how = Written(syntax=pydicom.dcmread(path).file_meta.TransferSyntaxUID, omit=frozenset([(row, column)]))
+    write_level(path, decode_dicom(path), 2.0, how)
 
 
 TIFF = {"decode": decode_tiff, "spoil": spoil_tiff, "omit": omit_tiff}
@@ -251,5 +313,20 @@ ZARR_0_4 = Container(
 )
 ZARR_0_5 = Container("OME-Zarr 0.5", _zarr("0.5"), units=NGFF_UNITS, **ZARR)
 
-CONTAINERS = (PAGES, SVS, OME_PAGES)
+DICOM_NATIVE = Container(
+    "DICOM, uncompressed", _dicom(NATIVE), units=("mm",), decode=decode_dicom, omit=omit_dicom
+)
+DICOM_RLE = Container(
+    "DICOM, RLE", _dicom(RLE), units=("mm",), decode=decode_dicom, spoil=spoil_dicom, omit=omit_dicom
+)
+PNG = Container("PNG", write_png, units=(), flat=True, decode=decode_picture)
+
+CONTAINERS = (PAGES, SVS, OME_PAGES, ZARR_0_4, ZARR_0_5, DICOM_NATIVE, DICOM_RLE, PNG)
 """Those that are read."""
+NAMES = {"ids": lambda container: container.name}
+PYRAMIDS = [container for container in CONTAINERS if not container.flat]
+SPOILT = [container for container in CONTAINERS if container.spoil is not None]
+"""Those that have tiles of which not any bytes are pixels."""
+
+OMITTED = [container for container in CONTAINERS if container.omit is not None]
+STATED = [container for container in CONTAINERS if container.units]

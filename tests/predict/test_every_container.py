@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.containers import CONTAINERS, PAGES, Container, Picture
+from helpers.containers import NAMES, PAGES, PNG, PYRAMIDS, Container, Picture
 from helpers.pyramids import mean
 from helpers.results import labels_of
 
@@ -30,8 +30,11 @@ def levels() -> list[Picture]:
 
 
 def segment(container: Container, levels: list[Picture], folder: Path, model: Path) -> tuple[Path, Summary]:
-    slide = container.make(folder / "slide", levels, (1.0, 1.0))
-    settings = PredictSettings(model=str(model), labels=SMALL, run=RunSettings(workers=1))
+    """Segment a picture of 1 um per px, or of 2 where that is its only level."""
+    mpp = 2.0 / len(levels)
+    slide = container.make(folder / "slide", levels, (mpp, mpp))
+    labels = SMALL if container.units else SMALL.model_copy(update={"mpp": mpp})
+    settings = PredictSettings(model=str(model), labels=labels, run=RunSettings(workers=1))
     return folder / "out", predict_slide(slide, folder / "out", settings)
 
 
@@ -42,9 +45,7 @@ def first(
     return segment(PAGES, levels, tmp_path_factory.mktemp("first"), model_path)
 
 
-@pytest.mark.parametrize(
-    "container", [one for one in CONTAINERS if one is not PAGES], ids=lambda container: container.name
-)
+@pytest.mark.parametrize("container", [one for one in PYRAMIDS if one is not PAGES], **NAMES)
 def test_labels_and_polygons_are_the_same_bytes(
     container: Container,
     first: tuple[Path, Summary],
@@ -55,6 +56,16 @@ def test_labels_and_polygons_are_the_same_bytes(
     expected, of_first = first
     result, summary = segment(container, levels, tmp_path, model_path)
     assert (of_first.read_from.level, summary.read_from.level) == (1, 1)
+    assert len(np.unique(labels_of(expected))) > 1
+    np.testing.assert_array_equal(labels_of(result), labels_of(expected))
+    assert geojson(result) == geojson(expected)
+
+
+def test_a_picture_is_segmented_as_a_slide_of_one_level(
+    levels: list[Picture], model_path: Path, tmp_path: Path
+) -> None:
+    expected, _ = segment(PAGES, levels[1:], tmp_path / "tiff", model_path)
+    result, _ = segment(PNG, levels[1:], tmp_path / "png", model_path)
     assert len(np.unique(labels_of(expected))) > 1
     np.testing.assert_array_equal(labels_of(result), labels_of(expected))
     assert geojson(result) == geojson(expected)

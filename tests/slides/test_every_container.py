@@ -10,7 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import tissue_rgb
-from helpers.containers import CONTAINERS, TILE, Container, copy_slide
+from helpers.containers import (
+    CONTAINERS,
+    NAMES,
+    OMITTED,
+    SPOILT,
+    STATED,
+    TILE,
+    Container,
+    copy_slide,
+)
 from helpers.pyramids import mean
 
 from wsi_seg.errors import MppError, SlideError
@@ -23,15 +32,21 @@ RGB = tissue_rgb(HEIGHT, WIDTH)
 LEVELS = [RGB, mean(RGB, 2)]
 
 
-@pytest.fixture(scope="module", params=CONTAINERS, ids=lambda container: container.name)
+@pytest.fixture(scope="module", params=CONTAINERS, **NAMES)
 def container(request: pytest.FixtureRequest) -> Container:
     return request.param
 
 
 @pytest.fixture(scope="module")
 def slide(container: Container, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slide]:
-    with Slide(container.make(tmp_path_factory.mktemp("made") / "slide", LEVELS)) as opened:
+    path = container.make(tmp_path_factory.mktemp("made") / "slide", LEVELS)
+    with Slide(path, mpp=given(container)) as opened:
         yield opened
+
+
+def given(container: Container) -> float | None:
+    """Return the resolution that the user has to give."""
+    return None if container.units else 2.0
 
 
 def whole(slide: Slide, mpp: float) -> SlidePixels:
@@ -39,10 +54,12 @@ def whole(slide: Slide, mpp: float) -> SlidePixels:
     return slide.read(Rect(0, 0, frames.label_size[1], frames.label_size[0]), frames)
 
 
-def test_its_label_pixels_are_those_of_the_level_at_their_resolution(slide: Slide) -> None:
+def test_its_label_pixels_are_those_of_the_level_at_their_resolution(
+    container: Container, slide: Slide
+) -> None:
     assert slide.size == (WIDTH, HEIGHT)
     assert slide.bounds == Bounds(x=0, y=0, width=WIDTH, height=HEIGHT)
-    for index, rgb in enumerate(LEVELS):
+    for index, rgb in enumerate(container.levels_of(LEVELS)):
         mpp = 2.0 * 2**index
         assert slide.level_for(slide.frames(mpp)) == index
         pixels = whole(slide, mpp)
@@ -63,6 +80,7 @@ def test_it_reads_the_same_in_another_process_and_in_threads(slide: Slide) -> No
     )
 
 
+@pytest.mark.parametrize("container", STATED, **NAMES)
 def test_its_resolution_may_be_stated_in_any_unit(container: Container, tmp_path: Path) -> None:
     for unit in container.units:
         sides = (0.5, 0.5) if container.squared else (0.5, 0.4)
@@ -75,7 +93,7 @@ def test_a_resolution_that_is_not_stated_is_not_guessed(container: Container, tm
     with Slide(path) as slide, pytest.raises(MppError, match=f"{path}: .*--mpp"):
         slide.frames(2.0)
     with Slide(path, mpp=2.0) as slide:
-        np.testing.assert_array_equal(whole(slide, 4.0).rgb, LEVELS[1])
+        np.testing.assert_array_equal(whole(slide, 2.0).rgb, RGB)
 
 
 def test_it_is_known_by_its_content(container: Container, slide: Slide, tmp_path: Path) -> None:
@@ -83,7 +101,8 @@ def test_it_is_known_by_its_content(container: Container, slide: Slide, tmp_path
     other = RGB.copy()
     other[200, 200] ^= 1
     changed = container.make(tmp_path / "changed", [other, LEVELS[1]])
-    with Slide(copy) as same, Slide(changed) as another:
+    mpp = given(container)
+    with Slide(copy, mpp=mpp) as same, Slide(changed, mpp=mpp) as another:
         assert same.fingerprint == slide.fingerprint
         assert same.files.same_as(slide.files)
         assert another.fingerprint != slide.fingerprint or not another.files.same_as(slide.files)
@@ -103,9 +122,8 @@ def test_a_change_while_it_is_open_is_noticed(slide: Slide, tmp_path: Path) -> N
             opened.files.refuse_changed()
 
 
+@pytest.mark.parametrize("container", SPOILT, **NAMES)
 def test_damage_is_reported_where_it_is(container: Container, tmp_path: Path) -> None:
-    if container.spoil is None:
-        return  # any bytes are pixels here
     path = container.make(tmp_path / "slide", LEVELS[:1])
     container.spoil(path, 1, 1)
     with Slide(path) as slide:
@@ -118,9 +136,8 @@ def test_damage_is_reported_where_it_is(container: Container, tmp_path: Path) ->
     np.testing.assert_array_equal(pixels.rgb[outside], LEVELS[1][outside])
 
 
+@pytest.mark.parametrize("container", OMITTED, **NAMES)
 def test_a_tile_that_is_left_out_is_no_damage(container: Container, tmp_path: Path) -> None:
-    if container.omit is None:
-        return  # it has no tiles to leave out
     path = container.make(tmp_path / "slide", LEVELS[:1])
     container.omit(path, 1, 1)
     with Slide(path) as slide:
@@ -133,11 +150,11 @@ def test_a_tile_that_is_left_out_is_no_damage(container: Container, tmp_path: Pa
 
 
 def test_a_closed_slide_says_so(container: Container, tmp_path: Path) -> None:
-    slide = Slide(container.make(tmp_path / "slide", LEVELS))
+    slide = Slide(container.make(tmp_path / "slide", LEVELS), mpp=given(container))
     frames = slide.frames(2.0)
     slide.close()
     slide.close()
     with pytest.raises(SlideError, match=f"^{slide.path}: is closed: open it again$"):
         slide.read(Rect(0, 0, 10, 10), frames)
-    with Slide(slide.path) as again:
+    with Slide(slide.path, mpp=given(container)) as again:
         assert again.read(Rect(0, 0, 10, 10), frames).present.all()
