@@ -11,7 +11,7 @@ import openslide
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers.dicom import BESIDE_A_SLIDE, read_dicom_header
 from wsi_seg.slides.readers.dicom_series import find_beyond_openslide
-from wsi_seg.slides.readers.ngff import no_image
+from wsi_seg.slides.readers.zarr_images import no_image
 from wsi_seg.slides.readers.zarr_store import is_store, is_zip
 
 if TYPE_CHECKING:

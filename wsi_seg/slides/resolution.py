@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wsi_seg.errors import MppError, UnstatedMppError
 from wsi_seg.slides.readers.ome import read_ome
 from wsi_seg.slides.readers.statements import PAGE
+from wsi_seg.slides.readers.zarr_store import UNITLESS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,7 +153,10 @@ def suspicion(mpp: tuple[float, float]) -> str | None:
 
 
 def _described(properties: Mapping[str, str]) -> str | None:
-    """Quote the file's description, with the remedy to give it if it is right; None if it is of no use."""
+    """Quote what the file says by the way, and how to give it if it is right; None if it is of no use."""
+    scale = properties.get(UNITLESS)
+    if scale is not None and float(scale) != 1 and MPP_RANGE[0] <= float(scale) <= MPP_RANGE[1]:
+        return f"its scale is {scale}, without a unit of length: give --mpp {scale} if that is um per px"
     described = DESCRIBED.search(properties.get("tiff.ImageDescription", ""))
     if described is not None and MPP_RANGE[0] <= float(described[1]) <= MPP_RANGE[1]:
         return f"its description says {described[1]} um per px: give --mpp {described[1]} if that is right"

@@ -16,10 +16,11 @@ import zarr
 from helpers.zarrs import CHUNK, HEIGHT, RGB, WIDTH, attributes, write_attributes, write_zarr
 from numcodecs import Delta
 
-from wsi_seg.errors import MppError, SlideError
+from wsi_seg.errors import MppError, SlideError, UsageError
 from wsi_seg.slides.frames import Frames
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.readers.opening import open_reader
+from wsi_seg.slides.readers.zarr_reader import ZarrReader
 from wsi_seg.slides.slide import Slide
 
 ALL = Rect(0, 0, HEIGHT, WIDTH)
@@ -197,7 +198,7 @@ def test_any_unit_of_length_is_known(tmp_path: Path, mpp: float, unit: str, foun
 
 @pytest.mark.parametrize("unit", [None, "pixel"])
 def test_without_a_unit_no_resolution_is_stated(tmp_path: Path, unit: str | None) -> None:
-    path = write_zarr(tmp_path / "s.zarr", mpp=0.5, unit=unit)
+    path = write_zarr(tmp_path / "s.zarr", mpp=1, unit=unit)
     with (
         Slide(path) as slide,
         pytest.raises(MppError, match=r"s\.zarr: .*does not state its resolution.*--mpp"),
@@ -205,6 +206,13 @@ def test_without_a_unit_no_resolution_is_stated(tmp_path: Path, unit: str | None
         _ = slide.mpp
     with Slide(path, mpp=0.5) as slide:
         assert slide.mpp == (0.5, 0.5)
+
+
+def test_a_scale_without_a_unit_is_quoted(tmp_path: Path) -> None:
+    path = write_zarr(tmp_path / "s.zarr", mpp=0.467, unit=None)
+    said = r"its scale is 0\.467, without a unit of length: give --mpp 0\.467 if that"
+    with Slide(path) as slide, pytest.raises(MppError, match=said):
+        _ = slide.mpp
 
 
 def test_a_scale_of_the_whole_pyramid_counts_too(tmp_path: Path) -> None:
@@ -243,14 +251,27 @@ def test_channels_are_taken_as_they_are_described(
     np.testing.assert_array_equal(pixels(path), RGB[..., order])
 
 
-def test_the_first_series_of_a_converted_file_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("listed", [None, ["1", "0"]])
+def test_the_largest_image_of_a_converted_file_is_read_or_the_one_named(
+    tmp_path: Path, listed: list[str] | None
+) -> None:
     root = tmp_path / "s.zarr"
     write_attributes(root, {"bioformats2raw.layout": 3}, "0.4")
     write_zarr(root / "0", ngff="0.4", axes="tczyx")
     write_zarr(root / "1", RGB[:50, :60], ngff="0.4", axes="tczyx")
-    (root / "OME").mkdir()
+    if listed is None:
+        (root / "OME").mkdir()
+    else:
+        write_attributes(root / "OME", {"series": listed}, "0.4")
     np.testing.assert_array_equal(pixels(root), RGB)
-    np.testing.assert_array_equal(pixels(root / "1", Rect(0, 0, 50, 60)), RGB[:50, :60])
+    small = 1 if listed is None else 0
+    with Slide(root, 2.0, None, small) as slide, Slide(root) as largest:
+        assert f"image {small} of 2" in slide.read_with
+        assert slide.fingerprint != largest.fingerprint
+        read = slide.read(Rect(0, 0, 50, 60), slide.frames(2.0))
+    np.testing.assert_array_equal(read.rgb, RGB[:50, :60])
+    with pytest.raises(UsageError, match=r"s\.zarr: has no image 2: give --series 0 to 1"):
+        ZarrReader(root, 2)
 
 
 def stack(path: Path) -> None:

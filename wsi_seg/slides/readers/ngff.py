@@ -1,7 +1,7 @@
 """What OME-Zarr metadata, NGFF 0.4 and 0.5, says of an image: its levels, axes, scales and channels.
 
-Sources: the specifications of OME-NGFF 0.4 and 0.5 (https://ngff.openmicroscopy.org), sections "multiscales",
-"omero" and "bioformats2raw.layout". A scale and a translation place the centres of a level's pixels.
+Sources: the specifications of OME-NGFF 0.4 and 0.5 (https://ngff.openmicroscopy.org), sections "multiscales"
+and "omero". A scale and a translation place the centres of a level's pixels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers.ome import WHITE, OmeChannel
-from wsi_seg.slides.readers.zarr_store import EXPORT_AGAIN, JsonObject, Node, is_store, read_node
+from wsi_seg.slides.readers.zarr_store import EXPORT_AGAIN, JsonObject, Node
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,69 +108,22 @@ class NgffImage:
         return sides[0], sides[1]
 
 
-def images_of(path: Path) -> tuple[NgffImage, ...]:
-    """Return the images that an OME-Zarr holds: one, or the series of a bioformats2raw layout.
+def read_multiscales(group: Path, name: str, stated: JsonObject) -> tuple[NgffImage, ...]:
+    """Read every multiscale image of a group.
+
+    Parameters
+    ----------
+    group : Path
+    name : str
+        Where the group is in its store.
+    stated : dict
+        OME-Zarr's part of its attributes, as `ome_part` returns it.
 
     Raises
     ------
     SlideError
-        If it holds none, or is something else, or its metadata is damaged: one line that names it.
+        If there is none, or its metadata is damaged, or of another version.
     """
-    other = no_image(path)
-    if other is not None:
-        raise SlideError(f"{path}: {other[0]}: {other[1]}")
-    stated = _ome(read_node(path))
-    if "multiscales" in stated:
-        return _multiscales(path, "", stated)
-    return tuple(image for name in _series(path) for image in _in_series(path, name))
-
-
-def no_image(path: Path) -> tuple[str, str] | None:
-    """Return what a Zarr is that is no image, and the remedy; None if it is one.
-
-    Raises
-    ------
-    SlideError
-        If its metadata is missing or damaged.
-    """
-    node = read_node(path)
-    stated = _ome(node)
-    tissue = path / "labels" / "tissue"
-    if node.kind == "array":
-        return "is a Zarr array, not an OME-Zarr image", "name the folder that it lies in"
-    if "wsi_seg" in node.attributes or (tissue.is_dir() and "wsi_seg" in read_node(tissue).attributes):
-        return "is a result of wsi-seg, not a slide", "name the slide that it was made from"
-    if "image-label" in stated:
-        return "is a label image, not a slide", "name the slide that it was made from"
-    for several in ("plate", "well"):
-        if several in stated:
-            return f"is an OME-Zarr {several} of several images", "name the folder of one of them"
-    if "multiscales" in stated or "bioformats2raw.layout" in stated:
-        return None
-    return "is a Zarr, but no OME-Zarr image (it has no multiscales)", "name the folder of an image"
-
-
-def _in_series(path: Path, name: str) -> tuple[NgffImage, ...]:
-    stated = _ome(read_node(path / _inside(path, name)))
-    return _multiscales(path / name, name, stated)
-
-
-def _series(path: Path) -> list[str]:
-    """Return the names of the groups that hold the series: as listed, else "0", "1" and so on."""
-    if is_store(path / "OME"):
-        listed = _ome(read_node(path / "OME")).get("series")
-        if isinstance(listed, list) and listed and all(isinstance(name, str) for name in listed):
-            return listed
-    found: list[str] = []
-    while (path / str(len(found))).is_dir():
-        found.append(str(len(found)))
-    if not found:
-        raise SlideError(f"{path}: lists no image (its folder 0 is missing): {EXPORT_AGAIN}")
-    return found
-
-
-def _multiscales(group: Path, name: str, stated: JsonObject) -> tuple[NgffImage, ...]:
-    """Read every multiscale image of a group."""
     listed = stated.get("multiscales")
     if not isinstance(listed, list) or not listed:
         raise SlideError(f"{group}: its multiscales are empty: {EXPORT_AGAIN}")
@@ -218,7 +171,7 @@ def _level(group: Path, dataset: JsonObject, count: int, common: list[Step]) -> 
         translation = tuple(a * b + c for a, b, c in zip(translation, factors, shift, strict=True))
     if not all(0 < factor < math.inf for factor in scale) or not all(map(math.isfinite, translation)):
         raise ValueError("a scale that is not positive")
-    return NgffLevel(_inside(group, dataset["path"]), scale, translation)
+    return NgffLevel(inside(group, dataset["path"]), scale, translation)
 
 
 def _transforms(stated: JsonObject, count: int) -> list[Step]:
@@ -252,14 +205,20 @@ def _channel(stated: JsonObject) -> OmeChannel:
     return OmeChannel(str(stated.get("label") or "").strip(), color, fluorescent=False)
 
 
-def _ome(node: Node) -> JsonObject:
+def ome_part(node: Node) -> JsonObject:
     """Return the part of a group's attributes that is OME-Zarr's: 0.5 has it under one key."""
     stated = node.attributes.get("ome", node.attributes)
     return stated if isinstance(stated, dict) else {}
 
 
-def _inside(folder: Path, path: object) -> str:
-    """Check that a path that metadata states lies inside its folder."""
+def inside(folder: Path, path: object) -> str:
+    """Return a path that metadata states, after checking that it lies inside of its folder.
+
+    Raises
+    ------
+    SlideError
+        If it does not.
+    """
     parts = PurePosixPath(path).parts if isinstance(path, str) else ()
     if not parts or parts[0] == "/" or ".." in parts:
         raise SlideError(

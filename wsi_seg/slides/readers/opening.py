@@ -43,7 +43,7 @@ def open_reader(path: Path, series: int | None = None) -> Reader:
         If it has no image of that number.
     """
     if is_store(path):
-        return _of_one_image(ZarrReader(path), path, series)
+        return ZarrReader(path, series)
     if is_zip(path):
         raise SlideError(f"{path}: is a packed Zarr: unpack it, and name its folder")
     if is_picture_file(path):

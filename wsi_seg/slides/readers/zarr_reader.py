@@ -17,8 +17,8 @@ from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers.channels import names_of, stated_order, without_names
 from wsi_seg.slides.readers.contract import SlideLevel
 from wsi_seg.slides.readers.decode import cut_by_grid, enclosing_cells, level_scale
-from wsi_seg.slides.readers.ngff import NgffImage, images_of
-from wsi_seg.slides.readers.zarr_store import ARRAYS, EXPORT_AGAIN, IMAGE, read_array_node
+from wsi_seg.slides.readers.zarr_images import choose_image, images_of
+from wsi_seg.slides.readers.zarr_store import ARRAYS, EXPORT_AGAIN, IMAGE, UNITLESS, read_array_node
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.slides.lattice import Rect
+    from wsi_seg.slides.readers.ngff import NgffImage
 
 ERRORS = (
     *(OSError, ValueError, LookupError, TypeError, RuntimeError, AssertionError, EOFError),
@@ -56,16 +57,23 @@ class ZarrReader:
     ----------
     path : Path
         The store, or the group of an image in it.
+    series : int, optional
+        Which of its images; by default the largest in colour.
 
     Raises
     ------
     SlideError
         If it is no OME-Zarr image, or not one of red, green and blue, or grey, in 8 bits.
+    UsageError
+        If it has no image of that number.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, series: int | None = None) -> None:
         self.path = path
-        image = images_of(path)[0]
+        images = images_of(path)
+        chosen = choose_image(path, images, series)
+        image = images[chosen]
+        self._which = f"image {chosen} of {len(images)}, " if len(images) > 1 else ""
         self._axes = image.axes
         arrays = [_open(image, level.path) for level in image.levels]
         sizes = [self._size(array) for array in arrays]
@@ -100,7 +108,7 @@ class ZarrReader:
         """The software that decodes the pixels, and the samples it takes."""
         what = "grey" if len(set(self._order)) == 1 else "RGB"
         out = f", {self._left_out} misplaced level(s) left out" if self._left_out else ""
-        return f"zarr {zarr.__version__}: {what}, 8 bits{out}"
+        return f"zarr {zarr.__version__}: {self._which}{what}, 8 bits{out}"
 
     @property
     def icc_profile(self) -> bytes | None:
@@ -261,4 +269,6 @@ def _properties(image: NgffImage, arrays: list[str]) -> dict[str, str]:
     found["openslide.background-color"] = "000000"
     if image.mpp is not None:
         found["openslide.mpp-x"], found["openslide.mpp-y"] = (repr(side) for side in image.mpp)
+    else:
+        found[UNITLESS] = repr(image.levels[0].scale[image.axes.index("x")])
     return found

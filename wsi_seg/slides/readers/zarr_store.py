@@ -33,6 +33,9 @@ ZIPS = (".zarr.zip", ".ozx")
 IMAGE, ARRAYS = "zarr.image", "zarr.arrays"
 """A slide's properties that say where in the store its image lies, and list the arrays of its levels."""
 
+UNITLESS = "zarr.scale"
+"""The property with the scale in x of an image that states no unit of length."""
+
 CODECS_V2 = frozenset(
     {"blosc", "zstd", "lz4", "zlib", "gzip", "bz2", "lzma", "shuffle", "delta", "crc32", "crc32c", "adler32"}
     | {"fletcher32", "jenkins_lookup3"}
