@@ -73,6 +73,8 @@ def choose_image(path: Path, images: Sequence[NgffImage], series: int | None) ->
     SlideError
         If an image's metadata is damaged.
     """
+    if series is None and len(images) == 1:
+        return 0
     if series is None:
         return max(range(len(images)), key=lambda i: _rank(images[i]))
     if series < len(images):
