@@ -10,7 +10,9 @@ import pytest
 import tifffile
 from conftest import SCHEMA, damage_tile, tissue_rgb, write_model, write_tiff
 from helpers.dicoms import SEGMENTATION, copy_series, write_dicom
-from helpers.qupath_projects import image, server, uri_of, write_project
+from helpers.drawn_tiffs import write_series
+from helpers.qupath_projects import BIO_FORMATS, image, server, uri_of, write_project
+from helpers.results import labels_of
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -324,3 +326,18 @@ def test_one_image_that_cannot_be_taken_is_an_error(model_path: Path, tmp_path: 
     project = write_project(tmp_path / "project.qpproj", image("Gone", server("file:/nowhere/gone.svs")))
     with pytest.raises(SlideError, match=r"project\.qpproj: 'Gone': /nowhere/gone\.svs: no such file: open"):
         run(project, "--model", model_path, "-o", tmp_path / "out")
+
+
+def test_a_projects_images_may_be_of_one_file(model_path: Path, tmp_path: Path) -> None:
+    sizes = ((500, 700), (300, 400))
+    slide = write_series(
+        tmp_path / "two.ome.tif", {f"Image{i}": tissue_rgb(*size) for i, size in enumerate(sizes)}
+    )
+    images = [
+        image(f"Image{i}", server(uri_of(slide), size[::-1], 0.5, ("--series", str(i)), BIO_FORMATS), i + 1)
+        for i, size in enumerate(sizes)
+    ]
+    project = write_project(tmp_path / "project.qpproj", *images)
+    done = run(project, "--model", model_path, "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.stderr
+    assert [labels_of(tmp_path / "out" / f"Image{i}").shape for i in range(2)] == [(125, 175), (75, 100)]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import shapely
 from conftest import SCHEMA, damage_tile, tissue_rgb, write_tiff
+from helpers.drawn_tiffs import write_series
 
 from wsi_seg.data.annotated_slides import LabelledSlide, SlideReading, open_labelled_slides
 from wsi_seg.data.pairs import SlidePair
@@ -286,3 +287,16 @@ def test_slides_that_differ_in_a_tile_are_refused(tmp_path, pair):
         UsageError, match=r"m2\.tiff: nearly the same slide as .*m1\.tiff, but the bytes differ"
     ):
         opened(SlidePair(slide, pair.annotations), SlidePair(other, pair.annotations))
+
+
+def test_images_of_one_file_are_slides_of_their_own(tmp_path):
+    sizes = ((500, 700), (300, 400))
+    slide = write_series(
+        tmp_path / "two.ome.tif", {f"Image{i}": tissue_rgb(*size) for i, size in enumerate(sizes)}
+    )
+    drawn = write_shapes(tmp_path / "a.geojson", ("Tumour", TUMOUR))
+    pairs = [SlidePair(slide, drawn, 2.0, series) for series in (0, 1)]
+    first, second = open_labelled_slides(pairs, SCHEMA, 2.0, REST)[1]
+    assert (first.size, second.size) == ((700, 500), (400, 300))
+    np.testing.assert_array_equal(second.read(Rect(0, 0, 300, 400)).rgb, tissue_rgb(300, 400))
+    assert (first.copies, second.copies) == ((), ())

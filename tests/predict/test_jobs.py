@@ -287,3 +287,12 @@ def test_images_of_one_file_in_other_sizes_are_not_one(tmp_path: Path) -> None:
     jobs = collect_jobs([write_project(tmp_path / "project.qpproj", *images)], tmp_path / "out", None)
     assert [job.out.name for job in jobs.jobs] == ["1", "3"]
     assert len(jobs.passed_over) == 1
+
+
+def test_series_of_one_file_are_not_one(tmp_path: Path) -> None:
+    (tmp_path / "a.ome.tif").touch()
+    uri = uri_of(tmp_path / "a.ome.tif")
+    images = [image(f"S{i}", server(uri, (9, 7), args=("--series", str(i))), i + 1) for i in range(3)]
+    jobs = collect_jobs([write_project(tmp_path / "project.qpproj", *images)], tmp_path / "out", None)
+    assert [job.out.name for job in jobs.jobs] == ["S0", "S1", "S2"]
+    assert jobs.passed_over == ()

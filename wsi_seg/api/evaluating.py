@@ -87,7 +87,7 @@ class ModelTrial:
             If a slide, the annotations, the model or the device fails.
         """
         labels = self.settings.labels
-        pairs, left_out = read_pairs(data, labels.mpp)
+        pairs, left_out = read_pairs(data, labels.mpp, labels.series)
         schema, slides = open_labelled_slides(
             pairs,
             self.schema or self.bundle.schema,

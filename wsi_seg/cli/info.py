@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +12,16 @@ import typer
 from wsi_seg.cli.terminal import say, say_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from wsi_seg.slides.readers.images import TiffImage
     from wsi_seg.slides.slide import Slide
 
 
 def info(
-    slides: Annotated[list[Path], typer.Argument(help="Slides, or folders of slides.", show_default=False)],
+    slides: Annotated[
+        list[Path], typer.Argument(help="Slides, folders of slides, or QuPath projects.", show_default=False)
+    ],
     series: Annotated[
         int | None, typer.Option(min=0, help="Which image of the files. [default: the largest in colour]")
     ] = None,
@@ -29,19 +34,13 @@ def info(
     Example: `wsi-seg info slide.svs other.mrxs --json`
     """
     from wsi_seg.errors import SlideError
-    from wsi_seg.slides.in_folder import FolderSlides, slides_in
-    from wsi_seg.slides.readers.zarr_store import is_store
-    from wsi_seg.slides.slide import Slide
 
     described: list[dict[str, Any]] = []
     failed = False
     for given in slides:
-        found = slides_in(given) if given.is_dir() and not is_store(given) else FolderSlides((given,))
-        for line in found.passed_over:
-            say(f"wsi-seg: {line}", err=True)
-        for path in found.slides:
+        for opened in _slides(given, series):
             try:
-                with Slide(path, series=series) as slide:
+                with opened() as slide:
                     described.append(describe(slide))
             except SlideError as error:
                 failed = True
@@ -53,6 +52,25 @@ def info(
             _print(one)
     if failed:
         raise typer.Exit(1)
+
+
+def _slides(given: Path, series: int | None) -> Iterator[Callable[[], Slide]]:
+    """Yield what opens each slide that a path names: itself, those in a folder, those of a QuPath project."""
+    from wsi_seg.data.projects.reading import find_project, read_project
+    from wsi_seg.slides.in_folder import FolderSlides, slides_in
+    from wsi_seg.slides.readers.zarr_store import is_store
+    from wsi_seg.slides.slide import Slide
+
+    project = find_project(given)
+    if project is not None:
+        for entry in read_project(project):
+            yield partial(entry.open, series)
+        return
+    found = slides_in(given) if given.is_dir() and not is_store(given) else FolderSlides((given,))
+    for line in found.passed_over:
+        say(f"wsi-seg: {line}", err=True)
+    for path in found.slides:
+        yield partial(Slide, path, series=series)
 
 
 def describe(slide: Slide) -> dict[str, Any]:

@@ -84,7 +84,8 @@ class Runner:
             job.entry.require()
         if is_plain_image(job.path, takes_slides(self._bundle, self._settings.labels)):
             return self._image(job)
-        settings = self._session.settings_for(mpp=self._mpp(job))
+        series = None if job.entry is None else job.entry.series
+        settings = self._session.settings_for(mpp=self._mpp(job), series=series)
         with open_slide(job.path, settings.labels) as slide:
             alike = self._done.setdefault(slide.fingerprint, [])
             for done in alike:
@@ -100,7 +101,7 @@ class Runner:
         if job.entry is None:
             return job.mpp
         given = job.mpp if job.mpp is not None else self._settings.labels.mpp
-        mpp = job.entry.mpp_for_slide(given)
+        mpp = job.entry.mpp_for_slide(given, self._settings.labels.series)
         if given is None and mpp is not None:
             self._progress.say(f"{job.entry}: {mpp:g} um per px, as set in QuPath")
         return mpp

@@ -78,7 +78,7 @@ def tiles(
 
     settings = _settings(size, min_labelled)
     check_mpp(mpp, working_mpp)
-    (pairs, left_out), files = read_pairs(data, mpp), AnnotationFiles()
+    (pairs, left_out), files = read_pairs(data, mpp, series), AnnotationFiles()
     truth = TruthSettings(rest=rest, roi_class=roi_class)
     label_mpp = working_mpp
     if label_mpp is None:

@@ -193,7 +193,8 @@ def open_labelled_slides(
     for fingerprint, group in grouped.items():
         given = _given_mpp(group, reading.mpp)
         levels_given = LEVEL_0 if reading.from_level_0 else None
-        with Slide(group[0].slide, given, levels_given, reading.series) as slide:
+        image = group[0].series_or(reading.series)
+        with Slide(group[0].slide, given, levels_given, image) as slide:
             frames = slide.frames(working_mpp, reading.allow_coarser)
             overview = Overview(slide, frames)
             recorded, channel = overview.recorded, only_channel(overview.pixels)
@@ -211,7 +212,7 @@ def open_labelled_slides(
             *placed.remarks,
         )
         read = (group[0].slide, given, frames, level, levels, truth, remarks, fingerprint)
-        slides.append(LabelledSlide(*read, copies, reading.series))
+        slides.append(LabelledSlide(*read, copies, image))
     return schema, slides
 
 
@@ -224,13 +225,13 @@ def _by_slide(pairs: Sequence[SlidePair], series: int | None) -> dict[str, list[
         If two slides have the same fingerprint but differ: the shapes of one must not be placed on the other,
         and training on one must not be validated on the other.
     """
-    fingerprints: dict[Path, str] = {}
+    fingerprints: dict[tuple[Path, int | None], str] = {}
     first: dict[str, tuple[Path, SlideFiles]] = {}
     grouped: dict[str, list[SlidePair]] = {}
     for pair in pairs:
-        file = pair.slide.resolve()
+        file = pair.slide.resolve(), pair.series_or(series)
         if file not in fingerprints:
-            with Slide(pair.slide, series=series) as slide:
+            with Slide(pair.slide, series=file[1]) as slide:
                 fingerprints[file] = slide.fingerprint
                 path, files = first.setdefault(slide.fingerprint, (pair.slide, slide.files))
                 if not files.same_as(slide.files):

@@ -21,11 +21,16 @@ NAMED_ABSENT = 5
 
 
 class SlidePair(NamedTuple):
-    """A slide, its annotation file, and the slide's resolution if its file lacks it."""
+    """A slide, its annotation file, its resolution if its file lacks it, and which of its file's images."""
 
     slide: Path
     annotations: Path
     mpp: float | None = None
+    series: int | None = None
+
+    def series_or(self, series: int | None) -> int | None:
+        """Return which of the file's images it is: by the pair, else by what is given for all."""
+        return series if self.series is None else self.series
 
 
 class Paired(NamedTuple):
@@ -42,7 +47,7 @@ def is_data_set(arguments: Sequence[Path]) -> bool:
     return find_project(arguments[0]) is None
 
 
-def read_pairs(arguments: Sequence[Path], mpp: float | None = None) -> Paired:
+def read_pairs(arguments: Sequence[Path], mpp: float | None = None, series: int | None = None) -> Paired:
     """Return slides with their annotations.
 
     Parameters
@@ -53,6 +58,8 @@ def read_pairs(arguments: Sequence[Path], mpp: float | None = None) -> Paired:
         and its annotations: a QuPath project and a folder of outlines that were exported from it.
     mpp : float, optional
         Micrometres per slide pixel that the user gives; it wins over what a project states.
+    series : int, optional
+        Which of the slide files' images, where a project does not state it.
 
     Raises
     ------
@@ -79,10 +86,19 @@ def read_pairs(arguments: Sequence[Path], mpp: float | None = None) -> Paired:
         if project is None:
             pairs.append(SlidePair(slide, drawn))
             continue
-        matched = match_outlines(read_project(project), drawn)
-        pairs += [SlidePair(entry.require(), path, entry.mpp_for_slide(mpp)) for entry, path in matched.pairs]
-        remarks += matched.remarks
+        paired = _from_project(project, drawn, mpp, series)
+        pairs += paired.pairs
+        remarks += paired.remarks
     return Paired(pairs, tuple(remarks))
+
+
+def _from_project(project: Path, outlines: Path, mpp: float | None, series: int | None) -> Paired:
+    matched = match_outlines(read_project(project), outlines)
+    pairs = [
+        SlidePair(entry.require(), path, entry.mpp_for_slide(mpp, series), entry.series)
+        for entry, path in matched.pairs
+    ]
+    return Paired(pairs, matched.remarks)
 
 
 def _check_files(paths: Sequence[Path]) -> None:

@@ -86,7 +86,7 @@ class Outlined:
         areas_um2: dict[str, list[float]] = {}
         for pair in (SlidePair(*pair) for pair in pairs):
             given = pair.mpp if pair.mpp is not None else mpp
-            with Slide(pair.slide, given, series=series) as slide:
+            with Slide(pair.slide, given, series=pair.series_or(series)) as slide:
                 x, y = slide.mpp
             slide_mpp = max(slide_mpp, x, y)
             for shape in files.read(pair.annotations).shapes:

@@ -26,7 +26,8 @@ class Named:
     path : Path
     mpp : float or None
     identity : (str, str)
-        Equal for all spellings of one slide: its file, or its folder and its series.
+        Equal for all spellings of one slide: its file, or its folder and its DICOM series; with the number
+        of the image, if it is not the file's first.
     series : DicomSeries or None
     entry : ProjectEntry or None
     """
@@ -48,7 +49,9 @@ class Named:
     def of_entry(cls, entry: ProjectEntry, mpp: float | None) -> Named:
         """Return an image of a project; one that cannot be taken is one of its own, wherever its file is."""
         if entry.fault is None and entry.path is not None:
-            return replace(cls.of(entry.path, mpp), entry=entry)
+            of = cls.of(entry.path, mpp)
+            image = f" image {entry.series}" if entry.series else ""
+            return replace(of, identity=(of.identity[0], of.identity[1] + image), entry=entry)
         path = entry.path or entry.project / entry.result_name
         return cls(path, mpp, _of_its_own(entry), None, entry)
 

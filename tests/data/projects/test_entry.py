@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import tissue_rgb, write_tiff
+from helpers.drawn_tiffs import write_series
 from PIL import Image
 
 from wsi_seg.data.projects.entry import LONGEST, ProjectEntry
@@ -65,6 +67,18 @@ def test_another_image_in_the_file_is_refused(slide: Path, given: float | None) 
         SlideError, match=r"has 96 x 65 px in QuPath, but .*a\.tiff has 96 x 64 px: it is another"
     ):
         entry(slide, size=(96, 65)).mpp_for_slide(given)
+
+
+def test_an_image_is_the_series_that_the_project_states(tmp_path: Path) -> None:
+    slide = write_series(tmp_path / "a.ome.tif", {f"{height}": tissue_rgb(height, 96) for height in (64, 32)})
+    second = replace(entry(slide, (0.5, 0.5), (96, 32)), series=1)
+    assert second.mpp_for_slide() is None
+    with second.open() as slide:
+        assert (slide.size, slide.mpp) == ((96, 32), (0.5, 0.5))
+    with pytest.raises(SlideError, match=r"has 96 x 32 px in QuPath, but .* has 96 x 64 px"):
+        replace(second, series=0).mpp_for_slide()
+    with pytest.raises(SlideError, match=r"^project\.qpproj: 'Case 1': .* image"):
+        replace(second, series=7).mpp_for_slide()
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ def test_images_are_found_by_their_uris(slide: Path, tmp_path: Path) -> None:
     assert (first.number, first.name, first.path) == (4, "Case 1", slide)
     assert (first.size, first.mpp, first.fault) == ((700, 500), (0.25, 0.25), None)
     assert (second.number, second.size, second.mpp, second.fault) == (7, None, None, None)
+    assert (first.series, second.series) == (None, 0)
     assert second.require() == slide
 
 
@@ -102,9 +103,12 @@ def wrapped(kind: str, **more: object) -> Json:
         ({"builderType": "uri"}, "names no file"),
         ({"uri": "file:/a.svs"}, "is damaged (builderType: field required)"),
         (server("https://example.org/a.svs"), "is read by https:, and not from a file: give its slide"),
-        (server("file:/a.svs", args=("--series", "2")), "is series 2 of its file"),
-        (server("file:/a.svs", args=("--series=2",)), "is series 2 of its file"),
-        (server("file:/a.svs", args=("--name", "macro")), "is series macro of its file"),
+        (
+            server("file:/a.svs", args=("--series=2",)),
+            "is series 2 of its file, of a size that is not stated",
+        ),
+        (server("file:/a.svs", args=("--series", "x")), "with --series x, which changes"),
+        (server("file:/a.svs", args=("--name", "macro")), "with --name macro, which changes"),
         (server("file:/a.svs", args=("--rotate", "ROTATE_90")), "with --rotate ROTATE_90, which changes"),
         (server("file:/a.svs", args=("--order", "BGR")), "with --order BGR, which changes"),
         (server("file:/a.svs", args=("--no-crop",)), "with --no-crop, which changes"),

@@ -6,7 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wsi_seg.errors import UNPRINTABLE, MppError, SlideError, UnstatedMppError, printable, shortened
+from wsi_seg.errors import (
+    UNPRINTABLE,
+    MppError,
+    SlideError,
+    UnstatedMppError,
+    UsageError,
+    printable,
+    shortened,
+)
 from wsi_seg.slides.resolution import alike, mpp_in_words, suspicion
 from wsi_seg.slides.slide import Slide
 
@@ -40,6 +48,8 @@ class ProjectEntry:
         Width and height in px of the image that QuPath shows, if the project states them.
     mpp : (float, float) or None
         Micrometres per pixel in x and y, if the project states them.
+    series : int or None
+        Which of the file's images it is; None if QuPath reads the file as one image.
     """
 
     project: Path
@@ -49,6 +59,7 @@ class ProjectEntry:
     fault: str | None = None
     size: tuple[int, int] | None = None
     mpp: tuple[float, float] | None = None
+    series: int | None = None
 
     def __str__(self) -> str:
         return f"{self.project}: {shortened(printable(self.name))!r}"
@@ -80,13 +91,15 @@ class ProjectEntry:
             raise SlideError(f"{self}: {self.fault}")
         return self.path
 
-    def mpp_for_slide(self, given: float | None = None) -> float | None:
+    def mpp_for_slide(self, given: float | None = None, series: int | None = None) -> float | None:
         """Return the resolution to read the image's slide at level 0, after comparing slide and project.
 
         Parameters
         ----------
         given : float, optional
             Micrometres per pixel that the user gives; it wins over the project's.
+        series : int, optional
+            Which of the file's images the user asks for; the project's wins over it.
 
         Returns
         -------
@@ -99,8 +112,7 @@ class ProjectEntry:
             If the image cannot be taken, its file is another image than the one that QuPath shows, or file
             and project state different resolutions.
         """
-        path = self.require()
-        with Slide(path, given) as slide:
+        with self._opened(given, series) as slide:
             self._refuse_another(slide)
             if given is not None or self.mpp is None:
                 return given
@@ -112,10 +124,20 @@ class ProjectEntry:
                 return None  # QuPath has it from the file; reading the slide says what is wrong with it
         if not alike(stated, self.mpp):
             raise MppError(
-                f"{self}: QuPath has it at {mpp_in_words(self.mpp)} um per px, but {path} states "
+                f"{self}: QuPath has it at {mpp_in_words(self.mpp)} um per px, but {self.path} states "
                 f"{mpp_in_words(stated)}: give the true one with --mpp, or set it in QuPath (Image tab)"
             )
         return None
+
+    def open(self, series: int | None = None) -> Slide:
+        """Open the image's slide, after comparing slide and project as `mpp_for_slide` does."""
+        return self._opened(self.mpp_for_slide(series=series), series)
+
+    def _opened(self, mpp: float | None, series: int | None) -> Slide:
+        try:
+            return Slide(self.require(), mpp, series=series if self.series is None else self.series)
+        except UsageError as error:  # of the number of the image
+            raise SlideError(f"{self}: {error}") from error
 
     def _own_mpp(self, unstated: MppError) -> float:
         """Return the project's resolution of a slide whose file states none."""

@@ -118,7 +118,7 @@ def _entry(project: Path, place: int, stored: object, before: str | None) -> Pro
     except ValueError as error:
         return ProjectEntry(project, image.number, name, None, f"{error}: give its slide as a file")
     path, fault = _find(project, stated, before)
-    return ProjectEntry(project, image.number, name, path, fault, server.size, server.mpp)
+    return ProjectEntry(project, image.number, name, path, fault, server.size, server.mpp, server.series)
 
 
 def _find(project: Path, stated: str, before: str | None) -> tuple[Path, str | None]:

@@ -35,16 +35,14 @@ CHANGES = {
 """What a builder does to an image, by its type."""
 
 SAME_PIXELS: dict[str, frozenset[str] | None] = {
-    "--series": frozenset({"0", "-1"}),
-    "-s": frozenset({"0", "-1"}),
     "--rotate": frozenset({UNTURNED}),
     "--order": frozenset({"RGB"}),
     "--dims": frozenset({"XYCZT"}),
     "--classname": None,
 }
-"""Options with which QuPath shows the file's first image as it is, and their values; None: any value."""
+"""Options with which QuPath shows an image as it is in its file, and their values; None: any value."""
 
-SERIES = frozenset({"--series", "-s", "--name", "-n"})
+SERIES = frozenset({"--series", "-s"})
 COLOURS = frozenset({"--icc-profile"})
 """Options without a value that change colours on the screen, and no position."""
 
@@ -94,6 +92,8 @@ class Server(BaseModel):
         Width and height in px of the image that QuPath shows, if the project states them.
     mpp : (float, float) or None
         Micrometres per pixel in x and y, as QuPath read them from the file or as a person set them.
+    series : int or None
+        Which of the file's images it is, from 0 on; None if QuPath reads the file as one image.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -101,6 +101,7 @@ class Server(BaseModel):
     uri: str
     size: tuple[int, int] | None = None
     mpp: tuple[float, float] | None = None
+    series: int | None = None
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Self:
@@ -117,8 +118,12 @@ class Server(BaseModel):
             builder = _read(inner)
             metadata = metadata or builder.metadata
             if builder.uri and builder.kind == FROM_A_FILE:
-                _refuse_options(builder.args or ())
-                return cls(uri=builder.uri, size=_size(metadata), mpp=_mpp(metadata))
+                series, size = _series(builder.args or ()), _size(metadata)
+                if series and size is None:
+                    raise NotTakenError(
+                        f"is series {series} of its file, of a size that is not stated: {WRITE}"
+                    )
+                return cls(uri=builder.uri, size=size, mpp=_mpp(metadata), series=series)
             unturned = builder.kind == ROTATED and builder.rotation == UNTURNED
             if builder.kind not in (FROM_A_FILE, PYRAMID) and not unturned:
                 unknown = f"opened in a way ({shortened(builder.kind)!r}) that is not known"
@@ -137,24 +142,24 @@ def _read(stored: dict[str, Any]) -> _Builder:
         raise NotTakenError(f"is damaged ({explain(error)}): add the image to the project again") from error
 
 
-def _refuse_options(args: Sequence[str]) -> None:
-    """Refuse options by which QuPath shows something else than the file's first image as it is."""
+def _series(args: Sequence[str]) -> int | None:
+    """Return which of a file's images is shown; refuse options that show it in another way."""
+    series = None
     words = iter([part for arg in args for part in arg.split("=", 1)])
     for option in words:
         if option in COLOURS:
             continue
         value = next(words, "")
-        if option in SERIES and value not in (SAME_PIXELS.get(option) or ()):
-            raise NotTakenError(
-                f"is series {shortened(value)} of its file, and of files with several the first alone is "
-                f"taken: {WRITE}"
-            )
+        if option in SERIES and value.removeprefix("-").isdecimal():
+            series = int(value) if int(value) >= 0 else None
+            continue
         allowed = SAME_PIXELS.get(option, frozenset())
         if allowed is not None and value not in allowed:
             raise NotTakenError(
                 f"is opened by QuPath with {shortened(f'{option} {value}'.strip())}, which changes what it "
                 f"shows: {WRITE}, or add it without"
             )
+    return series
 
 
 def _size(metadata: _Metadata | None) -> tuple[int, int] | None:

@@ -169,7 +169,7 @@ def _slides(
     if recipe.data.sampling == "whole":
         raise UsageError("slides are trained on in patches: give a recipe with data.sampling=patches")
     check_mpp(request.mpp, request.working_mpp)
-    pairs, remarks = read_pairs(request.files, request.mpp)
+    pairs, remarks = read_pairs(request.files, request.mpp, request.series)
     files = AnnotationFiles()
     mpp = request.working_mpp or recipe.data.mpp or default_mpp
     if mpp is None:
