@@ -112,3 +112,8 @@ def test_the_header_of_a_real_file(shared_data: Path) -> None:
         assert header is not None
         assert (header.sop_class, header.transfer_syntax) == (WHOLE_SLIDE, "1.2.840.10008.1.2.4.50")
     assert read_dicom_header(shared_data / "slides" / "broken.svs") is None
+
+
+def test_a_qupath_project_is_no_slide(tmp_path: Path) -> None:
+    (tmp_path / "project.qpproj").write_text('{"version": "0.5.1", "images": []}')
+    assert "a QuPath project, which lists slides: name one of them" in refusal(tmp_path / "project.qpproj")

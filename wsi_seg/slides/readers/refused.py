@@ -25,7 +25,7 @@ label."""
 
 
 def why_refused(path: Path, said: str = "") -> str | None:
-    """Return why OpenSlide refuses a sound DICOM file, and the remedy; None if that is not known.
+    """Return why OpenSlide refuses a sound DICOM file or a QuPath project, and the remedy; None if unknown.
 
     Parameters
     ----------
@@ -34,6 +34,10 @@ def why_refused(path: Path, said: str = "") -> str | None:
     said : str
         OpenSlide's message, which may be about another file of the slide.
     """
+    if path.suffix.lower() == ".qpproj":
+        return (
+            "a QuPath project, which lists slides: name one of them, or give it to predict, train or evaluate"
+        )
     header = read_dicom_header(path)
     if header is None:
         return None
