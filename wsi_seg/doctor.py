@@ -4,13 +4,37 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
 from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wsi_seg import __version__
 from wsi_seg.errors import KernelsError, WsiSegError
+from wsi_seg.files.reading import in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 PACKAGES = ("numpy", "zarr", "dask", "distributed", "shapely", "scikit-image", "tifffile")
+
+AGAIN = "install wsi-seg again"
+
+EXTRA = re.compile(r"""([\w.-]+).*\bextra == ['"]([\w-]+)['"]""")
+"""A requirement of an extra, as the metadata of packages have it."""
+
+FOR_DEVELOPERS = {"dev", "docs"}
+
+ABILITIES = (
+    *("fma", "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16"),
+    *("asimd", "sve", "sve2", "bf16"),
+)
+"""Of processors, as Linux names them: those that networks run faster by."""
+
+LIMITS = {"open files": "RLIMIT_NOFILE", "processes": "RLIMIT_NPROC", "address space": "RLIMIT_AS"}
 
 
 @dataclass(frozen=True)
@@ -27,44 +51,43 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at everything that `wsi-seg predict` needs."""
-    return [
-        Finding(
-            "wsi-seg", True, f"{__version__} on Python {platform.python_version()}, {platform.platform()}"
-        ),
-        *_torch(),
-        _kernels(),
-        _openslide(),
-        Finding("packages", True, ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)),
-        _models(),
-        Finding(
-            "machine",
-            True,
-            f"{platform.platform()}, {os.cpu_count()} cores, {_memory_gib():.1f} GiB of memory",
-        ),
-    ]
+    """Look at everything that `wsi-seg predict` needs, and at what errors often come from."""
+    looks = (_ours, _torch, _kernels, _openslide, _packages, _extras, _models, _machine, _limits, _folders)
+    findings = [finding for look in looks for finding in _found(look)]
+    return [replace(f, says=_from_home(f.says), remedy=_from_home(f.remedy)) for f in findings]
 
 
-def _torch() -> list[Finding]:
+def _found(look: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    """Look at a part, which may not even be there."""
+    try:
+        return list(look())
+    except ImportError as error:
+        return [Finding(look.__name__.strip("_"), False, f"cannot be imported ({error})", AGAIN)]
+
+
+def _ours() -> Iterator[Finding]:
+    yield Finding(
+        "wsi-seg", True, f"{__version__} on Python {platform.python_version()}, {platform.platform()}"
+    )
+
+
+def _torch() -> Iterator[Finding]:
     import torch
 
-    findings = [Finding("torch", True, f"{torch.__version__}, {torch.get_num_threads()} threads")]
+    yield Finding("torch", True, f"{torch.__version__}, {torch.get_num_threads()} threads")
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-        findings.append(Finding("GPU", True, ", ".join(names)))
+        yield Finding("GPU", True, ", ".join(names))
     else:
-        findings.append(
-            Finding(
-                "GPU",
-                True,
-                "none that PyTorch can use: slides run on the CPU",
-                "with an NVIDIA GPU: install its driver, and a CUDA build of torch (see pytorch.org)",
-            )
+        yield Finding(
+            "GPU",
+            True,
+            "none that PyTorch can use: slides run on the CPU",
+            "with an NVIDIA GPU: install its driver, and a CUDA build of torch (see pytorch.org)",
         )
-    return findings
 
 
-def _kernels() -> Finding:
+def _kernels() -> Iterator[Finding]:
     from wsi_seg.inference.fast.library import load_kernels
     from wsi_seg.slides.area import load_area
 
@@ -72,28 +95,125 @@ def _kernels() -> Finding:
         load_area()
         load_kernels()
     except KernelsError as error:
-        return Finding("kernels", True, f"none, so networks run and slides are read more slowly: {error}")
-    return Finding("kernels", True, "compiled for this processor")
+        yield Finding("kernels", True, f"none, so networks run and slides are read more slowly: {error}")
+    else:
+        yield Finding("kernels", True, "compiled for this processor")
 
 
-def _openslide() -> Finding:
+def _openslide() -> Iterator[Finding]:
     import openslide
 
-    return Finding("openslide", True, f"{openslide.__library_version__}, Python {openslide.__version__}")
+    yield Finding("openslide", True, f"{openslide.__library_version__}, Python {openslide.__version__}")
 
 
-def _models() -> Finding:
+def _packages() -> Iterator[Finding]:
+    versions = {name: _version(name) for name in PACKAGES}
+    there = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    missing = ", ".join(name for name, version in versions.items() if not version)
+    yield Finding("packages", not missing, there, f"missing: {missing}: {AGAIN}" if missing else "")
+
+
+def _extras() -> Iterator[Finding]:
+    """Say which extras are there, and what the others lack."""
+    try:
+        required = metadata.requires("wsi-seg") or []
+    except metadata.PackageNotFoundError:
+        yield Finding("extras", True, "unknown, as wsi-seg was not installed by pip or the like")
+        return
+    lacking: dict[str, list[str]] = {}
+    for found in filter(None, map(EXTRA.match, required)):
+        if found[2] not in FOR_DEVELOPERS:
+            lacking.setdefault(found[2], []).extend([] if _version(found[1]) else [found[1]])
+    there = [extra for extra, missing in lacking.items() if not missing]
+    others = [
+        f"{extra} lacks {', '.join(missing)}: pip install 'wsi-seg[{extra}]'"
+        for extra, missing in lacking.items()
+        if missing
+    ]
+    yield Finding("extras", True, ", ".join(there) or "none", "; ".join(others))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _models() -> Iterator[Finding]:
     from wsi_seg.models.bundle import builtin_models, load_bundle
 
     models = builtin_models()
     if not models:
-        return Finding("models", False, "no built-in model", "install wsi-seg again: its wheel carries one")
+        yield Finding("models", False, "no built-in model", f"{AGAIN}: its wheel carries one")
+        return
     try:
         for path in models.values():
             load_bundle(path)
     except WsiSegError as error:
-        return Finding("models", False, str(error), "install wsi-seg again")
-    return Finding("models", True, f"built in: {', '.join(models)}")
+        yield Finding("models", False, str(error), AGAIN)
+    else:
+        yield Finding("models", True, f"built in: {', '.join(models)}")
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding(
+        "machine",
+        True,
+        f"{platform.platform()}, {os.cpu_count()} cores, {_memory_gib():.1f} GiB of memory",
+    )
+    described = dict(_processor())
+    name = described.get("model name") or platform.processor() or platform.machine()
+    stated = (described.get("flags") or described.get("Features") or "").split()
+    abilities = ", ".join(ability for ability in ABILITIES if ability in stated)
+    yield Finding("processor", True, f"{name}: {abilities or 'what it can do is not known'}")
+
+
+def _processor() -> Iterator[tuple[str, str]]:
+    """Yield what Linux says of the processor."""
+    source = Path("/proc/cpuinfo")
+    for line in source.read_text(encoding="utf-8").splitlines() if source.exists() else ():
+        name, _, value = line.partition(":")
+        yield name.strip(), value.strip()
+
+
+def _limits() -> Iterator[Finding]:
+    try:
+        import resource
+    except ModuleNotFoundError:  # where there are no such limits, as on Windows
+        return
+    said = []
+    for what, name in LIMITS.items():
+        limit = resource.getrlimit(getattr(resource, name))[0]
+        size = in_words(limit) if what == "address space" else str(limit)
+        said.append(f"{what} {'unlimited' if limit == resource.RLIM_INFINITY else size}")
+    yield Finding("limits", True, ", ".join(said))
+
+
+def _folders() -> Iterator[Finding]:
+    from wsi_seg.compiled.build import cache_folder
+
+    try:
+        yield Finding("cache", True, _with_space(cache_folder()))
+    except KernelsError as error:
+        yield Finding("cache", True, str(error))
+    try:
+        yield Finding("temporary", True, _with_space(Path(tempfile.gettempdir())))
+    except FileNotFoundError:
+        what = "no folder for temporary files can be written"
+        yield Finding("temporary", False, what, "free some space, or name a folder with TMPDIR")
+
+
+def _with_space(folder: Path) -> str:
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    new = "" if there == folder else ", not made yet"
+    return f"{folder}{new}, {in_words(shutil.disk_usage(there).free)} free"
+
+
+def _from_home(text: str) -> str:
+    """Write ~ for the home folder: its name is often the user's, and reports are public."""
+    home = os.path.expanduser("~")
+    return re.sub(rf"{re.escape(home)}(?=[/:;,)\s]|$)", "~", text) if len(Path(home).parts) > 1 else text
 
 
 def _memory_gib() -> float:
