@@ -68,12 +68,13 @@ def test_labels_are_read_like_an_array(folder: Path) -> None:
     np.testing.assert_array_equal(image[-10:, :-600], whole[-10:, :-600])
     np.testing.assert_array_equal(image[499], whole[499])
     np.testing.assert_array_equal(image[:, -1], whole[:, -1])
+    np.testing.assert_array_equal(image[..., 0], whole[..., 0])
     np.testing.assert_array_equal(np.asarray(image), whole)
     assert image[5:5, 0:9].shape == (0, 9)
     assert image[499, 699] == whole[499, 699]
     with pytest.raises(IndexError, match="500 is outside a side of 500 label pixels"):
         image[500, 0]
-    for index in (np.s_[::2, :], np.s_[0:1, 0:1, 0:1], np.s_[..., 0], 1.5, [1, 2]):
+    for index in (np.s_[::2, :], np.s_[0:1, 0:1, 0:1], np.s_[..., 0, 0], 1.5, [1, 2]):
         with pytest.raises(UsageError, match="labels are"):
             image[index]
 
@@ -141,6 +142,17 @@ def test_geojson_is_written_for_qupath(folder: Path, tmp_path: Path) -> None:
     assert check_file(packed).ok
     with pytest.raises(UsageError, match="is a result's own, and no file for this"):
         result.to_geojson(folder / "summary.json")
+    with pytest.raises(
+        UsageError, match=rf"^{tmp_path}: is a folder: name a file, such as {tmp_path}/slide.geo"
+    ):
+        result.to_geojson(tmp_path)
+    for name in ("a.txt", "a", "a.gz", "a.geojson.zip", "a.csv"):
+        with pytest.raises(
+            UsageError, match=f"{name}: not a name for .*: QuPath reads .geojson and .geojson.gz"
+        ):
+            result.to_geojson(tmp_path / name)
+    upper = result.to_geojson(tmp_path / "UPPER.GEOJSON.GZ")
+    assert ws.check_geojson(upper).ok
 
 
 def test_polygons_as_a_table(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,44 @@ def test_predict_then_export_then_check(predict, run, slide_path: Path, tmp_path
     assert run("check", tmp_path / "exact.geojson", result / "slide.geojson.gz").code == 0
 
 
+def test_an_export_is_as_the_results_own_polygons_unless_asked_otherwise(
+    predict, run, slide_path: Path, tmp_path: Path
+) -> None:
+    asked = ("--min-area", 4000, "--simplify", 8, "--include-background", "--object-type", "detection")
+    predict(slide_path, *asked, "--no-gzip")
+    result = tmp_path / "results" / "tissue"
+    own = (result / "slide.geojson").read_bytes()
+    moved = (result / "summary.json").rename(tmp_path / "summary.json")  # then the record has it
+    assert run("export", result, "-o", tmp_path / "a.geojson").code == 0
+    assert (tmp_path / "a.geojson").read_bytes() == own
+    moved.rename(result / "summary.json")
+    ended = run("export", result)
+    assert (ended.code, "islands from 4000 um2" in ended.out) == (0, True)
+    assert (result / "slide.geojson").read_bytes() == own
+    assert run("export", result, "-o", tmp_path / "a.geojson").code == 0
+    assert (tmp_path / "a.geojson").read_bytes() == own
+    assert run("export", result, "--no-include-background", "-o", tmp_path / "a.geojson").code == 0
+    assert (tmp_path / "a.geojson").read_bytes() != own
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("", (), "is a folder: name a file, such as"),
+        ("a.txt", (), "not a name for polygons in this format: QuPath reads .geojson and .geojson.gz"),
+        ("a.geojson", ("--format", "csv"), "not a name for polygons in this format: it must end in .csv"),
+    ],
+)
+def test_an_export_is_called_what_it_is(
+    predict, run, slide_path: Path, tmp_path: Path, name: str, options: tuple[str, ...], words: str
+) -> None:
+    predict(slide_path)
+    (tmp_path / "new").mkdir()
+    ended = run("export", tmp_path / "results" / "tissue", "-o", tmp_path / "new" / name, *options)
+    assert (ended.code, words in ended.line) == (2, True)
+    assert list((tmp_path / "new").iterdir()) == []
+
+
 def test_labels_with_a_hole_are_exported_from_nowhere(predict, run, slide_path: Path, tmp_path: Path) -> None:
     predict(slide_path)
     result, alone = tmp_path / "results" / "tissue", tmp_path / "copy.ome.zarr"
@@ -222,7 +260,7 @@ def test_the_summary_counts_the_polygons_that_lie_beside_it(
     assert sum(int(row["polygons"] or 0) for row in rows) == len(shapes)
     (result / "summary.json").write_text("{}")
     ended = run("export", result, "--no-gzip")
-    assert (ended.code, "summary.json: altered or cut: delete it" in ended.line) == (1, True)
+    assert (ended.code, "summary.json: damaged (slide: field required): delete it" in ended.line) == (1, True)
 
 
 def test_a_csv_follows_the_polygons_beside_it(predict, run, slide_path: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.results.folder import ResultFolder, folder_of, labels_in
 from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.results.labels.seals import read_seal
-from wsi_seg.results.polygon_files import file_for, settings_beside, write_polygons
+from wsi_seg.results.polygon_files import file_for, packed_by_name, settings_beside, write_polygons
 from wsi_seg.results.polygons.objects import class_polygons
 from wsi_seg.results.summary import read_summary, summarise_classes
 from wsi_seg.results.whole import require_whole
@@ -177,8 +177,8 @@ class Result:
         Parameters
         ----------
         path : str or path
-            ``.geojson``, or ``.geojson.gz`` to compress it. The result's own polygons are written over, and
-            its summary follows; no other file of a result is.
+            ``.geojson``, or ``.geojson.gz`` to compress it: QuPath goes by the name. The result's own
+            polygons are written over, and its summary follows; no other file of a result is.
         simplify_um, min_area_um2, include_background
             As for `polygons`.
         object_type : {"annotation", "detection"}, optional
@@ -192,7 +192,7 @@ class Result:
         Raises
         ------
         UsageError
-            If a setting does not fit, or the file is another result's.
+            If a setting does not fit, the path is a folder, has another ending, or is another result's.
         OutputError
             If the labels are damaged, or the file cannot be written.
         """
@@ -202,11 +202,12 @@ class Result:
                 "simplify_um": simplify_um,
                 "min_area_um2": min_area_um2,
                 "object_type": object_type,
-                "gzip": target.suffix == ".gz",
+                "gzip": packed_by_name(target),
                 "include_background": include_background,
             }
         )
-        folder, target = file_for(self.zarr, target, target.suffix)
+        suffix = "geojson.gz" if settings.gzip else "geojson"
+        folder, target = file_for(self.zarr, target, suffix)
         write_polygons(self._pyramid, folder, target, settings)
         return target
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.results.folder import ResultFolder, folder_of
 from wsi_seg.results.polygons.export import export_csv, export_polygons
+from wsi_seg.results.qupath.check import NAMES
 from wsi_seg.results.summary import read_summary
 from wsi_seg.results.whole import require_own
 from wsi_seg.settings import ExportSettings
@@ -66,10 +68,19 @@ def write_polygons(
 def file_for(zarr: Path, out: Path | None, suffix: str) -> tuple[ResultFolder | None, Path]:
     """Return the folder that labels are the result of, if any, and the file to write to.
 
+    Parameters
+    ----------
+    zarr : Path
+    out : Path or None
+        The file that is named, if any.
+    suffix : {"geojson", "geojson.gz", "csv"}
+        What is to be written.
+
     Raises
     ------
     UsageError
-        If no file is named for labels that are no folder's own, or it is another result's, or is no polygons.
+        If no file is named for labels that are no folder's own; or the one that is named is another result's,
+        no file of polygons, a folder, or is called what its content is not.
     """
     folder = folder_of(zarr)
     if out is None and folder is None:
@@ -77,6 +88,8 @@ def file_for(zarr: Path, out: Path | None, suffix: str) -> tuple[ResultFolder | 
             f"{zarr}: is not the slide.ome.zarr of a result folder: name the output file with -o"
         )
     target = zarr.parent / f"slide.{suffix}" if out is None else out
+    if os.path.isdir(target):
+        raise UsageError(f"{target}: is a folder: name a file, such as {target / f'slide.{suffix}'}")
     there = ResultFolder(target.resolve().parent)
     if there.zarr.exists() or there.record_path.exists():
         others = folder is None or folder.folder.resolve() != there.folder
@@ -85,16 +98,43 @@ def file_for(zarr: Path, out: Path | None, suffix: str) -> tuple[ResultFolder | 
             raise UsageError(f"{target}: is another result's own: name another file with -o")
         if (polygons and suffix == "csv") or target.resolve() in there.documents:
             raise UsageError(f"{target}: is a result's own, and no file for this: name another with -o")
+    _check_name(target, suffix)
     return folder, target
 
 
+def packed_by_name(path: Path) -> bool:
+    """Return whether a file of polygons is to be gzipped, by its name, as QuPath has it."""
+    return path.suffix.lower() == ".gz"
+
+
+def _check_name(target: Path, suffix: str) -> None:
+    """See that a file is called what programs will take it for."""
+    name, endings = target.name.lower(), NAMES if suffix != "csv" else (".csv",)
+    bare = name if suffix == "csv" else name.removesuffix(".gz")
+    if not bare.endswith(endings):
+        use = "it must end in .csv" if suffix == "csv" else "QuPath reads .geojson and .geojson.gz"
+        raise UsageError(f"{target}: not a name for polygons in this format: {use}")
+
+
 def settings_beside(folder: ResultFolder | None) -> ExportSettings:
-    """Return the settings that a result's own polygons were drawn with."""
-    if folder is None or not folder.summary_json.exists():
+    """Return the settings that a result's own polygons were drawn with, by its summary, else by its record.
+
+    Raises
+    ------
+    OutputError
+        If these cannot be read, or are of another version.
+    """
+    if folder is None:
         return ExportSettings()
+    source, found = folder.summary_json, None
+    if folder.summary_json.exists():
+        found = read_summary(folder.summary_json).settings.get("export")
+    elif folder.record_path.exists():
+        source, record = folder.record_path, folder.read_record()
+        found = None if record is None else record.export
     try:
-        return ExportSettings.model_validate(read_summary(folder.summary_json).settings.get("export", {}))
+        return ExportSettings.model_validate(found or {})
     except ValidationError as error:
         raise OutputError(
-            f"{folder.summary_json}: its export settings are of another version: run `wsi-seg predict` again"
+            f"{source}: its export settings are of another version: run `wsi-seg predict` again"
         ) from error
