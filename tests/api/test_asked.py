@@ -32,6 +32,19 @@ def network(**changed: object) -> ws.Model:
         (lambda: network(name=5), "name=5: give a string"),
         (lambda: ws.train([("s", "a")], out="t", rest=5), "rest=5: "),
         (lambda: ws.train([("s", "a")], out="t", minutes="1"), "minutes='1': not a number"),
+        (lambda: ws.train([("s", "a")], out="t", mpp="1"), "mpp='1': not a number"),
+        (lambda: ws.train([("s", "a")], out="t", overwrite="no"), "overwrite='no': give True or False"),
+        (
+            lambda: ws.train([("s", "a")], out="t", settings=[5]),
+            "settings: 5: give part.name=value, or a dict",
+        ),
+        (lambda: ws.Runner(confidence="yes"), "confidence='yes': give True or False"),
+        (lambda: ws.Runner(gzip=0), "gzip=0: give True or False"),
+        (lambda: ws.Runner(overwrite="no"), "overwrite='no': give True or False"),
+        (lambda: ws.Runner(workers=True), "workers=True: give a number"),
+        (lambda: ws.open_slide("s.tiff", from_level_0=1), "from_level_0=1: give True or False"),
+        (lambda: ws.check_geojson("a", coverage="no"), "coverage='no': give True or False"),
+        (lambda: ws.evaluate("breast-demo", [], from_level_0="no"), "from_level_0='no': give True or False"),
         (lambda: ws.evaluate("breast-demo", None), "None: not data"),
         (lambda: ws.evaluate("breast-demo", [5]), "5 is no pair"),
     ],
@@ -41,6 +54,13 @@ def test_values_of_a_wrong_type_are_named(call: Callable[[], object], line: str)
         call()
     assert line in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_file_to_check_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    for path, what in ((tmp_path / "5", "no such file"), (tmp_path, "is a folder")):
+        with pytest.raises(ws.WsiSegError) as refused:
+            ws.check_geojson(path)
+        assert str(refused.value) == f"{path}: {what}: give a GeoJSON file"
 
 
 def test_a_path_that_holds_no_result_is_named_as_it_was_given(tmp_path: Path) -> None:

@@ -89,6 +89,10 @@ def test_a_runner_keeps_its_cluster(
             with pytest.raises(UsageError, match="is open: give its mpp to open_slide"):
                 runner.segment(slide, out=tmp_path / "same", mpp=2.0)
     assert len(opened) == 1
+    for use in (lambda: runner.segment(unknown, out=tmp_path / "late", mpp=2.0), runner.__enter__):
+        with pytest.raises(UsageError, match="this runner is closed: make another"):
+            use()
+    assert not (tmp_path / "late").exists()
     assert sum(given.areas_mm2.values()) == pytest.approx(96 * 96 * 4e-6)
     assert sum(part.areas_mm2.values()) == pytest.approx(48 * 48 * 4e-6)
     assert fingerprints(same.path) == fingerprints(given.path)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from conftest import tissue_rgb, write_tiff
 from helpers.trainings import write_outlined
+from torch import nn
 
 import wsi_seg as ws
-from wsi_seg.errors import FinishedError, UsageError
+from wsi_seg.errors import AnnotationError, FinishedError, UsageError
 
 SHORT = ("data.patch=64", "data.cache_mb=64", "training.epochs=1", "training.epoch_steps=3")
 
@@ -50,6 +51,80 @@ def test_scores_are_those_of_the_pixels(model_path: Path, tmp_path: Path) -> Non
     assert by_result.mean_iou == pytest.approx(np.mean([hits[i] / union[i] for i in (1, 2)]))
     assert by_result.recall["Stroma"] == pytest.approx(hits[1] / counts[1].sum())
     assert np.isnan(by_result.recall["Glass"])
+
+
+def test_settings_are_taken_by_their_names_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = []
+
+    def noted(request, progress):  # type: ignore[no-untyped-def]
+        asked.append(request.recipe)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wsi_seg.api.training.run_training", noted)
+    for settings in (
+        {"training.epochs": 3, "data.classes": None, "data.sizes": [[512, 256]], "loss.dice": 1e-05},
+        ["training.epochs=3", "data.sizes=[[512, 256]]", "loss.dice=0.00001"],
+        "training.epochs=3",
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            ws.train([("s", "a")], out=tmp_path, minutes=5, settings=settings)
+    assert asked[0] == asked[1]
+    assert [recipe.training.epochs for recipe in asked] == [3, 3, 3]
+    assert asked[0].loss.dice == 1e-05
+    for settings, line in (
+        ({"training.epoch": 3}, "settings: 'training.epoch': no such setting: use one of training.minutes, "),
+        ({"epochs": 3}, "settings: 'epochs': no such setting: use one of model. ..., data. ..., "),
+        ({5: 3}, "settings: 5: no such setting: "),
+        ({"training.epochs": "many"}, "recipe: training.epochs: input should be a valid integer"),
+        (
+            ["training.epoch=3"],
+            "--set training.epoch=3: no such setting: use NAME=VALUE with one of training.",
+        ),
+    ):
+        with pytest.raises(UsageError) as refused:
+            ws.train([("s", "a")], out=tmp_path, settings=settings)  # type: ignore[arg-type]
+        assert str(refused.value).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("wsi_seg.training.run", "wsi_seg.training.run is missing: install wsi-seg again"),
+        (
+            "lightning.pytorch",
+            "training needs lightning, which is not installed: pip install 'wsi-seg[train]'",
+        ),
+    ],
+)
+def test_a_module_that_is_missing_is_named_for_what_it_is(
+    name: str, line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def missing(_: str) -> None:
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr("wsi_seg.api.training.import_module", missing)
+    with pytest.raises(ws.WsiSegError) as refused:
+        ws.train([("s", "a")], out=tmp_path)
+    assert str(refused.value) == line
+
+
+def test_classes_that_a_result_lacks_are_named_as_the_results(model_path: Path, tmp_path: Path) -> None:
+    """The schema of a model that was trained on annotations is called "annotations"."""
+    slide, drawn = write_outlined(tmp_path)
+    network = nn.Conv2d(3, 2, 1)
+    named = {"classes": ["Glass", "Stroma"], "mpp": 2.0, "mean": [0.5] * 3, "std": [0.2] * 3}
+    model = ws.Model.from_torch(network, **named)  # type: ignore[arg-type]
+    result = ws.segment(slide, model, out=tmp_path / "out", device="cpu", workers=1)
+    for evaluated, data, owner in (
+        (result, drawn, f"the result {tmp_path / 'out'}"),
+        (model, [(slide, drawn)], "the model"),
+    ):
+        with pytest.raises(AnnotationError) as refused:
+            ws.evaluate(evaluated, data, device="cpu")  # type: ignore[arg-type]
+        assert str(refused.value).startswith(f"classes that {owner} lacks: 'Tumour' (")
+        assert str(refused.value).endswith(
+            "it has Glass, Stroma; rename them, or give --classes with these as aliases"
+        )
 
 
 def test_what_is_no_data_is_refused(model_path: Path, slide_path: Path, tmp_path: Path) -> None:

@@ -51,3 +51,7 @@ def test_aliases_on_either_side_do() -> None:
 def test_classes_that_cannot_be_found_are_all_named() -> None:
     with pytest.raises(UsageError, match=r"^m\.safetensors: its classes \(a, d\) lack 'b', 'c' of 'test'"):
         match_classes(schema("a", "d"), schema("a", "b", "c"), "m.safetensors")
+    with pytest.raises(
+        UsageError, match=r"^results/2: its classes \(a, d\) lack 'b' of results/1, which the truth has"
+    ):
+        match_classes(schema("a", "d"), schema("a", "b"), "results/2", "results/1")

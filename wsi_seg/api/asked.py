@@ -29,11 +29,18 @@ def checked(settings: type[Settings], given: Mapping[str, object]) -> Settings:
     UsageError
         Naming the first argument whose value does not fit.
     """
+    flags = {name for name, field in settings.model_fields.items() if field.annotation is bool}
+    for name in flags & given.keys():
+        flag_of(name, given[name])
     try:
-        return settings.model_validate(dict(given))
+        made = settings.model_validate(dict(given))
     except ValidationError as error:
         name, _, said = explain(error).partition(": ")
         raise UsageError(f"{name}={shown(given.get(name.partition('.')[0]))}: {said}") from error
+    for name, value in given.items():
+        if isinstance(value, bool) and name not in flags:  # which pydantic takes for 0 or 1
+            raise UsageError(f"{name}={value}: give a number")
+    return made
 
 
 def path_of(path: AnyPath) -> Path:
@@ -74,6 +81,19 @@ def image_of(series: int | None) -> int | None:
     if series is not None and (isinstance(series, bool) or not isinstance(series, Integral) or series < 0):
         raise UsageError(f"series={shown(series)}: give the number of an image, from 0 on")
     return None if series is None else int(series)
+
+
+def flag_of(name: str, value: object) -> bool:
+    """Return a flag.
+
+    Raises
+    ------
+    UsageError
+        If it is neither True nor False.
+    """
+    if not isinstance(value, bool):
+        raise UsageError(f"{name}={shown(value)}: give True or False")
+    return value
 
 
 def shown(value: object) -> str:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from wsi_seg.api.asked import AnyPath, checked, image_of, path_of
+from wsi_seg.api.asked import AnyPath, checked, flag_of, image_of, path_of
 from wsi_seg.api.model import Model, as_model
 from wsi_seg.api.pairs import paths_of
 from wsi_seg.api.result import Result
@@ -155,7 +155,8 @@ def evaluate(
     schema = load_schema(classes) if classes else None
     truth = checked(TruthSettings, {"rest": rest, "roi_class": roi_class})
     reading = {"mpp": mpp, "working_mpp": working_mpp, "series": image_of(series)}
-    reading |= {"allow_coarser": allow_coarser or None, "from_level_0": from_level_0 or None}
+    for name, flag in (("allow_coarser", allow_coarser), ("from_level_0", from_level_0)):
+        reading[name] = flag_of(name, flag) or None
     hears = progress or Progress()
     result = _result_of(subject)
     if result is not None:

@@ -6,13 +6,14 @@ import math
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Self
 
-from wsi_seg.api.asked import image_of, number_of, path_of
+from wsi_seg.api.asked import flag_of, image_of, number_of, path_of
 from wsi_seg.api.pixels import SlideImage
 from wsi_seg.errors import MppError, SlideError, UsageError
 from wsi_seg.slides.frames import Bounds, Frames, snap_downsample
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.levels import LEVEL_0
 from wsi_seg.slides.slide import COARSER_TOLERANCE, Slide
+from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     import os
@@ -107,8 +108,8 @@ class OpenSlide:
         pixels = self.slide.read(Rect(0, 0, height, width), frames)
         if pixels.unreadable:
             raise SlideError(
-                f"{self.path}: {len(pixels.unreadable)} tiles of the rectangle at x {x}, y {y} cannot be "
-                "decoded: copy or export the slide again"
+                f"{self.path}: {counted(len(pixels.unreadable), 'tiles')} of the rectangle at x {x}, y {y} "
+                "cannot be decoded: copy or export the slide again"
             )
         return SlideImage.of(pixels.rgb, frames)
 
@@ -185,7 +186,8 @@ def open_slide(
         If the file has no image of that number.
     """
     stated = number_of("mpp", mpp)
-    return OpenSlide(Slide(path_of(path), stated, LEVEL_0 if from_level_0 else None, image_of(series)))
+    levels = LEVEL_0 if flag_of("from_level_0", from_level_0) else None
+    return OpenSlide(Slide(path_of(path), stated, levels, image_of(series)))
 
 
 def _whole(name: str, value: int) -> int:

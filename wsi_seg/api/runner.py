@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Runner:
     """Segments slide after slide with one model, on one Dask cluster; a context manager.
 
-    The cluster is opened when the first slide needs it, and closed at the end.
+    The cluster is opened when the first slide needs it, and closed at the end of the ``with``, or by `close`.
+    A closed runner segments nothing more.
 
     Parameters
     ----------
@@ -101,8 +102,10 @@ class Runner:
             run=checked(RunSettings, run),
         )
         self._session = Session(self.model.bundle, settings, progress or Progress(), "wsi_seg.segment")
+        self._closed = False
 
     def __enter__(self) -> Self:
+        self._require_open()
         return self
 
     def __exit__(
@@ -111,8 +114,13 @@ class Runner:
         self.close()
 
     def close(self) -> None:
-        """Close the cluster, or the connection to it."""
+        """Close the runner, and its cluster or the connection to that."""
+        self._closed = True
         self._session.close()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise UsageError("this runner is closed: make another with wsi_seg.Runner(...)")
 
     def segment(
         self,
@@ -139,10 +147,13 @@ class Runner:
 
         Raises
         ------
+        UsageError
+            If the runner is closed.
         WsiSegError
             If the slide, a setting, the device, the scheduler or the output folder fails. What is finished by
             then is kept, and the same call goes on.
         """
+        self._require_open()
         folder = path_of(out)
         settings = self._session.settings_for(
             number_of("mpp", mpp), None if roi is None else path_of(roi), image_of(series)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from dataclasses import dataclass
@@ -11,25 +10,28 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from wsi_seg.api.asked import AnyPath, checked, image_of, number_of, path_of
+from wsi_seg.api.asked import AnyPath, checked, flag_of, image_of, number_of, path_of
 from wsi_seg.api.model import Model, load_model
 from wsi_seg.api.pairs import paths_of
 from wsi_seg.api.scores import Scores
 from wsi_seg.data.truth import TruthSettings
-from wsi_seg.errors import UsageError, explain
+from wsi_seg.errors import UsageError, WsiSegError, explain
 from wsi_seg.models.given import is_given, module_of
 from wsi_seg.pipelines import load_pipeline
 from wsi_seg.training.recipe import Recipe, override
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from wsi_seg.api.pairs import Pairs
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.progress import TrainingProgress
+    from wsi_seg.training.changes import Changes
     from wsi_seg.training.request import TrainRequest
     from wsi_seg.training.run import Trained
+
+OURS = "wsi_seg"
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ class TrainOptions:
     ----------
     data : tuple of Path
         As on the command line.
-    settings : tuple of str
-        What `--set` gives.
+    settings : sequence of str, or mapping
+        What `--set` gives; or values by their names.
     command : str
         What the report says the model was made with.
     """
@@ -83,7 +85,7 @@ class TrainOptions:
     from_level_0: bool = False
     series: int | None = None
     init: str | None = None
-    settings: tuple[str, ...] = ()
+    settings: Changes = ()
     given: ModelBundle | None = None
     device: str = "auto"
     resume: bool = False
@@ -107,9 +109,9 @@ class TrainOptions:
             raise UsageError(
                 f"pipeline {self.pipeline!r} trains nothing: use one with a part `train`, such as quick"
             )
-        given = [] if self.classes is None else [f"data.classes={json.dumps(self.classes)}"]
-        given += [] if self.minutes is None else [f"training.minutes={self.minutes}"]
-        recipe = override(recipe, [*given, *self.settings])
+        given = {"data.classes": self.classes, "training.minutes": self.minutes}
+        given = {name: value for name, value in given.items() if value is not None}
+        recipe = override(recipe, given, self.settings)
         return recipe if self.given is None else _with_network(recipe, self.given)
 
     def request(self) -> TrainRequest:
@@ -162,7 +164,7 @@ def train(
     from_level_0: bool = False,
     series: int | None = None,
     init: Model | AnyPath | None = None,
-    settings: Sequence[str] = (),
+    settings: Sequence[str] | Mapping[str, object] = (),
     device: str = "auto",
     resume: bool = False,
     overwrite: bool = False,
@@ -199,8 +201,8 @@ def train(
         Which image of the slide files, as `wsi-seg info` numbers them; by default the largest in colour.
     init : Model, str or path, optional
         Model to start from; by default the recipe's. One of `Model.from_torch` is trained itself.
-    settings : sequence of str
-        Changes to values of the recipe, such as ``"training.epochs=20"``.
+    settings : mapping, or sequence of str
+        Changes to values of the recipe: ``{"training.epochs": 20}``, or ``["training.epochs=20"]``.
     device : str
     resume : bool
         Go on with an interrupted training.
@@ -221,6 +223,10 @@ def train(
     WsiSegError
         One line that says what is wrong and what to do.
     """
+    flags = {"allow_coarser": allow_coarser, "from_level_0": from_level_0}
+    flags |= {"resume": resume, "overwrite": overwrite}
+    for name, flag in flags.items():
+        flag_of(name, flag)
     given = init.bundle if isinstance(init, Model) and is_given(init.bundle.network) else None
     options = TrainOptions(
         data=paths_of(data),
@@ -230,14 +236,14 @@ def train(
         rest=rest,
         roi_class=roi_class,
         classes=classes,
-        mpp=mpp,
-        working_mpp=working_mpp,
+        mpp=number_of("mpp", mpp),
+        working_mpp=number_of("working_mpp", working_mpp),
         allow_coarser=allow_coarser,
         from_level_0=from_level_0,
         series=series,
         init=None if given else _named(init),
         given=given,
-        settings=tuple(settings),
+        settings=settings,
         device=device,
         resume=resume,
         overwrite=overwrite,
@@ -281,6 +287,8 @@ def _check_packages() -> None:
         import_module("wsi_seg.training.run")
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
+        if package == OURS:
+            raise WsiSegError(f"{error.name} is missing: install wsi-seg again") from error
         raise UsageError(
             f"training needs {package}, which is not installed: pip install 'wsi-seg[train]'"
         ) from error

@@ -10,6 +10,7 @@ import typer
 from wsi_seg.cli import signals
 from wsi_seg.cli.terminal import say
 from wsi_seg.demo import DEMO_SEED
+from wsi_seg.wording import counted
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -84,11 +85,11 @@ def score(
     confusion = scored.confusion
     for tissue_class, iou, pixels in zip(schema.classes, confusion.iou, confusion.true_pixels, strict=True):
         say(f"{tissue_class.name:<{width}}  {iou:6.3f}  {pixels / max(confusion.pixels, 1):7.2%}")
-    over = f"over {confusion.present.sum()} classes, the whole slide"
+    over = f"over {counted(int(confusion.present.sum()), 'classes')}, the whole slide"
     say(f"{'mean IoU':<{width}}  {confusion.mean_iou:6.3f}  {over}")
     say(f"{'pixel accuracy':<{width}}  {confusion.pixel_accuracy:6.3f}")
     if scored.unprocessed:
-        say(f"{'unprocessed':<{width}}  {scored.unprocessed} pixels, not counted")
+        say(f"{'unprocessed':<{width}}  {counted(scored.unprocessed, 'pixels')}, not counted")
 
 
 def parse_size(text: str) -> tuple[int, int]:

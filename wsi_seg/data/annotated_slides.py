@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.annotations.on_slide import place
 from wsi_seg.annotations.reading import AnnotationFile, AnnotationFiles
-from wsi_seg.data.naming import missing_classes, refuse_unclassified, schema_from_annotations
+from wsi_seg.data.naming import (
+    missing_classes,
+    refuse_unclassified,
+    schema_called,
+    schema_from_annotations,
+)
 from wsi_seg.data.pairs import SlidePair
 from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.data.truth import SlideTruth, TruthSettings, rest_index
@@ -262,8 +267,18 @@ def _remarks(slide: Path, copies: Sequence[Path], channel: str | None) -> Iterat
         yield f"{copy}: the same slide as {slide}: one slide, with the shapes drawn on both"
 
 
-def check_classes(files: Sequence[AnnotationFile], schema: ClassSchema, settings: TruthSettings) -> None:
+def check_classes(
+    files: Sequence[AnnotationFile], schema: ClassSchema, settings: TruthSettings, owner: str = "the model"
+) -> None:
     """Refuse classes that the schema lacks, and settings that name absent classes.
+
+    Parameters
+    ----------
+    files : sequence of AnnotationFile
+    schema : ClassSchema
+    settings : TruthSettings
+    owner : str
+        Whose the schema is, for the error.
 
     Raises
     ------
@@ -275,13 +290,16 @@ def check_classes(files: Sequence[AnnotationFile], schema: ClassSchema, settings
     refuse_unclassified(files)
     missing = missing_classes(files, schema, settings)
     known = ", ".join(c.name for c in schema.classes)
+    called = schema_called(schema, owner)
     if missing:
+        remedy = (
+            "give --classes with these as aliases" if called == owner else "add them or aliases to the schema"
+        )
         raise AnnotationError(
-            f"classes that {schema.name!r} lacks: {'; '.join(missing)}: it has {known}; "
-            "rename them, or add them or aliases to the schema"
+            f"classes that {called} lacks: {'; '.join(missing)}: it has {known}; rename them, or {remedy}"
         )
     if settings.rest is not None and schema.index_of(settings.rest) is None:
-        raise UsageError(f"--rest {settings.rest!r}: {schema.name!r} has no such class: it has {known}")
+        raise UsageError(f"--rest {settings.rest!r}: {called} has no such class: it has {known}")
     if settings.roi_class is None:
         return
     if not any(settings.is_roi(shape.class_name) for file in files for shape in file.shapes):
@@ -290,6 +308,6 @@ def check_classes(files: Sequence[AnnotationFile], schema: ClassSchema, settings
         )
     if rest_index(schema, settings) == IGNORE:
         raise UsageError(
-            f"--roi-class {settings.roi_class!r}: {schema.name!r} has no background class: "
+            f"--roi-class {settings.roi_class!r}: {called} has no background class: "
             "give the class of all other tissue with --rest"
         )

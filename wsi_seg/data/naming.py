@@ -25,6 +25,18 @@ DISTINCT = 40
 """Smallest difference, in at least one channel, between a palette colour and all colours in use."""
 
 
+def schema_called(schema: ClassSchema, owner: str) -> str:
+    """Return what a schema goes by in messages: one that was made of annotations has no name of its own.
+
+    Parameters
+    ----------
+    schema : ClassSchema
+    owner : str
+        Whose it is.
+    """
+    return owner if schema.name == SCHEMA_NAME else repr(schema.name)
+
+
 def is_ignored(class_name: str) -> bool:
     """Return whether shapes of a class are to be ignored: QuPath ends such names in an asterisk."""
     return class_name.endswith("*")

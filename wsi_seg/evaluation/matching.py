@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from wsi_seg.models.classes import ClassSchema
 
 
-def match_classes(found: ClassSchema, truth: ClassSchema, owner: str) -> NDArray[np.uint8]:
+def match_classes(
+    found: ClassSchema, truth: ClassSchema, owner: str, other: str | None = None
+) -> NDArray[np.uint8]:
     """Find the truth's class for each label value.
 
     A found class goes to the class that the truth calls so, by name or alias; several may go to one. Found
@@ -26,6 +28,8 @@ def match_classes(found: ClassSchema, truth: ClassSchema, owner: str) -> NDArray
     found, truth : ClassSchema
     owner : str
         Whose classes were found, for the error.
+    other : str, optional
+        Whose the truth's classes are, likewise; by default they have the schema's name.
 
     Returns
     -------
@@ -50,7 +54,8 @@ def match_classes(found: ClassSchema, truth: ClassSchema, owner: str) -> NDArray
     if missing:
         own = ", ".join(c.name for c in found.classes)
         raise UsageError(
-            f"{owner}: its classes ({own}) lack {', '.join(map(repr, missing))} of {truth.name!r}, which the "
-            "truth has: give --classes with names or aliases that agree"
+            f"{owner}: its classes ({own}) lack {', '.join(map(repr, missing))} of "
+            f"{other or repr(truth.name)}, which the truth has: give --classes with names or aliases that "
+            "agree"
         )
     return table

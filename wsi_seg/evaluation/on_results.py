@@ -81,9 +81,11 @@ def evaluate_results(
         files.setdefault(zarr.parent.resolve() / zarr.name, []).append(annotations.read(path))
     opened = {zarr: _open(zarr) for zarr in files}
     unknown = [require_whole(labels.path) for labels in opened.values()]
-    schema = schema or next(iter(opened.values())).schema
+    first = next(iter(opened))
+    other = None if schema else f"{_named(first)}, by whose classes all are compared"
+    schema = schema or opened[first].schema
     every = [file for group in files.values() for file in group]
-    check_classes(every, schema, settings)
+    check_classes(every, schema, settings, f"the result {_named(first)}")
     placed = {
         zarr: place(files[zarr], str(labels.attributes.get("slide", _named(zarr).name)), labels.frames)
         for zarr, labels in opened.items()
@@ -94,7 +96,7 @@ def evaluate_results(
             truth=_truth(labels, placed[zarr].outlines_label, files[zarr], schema, settings),
             classes=len(schema),
             read=labels.read,
-            table=match_classes(labels.schema, schema, str(_named(zarr))),
+            table=match_classes(labels.schema, schema, str(_named(zarr)), other),
         )
         for zarr, labels in opened.items()
     ]

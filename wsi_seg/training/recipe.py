@@ -5,18 +5,22 @@ A recipe is the part ``train`` of a file in ``pipelines/``; ``--set training.epo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-import yaml
 from pydantic import BaseModel, Field, JsonValue, ValidationError, model_validator
 
 from wsi_seg.errors import UsageError, WsiSegError, explain
 from wsi_seg.models.network import ENCODER_STRIDE, Stage
 from wsi_seg.training.augment_recipe import AugmentSettings
+from wsi_seg.training.changes import read_changes
 from wsi_seg.training.network import STRICT, Count, ModelRecipe, default_recipe, other_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from wsi_seg.training.changes import Changes
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -255,14 +259,15 @@ def completed(record: JsonValue) -> JsonValue:
         return record
 
 
-def override(recipe: Recipe, settings: list[str]) -> Recipe:
+def override(recipe: Recipe, *settings: Changes) -> Recipe:
     """Change single values of a recipe.
 
     Parameters
     ----------
     recipe : Recipe
-    settings : list of str
-        Each ``part.name=value``, the value as YAML: ``training.epochs=20``, ``data.sizes=[[512, 256]]``.
+    *settings : sequence of str, or mapping
+        Each ``part.name=value``, the value as YAML: ``training.epochs=20``, ``data.sizes=[[512, 256]]``. Or
+        values by ``part.name``. The last of several for one value counts.
 
     Raises
     ------
@@ -270,24 +275,20 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
         If there is no such value, or it cannot be that.
     """
     values = recipe.model_dump()
-    for setting in settings:
-        path, equals, text = (part.strip() for part in setting.partition("="))
-        part, _, name = path.partition(".")
-        if not equals or part not in values or name not in values[part]:
+    for change in chain.from_iterable(map(read_changes, settings)):
+        part, _, name = change.name.partition(".")
+        if part not in values or name not in values[part]:
             known = ", ".join(f"{part}.{name}" for name in values.get(part, ())) or ", ".join(
                 f"{part}. ..." for part in values
             )
-            raise UsageError(f"--set {setting}: no such setting: use NAME=VALUE with one of {known}")
-        try:
-            value = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise UsageError(f"--set {setting}: {text!r} is not a value: write it as in YAML") from error
-        if path == "model.name":
-            values["model"] = other_values(value)
-        elif path in ("training.minutes", "training.epochs"):
+            raise UsageError(f"{change.given}: no such setting: {change.form} one of {known}")
+        if change.name == "model.name":
+            values["model"] = other_values(change.value)
+        elif change.name in ("training.minutes", "training.epochs"):
             values["training"] |= {"minutes": None, "epochs": None}
-        values[part][name] = value
+        values[part][name] = change.value
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise UsageError(f"recipe: {explain(error)}: change it with --set") from error
+        how = "settings=" if isinstance(settings[-1], Mapping) else "--set"
+        raise UsageError(f"recipe: {explain(error)}: change it with {how}") from error

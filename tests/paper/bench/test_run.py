@@ -97,6 +97,18 @@ def test_every_setting_has_every_network_and_espnet_first(model_path: Path) -> N
     assert heard[1].system.efficiency.warp == Missing("no GPU in use")
 
 
+def test_one_network_and_one_setting_are_said_in_the_singular() -> None:
+    said: list[str] = []
+
+    def stop(line: str) -> None:
+        said.append(line)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Bench(REQUEST).run(stop)
+    assert said == ["1 network, 1 setting, 0 s for each: 1 min, and more where a pass takes seconds"]
+
+
 def test_what_is_broken_off_keeps_what_was_timed(model_path: Path) -> None:
     bench = Bench(replace(REQUEST, networks=(str(model_path),), sizes=((64, 32), (32, 32))))
 

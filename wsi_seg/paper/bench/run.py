@@ -14,6 +14,7 @@ from wsi_seg.paper.bench.measure import SYSTEM_SHARE, Row, Trial
 from wsi_seg.paper.bench.runner import Setting
 from wsi_seg.paper.bench.subject import find_subject
 from wsi_seg.paper.bench.timing import Limits
+from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +116,8 @@ class Bench:
         networks, settings, seconds = len(self._subjects), len(self._settings), self._request.limits.seconds
         minutes = networks * settings * seconds * (1 + SYSTEM_SHARE * self._request.system) / 60
         say(
-            f"{networks} networks, {settings} settings, {seconds:g} s for each: {max(minutes, 1):.0f} min, "
+            f"{counted(networks, 'networks')}, {counted(settings, 'settings')}, {seconds:g} s for each: "
+            f"{max(minutes, 1):.0f} min, "
             "and more where a pass takes seconds"
         )
         self._load_libraries()
