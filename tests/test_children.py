@@ -28,6 +28,7 @@ class Kills:
     def __reduce__(self):
         return os.kill, (os.getpid(), signal.SIGKILL)
 
+lock = spawning().Lock()
 {start}.start()
 time.sleep(1)
 os.kill(os.getpid(), signal.SIGKILL)

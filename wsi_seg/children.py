@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 
+NOT_SAID = "ignore::UserWarning:multiprocessing.resource_tracker"
+"""As an option of Python: that semaphores were left, which are cleared up."""
+
 LOOK_SECONDS = 0.5
 GRACE_SECONDS = 5.0
 """A process that cannot start waits so long before it says why: if this one ends, that is why."""
@@ -38,7 +41,7 @@ def spawning() -> BaseContext:
     """Return the context of `multiprocessing` to start processes by, anew and not as a copy of this one."""
     if not hasattr(signal, "pthread_sigmask"):  # as on Windows
         return multiprocessing.get_context("spawn")
-    with _shielded() as thread:  # or its helper would end by SIGHUP, and its successor know of nothing
+    with _shielded() as thread, _without_a_word():  # what clears up must not end by a signal either
         thread.submit(resource_tracker.ensure_running).result()
     return _Context()
 
@@ -100,6 +103,16 @@ def _complain(kind: type[BaseException], error: BaseException, trace: TracebackT
 def _shielded() -> ThreadPoolExecutor:
     """Return a thread that gets no signals; processes that it starts inherit that."""
     return ThreadPoolExecutor(1, "shielded", signal.pthread_sigmask, (signal.SIG_BLOCK, SIGNALS))
+
+
+@contextmanager
+def _without_a_word() -> Iterator[None]:
+    """Let the process that `multiprocessing` clears up by do so in silence when this one ends at once."""
+    sys.warnoptions.append(NOT_SAID)
+    try:
+        yield
+    finally:
+        sys.warnoptions.remove(NOT_SAID)
 
 
 @contextmanager
