@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import openslide
 import pytest
@@ -63,6 +64,42 @@ def test_compressions_that_openslide_refuses(tmp_path: Path, compression: dict[s
         assert slide.read_with.endswith("RGB, 8 bits; OpenSlide does not read it")
 
 
+def to_ycbcr(rgb: np.ndarray) -> np.ndarray:
+    """Convert as ITU-T T.871 (JFIF) says."""
+    red, green, blue = np.moveaxis(rgb.astype(float), 2, 0)
+    y = 0.299 * red + 0.587 * green + 0.114 * blue
+    return np.rint(np.dstack([y, 128 + (blue - y) / 1.772, 128 + (red - y) / 1.402])).astype(np.uint8)
+
+
+def write_ycbcr(path: Path, photometric: str, compression: int, description: str = "") -> Path:
+    """Write JPEG 2000 whose samples are YCbCr, lossless, without a colour transform of its own."""
+    padded = np.pad(to_ycbcr(RGB), ((0, -HEIGHT % 128), (0, -WIDTH % 128), (0, 0)))
+    tiles = (padded[y : y + 128, x : x + 128] for y in range(0, HEIGHT, 128) for x in range(0, WIDTH, 128))
+    coded = (
+        imagecodecs.jpeg2k_encode(t, level=0, reversible=True, codecformat="j2k", mct=False) for t in tiles
+    )
+    options: dict[str, Any] = {"subsampling": (1, 1)} if photometric == "ycbcr" else {}
+    options |= {"photometric": photometric, "compression": compression, "description": description}
+    shape = {"shape": RGB.shape, "dtype": np.uint8, "tile": (128, 128)}
+    tifffile.imwrite(path, coded, metadata=None, **shape, **options)
+    return path
+
+
+@pytest.mark.parametrize("photometric", ["rgb", "ycbcr"])
+def test_jpeg_2000_of_aperios_number_is_ycbcr_as_openslide_has_it(tmp_path: Path, photometric: str) -> None:
+    words = "Aperio Image Library v11.2.1 \r\n420x300 (128x128) J2K/YUV16 Q=30|AppMag = 20|MPP = 0.5"
+    with openslide.OpenSlide(write_ycbcr(tmp_path / "slide.svs", photometric, 33003, words)) as slide:
+        theirs = np.asarray(slide.read_region((0, 0), 0, (WIDTH, HEIGHT)))[..., :3]
+    ours = read(write_ycbcr(tmp_path / "slide.tiff", photometric, 33003))
+    assert np.abs(ours.astype(int) - theirs).max() <= 1
+    assert np.abs(ours.astype(int) - RGB).max() <= 1
+
+
+def test_jpeg_2000_declared_ycbcr_is_refused_where_it_is_not_clear_what_it_holds(tmp_path: Path) -> None:
+    with pytest.raises(SlideError, match=r"its colours are .* neither RGB nor grey: export it as RGB"):
+        open_reader(write_ycbcr(tmp_path / "slide.tiff", "ycbcr", 34712))
+
+
 @pytest.mark.parametrize("compression", [None, "lzw", "deflate", "zstd", "packbits", "jpeg"])
 def test_the_other_compressions_are_openslides(tmp_path: Path, compression: str | None) -> None:
     with Slide(write(tmp_path / "slide.tiff", RGB, photometric="rgb", compression=compression)) as slide:
@@ -83,6 +120,26 @@ def test_levels_in_subifds(tmp_path: Path, pixels: np.ndarray, layout: dict[str,
         assert slide.resolution.source == "its OME-XML"
     for level, expected in enumerate(halves(RGB, 3)):
         np.testing.assert_array_equal(read(path, Rect(0, 0, *expected.shape[:2]), level), expected)
+
+
+def test_channels_that_ome_xml_counts_and_does_not_place(tmp_path: Path) -> None:
+    """As the well-known recipe for vips writes them: one page a channel, and no TiffData."""
+    path = tmp_path / "slide.ome.tiff"
+    counts = {"X": WIDTH, "Y": HEIGHT, "C": 3, "Z": 1, "T": 1}
+    sizes = " ".join(f'Size{axis}="{count}"' for axis, count in counts.items())
+    um = 'PhysicalSizeX="0.5" PhysicalSizeY="0.5"'
+    pixels = f'<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" {sizes} {um}></Pixels>'
+    schema = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+    text = f'<?xml version="1.0"?><OME xmlns="{schema}"><Image ID="Image:0">{pixels}</Image></OME>'
+    with tifffile.TiffWriter(path, ome=False) as tiff:
+        for plane in PLANES:
+            options: dict[str, Any] = {"tile": (128, 128), "photometric": "minisblack", "metadata": None}
+            tiff.write(plane, subifds=1, description=text, **options)
+            tiff.write(plane[::2, ::2], subfiletype=1, **options)
+    np.testing.assert_array_equal(read(path), RGB)
+    with Slide(path) as slide:
+        assert slide.mpp == (0.5, 0.5)
+        assert [level.scale_x for level in slide.levels] == [1.0, 2.0]
 
 
 def test_level_0_is_the_same_as_openslides(tmp_path: Path) -> None:
@@ -176,6 +233,16 @@ def test_transparency_is_that_of_openslide(tmp_path: Path, kind: str) -> None:
     reader.close()
     np.testing.assert_array_equal(ours[..., 3], theirs[..., 3])
     assert np.abs(ours.astype(int) - theirs)[100:].max() <= 1
+
+
+@pytest.mark.parametrize(("unit", "um"), [("micron", 1.0), ("um", 1.0), ("\\u00B5m", 1.0), ("mm", 1000.0)])
+def test_the_resolution_that_imagej_states(tmp_path: Path, unit: str, um: float) -> None:
+    path = tmp_path / "slide.tif"
+    dots = um / 0.5, um / 0.5
+    tifffile.imwrite(path, RGB, imagej=True, resolution=dots, metadata={"unit": unit, "axes": "YXS"})
+    with Slide(path) as slide:
+        assert slide.mpp == pytest.approx((0.5, 0.5), rel=1e-4)
+    np.testing.assert_array_equal(read(path), RGB)
 
 
 def test_damage_in_one_strip_costs_that_strip(tmp_path: Path) -> None:

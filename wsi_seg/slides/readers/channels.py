@@ -166,8 +166,10 @@ def _order(path: Path, image: TiffImage, ome: OmeImage | None, count: int) -> tu
     stated = stated_order(described) if count == 3 else None
     if stated is not None:
         return stated
-    # Three samples of a pixel, or three pages described as channels: most likely colour.
-    channels = image.samples == 3 or "C" in image.axes
+    # Three samples of a pixel, or three pages described as channels: most likely colour. (The well-known
+    # recipe for vips writes OME-XML that counts the channels, and does not say where they are.)
+    counted = ome is not None and ome.planes == (count, 1, 1)
+    channels = image.samples == 3 or "C" in image.axes or counted
     if count == 3 and without_names(described) and channels and image.bits == 8:
         return 0, 1, 2
     names = names_of(described)

@@ -11,7 +11,7 @@ YCBCR = 6
 """Of the tag PhotometricInterpretation."""
 
 APERIO_YCBCR, APERIO_RGB = 33003, 33005
-JPEG_2000 = frozenset({APERIO_YCBCR, 33004, APERIO_RGB, 34712})
+JPEG_2000 = (APERIO_YCBCR, 33004, APERIO_RGB, 34712)
 
 
 class Codec(NamedTuple):
@@ -33,7 +33,7 @@ BY_OPENSLIDE: dict[int, Codec] = {
 """Compressions that OpenSlide reads too, by their TIFF number."""
 
 OTHERS: dict[int, Codec] = {
-    **dict.fromkeys(sorted(JPEG_2000), Codec("JPEG 2000", "JPEG2K")),
+    **dict.fromkeys(JPEG_2000, Codec("JPEG 2000", "JPEG2K")),
     34887: Codec("LERC", "LERC"),
     34925: Codec("LZMA", "LZMA"),
     34933: Codec("PNG", "PNG"),
@@ -57,12 +57,13 @@ def is_installed(codec: Codec) -> bool:
 
 
 def decoded_as_rgb(compression: int, photometric: int) -> bool:
-    """Return whether YCbCr of a compression becomes RGB here, as it is decoded or afterwards."""
-    return photometric == YCBCR and compression in JPEG_2000 | {JPEG}
+    """Return whether YCbCr of a compression becomes RGB here, as it is decoded or afterwards.
+
+    Of the other numbers of JPEG 2000 it is not clear whether the decoder has converted it already.
+    """
+    return photometric == YCBCR and compression in (JPEG, APERIO_YCBCR, APERIO_RGB)
 
 
-def stored_as_ycbcr(compression: int, photometric: int) -> bool:
-    """Return whether decoding leaves YCbCr. Aperio's two numbers say so themselves, whatever the tag says."""
-    if compression in (APERIO_YCBCR, APERIO_RGB):
-        return compression == APERIO_YCBCR
-    return photometric == YCBCR and compression in JPEG_2000
+def stored_as_ycbcr(compression: int) -> bool:
+    """Return whether decoding leaves YCbCr. Aperio's numbers say so themselves, whatever the tag says."""
+    return compression == APERIO_YCBCR

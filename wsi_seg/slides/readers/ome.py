@@ -61,6 +61,8 @@ class OmeImage:
         Width and height.
     channels : tuple of OmeChannel
         The channels that are described; there may be more.
+    planes : (int, int, int)
+        How many channels, planes of depth and times it has.
     significant_bits : int or None
     mpp : (float, float) or None
         Micrometres per pixel in x and y.
@@ -68,6 +70,7 @@ class OmeImage:
 
     size: tuple[int, int]
     channels: tuple[OmeChannel, ...]
+    planes: tuple[int, int, int]
     significant_bits: int | None
     mpp: tuple[float, float] | None
 
@@ -99,6 +102,7 @@ def read_ome(description: str, page: int = 0) -> OmeImage | None:
         return OmeImage(
             size=(int(pixels.get("SizeX", 0)), int(pixels.get("SizeY", 0))),
             channels=tuple(_channel(c) for c in pixels.findall("{*}Channel")),
+            planes=(int(pixels.get("SizeC", 1)), int(pixels.get("SizeZ", 1)), int(pixels.get("SizeT", 1))),
             significant_bits=int(pixels.get("SignificantBits", 0)) or None,
             mpp=_mpp(pixels),
         )

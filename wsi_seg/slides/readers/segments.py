@@ -129,7 +129,7 @@ def _decode(page: Any, data: bytes, index: int) -> NDArray[Any]:
     if decoded is None:
         raise DamagedTileError
     pixels: NDArray[Any] = decoded[0]
-    return from_ycbcr(pixels) if stored_as_ycbcr(int(key.compression), int(key.photometric)) else pixels
+    return from_ycbcr(pixels) if stored_as_ycbcr(int(key.compression)) else pixels
 
 
 def from_ycbcr(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import tifffile
@@ -16,6 +17,20 @@ if TYPE_CHECKING:
 
 UM = {2: 25_400.0, 3: 10_000.0}
 """Micrometres per unit of the tag ResolutionUnit."""
+
+IMAGEJ_UNIT = re.compile(r"^unit=(.*)$", re.MULTILINE)
+IMAGEJ_UM = {
+    "micron": 1.0,
+    "microns": 1.0,
+    "um": 1.0,
+    "µm": 1.0,
+    "\\u00b5m": 1.0,
+    "nm": 1e-3,
+    "mm": 1e3,
+    "cm": 1e4,
+    "inch": 25_400.0,
+}
+"""Micrometres per unit, by ImageJ's names; the one with a backslash is how it writes the micro sign."""
 
 TEXTS = ("Make", "Model", "Software", "DateTime", "Artist", "Copyright")
 
@@ -38,7 +53,7 @@ def statements(path: Path, image: TiffImage) -> dict[str, str]:
             if image.page:
                 found |= {SERIES: str(image.index), PAGE: str(image.page)}
             found |= {f"tiff.{name}": str(tags[name].value).strip() for name in TEXTS if name in tags}
-            unit = UM.get(int(tags.valueof("ResolutionUnit", default=2)))
+            unit = _imagej_um(image.description) or UM.get(int(tags.valueof("ResolutionUnit", default=2)))
             for axis in "XY":
                 per_unit = _ratio(tags.valueof(f"{axis}Resolution"))
                 if unit is not None and per_unit:
@@ -46,6 +61,14 @@ def statements(path: Path, image: TiffImage) -> dict[str, str]:
     except ERRORS as error:
         raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error
     return found
+
+
+def _imagej_um(description: str) -> float | None:
+    """Return the micrometres per unit of length that ImageJ states in its description, beside the tags."""
+    if not description.startswith("ImageJ="):
+        return None
+    unit = IMAGEJ_UNIT.search(description)
+    return None if unit is None else IMAGEJ_UM.get(unit[1].strip().lower())
 
 
 def _ratio(value: Any) -> float:
