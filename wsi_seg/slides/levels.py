@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from wsi_seg.slides.agreement import Agreement, Verdict, compare_levels
+from wsi_seg.slides.readers.images import remark_on_images
 
 if TYPE_CHECKING:
     from wsi_seg.slides.frames import Frames
@@ -90,6 +91,14 @@ class LevelChoice:
 
 
 def remarks_on_levels(slide: Slide) -> tuple[str, ...]:
+    """Return remarks on the image, if a file has several that may be the slide, and on levels not in order."""
+    several = None
+    if slide.series is None and slide.format == "generic-tiff":
+        several = remark_on_images(slide.path)
+    return (*([] if several is None else [several]), *_remarks_on_order(slide))
+
+
+def _remarks_on_order(slide: Slide) -> tuple[str, ...]:
     """Return remarks on the levels that are not in order; none where only level 0 is read."""
     if slide.choice.given == LEVEL_0:
         return ()

@@ -14,6 +14,7 @@ from helpers.drawn_tiffs import GREY, HEIGHT, RGB, WIDTH, write_pyramid, write_s
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.slides.frames import Frames
 from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.levels import remarks_on_levels
 from wsi_seg.slides.slide import Slide
 
 LABEL, MACRO = tissue_rgb(700, 500, seed=1), tissue_rgb(200, 500, seed=2)
@@ -55,10 +56,19 @@ def test_a_small_picture_in_colour_beside_grey_channels_is_not_the_slide(tmp_pat
     np.testing.assert_array_equal(pixels_of(path, 1), RGB[:100, :100])
 
 
+def test_a_line_says_which_of_several_likely_images_is_read(tmp_path: Path) -> None:
+    path = write_series(tmp_path / "slide.ome.tiff", {"label": LABEL, "a": SECOND, "b": RGB, "c": THUMBNAIL})
+    line = f"{path}: image 2 'b' (420 x 300) is read, the largest; --series names another: 1 'a' (400 x 280)"
+    with Slide(path) as slide, Slide(path, series=1) as named:
+        assert remarks_on_levels(slide) == (line,)
+        assert remarks_on_levels(named) == ()
+
+
 def test_the_first_image_stays_openslides(tmp_path: Path) -> None:
     path = write_series(tmp_path / "slide.ome.tiff", {"slide": RGB, "label": MACRO})
     with Slide(path) as slide:
         assert slide.read_with.startswith("OpenSlide")
+        assert remarks_on_levels(slide) == ()
 
 
 def test_an_image_that_is_not_there(tmp_path: Path) -> None:

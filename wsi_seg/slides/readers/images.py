@@ -169,11 +169,32 @@ def choose_image(path: Path, images: Sequence[TiffImage], series: int | None) ->
         raise UsageError(
             f"{path}: has no image {series}: give --series one of {', '.join(str(one) for one in images)}"
         )
+    return max(_likely(images), key=lambda image: _area(_size_of(image)))
+
+
+def remark_on_images(path: Path) -> str | None:
+    """Return a line about a file in which more than one image may be the slide; None for any other.
+
+    Raises
+    ------
+    SlideError
+        If the file is damaged.
+    """
+    images = read_images(path)
+    likely = _likely(images)
+    if len(likely) == 1:
+        return None
+    chosen = choose_image(path, images, None)
+    others = ", ".join(str(image) for image in likely if image is not chosen)
+    return f"{path}: image {chosen} is read, the largest; --series names another: {others}"
+
+
+def _likely(images: Sequence[TiffImage]) -> list[TiffImage]:
+    """Return the images that may be the slide."""
     named = [image for image in images if not BESIDE.fullmatch(image.name)] or list(images)
     width, height = max((_size_of(image) for image in named), key=_area)
     large = [image for image in named if image.width * SMALL >= width or image.height * SMALL >= height]
-    coloured = [image for image in large if image.in_colour] or large
-    return max(coloured, key=lambda image: _area(_size_of(image)))
+    return [image for image in large if image.in_colour] or large
 
 
 def list_images(path: Path, series: int | None = None) -> list[tuple[TiffImage, bool]]:
