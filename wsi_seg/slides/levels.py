@@ -91,7 +91,7 @@ class LevelChoice:
 
 
 def remarks_on_levels(slide: Slide) -> tuple[str, ...]:
-    """Return remarks on the image, if a file has several that may be the slide, and on levels not in order."""
+    """Return remarks on the image, if several of a file may be the slide, and on levels not in order."""
     several = None
     if slide.series is None and slide.format == "generic-tiff":
         several = remark_on_images(slide.path)

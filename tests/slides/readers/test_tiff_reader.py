@@ -245,6 +245,16 @@ def test_the_resolution_that_imagej_states(tmp_path: Path, unit: str, um: float)
     np.testing.assert_array_equal(read(path), RGB)
 
 
+@pytest.mark.parametrize("tag", ["ImageWidth", "ImageLength", "RowsPerStrip", "TileWidth"])
+def test_a_size_of_0_is_damage(tmp_path: Path, tag: str) -> None:
+    options = {} if tag == "TileWidth" else STRIPS
+    path = write(tmp_path / "slide.tiff", RGB, photometric="rgb", compression="lzma", **options)
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tiff.pages[0].tags[tag].overwrite(0)
+    with pytest.raises(SlideError, match=r"slide\.tiff: .*damaged"):
+        open_reader(path)
+
+
 def test_damage_in_one_strip_costs_that_strip(tmp_path: Path) -> None:
     path = damage_tile(write(tmp_path / "slide.tiff", RGB, photometric="rgb", **STRIPS), 3)
     reader = open_reader(path)

@@ -131,7 +131,7 @@ def read_images(path: Path) -> tuple[TiffImage, ...]:
             images = tuple(
                 _describe(tiff, index, series)
                 for index, series in enumerate(tiff.series)
-                if {"Y", "X"} <= set(series.axes)
+                if {"Y", "X"} <= set(series.axes) and _area(_size(series.keyframe)) > 0
             )
     except ERRORS as error:
         raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error
@@ -240,16 +240,16 @@ def _describe(tiff: tifffile.TiffFile, index: int, series: Any) -> TiffImage:
         page=int(place[0]) if len(place) == 1 else -1,
         here=here,
         levels=tuple(_size(pages[0]) for pages in levels_of(series)) if here else (_size(page),),
-        width=page.imagewidth,
-        height=page.imagelength,
+        width=int(page.imagewidth),
+        height=int(page.imagelength),
         big_endian=tiff.byteorder == ">" and not tiff.is_bigtiff,
-        tiled=page.is_tiled,
+        tiled=bool(page.is_tiled),
         compression=int(page.compression),
         photometric=int(page.photometric),
-        samples=page.samplesperpixel,
-        separate=page.planarconfig == tifffile.PLANARCONFIG.SEPARATE,
+        samples=int(page.samplesperpixel),
+        separate=bool(page.planarconfig == tifffile.PLANARCONFIG.SEPARATE),
         extra=tuple(int(kind) for kind in page.extrasamples),
-        bits=max(bits) if isinstance(bits, tuple) else bits,
+        bits=int(max(bits) if isinstance(bits, tuple) else bits),
         kind=KINDS.get(page.sampleformat, "complex"),
         axes=series.axes,
         shape=tuple(series.shape),

@@ -56,9 +56,12 @@ class Layout:
         """Find how the pixels of a page are cut."""
         key = page.keyframe
         width, height = int(key.imagewidth), int(key.imagelength)
+        tile = (int(key.tilewidth), int(key.tilelength)) if key.is_tiled else (width, int(key.rowsperstrip))
+        if min(width, height, *tile) < 1:
+            raise ValueError("it states a size of 0")
         if key.is_tiled:
-            return cls(width, height, int(key.tilewidth), int(key.tilelength))
-        strip = min(int(key.rowsperstrip), height)
+            return cls(width, height, *tile)
+        strip = min(tile[1], height)
         if key.compression != 1 or key.predictor != 1 or key.fillorder != 1:
             return cls(width, height, width, strip)
         rows = max(1, CUT_BYTES // _row_bytes(key))

@@ -20,7 +20,16 @@ quiet = WhileNeeded(partial(silent, "tifffile"))
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-ERRORS = (tifffile.TiffFileError, ValueError, LookupError, TypeError, OSError, RuntimeError, struct.error)
+ERRORS = (
+    tifffile.TiffFileError,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    OSError,
+    RuntimeError,
+    struct.error,
+)
 """What tifffile and imagecodecs raise for damaged files."""
 
 STRIP_TAGS = frozenset({273, 279})

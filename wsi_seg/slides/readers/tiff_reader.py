@@ -99,11 +99,11 @@ class TiffReader:
             try:
                 self._tiff = tifffile.TiffFile(path)
                 self._pages = levels_of(self._tiff.series[image.index])
+                self._layouts = [Layout.of(pages[0]) for pages in self._pages]
             except ERRORS as error:
                 raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error
         # Processes keep slides open from region to region, and drop them without closing.
         self._close = weakref.finalize(self, _close, self._tiff, self._owner)
-        self._layouts = [Layout.of(pages[0]) for pages in self._pages]
         if max(page for page, _ in channels.rgb) >= len(self._pages[0]):
             raise SlideError(f"{path}: stores its channels without pages of their own: export it as RGB")
         self._refuse_huge()
