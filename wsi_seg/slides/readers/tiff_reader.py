@@ -91,6 +91,7 @@ class TiffReader:
         self.path = path
         self.properties = properties
         self._channels, self._why = channels, why
+        self._close: weakref.finalize[..., TiffReader] | None = None
         self._lock = threading.Lock()
         self._owner = PIECES.new_owner()
         if not image.here:
@@ -98,13 +99,15 @@ class TiffReader:
         with quiet():
             try:
                 self._tiff = tifffile.TiffFile(path)
+                # Processes keep slides open from region to region, and drop them without closing.
+                self._close = weakref.finalize(self, _close, self._tiff, self._owner)
                 self._pages = levels_of(self._tiff.series[image.index])
                 self._layouts = [Layout.of(pages[0]) for pages in self._pages]
             except ERRORS as error:
+                self.close()
                 raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error
-        # Processes keep slides open from region to region, and drop them without closing.
-        self._close = weakref.finalize(self, _close, self._tiff, self._owner)
         if max(page for page, _ in channels.rgb) >= len(self._pages[0]):
+            self.close()
             raise SlideError(f"{path}: stores its channels without pages of their own: export it as RGB")
         self._refuse_huge()
         first = self._layouts[0]
@@ -123,7 +126,8 @@ class TiffReader:
 
     def close(self) -> None:
         """Close the file."""
-        self._close()
+        if self._close is not None:
+            self._close()
 
     def read(self, index: int, rect: Rect) -> tuple[NDArray[np.uint8], list[Rect]]:
         """Read a rectangle of a level, in level pixels: see `wsi_seg.slides.readers.contract.Reader.read`."""
