@@ -13,8 +13,8 @@ import tifffile
 from conftest import damage_tile
 
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.slides.readers import jpeg_tiles, tile_cache
 from wsi_seg.slides.readers.decode import LevelReader
+from wsi_seg.slides.readers.piece_cache import PIECES
 
 SIDE, TILE = 300, 128
 RECTS = [
@@ -170,23 +170,15 @@ def test_an_absent_tile_is_left_to_openslide(tmp_path: Path, picture: np.ndarray
     reader.close()
 
 
-def test_the_cache_is_bounded_and_forgets_a_closed_slide(
-    tmp_path: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_cache_forgets_a_closed_slide(tmp_path: Path, picture: np.ndarray) -> None:
     path = write(tmp_path / "slide.tiff", picture)
-    held = len(jpeg_tiles.cache)
+    held = len(PIECES)
     readers = [LevelReader(path), LevelReader(path)]
     for reader in readers:
         reader.read(0, RECTS[0])
-    assert len(jpeg_tiles.cache) == held + 18
+    assert len(PIECES) == held + 18
     readers[0].close()
-    assert len(jpeg_tiles.cache) == held + 9
+    assert len(PIECES) == held + 9
     del readers[1], reader
     gc.collect()
-    assert len(jpeg_tiles.cache) == held
-
-    monkeypatch.setattr(tile_cache, "DECODED_BYTES", 4 * TILE * TILE * 4)
-    reader = LevelReader(path)
-    reader.read(0, RECTS[0])
-    assert len(jpeg_tiles.cache) == 4
-    reader.close()
+    assert len(PIECES) == held

@@ -75,9 +75,12 @@ def test_a_picture_states_no_resolution(tmp_path: Path) -> None:
 def test_threads_and_copies_read_one_decoded_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[Image.Image] = []
     to_array = picture_reader._to_array
-    monkeypatch.setattr(
-        picture_reader, "_to_array", lambda image: (decoded.append(image), to_array(image))[1]
-    )
+
+    def counted(image: Image.Image) -> np.ndarray:
+        decoded.append(image)
+        return to_array(image)
+
+    monkeypatch.setattr(picture_reader, "_to_array", counted)
     path = save(tmp_path / "a.png")
     with Slide(path, mpp=2.0) as slide, pickle.loads(pickle.dumps(slide)) as copy:
         frames = slide.frames(2.0)

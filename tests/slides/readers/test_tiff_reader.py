@@ -277,7 +277,7 @@ def test_levels_of_a_pixel(tmp_path: Path, make: Callable[..., Path]) -> None:
 
 
 def test_pieces_of_all_readers_share_one_cache() -> None:
-    cache = PieceCache(limit=100)
+    cache = PieceCache(limit=700)
     one, other = cache.new_owner(), cache.new_owner()
     made: list[tuple[int, int]] = []
 
@@ -294,3 +294,32 @@ def test_pieces_of_all_readers_share_one_cache() -> None:
     cache.forget(other)
     piece(other, 1)
     assert made[-1] == (other, 1)
+
+
+def test_absent_pieces_count_for_their_entries() -> None:
+    cache = PieceCache(limit=10_000)
+    owner = cache.new_owner()
+    for place in range(1000):
+        assert cache.get(owner, place, lambda: None) is None
+    assert len(cache) < 50
+
+
+def test_a_jpeg_that_is_cut_is_damaged_though_imagecodecs_fills_it_up(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"compression": "jpeg", "compressionargs": {"level": 90}}
+    path = write_pyramid(tmp_path / "slide.ome.tiff", RGB, **options)
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages[0]
+        place, size = page.dataoffsets[5], page.databytecounts[5]
+        tables = page.jpegtables
+    content = bytearray(path.read_bytes())
+    content[place + size // 3 : place + size] = bytes(size - size // 3)
+    decoded = imagecodecs.jpeg8_decode(bytes(content[place : place + size]), tables=tables)
+    assert decoded.shape == (128, 128, 3)
+    path.write_bytes(content)
+    reader = open_reader(path)
+    assert isinstance(reader, TiffReader)
+    rgba, unreadable = reader.read(0, Rect(0, 0, 300, 420))
+    assert unreadable == [Rect(128, 128, 256, 256)]
+    assert not rgba[128:256, 128:256].any()
+    assert rgba[:128, :, 3].all()
+    reader.close()

@@ -8,7 +8,6 @@ import struct
 import weakref
 from bisect import bisect_right
 from contextlib import ExitStack
-from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from wsi_seg.slides.readers.dicom_decode import FrameDecoder
 from wsi_seg.slides.readers.dicom_frames import find_levels, read_facts
 from wsi_seg.slides.readers.dicom_level import ITEM, ITEM_HEADER
 from wsi_seg.slides.readers.dicom_series import name_syntax
+from wsi_seg.slides.readers.piece_cache import PIECES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from wsi_seg.slides.readers.dicom_level import DicomLevel
     from wsi_seg.slides.readers.dicom_series import SeriesFiles
 
-CACHE_BYTES = 64 << 20
 MOST_PER_BYTE = 4
 """Bytes of a frame for each byte that it decodes to: more are not read, whatever a damaged file states."""
 
@@ -64,6 +63,7 @@ class DicomReader:
 
     def __init__(self, path: Path, series: SeriesFiles) -> None:
         self.path = path
+        self._owner = PIECES.new_owner()
         self._found = find_levels(series.volumes)
         first = self._found[0]
         self._decoders = [FrameDecoder(level.parts[0].path, level.encoding) for level in self._found]
@@ -74,9 +74,7 @@ class DicomReader:
         with ExitStack() as stack:
             self._files = [[stack.enter_context(open_plain(p.path)) for p in f.parts] for f in self._found]
             # Processes keep slides open from region to region, and drop them without closing.
-            self._close = weakref.finalize(self, stack.pop_all().close)
-        largest = max(level.tile_width * level.tile_height for level in self.levels)
-        self._frame = lru_cache(max(4, CACHE_BYTES // (3 * largest)))(self._decode)
+            self._close = weakref.finalize(self, _close, stack.pop_all(), self._owner)
 
     @property
     def how(self) -> str:
@@ -116,6 +114,9 @@ class DicomReader:
                 unreadable.append(tile.clipped(level.width, level.height))
         return rgba, unreadable
 
+    def _frame(self, index: int, number: int) -> NDArray[np.uint8]:
+        return PIECES.get(self._owner, (index, number), lambda: self._decode(index, number))
+
     def _decode(self, index: int, number: int) -> NDArray[np.uint8]:
         parts, encoding = self._found[index].parts, self._found[index].encoding
         which = bisect_right(parts, number, key=lambda part: part.first) - 1
@@ -131,6 +132,11 @@ class DicomReader:
             return self._decoders[index].decode(os.pread(file, length, position))
         except (ValueError, LookupError, TypeError, OSError, RuntimeError, struct.error) as error:
             raise DamagedFrameError from error
+
+
+def _close(files: ExitStack, owner: int) -> None:
+    files.close()
+    PIECES.forget(owner)
 
 
 def join_items(data: bytes) -> bytes:

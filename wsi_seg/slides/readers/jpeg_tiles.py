@@ -7,7 +7,6 @@ to it: `read` returns None. The decoder is as strict as OpenSlide: it takes a wa
 from __future__ import annotations
 
 import os
-import struct
 import threading
 import weakref
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import simplejpeg
 import tifffile
 
+from wsi_seg.slides.readers.piece_cache import PIECES
+from wsi_seg.slides.readers.strict_jpeg import GREY, NoPlainJpegError, StrictJpeg
 from wsi_seg.slides.readers.tiff import ERRORS, quiet
-from wsi_seg.slides.readers.tile_cache import TileCache
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,28 +29,17 @@ if TYPE_CHECKING:
     from wsi_seg.slides.lattice import Rect
     from wsi_seg.slides.readers.contract import SlideLevel
 
-JPEG, RGB, YCBCR = 7, 2, 6
-"""Values of the TIFF tags Compression and PhotometricInterpretation."""
-
-START, END = b"\xff\xd8", b"\xff\xd9"
-START_OF_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-APPLICATION = frozenset(range(0xE0, 0xF0))
-COLOUR_TRANSFORM = {
-    RGB: b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0",
-    YCBCR: b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\1",
-}
-"""Adobe's segment, which states whether a JPEG's colours are transformed: here too, the TIFF decides that."""
-
-cache = TileCache()
+JPEG = 7
+"""Of the TIFF tag Compression."""
 
 
 @dataclass(frozen=True)
 class _Level:
-    """Places and sizes of a level's tiles, both int64 of shape (rows, columns), and their common header."""
+    """Places and sizes of a level's tiles, both int64 of shape (rows, columns), and what they share."""
 
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int64]
-    header: bytes
+    jpeg: StrictJpeg
 
 
 class JpegTiles:
@@ -71,9 +59,9 @@ class JpegTiles:
         self._tables: dict[int, _Level | None] = {}
         self._lock = threading.Lock()
         self._file = os.open(path, os.O_RDONLY)
-        self._key = object()
+        self._owner = PIECES.new_owner()
         # Processes keep slides open from region to region, and drop them without closing.
-        self._close = weakref.finalize(self, _close, self._file, self._key)
+        self._close = weakref.finalize(self, _close, self._file, self._owner)
 
     def close(self) -> None:
         """Close the file."""
@@ -118,24 +106,21 @@ class JpegTiles:
         size, place = int(table.sizes[row, column]), int(table.offsets[row, column])
         if size == 0:
             return None
-        key = self._key, index, row, column
-        tile = cache.get(key)
-        if tile is None:
-            tile = self._decode(index, table, os.pread(self._file, size, place), size)
-            if tile is not None:
-                cache.put(key, tile)
-        return tile
+        return PIECES.get(
+            self._owner,
+            (index, row, column),
+            lambda: self._decode(index, table, os.pread(self._file, size, place), size),
+        )
 
     def _decode(self, index: int, table: _Level, data: bytes, size: int) -> NDArray[np.uint8] | None:
         level = self._levels[index]
-        body = _without_applications(data) if len(data) == size else None
-        if body is None:
+        if len(data) < size:
             return None
         try:
-            tile: NDArray[np.uint8] = simplejpeg.decode_jpeg(table.header + body, "RGBA")
-        except ValueError:
+            tile = table.jpeg.decode(data, "RGBA")
+        except NoPlainJpegError:
             return None
-        return tile if tile.shape == (level.tile_height, level.tile_width, 4) else None
+        return tile if tile is not None and tile.shape == (level.tile_height, level.tile_width, 4) else None
 
     def _table(self, index: int) -> _Level | None:
         """Return where a level's tiles are; None if they are none to be decoded here."""
@@ -145,9 +130,9 @@ class JpegTiles:
             return self._tables[index]
 
 
-def _close(file: int, key: object) -> None:
+def _close(file: int, owner: int) -> None:
     os.close(file)
-    cache.drop(key)
+    PIECES.forget(owner)
 
 
 def _find_level(path: Path, level: SlideLevel) -> _Level | None:
@@ -170,35 +155,17 @@ def _is_level(page: Any, level: SlideLevel) -> bool:
 
 def _level_of(page: Any, level: SlideLevel) -> _Level | None:
     plain = (page.compression, page.samplesperpixel, page.bitspersample, page.planarconfig) == (JPEG, 3, 8, 1)
-    if not (level.exact and plain and page.photometric in COLOUR_TRANSFORM):
+    if not (level.exact and plain):
         return None
-    tables = START if page.jpegtables is None else _without_applications(page.jpegtables)
+    try:
+        jpeg = StrictJpeg.of(page.jpegtables, int(page.photometric))
+    except NoPlainJpegError:
+        return None
     rows, columns = -(-level.height // level.tile_height), -(-level.width // level.tile_width)
-    if tables is None or len(page.dataoffsets) != rows * columns:
+    if jpeg is None or page.photometric == GREY or len(page.dataoffsets) != rows * columns:
         return None
     offsets, sizes = (
         np.array(values, dtype=np.int64).reshape(rows, columns)
         for values in (page.dataoffsets, page.databytecounts)
     )
-    tables = tables.removeprefix(START).removesuffix(END)
-    return _Level(offsets, sizes, START + COLOUR_TRANSFORM[int(page.photometric)] + tables)
-
-
-def _without_applications(data: bytes) -> bytes | None:
-    """Return a JPEG without its beginning and the segments of applications, which may state other colours.
-
-    None if it is damaged before its first frame.
-    """
-    if not data.startswith(START):
-        return None
-    kept, at = [], len(START)
-    while at + 4 <= len(data):
-        mark, code, length = struct.unpack_from(">BBH", data, at)
-        if mark != 0xFF:
-            return None
-        if code in START_OF_FRAMES:
-            break
-        if code not in APPLICATION:
-            kept.append(data[at : at + 2 + length])
-        at += 2 + length
-    return b"".join([*kept, data[at:]])
+    return _Level(offsets, sizes, jpeg)

@@ -1,4 +1,4 @@
-"""Decoded pieces of TIFFs, kept in one cache for all that a process has open."""
+"""Decoded tiles and strips, kept in one cache for all slides that a process has open."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import itertools
 import os
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Piece = NDArray[np.uint8] | None
+Piece = TypeVar("Piece")
 
 CACHE_BYTES = 64 << 20
+
+ENTRY_BYTES = 256
+"""What an entry takes beside its piece: a slide may have millions of absent tiles."""
 
 
 class PieceCache:
@@ -30,7 +32,7 @@ class PieceCache:
 
     def __init__(self, limit: int) -> None:
         self._limit, self._bytes = limit, 0
-        self._pieces: OrderedDict[tuple[Any, ...], Piece] = OrderedDict()
+        self._pieces: OrderedDict[tuple[int, Hashable], Any] = OrderedDict()
         self._lock = threading.Lock()
         self._owners = itertools.count()
 
@@ -48,12 +50,14 @@ class PieceCache:
         place : hashable
             Which piece.
         decode : callable
+            Returns an array, or a tuple with arrays in it.
         """
         key = (owner, place)
         with self._lock:
             if key in self._pieces:
                 self._pieces.move_to_end(key)
-                return self._pieces[key]
+                kept: Piece = self._pieces[key]
+                return kept
         piece = decode()
         with self._lock:
             if key not in self._pieces:
@@ -62,6 +66,10 @@ class PieceCache:
             while self._bytes > self._limit and len(self._pieces) > 1:
                 self._bytes -= _size(self._pieces.popitem(last=False)[1])
         return piece
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._pieces)
 
     def unlock(self) -> None:
         """Begin with a lock of its own in a forked process, whose parent may have held it."""
@@ -74,8 +82,9 @@ class PieceCache:
                 self._bytes -= _size(self._pieces.pop(key))
 
 
-def _size(piece: Piece) -> int:
-    return 0 if piece is None else piece.nbytes
+def _size(piece: object) -> int:
+    parts = piece if isinstance(piece, tuple) else (piece,)
+    return ENTRY_BYTES + sum(part.nbytes for part in parts if isinstance(part, np.ndarray))
 
 
 PIECES = PieceCache(CACHE_BYTES)

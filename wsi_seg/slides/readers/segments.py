@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from wsi_seg.slides.readers.compressions import stored_as_ycbcr
+from wsi_seg.slides.readers.compressions import JPEG, stored_as_ycbcr
+from wsi_seg.slides.readers.strict_jpeg import GREY, NoPlainJpegError, StrictJpeg
 from wsi_seg.slides.readers.tiff import ERRORS, quiet
 
 if TYPE_CHECKING:
@@ -127,12 +128,32 @@ def read_piece(
 def _decode(page: Any, data: bytes, index: int) -> NDArray[Any]:
     """Decode a stored tile or strip, shape (height, width, samples)."""
     key = page.keyframe
+    if key.compression == JPEG and key.bitspersample == 8:
+        try:
+            return _decode_jpeg(page, data)
+        except NoPlainJpegError:  # such as a lossless one
+            pass
     with quiet():
         decoded = key.decode(data, index, jpegtables=page.jpegtables)[0]
     if decoded is None:
         raise DamagedTileError
     pixels: NDArray[Any] = decoded[0]
     return from_ycbcr(pixels) if stored_as_ycbcr(int(key.compression)) else pixels
+
+
+def _decode_jpeg(page: Any, data: bytes) -> NDArray[np.uint8]:
+    """Decode a JPEG, as strictly as OpenSlide does: a damaged one is not filled up."""
+    key = page.keyframe
+    alone = key.samplesperpixel == 1 or key.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+    if not alone and key.samplesperpixel != 3:
+        raise NoPlainJpegError
+    jpeg = StrictJpeg.of(page.jpegtables, GREY if alone else int(key.photometric))
+    if jpeg is None:
+        raise NoPlainJpegError
+    pixels = jpeg.decode(data, "GRAY" if alone else "RGB")
+    if pixels is None:
+        raise DamagedTileError
+    return pixels
 
 
 def from_ycbcr(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

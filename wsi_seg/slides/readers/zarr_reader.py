@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import lzma
 import struct
+import weakref
 import zlib
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers.channels import names_of, stated_order, without_names
 from wsi_seg.slides.readers.contract import SlideLevel
 from wsi_seg.slides.readers.decode import cut_by_grid, enclosing_cells, level_scale
+from wsi_seg.slides.readers.piece_cache import PIECES
 from wsi_seg.slides.readers.zarr_images import choose_image, images_of
 from wsi_seg.slides.readers.zarr_store import ARRAYS, EXPORT_AGAIN, IMAGE, UNITLESS, read_array_node
 
@@ -39,8 +40,6 @@ MAX_CHUNK_BYTES = 3 << 26
 
 BLOCK = 512
 """Smaller chunks are read several at a time, up to this side."""
-
-CACHE_BYTES = 64 << 20
 
 SLACK = 1.01
 """How many of its pixels a level may be longer or shorter than level 0, and twice how many it may be shifted
@@ -95,8 +94,8 @@ class ZarrReader:
         self.levels = tuple(self._describe(array, scale) for array, scale, _ in found)
         self._blocks = [_block(level) for level in self.levels]
         self.properties = _properties(image, [path for _, _, path in found])
-        largest = max(height * width for height, width in self._blocks)
-        self._block = lru_cache(max(2, CACHE_BYTES // (4 * largest)))(self._decode)
+        self._owner = PIECES.new_owner()
+        self._close = weakref.finalize(self, PIECES.forget, self._owner)
 
     @property
     def format(self) -> str:
@@ -117,7 +116,7 @@ class ZarrReader:
 
     def close(self) -> None:
         """Let go of the decoded chunks; no file is kept open."""
-        self._block.cache_clear()
+        self._close()
 
     def read(self, index: int, rect: Rect) -> tuple[NDArray[np.uint8], list[Rect]]:
         """Read a rectangle of a level, in level pixels: see `wsi_seg.slides.readers.contract.Reader.read`."""
@@ -130,6 +129,9 @@ class ZarrReader:
             rgba[piece.relative_to(rect).slices] = pixels[piece.relative_to(block).slices]
             unreadable += [tile for tile in bad if tile.intersection(piece).area > 0]
         return rgba, list(dict.fromkeys(unreadable))
+
+    def _block(self, index: int, block: Rect) -> tuple[NDArray[np.uint8], tuple[Rect, ...]]:
+        return PIECES.get(self._owner, (index, block), lambda: self._decode(index, block))
 
     def _decode(self, index: int, block: Rect) -> tuple[NDArray[np.uint8], tuple[Rect, ...]]:
         """Return the RGBA of a block of chunks that lies on their grid, and the chunks that are damaged."""
