@@ -41,8 +41,7 @@ def test_all_that_is_imported_is_asked_for():
     others = imported - sys.stdlib_module_names - {"wsi_seg"}
     assert {"onnx_ir", "skimage", "torch"} <= others
     distributions = packages_distributions()
-    # Of the extra `bench`, which tests do without, and of `dicom`, whose tests skip where it is absent.
-    distributions |= {"pynvml": ["nvidia-ml-py"], "pydicom": ["pydicom"], "wsidicom": ["wsidicom"]}
+    distributions["pynvml"] = ["nvidia-ml-py"]  # of the extra `bench`, which tests do without
     missing = [
         name
         for name in sorted(others)

@@ -10,12 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.drawn_tiffs import GREY, HEIGHT, RGB, WIDTH
-from numpy.typing import NDArray
-from PIL import Image
-
-pytest.importorskip("wsidicom", reason="needs pip install 'wsi-seg[dicom]'")
-
 from helpers.dicom_slides import (
     HTJ2K,
     J2K,
@@ -32,6 +26,10 @@ from helpers.dicom_slides import (
     write_level,
     write_parts,
 )
+from helpers.drawn_tiffs import GREY, HEIGHT, RGB, WIDTH
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom import dcmread
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.lattice import Rect
@@ -233,6 +231,37 @@ def test_what_is_not_read_rightly_is_refused_in_one_line(
     assert line.startswith(f"{path}: ")
     assert said in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("column", "said"), [(100, "tiles lie anywhere, not on a grid"), (1, "several frames for one place")]
+)
+def test_frames_lie_on_a_grid_and_each_in_a_place_of_its_own(tmp_path: Path, column: int, said: str) -> None:
+    path = write_level(tmp_path / "slide.dcm", RGB, how=Written(omit=frozenset({(1, 1)})))
+    data = dcmread(path)
+    second = data.PerFrameFunctionalGroupsSequence[1].PlanePositionSlideSequence[0]
+    assert second.ColumnPositionInTotalImagePixelMatrix == 129
+    second.ColumnPositionInTotalImagePixelMatrix = column
+    data.save_as(path)
+    with pytest.raises(SlideError, match=said):
+        open_reader(path)
+
+
+def test_copies_of_a_file_beside_it_count_once(tmp_path: Path) -> None:
+    path = write_level(tmp_path / "slide.dcm", RGB)
+    copy = tmp_path / "slide (1).dcm"
+    copy.write_bytes(path.read_bytes())
+    np.testing.assert_array_equal(read(path)[..., :3], RGB)
+    copy.write_bytes(path.read_bytes() + b"\0\0")
+    with pytest.raises(SlideError, match="one instance by their UID, but differ: remove one"):
+        open_reader(path)
+
+
+def test_two_levels_of_one_size_are_refused(tmp_path: Path) -> None:
+    path = write_level(tmp_path / "a.dcm", RGB)
+    write_level(tmp_path / "b.dcm", RGB, how=Written(number=2))
+    with pytest.raises(SlideError, match="the sizes of its levels contradict each other"):
+        open_reader(path)
 
 
 def test_a_level_that_cannot_be_opened_is_not_left_out(tmp_path: Path) -> None:

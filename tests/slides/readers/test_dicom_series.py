@@ -9,6 +9,7 @@ import pytest
 from helpers.dicoms import copy_series, element, write_dicom
 
 from wsi_seg.errors import SlideError
+from wsi_seg.predict.jobs import collect_jobs
 from wsi_seg.slides.in_folder import slides_in
 from wsi_seg.slides.readers.dicom import WHOLE_SLIDE, read_dicom_header
 from wsi_seg.slides.readers.dicom_series import find_beyond_openslide, find_series
@@ -46,6 +47,19 @@ def test_files_of_one_series_are_one_slide(tmp_path: Path) -> None:
     assert (list(series.headers), series.volumes, series.container) == ([a, b], (a,), "S-1")
     assert find_series(tmp_path / "no.txt") is None
     assert [path.name for path in slides_in(tmp_path).slides] == ["a.dcm", "other.dcm"]
+
+
+def test_results_are_named_as_of_other_dicom_slides(tmp_path: Path) -> None:
+    folder = tmp_path / "case-7"
+    folder.mkdir()
+    file(folder / "a.dcm", RLE)
+    file(folder / "b.dcm", RLE, LABEL)
+    (job,) = collect_jobs([folder], tmp_path / "out", None).jobs
+    assert (job.path.name, job.out.name) == ("a.dcm", "case-7")
+    file(folder / "c.dcm", RLE, series=b"1.2.34")
+    jobs = collect_jobs([folder], tmp_path / "out", None).jobs
+    assert [job.path.name for job in jobs] == ["a.dcm", "c.dcm"]
+    assert all(job.out.name.startswith("case-7__") for job in jobs)
 
 
 def test_a_label_alone_is_no_slide(tmp_path: Path) -> None:
