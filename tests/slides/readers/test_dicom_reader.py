@@ -273,6 +273,13 @@ def test_a_level_that_cannot_be_opened_is_not_left_out(tmp_path: Path) -> None:
         open_reader(path)
 
 
+def test_what_the_libraries_find_odd_is_no_warning(tmp_path: Path) -> None:
+    """Warnings are errors in the tests."""
+    path = write_level(tmp_path / "slide.dcm", RGB, how=Written(facts=(("StudyInstanceUID", "1.2.3.44555"),)))
+    path.write_bytes(path.read_bytes().replace(b"1.2.3.44555", b"1.2.3.4x555"))
+    np.testing.assert_array_equal(read(path)[..., :3], RGB)
+
+
 def test_the_colour_profile_is_given(tmp_path: Path) -> None:
     path = write_level(tmp_path / "slide.dcm", RGB)
     reader = open_reader(path)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from contextlib import ExitStack
+import warnings
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
@@ -18,9 +19,11 @@ from wsidicom.instance import TileType
 
 from wsi_seg.errors import SlideError
 from wsi_seg.files.reading import open_plain
+from wsi_seg.process import WhileNeeded, silent
 from wsi_seg.slides.readers.dicom_level import ITEM, ITEM_HEADER, DicomLevel, Encoding, Part
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -41,6 +44,18 @@ ERRORS = (
     struct.error,
 )
 """What wsidicom and pydicom raise for damaged files, and for those that they do not read."""
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    with silent("pydicom", "wsidicom"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pydicom")
+        warnings.filterwarnings("ignore", module="wsidicom")
+        yield
+
+
+quiet = WhileNeeded(_unwarned)
+"""Keeps both from saying what they find odd: what matters reaches users as an error."""
 
 MAX_TILES = 1 << 24
 """Tiles that a level may have."""
@@ -92,7 +107,7 @@ def find_levels(paths: tuple[Path, ...]) -> tuple[DicomLevel, ...]:
     SlideError
         If one is damaged or of a kind that is not read, or parts of a level are missing.
     """
-    with ExitStack() as stack:
+    with quiet(), ExitStack() as stack:
         return _levels(_distinct([_open(path, stack) for path in paths]))
 
 

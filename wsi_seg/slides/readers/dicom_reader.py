@@ -19,7 +19,7 @@ from wsi_seg.files.reading import open_plain
 from wsi_seg.slides.readers.contract import SlideLevel
 from wsi_seg.slides.readers.decode import cut_by_grid, enclosing_cells, level_scale
 from wsi_seg.slides.readers.dicom_decode import FrameDecoder
-from wsi_seg.slides.readers.dicom_frames import find_levels, read_facts
+from wsi_seg.slides.readers.dicom_frames import find_levels, quiet, read_facts
 from wsi_seg.slides.readers.dicom_level import ITEM, ITEM_HEADER
 from wsi_seg.slides.readers.dicom_series import name_syntax
 from wsi_seg.slides.readers.piece_cache import PIECES
@@ -68,9 +68,10 @@ class DicomReader:
         first = self._found[0]
         self._decoders = [FrameDecoder(level.parts[0].path, level.encoding) for level in self._found]
         self.levels = tuple(_describe(level, first) for level in self._found)
-        facts = read_facts(first.parts[0].path)
-        self.properties = _properties(first, facts, series)
-        self._icc_profile = _optical_path(facts).get("ICCProfile")
+        with quiet():
+            facts = read_facts(first.parts[0].path)
+            self.properties = _properties(first, facts, series)
+            self._icc_profile = _optical_path(facts).get("ICCProfile")
         with ExitStack() as stack:
             self._files = [[stack.enter_context(open_plain(p.path)) for p in f.parts] for f in self._found]
             # Processes keep slides open from region to region, and drop them without closing.
