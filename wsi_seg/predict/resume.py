@@ -98,7 +98,7 @@ def _software_of(result: ResultFolder, record: RunRecord, plan: Plan) -> dict[st
 def _how_made(old: Key, new: Key) -> str:
     """Describe how a result differs from a new one, by the most important difference."""
     known = [name for name in ("slide", "slide content") if name in old]
-    if old["slide"] != new["slide"] and old.get("slide content") == new["slide content"]:
+    if len(known) == 2 and old["slide"] != new["slide"] and old["slide content"] == new["slide content"]:
         return "of another image in the same file (--series)"
     if any(old[name] != new[name] for name in known):
         return "of another slide"
