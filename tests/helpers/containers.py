@@ -321,7 +321,7 @@ DICOM_RLE = Container(
 )
 PNG = Container("PNG", write_png, units=(), flat=True, decode=decode_picture)
 
-CONTAINERS = (PAGES, SVS, OME_PAGES, ZARR_0_4, ZARR_0_5, DICOM_NATIVE, DICOM_RLE, PNG)
+CONTAINERS = (PAGES, SVS, OME_TIFF, OME_PLANES, OME_PAGES, ZARR_0_4, ZARR_0_5, DICOM_NATIVE, DICOM_RLE, PNG)
 """Those that are read."""
 NAMES = {"ids": lambda container: container.name}
 PYRAMIDS = [container for container in CONTAINERS if not container.flat]
