@@ -75,6 +75,25 @@ def test_help_needs_no_heavy_imports() -> None:
     assert "wsi-seg predict slide.svs" in done.stdout
 
 
+@pytest.mark.parametrize("command", [["predict", "a.svs"], ["train", "a.svs", "a.geojson", "-o", "out"]])
+def test_a_missing_file_is_named_before_pytorch_is_imported(command: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from wsi_seg.__main__ import main\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode in (1, 2)
+    assert "a.svs" in done.stderr
+    assert "no such file" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_matplotlib_has_no_lines_of_its_own_where_home_cannot_be_written() -> None:
     code = (
         "import sys; sys.argv = ['wsi-seg', '--help']\n"

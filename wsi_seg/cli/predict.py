@@ -158,12 +158,16 @@ def predict(
     """
     from wsi_seg.cli.display import shown
     from wsi_seg.cli.pictures import refuse_for_images
+    from wsi_seg.predict.jobs import collect_jobs
+    from wsi_seg.settings import PredictSettings
+
+    jobs = collect_jobs(inputs, out, mpp)
+    jobs.require_the_only_one()
+    # Only now, as PyTorch takes seconds to import: a file that is missing is named at once.
     from wsi_seg.cli.runner import Runner, run_jobs
     from wsi_seg.models.bundle import load_bundle, resolve_model
     from wsi_seg.pipelines import load_pipeline
-    from wsi_seg.predict.jobs import collect_jobs
     from wsi_seg.predict.plan import takes_slides
-    from wsi_seg.settings import PredictSettings
 
     base = load_pipeline(pipeline).predict if pipeline else PredictSettings()
     settings = PredictSettings(
@@ -204,7 +208,6 @@ def predict(
         ),
     )
     bundle = load_bundle(resolve_model(settings.model))
-    jobs = collect_jobs(inputs, out, mpp)
     refuse_for_images(jobs, takes_slides(bundle, settings.labels), settings, base)
     signals.working(f"stopping after the current regions; again to end at once; {signals.AGAIN} to resume")
     with (

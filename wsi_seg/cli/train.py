@@ -100,9 +100,14 @@ def train(
 
         wsi-seg train cityscapes/ --pipeline cityscapes -o streets
     """
-    from wsi_seg.api.training import TrainOptions, run_training
     from wsi_seg.cli.display import listening
+    from wsi_seg.data.pairs import is_data_set, read_pairs
     from wsi_seg.errors import FinishedError
+
+    if not is_data_set(data):
+        read_pairs(data, mpp, series)
+    # Only now, as PyTorch takes seconds to import: a file that is missing is named at once.
+    from wsi_seg.api.training import TrainOptions, run_training
 
     request = TrainOptions(
         data=tuple(data),

@@ -72,6 +72,11 @@ class Jobs:
     jobs: tuple[Job, ...]
     passed_over: tuple[str, ...] = ()
 
+    def require_the_only_one(self) -> None:
+        """Raise SlideError if the one file that there is to do is missing; of several, the others go on."""
+        if len(self.jobs) == 1 and self.jobs[0].entry is None and not os.path.exists(self.jobs[0].path):
+            raise SlideError(f"{self.jobs[0].path}: no such file")
+
 
 def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None) -> Jobs:
     """Find the slides that a command line names.
