@@ -1,4 +1,4 @@
-"""`wsi-seg info` of QuPath projects."""
+"""`wsi-seg info` of QuPath projects, and of OME-Zarrs that hold several images."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from helpers.qupath_projects import image, server, uri_of, write_project
+from helpers.zarrs import RGB, write_attributes, write_zarr
 from typer.testing import CliRunner
 
 from wsi_seg.cli.app import app
@@ -24,3 +25,15 @@ def test_a_projects_slides_are_described_and_others_named(slide_path: Path, tmp_
     gone, exchanged = ended.stderr.splitlines()
     assert gone.startswith(f"wsi-seg: {project}: 'Gone': /nowhere/gone.svs: no such file")
     assert exchanged.startswith(f"wsi-seg: {project}: 'Exchanged': has 70 x 50 px in QuPath, but ")
+
+
+def test_the_images_of_a_zarr_are_listed(tmp_path: Path) -> None:
+    root = tmp_path / "s.zarr"
+    write_attributes(root, {"bioformats2raw.layout": 3}, "0.4")
+    write_zarr(root / "0", RGB[:60, :50], ngff="0.4")
+    write_zarr(root / "1", RGB, ngff="0.4")
+    done = CliRunner().invoke(app, ["info", str(root)])
+    assert "image 1 of 2, RGB" in done.stdout
+    assert "image 0     50 x 60 px, '0': --series 0\n" in done.stdout
+    assert "image 1     420 x 300 px, '1', this one\n" in done.stdout
+    assert "2 x 2 um per px (0.50 mm2), from its OME-Zarr metadata\n" in done.stdout

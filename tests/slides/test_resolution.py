@@ -88,7 +88,7 @@ def test_a_film_scanners_dots_are_no_slides_though_a_slide_can_be_so_coarse(dpi:
         (None, None, "", "does not state its resolution: give the true resolution with --mpp"),
         (
             *(None, None, MOTIC),
-            "slide.tiff: states no resolution in its tags; its description says 0.5 um per px: "
+            "slide.tiff: states no resolution in its resolution tags; its description says 0.5 um per px: "
             "give --mpp 0.5 if that is right",
         ),
         (25_400 / 72, None, MOTIC, "its description says 0.5 um per px: give --mpp 0.5 if that is right"),

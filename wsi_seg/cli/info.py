@@ -12,9 +12,10 @@ import typer
 from wsi_seg.cli.terminal import say, say_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from wsi_seg.slides.readers.images import TiffImage
+    from wsi_seg.slides.readers.zarr_images import ListedImage
     from wsi_seg.slides.slide import Slide
 
 
@@ -124,11 +125,14 @@ def describe(slide: Slide) -> dict[str, Any]:
     }
 
 
-def _images(slide: Slide) -> list[tuple[TiffImage, bool]]:
-    """Return the images of a TIFF that many programs write; a scanner's own format holds one."""
+def _images(slide: Slide) -> Sequence[tuple[TiffImage | ListedImage, bool]]:
+    """Return the images of an OME-Zarr or of a TIFF that many programs write; other formats hold one."""
+    from wsi_seg.slides.readers import zarr_images
     from wsi_seg.slides.readers.images import list_images
     from wsi_seg.slides.readers.opening import PLAIN_TIFF
 
+    if slide.format == "ome-zarr":
+        return [(image, image.read) for image in zarr_images.list_images(slide.path, slide.series)]
     return list_images(slide.path, slide.series) if slide.format in PLAIN_TIFF else []
 
 

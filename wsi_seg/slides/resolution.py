@@ -36,6 +36,9 @@ ALIKE = 0.01
 SQUEEZED = 2.0
 """A ratio of sides that no scanner's pixels have."""
 
+PLACES = {"generic-tiff": "its resolution tags", "ome-zarr": "its OME-Zarr metadata"}
+"""Where a format states its resolution."""
+
 NO_GUESS = "give the true resolution with --mpp"
 DESCRIBED = re.compile(r"(?:\bMPP\s*[=:]\s*|<PixelSizeMicrons>\s*)(\d+(?:\.\d+)?)", re.IGNORECASE)
 
@@ -85,8 +88,7 @@ def stated_resolution(path: Path, properties: Mapping[str, str], size: tuple[int
     header = _header_mpp(properties)
     ome = read_ome(properties.get("tiff.ImageDescription", ""), int(properties.get(PAGE, 0)))
     in_ome = ome.mpp if ome is not None and ome.size == size else None
-    tags = properties.get("openslide.vendor") == "generic-tiff"
-    source = "its resolution tags" if tags else "its header"
+    where = PLACES.get(properties.get("openslide.vendor", ""), "its header")
     if in_ome is not None and (header is None or _meant_otherwise(header[0])):
         found = Resolution(in_ome, "its OME-XML")
     elif header is None:
@@ -98,15 +100,14 @@ def stated_resolution(path: Path, properties: Mapping[str, str], size: tuple[int
             )
         if described is None:
             raise UnstatedMppError(f"{path}: the file does not state its resolution: {NO_GUESS} (um per px)")
-        where = "tags" if tags else "header"
-        raise UnstatedMppError(f"{path}: states no resolution in its {where}; {described}")
+        raise UnstatedMppError(f"{path}: states no resolution in {where}; {described}")
     elif in_ome is not None and not alike(header, in_ome):
         raise MppError(
-            f"{path}: states {mpp_in_words(header)} um per px in {source}, but {mpp_in_words(in_ome)} in its "
+            f"{path}: states {mpp_in_words(header)} um per px in {where}, but {mpp_in_words(in_ome)} in its "
             "OME-XML: give the true one with --mpp"
         )
     else:
-        found = Resolution(header, source)
+        found = Resolution(header, where)
     doubt = suspicion(found.mpp)
     if doubt is not None:
         stated = f"states {mpp_in_words(found.mpp)} um per px in {found.source}"

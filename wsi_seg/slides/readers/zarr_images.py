@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import SlideError, UsageError
@@ -11,6 +12,17 @@ from wsi_seg.slides.readers.zarr_store import EXPORT_AGAIN, is_store, read_node
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ListedImage:
+    """One image of a store, and whether it is the one that is read."""
+
+    index: int
+    name: str
+    width: int
+    height: int
+    read: bool
 
 
 def images_of(path: Path) -> tuple[NgffImage, ...]:
@@ -83,14 +95,36 @@ def choose_image(path: Path, images: Sequence[NgffImage], series: int | None) ->
     raise UsageError(f"{path}: has no image {series}: give --series {'0' if last == 0 else f'0 to {last}'}")
 
 
+def list_images(path: Path, series: int | None = None) -> list[ListedImage]:
+    """Return the images of a store.
+
+    Raises
+    ------
+    SlideError
+        If the path is none, or its metadata is damaged.
+    """
+    images = images_of(path)
+    chosen = choose_image(path, images, series)
+    sides = [_sides(image) for image in images]
+    return [
+        ListedImage(index, image.name, side["x"], side["y"], read=index == chosen)
+        for index, (image, side) in enumerate(zip(images, sides, strict=True))
+    ]
+
+
 def _rank(image: NgffImage) -> tuple[bool, int]:
-    """Return whether an image has three channels, and its area, by the metadata of its finest level."""
+    """Return whether an image has three channels, and its area."""
+    sides = _sides(image)
+    return sides.get("c", 1) == 3, sides["y"] * sides["x"]
+
+
+def _sides(image: NgffImage) -> dict[str, int]:
+    """Return the length of an image's finest level along each axis, by its metadata."""
     shape = read_node(image.group / image.levels[0].path).array.get("shape")
     try:
-        sides = {axis: int(length) for axis, length in zip(image.axes, shape or (), strict=True)}
+        return {axis: int(length) for axis, length in zip(image.axes, shape or (), strict=True)}
     except (TypeError, ValueError):
         raise SlideError(f"{image.group}: the shape of its levels is damaged: {EXPORT_AGAIN}") from None
-    return sides.get("c", 1) == 3, sides["y"] * sides["x"]
 
 
 def _in_series(path: Path, name: str) -> tuple[NgffImage, ...]:
