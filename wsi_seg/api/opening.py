@@ -167,7 +167,8 @@ def open_slide(
     Parameters
     ----------
     path : str or path
-        Any file that OpenSlide opens, or another TIFF, DICOM series, OME-Zarr or picture that `wsi-seg info` reads.
+        Any file that OpenSlide opens, or another TIFF, DICOM series, OME-Zarr or picture that
+        `wsi-seg info` reads.
     mpp : float, optional
         The slide's micrometres per level-0 pixel, if the file does not state them.
     from_level_0 : bool

@@ -130,6 +130,23 @@ def test_an_omitted_chunk_has_its_fill_value_and_black_is_not_recorded(tmp_path:
     assert read.present.sum() == ALL.area - (CHUNK**2 if fill == 0 else 0)
 
 
+@pytest.mark.parametrize("options", [{}, {"ngff": "0.4"}, {"shard": True}, {"fill_value": 255}], ids=str)
+def test_a_chunk_that_lacks_the_file_of_one_channel_is_damaged(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    rgb = RGB.copy()
+    rgb[:CHUNK, :CHUNK, 0] = 0  # dark, but there
+    path = write_zarr(tmp_path / "s.zarr", rgb, config={"write_empty_chunks": True}, **options)
+    assert open_reader(path).read(0, ALL)[1] == []
+    name = "0/1.0.0" if options.get("ngff") == "0.4" else "0/c/1/0/0"
+    (path / name).unlink()
+    rgba, unreadable = open_reader(path).read(0, ALL)
+    side = 2 * CHUNK if options.get("shard") else CHUNK
+    assert sum(tile.area for tile in unreadable) == side**2
+    assert not rgba[:side, :side].any()
+    assert rgba[side:, side:, 3].all()
+
+
 def test_a_black_chunk_counts_the_same_whether_it_is_stored_or_omitted(tmp_path: Path) -> None:
     rgb = RGB.copy()
     rgb[:CHUNK, :CHUNK] = 0

@@ -50,7 +50,8 @@ class ZarrReader:
     """An OME-Zarr image: a `wsi_seg.slides.readers.contract.Reader`.
 
     A chunk whose pixels are all 0, or that is omitted where 0 is the fill value, counts as not recorded: no
-    scanner records it. Other fill values are pixels like any others.
+    scanner records it. Other fill values are pixels like any others. A chunk of which one channel's file is
+    missing counts as damaged.
 
     Parameters
     ----------
@@ -91,6 +92,7 @@ class ZarrReader:
         ]
         self._left_out = len(arrays) - len(found)
         self._arrays = [array for array, _, _ in found]
+        self._folders = [image.group / name for _, _, name in found]
         self.levels = tuple(self._describe(array, scale) for array, scale, _ in found)
         self._blocks = [_block(level) for level in self.levels]
         self.properties = _properties(image, [path for _, _, path in found])
@@ -151,10 +153,28 @@ class ZarrReader:
             except ERRORS:
                 bad.append(tile)
                 continue
-            if self._arrays[index].fill_value or rgb[0].any() or rgb.any():
+            fill = int(self._arrays[index].fill_value or 0)
+            filled = [bool((rgb[..., i] == fill).all()) for i in range(3)]
+            if any(filled) and not all(filled) and self._lacks(index, tile, filled):
+                bad.append(tile)
+            elif fill or not all(filled):
                 rgba[window][..., :3] = rgb
                 rgba[window][..., 3] = 255
         return rgba, tuple(bad)
+
+    def _lacks(self, index: int, tile: Rect, filled: list[bool]) -> bool:
+        """Return whether a file is missing of a chunk in which some channels hold nothing but the fill value.
+
+        Files of the other channels are there, so it may have been omitted, but may have been lost as well.
+        """
+        array = self._arrays[index]
+        stored = array.shards or array.chunks
+        for channel in {self._order[i] for i in range(3) if filled[i]}:
+            first = {"c": channel, "y": tile.y0, "x": tile.x0}
+            place = tuple(first.get(axis, 0) // side for axis, side in zip(self._axes, stored, strict=True))
+            if not (self._folders[index] / array.metadata.encode_chunk_key(place)).exists():
+                return True
+        return False
 
     def _samples(self, index: int, rect: Rect) -> NDArray[np.uint8]:
         """Return the RGB of a rectangle of a level."""
