@@ -51,7 +51,7 @@ def test_all_settings_have_an_argument_with_their_default() -> None:
     assert fields.keys() - asked.keys() == NOT_ASKED
     assert asked.keys() - fields.keys() == {"slide", "model", "out", "progress"}
     kept = inspect.signature(ws.Runner).parameters
-    assert asked.keys() - kept.keys() == {"slide", "out", "mpp", "roi"}
+    assert asked.keys() - kept.keys() == {"slide", "out", "mpp", "roi", "series"}
     for name, default in fields.items():
         for parameters in (asked, kept):
             if name in parameters:
