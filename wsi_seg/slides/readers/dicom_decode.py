@@ -1,20 +1,24 @@
 """Decode a frame of a DICOM slide to RGB.
 
-wsidicom decodes the samples. What they are is stated by DICOM, and for JPEG by the frame itself.
+wsidicom decodes the samples, but JPEG, whose damage it keeps to itself. What the samples are is stated by
+DICOM, and for lossless JPEG by the frame itself.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import simplejpeg
 from pydicom.pixels import convert_color_space
 from pydicom.uid import UID
 from wsidicom.codec import Decoder
 from wsidicom.geometry import Size
 
 from wsi_seg.errors import SlideError
+from wsi_seg.slides.readers import strict_jpeg
 from wsi_seg.slides.readers.dicom_series import READ, name_syntax
+from wsi_seg.slides.readers.strict_jpeg import NoPlainJpegError, StrictJpeg
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +40,9 @@ PHOTOMETRICS = {
 }
 """What the samples may be, by compression. A JPEG XL or JPEG 2000 frame states by itself how to make them
 RGB."""
+
+COLOURS = {"RGB": strict_jpeg.RGB, GREY: strict_jpeg.GREY}
+"""What a JPEG's samples are, if they are not YCbCr, by the names that `StrictJpeg` has for it."""
 
 RGB_COMPONENTS = b"RGB"
 ADOBE, START_OF_SCAN = 0xEE, 0xDA
@@ -65,16 +72,16 @@ class FrameDecoder:
                 "export it again as RGB, compressed by JPEG"
             )
         self._encoding = encoding
-        # Lossless JPEG has no colour conversion of its own: wsidicom is to give the samples as stored.
-        raw = self._compression == "lossless JPEG" and encoding.samples == 3
-        self._decoder = None
-        if self._compression != "nothing":
+        self._jpeg = self._decoder = None
+        if self._compression == "JPEG":
+            self._jpeg = StrictJpeg.of(None, COLOURS.get(encoding.photometric, strict_jpeg.YCBCR))
+        elif self._compression not in ("nothing", "lossless JPEG"):
             self._decoder = Decoder.create(
                 UID(encoding.syntax),
                 encoding.samples,
                 8,
                 Size(encoding.width, encoding.height),
-                "RGB" if raw else encoding.photometric,
+                encoding.photometric,
             )
 
     def decode(self, frame: bytes) -> NDArray[np.uint8]:
@@ -93,16 +100,32 @@ class FrameDecoder:
         """
         encoding = self._encoding
         shape = (encoding.height, encoding.width, encoding.samples)
-        if self._decoder is None:
-            pixels = np.frombuffer(frame, dtype=np.uint8, count=encoding.height * encoding.width * shape[2])
-        else:
-            pixels = self._decoder.decode(frame)
+        pixels = self._samples(frame)
         if pixels.dtype != np.uint8 or pixels.size != np.prod(shape):
             raise ValueError(f"a frame of {pixels.shape} {pixels.dtype} in place of {shape}")
         pixels = pixels.reshape(shape)
         if encoding.samples == 1:
             return np.repeat(pixels, 3, axis=2)
         return self._rgb(frame, pixels)
+
+    def _samples(self, frame: bytes) -> NDArray[np.uint8]:
+        """Return what the frame holds, grey or of three colours."""
+        colours: Literal["GRAY", "RGB"] = "GRAY" if self._encoding.samples == 1 else "RGB"
+        pixels: NDArray[np.uint8] | None
+        if self._jpeg is not None:
+            try:
+                pixels = self._jpeg.decode(frame, colours)
+            except NoPlainJpegError as error:
+                raise ValueError("another process of JPEG than is declared") from error
+            if pixels is None:
+                raise ValueError("a damaged JPEG")
+        elif self._compression == "lossless JPEG":
+            pixels = simplejpeg.decode_jpeg(frame, colours)  # lossless, it converts no colours
+        elif self._decoder is None:
+            pixels = np.frombuffer(frame, dtype=np.uint8, count=self._encoding.bytes)
+        else:
+            pixels = self._decoder.decode(frame)
+        return pixels
 
     def _rgb(self, frame: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         as_stored = self._compression in AS_STORED and self._encoding.photometric == "YBR_FULL"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsi_seg.slides.readers.contract import Reader
+    from wsi_seg.slides.readers.dicom_series import SeriesFiles
 
 INSTALL = "pip install 'wsi-seg[dicom]'"
 
@@ -29,12 +30,16 @@ def open_dicom(path: Path) -> Reader | None:
     for volume in series.volumes:
         syntax = series.headers[volume].transfer_syntax
         if syntax and syntax not in READ:
-            other = None if volume == path else volume.name
-            raise SlideError(f"{path}: {describe_syntax(syntax, other)}: {REFUSED}")
+            raise SlideError(f"{path}: {_describe(path, series, volume)}: {REFUSED}")
     try:
         from wsi_seg.slides.readers.dicom_reader import DicomReader
     except ModuleNotFoundError as error:
         raise SlideError(
-            f"{path}: {series.refused_for(path)}; wsidicom does, but {error.name} is not installed: {INSTALL}"
+            f"{path}: {_describe(path, series, series.refused_for(path))}; wsidicom does, but {error.name} "
+            f"is not installed: {INSTALL}"
         ) from error
     return DicomReader(path, series)
+
+
+def _describe(path: Path, series: SeriesFiles, file: Path) -> str:
+    return describe_syntax(series.headers[file].transfer_syntax, None if file == path else file.name)

@@ -21,7 +21,7 @@ from wsi_seg.slides.readers.decode import cut_by_grid, enclosing_cells, level_sc
 from wsi_seg.slides.readers.dicom_decode import FrameDecoder
 from wsi_seg.slides.readers.dicom_frames import find_levels, quiet, read_facts
 from wsi_seg.slides.readers.dicom_level import ITEM, ITEM_HEADER
-from wsi_seg.slides.readers.dicom_series import name_syntax
+from wsi_seg.slides.readers.dicom_series import BY_OPENSLIDE, name_syntax
 from wsi_seg.slides.readers.piece_cache import PIECES
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class DicomReader:
 
     def __init__(self, path: Path, series: SeriesFiles) -> None:
         self.path = path
+        self._refused_for = series.refused_for(path)
         self._owner = PIECES.new_owner()
         self._found = find_levels(series.volumes)
         first = self._found[0]
@@ -79,8 +80,12 @@ class DicomReader:
 
     @property
     def how(self) -> str:
-        """The software that decodes the pixels, and what compresses them."""
-        return f"wsidicom {version('wsidicom')}: {name_syntax(self._found[0].encoding.syntax)}"
+        """The software that decodes the pixels, what compresses them, and why it is this software."""
+        syntax = self._found[0].encoding.syntax
+        why = "which OpenSlide does not read"
+        if syntax in BY_OPENSLIDE:
+            why = f"but OpenSlide refuses the slide for the compression of {self._refused_for.name}"
+        return f"wsidicom {version('wsidicom')}: {name_syntax(syntax)}, {why}"
 
     @property
     def icc_profile(self) -> bytes | None:

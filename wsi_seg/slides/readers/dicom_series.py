@@ -70,18 +70,18 @@ class SeriesFiles:
         """What the glass slide is labelled with; empty if that is not stated."""
         return next((header.container for header in self.headers.values() if header.container), "")
 
-    def refused_for(self, path: Path) -> str:
-        """Describe the compression for which OpenSlide refuses the slide by one of its files.
+    def refused_for(self, path: Path) -> Path:
+        """Return the file for whose compression OpenSlide refuses the slide.
 
         Parameters
         ----------
         path : Path
-            The file that was named. OpenSlide reads the others too, and refuses a slide for its label.
+            The file that was named, which comes first. OpenSlide reads the others too, such as a label.
         """
         for file in (path, *self.headers):
             syntax = self.headers[file].transfer_syntax
             if syntax and syntax not in BY_OPENSLIDE:
-                return describe_syntax(syntax, None if file == path else file.name)
+                return file
         raise ValueError(f"{path}: all files are read by OpenSlide")
 
 
