@@ -125,3 +125,44 @@ def test_ome_xml_that_lies_about_the_size(tmp_path: Path) -> None:
     two = write_series(tmp_path / "two.ome.tiff", {"slide": RGB, "small": RGB[:90, :90]})
     with pytest.raises(SlideError, match=r"OME-XML does not describe its largest image, of 420 x 300 px"):
         Slide(lie(two, b'SizeX="420"', b'SizeX="421"'))
+
+
+IMAGE = (
+    '<Image ID="Image:{i}" Name="{name}"><Pixels ID="Pixels:{i}" DimensionOrder="XYCZT" Type="uint8" '
+    'SizeX="{width}" SizeY="{height}" SizeC="3" SizeZ="1" SizeT="1" PhysicalSizeX="0.{i}5" '
+    'PhysicalSizeY="0.{i}5"><Channel ID="Channel:{i}:0" '
+    'SamplesPerPixel="3"/><TiffData IFD="0" PlaneCount="1"><UUID FileName="{file}">{file}</UUID></TiffData>'
+    "</Pixels></Image>"
+)
+
+
+def in_files(folder: Path, places: dict[str, np.ndarray]) -> list[Path]:
+    """Write images to a file each, with OME-XML of all of them in every file."""
+    schema = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+    paths = [folder / f"{name}.ome.tiff" for name in places]
+    for path in paths:
+        described = "".join(
+            IMAGE.format(i=i, name=name, width=p.shape[1], height=p.shape[0], file=f"{name}.ome.tiff")
+            for i, (name, p) in enumerate(places.items())
+        )
+        text = f'<?xml version="1.0"?><OME xmlns="{schema}" UUID="{path.name}">{described}</OME>'
+        pixels = places[path.name.removesuffix(".ome.tiff")]
+        with tifffile.TiffWriter(path, ome=False) as tiff:
+            tiff.write(pixels, tile=(128, 128), photometric="rgb", description=text, metadata=None)
+    return paths
+
+
+@pytest.mark.parametrize("all_there", [True, False])
+def test_of_a_set_of_files_the_image_in_the_named_file_is_read(tmp_path: Path, all_there: bool) -> None:
+    one, other = in_files(tmp_path, {"a": RGB, "b": LABEL})
+    if not all_there:
+        other.unlink()
+    with Slide(one) as slide:
+        assert slide.size == (WIDTH, HEIGHT)
+        assert slide.mpp == (0.05, 0.05)
+    if all_there:
+        with Slide(other) as slide:
+            assert slide.size == (500, 700)
+            assert slide.mpp == (0.15, 0.15)
+        with pytest.raises(SlideError, match=r"parts of the image lie in other files: export it as one file"):
+            Slide(one, series=1)

@@ -53,7 +53,7 @@ class TiffImage:
     name : str
         Empty if it has none.
     page : int
-        The number of its first page; -1 for one that is in a SubIFD.
+        The number of its first page; -1 for one that is in a SubIFD, or in another file.
     here : bool
         Whether all of its pages are in this file.
     levels : tuple of (int, int)
@@ -191,7 +191,8 @@ def remark_on_images(path: Path) -> str | None:
 
 def _likely(images: Sequence[TiffImage]) -> list[TiffImage]:
     """Return the images that may be the slide."""
-    named = [image for image in images if not BESIDE.fullmatch(image.name)] or list(images)
+    here = [image for image in images if image.here] or images
+    named = [image for image in here if not BESIDE.fullmatch(image.name)] or here
     width, height = max((_size_of(image) for image in named), key=_area)
     large = [image for image in named if image.width * SMALL >= width or image.height * SMALL >= height]
     return [image for image in large if image.in_colour] or large
@@ -233,7 +234,8 @@ def _describe(tiff: tifffile.TiffFile, index: int, series: Any) -> TiffImage:
     page = series.keyframe
     here = all(one is not None and one.parent is tiff for one in series.pages)
     bits = page.bitspersample
-    place = next((one.treeindex for one in series.pages if one is not None), (0,))
+    first = series.pages[0]
+    place = first.treeindex if first is not None and first.parent is tiff else ()
     return TiffImage(
         index=index,
         name=series.name or "",

@@ -115,6 +115,9 @@ def _pixels_of(root: Element, page: int) -> Element | None:
     images = root.findall(".//{*}Image/{*}Pixels")
     for pixels in images if len(images) > 1 else ():
         for data in pixels.findall("{*}TiffData"):
+            file = data.find("{*}UUID")
+            if file is not None and file.text != root.get("UUID", file.text):
+                continue  # of another file
             first = int(data.get("IFD", 0))
             count = int(data.get("PlaneCount", 1 if "IFD" in data.attrib else 0))
             if first <= page and (page < first + count or not count):
