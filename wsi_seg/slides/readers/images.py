@@ -235,11 +235,11 @@ def _describe(tiff: tifffile.TiffFile, index: int, series: Any) -> TiffImage:
     here = all(one is not None and one.parent is tiff for one in series.pages)
     bits = page.bitspersample
     first = series.pages[0]
-    place = first.treeindex if first is not None and first.parent is tiff else ()
+    own = first is not None and first.parent is tiff and len(first.treeindex) == 1
     return TiffImage(
         index=index,
         name=series.name or "",
-        page=int(place[0]) if len(place) == 1 else -1,
+        page=int(first.index) if own else -1,
         here=here,
         levels=tuple(_size(pages[0]) for pages in levels_of(series)) if here else (_size(page),),
         width=int(page.imagewidth),
