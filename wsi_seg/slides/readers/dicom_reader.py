@@ -8,11 +8,11 @@ import struct
 import weakref
 from bisect import bisect_right
 from contextlib import ExitStack
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openslide
+import wsidicom
 
 from wsi_seg.errors import SlideError
 from wsi_seg.files.reading import open_plain
@@ -85,7 +85,7 @@ class DicomReader:
         why = "which OpenSlide does not read"
         if syntax in BY_OPENSLIDE:
             why = f"but OpenSlide refuses the slide for the compression of {self._refused_for.name}"
-        return f"wsidicom {version('wsidicom')}: {name_syntax(syntax)}, {why}"
+        return f"wsidicom {wsidicom.__version__}: {name_syntax(syntax)}, {why}"
 
     @property
     def icc_profile(self) -> bytes | None:
