@@ -32,7 +32,7 @@ RUNS = 8
 """Of the network, in one measurement."""
 
 SHARE = 0.03
-"""Changes of the logits up to this share of the largest count as none. The built-in model's reach is 103
+"""Changes of the logits up to this share of the largest count as none. The built-in model's reach is 82
 pixels by it; slides' labels showed a halo of 96 to be enough (benchmarks/results/seams.md)."""
 
 PHASE = 11
