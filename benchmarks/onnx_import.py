@@ -57,8 +57,9 @@ command gives for the same slide before its clean-up (`--save-raw`).
 its program computes from each slide: stain vectors by Macenko's method, percentiles of the whole slide, the
 extremes of each tile. `models import` takes the file and cannot know that; `--channels` orders red, green and
 blue, and is no help. **On RGB its labels mean nothing**: the line "RGB" is there to show it. The line "stain
-separation in front" is the same network with that computation before it, in operators of ONNX, with the
-numbers of this one slide; another slide needs a file of its own.\
+separation in front" is the same network with that computation before it and its decision (a probability above
+a half, epithelium before stroma) behind it, in operators of ONNX, with the numbers of this one slide; another
+slide needs a file of its own.\
 """
 
 HEAD = (
@@ -114,7 +115,8 @@ def make(name: str, out: Path, *arguments: str, package: Path) -> Path:
 def try_out(case: Case, folder: Path) -> Outcome:
     """Import a network, segment its slide, check the polygons, and run the network alone."""
     name = case.name.replace(" ", "-").replace(",", "")
-    model, result = folder / f"{name}.safetensors", folder / "results" / name
+    model, out = folder / f"{name}.safetensors", folder / "results" / name
+    result = out / case.slide.stem
     command = [*WSI_SEG, "models", "import", str(case.onnx), *case.options, "-o", str(model), "--overwrite"]
     imported = on_one_core(command)
     command = [*WSI_SEG, "predict", str(case.slide), "--model", str(model), "--workers", "1"]

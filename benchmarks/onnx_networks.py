@@ -7,7 +7,7 @@
 Each needs the packages of `fetch` on its path. "unet" trains a U-Net of segmentation_models_pytorch for a
 number of steps on generated tissue, and exports it as its users do. "shell" copies the network that
 lavlab-shell ships. "stained" puts the separation of one slide's stains, as lavlab-shell estimates it, in
-front of that network: operators of ONNX, so that the file takes RGB.
+front of that network, and its decision behind it: operators of ONNX, so that the file takes RGB.
 """
 
 from __future__ import annotations
@@ -109,16 +109,16 @@ def copy_shell(out: Path) -> None:
 
 
 def make_stained(slide: Path, network: Path, out: Path) -> None:
-    """Put the separation of a slide's stains in front of lavlab-shell's network."""
+    """Put the separation of a slide's stains in front of lavlab-shell's network, its decision behind it."""
     import onnx
     from onnx import compose
 
     theirs = onnx.load(network)
     before = separation(slide, theirs.opset_import[0].version, theirs.ir_version)
-    joined = compose.merge_models(
-        before, compose.add_prefix(theirs, "net/"), [("scaled", f"net/{theirs.graph.input[0].name}")]
-    )
-    onnx.save(joined, str(out))
+    network = compose.add_prefix(theirs, "net/")
+    joined = compose.merge_models(before, network, [("scaled", network.graph.input[0].name)])
+    after = decision(theirs.opset_import[0].version, theirs.ir_version)
+    onnx.save(compose.merge_models(joined, after, [(network.graph.output[0].name, "found")]), str(out))
 
 
 def separation(slide: Path, opset: int, ir: int) -> object:
@@ -172,6 +172,34 @@ def separation(slide: Path, opset: int, ir: int) -> object:
             ("image", "scaled")}  # fmt: skip
     nodes = [helper.make_node(kind, given, [gives]) for kind, given, gives in steps]
     graph = helper.make_graph(nodes, "stains", [port["image"]], [port["scaled"]], held)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir)
+
+
+def decision(opset: int, ir: int) -> object:
+    """Return its decision as scores of which the largest is the class.
+
+    Epithelium, wherever its probability is above a half and above the background's; else stroma, likewise;
+    else background.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    held = [
+        numpy_helper.from_array(np.array(0, np.float32), "half"),  # the logit of a half
+        numpy_helper.from_array(np.array(1, np.float32), "less"),
+    ]
+    nodes = [
+        helper.make_node("Split", ["found"], ["epithelium", "stroma", "glass"], axis=1, num_outputs=3),
+        helper.make_node("Max", ["glass", "half"], ["bound"]),
+        helper.make_node("Greater", ["epithelium", "bound"], ["sure"]),
+        helper.make_node("Sub", ["epithelium", "less"], ["below"]),
+        helper.make_node("Where", ["sure", "below", "stroma"], ["second"]),
+        helper.make_node("Concat", ["epithelium", "second", "bound"], ["scores"], axis=1),
+    ]
+    found, scores = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "h", "w"])
+        for name in ("found", "scores")
+    )
+    graph = helper.make_graph(nodes, "decision", [found], [scores], held)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir)
 
 
