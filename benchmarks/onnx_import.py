@@ -120,9 +120,7 @@ def try_out(case: Case, folder: Path) -> Outcome:
     command = [*WSI_SEG, "models", "import", str(case.onnx), *case.options, "-o", str(model), "--overwrite"]
     imported = on_one_core(command)
     command = [*WSI_SEG, "predict", str(case.slide), "--model", str(model), "--workers", "1"]
-    predicted = on_one_core(
-        [*command, "--device", "cpu", "--no-tissue-mask", "-o", str(result), "--overwrite"]
-    )
+    predicted = on_one_core([*command, "--device", "cpu", "--no-tissue-mask", "-o", str(out), "--overwrite"])
     subprocess.run([*WSI_SEG, "check", str(result / "slide.geojson.gz")], check=True)
     bundle = load_bundle(model)
     config = bundle.network.config
