@@ -59,7 +59,12 @@ extremes of each tile. `models import` takes the file and cannot know that; `--c
 blue, and is no help. **On RGB its labels mean nothing**: the line "RGB" is there to show it. The line "stain
 separation in front" is the same network with that computation before it and its decision (a probability above
 a half, epithelium before stroma) behind it, in operators of ONNX, with the numbers of this one slide; another
-slide needs a file of its own.\
+slide needs a file of its own.
+
+It normalises over its whole tile (its reach has no bound), so a pixel's class depends on what else the tile
+holds. Its program's tiles (1024 px, filled up with white) are not the patches here (mirrored at the slide's
+edge), so the two give other classes wherever that matters, with the same preparation too. On one and the
+same tile "stain separation in front" gives its program's classes ({same} of the pixels).\
 """
 
 HEAD = (
@@ -223,6 +228,7 @@ def compare(slide: Path, folder: Path, steps: int) -> None:
     make("unet", unet, str(unet), str(steps), package=for_unet)
     make("shell", plain, str(plain), package=for_shell)
     make("stained", stained, str(slide), str(plain), str(stained), package=for_shell)
+    same = f"{float(stained.with_suffix('.same').read_text()):.2%}"
     schema = folder / "lavlab-shell.yaml"
     schema.write_text(SHELL_SCHEMA)
 
@@ -248,7 +254,7 @@ def compare(slide: Path, folder: Path, steps: int) -> None:
     table = "\n".join([f"| {' | '.join(HEAD)} |", "|--" * len(HEAD) + "|", *lines])
     keep(
         "onnx",
-        f"{EXPLANATION.format(steps=steps)}\n\n{table}\n\n"
+        f"{EXPLANATION.format(steps=steps, same=same)}\n\n{table}\n\n"
         f"The U-Net segments the demo slide, lavlab-shell's network {slide.name}. lavlab-shell's own command "
         f"takes {own:.1f} s for it, its clean-up included.",
     )

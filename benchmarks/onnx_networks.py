@@ -42,7 +42,7 @@ CLASSES, FIELDS, FIELD, SIDE, BATCH = 8, 16, 320, 160, 4
 FIRST_SEED = 700_000
 """Of the slides that the U-Net is trained on: neither the demo slide nor one that the demo model saw."""
 
-THUMBNAIL = 2048
+THUMBNAIL, TILE = 2048, 512
 
 
 def fetch(name: str, folder: Path) -> Path:
@@ -108,17 +108,35 @@ def copy_shell(out: Path) -> None:
     onnx.save(onnx.load(Path(shell.__file__).parent / "weights" / "model_v1.onnx"), str(out))
 
 
-def make_stained(slide: Path, network: Path, out: Path) -> None:
+def make_stained(slide: Path, network_path: Path, out: Path) -> None:
     """Put the separation of a slide's stains in front of lavlab-shell's network, its decision behind it."""
     import onnx
     from onnx import compose
 
-    theirs = onnx.load(network)
+    theirs = onnx.load(network_path)
     before = separation(slide, theirs.opset_import[0].version, theirs.ir_version)
     network = compose.add_prefix(theirs, "net/")
     joined = compose.merge_models(before, network, [("scaled", network.graph.input[0].name)])
     after = decision(theirs.opset_import[0].version, theirs.ir_version)
     onnx.save(compose.merge_models(joined, after, [(network.graph.output[0].name, "found")]), str(out))
+    out.with_suffix(".same").write_text(str(same_on_a_tile(slide, network_path, out)))
+
+
+def same_on_a_tile(slide: Path, network: Path, stained: Path) -> float:
+    """Return the share of a tile's pixels that get the class that lavlab-shell's own functions give."""
+    import onnxruntime
+    from shell.inference import run_inference
+    from shell.model import build_model
+    from shell.transforms import apply_eho_chunked, detect_background, estimate_stain_params
+
+    rgb = thumbnail(slide)
+    y, x = ((side - TILE) // 2 for side in rgb.shape[:2])
+    tile = np.ascontiguousarray(rgb[y : y + TILE, x : x + TILE])
+    eho = apply_eho_chunked(tile, **estimate_stain_params(rgb, bg_mask=detect_background(rgb)))
+    theirs = run_inference(eho, build_model(str(network)), roi_size=(TILE, TILE))
+    session = onnxruntime.InferenceSession(stained, providers=["CPUExecutionProvider"])
+    scores = session.run(None, {"image": tile.transpose(2, 0, 1)[None].astype(np.float32)})[0]
+    return float((np.array([1, 2, 0])[scores[0].argmax(axis=0)] == theirs).mean())
 
 
 def separation(slide: Path, opset: int, ir: int) -> object:
