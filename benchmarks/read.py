@@ -187,7 +187,8 @@ def about(name: str, repeats: int) -> str:
         "thread. 2 to 1: two threads against one. Colours: how far the mean colours of "
         f"{LOOK} x {LOOK} cells of a rectangle are from OpenSlide's at most, in grey values. Decoding alone: "
         "imagecodecs' JPEG decoding of the same tiles, where a file has these; reader without it: finding "
-        "tiles and putting them together; the rest: compositing, presence, and putting strips together.\n"
+        "tiles and putting them together; the rest: putting strips together, and what libraries do in "
+        "threads of their own, as zarr does.\n"
     )
 
 
