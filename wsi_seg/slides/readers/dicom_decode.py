@@ -18,6 +18,7 @@ from wsidicom.geometry import Size
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers import strict_jpeg
 from wsi_seg.slides.readers.dicom_series import READ, name_syntax
+from wsi_seg.slides.readers.jpeg_ls import DECODER
 from wsi_seg.slides.readers.strict_jpeg import NoPlainJpegError, StrictJpeg
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class FrameDecoder:
         self._jpeg = self._decoder = None
         if self._compression == "JPEG":
             self._jpeg = StrictJpeg.of(None, COLOURS.get(encoding.photometric, strict_jpeg.YCBCR))
-        elif self._compression not in ("nothing", "lossless JPEG"):
+        elif self._compression not in ("nothing", "lossless JPEG", "JPEG-LS"):
             self._decoder = Decoder.create(
                 UID(encoding.syntax),
                 encoding.samples,
@@ -121,6 +122,8 @@ class FrameDecoder:
                 raise ValueError("a damaged JPEG")
         elif self._compression == "lossless JPEG":
             pixels = simplejpeg.decode_jpeg(frame, colours)  # lossless, it converts no colours
+        elif self._compression == "JPEG-LS":
+            pixels = DECODER.decode(frame)
         elif self._decoder is None:
             pixels = np.frombuffer(frame, dtype=np.uint8, count=self._encoding.bytes)
         else:
