@@ -18,6 +18,7 @@ from wsi_seg.slides.readers.channels import names_of, stated_order, without_name
 from wsi_seg.slides.readers.contract import SlideLevel
 from wsi_seg.slides.readers.decode import cut_by_grid, enclosing_cells, level_scale
 from wsi_seg.slides.readers.piece_cache import PIECES
+from wsi_seg.slides.readers.zarr_blosc import hold_to_length
 from wsi_seg.slides.readers.zarr_images import choose_image, images_of
 from wsi_seg.slides.readers.zarr_store import ARRAYS, EXPORT_AGAIN, IMAGE, UNITLESS, read_array_node
 
@@ -214,7 +215,8 @@ def _open(image: NgffImage, name: str) -> zarr.Array[Any]:
     path = image.group / name
     node = read_array_node(path)
     try:
-        array = zarr.open_array(LocalStore(path, read_only=True), mode="r", zarr_format=node.zarr_format)
+        store = LocalStore(path, read_only=True)
+        array = hold_to_length(zarr.open_array(store, mode="r", zarr_format=node.zarr_format))
     except ERRORS as error:
         said = " ".join(str(error).split())[:200]
         raise SlideError(f"{path}: its metadata is damaged ({said}): {EXPORT_AGAIN}") from error
