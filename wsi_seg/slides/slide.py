@@ -104,7 +104,8 @@ class Slide:
         self.size: tuple[int, int] = (self._reader.levels[0].width, self._reader.levels[0].height)
         if max(self.size) > MAX_SIDE:
             raise SlideError(
-                f"{self.path}: states an absurd size of {self.size[0]} x {self.size[1]}: damaged?"
+                f"{self.path}: states an absurd size of {self.size[0]} x {self.size[1]}: damaged: "
+                "copy or export it again"
             )
         self.levels: tuple[SlideLevel, ...] = self._reader.levels
         self.bounds = self._bounds()

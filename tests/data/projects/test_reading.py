@@ -199,3 +199,11 @@ def test_a_folder_stands_for_the_project_in_it(tmp_path: Path) -> None:
     (tmp_path / "project.qpproj").touch()
     assert find_project(tmp_path) == tmp_path / "project.qpproj"
     assert find_project(own) == own
+
+
+def test_a_project_that_lists_a_project_names_the_image(tmp_path: Path) -> None:
+    path = tmp_path / "project.qpproj"
+    (entry,) = read_project(write_project(path, image("Case 7", server(uri_of(path)))))
+    why = f"{path}: 'Case 7': {path}: is a QuPath project, not a slide: remove the image"
+    with pytest.raises(SlideError, match=re.escape(why)):
+        entry.require()

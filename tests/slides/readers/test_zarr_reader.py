@@ -435,3 +435,13 @@ def test_levels_may_be_of_one_pixel(tmp_path: Path) -> None:
         assert [(level.width, level.height) for level in slide.levels] == [(3, 2), (2, 1), (1, 1)]
         frames = Frames.at_mpp(slide.bounds, slide.mpp, 2.0)
         np.testing.assert_array_equal(slide.read(Rect(0, 0, 2, 3), frames).rgb, RGB[:2, :3])
+
+
+def test_an_absurd_size_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    path = write_zarr(tmp_path / "s.zarr", ngff="0.4")
+    stated = json.loads((path / "0/.zarray").read_text())
+    (path / "0/.zarray").write_text(json.dumps({**stated, "shape": [3, 10**9, 10**9]}))
+    with pytest.raises(
+        SlideError, match=r"absurd size of 1000000000 x 1000000000: damaged: copy or export it again"
+    ):
+        Slide(path)

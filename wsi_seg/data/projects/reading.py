@@ -118,6 +118,8 @@ def _entry(project: Path, place: int, stored: object, before: str | None) -> Pro
     except ValueError as error:
         return ProjectEntry(project, image.number, name, None, f"{error}: give its slide as a file")
     path, fault = _find(project, stated, before)
+    if fault is None and path.suffix.lower() == ".qpproj":
+        fault = f"{path}: is a QuPath project, not a slide: remove the image from the project"
     return ProjectEntry(project, image.number, name, path, fault, server.size, server.mpp, server.series)
 
 
