@@ -207,8 +207,8 @@ class Plan:
         """
         if not self.overview.present.any() and not self.overview.unreadable:
             raise SlideError(
-                f"{self.slide.path}: is transparent throughout, or all of its tiles are missing: copy it again, "
-                "or export it without its alpha channel"
+                f"{self.slide.path}: is transparent throughout, or all of its tiles are missing: copy it "
+                "again, or export it without its alpha channel"
             )
         if self.settings.labels.allow_grey:
             return

@@ -445,3 +445,11 @@ def test_an_absurd_size_is_refused_with_the_remedy(tmp_path: Path) -> None:
         SlideError, match=r"absurd size of 1000000000 x 1000000000: damaged: copy or export it again"
     ):
         Slide(path)
+
+
+def test_chunks_of_no_pixel_are_refused(tmp_path: Path) -> None:
+    path = write_zarr(tmp_path / "s.zarr", ngff="0.4")
+    stated = json.loads((path / "0/.zarray").read_text())
+    (path / "0/.zarray").write_text(json.dumps({**stated, "chunks": [0, 0, 0]}))
+    with pytest.raises(SlideError, match=r"s\.zarr/0: .*: copy or export it again"):
+        Slide(path)

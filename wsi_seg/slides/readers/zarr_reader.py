@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wsi_seg.slides.readers.ngff import NgffImage
 
 ERRORS = (
-    *(OSError, ValueError, LookupError, TypeError, RuntimeError, AssertionError, EOFError),
+    *(OSError, ValueError, LookupError, TypeError, RuntimeError, AssertionError, EOFError, ArithmeticError),
     *(struct.error, zlib.error, lzma.LZMAError),
 )
 """What zarr and its codecs raise for chunks that are damaged or cannot be read."""
@@ -222,8 +222,8 @@ def _open(image: NgffImage, name: str) -> zarr.Array[Any]:
         raise SlideError(f"{path}: its metadata is damaged ({said}): {EXPORT_AGAIN}") from error
     if array.ndim != len(image.axes):
         raise SlideError(f"{path}: has {array.ndim} dimensions, but {len(image.axes)} axes: {EXPORT_AGAIN}")
-    for axis, length in zip(image.axes, array.shape, strict=True):
-        if length < 1:
+    for axis, length, chunk in zip(image.axes, array.shape, array.chunks, strict=True):
+        if min(length, chunk) < 1:
             raise SlideError(f"{path}: holds no pixels: {EXPORT_AGAIN}")
         if axis not in ("c", "y", "x") and length > 1:
             raise SlideError(
