@@ -326,6 +326,13 @@ REFUSED: dict[str, tuple[dict[str, Any], Callable[[Path], object], str]] = {
         lambda p: zarr.create_array(p / "0", shape=(3, 0, 9), dtype="u1", overwrite=True),
         "holds no pixels",
     ),
+    "tiny chunks": (
+        {},
+        lambda p: zarr.create_array(
+            p / "0", shape=(3, 2000, 2000), chunks=(3, 1, 1), dtype="u1", overwrite=True
+        ),
+        "its chunks of 1 pixels are too small",
+    ),
     "huge chunks": (
         {},
         lambda p: zarr.create_array(

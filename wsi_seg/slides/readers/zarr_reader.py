@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import lzma
-import struct
 import weakref
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
-from zarr.storage import LocalStore
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers.channels import names_of, stated_order, without_names
 from wsi_seg.slides.readers.contract import SlideLevel
 from wsi_seg.slides.readers.decode import cut_by_grid, enclosing_cells, level_scale
 from wsi_seg.slides.readers.piece_cache import PIECES
-from wsi_seg.slides.readers.zarr_blosc import hold_to_length
+from wsi_seg.slides.readers.zarr_array import ERRORS, open_array
 from wsi_seg.slides.readers.zarr_images import choose_image, images_of
-from wsi_seg.slides.readers.zarr_store import ARRAYS, EXPORT_AGAIN, IMAGE, UNITLESS, read_array_node
+from wsi_seg.slides.readers.zarr_store import ARRAYS, EXPORT_AGAIN, IMAGE, UNITLESS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,15 +25,6 @@ if TYPE_CHECKING:
 
     from wsi_seg.slides.lattice import Rect
     from wsi_seg.slides.readers.ngff import NgffImage
-
-ERRORS = (
-    *(OSError, ValueError, LookupError, TypeError, RuntimeError, AssertionError, EOFError, ArithmeticError),
-    *(struct.error, zlib.error, lzma.LZMAError),
-)
-"""What zarr and its codecs raise for chunks that are damaged or cannot be read."""
-
-MAX_CHUNK_BYTES = 3 << 26
-"""Of a chunk in memory, as large as the largest picture: zarr can decode no part of a chunk."""
 
 BLOCK = 512
 """Smaller chunks are read several at a time, up to this side."""
@@ -76,7 +63,7 @@ class ZarrReader:
         image = images[chosen]
         self._which = f"image {chosen} of {len(images)}, " if len(images) > 1 else ""
         self._axes = image.axes
-        arrays = [_open(image, level.path) for level in image.levels]
+        arrays = [open_array(image, level.path) for level in image.levels]
         sizes = [self._size(array) for array in arrays]
         self._order = _channel_order(path, image, self._samples_of(arrays[0]))
         if any(
@@ -208,33 +195,6 @@ class ZarrReader:
             tile_height=min(int(array.chunks[self._axes.index("y")]), height),
             exact=True,
         )
-
-
-def _open(image: NgffImage, name: str) -> zarr.Array[Any]:
-    """Open the array of a level, after checking that it holds one picture of bytes in chunks of a size."""
-    path = image.group / name
-    node = read_array_node(path)
-    try:
-        store = LocalStore(path, read_only=True)
-        array = hold_to_length(zarr.open_array(store, mode="r", zarr_format=node.zarr_format))
-    except ERRORS as error:
-        said = " ".join(str(error).split())[:200]
-        raise SlideError(f"{path}: its metadata is damaged ({said}): {EXPORT_AGAIN}") from error
-    if array.ndim != len(image.axes):
-        raise SlideError(f"{path}: has {array.ndim} dimensions, but {len(image.axes)} axes: {EXPORT_AGAIN}")
-    for axis, length, chunk in zip(image.axes, array.shape, array.chunks, strict=True):
-        if min(length, chunk) < 1:
-            raise SlideError(f"{path}: holds no pixels: {EXPORT_AGAIN}")
-        if axis not in ("c", "y", "x") and length > 1:
-            raise SlideError(
-                f"{path}: is a stack of {length} along {axis}: export one plane of it as an image of its own"
-            )
-    if int(np.prod(array.chunks, dtype=object)) > MAX_CHUNK_BYTES:
-        chunks = " x ".join(map(str, array.chunks))
-        raise SlideError(
-            f"{path}: its chunks of {chunks} are too large to be read one by one: store it in smaller ones"
-        )
-    return array
 
 
 def _channel_order(path: Path, image: NgffImage, count: int) -> tuple[int, int, int]:
