@@ -89,7 +89,7 @@ def test_a_missing_file_is_a_fault(run, tmp_path):
     result = run(tmp_path / "absent.geojson")
 
     assert result.exit_code == 1
-    assert "No such file" in result.output
+    assert str(result.exception) == f"{tmp_path / 'absent.geojson'}: no such file: give a GeoJSON file"
 
 
 def test_colours_that_qupath_keeps_are_told_with_the_line_that_sets_the_files(run, tmp_path):
