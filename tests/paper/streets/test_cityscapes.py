@@ -74,7 +74,7 @@ def test_faults(tmp_path):
         read_dataset(tmp_path, "train")
     assert str(caught.value).startswith(
         f"{tmp_path}: images without a mask (1): ulm_000002_000019_leftImg8bit.png; "
-        "masks without an image (1): ulm_000003_000019_gtFine_labelIds.png; masks with values that are no "
+        "masks without an image (1): ulm_000003_000019_gtFine_labelIds.png; masks with values that are not a "
         "class of 'cityscapes' (1): ulm_000004_000019_gtFine_labelIds.png (34): repair"
     )
 

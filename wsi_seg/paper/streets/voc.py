@@ -77,7 +77,7 @@ def _pairs(folder: Path, split: str, faults: Faults) -> list[Pair]:
         masks = [folder / kind / f"{name}.png" for kind in MASK_FOLDERS]
         mask = next((path for path in masks if path.is_file()), None)
         if not image.is_file():
-            faults.add("images that are listed but absent", image.name)
+            faults.add("images that are listed but missing", image.name)
         elif mask is None and split != "test":
             faults.add("images without a mask", image.name)
         else:
