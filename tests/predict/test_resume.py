@@ -276,7 +276,10 @@ def test_what_is_there_is_refused_by_what_differs_most(
     for changed, told in (
         ({"version": version - 1}, "made by an earlier wsi-seg, whose labels differ: use another -o"),
         ({"version": version + 1}, "made by a later wsi-seg, whose labels differ: use another -o"),
-        ({"version": version - 1, "slide": "1234"}, "of another slide: use another -o"),
+        (
+            {"version": version - 1, "slide": "1234", "slide content": "5678"},
+            "of another slide: use another -o",
+        ),
     ):
         result.write_record(record.model_copy(update={"labels": {**record.labels, **changed}}))
         with pytest.raises(OutputError, match=f"holds a result {told}, or --overwrite"):
