@@ -61,7 +61,8 @@ separation in front" is the same network with that computation before it and its
 a half, epithelium before stroma) behind it, in operators of ONNX, with the numbers of this one slide; another
 slide needs a file of its own.
 
-It normalises over its whole tile (its reach has no bound), so a pixel's class depends on what else the tile
+It seems to normalise over its whole tile: its measured reach has no bound, but that was not tested with
+equal tiles. Then a pixel's class depends on what else the tile
 holds. Its program's tiles (1024 px, filled up with white) are not the patches here (mirrored at the slide's
 edge), so the two give other classes wherever that matters, with the same preparation too. On one and the
 same tile "stain separation in front" gives its program's classes ({same} of the pixels).\
