@@ -71,6 +71,16 @@ def test_a_pixel_does_not_depend_on_the_rectangle(data: st.DataObject, scale: fl
         np.testing.assert_array_equal(of_part, of_whole[y0:y1, x0:x1])
 
 
+def test_the_compiled_form_reads_nothing_beyond_the_source() -> None:
+    source = np.zeros((4, 6, 4), dtype=np.uint8)
+    inside, weight = np.array([[0, 3]]), np.ones((1, 2), np.float32)
+    for outside in (np.array([[0, 6]]), np.array([[-1, 0]])):
+        with pytest.raises(IndexError, match="source pixels"):
+            weigh(load_area(), source, (inside, weight), (outside, weight))
+    with pytest.raises(IndexError, match="0 source pixels"):
+        weigh(load_area(), source[:, :0], (inside, weight), (inside, weight))
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.tuples(*[st.floats(0.3, 9.5)] * 2),

@@ -98,6 +98,9 @@ def weigh(
     present : bool array, shape (rows, columns)
         Where alpha is half or more.
     """
+    for (index, _), side in zip((y, x), source.shape, strict=False):
+        if index.size and not 0 <= index.min() <= index.max() < side:
+            raise IndexError(f"pixels {index.min()} to {index.max()} of {side} source pixels")  # not in C
     rows, columns = y[0].shape[1], x[0].shape[1]
     rgb = np.empty((rows, columns, 3), dtype=np.uint8)
     present = np.empty((rows, columns), dtype=np.bool_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 from pathlib import Path
 
 import imagecodecs
@@ -167,6 +168,21 @@ def test_an_absent_tile_is_left_to_openslide(tmp_path: Path, picture: np.ndarray
     assert reader._tiles is not None
     assert reader._tiles.read(0, Rect(0, 0, 200, 200)) is None
     assert reader._tiles.read(0, Rect(0, 0, 128, 128)) is not None
+    reader.close()
+
+
+def test_a_damaged_size_costs_no_memory(tmp_path: Path, picture: np.ndarray) -> None:
+    path = write(tmp_path / "slide.tiff", picture)
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        sizes = list(tiff.pages[0].databytecounts)
+        sizes[4] = 2**32 - 1
+        tiff.pages[0].tags["TileByteCounts"].overwrite(sizes)
+    reader = LevelReader(path)
+    assert reader._tiles is not None
+    tracemalloc.start()
+    assert reader._tiles.read(0, Rect(128, 128, 256, 256)) is None
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()
     reader.close()
 
 

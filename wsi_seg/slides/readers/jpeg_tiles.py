@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 JPEG = 7
 """Of the TIFF tag Compression."""
 
+LARGEST = 16
+"""Bytes that the JPEG of a tile may have for each of its pixels; noise at quality 100 has 4."""
+
 
 @dataclass(frozen=True)
 class _Level:
@@ -104,20 +107,19 @@ class JpegTiles:
     def _tile(self, index: int, table: _Level, row: int, column: int) -> NDArray[np.uint8] | None:
         """Return a whole tile as RGBA; None if it is absent or cannot be decoded as it should."""
         size, place = int(table.sizes[row, column]), int(table.offsets[row, column])
-        if size == 0:
-            return None
-        return PIECES.get(
-            self._owner,
-            (index, row, column),
-            lambda: self._decode(index, table, os.pread(self._file, size, place), size),
-        )
-
-    def _decode(self, index: int, table: _Level, data: bytes, size: int) -> NDArray[np.uint8] | None:
         level = self._levels[index]
-        if len(data) < size:
+        # A damaged size must not cost the memory that it states.
+        if not 0 < size <= LARGEST * level.tile_width * level.tile_height:
             return None
+        return PIECES.get(self._owner, (index, row, column), lambda: self._decode(index, table, place, size))
+
+    def _decode(self, index: int, table: _Level, place: int, size: int) -> NDArray[np.uint8] | None:
+        level = self._levels[index]
         try:
-            tile = table.jpeg.decode(data, "RGBA")
+            data = os.pread(self._file, size, place)
+            tile = table.jpeg.decode(data, "RGBA") if len(data) == size else None
+        except OSError:  # OpenSlide meets it too, and says so
+            return None
         except NoPlainJpegError:
             return None
         return tile if tile is not None and tile.shape == (level.tile_height, level.tile_width, 4) else None
@@ -141,7 +143,7 @@ def _find_level(path: Path, level: SlideLevel) -> _Level | None:
         with quiet(), tifffile.TiffFile(path) as tiff:
             pages = [page for page in tiff.pages if _is_level(page, level)]
             return _level_of(pages[0], level) if len(pages) == 1 else None
-    except ERRORS:  # OpenSlide reads it, and says what is wrong
+    except (*ERRORS, OverflowError):  # OpenSlide reads it, and says what is wrong
         return None
 
 
