@@ -81,9 +81,11 @@ class JpegLsDecoder:
         if self._process is None or self._process.poll() is not None:
             self.close()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(self._seconds)],
+                # By its file: it needs nothing else of the package, wherever this process found that.
+                [sys.executable, "-P", __file__, str(self._seconds)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # what matters is raised here
                 start_new_session=True,  # Ctrl-C is for this process, and the pipe's end ends that one
             )
         return self._process
@@ -107,7 +109,7 @@ def serve(source: IO[bytes], sink: IO[bytes], seconds: float) -> None:
             signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
         try:
             pixels = np.atleast_3d(imagecodecs.jpegls_decode(frame))
-        except (ValueError, RuntimeError):  # imagecodecs' own error for JPEG-LS is a RuntimeError
+        except (ValueError, RuntimeError, MemoryError):  # imagecodecs' own error is a RuntimeError
             pixels = np.zeros((0, 0, 0), dtype=np.uint8)
         if limited:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
