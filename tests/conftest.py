@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -43,6 +44,16 @@ def own_handlers() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def open_loggers() -> Iterator[None]:
+    """See that a test leaves the package's loggers as they were: what others set up may disable them all."""
+    yield
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("wsi_seg")]
+    assert not any(logging.getLogger(name).disabled for name in names), (
+        "this test disabled loggers for all others"
+    )
 
 
 @pytest.fixture(scope="session")
