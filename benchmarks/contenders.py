@@ -18,8 +18,8 @@ from wsi_seg.slides.slide import Slide
 
 SIDE = 2048
 GRID = (4, 6)
-"""Rectangles across and down, at the coarser resolution; as many are read from level 0. With fewer, what a second
-thread gains depends on how evenly the two share them."""
+"""Rectangles across and down, at the coarser resolution; as many are read from level 0. With fewer, what a
+second thread gains depends on how evenly the two share them."""
 
 OURS = "wsi-seg"
 BESIDE = "OpenSlide, Pillow"

@@ -12,13 +12,18 @@ front of that network, and its decision behind it: operators of ONNX, so that th
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    import pyvips
 
 PACKAGES = {
     "unet": [
@@ -42,7 +47,8 @@ CLASSES, FIELDS, FIELD, SIDE, BATCH = 8, 16, 320, 160, 4
 FIRST_SEED = 700_000
 """Of the slides that the U-Net is trained on: neither the demo slide nor one that the demo model saw."""
 
-THUMBNAIL, TILE = 2048, 512
+THUMBNAIL, TILE = 2048, 1024
+"""Its longest thumbnail, of which it estimates stains, and the side of its tiles."""
 
 
 def fetch(name: str, folder: Path) -> Path:
@@ -119,24 +125,45 @@ def make_stained(slide: Path, network_path: Path, out: Path) -> None:
     joined = compose.merge_models(before, network, [("scaled", network.graph.input[0].name)])
     after = decision(theirs.opset_import[0].version, theirs.ir_version)
     onnx.save(compose.merge_models(joined, after, [(network.graph.output[0].name, "found")]), str(out))
-    out.with_suffix(".same").write_text(str(same_on_a_tile(slide, network_path, out)))
+    out.with_suffix(".same").write_text(json.dumps(same_on_tiles(slide, network_path, out)))
 
 
-def same_on_a_tile(slide: Path, network: Path, stained: Path) -> float:
-    """Return the share of a tile's pixels that get the class that lavlab-shell's own functions give."""
+def same_on_tiles(slide: Path, network: Path, stained: Path) -> dict[str, float]:
+    """Compare classes on tiles that cover the slide.
+
+    Returns
+    -------
+    dict
+        The number of "tiles"; "alike", the share of pixels that get the class that lavlab-shell's own
+        functions give for the same tile; "moved", the share that keeps its class, by these functions alone,
+        where the tile lies a quarter of its side further down and right.
+    """
     import onnxruntime
     from shell.inference import run_inference
     from shell.model import build_model
     from shell.transforms import apply_eho_chunked, detect_background, estimate_stain_params
 
-    rgb = thumbnail(slide)
-    y, x = ((side - TILE) // 2 for side in rgb.shape[:2])
-    tile = np.ascontiguousarray(rgb[y : y + TILE, x : x + TILE])
-    eho = apply_eho_chunked(tile, **estimate_stain_params(rgb, bg_mask=detect_background(rgb)))
-    theirs = run_inference(eho, build_model(str(network)), roi_size=(TILE, TILE))
+    small, rgb = thumbnail(slide), pixels(working(slide))
+    found = estimate_stain_params(small, bg_mask=detect_background(small))
+    model = build_model(str(network))
     session = onnxruntime.InferenceSession(stained, providers=["CPUExecutionProvider"])
-    scores = session.run(None, {"image": tile.transpose(2, 0, 1)[None].astype(np.float32)})[0]
-    return float((np.array([1, 2, 0])[scores[0].argmax(axis=0)] == theirs).mean())
+    quarter = TILE // 4
+    alike, moved = [], []
+
+    def theirs(y: int, x: int) -> np.ndarray:
+        tile = np.ascontiguousarray(rgb[y : y + TILE, x : x + TILE])
+        return run_inference(apply_eho_chunked(tile, **found), model, roi_size=(TILE, TILE))
+
+    for y in range(0, rgb.shape[0] - TILE - quarter, TILE):
+        for x in range(0, rgb.shape[1] - TILE - quarter, TILE):
+            own = theirs(y, x)
+            image = rgb[y : y + TILE, x : x + TILE].transpose(2, 0, 1)[None].astype(np.float32)
+            scores = session.run(None, {"image": image})[0]
+            alike.append((np.array([1, 2, 0])[scores[0].argmax(axis=0)] == own).mean())
+            moved.append(
+                (own[quarter:, quarter:] == theirs(y + quarter, x + quarter)[:-quarter, :-quarter]).mean()
+            )
+    return {"tiles": len(alike), "alike": float(np.mean(alike)), "moved": float(np.mean(moved))}
 
 
 def separation(slide: Path, opset: int, ir: int) -> object:
@@ -222,17 +249,24 @@ def decision(opset: int, ir: int) -> object:
 
 
 def thumbnail(slide: Path) -> np.ndarray:
-    """Return a slide at lavlab-shell's working resolution, 2 um per pixel, or smaller, as it reads it."""
+    """Return a slide as lavlab-shell estimates stains of it: no side is longer than `THUMBNAIL`."""
+    image = working(slide)
+    return pixels(image.resize(min(1.0, THUMBNAIL / max(image.height, image.width))))
+
+
+def working(slide: Path) -> pyvips.Image:
+    """Return a slide at lavlab-shell's working resolution, 2 um per pixel, as it reads it."""
     import pyvips
     from shell.infer_wsi import _read_mpp_from_openslide
 
     mpp = _read_mpp_from_openslide(str(slide))
     image = pyvips.Image.new_from_file(str(slide), access="random")
     image = image.extract_band(0, n=3) if image.bands > 3 else image
-    image = image.resize(mpp[0] / 2, vscale=mpp[1] / 2)
-    return np.ascontiguousarray(
-        image.resize(min(1.0, THUMBNAIL / max(image.height, image.width))).numpy()[:, :, :3]
-    )
+    return image.resize(mpp[0] / 2, vscale=mpp[1] / 2)
+
+
+def pixels(image: pyvips.Image) -> np.ndarray:
+    return np.ascontiguousarray(image.numpy()[:, :, :3])
 
 
 if __name__ == "__main__":
