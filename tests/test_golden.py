@@ -122,7 +122,7 @@ def test_a_training_that_was_stopped_goes_on(golden: Path) -> None:
         resume=True,
     )
     train(request, Listening())
-    assert any("going on where it was" in line for line in Listening.said)
+    assert any("resuming from the checkpoint" in line for line in Listening.said)
     report = json.loads((golden / "training/report/report.json").read_text())
     assert [row["step"] for row in report["history"]][-1] == 4
     assert load_bundle(golden / "training/model.safetensors").input.mpp == 2.0

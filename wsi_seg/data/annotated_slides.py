@@ -49,11 +49,11 @@ class SlideReading:
     mpp : float or None
         Micrometres per slide pixel, for slides where neither the file nor the pair states it.
     allow_coarser : bool
-        Take slides that are coarser than the working resolution.
+        Accept slides that are coarser than the working resolution.
     from_level_0 : bool
         Always read level 0, and none of the coarser levels in a file.
     series : int or None
-        Which of the slide files' images; None: the largest in colour.
+        Index of the image in each slide file; None takes the largest one in colour.
     """
 
     mpp: float | None = None
@@ -72,20 +72,20 @@ class LabelledSlide:
     given_mpp : float or None
         Micrometres per slide pixel, instead of the file's statement.
     frames : Frames
-        The label frame that rectangles are read in.
+        The label frame of the rectangles that are read.
     level : LevelRead
-        The level that they are read from.
+        The level from which they are read.
     levels_read : tuple of int
-        The levels that the slide may be read from.
+        The levels from which the slide may be read.
     truth : SlideTruth
     remarks : tuple of str
         What was repaired or left out of the slide and the annotations, a line each.
     fingerprint : str
         The hash that identifies the slide, wherever its file lies.
     copies : tuple of Path
-        Other files with the same slide, whose shapes are among `truth`'s.
+        Other files with the same slide; their shapes are part of `truth`.
     series : int or None
-        Which of the file's images.
+        Index of the image in the file.
     """
 
     path: Path
@@ -167,7 +167,7 @@ def open_labelled_slides(
     settings : TruthSettings, optional
     reading : SlideReading, optional
     files : AnnotationFiles, optional
-        Those that were read before are not read again.
+        Files that were read before are not read again.
 
     Returns
     -------
@@ -264,7 +264,7 @@ def _remarks(slide: Path, copies: Sequence[Path], channel: str | None) -> Iterat
     if channel is not None:
         yield f"{slide}: has no colour: `predict` takes such slides with --allow-grey"
     for copy in copies:
-        yield f"{copy}: the same slide as {slide}: one slide, with the shapes drawn on both"
+        yield f"{copy}: the same slide as {slide}: taken as one slide, with the shapes drawn on both"
 
 
 def check_classes(
@@ -278,7 +278,7 @@ def check_classes(
     schema : ClassSchema
     settings : TruthSettings
     owner : str
-        Whose the schema is, for the error.
+        What the error calls the owner of the schema.
 
     Raises
     ------

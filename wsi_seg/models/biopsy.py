@@ -4,14 +4,13 @@ Mehta, Mercan, Bartlett, Weaver, Elmore, Shapiro: "Y-Net: Joint Segmentation and
 of Breast Biopsy Images", MICCAI 2018, arXiv:1806.01313; without the diagnosis, at 8 classes, it has the
 2.75 million parameters of the network that the ESPNet paper reports on breast biopsies.
 
-Layer for layer the authors', with these freedoms: the heads may be wider than there are classes; what the
-authors' joint network has and never uses, a convolution of dilation 16 in each of its blocks, is left out
-(`count_unused`: of the published 3,913,381 weights with 5 diagnoses 3,687,589 work and 225,792 do not); and
-images of any size are served. Their pools were made for 384 x 384 pixels. What they come to there is small
-cells on every map, from 6/5 to 8/3 of its pixels wide; cells of these sizes cover maps of other sizes too. So
-at 384 the pools are the authors', and a pixel's answer depends on its surroundings, not on the size of the
-patch that holds it: two patches that overlap agree where both see enough, if they lie a multiple of
-`POOL_PERIOD` pixels apart.
+The layers are the authors', with three differences. The heads may be wider than the number of classes. A
+convolution of dilation 16 in each block, which the authors' joint network has and never uses, is left out
+(`count_unused`: of the published 3,913,381 weights with 5 diagnoses, 3,687,589 are used and 225,792 are not).
+And images may have any size. The authors' pools were made for 384 x 384 pixels, where their cells are 6/5 to
+8/3 map pixels wide; here, cells of these sizes cover maps of any size. So at 384 pixels the pools are the
+authors', and a pixel's class depends on its surroundings, not on the size of its patch: two overlapping
+patches agree where both see enough, if they lie a multiple of `POOL_PERIOD` pixels apart.
 """
 
 from __future__ import annotations
@@ -45,10 +44,10 @@ MIN_HEAD_WIDTH = 8
 MAX_DIAGNOSES = 200
 
 CELLS = ((5, 6), (2, 3), (1, 2), (3, 8))
-"""The pools: so many cells on so many pixels of a map, along each side. On 48 these are 40, 32, 24 and 18."""
+"""The pools: (cells, map pixels that they cover) along each side: 40, 32, 24 and 18 cells on 48 pixels."""
 
 POOL_PERIOD = 24 * ENCODER_STRIDE
-"""Image pixels after which the pattern of all the pools repeats itself."""
+"""Image pixels after which the pattern of all pools repeats."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class BiopsyConfig(NetworkConfig):
     Raises
     ------
     ValueError
-        If the numbers make no network.
+        If no network can be made from these values.
     """
 
     diagnoses: int | None = None
@@ -97,12 +96,12 @@ class BiopsyConfig(NetworkConfig):
 
     @property
     def title(self) -> str:
-        """What people call this network."""
+        """The name of this kind of network."""
         return "Breast-biopsy network"
 
     @property
     def shape(self) -> str:
-        """What sets this network apart from others of its title, in words."""
+        """How this network differs from others of its kind, in words."""
         shape = f"{'ESP' if self.block == 'esp' else 'residual'} blocks, heads {self.width} wide"
         return shape if self.diagnoses is None else f"{shape}, {self.diagnoses} diagnoses"
 
@@ -115,8 +114,8 @@ def norm_act(channels: int) -> nn.Sequential:
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
     """Convolution without bias that keeps the map's size (or halves it), normalised and activated.
 
-    A 1x1 kernel looks the same however it is dilated, but on one CPU thread PyTorch takes another way through
-    an undilated one, which rounds hundreds of input channels differently than on several threads.
+    Dilation has no effect on a 1x1 kernel. But on one CPU thread PyTorch computes an undilated one by another
+    algorithm, which rounds hundreds of input channels differently than on several threads.
     """
     dilation = 2 if kernel == 1 else 1
     layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, dilation=dilation, bias=False)
@@ -153,7 +152,7 @@ class ResidualBlock(nn.Module):
 
 
 class Level(nn.Module):
-    """One level of the encoder: halve the map, refine it, and hand on what went in beside what came out."""
+    """One level of the encoder: halve the map, refine it, and return it before and after, concatenated."""
 
     def __init__(self, inputs: int, channels: int, blocks: int, config: BiopsyConfig) -> None:
         super().__init__()
@@ -169,14 +168,15 @@ class Level(nn.Module):
 
 
 class PooledBranch(nn.Module):
-    """A map as seen through coarser cells: averaged over them, projected, and enlarged again.
+    """A map averaged over coarser cells, projected, and enlarged again.
 
     Parameters
     ----------
     inputs, outputs : int
         Channels.
     cells, pixels : int
-        So many cells, evenly laid and overlapping where they must, on so many pixels along each side.
+        Number of cells along each side, and number of map pixels that they cover. Cells are evenly spaced,
+        and overlap where necessary.
     """
 
     def __init__(self, inputs: int, outputs: int, cells: int, pixels: int) -> None:
@@ -208,7 +208,7 @@ class Pyramid(nn.Module):
 
 
 class DiagnosisHead(nn.Module):
-    """From the third level's map to one diagnosis for the whole image."""
+    """Predict one diagnosis for the whole image from the map of the third level."""
 
     def __init__(self, config: BiopsyConfig, diagnoses: int) -> None:
         super().__init__()
@@ -334,11 +334,11 @@ def diagnoses(network: nn.Module) -> TypeGuard[BiopsyNet]:
 
 
 def count_unused(network: nn.Module) -> int:
-    """Count the weights that the authors' network of this shape has besides, and that no input ever meets.
+    """Count the additional weights that the authors' network of this shape has and never uses.
 
     With a diagnosis head, each of its ESP blocks of N channels has a fifth dilated convolution, from N / 4 to
     N / 4 channels, which no forward pass uses. It is not built here, so nothing trains or stores it. Other
-    networks have nothing of that kind.
+    networks have no such weights.
     """
     if not diagnoses(network):
         return 0
@@ -352,7 +352,7 @@ def double(maps: Tensor) -> Tensor:
 
 
 def enlarge(maps: Tensor, height: int, width: int) -> Tensor:
-    """Enlarge maps bilinearly (pixel centres apart, edges repeated), the same to the bit for any threads.
+    """Enlarge maps bilinearly (half-pixel centres, edges repeated), bit for bit the same for any threads.
 
     PyTorch rounds maps of three channels or fewer differently with another number of CPU threads; four or
     more, in the channels-last layout, it does not. So there are four.

@@ -1,4 +1,4 @@
-"""The model file: one safetensors file that says everything about itself.
+"""The model file: one safetensors file that describes itself completely.
 
 The file's metadata holds one JSON document (`ModelHeader`) under the key ``wsi_seg``: architecture, classes,
 input, notice, training provenance, and a checksum over itself and the weights. It holds no code, no pickle.
@@ -35,11 +35,11 @@ Statistic = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Positive = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
 Resolution = Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)]
 Side = Annotated[int, Field(gt=0, le=2**13)]
-"""So that 255 levels of a pixel, and pictures, stay what a network and a machine can hold."""
+"""Limits on mean, std, scale and size, so that normalised pixels and images stay within reason."""
 
 
 class InputSpec(BaseModel):
-    """What a network was trained to see.
+    """The input that a network was trained on.
 
     Attributes
     ----------
@@ -70,18 +70,18 @@ TRAINED_ON = "slides"
 
 
 class ModelHeader(StoredDocument):
-    """What a model file says of itself.
+    """How a model file describes itself.
 
     Attributes
     ----------
     name : str
-        Name of the model, for people.
+        Name of the model, for users.
     architecture : Architecture
         The network.
     classes : ClassSchema
-        What its output channels mean.
+        The classes of its output channels.
     input : InputSpec
-        What it was trained to see.
+        The input that it was trained on.
     notice : str or None
         A sentence that users must see before they trust the results.
     training : dict
@@ -107,14 +107,14 @@ class ModelHeader(StoredDocument):
 
 @dataclass(frozen=True)
 class ModelBundle:
-    """A network that is ready to run, and all that its results mean.
+    """A network that is ready to run, and the meaning of its results.
 
     Attributes
     ----------
     network : Network
         In eval mode, on the CPU, float32.
     header : ModelHeader
-        What the file says of itself; its parts are properties of the bundle too.
+        How the file describes itself; its parts are properties of the bundle, too.
     fingerprint : str
         SHA-256 of the file, in hexadecimal.
     path : Path
@@ -138,12 +138,12 @@ class ModelBundle:
 
     @property
     def schema(self) -> ClassSchema:
-        """What the network's output channels mean."""
+        """The classes of the network's output channels."""
         return self.header.classes
 
     @property
     def input(self) -> InputSpec:
-        """What the network was trained to see."""
+        """The input that the network was trained on."""
         return self.header.input
 
     @property
@@ -202,7 +202,7 @@ def save_bundle(path: Path, network: Network, header: ModelHeader) -> str:
     network : Network
         Its `config` must be the one in `header`. Neither its device nor its mode matters.
     header : ModelHeader
-        What the file says of itself.
+        How the file describes itself.
 
     Returns
     -------
@@ -251,7 +251,7 @@ def _apart(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def read_header(path: Path) -> ModelHeader:
-    """Read what a model file says of itself, without its weights (and so without checking them).
+    """Read the header of a model file, without its weights (and so without checking them).
 
     Raises
     ------
@@ -268,17 +268,17 @@ def load_bundle(path: Path, build: Callable[[Architecture], Network] = build_net
     ----------
     path : Path
     build : callable
-        Makes the network, whose weights are then those of the file.
+        Makes the network, into which the file's weights are then loaded.
 
     Raises
     ------
     ModelError
-        If the file is missing, damaged, no model file, or of a newer format; one line that says which.
+        If the file is missing, damaged, not a model file, or of a newer format; one line that says which.
     """
-    header = read_header(path)  # refuses a slide, say, before gigabytes of it are read
+    header = read_header(path)  # refuses a wrong file, such as a slide, before gigabytes of it are read
     tensors, fingerprint = read_tensors(path)
-    # Not on the "meta" device, though the weights drawn here are replaced at once: its first use imports
-    # half of torch, a second's work.
+    # Not on the "meta" device, though the random weights are replaced at once: its first use imports half
+    # of torch, which takes a second.
     held = sum(tensor.numel() for tensor in tensors.values())
     try:
         with torch.random.fork_rng(devices=[]), no_larger_than(held):
@@ -296,7 +296,7 @@ def load_bundle(path: Path, build: Callable[[Architecture], Network] = build_net
 def _parse_header(path: Path, document: Document) -> ModelHeader:
     try:
         refuse_newer(document, ModelHeader.newest(), path, "get or train it again")
-        # Not as `Document.of` does: whoever ignored a field of the network or its input would get it wrong.
+        # Stricter than `Document.of`: ignoring an unknown field of the network or its input would be wrong.
         return ModelHeader.model_validate(document)
     except DocumentError as error:
         raise ModelError(str(error)) from error
@@ -312,7 +312,7 @@ def _parse_header(path: Path, document: Document) -> ModelHeader:
 
 
 def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], network: Network) -> None:
-    """Raise ModelError unless the tensors are such as the network has, one for one, and finite."""
+    """Raise ModelError unless the tensors match the network's, one for one, and are finite."""
     expected = network.state_dict()
     odd = sorted(tensors.keys() ^ expected.keys())
     if odd:

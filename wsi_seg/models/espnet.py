@@ -1,9 +1,9 @@
 """ESPNet, the whole network, top to bottom.
 
 Mehta, Rastegari, Caspi, Shapiro, Hajishirzi: "ESPNet: Efficient Spatial Pyramid of Dilated Convolutions for
-Semantic Segmentation", ECCV 2018, arXiv:1803.06815. Layer for layer the authors' released network, so their
-weights load (`wsi_seg.models.upstream`), with one freedom added: the decoder may be wider than there are
-classes, because the authors' own, as wide as the classes, starves on the two to eight classes of a biopsy.
+Semantic Segmentation", ECCV 2018, arXiv:1803.06815. The layers are those of the authors' released network, so
+their weights load (`wsi_seg.models.upstream`), with one difference: the decoder may have more channels than
+there are classes. The authors' decoder has as many channels as classes, too few for two to eight classes.
 """
 
 from __future__ import annotations
@@ -73,14 +73,14 @@ class ESPNetConfig(NetworkConfig):
         The half-size map that enters the decoder: the first convolution's 16 channels, or these with the
         image beside them (19). The authors released both: the former for Cityscapes, the latter for CamVid.
     block : str
-        What stands where the paper has its ESP modules: these ("esp"), or one of `wsi_seg.models.blocks`.
+        The modules of the encoder: the paper's ESP modules ("esp"), or a block of `wsi_seg.models.blocks`.
     block_width : int or None
-        Channels inside such another block at level 3, in proportion elsewhere; None stands for the width
-        that costs as many parameters as ESP modules.
+        Channels inside such a block at level 3, in proportion elsewhere; None stands for the width that
+        gives as many parameters as ESP modules have.
     down : {"block", "conv"}
-        What opens a level and halves the map: a strided block, or a plain 3x3 convolution.
+        What begins a level and halves the map: a strided block, or a plain 3x3 convolution.
     reduce : {1, 3}
-        Side of the convolution that an ESP module begins with; the strided one's is 3 always.
+        Side of the convolution that an ESP module begins with; in a strided module it is always 3.
     hff : bool
         Hierarchical feature fusion: sum up the dilated branches of an ESP module.
     residual : bool
@@ -88,12 +88,12 @@ class ESPNetConfig(NetworkConfig):
     reinforce : bool or None
         Input reinforcement; None stands for what the variant says.
     activation : {"prelu", "relu"}
-        Throughout.
+        The activation of all layers.
 
     Raises
     ------
     ValueError
-        If the numbers make no network.
+        If no network can be made from these values.
     """
 
     p: int = 2
@@ -128,7 +128,7 @@ class ESPNetConfig(NetworkConfig):
         self._check_block()
 
     def _check_block(self) -> None:
-        """Refuse what the block cannot be, or means nothing to it."""
+        """Refuse settings of the block that are impossible or have no effect."""
         if self.block == "esp":
             narrowest = min(LEVEL2, self.width) if self.variant == "full" else LEVEL2
             if not 1 <= self.branches <= narrowest:
@@ -162,27 +162,27 @@ class ESPNetConfig(NetworkConfig):
         return ("encoder", "full") if self.variant == "full" else ("encoder",)
 
     def at_stage(self, stage: Stage) -> ESPNetConfig:
-        """Return ESPNet-C in the place of ESPNet where the encoder is trained."""
+        """Return the config of ESPNet-C where the encoder is trained alone, else this one."""
         return replace(self, variant="C") if stage == "encoder" and self.variant == "full" else self
 
     @property
     def title(self) -> str:
-        """What people call this network."""
+        """The name of this kind of network."""
         return "ESPNet" if self.variant == "full" else f"ESPNet-{self.variant}"
 
     @property
     def shares(self) -> bool:
-        """Whether each level hands on its first map beside its last."""
+        """Whether each level concatenates its first map to its last."""
         return self.variant != "A"
 
     @property
     def reinforces(self) -> bool:
-        """Whether each level sees the image."""
+        """Whether each level receives the image as well."""
         return self.variant in ("C", "full") if self.reinforce is None else self.reinforce
 
     @property
     def ablations(self) -> tuple[str, ...]:
-        """What sets this network apart from the paper's own, in words; empty for those."""
+        """How this network differs from the paper's own, in words; empty for those."""
         published = self.variant in ("C", "full")
         told = {
             f"{BLOCK_TITLES[self.block]} blocks {self.block_width} wide" if self.block != "esp" else "": True,
@@ -198,7 +198,7 @@ class ESPNetConfig(NetworkConfig):
 
     @property
     def shape(self) -> str:
-        """What sets this network apart from others of its title, in words."""
+        """How this network differs from others of its kind, in words."""
         parts = [f"p = {self.p}, q = {self.q}"]
         if self.block == "esp":
             parts.append(f"{self.branches} branches")
@@ -210,8 +210,8 @@ class ESPNetConfig(NetworkConfig):
 def fuse(branches: Sequence[Tensor], hierarchical: bool = True) -> Tensor:
     """Hierarchical feature fusion, which removes the gridding of large dilations.
 
-    As released, it leaves the undilated branch out: d1, d2, d2 + d4, d2 + d4 + d8, ..., side by side. Without
-    it all branches lie side by side as they are.
+    As in the released code, the undilated branch d1 takes no part in the sums: the result is d1, d2, d2 + d4,
+    d2 + d4 + d8, ..., concatenated. If not `hierarchical`, all branches are concatenated unchanged.
     """
     undilated, *dilated = branches
     return torch.cat([undilated, *(accumulate(dilated) if hierarchical else dilated)], dim=1)
@@ -251,7 +251,7 @@ class ESP(nn.Module):
 
 
 def build_module(inputs: int, outputs: int, config: ESPNetConfig, stride: int = 1) -> nn.Module:
-    """Make an ESP module, or what the config has in its place."""
+    """Make an ESP module, or the block that the config has in its place."""
     if stride == 2 and config.down == "conv":
         return nn.Sequential(conv3x3(inputs, outputs, stride), NormAct(outputs, config.activation))
     if config.block == "esp":
@@ -263,7 +263,7 @@ def build_module(inputs: int, outputs: int, config: ESPNetConfig, stride: int = 
 
 
 def chain(channels: int, count: int, config: ESPNetConfig) -> nn.Sequential:
-    """`count` modules in a row."""
+    """Make a sequence of `count` modules."""
     return nn.Sequential(*(build_module(channels, channels, config) for _ in range(count)))
 
 
@@ -341,8 +341,8 @@ class Decoder(nn.Module):
 class ESPNet(Network):
     """ESPNet in any of the paper's four variants.
 
-    A variant "C" and a "full" network name their encoders' tensors alike, so the decoder can be attached to
-    a trained encoder by loading ``encoder.*``; `head` differs when the decoder is wider than the classes.
+    Variant "C" and "full" use the same names for the encoder's tensors, so the decoder can be attached to a
+    trained encoder by loading ``encoder.*``; `head` differs if the decoder is wider than the classes.
     """
 
     config_type = ESPNetConfig

@@ -1,7 +1,7 @@
-"""Checkpoints of the ESPNet authors: the one place where a pickle is read, and only for tensors.
+"""Checkpoints of the ESPNet authors: the only place where a pickle is read, and only for tensors.
 
-https://github.com/sacmehta/ESPNet saves plain state dicts, of the full network or of ESPNet-C. All that makes
-the network is inferred from their shapes; names are translated to ours; every tensor must find its place.
+https://github.com/sacmehta/ESPNet saves plain state dicts, of the full network or of ESPNet-C. The network's
+config is inferred from their shapes. Names are translated to ours, and every tensor must be used once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wsi_seg.models.classes import ClassSchema
 
 WITH_VOID = {"cityscapes": "cityscapes-void", "camvid": "camvid-void"}
-"""The schemas of the authors' networks, which learned to predict void as one class more than there are."""
+"""The schemas of the authors' networks, which learned to predict void as one additional class."""
 
 CITYSCAPES_INPUT = InputSpec(
     channels="bgr",
@@ -40,12 +40,12 @@ CITYSCAPES_INPUT = InputSpec(
     scale=255.0,
     size=(1024, 512),
 )
-"""How the authors prepare a Cityscapes image: OpenCV's channel order, and a division by 255 on top."""
+"""How the authors prepare a Cityscapes image: OpenCV's channel order, and an additional division by 255."""
 
 CAMVID_INPUT = CITYSCAPES_INPUT.model_copy(
     update={"mean": (108.6, 104.7, 101.1), "std": (72.2, 72.8, 70.0), "size": (480, 360)}
 )
-"""CamVid's in SegNet's version, likewise."""
+"""The same for CamVid in SegNet's version."""
 
 INPUTS = {
     **dict.fromkeys(("cityscapes", "cityscapes-void"), CITYSCAPES_INPUT),
@@ -55,7 +55,7 @@ INPUTS = {
 
 LOAD_ERRORS = (
     pickle.UnpicklingError,
-    SafetensorError,  # by the file's name, torch tries that format too
+    SafetensorError,  # torch tries that format if the file's name suggests it
     RuntimeError,
     EOFError,
     ValueError,  # UnicodeDecodeError too
@@ -65,12 +65,12 @@ LOAD_ERRORS = (
     AssertionError,
     zipfile.BadZipFile,
 )
-"""What `torch.load` raises for bytes that are no checkpoint."""
+"""What `torch.load` raises for files that are not checkpoints."""
 
 
 @dataclass(frozen=True)
 class InputOverrides:
-    """What the caller knows of a checkpoint's input; None leaves the default. Fields as in `InputSpec`."""
+    """What the caller knows about a checkpoint's input; None keeps the default. Fields as in `InputSpec`."""
 
     channels: Literal["rgb", "bgr"] | None = None
     mean: tuple[float, float, float] | None = None
@@ -110,7 +110,7 @@ def import_checkpoint(
     ModelError
         If the file can't be read, or is not exactly an ESPNet of as many classes as the schema.
     UsageError
-        If mean and std are needed and not given, or the overrides make no input.
+        If mean and std are needed and not given, or the overrides give no valid input.
     """
     spec = input_spec(schema, overrides or InputOverrides())
     state = read_state_dict(path)
@@ -143,7 +143,7 @@ def import_checkpoint(
 
 
 def input_spec(schema: ClassSchema, overrides: InputOverrides) -> InputSpec:
-    """Complete `overrides` with the authors' input for these classes, or with their habits for other data.
+    """Complete `overrides` with the authors' input for these classes, or with their defaults for other data.
 
     Raises
     ------
@@ -163,11 +163,11 @@ def input_spec(schema: ClassSchema, overrides: InputOverrides) -> InputSpec:
     try:
         return InputSpec.model_validate(defaults | given)
     except ValueError as error:
-        raise UsageError(f"the input does not fit: {' '.join(str(error).split())}") from error
+        raise UsageError(f"the input is not valid: {' '.join(str(error).split())}") from error
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a checkpoint, without running anything that is in it.
+    """Read the tensors of a checkpoint, without running any code in it.
 
     Raises
     ------
@@ -191,12 +191,12 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 
 def infer_config(path: Path, state: Mapping[str, Tensor]) -> ESPNetConfig:
-    """Tell the network from the names and shapes of its tensors.
+    """Infer the network's config from the names and shapes of its tensors.
 
     Raises
     ------
     ModelError
-        If a tensor that tells is missing, or tells nonsense.
+        If a tensor that is needed is missing, or its shape fits no ESPNet.
     """
     full = any(key.startswith("encoder.") for key in state)
     encoder = "encoder." if full else ""
@@ -264,7 +264,7 @@ def translate(path: Path, state: Mapping[str, Tensor], network: ESPNet) -> dict[
         translated[ours] = tensor.to(expected.dtype)
     if left_over:
         raise ModelError(
-            f"{path}: not the authors' ESPNet: {len(left_over)} tensors have no place, as {min(left_over)}"
+            f"{path}: not the authors' ESPNet: {len(left_over)} tensors are left over, as {min(left_over)}"
         )
     return translated
 

@@ -1,4 +1,4 @@
-"""A whole training: data in; a model file that `predict` takes and a report out."""
+"""A whole training: from the data to a model file that `predict` takes, and a report."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
 VALIDATED = (8, 96)
 VALIDATED_A_MINUTE = 4
-"""Tiles or images in a validation under way, so that those take a small part of the time; the last one takes
-all that was kept out."""
+"""Tiles or images in a validation during training, which keeps its time short; the last validation takes
+everything that was kept out."""
 
 LARGEST_WHOLE = 1 << 22
 """Images of more pixels are validated tile by tile, unless the model resizes them."""
@@ -59,7 +59,7 @@ LIGHTNING_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16"
 
 @dataclass(frozen=True)
 class Trained:
-    """What came out of a training.
+    """The result of a training.
 
     Attributes
     ----------
@@ -67,13 +67,13 @@ class Trained:
     confusion : Confusion
         Of the final model on everything that was kept out.
     scored : str
-        What that is, in words.
+        What the model was scored on, in words.
     diagnoses : Confusion
-        Of the patches or images there as a whole; empty for a network that makes no diagnosis.
+        Of the diagnoses of whole patches or images there; empty for a network that makes no diagnosis.
     seconds : float
         Of the stages, validations included.
     for_slides : bool
-        Whether the model takes slides, for it has a working resolution; else plain images.
+        Whether the model takes slides (it has a working resolution), and not plain images.
     """
 
     model: Path
@@ -101,7 +101,7 @@ def train(request: TrainRequest, listener: TrainingProgress | None = None) -> Tr
     WsiSegError
         One line that says what is wrong and what to do.
     """
-    with torch.random.fork_rng(devices=[]):  # stages are seeded, and the caller's draws are not theirs
+    with torch.random.fork_rng(devices=[]):  # stages are seeded; the caller's random state stays unchanged
         if not only_helps():
             return _train(request, listener or TrainingProgress())
         with helping():
@@ -133,9 +133,9 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
     with folder.locked(identity(request, data, earlier)), in_one_line(device, request.folder):
         if request.resume:
             listener.say(
-                f"{request.out}: going on where it was"
+                f"{request.out}: resuming from the checkpoint"
                 if folder.resumed
-                else f"{request.out}: no checkpoint to resume from yet: starting from the beginning"
+                else f"{request.out}: no checkpoint to resume from: starting from the beginning"
             )
         processes = recipe.training.devices * (1 + workers(recipe, device))
         cache = PixelCache(data.sources, recipe.data.cache_mb // processes)
@@ -186,7 +186,7 @@ def _stages(
     folder: TrainingFolder,
     listener: TrainingProgress,
 ) -> tuple[Network, list[HistoryRow]]:
-    """Train stage after stage; each takes over what fits of the one before."""
+    """Train stage after stage; each takes over the layers that fit from the previous one."""
     weights = class_weights(data.training_pixels(), recipe.loss)
     network: Network | None = None
     rows: list[HistoryRow] = []
@@ -196,7 +196,7 @@ def _stages(
         before, network = network, _network(recipe, len(data.schema), stage, network, earlier)
         listener.say(describe(network))
         if is_given(network):
-            pass  # its weights are those of the model, or of the stage before
+            pass  # its weights are those of the model, or of the previous stage
         elif before is not None:
             take_over(network, before.state_dict(), data.schema, data.schema)
         elif earlier is not None:
@@ -234,24 +234,24 @@ def _stages(
 def _network(
     recipe: Recipe, classes: int, stage: Stage, before: Network | None, earlier: ModelBundle | None
 ) -> Network:
-    """Make a stage's network with fresh weights; one that was given in Python goes on as it is."""
+    """Make a stage's network with random weights; one that was given in Python keeps its own."""
     if earlier is not None and is_given(earlier.network):
         return copy.deepcopy(before or earlier.network).train()
     return build_network(recipe.model.architecture(classes, stage))
 
 
 def _check_classes(given: ModelBundle, schema: ClassSchema) -> None:
-    """See that a network whose outputs are fixed has the classes of the data."""
+    """Check that a network whose outputs are fixed has the classes of the data."""
     own, wanted = ([c.name for c in each.classes] for each in (given.schema, schema))
     if own != wanted:
         raise UsageError(
             f"{given.name}: its network has the classes {', '.join(own)}, but the data have "
-            f"{', '.join(wanted)}: give the classes of the one to the other"
+            f"{', '.join(wanted)}: make them the same"
         )
 
 
 def _draws(data: TrainingData, cache: PixelCache, recipe: Recipe) -> tuple[PatchDraws | ImageDraws, int]:
-    """Return what to draw from, and the steps of an epoch."""
+    """Return what samples are drawn from, and the number of steps in an epoch."""
     from wsi_seg.training.data.augment import Augmentation
 
     training, seed = recipe.training, recipe.training.seed
@@ -281,20 +281,20 @@ def _named(validation: Tiles | Images, data: TrainingData) -> str:
 
 
 def _validated(recipe: Recipe) -> int:
-    """Return how much to validate on while training."""
+    """Return the number of tiles or images to validate on during training."""
     fewest, most = VALIDATED
     minutes = recipe.training.minutes
     return most if minutes is None else min(max(int(minutes * VALIDATED_A_MINUTE), fewest), most)
 
 
 def _validated_epochs(recipe: Recipe) -> int:
-    """Return the epochs from one validation to the next, where epochs bound a stage."""
+    """Return the number of epochs between validations, if a stage ends after a number of epochs."""
     epochs, validations = recipe.training.epochs, recipe.training.validations
     return 1 if epochs is None or validations is None else max(1, epochs // validations)
 
 
 def _shifted(rows: list[HistoryRow], before: list[HistoryRow]) -> list[HistoryRow]:
-    """Let steps, epochs and seconds go on where the stage before ended."""
+    """Let steps, epochs and seconds continue from the end of the previous stage."""
     if not before:
         return rows
     last = before[-1]

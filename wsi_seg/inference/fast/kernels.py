@@ -27,7 +27,7 @@ LINE = 16
 """Floats in a cache line."""
 
 STEP = 32
-"""At least as many pixels as a kernel writes at a time; rows have room for whole steps."""
+"""A kernel writes at most this many pixels at a time; rows have room for whole steps."""
 
 OVERHEAD = 2
 """Reading a tile's input costs as much as computing this many of its channels."""
@@ -63,15 +63,15 @@ class Window:
     x1: int
 
     def halved(self) -> Window:
-        """Return the pixels, on a map of half the sides, that these lie in."""
+        """Return the window that covers these pixels on a map of half the sides."""
         return Window(self.y0 // 2, -(-self.y1 // 2), self.x0 // 2, -(-self.x1 // 2))
 
     def grown(self, reach: int) -> Window:
-        """Return these pixels and `reach` more on each side, or less if that is negative."""
+        """Return the window with `reach` more pixels on each side, or fewer if it is negative."""
         return Window(self.y0 - reach, self.y1 + reach, self.x0 - reach, self.x1 + reach)
 
     def within(self, other: Window) -> Window:
-        """Return those of these pixels that are in another window."""
+        """Return the part of this window that lies in another one."""
         return Window(
             max(self.y0, other.y0), min(self.y1, other.y1), max(self.x0, other.x0), min(self.x1, other.x1)
         )
@@ -84,9 +84,9 @@ class Maps:
     Attributes
     ----------
     memory : float32 array, shape (height, channels of all, floats of a row)
-        Not always in this order.
+        The axes are not always in this order.
     first, channels : int
-        Which of the channels in memory these are.
+        The first channel in memory that belongs to these maps, and the number of channels.
     width : int
     pad : int
         Zeros on either side of a row.
@@ -100,12 +100,12 @@ class Maps:
 
     @classmethod
     def zeros(cls, channels: int, height: int, width: int, reach: int) -> Self:
-        """Make maps for convolutions that reach no further than `reach` to the side."""
+        """Make zeroed maps for convolutions that reach at most `reach` pixels to the side."""
         pad = -(-reach // LINE) * LINE
         # An odd number of cache lines: with a power of two, all channels of a pixel would compete for one
         # place in the cache.
         row = (pad + -(-width // STEP) * STEP + pad) // LINE | 1
-        # Kernels that halve a map read, and don't use, up to two steps too much: one row is to spare.
+        # Kernels that halve a map read up to two steps too much, and do not use them: one row is spare.
         memory = np.zeros((height * channels * row * LINE + 4 * STEP), np.float32)
         rows = memory[: height * channels * row * LINE].reshape(height, channels, row * LINE)
         return cls(rows, 0, channels, width, pad)
@@ -131,7 +131,7 @@ class Maps:
 
     @cached_property
     def struct(self) -> _Map:
-        """These maps as kernels take them."""
+        """Return these maps in the form that kernels take."""
         row, plane, value = self.memory.strides
         address = self.memory.ctypes.data + self.first * plane + self.pad * value
         origin = ctypes.cast(address, POINTER(c_float))
@@ -157,7 +157,7 @@ class Finish:
         return cls(torch.ones(channels), torch.zeros(channels), torch.ones(channels))
 
     def part(self, first: int, channels: int) -> Finish:
-        """Return that of some of the channels."""
+        """Return the part for some of the channels."""
         window = slice(first, first + channels)
         return Finish(self.scale[window], self.shift[window], self.slope[window])
 
@@ -174,7 +174,7 @@ class _Kernel:
 
 
 class Convolution(_Kernel):
-    """Convolutions of one map, 1x1 or 3x3, whose sums run on from one to the next.
+    """Convolutions of one map, 1x1 or 3x3, each of which adds to the sums of the one before.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ class Convolution(_Kernel):
     finish : Finish
         For all of them, side by side.
     then : Finish, optional
-        Of the second place that results can be written to: what follows the first.
+        What follows the first, for the second place that results can be written to.
     stride : {1, 2}
     dilations : sequence of int
         One for each.
@@ -218,7 +218,7 @@ class Convolution(_Kernel):
         window: Window | None = None,
         threads: int = 1,
     ) -> None:
-        """Write results to `out` and, one step further, to `then`; `plus` is added to the sums before."""
+        """Write results to `out` and, one step further, to `then`; `plus` is first added to the sums."""
         wanted = window or (out or then).whole  # type: ignore[union-attr]
         self._library.wsi_seg_convolve(
             byref(source.struct),
@@ -264,7 +264,7 @@ class Doubling(_Kernel):
         )
 
     def best(self, source: Maps, window: Window, threads: int = 1) -> NDArray[np.uint8]:
-        """Return which channel is the largest at each pixel in the window, and write no channel down."""
+        """Return the index of the largest channel at each pixel in the window, without storing channels."""
         best = np.empty((window.y1 - window.y0, window.x1 - window.x0), np.uint8)
         self._library.wsi_seg_double_argmax(
             byref(source.struct),
@@ -277,7 +277,7 @@ class Doubling(_Kernel):
 
 
 class Normaliser:
-    """Pixel values 0 to 255 to three maps of what a network was trained on."""
+    """Normalise pixel values of 0 to 255 into three maps, as a network was trained to see them."""
 
     def __init__(self, spec: InputSpec) -> None:
         std, mean = np.array(spec.std) * spec.scale, np.array(spec.mean)
@@ -297,14 +297,14 @@ class Normaliser:
 
 
 def _tile(outputs: int) -> int:
-    """Choose how many output channels are computed together: so that little is computed in vain."""
+    """Choose how many output channels are computed together, so that few are computed for nothing."""
     sizes = (c_int64 * 16)()
     tiles = sorted(sizes[: load_kernels().wsi_seg_tiles(sizes)])
     return min(tiles, key=lambda tile: (-(-outputs // tile) * (tile + OVERHEAD), -tile))
 
 
 def _floats(values: Tensor) -> NDArray[np.float32]:
-    """Turn to a contiguous array, without what is too small to matter."""
+    """Return a contiguous array, with values too small to matter set to zero."""
     return cleared(values).float().contiguous().numpy()
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FEWEST_IMAGES = 5
 TILE_MARK = "_x"
-"""In names of tiles, what comes before where they were cut; before it is the slide's name."""
+"""In a tile's name, this separates the slide's name from the place where the tile was cut."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +43,19 @@ class DataRequest:
     paths : tuple of Path or str
         As `wsi_seg.data.pairs.read_pairs` takes them, or one folder with a data set.
     truth : TruthSettings
-        What pixels are that nobody outlined.
+        The class of pixels that nobody outlined.
     mpp : float or None
         Micrometres per slide pixel, where the slides do not say.
     working_mpp : float or None
         Resolution to train at; None takes the recipe's, or recommends one.
     allow_coarser : bool
-        Take slides that are coarser than that.
+        Accept slides that are coarser than that.
     from_level_0 : bool
-        Read level 0 of slides always, and none of the coarser levels that they store.
+        Always read level 0, and none of the coarser levels in a file.
     series : int or None
-        Which of the slide files' images; None: the largest in colour.
+        Index of the image in each slide file; None takes the largest one in colour.
     schema : ClassSchema or None
-        Classes of a network whose outputs are settled; None takes the recipe's, or the data's own.
+        Classes of a network whose outputs are fixed; None takes the recipe's, or the data's own.
     """
 
     paths: tuple[Path | str, ...]
@@ -75,7 +75,7 @@ class DataRequest:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """All that a training draws from.
+    """All data of a training.
 
     Attributes
     ----------
@@ -87,10 +87,10 @@ class TrainingData:
     mpp : float or None
         Micrometres per pixel of the sources, for slides.
     remarks : tuple of str
-        What the user should know of the data.
+        What the user should know about the data.
     beyond : int
-        Class index that a network is to find where a scanned field has ended: of the background, else of the
-        rest, else `IGNORE`. Such places are no one's tissue, but a network says something everywhere.
+        Class index that a network learns for places outside the scanned fields: of the background, else of
+        the rest, else `IGNORE`. There is no tissue there, but a network gives every pixel a class.
     read_from : tuple of str
         For each slide, the level that it is read from.
     """
@@ -110,7 +110,7 @@ class TrainingData:
         return tuple(source.size for source in self.sources)
 
     def training_pixels(self) -> NDArray[np.int64]:
-        """Return about how many pixels of each class there are to train on."""
+        """Return the approximate number of pixels to train on, for each class."""
         surveys = (self.surveys[i].without(self.split.held_out[i]) for i in self.split.training)
         total = np.zeros(len(self.schema), np.int64)
         for survey in surveys:
@@ -118,7 +118,7 @@ class TrainingData:
         return total
 
     def validation_pixels(self) -> NDArray[np.int64]:
-        """Return about how many pixels of each class there are to validate on."""
+        """Return the approximate number of pixels to validate on, for each class."""
         total = np.zeros(len(self.schema), np.int64)
         for source, rect in self.split.validation:
             survey = self.surveys[source]
@@ -139,7 +139,8 @@ def open_data(
     default_mpp : float or None
         Working resolution if neither the request nor the recipe names one: that of the model to start from.
     megapixels : float
-        What the training sees in its time; where it is little, a coarser resolution is recommended.
+        How many megapixels the training sees in its time; if they are few, a coarser resolution is
+        recommended.
 
     Raises
     ------
@@ -167,7 +168,7 @@ def _slides(
     if recipe.model.config(2).diagnoses is not None:
         raise UsageError("slides have no diagnoses to learn: leave them out, --set model.diagnoses=null")
     if recipe.data.sampling == "whole":
-        raise UsageError("slides are trained on in patches: give a recipe with data.sampling=patches")
+        raise UsageError("training on slides uses patches: give a recipe with data.sampling=patches")
     check_mpp(request.mpp, request.working_mpp)
     pairs, remarks = read_pairs(request.files, request.mpp, request.series)
     files = AnnotationFiles()
@@ -195,7 +196,7 @@ def _beyond(schema: ClassSchema, rest: str | None = None) -> int:
 
 
 def _refuse_for_images(request: DataRequest) -> None:
-    """Refuse what has no effect on images with masks, so that nobody believes in it."""
+    """Refuse settings that have no effect on images with masks, so that nobody relies on them."""
     settings = {
         "--rest": request.truth.rest,
         "--roi-class": request.truth.roi_class,
@@ -244,14 +245,14 @@ def check_diagnoses(folder: Path, sources: Sequence[Source], recipe: Recipe) -> 
     Raises
     ------
     UsageError
-        If diagnoses are to be learned and there are none, or too high ones.
+        If diagnoses are to be learned and there are none, or some are too high.
     """
     wanted = recipe.model.config(2).diagnoses
     known = {source.diagnosis for source in sources if source.diagnosis is not None}
     if wanted is None:
         if len(known) < 2 or recipe.model.name != "biopsy":
             return ()
-        return (f"diagnoses are not learned: --set model.diagnoses={max(known) + 1} would",)
+        return (f"diagnoses are not learned: to learn them, --set model.diagnoses={max(known) + 1}",)
     if not known:
         raise UsageError(
             f"{folder}: names no diagnoses: give them as numbers in the third column of train.txt, or train "
@@ -273,7 +274,7 @@ def _split(
     recipe: Recipe,
     fewest: int,
 ) -> Split:
-    """Keep part of the data out, in the way the recipe says or the data allow."""
+    """Keep part of the data out of training, as the recipe says or as the data allow."""
     data: DataRecipe = recipe.data
     seed = recipe.training.seed
     wanted = data.validation
@@ -288,8 +289,8 @@ def _split(
         if wanted != "auto" or whole_images:
             what, other = ("images", "none") if whole_images else (wanted, "blocks")
             raise AnnotationError(
-                f"no choice of whole {what} leaves every class both to train and to validate on: "
-                f"give more of them, or --set data.validation={other}"
+                f"no choice of whole {what} gives every class pixels to train on and pixels to validate on: "
+                f"give more {what}, or --set data.validation={other}"
             )
     return by_blocks(sources, surveys, classes, data.validation_share, seed, data.patch)
 
