@@ -263,9 +263,7 @@ def translate(path: Path, state: Mapping[str, Tensor], network: ESPNet) -> dict[
         left_over.remove(key)
         translated[ours] = tensor.to(expected.dtype)
     if left_over:
-        raise ModelError(
-            f"{path}: not the authors' ESPNet: {len(left_over)} tensors are left over, as {min(left_over)}"
-        )
+        raise ModelError(f"{path}: not the authors' ESPNet, which has no {min(left_over)}")
     return translated
 
 
