@@ -1,1 +1,1 @@
-"""How well labels agree with what is known: one confusion matrix over everything, and its figures."""
+"""How well labels agree with the truth: one confusion matrix over everything, and the scores from it."""

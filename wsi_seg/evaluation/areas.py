@@ -30,14 +30,14 @@ class Comparison:
     Attributes
     ----------
     name : str
-        Of the slide.
+        Name of the slide.
     truth : SlideTruth
     classes : int
         Number of the truth's classes.
     read : callable
         Returns the label values of a rectangle in label pixels; called from several threads.
     table : uint8 array, shape (256,)
-        What each label value means in the truth.
+        The truth's class index for each label value.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Comparison:
     table: NDArray[np.uint8]
 
     def score(self, rects: Iterable[Rect], progress: Progress) -> Tally:
-        """Compare rectangle by rectangle; those without a pixel of known class are not read.
+        """Compare rectangle by rectangle; rectangles without a pixel of known class are not read.
 
         Parameters
         ----------
@@ -66,7 +66,7 @@ class Comparison:
                 total = total + part
                 progress.advance(known[rect] / 1e6)
         finally:
-            # After an error or an interruption, nothing more is begun.
+            # After an error or an interruption, no other rectangle is begun.
             threads.shutdown(cancel_futures=True)
             progress.end()
         return total

@@ -1,7 +1,7 @@
-"""What some public data sets have beside our own figures: scores, and a server that takes submissions.
+"""Benchmarks of public data sets, in addition to our own scores: their scores, and submissions to a server.
 
-They are registered by the data set's kind, and imported when one of that kind is evaluated: nothing here
-knows any of them.
+A benchmark is registered by the data set's kind, and imported when a data set of that kind is evaluated.
+Nothing here depends on any of them.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Figures(Protocol):
 
     @property
     def key(self) -> str:
-        """What reports in JSON call them."""
+        """The key of these scores in a JSON report."""
 
     @property
     def heading(self) -> tuple[str, ...]:
-        """Heads of the table's columns, the first of which holds names."""
+        """Headings of the table's columns; the first column holds names."""
 
     @property
     def note(self) -> str:
@@ -51,11 +51,11 @@ class Figures(Protocol):
         """Return the table's rows: a name and its scores; None or NaN where there is no score."""
 
     def scores(self) -> Mapping[str, float | Mapping[str, float]]:
-        """Return everything by name, for a report in JSON; NaN where there is no score."""
+        """Return all scores by name, for a report in JSON; NaN where there is no score."""
 
 
 class Scores(Protocol):
-    """What a benchmark counts, gathered image by image."""
+    """The counts of a benchmark, collected image by image."""
 
     def add(self, source: LabelledImage, predicted: NDArray[np.uint8]) -> None:
         """Count one more image.
@@ -68,7 +68,7 @@ class Scores(Protocol):
         """
 
     def figures(self, confusion: Confusion) -> Figures:
-        """Work out the scores, with the confusion matrix of the whole set."""
+        """Compute the scores, with the confusion matrix of the whole set."""
 
 
 class Submission(Protocol):
@@ -91,7 +91,7 @@ class Submission(Protocol):
         """
 
     def close(self) -> Path:
-        """Finish, and return what is to be sent: a file, or a folder to be packed.
+        """Finish, and return what to submit: a file, or a folder to be packed.
 
         Raises
         ------
@@ -102,14 +102,14 @@ class Submission(Protocol):
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What a public data set has beside our own figures.
+    """The benchmark of a public data set.
 
     Attributes
     ----------
     submission : callable
-        Takes a folder and the class schema that predictions are in; begins a submission.
+        Takes a folder and the class schema of the predictions; begins a submission.
     scores : callable, optional
-        Takes a data set; returns what it counts, or None where its classes are not the benchmark's.
+        Takes a data set; returns an object that counts, or None if its classes are not the benchmark's.
     """
 
     submission: Callable[[Path, ClassSchema], Submission]
@@ -117,7 +117,7 @@ class Benchmark:
 
 
 def own_scores(dataset: Dataset) -> Scores | None:
-    """Return what the data set's benchmark counts beside our own figures, if it does."""
+    """Return the scores of the data set's own benchmark, before anything is counted; None without one."""
     benchmark = _benchmark(dataset.kind)
     return None if benchmark is None or benchmark.scores is None else benchmark.scores(dataset)
 

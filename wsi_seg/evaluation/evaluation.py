@@ -29,7 +29,7 @@ class Tally:
     Attributes
     ----------
     name : str
-        Of the image or slide.
+        Name of the image or slide.
     confusion : Confusion
     unprocessed, outside : int
         Pixels of known class that were not processed: unreadable ones, or those outside of the region of
@@ -51,7 +51,7 @@ class Tally:
         labels : uint8 array of the same shape
             Label values.
         table : uint8 array, shape (256,)
-            What each label value means in the truth, as `match_classes` tells.
+            The truth's class index for each label value, as `match_classes` returns it.
         """
         self.confusion.add(truth, table[labels])
         known = truth != IGNORE
@@ -82,11 +82,11 @@ class Evaluation:
     tallies : tuple of Tally
         One for each image or slide.
     benchmark : Figures or None
-        What the benchmark that the data belong to scores beside.
+        The scores of the benchmark that the data belong to.
     remarks : tuple of str
-        What users should know of the model and the truth, a line each.
+        What users should know about the model and the truth, a line each.
     details : dict
-        What else belongs to a report: fingerprints, settings.
+        Other contents of a report: fingerprints, settings.
     """
 
     subject: str

@@ -20,16 +20,16 @@ def match_classes(
 ) -> NDArray[np.uint8]:
     """Find the truth's class for each label value.
 
-    A found class goes to the class that the truth calls so, by name or alias; several may go to one. Found
-    classes that the truth does not know count as nothing found.
+    A predicted class is matched with the truth's class of the same name or alias; several may match the same
+    one. For predicted classes that the truth lacks, no class counts as found.
 
     Parameters
     ----------
     found, truth : ClassSchema
     owner : str
-        Whose classes were found, for the error.
+        What the error calls the owner of the predicted classes.
     other : str, optional
-        Whose the truth's classes are, likewise; by default they have the schema's name.
+        What the error calls the owner of the truth's classes; by default the schema's name.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def match_classes(
     Raises
     ------
     UsageError
-        If there are classes in the truth that can't be found: one line with all of them.
+        If the truth has classes that are not among the predicted ones: one line with all of them.
     """
     table = np.full(256, NONE_FOUND, np.uint8)
     for c in found.classes:
@@ -47,7 +47,7 @@ def match_classes(
         if index is not None:
             table[c.id] = index
     for index, c in enumerate(truth.classes):
-        place = found.index_of(c.name)  # by an alias that the found classes have
+        place = found.index_of(c.name)  # by an alias of the predicted classes
         if place is not None and table[found.ids[place]] == NONE_FOUND:
             table[found.ids[place]] = index
     missing = [c.name for index, c in enumerate(truth.classes) if index not in table]

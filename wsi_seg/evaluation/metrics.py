@@ -1,16 +1,16 @@
-"""One confusion matrix over a whole set, and the figures that follow from it.
+"""One confusion matrix over a whole set, and the scores computed from it.
 
 The rules:
 
-- Pixels are summed over all images before anything is divided; averages of images are not the same figures.
-- Pixels whose true class is not known (`IGNORE`) are in no figure.
-- Where a true class is known but none of the classes was found (not analysed, or void), the pixel is a false
-  negative of its class, and no class's false positive.
-- Means over classes are over those that the truth holds. A class that is found but is not in the truth has an
-  IoU of 0; it takes no part in the mean, and what it took from others lowers theirs.
+- Pixels are summed over all images before anything is divided. An average over images would differ.
+- Pixels whose true class is not known (`IGNORE`) are not counted.
+- Where the true class is known but no class was found (not processed, or void), the pixel is a false negative
+  of its class, and a false positive of no class.
+- Means over classes are over those in the truth. A class that is found but is not in the truth has an IoU of
+  0. It is not part of the mean, but its pixels are missing from other classes and lower their IoU.
 
-Cityscapes and PASCAL VOC count the same way. Their means take in classes that are found but not in the truth;
-on whole validation sets there are none.
+Cityscapes and PASCAL VOC count the same way. Their means include classes that are found but are not in the
+truth; on whole validation sets there are none.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ NONE_FOUND = 255
 """Predicted class index of pixels for which no class was found."""
 
 VALUES = 256
-"""Values that a class index can have, those without a class included."""
+"""Number of values that a class index can have, including 255 for no class."""
 
 
 def count_pairs(truth: Integers, found: Integers, bincount: Callable[..., Any]) -> Integers:
-    """Count how often each true class meets each class found: the one count behind every score.
+    """Count pixels by true class and class found: all scores are computed from this one count.
 
-    It is made where the pixels are, a GPU included: numpy's and PyTorch's integers add alike.
+    It runs where the pixels are, on a GPU too: integers add up the same in numpy and PyTorch.
 
     Parameters
     ----------
     truth : int64 array or Tensor
-        Class indices, or `IGNORE`. It is written over.
+        Class indices, or `IGNORE`. It is overwritten.
     found : integer array or Tensor of the same shape
         Class indices, or `NONE_FOUND`.
     bincount : callable
@@ -69,7 +69,7 @@ class Confusion:
     Attributes
     ----------
     counts : int64 array, shape (classes, classes + 1)
-        Pixels by true class (row) and class found (column); in the last column, those for which none was.
+        Pixels by true class (row) and class found (column); the last column has those without a class found.
     """
 
     counts: NDArray[np.int64]
@@ -90,7 +90,7 @@ class Confusion:
         predicted : uint8 array of the same shape
             Class indices, or `NONE_FOUND`.
         classes : int
-            Indices run from 0 to this number less one.
+            Number of classes; indices begin at 0.
 
         Raises
         ------
@@ -103,20 +103,20 @@ class Confusion:
 
     @classmethod
     def of_pairs(cls, pairs: NDArray[np.int64], classes: int) -> Self:
-        """Take over what `count_pairs` counted.
+        """Make a confusion matrix from the counts of `count_pairs`.
 
         Parameters
         ----------
         pairs : int64 array, shape (256, 256)
         classes : int
-            Indices run from 0 to this number less one.
+            Number of classes; indices begin at 0.
 
         Raises
         ------
         ValueError
             If a value is neither a class index nor 255.
         """
-        # Rows of truth that is known, with the column of 255 moved up to follow the classes.
+        # The rows of known truth, with the column of 255 moved to follow the classes.
         rows = np.delete(pairs, IGNORE, axis=0)
         if rows[classes:].any() or rows[:, classes:NONE_FOUND].any():
             raise ValueError(f"a class index that is not one of the {classes}, nor 255")
@@ -143,7 +143,7 @@ class Confusion:
         ----------
         groups : sequence of sequences of int
             Class indices, each in one group at most. Classes in no group count as unknown in the truth, and
-            as none where they were found.
+            as no class found in the prediction.
         """
         into = np.zeros((len(self.counts), len(groups) + 1), np.int64)
         into[:, -1] = 1
@@ -159,7 +159,7 @@ class Confusion:
 
     @property
     def none_found(self) -> int:
-        """Those among them for which no class was found."""
+        """Pixels whose true class is known and for which no class was found."""
         return int(self.counts[:, -1].sum())
 
     @property
@@ -169,17 +169,17 @@ class Confusion:
 
     @property
     def found_pixels(self) -> NDArray[np.int64]:
-        """Pixels that each class was found in, where the truth is known."""
+        """Pixels in which each class was found, where the truth is known."""
         return np.asarray(self.counts[:, :-1].sum(axis=0))
 
     @property
     def hits(self) -> NDArray[np.int64]:
-        """Pixels of each class in which it was found too: the true positives."""
+        """True positives of each class."""
         return np.asarray(np.diagonal(self.counts))
 
     @property
     def present(self) -> NDArray[np.bool_]:
-        """Which classes the truth holds."""
+        """Whether each class is in the truth."""
         return np.asarray(self.true_pixels > 0)
 
     @property
@@ -189,7 +189,7 @@ class Confusion:
 
     @property
     def dice(self) -> NDArray[np.float64]:
-        """Dice coefficient, which is the F1 score, of each class; NaN where IoU is."""
+        """Dice coefficient (F1 score) of each class; NaN where the IoU is NaN."""
         return share(2 * self.hits, self.true_pixels + self.found_pixels)
 
     @property

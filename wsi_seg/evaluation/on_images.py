@@ -1,4 +1,4 @@
-"""A model on a data set of images with masks."""
+"""Evaluate a model on a data set of images with masks."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def evaluate_images(
     segmenter : Segmenter
     progress : Progress, optional
     submission : Submission, optional
-        Gets what was found in each image.
+        Receives the prediction for each image.
 
     Raises
     ------
     UsageError
-        If the model lacks a class of the data set, or no mask holds a known class and there is no submission
-        to be made.
+        If the model lacks a class of the data set, or if no mask holds a known class and no submission is
+        asked for.
     WsiSegError
         If an image or mask can't be read, or the device runs out of memory.
     """

@@ -1,4 +1,4 @@
-"""Finished results against annotations: the labels as `predict` left them, shard by shard."""
+"""Compare finished results with annotations: the labels that `predict` wrote, shard by shard."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ def evaluate_results(
     settings: TruthSettings | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Compare the labels of results with annotations, where these are.
+    """Compare the labels of results with annotations, in the annotated parts.
 
-    Pixels under annotations that were not processed, or not asked for, are wrong, and they are counted.
+    Annotated pixels that were not processed, or lie outside of the region of interest, count as wrong.
 
     Parameters
     ----------
     pairs : sequence of (Path, Path)
-        Result folders, or OME-Zarr, in these or alone, each with an annotation file. A result that is named
-        again is compared with all its files together.
+        Each a result folder, or an OME-Zarr inside or outside of one, and an annotation file. A result that
+        is named several times is compared with all its annotation files together.
     schema : ClassSchema, optional
         The truth's classes; by default those of the first result.
     settings : TruthSettings, optional
@@ -82,7 +82,7 @@ def evaluate_results(
     opened = {zarr: _open(zarr) for zarr in files}
     unknown = [require_whole(labels.path) for labels in opened.values()]
     first = next(iter(opened))
-    other = None if schema else f"{_named(first)}, by whose classes all are compared"
+    other = None if schema else f"{_named(first)}, whose classes are used for all"
     schema = schema or opened[first].schema
     every = [file for group in files.values() for file in group]
     check_classes(every, schema, settings, f"the result {_named(first)}")
@@ -118,7 +118,7 @@ def evaluate_results(
 
 
 def _named(zarr: Path) -> Path:
-    """Return what a result goes by: its folder, or an OME-Zarr that is no folder's own."""
+    """Return the path that names a result: its folder, or an OME-Zarr outside of a result folder."""
     return zarr if folder_of(zarr) is None else zarr.parent
 
 
@@ -141,13 +141,13 @@ def _truth(
     schema: ClassSchema,
     settings: TruthSettings,
 ) -> SlideTruth:
-    """Read annotations as `wsi_seg.data.annotated_slides` does, but without the slide, which may be gone."""
+    """Read annotations as `wsi_seg.data.annotated_slides` does, but without the slide file."""
     result = folder_of(labels.path)
     tissue = None
     if settings.rest_is_tissue:
         if result is None or not result.tissue_mask.is_file():
             raise UsageError(
-                f"{_named(labels.path)}: has no tissue mask, by which --rest goes: run `wsi-seg predict` "
+                f"{_named(labels.path)}: has no tissue mask, which --rest needs: run `wsi-seg predict` "
                 "with --tissue-mask, or name the class of regions of interest with --roi-class"
             )
         tissue = TissueMask.load(result.tissue_mask, result.tissue_seal())
@@ -156,10 +156,10 @@ def _truth(
 
 
 def _recorded(labels: LabelPyramid, tissue: TissueMask | None) -> CoarseMask:
-    """Find what the scanner recorded, in the overview that lies beside the labels.
+    """Find what the scanner recorded, from the overview beside the labels.
 
-    Without the slide there are no finest pixels to find the slits between scanned fields by, so these count
-    as recorded, but where `predict` has left them out of the tissue.
+    The slits between scanned fields can be seen only in the slide's finest pixels, which are not there. So
+    they count as recorded, except where `predict` left them out of the tissue.
     """
     with reading(labels.path):
         channels = np.asarray(array_to_read(labels.path / OVERVIEW / "0")[:], dtype=np.uint8)
@@ -168,7 +168,7 @@ def _recorded(labels: LabelPyramid, tissue: TissueMask | None) -> CoarseMask:
     level = labels.frames.overview_level
     mpp = labels.frames.coarsened(2**level).label_mpp
     recorded = find_recorded(rgb, np.ones((height, width), dtype=bool), mpp)
-    # What could not be read was recorded all the same.
+    # Pixels that could not be read were recorded, too.
     recorded |= labels.read(Rect(0, 0, height, width), level) == UNPROCESSED_ID
     if tissue is not None:
         recorded |= tissue.at(Rect(0, 0, height, width), 2**level)
@@ -176,7 +176,7 @@ def _recorded(labels: LabelPyramid, tissue: TissueMask | None) -> CoarseMask:
 
 
 def _shards(labels: LabelPyramid) -> Iterator[Rect]:
-    """Yield what is one file each of the labels."""
+    """Yield the rectangle of each shard of the labels."""
     height, width = labels.shape
     finest = labels.levels[0]
     down, across = finest.shards or finest.chunks

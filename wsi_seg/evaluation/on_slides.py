@@ -1,4 +1,4 @@
-"""A model on slides with annotations: segmented as `predict` does, but only where something is annotated."""
+"""Evaluate a model on annotated slides: segmented as `predict` does, but only in the annotated parts."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AnnotatedExtent(Extent):
-    """The annotated part of what would be analysed.
+    """The annotated part of the extent that `predict` would process.
 
     Attributes
     ----------
     truth : SlideTruth
-        Pixels whose class it does not know are left out.
+        Pixels of unknown class are left out.
     """
 
     truth: SlideTruth
 
     def at(self, rect: Rect) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Return what is known of a rectangle before anything is segmented, as `Extent.at` does."""
+        """Return labels that are known before segmentation, and where to segment, as `Extent.at` does."""
         labels, analysed = super().at(rect)
         unknown = self.truth.read(rect) == IGNORE
         labels[unknown] = OUTSIDE_ID
@@ -68,14 +68,14 @@ def evaluate_slides(
     Parameters
     ----------
     slides : sequence of LabelledSlide
-        Opened at the resolution that the settings, or else the model, work at.
+        Opened at the working resolution of the settings, or else of the model.
     schema : ClassSchema
         The truth's classes.
     bundle : ModelBundle
         The model. Its network is copied to `device`, and stays unchanged.
     device : torch.device
     settings : PredictSettings
-        Its part `labels` is used, without `roi` and `confidence`: the annotated area takes the place of
+        Its part `labels` is used, without `roi` and `confidence`: the annotated area is used instead of
         regions of interest.
     progress : Progress, optional
 
@@ -108,8 +108,8 @@ def evaluate_slides(
 def _seen(bundle: ModelBundle, slides: Sequence[LabelledSlide]) -> Iterator[str]:
     """List the slides that the model was trained on, whatever their path.
 
-    A model knows them by their fingerprints alone, which slides that differ in a tile may share: a remark too
-    many then, and none too few.
+    A model file holds only their fingerprints. Slides that differ in a single tile may have the same one, so
+    a slide may be listed in error, but none is missed.
     """
     for slide in slides:
         if slide.fingerprint in bundle.trained_on:

@@ -1,4 +1,4 @@
-"""An evaluation as tables for people, and as JSON for programs."""
+"""An evaluation as tables for users, and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from wsi_seg.evaluation.evaluation import Evaluation, Tally
 
 NONE = "none"
-"""What the column is called of pixels for which no class was found."""
+"""Heading of the column of pixels for which no class was found."""
 
 FIGURES = ("iou", "dice", "precision", "recall")
 SOURCES_SHOWN, REMARKS_SHOWN = 20, 5
 
 
 def as_text(evaluation: Evaluation) -> str:
-    """Lay an evaluation out for a terminal."""
+    """Write an evaluation as text for a terminal."""
     if not evaluation.total.confusion.pixels:
         return "\n".join(_heading(evaluation))
     sections = [_heading(evaluation), _classes(evaluation), _means(evaluation), _matrix(evaluation)]
@@ -40,7 +40,7 @@ def as_text(evaluation: Evaluation) -> str:
 
 
 def as_json(evaluation: Evaluation) -> str:
-    """Put all of an evaluation into a JSON document; null stands for figures that there are none of."""
+    """Write a whole evaluation as a JSON document; null stands for scores that do not exist."""
     confusion = evaluation.total.confusion
     content: dict[str, JsonValue] = {
         "subject": evaluation.subject,
@@ -87,7 +87,7 @@ def as_json(evaluation: Evaluation) -> str:
 
 
 def _none_found(tally: Tally) -> dict[str, JsonValue]:
-    """Tell why no class was found in some pixels of known class."""
+    """Return why no class was found in some pixels of known class."""
     return {
         "pixels": tally.confusion.none_found,
         "unprocessed": tally.unprocessed,
@@ -117,10 +117,10 @@ def _heading(evaluation: Evaluation) -> list[str]:
     ]
     reasons = _none_found(total)
     if reasons.pop("pixels"):
-        told = (f"{value} {name.replace('_', ' ')}" for name, value in reasons.items() if value)
+        named = (f"{value} {name.replace('_', ' ')}" for name, value in reasons.items() if value)
         lines.append(
             f"no class was found in {total.confusion.none_found} px of these, which count as wrong: "
-            + ", ".join(told)
+            + ", ".join(named)
         )
     return lines
 
@@ -151,7 +151,7 @@ def _means(evaluation: Evaluation) -> list[str]:
 
 
 def _matrix(evaluation: Evaluation) -> list[str]:
-    """Lay out the confusion matrix, in per cent of the true class; columns are numbered to keep it narrow."""
+    """Write the confusion matrix in per cent of the true class; columns are numbered to keep it narrow."""
     confusion = evaluation.total.confusion
     percent = 100 * share(confusion.counts, confusion.true_pixels[:, None])
     found = [i for i in range(len(evaluation.names)) if confusion.found_pixels[i] or confusion.present[i]]
@@ -184,7 +184,7 @@ def _remarks(remarks: Sequence[str]) -> list[str]:
 
 
 def _aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Set rows out in columns, the first to the left and the others to the right."""
+    """Align rows in columns: the first to the left, the others to the right."""
     rows = list(rows)
     first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
     for name, *cells in rows:

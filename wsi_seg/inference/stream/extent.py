@@ -37,7 +37,7 @@ class Extent:
     outside_tissue_id: int
 
     def at(self, rect: Rect) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Return what is known of a rectangle before anything is segmented.
+        """Return the labels of a rectangle that are known before segmentation, and where to segment.
 
         Parameters
         ----------
