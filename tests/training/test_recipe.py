@@ -114,7 +114,7 @@ def test_a_budget_settles_how_wide_blocks_are(settings: list[str], width: int):
     changed = override(PLAIN, ["model.block=mobilenet", *settings])
     for stage in ("encoder", "full"):
         assert changed.model.architecture(20, stage).config.block_width == width
-    with pytest.raises(UsageError, match="block_width is what follows from max_parameters and max_macs"):
+    with pytest.raises(UsageError, match="max_parameters and max_macs determine block_width"):
         override(changed, ["model.block_width=9"])
     with pytest.raises(
         UsageError, match=r"model.max_macs: the budget is too small for ESPNet-C .* larger one"

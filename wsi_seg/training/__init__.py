@@ -1,1 +1,1 @@
-"""Training: from pictures whose pixels' classes are known to a model file."""
+"""Training: from slides or images with annotations or masks to a model file."""

@@ -1,4 +1,4 @@
-"""The part `augment` of a recipe: how much patches are varied."""
+"""The part `augment` of a recipe: how much patches are augmented."""
 
 from __future__ import annotations
 
@@ -9,50 +9,50 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Share = Annotated[float, Field(ge=0, le=1)]
 Change = Annotated[float, Field(ge=0, lt=1)]
 Zoom = Annotated[float, Field(ge=0.5, le=4)]
-"""Below a half, pixels that are read bilinearly would be skipped."""
+"""Bounds of the factor of scaling: below a half, bilinear reading would skip pixels."""
 
 
 class AugmentSettings(BaseModel):
-    """How much patches are varied; the defaults suit H&E slides at 1 to 2 micrometres per pixel.
+    """How much patches are augmented; the defaults suit H&E slides at 1 to 2 micrometres per pixel.
 
-    Whatever is varied is drawn for each patch on its own and evenly over its range, factors evenly over their
-    logarithms. Zero (and for `scale` a range of one to one) leaves a thing as it is.
+    Each value is drawn for each patch independently and uniformly from its range, factors uniformly on a
+    logarithmic scale. Zero (and for `scale` a range of 1 to 1) turns an augmentation off.
 
     Attributes
     ----------
     flip_horizontal, flip_vertical : bool
-        Mirror every second patch left to right, and every second upside down.
+        Mirror half of the patches left to right, and half of them upside down.
     quarter_turns : bool
-        Turn by 0, 90, 180 or 270 degrees; for square patches only.
+        Rotate by 0, 90, 180 or 270 degrees; for square patches only.
     rotation : float
-        Largest angle, in degrees, of a turn in either direction on top.
+        Largest angle, in degrees, of an additional rotation in either direction.
     scale : (float, float)
-        Range of the factor by which things grow.
+        Range of the factor by which patches are enlarged.
     scaled : float
-        Share of the patches that are scaled and rotated; the others keep their pixels as they were read.
+        Share of the patches that are scaled and rotated; the others keep their pixels unchanged.
     stain : float
-        Largest relative change of the amounts of haematoxylin and of eosin, each on its own: 0.2 stands for
+        Largest relative change of the amounts of haematoxylin and of eosin, drawn separately: 0.2 stands for
         factors of 1 / 1.2 to 1.2.
     stain_residual : float
-        The same for the colour that neither dye explains.
+        The same for the colour that is explained by neither dye.
     stain_shift : float
-        Most dye (optical density, natural logarithm) that is added to or taken from all of the patch.
+        Largest optical density (natural logarithm) that is added to or subtracted from the whole patch.
     brightness, contrast, saturation : float
         Largest relative change of the light, of the distance to the patch's mean grey, and of the
         distance of colours to their grey.
     hue : float
-        Largest turn of the colours, in degrees.
+        Largest rotation of the hue, in degrees.
     blurred : float
         Share of the patches that are blurred.
     blur : float
         Widest blur, as the standard deviation of a Gaussian in pixels.
     noisy : float
-        Share of the patches that are given noise.
+        Share of the patches to which noise is added.
     noise : float
         Strongest noise, the same in R, G and B, as its standard deviation in grey values of 255.
     cut_off : float
-        Share of the patches that a scanned field ends in: on one side, up to half way, they become one light
-        grey.
+        Share of the patches that look as if a scanned field ended in them: one side, up to half of the patch,
+        becomes one light grey.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,7 +84,7 @@ class AugmentSettings(BaseModel):
 
     @classmethod
     def none(cls) -> Self:
-        """Make settings that leave patches as they are."""
+        """Make settings without any augmentation."""
         return cls(
             flip_horizontal=False,
             flip_vertical=False,

@@ -1,4 +1,4 @@
-"""Changes to single values of a recipe, as they are given: `--set` on a command line, or in Python."""
+"""Changes to single values of a recipe, from `--set` on the command line or from Python."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Change(NamedTuple):
     given : str
         The change as it was given, for errors.
     name : str
-        ``part.name`` in the recipe; empty if none is named.
+        ``part.name`` in the recipe; empty if the change names none.
     value : object
     form : str
-        How such a change is to be given, for errors.
+        How to give such a change, for errors.
     """
 
     given: str
@@ -46,7 +46,7 @@ def read_changes(changes: Changes) -> Iterator[Change]:
     Raises
     ------
     UsageError
-        If a value is no YAML.
+        If a value is not valid YAML.
     """
     if isinstance(changes, Mapping):
         for name, value in changes.items():

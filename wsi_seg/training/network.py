@@ -46,22 +46,22 @@ class NetworkRecipe(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        self.config(2)  # which says what is wrong with settings that do not go together
+        self.config(2)  # raises an error for settings that do not fit together
         return self
 
     def config(self, classes: int) -> NetworkConfig:
-        """Return the config of the network for so many classes."""
+        """Return the config of the network for a number of classes."""
         kind = find_network(self.name).config_type
         settings = {f.name: getattr(self, f.name) for f in fields(kind) if f.name != "classes"}
         return kind(classes=classes, **settings)
 
     def architecture(self, classes: int, stage: Stage) -> Architecture:
-        """Return the network of a stage for so many classes.
+        """Return the network of a stage for a number of classes.
 
         Raises
         ------
         UsageError
-            If the smallest is over a budget.
+            If even the smallest network exceeds a limit.
         """
         return architecture_of(self.config(classes).at_stage(stage))
 
@@ -72,20 +72,20 @@ class ESPNetRecipe(NetworkRecipe):
     Attributes
     ----------
     max_parameters, max_macs : int or None
-        Limits for the network without its decoder, its multiply-accumulates at 1024 x 512: where there is
-        one, `block_width` (of ESP modules `q`) is the largest that keeps to it.
+        Limits on the parameters of the network without its decoder, and on its multiply-accumulates at
+        1024 x 512. If there is one, `block_width` (with ESP modules `q`) is the largest within it.
     """
 
     max_parameters: Count | None = None
     max_macs: Count | None = None
 
     def config(self, classes: int) -> NetworkConfig:
-        """Return the config of the network for so many classes.
+        """Return the config of the network for a number of classes.
 
         Raises
         ------
         UsageError
-            If the smallest is over the budget.
+            If even the smallest network exceeds a limit.
         """
         from wsi_seg.models.budget import fit_to_budget
         from wsi_seg.models.espnet import ESPNetConfig
@@ -95,7 +95,7 @@ class ESPNetRecipe(NetworkRecipe):
             return config
         assert isinstance(config, ESPNetConfig)
         if "block_width" in self.model_dump(exclude_none=True):
-            raise ValueError("block_width is what follows from max_parameters and max_macs: give it or these")
+            raise ValueError("max_parameters and max_macs determine block_width: give either these or that")
         try:
             fitted = fit_to_budget(config.at_stage("encoder"), self.max_parameters, self.max_macs)
         except ValueError as error:
@@ -105,7 +105,7 @@ class ESPNetRecipe(NetworkRecipe):
 
 @cache
 def recipe_type(name: str) -> type[NetworkRecipe]:
-    """Return the form of a recipe for the network of a name: a field for each of its config's.
+    """Return the type of a recipe for the network of this name, with a field for each of its config's.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def default_recipe() -> NetworkRecipe:
 
 
 def other_values(name: object) -> dict[str, object]:
-    """Return the values of a network that another one's mean nothing to."""
+    """Return the default values of another network's recipe, by name."""
     if isinstance(name, str) and name in network_names():
         return recipe_type(name).model_validate({"name": name}).model_dump()
     return {}

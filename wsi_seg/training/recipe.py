@@ -1,4 +1,4 @@
-"""The recipe of a training: every value that decides it, validated, and overridable one by one.
+"""The recipe of a training: all of its settings, validated; each can be changed by itself.
 
 A recipe is the part ``train`` of a file in ``pipelines/``; ``--set training.epochs=20`` changes one value.
 """
@@ -29,7 +29,7 @@ Side = Annotated[int, Field(ge=32, multiple_of=ENCODER_STRIDE)]
 
 
 class DataRecipe(BaseModel):
-    """What is drawn from the data.
+    """How samples are drawn from the data.
 
     Attributes
     ----------
@@ -39,22 +39,22 @@ class DataRecipe(BaseModel):
     mpp : float or None
         Working resolution of slides in um per pixel; None recommends one from the data.
     sampling : {"patches", "whole"}
-        Draw square patches, every class as often as any other; or whole images, each once an epoch.
+        Draw square patches, all classes equally often; or whole images, each once in an epoch.
     patch : int
         Side of a patch in pixels.
     sizes : tuple of (int, int)
-        Widths and heights that whole images are resized to: one pass over all images for each, an epoch.
+        Widths and heights to which whole images are resized; an epoch has one pass over all images for each.
     input_size : (int, int) or None
-        Size at which whole images are validated, and at which the model will take them from then on; None
-        takes the first of `sizes`.
+        Size at which whole images are validated, and the input size of the model; None takes the first of
+        `sizes`.
     validation : {"auto", "given", "slides", "blocks", "images", "none"}
         What is kept out of training: the data set's own split, whole slides, blocks of each slide, whole
-        images; or nothing, and then scores are those on the training data, and say so. "auto" takes the
-        first of these that the data allow.
+        images; or nothing: then the scores are on the training data, and the report says so. "auto" takes
+        the first of these that the data allow.
     validation_share : float
-        Share of the data that is kept out, where that is for us to choose.
+        Share of the data that is kept out, unless the data set has its own split.
     cache_mb : int
-        Decoded pixels kept in memory, in MB over all processes.
+        Memory for decoded pixels, in MB for all processes together.
     """
 
     model_config = STRICT
@@ -74,20 +74,20 @@ class DataRecipe(BaseModel):
         if self.sampling == "whole" and not self.sizes:
             raise ValueError("sampling whole images needs sizes, such as [[1024, 512]]")
         if self.sampling == "whole" and self.validation == "blocks":
-            raise ValueError("no blocks can be kept out of images that are trained on whole: use images")
+            raise ValueError("blocks cannot be kept out of images that are trained on as a whole: use images")
         return self
 
 
 class LossRecipe(BaseModel):
-    """Cross-entropy over the pixels whose class is known, and what is added to it.
+    """Cross-entropy over the pixels whose class is known, and the terms that are added to it.
 
     Attributes
     ----------
     class_weights : {"none", "log", "sqrt"}
-        "log" weighs a class that holds the share p of the known pixels by ``1 / ln(1.10 + p)``, as the ESPNet
-        authors do; "sqrt" by ``1 / sqrt(p)``, which lets classes of a few pixels be learned.
+        "log" weights a class that has the share p of the known pixels by ``1 / ln(1.10 + p)``, as the ESPNet
+        authors do; "sqrt" by ``1 / sqrt(p)``, so that classes with few pixels can be learned.
     dice : float
-        Weight of a soft Dice loss beside it.
+        Weight of an additional soft Dice loss.
     diagnosis : float
         Weight of the cross-entropy over diagnoses of whole images, for a network that makes them.
     """
@@ -100,7 +100,7 @@ class LossRecipe(BaseModel):
 
 
 class OptimiserRecipe(BaseModel):
-    """How the weights follow the gradients.
+    """The optimiser, and the schedule of its learning rate.
 
     Attributes
     ----------
@@ -112,12 +112,12 @@ class OptimiserRecipe(BaseModel):
     momentum : float
         Of SGD.
     weight_decay : float
-        "adamw" spares biases, norms and PReLU slopes.
+        "adamw" does not apply it to biases, normalisations and PReLU slopes.
     schedule : {"cosine", "step"}
         The rate falls to zero along a cosine over the whole stage; or is multiplied by `step_factor` every
         `step_epochs` epochs.
     warmup_steps : int
-        Over which the rate rises linearly.
+        Steps over which the rate rises linearly.
     clip_norm : float or None
         Largest norm of the gradient.
     """
@@ -137,39 +137,40 @@ class OptimiserRecipe(BaseModel):
 
 
 class TrainingRecipe(BaseModel):
-    """How long, in which stages, and on what.
+    """How long to train, in which stages, and on which devices.
 
     Attributes
     ----------
     minutes : float or None
-        Time for all stages together, validations included. One of `minutes` and `epochs` is given.
+        Time for all stages together, including validations. One of `minutes` and `epochs` is given.
     epochs : int or None
         Epochs of each stage.
     epoch_steps : int or None
-        Steps of an epoch when patches are drawn; None: as many as cover the known pixels once, at most 500.
+        Steps in an epoch if patches are drawn; None: as many as cover the known pixels once, at most 500.
     init : str or None
         Model to start from if the user names none: a file, or a built-in model's name. None starts from
         random weights.
     stages : tuple of {"encoder", "full"}
-        "encoder" trains the network without its decoder, on labels at 1/8; "full" attaches the decoder to
-        what was trained before. The paper does both, in turn.
+        "encoder" trains the network without its decoder, on labels at 1/8; "full" attaches the decoder to the
+        encoder trained before. The paper does both, in this order.
     batch_size : int
         Patches or images in a step, on each device.
     batch_parts : int
-        Parts of a batch that are normalised each by itself, and that a CPU computes side by side: two
-        networks on a core each do more than one on two.
+        Number of parts of a batch. Each is normalised by itself, and a CPU computes them in parallel: two
+        networks on one core each are faster than one network on two.
     averaging : float or None
-        Decay of a running average of the weights, which is what is validated and kept; None for none.
+        Decay of a running average of the weights, which is validated and kept; None for no averaging.
     precision : {"auto", "float32", "bfloat16", "float16"}
-        Of the network's arithmetic; "auto" is bfloat16 where the device computes in it fast.
+        Precision of the network's arithmetic; "auto" is bfloat16 on devices that are fast in it.
     validations : int or None
-        Validations of a stage; None: 10 in a stage that is bounded in time, or one after each epoch.
+        Validations in a stage; None: 10 in a stage with a time limit, else one after each epoch.
     early_stop : int or None
-        Validations without a better mean IoU after which a stage ends; the best weights are kept then.
+        Number of validations without a better mean IoU after which a stage ends. If it is given, the best
+        weights are kept.
     devices : int
         GPUs to train on.
     workers : int or None
-        Processes that read; None chooses: none on a CPU.
+        Number of reading processes; None chooses: none on a CPU.
     seed : int
     """
 
@@ -200,7 +201,7 @@ class TrainingRecipe(BaseModel):
 
 
 class Recipe(BaseModel):
-    """All that decides a trained model, beside its data."""
+    """All settings that decide a trained model, apart from its data."""
 
     model_config = STRICT
 
@@ -230,11 +231,11 @@ class Recipe(BaseModel):
                 )
         oblong = any(width != height for width, height in self.data.sizes)
         if self.data.sampling == "whole" and oblong and self.augment.quarter_turns:
-            raise ValueError("oblong images cannot be turned by quarters: augment.quarter_turns is false")
+            raise ValueError("oblong images cannot be turned by quarters: set augment.quarter_turns to false")
         return self
 
     def _sides(self) -> Iterator[tuple[str, int]]:
-        """Yield the sides of all images that the network is going to see, with their names."""
+        """Yield the sides of all images that the network will see, with the names of their settings."""
         if self.data.sampling == "patches":
             yield "data.patch", self.data.patch
         for name, sizes in (("sizes", self.data.sizes), ("input_size", (self.data.input_size or (),))):
@@ -244,14 +245,14 @@ class Recipe(BaseModel):
 
 
 def recorded(recipe: Recipe) -> dict[str, JsonValue]:
-    """Return what of a recipe must be the same for a training to go on, for its record."""
+    """Return the part of a recipe that must be the same for a training to resume, for its record."""
     return recipe.model_dump(mode="json", exclude={"training": {"workers"}, "data": {"cache_mb"}})
 
 
 def completed(record: JsonValue) -> JsonValue:
-    """Return a recipe on record with the settings that there were not yet, at what they are by default.
+    """Return a recorded recipe with defaults for settings that did not exist when it was written.
 
-    One that cannot be read as a recipe any more is returned as it is: it is another one then.
+    If it can no longer be read as a recipe, it is returned unchanged, and so differs from any other.
     """
     try:
         return recorded(Recipe.model_validate(record))
@@ -267,12 +268,12 @@ def override(recipe: Recipe, *settings: Changes) -> Recipe:
     recipe : Recipe
     *settings : sequence of str, or mapping
         Each ``part.name=value``, the value as YAML: ``training.epochs=20``, ``data.sizes=[[512, 256]]``. Or
-        values by ``part.name``. The last of several for one value counts.
+        values by ``part.name``. If a value is given several times, the last one counts.
 
     Raises
     ------
     UsageError
-        If there is no such value, or it cannot be that.
+        If there is no such setting, or it cannot have that value.
     """
     values = recipe.model_dump()
     for change in chain.from_iterable(map(read_changes, settings)):

@@ -1,4 +1,4 @@
-"""What is asked of a training."""
+"""The request for a training."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ class TrainRequest:
     data : DataRequest
     recipe : Recipe
     out : Path or str
-        Folder for the model, the report and what is needed to go on.
+        Folder for the model, the report and what is needed to resume.
     init : str or None
         Model to start from, and to take the working resolution from; None leaves it to the recipe.
     given : ModelBundle or None
-        Model whose network was given in Python: it is what is trained, and the recipe's `init` counts for
-        nothing.
+        Model whose network was given in Python. That network is trained, and the recipe's `init` is ignored.
     device : str
     resume, overwrite : bool
-        Go on with the unfinished training in `out`; or throw away what is there.
+        Resume the unfinished training in `out`; or delete an earlier training there.
     command : str
-        What was typed.
+        The command line.
     """
 
     data: DataRequest

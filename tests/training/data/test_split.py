@@ -202,7 +202,7 @@ def test_copies_of_a_slide_are_one_slide_for_the_split(tmp_path):
     data = open_data(three, tiny_recipe("data.patch=32"), None)
     assert [source.name for source in data.sources] == ["s0", "s1", "s2"]
     assert "blocks of" in data.split.description  # three slides are too few to keep one out
-    assert f"copies are one with what they copy: {copy} of {paths[0]}" in data.split.description
+    assert f"copies count as one slide: {copy} of {paths[0]}" in data.split.description
     assert any("the same slide as" in remark for remark in data.remarks)
 
     for seed in range(4):
@@ -283,5 +283,5 @@ def test_images_that_are_trained_on_whole_are_kept_out_whole(tmp_path):
     assert {number for number, _ in data.split.validation}.isdisjoint(data.split.training)
     with pytest.raises(AnnotationError, match=r"no choice of whole images.*data\.validation=none"):
         open_data(DataRequest((write_tiles(tmp_path / "b", count=1),)), tiny_recipe(*whole), None)
-    with pytest.raises(UsageError, match="no blocks can be kept out of images"):
+    with pytest.raises(UsageError, match="blocks cannot be kept out of images"):
         tiny_recipe(*whole, "data.validation=blocks")

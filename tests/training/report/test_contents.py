@@ -151,7 +151,7 @@ def test_a_class_without_pixels(tmp_path: Path):
     scores = json.loads((tmp_path / "report.json").read_text())["scores"]
     assert scores["classes"][1]["iou"] is None
     assert scores["mean_iou"] == pytest.approx((800 / 900 + 2000 / 2100) / 2)
-    assert "Not in the truth, and so in no mean: Stroma." in (tmp_path / "report.md").read_text()
+    assert "Not in the truth, so not part of the means: Stroma." in (tmp_path / "report.md").read_text()
 
 
 def test_nothing_validated_and_an_older_report_in_the_folder(tmp_path: Path):

@@ -1,1 +1,1 @@
-"""What a training sees: sources, what is kept out, draws, augmentation."""
+"""The data of a training: sources, the part kept out, draws, augmentation."""

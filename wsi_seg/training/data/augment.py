@@ -1,8 +1,9 @@
-"""Vary the patches of a batch as slides and scanners vary, with their classes in step.
+"""Augment the patches of a batch as slides and scanners vary, together with their classes.
 
-Geometry is one affine map a patch, by which pixels are read bilinearly and classes from the nearest pixel.
-Stains and colours are two more affine maps: one of optical densities, one of RGB. So it costs a tenth of
-what chains of ready-made operations do, and draws all it draws from the generator it is given.
+Geometry is one affine transform for each patch: pixels are interpolated bilinearly, and classes are taken
+from the nearest pixel. Stains and colours are two more affine transforms: one of optical densities, one of
+RGB. This costs a tenth of a chain of ready-made operations, and all random numbers come from the given
+generator.
 """
 
 from __future__ import annotations
@@ -25,31 +26,31 @@ HEMATOXYLIN, EOSIN = (0.650, 0.704, 0.286), (0.072, 0.990, 0.105)
 """Absorption of the dyes in R, G, B, after Ruifrok and Johnston (2001)."""
 
 YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
-"""From R, G, B to luma and two axes of colour, which is zero for greys."""
+"""From R, G, B to luma and two axes of colour, which are zero for greys."""
 
 DEEPEST, FILLINGS = 0.5, (225.0, 255.0)
-"""How much of a patch may be cut off at most, and which greys scanners and their software fill in with."""
+"""Largest part of a patch that is cut off, and the greys with which scanners and their software fill it."""
 
 BLUR_RADIUS = 4
-"""How far a blurred pixel looks, in pixels; the widest blur's kernel is cut off where it falls below 3 %."""
+"""Radius of the blur kernel in pixels; the widest blur is cut off where it falls below 3 %."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Cut patches out of what was read, and vary them.
+    """Cut patches out of the larger ones that were read, and augment them.
 
     Parameters
     ----------
     settings : AugmentSettings
     size : (int, int)
-        Height and width of the patches that come out.
+        Height and width of the resulting patches.
     beyond : int
-        Class index of where patches are cut off.
+        Class index of pixels where a patch is cut off.
 
     Raises
     ------
     UsageError
-        If patches are to be turned by quarters that are not square.
+        If patches are to be rotated by quarter turns and are not square.
     """
 
     settings: AugmentSettings
@@ -66,11 +67,11 @@ class Augmentation:
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """Height and width to read so that no patch, however scaled and turned, reaches beyond it."""
+        """Height and width to read, so that no scaled and rotated patch reaches outside."""
         s, (height, width) = self.settings, self.size
         if s.scaled == 0:
             return height, width
-        # What a turned patch spans is widest where its diagonal lies along the axis, if the turn gets there.
+        # A rotated patch is widest where its diagonal lies along the axis, if the rotation is that large.
         spans = []
         for along, across in ((height, width), (width, height)):
             angle = min(math.radians(s.rotation), math.atan2(across, along))
@@ -79,10 +80,10 @@ class Augmentation:
 
     @torch.no_grad()
     def __call__(self, rgb: Tensor, classes: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Vary a batch.
+        """Augment a batch.
 
-        Where the input is larger than a patch the patch is cut at a random place; where it is smaller, pixels
-        are mirrored at its edge, and their classes are unknown.
+        Where the input is larger than a patch, the patch is cut at a random place. Where it is smaller,
+        pixels are mirrored at its edge, and their classes are unknown.
 
         Parameters
         ----------
@@ -90,7 +91,7 @@ class Augmentation:
         classes : uint8 tensor, shape (batch, H, W)
             Class indices, `IGNORE` where unknown; on the same device.
         generator : Generator
-            All randomness; best on the CPU, wherever the batch is.
+            The source of all random numbers; best on the CPU, wherever the batch is.
 
         Returns
         -------
@@ -119,9 +120,9 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class _Draw:
-    """Random numbers, one for each patch of a batch, drawn where the generator is and put where the batch is.
+    """Random numbers, one for each patch of a batch, drawn on the generator's device and sent to the batch's.
 
-    Small matrices are made where the numbers are drawn, so that a GPU has little to start.
+    Small matrices are made on the generator's device, so that a GPU has few kernels to launch.
     """
 
     count: int
@@ -134,7 +135,7 @@ class _Draw:
         )
 
     def factor(self, change: float) -> Tensor:
-        """Factors of 1 / (1 + change) to 1 + change."""
+        """Draw factors of 1 / (1 + change) to 1 + change."""
         return self.even(-math.log1p(change), math.log1p(change)).exp()
 
     def chosen(self, share: float) -> Tensor:
@@ -146,9 +147,9 @@ class _Draw:
 
 
 def _placement(s: AugmentSettings, size: tuple[int, int], input_size: tuple[int, int], draw: _Draw) -> Tensor:
-    """Draw where patches lie in the input, as the maps (batch, 2, 3) that `affine_grid` asks for.
+    """Draw where patches lie in the input, as the transforms (batch, 2, 3) that `affine_grid` takes.
 
-    Those lead from a patch's x and y to the input's, both from -1 to 1 between their outer edges.
+    They map a patch's x and y to the input's, both from -1 to 1 between the outer edges.
     """
     scaled = draw.chosen(s.scaled)
     zoom = torch.where(scaled, draw.even(math.log(s.scale[0]), math.log(s.scale[1])).exp(), 1.0)
@@ -166,7 +167,7 @@ def _placement(s: AugmentSettings, size: tuple[int, int], input_size: tuple[int,
     span = (turn.abs() @ patch).round(decimals=3)
     spare = whole - span
     place = torch.stack([draw.even(0, 1), draw.even(0, 1)], 1)
-    # By whole pixels, so that what is not scaled is not blurred either.
+    # By whole pixels, so that patches that are not scaled are not blurred.
     corner = torch.where(spare > 0, (place * (spare + 1)).floor().minimum(spare), (spare / 2).floor())
     middle = (2 * corner + span) / whole - 1
     return torch.cat([turn * patch / whole.view(2, 1), middle.unsqueeze(2)], 2).to(draw.device)
@@ -178,14 +179,14 @@ def _resample(
     """Read patches of `size` (height, width) out of the input."""
     grid = functional.affine_grid(placement, [len(rgb), 3, *size], align_corners=False)
     pixels = functional.grid_sample(rgb.float(), grid, "bilinear", "reflection", align_corners=False)
-    # What lies outside is read as zero, which is to be `IGNORE`.
+    # Pixels outside are read as zero, which is to become `IGNORE`.
     below = classes.unsqueeze(1).float() - IGNORE
     found = functional.grid_sample(below, grid, "nearest", "zeros", align_corners=False) + IGNORE
     return pixels, found.squeeze(1).to(torch.uint8)
 
 
 def _restain(pixels: Tensor, s: AugmentSettings, draw: _Draw) -> Tensor:
-    """Change the amounts of the dyes, which optical densities are sums of (colour deconvolution)."""
+    """Change the amounts of the dyes; optical densities are sums of these (colour deconvolution)."""
     dyes = _dyes().to(draw.generator.device)
     factors = torch.stack([draw.factor(s.stain), draw.factor(s.stain), draw.factor(s.stain_residual)], 1)
     shifts = torch.stack([draw.even(-s.stain_shift, s.stain_shift) for _ in range(2)], 1)
@@ -236,7 +237,7 @@ def _blur(pixels: Tensor, s: AugmentSettings, draw: _Draw) -> None:
 
 
 def _add_noise(pixels: Tensor, s: AugmentSettings, draw: _Draw) -> None:
-    """Add noise to some of the patches, in place: grey, as most that demosaicking leaves of it is."""
+    """Add noise to some of the patches, in place: grey, as most noise is after demosaicking."""
     sigma = draw.even(0, s.noise)
     chosen = draw.chosen(s.noisy).nonzero().squeeze(1)
     noise = draw.normal(len(chosen), 1, *pixels.shape[2:])
@@ -259,6 +260,6 @@ def _cut_off(s: AugmentSettings, size: tuple[int, int], draw: _Draw) -> tuple[Te
 
 
 def _dyes() -> Tensor:
-    """Return haematoxylin, eosin and what is at right angles to both as rows of unit length."""
+    """Return haematoxylin, eosin and a vector at right angles to both, as rows of unit length."""
     first, second = (functional.normalize(torch.tensor(dye), dim=0) for dye in (HEMATOXYLIN, EOSIN))
     return torch.stack([first, second, functional.normalize(torch.linalg.cross(first, second), dim=0)])

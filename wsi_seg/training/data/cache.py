@@ -1,4 +1,4 @@
-"""Decoded pixels, kept: training reads the same places again and again."""
+"""A cache of decoded pixels: training reads the same places again and again."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ BYTES_PER_PIXEL = 4
 
 
 class PixelCache:
-    """Reads rectangles of several sources by way of blocks, of which those used last are kept.
+    """Reads rectangles of several sources in blocks, and keeps the blocks that were used last.
 
     Parameters
     ----------
     sources : sequence of Source
     megabytes : int
-        Memory to keep at most. A cache that was pickled arrives empty.
+        Memory for kept blocks, at most. Pickling leaves the blocks out.
     """
 
     def __init__(self, sources: Sequence[Source], megabytes: int) -> None:
@@ -39,14 +39,14 @@ class PixelCache:
         return PixelCache, (self._sources, self._megabytes)
 
     def read(self, source: int, rect: Rect) -> LabelledPixels:
-        """Read a rectangle of a source; beyond the picture pixels are mirrored and classes unknown.
+        """Read a rectangle of a source; outside of it pixels are mirrored and classes are unknown.
 
         Parameters
         ----------
         source : int
-            Number of the source.
+            Index of the source.
         rect : Rect
-            May reach over the picture's edges.
+            It may reach over the source's edges.
         """
         width, height = self._sources[source].size
         inside = rect.clipped(width, height)

@@ -1,7 +1,7 @@
-"""What a training step sees: patches with every class as often as any other, or whole images.
+"""What a training step sees: patches in which all classes are drawn equally often, or whole images.
 
-A draw is a function of the seed and its number alone. So a training that was killed goes on with the very
-draws it would have had, and any number of processes can share them out.
+A draw is a function of the seed and its number alone. So a resumed training sees the same draws as one that
+was never interrupted, and any number of processes can share the draws.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wsi_seg.training.data.survey import Survey
 
 TRIES = 500
-"""To find a place for a patch around pixels of a class."""
+"""Attempts to find a place for a patch around pixels of a class."""
 
 
 class Draw(NamedTuple):
@@ -43,7 +43,7 @@ class Draw(NamedTuple):
 
     @classmethod
     def of(cls, pixels: LabelledPixels, diagnosis: int) -> Self:
-        """Take pixels as sources give them."""
+        """Make a draw of a source's pixels."""
         rgb = torch.from_numpy(pixels.rgb).permute(2, 0, 1).contiguous()
         return cls(rgb, torch.from_numpy(pixels.classes), torch.tensor(diagnosis))
 
@@ -51,8 +51,8 @@ class Draw(NamedTuple):
 class PatchDraws(Dataset[Draw]):
     """Square patches of the training part of the sources.
 
-    A class is drawn first, each of those that have pixels as likely as any other; then a pixel of that class,
-    and a patch at random around it that touches nothing that is kept out.
+    First a class is drawn, with equal probability for all classes that have pixels; then a pixel of that
+    class, and a random patch around it that touches no part kept out.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class PatchDraws(Dataset[Draw]):
     surveys : sequence of Survey
     schema : ClassSchema
     side : int
-        Of a patch in pixels.
+        Side of a patch in pixels.
     seed : int
 
     Raises
@@ -97,7 +97,7 @@ class PatchDraws(Dataset[Draw]):
         if len(self._points) < 2:
             raise AnnotationError(
                 f"{len(self._points)} of {len(schema)} classes have pixels to train on: "
-                "two are needed: outline more, or say with --rest what all other tissue is"
+                "two are needed: outline more, or give the class of all other tissue with --rest"
             )
 
     def __getitem__(self, number: int) -> Draw:
@@ -113,7 +113,7 @@ class PatchDraws(Dataset[Draw]):
         )
 
     def _place(self, index: int, rng: np.random.Generator) -> tuple[int, Rect]:
-        """Draw a source, and a patch around a pixel of a class, inside the picture wherever it fits there."""
+        """Draw a source, and a patch around a pixel of a class, inside the source if it fits."""
         source, points_xy = self._points[index][rng.choice(len(self._weights[index]), p=self._weights[index])]
         x0, y0 = (
             min(max(int(at) - int(rng.integers(self._side)), 0), max(length - self._side, 0))
@@ -123,11 +123,10 @@ class PatchDraws(Dataset[Draw]):
 
 
 class ImageDraws(Dataset[Draw]):
-    """Whole images, resized; each once before any comes again.
+    """Whole images, resized; each image comes once in a pass.
 
-    Draws are numbered batch by batch: the batches of an epoch go through `sizes` in turn, one pass over all
-    images for each. Images of another aspect than the size are fitted into it, and what is beside them is
-    unknown.
+    Draws are numbered batch by batch: an epoch takes `sizes` in turn, with one pass over all images for each.
+    Images of another aspect ratio are fitted into the size; the class of pixels beside them is unknown.
     """
 
     def __init__(
@@ -144,12 +143,12 @@ class ImageDraws(Dataset[Draw]):
 
     @property
     def pass_batches(self) -> int:
-        """Batches in which every image comes once."""
+        """Number of batches in which every image comes once."""
         return -(-len(self._sources) // self._batch_size)
 
     @property
     def epoch_batches(self) -> int:
-        """Batches of an epoch."""
+        """Number of batches in an epoch."""
         return self.pass_batches * len(self._passes)
 
     def __getitem__(self, number: int) -> Draw:
@@ -165,10 +164,10 @@ class ImageDraws(Dataset[Draw]):
 
 
 def fitted(pixels: LabelledPixels, size: tuple[int, int]) -> LabelledPixels:
-    """Resize an image and its classes to fit into `size`, width and height, keeping its aspect.
+    """Resize an image and its classes to fit into `size`, width and height, and keep its aspect ratio.
 
-    An aspect that differs by less than a hundredth is not kept. Pixels beside the image are black, and
-    their class is unknown.
+    A difference in the aspect ratio of less than 1 % is ignored. Pixels beside the image are black, and their
+    class is unknown.
     """
     height, width = pixels.classes.shape
     scale = min(size[0] / width, size[1] / height)
@@ -186,7 +185,7 @@ def fitted(pixels: LabelledPixels, size: tuple[int, int]) -> LabelledPixels:
 
 
 class Numbers(Sampler[list[int]]):
-    """The numbers of the draws of each batch from a step on, shared out among processes.
+    """The numbers of the draws in each batch, from a given step on, shared among processes.
 
     Parameters
     ----------
@@ -195,9 +194,9 @@ class Numbers(Sampler[list[int]]):
     stop : int
         The step to end before.
     batch_size : int
-        On each process.
+        In each process.
     rank, world : int
-        Which process this is, of how many.
+        Index of this process, and number of processes.
     """
 
     def __init__(self, first: int, stop: int, batch_size: int, rank: int = 0, world: int = 1) -> None:
@@ -205,7 +204,7 @@ class Numbers(Sampler[list[int]]):
         self._batch_size, self._rank, self._world = batch_size, rank, world
 
     def __len__(self) -> int:
-        """Return the steps there are in all, for Lightning counts those before `first` as taken from here."""
+        """Return the number of all steps, since Lightning counts those before `first` as taken from here."""
         return self._steps.stop
 
     def __iter__(self) -> Iterator[list[int]]:

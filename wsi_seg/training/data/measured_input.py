@@ -1,4 +1,4 @@
-"""The mean and the standard deviation that a network's input is normalised by, measured on training data."""
+"""The mean and the standard deviation that normalise a network's input, measured on training data."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ MEASURED = 64
 
 
 def measure_input(cache: PixelCache, data: TrainingData, recipe: Recipe) -> InputSpec:
-    """Measure the mean and the standard deviation of the pixels that are trained on.
+    """Measure the mean and the standard deviation of the training pixels.
 
-    Where patches are drawn it is from such patches, so that every class has its say, and else from whole
-    images; pixels of unknown class do not count.
+    If the training draws patches, they are measured on such patches, so that every class counts; otherwise on
+    whole images. Pixels of unknown class do not count.
     """
     count, total, squares = 0, np.zeros(3), np.zeros(3)
     for rgb, classes in _measured(cache, data, recipe):
@@ -52,7 +52,7 @@ def measure_input(cache: PixelCache, data: TrainingData, recipe: Recipe) -> Inpu
 def _measured(
     cache: PixelCache, data: TrainingData, recipe: Recipe
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Give pixels, (3, height, width), and classes of what is trained on, some of all of it."""
+    """Yield pixels, (3, height, width), and classes of some of the training patches or images."""
     if recipe.data.sampling == "whole":
         images = data.split.training
         count = min(MEASURED, len(images))

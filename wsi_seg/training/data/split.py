@@ -1,10 +1,10 @@
-"""What is kept out of training, so that validation says something about tissue not seen.
+"""The part of the data that is kept out of training, so that validation is on tissue not seen.
 
-Three ways, none of which lets a training patch see a pixel that is validated on:
+There are three ways. In none of them does a training patch see a pixel of the validation:
 
 - *slides*: whole slides are kept out;
-- *blocks*: squares of each slide are kept out, and no training patch comes nearer to them than a gap;
-- *images*: whole images are kept out; tiles cut from one slide go the same way together.
+- *blocks*: squares of each slide are kept out, with a gap between them and all training patches;
+- *images*: whole images are kept out; tiles that were cut from one slide stay together.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ DRAWS = 500
 FEWEST_SLIDES = 4
 NAMED_COPIES = 4
 GOOD_DEVIATION = 0.10
-"""How far the share that validation has of any class may lie from the share asked for."""
+"""Largest accepted difference between a class's share in validation and the share asked for."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Where training looks and where validation does.
+    """The parts of the sources for training and for validation.
 
     Attributes
     ----------
     training : tuple of int
-        Sources that are trained on, wholly or in part.
+        Indices of the sources that are trained on, completely or in part.
     held_out : tuple of tuples of Rect
-        For each source the rectangles that no training patch may touch, gaps included.
+        For each source, the rectangles that no training patch may touch, including gaps.
     validation : tuple of (int, Rect)
-        Source and rectangle.
+        Index of the source, and rectangle.
     description : str
-        What was kept out and why it cannot leak, for the report.
+        What was kept out, and why nothing of it is trained on, for the report.
     """
 
     training: tuple[int, ...]
@@ -59,15 +59,15 @@ class Split:
     description: str
 
     def with_copies(self, copies: Sequence[str]) -> Split:
-        """Return this split; its description says which files are one source with others, being copies."""
+        """Return this split, with a description that names the files that are copies of a source."""
         if not copies:
             return self
         shown = ", ".join(copies[:NAMED_COPIES]) + (" ..." if len(copies) > NAMED_COPIES else "")
-        return replace(self, description=f"{self.description}; copies are one with what they copy: {shown}")
+        return replace(self, description=f"{self.description}; copies count as one slide: {shown}")
 
     @property
     def unseen(self) -> bool:
-        """Whether training sees nothing of what is validated on."""
+        """Whether training sees nothing of the validation data."""
         return any(self.held_out) or not {source for source, _ in self.validation} & set(self.training)
 
 
@@ -78,7 +78,7 @@ def whole(source: Source) -> Rect:
 
 
 def nothing_held_out(sources: Sequence[Source]) -> Split:
-    """Validate on the training data themselves: for seeing whether a network can learn them at all."""
+    """Validate on the training data themselves, to see whether a network can learn them at all."""
     everything = tuple(range(len(sources)))
     return Split(
         everything,
@@ -89,7 +89,7 @@ def nothing_held_out(sources: Sequence[Source]) -> Split:
 
 
 def given(sources: Sequence[Source], training: int) -> Split:
-    """Take the data set's own split: the first `training` sources, and the others for validation."""
+    """Take the data set's own split: the first `training` sources for training, the others for validation."""
     return Split(
         tuple(range(training)),
         ((),) * len(sources),
@@ -106,22 +106,22 @@ def by_group(
     share: float,
     seed: int,
 ) -> Split | None:
-    """Keep whole slides out, or all images of the same group.
+    """Keep whole slides out, or whole groups of images.
 
     Parameters
     ----------
     sources, surveys : sequences of the same length
     groups : sequence of str
-        For each source what it belongs to; a group goes one way as a whole.
+        The group of each source; a group is kept out as a whole or not at all.
     classes : int
     share : float
-        Of the known pixels, to keep out.
+        Share of the known pixels to keep out.
     seed : int
 
     Returns
     -------
     Split or None
-        None if training would lose a class, or validation lack one, whichever groups are kept out.
+        None if no choice of groups leaves every class in both training and validation.
     """
     names = sorted(set(groups))
     counts = np.zeros((len(names), classes), np.int64)
@@ -149,12 +149,12 @@ def by_blocks(
     seed: int,
     patch: int,
 ) -> Split:
-    """Keep square blocks of the pictures out, the largest that share every class out fairly.
+    """Keep square blocks of the sources out: the largest blocks that share every class fairly.
 
     Raises
     ------
     UsageError
-        If no blocks leave every class with pixels both to train and to validate on.
+        If no choice of blocks gives every class pixels to train on and pixels to validate on.
     """
     best: tuple[float, int, list[tuple[int, Rect]]] | None = None
     for side in (s for s in BLOCK_SIDES if s >= patch):
@@ -170,8 +170,8 @@ def by_blocks(
             break
     if best is None:
         raise UsageError(
-            "the outlines are too few or too near each other to keep a part out for validation with every "
-            "class in it: outline more, or give --set data.validation=none"
+            "the outlines are too few or too close to each other to keep a part with every class out for "
+            "validation: outline more, or give --set data.validation=none"
         )
     _, side, chosen_blocks = best
     held_out = tuple(
@@ -188,7 +188,7 @@ def by_blocks(
 
 
 def _choose(counts: NDArray[np.int64], share: float, seed: int) -> tuple[list[int] | None, float]:
-    """Draw the rows that together come nearest to the share asked for of every class.
+    """Draw the rows whose sum is closest to the share asked for, for every class.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def _choose(counts: NDArray[np.int64], share: float, seed: int) -> tuple[list[in
     rows : list of int, or None
         None if every draw took all or none of a class's pixels, or there are none.
     deviation : float
-        Largest distance of a class's share from the share asked for.
+        Largest difference between a class's share and the share asked for.
     """
     present = counts.sum(axis=0) > 0
     counts = counts[:, present]

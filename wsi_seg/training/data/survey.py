@@ -1,4 +1,4 @@
-"""What is known of the training data: where which class lies, and how much of it there is."""
+"""A survey of the training data: where each class lies, and how much of it there is."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SMALL, FEW = 1 << 22, 1 << 27
 """Sources of up to `SMALL` pixels, `FEW` in all, are surveyed pixel by pixel."""
 
 STRIDE = 4
-"""Pixels along the cells of others, or more."""
+"""In other sources, a cell has at least this many pixels along its side."""
 
 MOST_CELLS = 1 << 24
-"""Cells of one source's survey: 16 MB."""
+"""Largest number of cells in one source's survey: 16 MB."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Survey:
         ----------
         source : Source
         many : bool
-            Whether it is one of so many that none is surveyed pixel by pixel.
+            Whether there are so many sources that none is surveyed pixel by pixel.
         """
         width, height = source.size
         stride = STRIDE if many or width * height > SMALL else 1
@@ -60,11 +60,11 @@ class Survey:
         return cls(source.class_map(stride), stride)
 
     def pixels(self, classes: int) -> NDArray[np.int64]:
-        """Return about how many pixels there are of each class."""
+        """Return the approximate number of pixels of each class."""
         return np.bincount(self.cells.ravel(), minlength=IGNORE + 1)[:classes] * self.stride**2
 
     def without(self, rects: Sequence[Rect]) -> Survey:
-        """Return the survey with the class unknown in every cell that meets one of `rects`."""
+        """Return the survey with an unknown class in every cell that meets one of `rects`."""
         cells = self.cells.copy()
         for rect in rects:
             cells[self._cells_of(rect).slices] = IGNORE
@@ -85,6 +85,6 @@ class Survey:
 
 
 def survey_all(sources: Sequence[Source]) -> tuple[Survey, ...]:
-    """Survey sources, so finely that memory does for all of them."""
+    """Survey sources, as finely as memory allows for all of them."""
     many = sum(width * height for width, height in (source.size for source in sources)) > FEW
     return tuple(Survey.of(source, many) for source in sources)

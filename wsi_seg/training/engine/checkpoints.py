@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or absent, are never unpickled, and are taken where a training can go on."""
+"""Checkpoints: written completely or not at all, never unpickled, and saved where a training can resume."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class SafeCheckpoints(CheckpointIO):
                 if wrong := archive.testzip():
                     raise zipfile.BadZipFile(wrong)
             content: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
-        except Exception as error:  # a damaged file makes anything happen
+        except Exception as error:  # a damaged file may raise anything
             raise ModelError(
                 f"{path}: damaged checkpoint: start the training again with --overwrite"
             ) from error
@@ -71,7 +71,7 @@ class SafeCheckpoints(CheckpointIO):
 
 
 class WholeSteps(Callback):
-    """Undoes a step that was broken off. Comes after the callbacks that a step is not whole without."""
+    """Undoes an interrupted step. It must come after the callbacks that are part of a step."""
 
     def __init__(self) -> None:
         self._buffers: list[Tensor] = []
@@ -80,7 +80,7 @@ class WholeSteps(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
     ) -> None:
-        """Remember what a step changes before the weights: the statistics of batch normalisation."""
+        """Copy what a step changes before the weights: the statistics of batch normalisation."""
         if not self._buffers:
             self._buffers = [torch.empty_like(buffer) for buffer in pl_module.buffers()]
         _copy(pl_module.buffers(), self._buffers)
@@ -89,17 +89,17 @@ class WholeSteps(Callback):
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
-        """From here to the end of the step there is no way back."""
+        """Note that the weights are changing: until the end of the step it cannot be undone."""
         self._changing_weights = True
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Note that the step is whole."""
+        """Note that the step is complete."""
         self._begun = self._changing_weights = False
 
     def undo(self, pl_module: LightningModule) -> bool:
-        """Undo what a step did that was broken off; return whether the module is as after a whole step."""
+        """Undo an interrupted step; return whether the module is now as after a complete step."""
         if self._changing_weights:
             return False
         if self._begun:
@@ -108,7 +108,7 @@ class WholeSteps(Callback):
 
 
 def _copy(tensors: Iterable[Tensor], into: Iterable[Tensor]) -> None:
-    """Copy tensors, all of a type at once: a GPU takes longer to start a copy than to make it."""
+    """Copy tensors, all of one type at once: a GPU takes longer to start a copy than to do it."""
     kinds: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = {}
     for pair in zip(tensors, into, strict=True):
         kinds.setdefault(pair[0].dtype, []).append(pair)
@@ -117,16 +117,16 @@ def _copy(tensors: Iterable[Tensor], into: Iterable[Tensor]) -> None:
 
 
 class LastState(Checkpoint):
-    """Keeps the last state: every half minute, and when something goes wrong.
+    """Saves the last state: every half minute, and after an error.
 
-    It is never taken while a validation is due or under way: Lightning would go on behind that validation,
-    and the averaged weights stand in for the network's own meanwhile.
+    It is never saved while a validation is due or running: Lightning would resume after that validation, and
+    during it the network holds the averaged weights in place of its own.
 
     Parameters
     ----------
     path : Path
     steps : WholeSteps
-        Knows of a step that was broken off.
+        Undoes an interrupted step.
     """
 
     def __init__(self, path: Path, steps: WholeSteps) -> None:
@@ -137,7 +137,7 @@ class LastState(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Save if it is time, and no validation comes next."""
+        """Save if it is time and no validation is due."""
         if not self._owes_validation(trainer):
             self._save_in_time(trainer)
 
@@ -147,8 +147,8 @@ class LastState(Checkpoint):
         self._save_in_time(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save what has been learned, unless that is what is wrong."""
-        if isinstance(exception, TrainingError) or trainer.world_size > 1:  # the others know nothing of it
+        """Save what has been learned, unless the error is in the training itself."""
+        if isinstance(exception, TrainingError) or trainer.world_size > 1:  # the others have no error
             return
         if trainer.validating or self._owes_validation(trainer):
             return
@@ -158,18 +158,18 @@ class LastState(Checkpoint):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Count whole steps, though one may have been broken off in the middle."""
+        """Count complete steps only, even if one was interrupted."""
         done = trainer.global_step
         progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
         for counts in (progress["total"], progress["current"]):
             counts.update(ready=done, started=done, processed=done, completed=done - 1)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         return {"validated": self._validated}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the state from a checkpoint."""
         self._validated = int(state_dict["validated"])
 
     def _owes_validation(self, trainer: Trainer) -> bool:

@@ -1,4 +1,4 @@
-"""What goes wrong underneath, in one line."""
+"""Errors of PyTorch and the system during a training, in one line."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OUT_OF_MEMORY = "can't allocate memory"
-"""What PyTorch says if the machine's own memory is full."""
+"""PyTorch's message if the machine's own memory is full."""
 
 
 @contextmanager
 def in_one_line(device: torch.device, folder: Path) -> Iterator[None]:
-    """Turn what goes wrong underneath a training in a folder into one line.
+    """Turn an error of PyTorch or the system during a training into one line.
 
     Raises
     ------
     WsiSegError
-        In place of whatever a full disk, too little memory or a reading process raises.
+        In place of the error that a full disk, too little memory or a reading process raises.
     """
     try:
         with writing(folder):
@@ -33,7 +33,7 @@ def in_one_line(device: torch.device, folder: Path) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:  # `torch.OutOfMemoryError` is one
         if "DataLoader worker" in str(error):
             raise TrainingError(
-                "a process that reads the data was killed, for want of memory perhaps: go on with "
+                "a process that reads the data was killed, perhaps because memory was full: continue with "
                 "--resume and --set training.workers=0, or a smaller --set data.cache_mb"
             ) from error
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and OUT_OF_MEMORY not in str(error):
@@ -43,7 +43,7 @@ def in_one_line(device: torch.device, folder: Path) -> Iterator[None]:
             "and start again with --overwrite"
         ) from error
     except WsiSegError as error:
-        # A reading process hands its traceback on as the message; the last line of it is the error's own.
+        # A reading process sends its traceback as the message; the last line is the error's own message.
         line = str(error).strip().splitlines()[-1]
         own = line.removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")
         raise type(error)(own) from error

@@ -1,4 +1,4 @@
-"""What the machine can do for a training."""
+"""What a training can expect of the machine."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ if TYPE_CHECKING:
 MOST_WORKERS = 8
 
 MEGAPIXELS_A_MINUTE = {"cpu": 80.0, "cuda": 800.0}
-"""What the network of `quick` learns from, about: two cores take 160 steps of eight patches of 256 px, and a
-GPU ten times as many. One number for all CPUs and one for all GPUs, so that the same command means the same
+"""About how much the network of `quick` sees: two cores take 160 steps of eight patches of 256 px, a GPU ten
+times as many. There is one number for all CPUs and one for all GPUs, so that the same command gives the same
 training on each."""
 
 
 def check_device(device: torch.device, recipe: Recipe) -> None:
-    """Refuse what a device cannot do.
+    """Refuse settings that a device does not support.
 
     Raises
     ------
     UsageError, DeviceError
-        If it does not compute in the precision that is asked for, or there are too few of its kind.
+        If it does not compute in the precision asked for, or if there are too few GPUs.
     """
     training = recipe.training
     if device.type == "cpu" and training.precision == "float16":
         raise UsageError("training.precision=float16 needs a GPU: use float32, bfloat16 or auto")
     if device.type == "cuda" and training.devices > torch.cuda.device_count():
         raise DeviceError(
-            f"training.devices={training.devices}: here are {torch.cuda.device_count()} GPUs: ask for fewer"
+            f"training.devices={training.devices}: this machine's number of GPUs is "
+            f"{torch.cuda.device_count()}: ask for fewer"
         )
 
 
@@ -48,13 +49,13 @@ def precision(recipe: Recipe, device: torch.device) -> str:
 
 
 def megapixels(recipe: Recipe, device: torch.device) -> float:
-    """Return about how many megapixels a training sees in its minutes; infinite if epochs bound it."""
+    """Return roughly how many megapixels a training sees in its minutes; infinite if it ends by epochs."""
     minutes = recipe.training.minutes
     return math.inf if minutes is None else minutes * MEGAPIXELS_A_MINUTE[device.type]
 
 
 def workers(recipe: Recipe, device: torch.device) -> int:
-    """Return how many processes read: on a CPU none, as the network needs all cores and the cache helps."""
+    """Return the number of reading processes: none on a CPU, where the network needs all cores."""
     if recipe.training.workers is not None:
         return recipe.training.workers
     return 0 if device.type == "cpu" else min(MOST_WORKERS, max((os.cpu_count() or 1) - 1, 1))

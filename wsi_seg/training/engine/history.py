@@ -1,4 +1,4 @@
-"""What happened in a training, row by row; it survives with the checkpoints, and is logged as it happens."""
+"""The history of a training, row by row; it is part of the checkpoints, and is logged at once."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ CSV = "history.csv"
 
 
 class HistoryState(Document):
-    """What a checkpoint keeps of a history.
+    """The part of a history that a checkpoint holds.
 
     Attributes
     ----------
     rows : list of HistoryRow
     losses : list of float
-        Of the steps since the last row.
+        Losses of the steps since the last row.
     last : (float or None, float or None)
-        Loss and mean IoU, as they were last known.
+        Loss and mean IoU of the last validation.
     """
 
     rows: list[HistoryRow]
@@ -46,9 +46,9 @@ class HistoryState(Document):
 
 
 class History(Callback):
-    """Notes the loss every few steps, and every validation.
+    """Records the loss every few steps, and every validation.
 
-    The loss is looked at only when it is noted, so that a GPU need not wait for us after each step.
+    The loss is read only when it is recorded, so that a GPU need not wait after each step.
     """
 
     def __init__(self, pace: Pace, plan: StagePlan, listener: TrainingProgress) -> None:
@@ -90,17 +90,17 @@ class History(Callback):
         self._listener.end()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         losses = [float(loss) for loss in self._losses]
         return HistoryState(rows=self.rows, losses=losses, last=(self._loss, self._miou)).model_dump()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint.
+        """Restore the state from a checkpoint.
 
         Raises
         ------
         DocumentError
-            If it holds no history, or one of a newer wsi-seg.
+            If it has no history, or one of a newer wsi-seg.
         """
         state = HistoryState.of(state_dict, self._plan.folder, "start the training again with --overwrite")
         self.rows, self._losses = state.rows, [*state.losses]

@@ -1,4 +1,4 @@
-"""The weights that a network begins with: another network's, where they fit."""
+"""A network's initial weights: those of another network, where they fit."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a network took over from another.
+    """The weights that a network took over from another one.
 
     Attributes
     ----------
     tensors, total : int
-        Tensors taken over, and all there are.
+        Number of tensors taken over, and of all tensors.
     new : tuple of str
-        Names of those that were not.
+        Names of the tensors that were not taken over.
     rows : tuple of str
-        Names of those of which only the outputs of classes with the same name were taken over.
+        Names of the tensors of which only the outputs of classes with the same name were taken over.
     """
 
     tensors: int
@@ -53,7 +53,7 @@ def take_over(
     classes: ClassSchema | None = None,
     earlier: ClassSchema | None = None,
 ) -> Kept:
-    """Give a network the weights that fit it; tensors fit if they have its name and its shape.
+    """Give a network the weights that fit it: tensors of the same name and shape.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ def take_over(
     weights : mapping of str to Tensor
         A state dict.
     classes, earlier : ClassSchema or None
-        The network's classes and those that `weights` were trained for. Where both are given, a tensor that
-        differs only in the number of classes takes over the outputs of classes with the same name.
+        The network's classes, and those of `weights`. If both are given, a tensor that differs only in the
+        number of classes takes over the outputs of classes with the same name.
     """
     own = network.state_dict()
     last = class_axes(network)
@@ -84,9 +84,9 @@ def take_over(
 
 
 def class_axes(network: Network) -> dict[str, int]:
-    """Return the names of the tensors with a part for each class, and their axes of classes.
+    """Return the names of the tensors that depend on the number of classes, and their class axes.
 
-    They are those that the network would have larger if it had one class more.
+    They are found by comparison with a network that has one more class.
     """
     config = network.config
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
@@ -101,7 +101,7 @@ def class_axes(network: Network) -> dict[str, int]:
 
 
 def _take_rows(tensor: Tensor, other: Tensor, classes: ClassSchema, earlier: ClassSchema) -> bool:
-    """Copy the outputs of classes with the same name; tell whether there were any."""
+    """Copy the outputs of classes with the same name; return whether there were any."""
     if tensor.shape[1:] != other.shape[1:]:
         return False
     pairs = [(i, earlier.index_of(c.name)) for i, c in enumerate(classes.classes)]

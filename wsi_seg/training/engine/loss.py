@@ -1,4 +1,4 @@
-"""What training makes small."""
+"""The loss functions of a training."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from wsi_seg.training.recipe import LossRecipe
 
 LOG_OFFSET = 1.10
-"""Of the class weights as the ESPNet authors released them (and ENet's before): 1 / ln(1.10 + share)."""
+"""Constant in the class weights of the ESPNet authors (and of ENet before): 1 / ln(1.10 + share)."""
 
 DICE_SMOOTHING = 1.0
 MEAN_SMOOTHING = 1e-6
 
 
 def class_weights(pixels: NDArray[np.int64], recipe: LossRecipe) -> Tensor | None:
-    """Weigh each class by the pixels that are known of it; None for equal weights.
+    """Weight each class by the number of its known pixels; None stands for equal weights.
 
     Parameters
     ----------
@@ -37,12 +37,12 @@ def class_weights(pixels: NDArray[np.int64], recipe: LossRecipe) -> Tensor | Non
             return None
         case "log":
             return (1 / torch.log(LOG_OFFSET + shares)).float()
-        case "sqrt":  # a class that is nowhere gets the weight of one that has a single pixel
+        case "sqrt":  # a class without pixels gets the weight of a class with a single pixel
             return shares.clamp_min(1 / max(int(pixels.sum()), 1)).rsqrt().float()
 
 
 class SegmentationLoss(nn.Module):
-    """Cross-entropy, and soft Dice beside it, over the pixels whose class is known.
+    """Cross-entropy plus soft Dice, over the pixels whose class is known.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ class SegmentationLoss(nn.Module):
         Parameters
         ----------
         logits : Tensor
-            Shape (N, classes, H / stride, W / stride). Where the stride is more than 1, the truth is taken at
-            the centre of each of the logits' cells.
+            Shape (N, classes, H / stride, W / stride). If the stride is more than 1, the truth is taken at
+            the centre of each cell of the logits.
         classes : Tensor
             uint8, shape (N, H, W): class indices, or `IGNORE`.
 
@@ -79,7 +79,7 @@ class SegmentationLoss(nn.Module):
         stride = classes.shape[-1] // logits.shape[-1]
         truth = classes[:, stride // 2 :: stride, stride // 2 :: stride].long()
         loss = functional.cross_entropy(logits, truth, self.weights, ignore_index=IGNORE, reduction="sum")
-        # Divided here, since PyTorch's mean over nothing is NaN; and to ask first would keep a GPU waiting.
+        # Divided here: PyTorch's mean over nothing is NaN, and a check first would make a GPU wait.
         loss = loss / self._weight_of(truth).clamp_min(MEAN_SMOOTHING)
         return loss + self._dice * dice_loss(logits, truth) if self._dice else loss
 
@@ -92,7 +92,7 @@ class SegmentationLoss(nn.Module):
 
 
 def diagnosis_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Return the mean cross-entropy over the pictures whose diagnosis is known; zero if there are none.
+    """Return the mean cross-entropy over the images whose diagnosis is known; zero if there are none.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def diagnosis_loss(logits: Tensor, truth: Tensor) -> Tensor:
 
 
 def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Return one less the mean, over classes, of the Dice coefficient with probabilities for labels."""
+    """Return 1 minus the mean, over classes, of the soft Dice coefficient (probabilities for labels)."""
     known = (truth != IGNORE).unsqueeze(1)
     classes = logits.shape[1]
     found = logits.softmax(1) * known

@@ -1,4 +1,4 @@
-"""One stage of a training as Lightning sees it: a step, a validation, an optimiser."""
+"""One stage of a training as a Lightning module: a step, a validation, an optimiser."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class SegmentationModule(LightningModule):
     spec : InputSpec
         How pixels are normalised.
     weights : Tensor or None
-        Of the classes in the loss.
+        Class weights of the loss.
     recipe : Recipe
     beyond : int
-        Class index of what lies beyond a scanned field.
+        Class index of pixels outside the scanned fields.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class SegmentationModule(LightningModule):
         self._computed: Parts | Recorded | None = None
 
     def forward(self, rgb: Tensor) -> Tensor:
-        """Return the logits of pixels of 0 to 255, shape (N, 3, H, W)."""
+        """Return the logits for pixel values of 0 to 255, shape (N, 3, H, W)."""
         logits: Tensor = self.network(self._normalised(rgb))
         return logits
 
     def training_step(self, batch: Draw, batch_idx: int) -> Tensor:
-        """Vary a batch and return its loss."""
-        # The step's own seed, so that a resumed training varies what it would have varied.
+        """Augment a batch and return its loss."""
+        # Each step has a seed of its own, so that a resumed training augments as an uninterrupted one.
         number = self.trainer.global_step * self.trainer.world_size + self.trainer.global_rank
         generator = torch.Generator().manual_seed(self._recipe.training.seed * 1_000_003 + number)
         with torch.autocast(self.device.type, enabled=False):
@@ -75,8 +75,8 @@ class SegmentationModule(LightningModule):
     def _loss_of(self, *batch: Tensor) -> Tensor:
         """Return the loss of normalised images, in the way that is fastest on the device."""
         parts, on_cpu = self._recipe.training.batch_parts, self.device.type == "cpu"
-        # What several processes compute must not wait for one that records; and gradients that are computed
-        # with the loss are so before float16 scales it.
+        # Several processes must not wait for one that records. And gradients that are computed with the loss
+        # come too early to be scaled for float16.
         recorded = not on_cpu and self.trainer.world_size == 1 and self.trainer.precision != "16-mixed"
         if not recorded and not (on_cpu and parts > 1):
             return self._training_loss(self.network, *batch)
@@ -96,7 +96,7 @@ class SegmentationModule(LightningModule):
     def _compared(
         self, logits: Tensor, diagnosed: Tensor | None, classes: Tensor, diagnosis: Tensor
     ) -> Tensor:
-        """Return the loss of what a network made of images: of the classes, and of the diagnoses beside."""
+        """Return the loss of a network's output: of the classes, plus that of the diagnoses."""
         loss: Tensor = self._loss(logits, classes)
         if diagnosed is None:
             return loss
@@ -108,7 +108,7 @@ class SegmentationModule(LightningModule):
         return self._normalisations[rgb.device](rgb)
 
     def on_train_end(self) -> None:
-        """Let go of threads, or of what is recorded."""
+        """Release threads or recorded graphs."""
         self._computed = None
 
     def on_validation_epoch_start(self) -> None:
@@ -142,11 +142,11 @@ class SegmentationModule(LightningModule):
         return Confusion.of_pairs(pairs.cpu().numpy(), classes)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Make the recipe's optimiser; the rate is set before each step."""
+        """Make the recipe's optimiser; the learning rate is set before each step."""
         return make_optimiser(self.network, self._recipe.optimiser)
 
     def _augmentation(self, rgb: Tensor) -> Augmentation:
-        """Return the variation for draws of this size: patches are read larger than they come out."""
+        """Return the augmentation for draws of this size: patches are read larger than they are used."""
         data = self._recipe.data
         height, width = rgb.shape[-2:]
         size = (data.patch, data.patch) if data.sampling == "patches" else (height, width)
@@ -154,12 +154,12 @@ class SegmentationModule(LightningModule):
 
 
 def look(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Return what a network makes of normalised images: logits, and those of diagnoses if it makes any."""
+    """Return the logits for normalised images, and those of the diagnoses if the network makes any."""
     return network.diagnose(images) if diagnoses(network) else (network(images), None)
 
 
 def count_diagnoses(network: nn.Module) -> int:
-    """Return how many diagnoses a network tells apart; 0 if it makes none."""
+    """Return the number of diagnoses of a network; 0 if it makes none."""
     return network.config.diagnoses or 0 if diagnoses(network) else 0
 
 
@@ -169,7 +169,7 @@ def predicted(logits: Tensor, width: int) -> Tensor:
 
 
 def pairs_of(truth: Tensor, found: Tensor) -> Tensor:
-    """Count pairs of classes on the device where they are, as `count_pairs` does; both stay as they are."""
+    """Count pairs of classes on their device, as `count_pairs` does; both tensors stay unchanged."""
     return count_pairs(truth.to(torch.int64, copy=True), found, torch.bincount)
 
 

@@ -1,4 +1,4 @@
-"""How far a stage has come: by its steps or by its time; and the learning rate that follows from it."""
+"""The progress of a stage, by its steps or by its time, and the learning rate that depends on it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from wsi_seg.training.recipe import OptimiserRecipe
 
 ENDLESS = 1 << 40
-"""Steps of a stage that its time ends."""
+"""Number of steps in a stage that ends by its time."""
 
 
 class Pace(Callback):
-    """Sets the learning rate before each step; validates and ends in time where a stage is bounded in time.
+    """Sets the learning rate before each step; in a stage with a time limit, validates and ends in time.
 
-    Several processes all go by the clock of the first.
+    If there are several processes, all use the clock of the first.
 
     Parameters
     ----------
@@ -28,10 +28,10 @@ class Pace(Callback):
     steps : int or None
         Steps of the stage.
     seconds : float or None
-        Time of the stage, validations included; one of the two is given.
+        Time of the stage, including validations. One of `steps` and `seconds` is given.
     epoch_steps : int
     validations : int
-        In a stage that is bounded in time, the last of them at its end.
+        Number of validations in a stage with a time limit; the last one is at its end.
     """
 
     def __init__(
@@ -49,16 +49,16 @@ class Pace(Callback):
 
     @property
     def highest_rate(self) -> float:
-        """The learning rate that the schedule starts from."""
+        """The learning rate at the beginning of the schedule."""
         return self._recipe.learning_rate
 
     @property
     def elapsed(self) -> float:
-        """Seconds that this stage has taken, in all processes that have worked on it."""
+        """Seconds that this stage has taken, including those before a resume."""
         return self._earlier + (0 if self._start is None else time.monotonic() - self._start)
 
     def progress(self, step: int) -> float:
-        """Return how much of the stage is done after `step` steps, from 0 to 1."""
+        """Return the part of the stage that is done after `step` steps, from 0 to 1."""
         if self._seconds is not None:
             return min(self.elapsed / self._seconds, 1.0)
         assert self._steps is not None  # one of the two is given
@@ -92,7 +92,7 @@ class Pace(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """End a stage whose time is up, and validate whenever a share of the time is over."""
+        """End a stage when its time is over, and validate at regular times before."""
         if self._seconds is None:
             return
         over, passed = trainer.strategy.broadcast(
@@ -104,9 +104,9 @@ class Pace(Callback):
         trainer.should_stop = trainer.should_stop or over
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         return {"elapsed": self.elapsed, "validated": self._validated}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the state from a checkpoint."""
         self._earlier, self._validated = float(state_dict["elapsed"]), int(state_dict["validated"])

@@ -1,8 +1,8 @@
-"""A batch in parts: each normalised by itself, and on a CPU computed side by side with the others.
+"""A batch in parts: each part is normalised by itself, and on a CPU the parts are computed in parallel.
 
-One network on all cores has them wait for one another after each of its hundreds of small steps; networks on
-a share of the cores each do not. Normalising a few patches at a time also varies what a network sees (Hoffer
-et al., 2017, "ghost batch normalisation").
+A network that runs on all cores makes them wait for each other after each of its hundreds of small steps.
+Several networks, each on a share of the cores, do not. Normalising a few patches at a time also varies what a
+network sees (Hoffer et al., 2017, "ghost batch normalisation").
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Parts:
-    """Computes the loss of batches in parts; the same to the bit however many cores there are.
+    """Computes the loss of batches in parts; bit for bit the same for any number of cores.
 
     Parameters
     ----------
     network : Module
-        Its statistics of batch normalisation become the mean of the parts'.
+        Its batch normalisation statistics become the mean of those of the parts.
     loss : callable
-        Returns the loss of some of a batch by a network: takes the network, and the batch's tensors.
+        Takes a network and tensors of a batch, or of a part of it; returns the loss.
     count : int
         Parts of a batch.
     """
@@ -39,12 +39,12 @@ class Parts:
         self._pool = computing_threads(min(count, threads), max(1, threads // count), "part")
 
     def __call__(self, *batch: Tensor) -> Tensor:
-        """Return the mean of the parts' losses; its gradients are there already, and only handed on.
+        """Return the mean loss of the parts; its gradients are computed with it.
 
         Parameters
         ----------
         batch : Tensor
-            What the loss takes, the batch along the first axis of each.
+            The tensors that the loss takes, each with the batch along its first axis.
         """
         first, *others = self._networks
         for network in others:
@@ -72,7 +72,7 @@ class Parts:
 
 
 def handed_on(compute: Callable[[], tuple[Tensor, Sequence[Tensor]]], parameters: Sequence[Tensor]) -> Tensor:
-    """Return a loss whose gradients are computed with it, and wait for whoever goes backward from it.
+    """Return a loss whose gradients are computed with it; a backward pass then only reads them.
 
     Parameters
     ----------
@@ -97,11 +97,11 @@ class _Computed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:
-        """Hand the gradients on."""
+        """Return the gradients that were kept."""
         return None, *torch._foreach_mul(list(ctx.gradients), outputs[0])
 
 
 def _with_own_buffers(network: nn.Module) -> nn.Module:
-    """Copy a network, but for its parameters, which are the very same."""
+    """Copy a network; the copy shares the parameters, and has buffers of its own."""
     shared = {id(parameter): parameter for parameter in network.parameters()}
     return copy.deepcopy(network, shared)

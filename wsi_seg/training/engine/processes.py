@@ -1,4 +1,4 @@
-"""Several processes that train one model: the first does all the writing and the talking."""
+"""Several processes that train one model: only the first one writes files and reports."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ GRACE_SECONDS = 5.0
 
 
 def only_helps() -> bool:
-    """Return whether this is a helper process: Lightning starts these with their number in here."""
+    """Return whether this is a helper process: Lightning gives each its number in LOCAL_RANK."""
     return os.environ.get("LOCAL_RANK", "0") != "0"
 
 
 @contextmanager
 def helping() -> Iterator[None]:
-    """End with the process that started this one, and leave it to that to say what went wrong for both."""
-    from wsi_seg.children import end_with  # what it needs is imported by no command that starts nothing
+    """End with the process that started this one, and leave time for it to report an error for both."""
+    from wsi_seg.children import end_with  # imported only by commands that start processes
 
     end_with(os.getppid())
     try:

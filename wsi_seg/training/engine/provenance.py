@@ -1,4 +1,4 @@
-"""Where a model comes from: for the model file, the report, and a training that is to go on."""
+"""Where a model comes from: for the model file, the report, and a training that is resumed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LINES_NAMED = 20
 
 
 def identity(request: TrainRequest, data: TrainingData, earlier: ModelBundle | None) -> dict[str, JsonValue]:
-    """Return what must be the same for a training to go on."""
+    """Return what must be the same for a training to resume."""
     return {
         "recipe": recorded(request.recipe),
         "data": [str(path.resolve()) for path in request.data.files],
@@ -47,7 +47,7 @@ def identity(request: TrainRequest, data: TrainingData, earlier: ModelBundle | N
 def facts(
     request: TrainRequest, data: TrainingData, spec: InputSpec, device: torch.device, seconds: float
 ) -> dict[str, JsonValue]:
-    """Return what the report and the model file say of where the weights come from."""
+    """Return what the report and the model file say about where the weights come from."""
     recipe = request.recipe
     training, validation = data.training_pixels(), data.validation_pixels()
     device_name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
@@ -80,13 +80,13 @@ def facts(
 
 
 def slides_of(data: TrainingData) -> list[JsonValue]:
-    """Return the fingerprints of the slides that are trained on, wholly or in part."""
+    """Return the fingerprints of the slides that are trained on, completely or in part."""
     sources = [data.sources[i] for i in data.split.training]
     return [source.fingerprint for source in sources if isinstance(source, LabelledSlide)]
 
 
 def _first(lines: Sequence[str]) -> list[JsonValue]:
-    """Return the first lines of many, and how many more there are."""
+    """Return the first lines, and how many more there are."""
     more = [f"and {len(lines) - LINES_NAMED} more"] if len(lines) > LINES_NAMED else []
     return [*lines[:LINES_NAMED], *more]
 
@@ -113,7 +113,7 @@ def _by_class(data: TrainingData, pixels: NDArray[np.int64]) -> dict[str, JsonVa
 
 
 def scores(confusion: Confusion, diagnoses: Confusion, data: TrainingData) -> dict[str, JsonValue]:
-    """Return the final figures, null for classes that nothing is known of."""
+    """Return the final scores; null for classes without known pixels."""
     figures: dict[str, JsonValue] = {
         "mean_iou": _rounded(confusion.mean_iou),
         "pixel_accuracy": _rounded(confusion.pixel_accuracy),

@@ -1,4 +1,4 @@
-"""The final word on a model: everything that was kept out, and some of it to look at."""
+"""The final scores of a model, on everything that was kept out, and examples to look at."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 EXAMPLES = 8
 
 LEAST_KNOWN = 0.05
-"""Share of a tile whose class is known, for it to be worth showing beside others."""
+"""Share of known pixels from which a tile is preferred as an example."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What was found in what was kept out.
+    """The scores on everything that was kept out.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Scored:
     diagnoses : Confusion
         Patches or images by diagnosis; empty for a network that makes none.
     examples : tuple of Example
-        A few of those with the most classes, evenly from all.
+        A few tiles or images with many classes, taken evenly from all.
     """
 
     confusion: Confusion
@@ -93,7 +93,7 @@ def score(
 
 
 def telling(validation: Tiles | Images) -> set[int]:
-    """Choose the tiles to show: of each stretch of all of them, the one that shows most, if it shows much."""
+    """Choose the tiles to show: from each of several equal parts of the list, the most informative one."""
     chosen: dict[int, float] = {}
     for stretch in np.array_split(np.arange(len(validation)), min(EXAMPLES, len(validation))):
         worth = {int(i): _worth(validation[int(i)].classes.numpy()) for i in stretch[:24]}
@@ -104,7 +104,7 @@ def telling(validation: Tiles | Images) -> set[int]:
 
 
 class _Worth(NamedTuple):
-    """What a tile shows: the entropy of its classes' shares times the share that is known, and that share."""
+    """How informative a tile is: the entropy of its classes times the known share, and the known share."""
 
     mixture: float
     known: float

@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     from wsi_seg.training.recipe import Recipe
 
 VALIDATIONS = 10
-"""Of a stage that is bounded in time, if the recipe does not say."""
+"""Number of validations in a stage with a time limit, if the recipe gives none."""
 
 LAST, BEST, FINAL = "last.ckpt", "best.ckpt", "final.ckpt"
 
 
 @dataclass(frozen=True)
 class StageData:
-    """What a stage draws from."""
+    """The data of a stage."""
 
     draws: PatchDraws | ImageDraws
     validation: Tiles | Images
@@ -53,12 +53,12 @@ class StageData:
 def run_stage(
     module: SegmentationModule, data: StageData, plan: StagePlan, recipe: Recipe, listener: TrainingProgress
 ) -> History:
-    """Train a module, going on from its last checkpoint if there is one.
+    """Train a module; resume from its last checkpoint if there is one.
 
     Parameters
     ----------
     module : SegmentationModule
-        Holds the stage's final weights afterwards: the averaged ones, and the best if it stopped early.
+        It holds the stage's final weights afterwards: the averaged ones; the best if it may stop early.
     data : StageData
     plan : StagePlan
     recipe : Recipe
@@ -68,12 +68,12 @@ def run_stage(
     Returns
     -------
     History
-        Of the whole stage, what was before an interruption too.
+        The history of the whole stage, including what happened before an interruption.
 
     Raises
     ------
     TrainingError
-        If the loss is not a number any more.
+        If the loss is no longer a number.
     OutputError
         If a checkpoint cannot be written.
     """
@@ -122,13 +122,13 @@ def _fit(
             ckpt_path=resumed,
             weights_only=True,
         )
-    except SystemExit as end:  # what Lightning makes of an interruption
+    except SystemExit as end:  # Lightning turns an interruption into this
         raise KeyboardInterrupt from end
     except RuntimeError as error:
         if trainer.world_size == 1 or isinstance(error, torch.OutOfMemoryError):
             raise
         raise TrainingError(
-            f"training in {trainer.world_size} processes broke off ({error}): go on with --resume"
+            f"training in {trainer.world_size} processes stopped ({error}): continue with --resume"
         ) from error
 
 
@@ -158,7 +158,7 @@ def _devices(device: torch.device, count: int) -> list[int] | int:
 
 
 def _averaging(recipe: Recipe) -> list[Callback]:
-    """Average the weights over about the last ``1 / (1 - decay)`` steps, over fewer in the beginning."""
+    """Average the weights over roughly the last ``1 / (1 - decay)`` steps, over fewer at the beginning."""
     decay = recipe.training.averaging
     if decay is None:
         return []
@@ -167,14 +167,14 @@ def _averaging(recipe: Recipe) -> list[Callback]:
         if averaged[0].is_floating_point():
             share = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
             torch._foreach_lerp_(averaged, current, share)
-        else:  # how often a batch normalisation was updated
+        else:  # the number of updates of a batch normalisation
             torch._foreach_copy_(averaged, current)
 
     return [WeightAveraging(multi_avg_fn=average)]
 
 
 def _checkpoints(plan: StagePlan, recipe: Recipe, steps: WholeSteps) -> list[Callback]:
-    """Keep the last state, and the best if the stage may stop early."""
+    """Save the last state, and the best one if the stage may stop early."""
     last = LastState(plan.folder / LAST, steps)
     patience = recipe.training.early_stop
     if patience is None:
@@ -201,7 +201,7 @@ def _loader(
         batch_sampler=batches,
         batch_size=batch_size,
         num_workers=workers,
-        # Slides are opened in each process; a fork would share their handles.
+        # Each process opens the slides itself; a fork would share their handles.
         multiprocessing_context=spawning() if workers else None,
         persistent_workers=workers > 0,
         pin_memory=device.type == "cuda",
@@ -214,7 +214,7 @@ def _steps_done(checkpoint: Path) -> int:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hide Lightning's messages, and its advice on deliberate choices, from the user."""
+    """Hide Lightning's messages, and its advice against our deliberate choices, from the user."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""What a stage of a training is to do."""
+"""The plan of a stage of a training."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StagePlan:
-    """What a stage is to do.
+    """The plan of a stage.
 
     Attributes
     ----------
     number, count : int
-        Which stage of how many, from 1.
+        Number of this stage, from 1, and of all stages.
     steps : int or None
-        Steps of the stage; None if its time ends it.
+        Steps of the stage; None if it ends by its time.
     seconds : float or None
         Time of the stage.
     epoch_steps : int
         Steps of an epoch.
     validation_steps : int
-        Steps between validations, if there are `steps`.
+        Steps between validations, if `steps` are given.
     folder, logs : Path
-        For checkpoints, and for logs.
+        Folders for checkpoints and for logs.
     device : torch.device
     precision : str
         As Lightning calls it.
     validated : str
-        What its validations are of, in words.
+        What it is validated on, in words.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""Losses and gradients by CUDA graphs: a GPU computes a small network faster than kernels can be launched."""
+"""Losses and gradients by CUDA graphs: a GPU computes a small network faster than kernels are launched."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WARM_UP = 3
-"""Times that a step is computed before it is recorded, while libraries choose their algorithms."""
+"""How often a step is computed before it is recorded, while libraries choose their algorithms."""
 
 MOST = 8
-"""Shapes that are recorded; each keeps memory. Others are computed step by step."""
+"""Number of shapes that are recorded; each needs memory. Other shapes are computed without recording."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class _Step:
 
 
 class Recorded:
-    """Computes the loss of batches, and its gradients with it, as recorded for each shape of batch.
+    """Computes the loss of batches with its gradients, from a recording for each shape of batch.
 
     Parameters
     ----------
     network : Module
-        On a CUDA device; what it does must not depend on the values that it is given.
+        On a CUDA device; its operations must not depend on the input's values.
     loss : callable
-        Returns the loss of a batch by a network: takes the network, and the batch's tensors.
+        Takes a network and the tensors of a batch; returns the loss.
     """
 
     def __init__(self, network: nn.Module, loss: Callable[..., Tensor]) -> None:
@@ -51,12 +51,12 @@ class Recorded:
         self._pool: Any = None
 
     def __call__(self, *batch: Tensor) -> Tensor:
-        """Return the loss; its gradients are there already, and only handed on.
+        """Return the loss; its gradients are computed with it.
 
         Parameters
         ----------
         batch : Tensor
-            What the loss takes.
+            The tensors that the loss takes.
         """
         shape = batch[0].shape
         if shape not in self._steps and len(self._steps) < MOST:
@@ -66,11 +66,11 @@ class Recorded:
             return self._loss(self._network, *batch)
         torch._foreach_copy_(list(step.given), list(batch))
         step.graph.replay()
-        # The next replay writes over the loss; gradients are scaled into memory of their own.
+        # The next replay overwrites the loss; gradients are scaled into memory of their own.
         return handed_on(lambda: (step.loss.clone(), step.gradients), self._parameters)
 
     def _recorded(self, batch: tuple[Tensor, ...]) -> _Step | None:
-        """Record a step; where that fails, say so, and leave such steps to be computed one by one."""
+        """Record a step; if that fails, report it, and compute such steps without recording."""
         try:
             return self._record(batch)
         except RuntimeError as error:
@@ -89,13 +89,13 @@ class Recorded:
             with torch.cuda.stream(side):
                 for _ in range(WARM_UP):
                     self._compute(given)
-        finally:  # those steps were none
+        finally:  # these were no real steps: undo their updates
             torch.cuda.current_stream(device).wait_stream(side)
             torch._foreach_copy_(buffers, before)
         if self._pool is None:
             self._pool = torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
-        # Other threads may pin memory meanwhile.
+        # Other threads may pin memory at the same time.
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             loss, gradients = self._compute(given)
         return _Step(graph, given, loss, gradients)
@@ -103,7 +103,7 @@ class Recorded:
     def _compute(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Sequence[Tensor]]:
         kind = batch[0].device.type
         cast, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
-        # A weight that was cast and kept would be found again outside of the recording.
+        # A cached cast of a weight would be used again outside of the recording.
         with torch.enable_grad(), torch.autocast(kind, dtype, enabled=cast, cache_enabled=False):
             loss = self._loss(self._replica, *batch)
         parameters = [p for p in self._replica.parameters() if p.requires_grad]
@@ -111,10 +111,10 @@ class Recorded:
 
 
 def replica(network: nn.Module) -> nn.Module:
-    """Copy a network whose weights and statistics stay those of the original, in the same memory.
+    """Copy a network; the copy shares the memory of weights and statistics with the original.
 
-    Where gradients of a parameter are gathered is bound to the stream in which it was first used, for as long
-    as anything refers to that: recording must not come upon it.
+    PyTorch binds a parameter's gradient accumulator to the stream of its first use, for as long as anything
+    refers to it. A recording must not meet such an accumulator.
     """
     shared: dict[int, Any] = {id(buffer): buffer for buffer in network.buffers()}
     shared |= {id(p): nn.Parameter(p.detach(), p.requires_grad) for p in network.parameters()}

@@ -1,4 +1,4 @@
-"""The folder of a training: what it leaves, and what it needs to go on after an interruption."""
+"""The folder of a training: its results, and what it needs to resume after an interruption."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
 WORK = ".wsi-seg"
 
 VERSION_HERE = 1
-"""Of the form of a training's record; see `wsi_seg.files.document`."""
+"""Version of the format of a training's record; see `wsi_seg.files.document`."""
 
 ANEW = "start again with --overwrite"
 
 
 class TrainingFolder:
-    """Paths of a training, and the record that keeps two of them from mixing.
+    """Paths of a training, and the record that keeps two trainings apart.
 
     Attributes
     ----------
     model : Path
-        The model file, there once the training is finished.
+        The model file; it exists once the training is finished.
     report : Path
         Folder of the report.
     logs : Path
-        Folder of the logs, one of each stage in it: a CSV, and what TensorBoard reads.
+        Folder of the logs, with a folder for each stage: a CSV file, and files for TensorBoard.
     resumed : bool
-        Whether, once it is locked, there is an unfinished training to go on with.
+        Whether there is an unfinished training to resume; known once the folder is locked.
 
     Parameters
     ----------
     folder : Path
     overwrite : bool
-        Throw away what is there.
+        Delete an earlier training.
     resume : bool
-        Go on with what is there.
+        Resume an unfinished training.
     """
 
     def __init__(self, folder: Path, overwrite: bool, resume: bool) -> None:
@@ -69,16 +69,16 @@ class TrainingFolder:
 
     @contextmanager
     def locked(self, record: Mapping[str, JsonValue]) -> Iterator[None]:
-        """Make the folder ready for the training that `record` describes, and keep others out.
+        """Prepare the folder for the training that `record` describes, and keep other processes out.
 
         Raises
         ------
         OutputError
-            If the folder holds another training, or one that the user did not say to go on with.
+            If the folder holds another training, or an unfinished one that the user did not ask to resume.
         FinishedError
-            If it holds this one, and it is finished.
+            If it holds this training, and it is finished.
         """
-        if only_helps():  # the first process has seen to it
+        if only_helps():  # the first process has done it
             yield
             return
         with locked(self.folder, self._work):
@@ -89,7 +89,7 @@ class TrainingFolder:
 
     @property
     def begun_at_mpp(self) -> float | None:
-        """Um per pixel of the training to resume here; None without one, or without a resolution."""
+        """The mpp of the training to resume here; None without a training, or without a resolution."""
         if self._overwrite or not (self.model.exists() or self._has_checkpoints()):
             return None
         resolution = (self._read_record() or {}).get("resolution")
@@ -97,7 +97,7 @@ class TrainingFolder:
         return mpp if isinstance(mpp, float) else None
 
     def finish(self) -> None:
-        """Remove the checkpoints, which nothing needs any more; the logs stay."""
+        """Remove the checkpoints, which are no longer needed; the logs stay."""
         with writing(self._work):
             for stage in self._stages():
                 remove(stage)
@@ -126,7 +126,7 @@ class TrainingFolder:
 
     def _refuse_finished(self, earlier: dict[str, JsonValue] | None, record: dict[str, JsonValue]) -> None:
         if earlier == record:
-            self.finish()  # of a run that was killed just before it
+            self.finish()  # in case that run was killed just before this
             raise FinishedError(f"{self.model}: already finished: nothing to do (--overwrite starts again)")
         differing = "" if earlier is None else f" with another {' and '.join(_differences(earlier, record))}"
         raise OutputError(
@@ -138,9 +138,9 @@ class TrainingFolder:
         return any(self._work.glob("*/*.ckpt"))
 
     def _read_record(self) -> dict[str, JsonValue] | None:
-        """Return what the training there is of, as a record of today; None if there is none.
+        """Return the record of the training in the folder, in today's format; None if there is none.
 
-        It is compared as a whole: a field that only a newer wsi-seg knows may make another training of it.
+        It is compared as a whole: an unknown field of a newer wsi-seg may mean another training.
         """
         if not self._record.exists():
             return None
@@ -150,7 +150,7 @@ class TrainingFolder:
         return {**record, **recipe, VERSION: VERSION_HERE}
 
     def _clear(self) -> None:
-        """Remove an earlier training, but not the lock, nor any file that is not ours."""
+        """Remove an earlier training, but neither the lock nor files that are not ours."""
         with writing(self.folder):
             self.model.unlink(missing_ok=True)
             self._record.unlink(missing_ok=True)
@@ -162,7 +162,7 @@ class TrainingFolder:
 
 
 def _differences(then: dict[str, JsonValue], now: dict[str, JsonValue], within: str = "") -> Iterator[str]:
-    """Yield the settings that differ, by the names that recipes have for them, with both values if short."""
+    """Yield the settings that differ, by their names in recipes, with both values if they are short."""
     for name in sorted(then.keys() | now.keys()):
         old, new = then.get(name), now.get(name)
         if isinstance(old, dict) and isinstance(new, dict):

@@ -1,4 +1,4 @@
-"""What a validation looks at: tiles of the parts kept out, or whole images."""
+"""The data of a validation: tiles of the parts kept out, or whole images."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from wsi_seg.training.data.survey import Survey
 
 BATCH = 4
-"""Tiles, or images of one size, that go through the network together."""
+"""Number of tiles, or images of one size, that go through the network together."""
 
 CORE, MARGIN = 384, 64
-"""A tile's pixels that count, and those around them that the network needs to see for it."""
+"""Side of a tile whose classes count, and width of the margin around it that the network needs to see."""
 
 
 class Kept(Dataset[Draw]):
-    """What was kept out of training, or part of it, to look at one by one.
+    """The data kept out of training, or a part of them, as a sequence.
 
     Attributes
     ----------
     tiles : list of (int, Rect)
         Source and rectangle of each.
     unit : str
-        What they are called, several of them.
+        Their name, in the plural.
     batch_size : int
         How many of them go through the network together.
 
     Parameters
     ----------
     tiles : sequence of (int, Rect)
-        All there are.
+        All of them.
     limit : int or None
         How many to take at most, evenly from all.
     """
@@ -58,7 +58,7 @@ class Kept(Dataset[Draw]):
         return len(self.tiles)
 
     def __str__(self) -> str:
-        """Describe how many these are, of how many."""
+        """Return how many these are, and of how many."""
         share = f"{len(self)} of " if len(self) < self._of else ""
         return f"{share}{self._of} {self.unit if self._of > 1 else self.unit.removesuffix('s')}"
 
@@ -101,18 +101,18 @@ class Tiles(Kept):
 
 
 class Images(Kept):
-    """Whole images at the size the model will take them in.
+    """Whole images, at the input size of the model.
 
     Parameters
     ----------
     cache : PixelCache
     split : Split
     size : (int, int) or None
-        Width and height; None leaves images as they are, but for a rim that makes their sides multiples.
+        Width and height; None keeps the images' sizes, padded to multiples of `multiple`.
     limit : int or None
         Images at most, taken evenly from all.
     multiple : int
-        What the network takes the sides of images in.
+        The network takes images whose sides are multiples of this.
     """
 
     unit = "images"

@@ -1,6 +1,6 @@
 """The charts of a training's report: curves, confusion matrix, scores by class.
 
-What differs in colour differs in lightness, line or marker too.
+Nothing is shown by colour alone: lightness, line style or marker differ, too.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from wsi_seg.training.report.contents import HistoryRow
 
 Series: TypeAlias = "tuple[NDArray[np.float64], NDArray[np.float64]]"
-"""Steps, and values there."""
+"""Steps, and the values at these steps."""
 
 NAME_WIDTH, NAME_LINES = 30, 2
 COUNTED_CELLS, NUMBERED_CELLS = 8, 30
-"""Up to how many classes a cell of the confusion matrix has room for a count, and for a percentage."""
+"""Most classes for which a cell of the confusion matrix has room for a count, and for a percentage."""
 
 SMOOTHED_FROM = 60
-"""From how many values on a curve is smoothed."""
+"""Number of values from which a curve is smoothed."""
 
 
 def draw_curves(history: Sequence[HistoryRow]) -> Figure:
@@ -50,7 +50,7 @@ def draw_curves(history: Sequence[HistoryRow]) -> Figure:
     losses.set_ylabel("loss")
     _limit_losses(losses, [values for _, values in train + validated])
     if train or validated:
-        losses.legend(frameon=False, loc="best")  # upper right, but for curves that run there
+        losses.legend(frameon=False, loc="best")  # upper right, unless curves are there
 
     scores = _stages(history, [row.val_miou for row in history])
     miou.plot(*_broken(scores), color=GREEN, marker="o", markersize=4.5, linewidth=1.6)
@@ -61,7 +61,7 @@ def draw_curves(history: Sequence[HistoryRow]) -> Figure:
         best = int(y.argmax())
         note = f"best {y[best]:.3f} at step {x[best]:.0f}"
         miou.plot(x[best], y[best], marker="o", markersize=10, fillstyle="none", color=INK)
-        # Below a high point and above a low one, on the side where there is room.
+        # Below a high point, above a low one, and on the side with room.
         up, right = (14 if y[best] < 0.75 else -22), x[best] > np.mean([row.step for row in history])
         align = "right" if right else "left"
         miou.annotate(note, (x[best], y[best]), (0, up), textcoords="offset points", ha=align, color=INK)
@@ -81,7 +81,7 @@ def draw_curves(history: Sequence[HistoryRow]) -> Figure:
 
 
 def _stages(history: Sequence[HistoryRow], values: Sequence[float | None]) -> list[Series]:
-    """Return steps and values of each stage, of what was measured."""
+    """Return the steps and values of each stage where a value was measured."""
     stages: dict[int, list[tuple[float, float]]] = {}
     for row, value in zip(history, values, strict=True):
         if value is not None and math.isfinite(value):
@@ -90,7 +90,7 @@ def _stages(history: Sequence[HistoryRow], values: Sequence[float | None]) -> li
 
 
 def _broken(stages: Sequence[Series]) -> Series:
-    """Put stages one after another, in such a way that no line is drawn from one to the next."""
+    """Put stages one after another, without a line from one to the next."""
     gap = np.full(1, math.nan)
     steps = [part for stage in stages for part in (gap, stage[0])]
     values = [part for stage in stages for part in (gap, stage[1])]
@@ -98,7 +98,7 @@ def _broken(stages: Sequence[Series]) -> Series:
 
 
 def _draw_train_loss(axes: Axes, stages: Sequence[Series]) -> None:
-    """Draw the training loss; a long one paled, with its moving mean on top."""
+    """Draw the training loss; a long one in a pale colour, with its moving mean on top."""
     count = sum(len(losses) for _, losses in stages)
     if count < SMOOTHED_FROM:
         mark = "o" if count < 2 else None
@@ -117,14 +117,14 @@ def _moving_mean(values: NDArray[np.float64], width: int) -> NDArray[np.float64]
 
 
 def _limit_losses(axes: Axes, losses: Sequence[NDArray[np.float64]]) -> None:
-    """Begin at zero, and leave out the rare spike that would flatten all else."""
+    """Begin at zero, and leave out rare spikes that would flatten everything else."""
     values = np.concatenate([*losses, []])
     if len(values) and values.min() >= 0 and values.max() > 0:
         axes.set_ylim(0, 1.08 * float(np.quantile(values, 0.99, method="higher")))
 
 
 def _number_minutes(axes: Axes, history: Sequence[HistoryRow]) -> None:
-    """Write minutes along the top of a chart over steps."""
+    """Write minutes along the top of a chart of steps."""
     if not history:
         return
     minutes = np.maximum.accumulate([row.seconds / 60 for row in history])
@@ -132,7 +132,7 @@ def _number_minutes(axes: Axes, history: Sequence[HistoryRow]) -> None:
     ticks: list[tuple[float, str]] = []
     for minute in MaxNLocator(8, steps=[1, 2, 5, 10]).tick_values(0, max(minutes[-1], 1e-6)):
         step = float(np.interp(minute, minutes, steps))
-        # Where time went by without steps, numbers would lie on one another.
+        # Where time passed without steps, the numbers would overlap.
         apart = not ticks or step - ticks[-1][0] > 0.04 * (steps[-1] - steps[0])
         if minutes[0] <= minute <= minutes[-1] and apart:
             ticks.append((step, f"{minute:g}"))
@@ -144,7 +144,7 @@ def _number_minutes(axes: Axes, history: Sequence[HistoryRow]) -> None:
 
 
 def draw_confusion(confusion: Confusion, names: Sequence[str]) -> Figure:
-    """Draw how the pixels of each true class were found: a row adds up to 100 %."""
+    """Draw the confusion matrix; a row adds up to 100 % of a true class."""
     n = len(names)
     counts = confusion.counts[:, :n]
     totals = counts.sum(1)
@@ -152,7 +152,7 @@ def draw_confusion(confusion: Confusion, names: Sequence[str]) -> Figure:
     cell = 0.95 if n <= COUNTED_CELLS else 0.52 if n <= NUMBERED_CELLS else 14 / n
     figure = Figure(figsize=(n * cell + 1, n * cell + 1))
     axes = figure.add_axes((0, 0, 1, 1))
-    # By the square root, for a confusion of 2 % to be seen.
+    # Colours by the square root, so that a confusion of 2 % can be seen.
     picture = axes.imshow(percent, cmap="Blues", norm=PowerNorm(0.5, 0, 100))
 
     labels = [_name(name) for name in names]
@@ -189,7 +189,7 @@ def draw_confusion(confusion: Confusion, names: Sequence[str]) -> Figure:
 
 
 def _number_cells(axes: Axes, counts: NDArray[np.int64], percent: NDArray[np.float64]) -> None:
-    """Write percentages into the cells, and pixels where there is room; nothing where there are none."""
+    """Write percentages into the cells, and pixel counts if there is room; nothing into empty cells."""
     roomy = len(counts) <= COUNTED_CELLS
     for row, column in zip(*np.nonzero(counts), strict=True):
         value = percent[row, column]
@@ -225,7 +225,7 @@ def draw_scores(confusion: Confusion, names: Sequence[str]) -> Figure:
         for row, value, remark in zip(rows, values, (entry[3] for entry in entries), strict=True):
             text = f"{value:.3f}" if math.isfinite(value) else "no pixels"
             if remark and column == 1:
-                text = f"{text}, {remark}" if math.isfinite(value) else "not in the truth, and not found"
+                text = f"{text}, {remark}" if math.isfinite(value) else "not in the truth, not found"
             elif not math.isfinite(value):
                 text = "" if column == 2 else text
             place = 0.0 if math.isnan(value) else value
@@ -257,7 +257,7 @@ def _short(count: int) -> str:
 
 
 def _name(name: str) -> str:
-    """Break a class's name into lines, put ? for letters that the font lacks, and take dollars literally."""
+    """Break a class's name into lines, replace letters that the font lacks by ?, and escape dollars."""
     lines = textwrap.wrap(name, NAME_WIDTH, max_lines=NAME_LINES, placeholder="…")
     known = get_font(findfont("DejaVu Sans")).get_charmap()
     letters = (c if ord(c) in known or c == "\n" else "?" for c in "\n".join(lines))

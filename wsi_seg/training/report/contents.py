@@ -1,4 +1,4 @@
-"""What the report of a training says."""
+"""The contents of a training's report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CURVES, CONFUSION, SCORES, EXAMPLES = "curves.png", "confusion.png", "scores.png
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """Where a training stood; None for what was not measured then.
+    """The state of a training at one step; None for values that were not measured there.
 
     Attributes
     ----------
@@ -33,16 +33,16 @@ class HistoryRow:
         Optimiser steps done, over all stages.
     epoch : int
     seconds : float
-        Since the beginning, what was done before a resume included.
+        Since the beginning, including the time before a resume.
     learning_rate : float
     train_loss : float or None
-        Of this step, or the mean since the row before.
+        Loss of this step, or the mean since the previous row.
     val_loss, val_miou : float or None
         Over all validation pixels whose class is known.
     val_diagnosis : float or None
-        Share of the validated patches or images whose diagnosis was found, for a network that makes them.
+        Share of the validated patches or images with the right diagnosis, for a network that makes them.
     stage : int
-        Which stage, from 1.
+        Number of the stage, from 1.
     """
 
     step: int
@@ -63,10 +63,10 @@ class Example:
     Attributes
     ----------
     name : str
-        Which slide or image, and where.
+        The slide or image, and the place in it.
     rgb : uint8 array, shape (height, width, 3)
     truth, prediction : uint8 arrays, shape (height, width)
-        Class indices; in the truth 255 where the class is unknown.
+        Class indices; 255 in the truth where the class is unknown.
     """
 
     name: str
@@ -77,23 +77,23 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class TrainingReport:
-    """All that a report says.
+    """All contents of a report.
 
     Attributes
     ----------
     title : str
     command : str
-        What was typed.
+        The command line.
     schema : ClassSchema
         Classes, in the order of the class indices.
     history : tuple of HistoryRow
-        By step.
+        In the order of the steps.
     confusion : int64 array, shape (classes, classes)
         Validation pixels by true class (row) and class found (column).
     examples : tuple of Example
     facts : mapping of str to JSON
-        Sections of text by their headings (data, split, recipe, machine, ...), in order. A section that is an
-        object becomes a table.
+        Sections by their headings (data, split, recipe, machine, ...), in order. An object becomes a table,
+        other values a paragraph.
     """
 
     title: str
@@ -111,7 +111,7 @@ class TrainingReport:
 
     @cached_property
     def scores(self) -> Confusion:
-        """The figures that follow from the confusion matrix."""
+        """The confusion matrix, with the scores computed from it."""
         return Confusion(np.pad(self.confusion, ((0, 0), (0, 1))))
 
     @property
@@ -120,7 +120,7 @@ class TrainingReport:
         return tuple(c.name for c in self.schema.classes)
 
     def as_json(self) -> dict[str, JsonValue]:
-        """Return all but the pictures as JSON; null stands for figures that there are none of."""
+        """Return everything except the pictures as JSON; null stands for scores that do not exist."""
         scores = self.scores
         figures = {
             "pixels": scores.true_pixels,

@@ -26,7 +26,7 @@ PANEL = 480
 
 MARGIN, ROW_GAP = 32, 26
 COLUMN = PANEL + 2 + 12
-"""From one panel's frame to the next."""
+"""Pixels between the frames of two panels."""
 
 FRAME_COLOR: Color = (205, 210, 215)
 HEADING = Style(20, INK, bold=True)
@@ -58,7 +58,7 @@ def _headings(width: int) -> Image.Image:
 
 
 def _row(example: Example, schema: ClassSchema, width: int) -> Image.Image:
-    """Draw one example: its name, how much of it is right, and three panels."""
+    """Draw one example: its name, its share of right pixels, and three panels."""
     height, across = example.truth.shape
     scale = min(PANEL / across, PANEL / height)
     size = max(1, round(across * scale)), max(1, round(height * scale))
@@ -81,16 +81,16 @@ def _row(example: Example, schema: ClassSchema, width: int) -> Image.Image:
 
 
 def _agreement(example: Example) -> str:
-    """Describe the share of a patch's known pixels that was found."""
+    """Describe how much of a patch is known, and how much of that is right."""
     known = example.truth != IGNORE
     if not known.any():
-        return "nothing is known here"
+        return "no known pixels"
     right = float((example.truth == example.prediction)[known].mean())
     return f"{100 * right:.1f} % right, {100 * known.mean():.0f} % known"
 
 
 def _entries(examples: Sequence[Example], schema: ClassSchema) -> list[Entry]:
-    """Return the legend's lines: the classes that occur, then what is not known."""
+    """Return the entries of the legend: the classes that occur, then unknown pixels."""
     occurring = np.unique([v for e in examples for v in (*np.unique(e.truth), *np.unique(e.prediction))])
     entries = [
         Entry(_framed(paint_swatch(c.id, schema, SWATCH)), c.name)
@@ -109,7 +109,7 @@ def _framed(swatch: Image.Image) -> Image.Image:
 
 
 def label_values(classes: NDArray[np.uint8], schema: ClassSchema) -> NDArray[np.uint8]:
-    """Turn class indices into the label values that are painted; what is unknown is veiled."""
+    """Turn class indices into the label values to paint; unknown pixels are veiled."""
     values = np.full(256, OUTSIDE_ID, np.uint8)
     values[: len(schema)] = schema.ids
     return values[classes]

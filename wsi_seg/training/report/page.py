@@ -46,14 +46,14 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Command:
-    """What was typed."""
+    """The command line."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture beside the page."""
+    """A picture in a file beside the page."""
 
     file: str
     says: str
@@ -61,7 +61,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text; with headings, all columns but the first hold numbers; with colours, one for each row."""
+    """Rows of text. With headings, all columns but the first hold numbers; with colours, each row has one."""
 
     rows: tuple[tuple[str, ...], ...]
     headings: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ Block = Paragraph | Command | Picture | Table
 
 @dataclass(frozen=True)
 class Page:
-    """A title, what comes right below it, and sections by their headings."""
+    """A title, the blocks below it, and sections with headings."""
 
     title: str
     opening: tuple[Block, ...]
@@ -81,7 +81,7 @@ class Page:
 
 
 def compose(report: TrainingReport) -> Page:
-    """Put together what the page says, the scores first and the recipe last."""
+    """Compose the page: the scores first, the command last."""
     sections: list[tuple[str, tuple[Block, ...]]] = []
     if report.examples:
         sections.append(
@@ -90,8 +90,8 @@ def compose(report: TrainingReport) -> Page:
     sections += [
         ("Scores by class", (_score_table(report), Picture(SCORES, "IoU and Dice of each class"))),
         (
-            "What was taken for what",
-            (Picture(CONFUSION, "Confusion matrix: each true class by class found"),),
+            "Confusion matrix",
+            (Picture(CONFUSION, "Pixels by true class and class found, in % of the true class"),),
         ),
         ("Curves", (Picture(CURVES, "Losses, validation mIoU and learning rate over steps and minutes"),)),
     ]
@@ -103,10 +103,10 @@ def compose(report: TrainingReport) -> Page:
 
 
 def _summary(report: TrainingReport) -> str:
-    """Describe the outcome in a line or two."""
+    """Describe the result in a line or two."""
     scores = report.scores
     if not scores.pixels:
-        return "No pixel with a known class was validated on: there are no scores."
+        return "The validation had no pixel of known class: there are no scores."
     held = int(scores.present.sum())
     text = (
         f"mIoU {scores.mean_iou:.3f}, mean Dice {scores.mean_dice:.3f}, pixel accuracy "
@@ -114,7 +114,7 @@ def _summary(report: TrainingReport) -> str:
     )
     absent = [name for name, present in zip(report.names, scores.present, strict=True) if not present]
     if absent:
-        text += f" Not in the truth, and so in no mean: {', '.join(absent)}."
+        text += f" Not in the truth, so not part of the means: {', '.join(absent)}."
     return text
 
 
@@ -149,7 +149,7 @@ def _facts(fact: JsonValue) -> Block:
 
 
 def _lines(value: JsonValue, key: str = "") -> list[str]:
-    """Write a value as lines; those of an object begin with its keys, dotted where it is nested."""
+    """Write a value as lines; those of an object begin with its keys, joined by dots if it is nested."""
     prefix = f"{key}: " if key else ""
     match value:
         case dict() if value:
@@ -162,7 +162,7 @@ def _lines(value: JsonValue, key: str = "") -> list[str]:
 
 
 def _plain(value: JsonValue) -> str:
-    """Write a value on one line, as people do."""
+    """Write a value on one line, in a readable form."""
     match value:
         case None:
             return "none"
@@ -238,7 +238,7 @@ MARKS = re.compile(
     r"|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])"  # not within a word
     r"|^[#>+=]|^-(?=[\s-])|(?<=^\d)[.)](?=\s)"  # at the beginning of a line
 )
-"""What Markdown takes for markup."""
+"""Text that Markdown would read as markup."""
 
 
 def _escaped(text: str) -> str:

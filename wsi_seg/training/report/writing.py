@@ -1,4 +1,4 @@
-"""The report of a training as a folder: a page for people, the same as data, and the pictures of both."""
+"""Write the report of a training as a folder: a page, the same as JSON, and the pictures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGE, TEXT, DATA = "report.html", "report.md", "report.json"
 
 
 def write_report(folder: Path, report: TrainingReport) -> Path:
-    """Write a report, over an older one if there is one.
+    """Write a report; an older one is replaced.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def write_report(folder: Path, report: TrainingReport) -> Path:
     OutputError
         If something cannot be written.
     """
-    # matplotlib takes a moment to load, and a training should not wait for it.
+    # matplotlib takes a moment to load: a training should not start later for it.
     from wsi_seg.charts import save_chart
     from wsi_seg.training.report.charts import draw_confusion, draw_curves, draw_scores
     from wsi_seg.training.report.examples import draw_examples
