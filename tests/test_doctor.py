@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from helpers.packages import broken_package
 
 from wsi_seg import doctor
 from wsi_seg.doctor import Finding, examine
@@ -40,6 +41,27 @@ def test_a_part_that_cannot_be_imported_is_a_finding(monkeypatch: pytest.MonkeyP
     finding = found("openslide")
     assert (finding.good, finding.remedy) == (False, "install wsi-seg again")
     assert finding.says.startswith("cannot be imported (")
+
+
+def test_a_broken_package_of_an_extra_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken_package("wsidicom", "raise OSError('no such library')", tmp_path, monkeypatch)
+    monkeypatch.setattr(doctor.metadata, "requires", lambda _: ["wsidicom>=0.3; extra == 'dicom'"])
+    broken = [finding for finding in examine() if not finding.good]
+    assert broken == [
+        Finding(
+            "extras",
+            False,
+            "dicom: wsidicom cannot be imported (OSError: no such library)",
+            "pip install --force-reinstall wsidicom",
+        )
+    ]
+
+
+def test_a_part_that_breaks_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken_package("openslide", "raise OSError('no such library')", tmp_path, monkeypatch)
+    assert found("openslide") == Finding(
+        "openslide", False, "does not work (OSError: no such library)", "install wsi-seg again"
+    )
 
 
 def test_folders_are_named_from_home_with_their_space(

@@ -7,14 +7,17 @@ import platform
 import re
 import shutil
 import tempfile
+import warnings
 from dataclasses import dataclass, replace
-from importlib import metadata
+from importlib import import_module, metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsi_seg import __version__
 from wsi_seg.errors import KernelsError, WsiSegError
 from wsi_seg.files.reading import in_words
+from wsi_seg.packages import ImportFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,6 +66,9 @@ def _found(look: Callable[[], Iterator[Finding]]) -> list[Finding]:
         return list(look())
     except ImportError as error:
         return [Finding(look.__name__.strip("_"), False, f"cannot be imported ({error})", AGAIN)]
+    except Exception as error:  # a broken installation may raise anything
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        return [Finding(look.__name__.strip("_"), False, f"does not work ({said})", AGAIN)]
 
 
 def _ours() -> Iterator[Finding]:
@@ -120,10 +126,11 @@ def _extras() -> Iterator[Finding]:
     except metadata.PackageNotFoundError:
         yield Finding("extras", True, "unknown, as wsi-seg was not installed by pip or the like")
         return
-    lacking: dict[str, list[str]] = {}
+    asked: dict[str, list[str]] = {}
     for found in filter(None, map(EXTRA.match, required)):
         if found[2] not in FOR_DEVELOPERS:
-            lacking.setdefault(found[2], []).extend([] if _version(found[1]) else [found[1]])
+            asked.setdefault(found[2], []).append(found[1])
+    lacking = {extra: [name for name in names if not _version(name)] for extra, names in asked.items()}
     there = [extra for extra, missing in lacking.items() if not missing]
     others = [
         f"{extra} lacks {', '.join(missing)}: pip install 'wsi-seg[{extra}]'"
@@ -131,6 +138,23 @@ def _extras() -> Iterator[Finding]:
         if missing
     ]
     yield Finding("extras", True, ", ".join(there) or "none", "; ".join(others))
+    homes = {name: module for module, names in metadata.packages_distributions().items() for name in names}
+    for extra in there:
+        for name in asked[extra]:
+            module = name.replace("-", "_")
+            yield from _broken(module if find_spec(module) else homes.get(name, module), extra)
+
+
+def _broken(module: str, extra: str) -> Iterator[Finding]:
+    """Import a module of an extra that is there; say what is wrong with it if that fails."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import_module(module)
+    except Exception as error:  # a broken installation may raise anything
+        fault = ImportFault.of(error, extra)
+        what, _, remedy = fault.says.rpartition(": ")
+        yield Finding("extras", False, f"{extra}: {fault.package} {what}", remedy)
 
 
 def _version(package: str) -> str | None:

@@ -89,10 +89,13 @@ def test_settings_are_taken_by_their_names_too(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("wsi_seg.training.run", "wsi_seg.training.run is missing: install wsi-seg again"),
         (
-            "lightning.pytorch",
-            "training needs lightning, which is not installed: pip install 'wsi-seg[train]'",
+            "wsi_seg.training.run",
+            "training needs wsi_seg.training.run, which is missing: install wsi-seg again",
+        ),
+        (
+            "no_such_package.part",
+            "training needs no_such_package, which is not installed: pip install 'wsi-seg[train]'",
         ),
     ],
 )

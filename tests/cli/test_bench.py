@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,7 @@ def test_bad_input_is_told_in_one_line(arguments: list[str], kind: type[WsiSegEr
 def test_a_picture_without_matplotlib_is_refused_before_anything_runs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(UsageError, match=r"pip install 'wsi-seg\[bench\]'"):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.delitem(sys.modules, "wsi_seg.paper.bench.plot", raising=False)
+    with pytest.raises(UsageError, match=r"--plot needs matplotlib, which .*: pip install"):
         run("--plot", tmp_path / "b.png")

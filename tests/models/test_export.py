@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -168,7 +169,7 @@ def test_logits_of_another_shape_differ(bundle: ModelBundle) -> None:
 def test_what_is_missing_is_named(
     bundle: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnxruntime" else name)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(UsageError, match=r"needs onnxruntime, which .*: pip install 'wsi-seg\[onnx\]'"):
         export.export_model(bundle, tmp_path / "network.onnx", "onnx", 256)
     assert not (tmp_path / "network.onnx").exists()

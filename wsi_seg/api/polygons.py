@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import shapely
 
 from wsi_seg.errors import UsageError
+from wsi_seg.packages import ImportFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,14 +82,13 @@ def to_geopandas(draw: Callable[[], Sequence[Polygon]], frame: Frame) -> geopand
     Raises
     ------
     UsageError
-        If GeoPandas is not installed: before anything is drawn.
+        If GeoPandas is not installed, or broken: before anything is drawn.
     """
     try:
         import geopandas
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"to_geopandas needs {error.name}, which is not installed: pip install 'wsi-seg[geo]'"
-        ) from error
+    except Exception as error:  # a broken installation may raise anything
+        fault = ImportFault.of(error, "geo")
+        raise UsageError(f"to_geopandas needs {fault.package}, which {fault.says}") from error
     drawn = draw()
     columns = {
         "id": [p.id for p in drawn],

@@ -15,8 +15,9 @@ from wsi_seg.api.model import Model, load_model
 from wsi_seg.api.pairs import paths_of
 from wsi_seg.api.scores import Scores
 from wsi_seg.data.truth import TruthSettings
-from wsi_seg.errors import UsageError, WsiSegError, explain
+from wsi_seg.errors import UsageError, explain
 from wsi_seg.models.given import is_given, module_of
+from wsi_seg.packages import ImportFault
 from wsi_seg.pipelines import load_pipeline
 from wsi_seg.training.recipe import Recipe, override
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from wsi_seg.training.changes import Changes
     from wsi_seg.training.request import TrainRequest
     from wsi_seg.training.run import Trained
-
-OURS = "wsi_seg"
 
 
 @dataclass(frozen=True)
@@ -285,10 +284,6 @@ def _check_packages() -> None:
     try:
         import_module("tensorboard")  # which Lightning would miss only once it logs
         import_module("wsi_seg.training.run")
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package == OURS:
-            raise WsiSegError(f"{error.name} is missing: install wsi-seg again") from error
-        raise UsageError(
-            f"training needs {package}, which is not installed: pip install 'wsi-seg[train]'"
-        ) from error
+    except Exception as error:  # a broken installation may raise anything
+        fault = ImportFault.of(error, "train")
+        raise UsageError(f"training needs {fault.package}, which {fault.says}") from error

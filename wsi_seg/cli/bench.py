@@ -187,11 +187,15 @@ def _chosen(option: str, name: str, choices: Mapping[str, Choice]) -> Choice:
 
 
 def _check_plot(path: Path) -> None:
-    from importlib.util import find_spec
+    from importlib import import_module
 
     from wsi_seg.errors import UsageError
+    from wsi_seg.packages import ImportFault
 
-    if find_spec("matplotlib") is None:
-        raise UsageError("--plot needs matplotlib, which is not installed: pip install 'wsi-seg[bench]'")
+    try:
+        import_module("wsi_seg.paper.bench.plot")  # now, and not once all is measured
+    except Exception as error:  # a broken installation may raise anything
+        fault = ImportFault.of(error, "bench")
+        raise UsageError(f"--plot needs {fault.package}, which {fault.says}") from error
     if path.suffix.lower() != ".png":
         raise UsageError(f"--plot {path}: pictures are PNG files: end its name in .png")

@@ -56,11 +56,14 @@ def _run() -> int:
         return _failed(str(error) if lack in {None, Shortage.MEMORY} else str(lack), error.exit_code)
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # the last resort: no traceback reaches a user
-        if os.environ.get("WSI_SEG_DEBUG"):
-            import traceback
+    except ImportError as error:
+        from wsi_seg.packages import ImportFault
 
-            traceback.print_exc()
+        _trace()
+        fault = ImportFault.of(error)
+        return _failed(shortage(error) or f"{fault.package} {fault.says}", 1)
+    except Exception as error:  # the last resort: no traceback reaches a user
+        _trace()
         return _failed(
             shortage(error)
             or f"internal error ({type(error).__name__}: {error}): please report it; "
@@ -68,6 +71,14 @@ def _run() -> int:
             1,
         )
     return 0
+
+
+def _trace() -> None:
+    """Print the traceback of an unforeseen error, if the environment asks for it."""
+    if os.environ.get("WSI_SEG_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
 
 
 def _failed(message: str, code: int) -> int:

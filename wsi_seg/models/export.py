@@ -16,7 +16,7 @@ import logging
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -29,6 +29,7 @@ from wsi_seg.models.negligible import clear
 from wsi_seg.models.network import ENCODER_STRIDE
 from wsi_seg.models.onnx.network import OnnxNet
 from wsi_seg.models.stripped import strip_onnx, strip_torchscript
+from wsi_seg.packages import ImportFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -113,7 +114,7 @@ def export_model(bundle: ModelBundle, path: Path, kind: Format, patch: int) -> E
     Raises
     ------
     UsageError
-        If a package is missing.
+        If a package is missing, or broken.
     ModelError
         If the exported network gives other logits; nothing is written then.
     OutputError
@@ -210,13 +211,15 @@ def write_onnx(network: nn.Module, path: Path, header: str, multiple: int) -> No
     Raises
     ------
     UsageError
-        If a package is missing.
+        If a package is missing, or broken.
     """
-    missing = [package for package in ONNX_PACKAGES if find_spec(package) is None]
-    if missing:
-        raise UsageError(
-            f"ONNX needs {', '.join(missing)}, which is not installed: pip install 'wsi-seg[onnx]'"
-        )
+    try:
+        with _quietly():
+            for package in ONNX_PACKAGES:
+                import_module(package)
+    except Exception as error:  # a broken installation may raise anything
+        fault = ImportFault.of(error, "onnx")
+        raise UsageError(f"ONNX needs {fault.package}, which {fault.says}") from error
     batch, rows, columns = (torch.export.Dim(name, min=1, max=4096) for name in ("batch", "rows", "columns"))
     sizes = ({0: batch, 2: multiple * rows, 3: multiple * columns},)
     example = images_of(EXAMPLE, multiple)

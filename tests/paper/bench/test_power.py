@@ -136,4 +136,6 @@ def test_nvml_is_asked_for_the_gpu_that_pytorch_uses(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "pynvml", fake_nvml(None))
     assert gpu_meter(torch.device("cuda")) == Missing("NVML says: Not Supported")
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert gpu_meter(torch.device("cuda")) == Missing("needs nvidia-ml-py: pip install 'wsi-seg[bench]'")
+    assert gpu_meter(torch.device("cuda")) == Missing(
+        "needs pynvml, which is not installed: pip install 'wsi-seg[bench]'"
+    )

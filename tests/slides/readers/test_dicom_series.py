@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers.dicoms import copy_series, element, write_dicom
+from helpers.packages import broken_package
 
 from wsi_seg.errors import SlideError
 from wsi_seg.predict.jobs import collect_jobs
@@ -79,8 +80,16 @@ def test_what_openslide_reads_is_left_to_it(shared_data: Path) -> None:
         assert (len(series.headers), len(series.volumes), series.container) == (4, 1, "Unknown")
 
 
+@pytest.fixture
+def not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What needs wsidicom is imported anew."""
+    for name in ("dicom_reader", "dicom_frames", "dicom_decode"):
+        monkeypatch.delitem(sys.modules, f"wsi_seg.slides.readers.{name}", raising=False)
+
+
+@pytest.mark.usefixtures("not_loaded")
 def test_what_is_missing_is_named_with_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "wsi_seg.slides.readers.dicom_reader", None)
+    monkeypatch.setitem(sys.modules, "wsidicom", None)
     path = file(tmp_path / "a.dcm", RLE)
     with pytest.raises(SlideError) as caught:
         Slide(path)
@@ -88,14 +97,27 @@ def test_what_is_missing_is_named_with_the_extra(tmp_path: Path, monkeypatch: py
     assert line.startswith(
         f"{path}: a DICOM slide compressed by RLE, which OpenSlide does not read; wsidicom "
     )
-    assert line.endswith("is not installed: pip install 'wsi-seg[dicom]'")
+    assert line.endswith("does, but wsidicom is not installed: pip install 'wsi-seg[dicom]'")
 
 
+@pytest.mark.usefixtures("not_loaded")
+def test_what_is_broken_is_named_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken_package("wsidicom", "raise OSError('libopenjp2.so.7: no such file')", tmp_path, monkeypatch)
+    path = file(tmp_path / "a.dcm", RLE)
+    with pytest.raises(SlideError) as caught:
+        Slide(path)
+    assert str(caught.value).endswith(
+        "; wsidicom does, but wsidicom cannot be imported (OSError: libopenjp2.so.7: no such file): "
+        "pip install --force-reinstall wsidicom"
+    )
+
+
+@pytest.mark.usefixtures("not_loaded")
 def test_a_slide_refused_for_its_label_says_so(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OpenSlide opens all of a series, its label too."""
-    monkeypatch.setitem(sys.modules, "wsi_seg.slides.readers.dicom_reader", None)
+    monkeypatch.setitem(sys.modules, "wsidicom", None)
     files = copy_series(shared_data, tmp_path, "")
     headers = {path: read_dicom_header(path) for path in files}
     (label,) = (path for path, header in headers.items() if header and header.flavour == "LABEL")

@@ -19,6 +19,7 @@ from wsi_seg.errors import ModelError, UsageError, shortened
 from wsi_seg.files.reading import in_words, read_plain
 from wsi_seg.models.bounded import MAX_BYTES
 from wsi_seg.models.negligible import NEGLIGIBLE
+from wsi_seg.packages import ImportFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,6 @@ DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 NOT_RUN = frozenset({"EPContext"})
 """Operators among them that stand for what another program has compiled."""
 
-INSTALL = "pip install 'wsi-seg[onnx]'"
 
 _sound: set[bytes] = set()
 """SHA-256 of the models that this process has checked."""
@@ -89,12 +89,13 @@ def onnx_package() -> ModuleType:
     Raises
     ------
     UsageError
-        If it is not installed.
+        If it is not installed, or broken.
     """
     try:
         import onnx
-    except ImportError as error:
-        raise UsageError(f"a network in ONNX needs the package onnx: {INSTALL}") from error
+    except Exception as error:  # a broken installation may raise anything
+        fault = ImportFault.of(error, "onnx")
+        raise UsageError(f"a network in ONNX needs {fault.package}, which {fault.says}") from error
     return onnx
 
 

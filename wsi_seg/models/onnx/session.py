@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from wsi_seg.errors import DeviceError, ModelError, UsageError, shortened
-from wsi_seg.models.onnx.graph import INSTALL, require_sound
+from wsi_seg.models.onnx.graph import require_sound
+from wsi_seg.packages import ImportFault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,12 +29,13 @@ def onnx_runtime() -> ModuleType:
     Raises
     ------
     UsageError
-        If it is not installed.
+        If it is not installed, or broken.
     """
     try:
         import onnxruntime
-    except ImportError as error:
-        raise UsageError(f"a network in ONNX needs the package onnxruntime: {INSTALL}") from error
+    except Exception as error:  # a broken installation may raise anything
+        fault = ImportFault.of(error, "onnx")
+        raise UsageError(f"a network in ONNX needs {fault.package}, which {fault.says}") from error
     package: ModuleType = onnxruntime
     return package
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from wsi_seg.packages import ImportFault
 from wsi_seg.paper.bench.reading import Missing
 
 if TYPE_CHECKING:
@@ -107,8 +108,9 @@ def gpu_meter(device: torch.device) -> GpuMeter | Missing:
         return Missing("no GPU in use")
     try:
         import pynvml
-    except ModuleNotFoundError:
-        return Missing("needs nvidia-ml-py: pip install 'wsi-seg[bench]'")
+    except Exception as error:  # a broken installation may raise anything
+        fault = ImportFault.of(error, "bench")
+        return Missing(f"needs {fault.package}, which {fault.says}")
     try:
         meter = Nvml(pynvml, device)
         meter.watts(), meter.busy(), meter.clock()

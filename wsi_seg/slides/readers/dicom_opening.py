@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import SlideError
+from wsi_seg.packages import ImportFault
 from wsi_seg.slides.readers.dicom_series import READ, REFUSED, describe_syntax, find_beyond_openslide
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from wsi_seg.slides.readers.contract import Reader
     from wsi_seg.slides.readers.dicom_series import SeriesFiles
 
-INSTALL = "pip install 'wsi-seg[dicom]'"
-
 
 def open_dicom(path: Path) -> Reader | None:
     """Open a DICOM slide that OpenSlide refuses; None for any other file.
@@ -22,7 +21,7 @@ def open_dicom(path: Path) -> Reader | None:
     Raises
     ------
     SlideError
-        If it is damaged, compressed in a way that is not read, or what reads it is not installed.
+        If it is damaged, compressed in a way that is not read, or what reads it is not installed, or broken.
     """
     series = find_beyond_openslide(path)
     if series is None:
@@ -33,10 +32,11 @@ def open_dicom(path: Path) -> Reader | None:
             raise SlideError(f"{path}: {_describe(path, series, volume)}: {REFUSED}")
     try:
         from wsi_seg.slides.readers.dicom_reader import DicomReader
-    except ModuleNotFoundError as error:
+    except Exception as error:  # a broken installation may raise anything
+        fault = ImportFault.of(error, "dicom")
         raise SlideError(
-            f"{path}: {_describe(path, series, series.refused_for(path))}; wsidicom does, but {error.name} "
-            f"is not installed: {INSTALL}"
+            f"{path}: {_describe(path, series, series.refused_for(path))}; wsidicom does, but "
+            f"{fault.package} {fault.says}"
         ) from error
     return DicomReader(path, series)
 
