@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import tifffile
 from conftest import SCHEMA, damage_tile, tissue_rgb, write_model, write_tiff
+from helpers.dicom_slides import Written, write_level
 from helpers.dicoms import SEGMENTATION, copy_series, write_dicom
 from helpers.drawn_tiffs import write_series
 from helpers.qupath_projects import BIO_FORMATS, image, server, uri_of, write_project
@@ -254,6 +255,22 @@ def test_what_lies_beside_a_dicom_slide_is_no_failed_slide(shared_data: Path, tm
     assert done.exit_code == 0
     assert f"{seg}: DICOM, but a segmentation (SEG): skipped" in done.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["case 7"]
+
+
+def test_dicom_slides_are_called_as_their_folders(model_path: Path, tmp_path: Path) -> None:
+    """Their files have the same names: those that a converter gives."""
+    for number, case in enumerate(("case-1", "case-2"), start=1):
+        (tmp_path / case).mkdir()
+        how = Written(series=f"1.2.{number}", number=number)
+        write_level(tmp_path / case / "l0.dcm", tissue_rgb(256, 256, seed=number), how=how)
+    result = run(
+        tmp_path / "case-1", tmp_path / "case-2", "--model", model_path, "-o", tmp_path / "o", "--workers", 1
+    )
+    assert result.exit_code == 0, result.output
+    assert "case-1: 1 region, 0.1 MP" in result.stderr
+    assert "case-2: 1 region, 0.1 MP" in result.stderr
+    assert "case-2: finished in " in result.stdout
+    assert "l0.dcm" not in result.output
 
 
 def test_a_slide_may_be_named_by_a_link_to_where_its_other_files_are_not(

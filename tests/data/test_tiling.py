@@ -130,10 +130,11 @@ def test_slides_of_one_name_are_told_apart(pair, tmp_path):
     (tmp_path / "b").mkdir()
     write_tiff(tmp_path / "b" / "slide.tiff", tissue_rgb(HEIGHT, WIDTH, seed=1))
     tiling, _ = cut([pair, (tmp_path / "b/slide.tiff", pair[1])], tmp_path / "tiles")
-    assert tiling.tiles.keys() == {"slide", "slide-2"}
+    first = f"{pair[0].parent.name}__slide"
+    assert tiling.tiles.keys() == {first, "b__slide"}
     about = read_about(tmp_path / "tiles")
     assert about is not None
-    assert about.slides == {"slide": str(pair[0]), "slide-2": str(tmp_path / "b/slide.tiff")}
+    assert about.slides == {first: str(pair[0]), "b__slide": str(tmp_path / "b/slide.tiff")}
 
 
 def test_refusals(pair, tmp_path):

@@ -47,6 +47,21 @@ def test_a_slide_whose_name_leads_elsewhere_is_refused(tmp_path: Path, name: str
     assert names(tmp_path / "..a.svs", tmp_path / "a..svs") == ["..a", "a."]
 
 
+def test_each_slide_is_called_by_a_name_of_its_own(shared_data: Path, tmp_path: Path) -> None:
+    """Files of one name, as each DICOM slide of a converter has, go by their results."""
+    for case, name in (("case-1", "a.svs"), ("case-2", "a.svs"), ("case-2", "b.svs")):
+        (tmp_path / case).mkdir(exist_ok=True)
+        (tmp_path / case / name).touch()
+    for case in ("dicom-1", "dicom-2"):
+        (tmp_path / case).mkdir()
+        copy_series(shared_data, tmp_path / case, "")[0].rename(tmp_path / case / "0.dcm")
+    jobs = collect_jobs(
+        [*sorted(tmp_path.glob("case-*/*.svs")), tmp_path / "dicom-1", tmp_path / "dicom-2"], tmp_path, None
+    ).jobs
+    assert [job.path.name for job in jobs[3:]] == ["0.dcm", "0.dcm"]
+    assert [job.name for job in jobs] == ["case-1__a.svs", "case-2__a.svs", "b.svs", "dicom-1", "dicom-2"]
+
+
 def test_folders_of_one_name_are_told_apart_by_those_above(tmp_path: Path) -> None:
     twins = [tmp_path / folder / "x" / "s.tiff" for folder in "ab"]
     assert names(*twins, tmp_path / "y" / "s.tiff") == ["a__x__s.tiff", "b__x__s.tiff", "y__s.tiff"]

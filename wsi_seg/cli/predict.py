@@ -235,8 +235,8 @@ def _override(base: Settings, given: dict[str, Any]) -> Settings:
         raise UsageError(f"{option_name(setting)}: {said}: see `wsi-seg predict --help`") from error
 
 
-def _print_summary(summary: Summary, out: Path) -> None:
-    say(f"{Path(summary.slide).name}: {summary.status} in {summary.seconds['total']:.1f} s")
+def _print_summary(name: str, summary: Summary, out: Path) -> None:
+    say(f"{name}: {summary.status} in {summary.seconds['total']:.1f} s")
     for line in (*_table(summary), *_told(summary)):
         say(f"  {line}")
     say(f"  {out}: drag slide.geojson.gz onto the slide in QuPath")

@@ -51,7 +51,7 @@ class Runner:
     settings : PredictSettings
     progress : Progress
     show : callable or None
-        Prints the summary of a slide and its result folder; None prints only errors.
+        Prints a slide's name, its summary and its result folder; None prints only errors.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Runner:
         bundle: ModelBundle,
         settings: PredictSettings,
         progress: Progress,
-        show: Callable[[Summary, Path], None] | None,
+        show: Callable[[str, Summary, Path], None] | None,
     ) -> None:
         self._bundle, self._settings = bundle, settings
         self._progress, self._show = progress, show
@@ -87,6 +87,7 @@ class Runner:
         series = None if job.entry is None else job.entry.series
         settings = self._session.settings_for(mpp=self._mpp(job), series=series)
         with open_slide(job.path, settings.labels) as slide:
+            slide.name = job.name
             alike = self._done.setdefault(slide.fingerprint, [])
             for done in alike:
                 # An equal hash is not enough: two slides that differ in one tile are not copies.
@@ -109,7 +110,7 @@ class Runner:
     def _slide(self, job: Job, slide: Slide, settings: PredictSettings) -> Outcome:
         summary = self._session.segment(slide, job.out, settings)
         if self._show is not None:
-            self._show(summary, job.out)
+            self._show(job.name, summary, job.out)
         if summary.unprocessed_mm2:
             say(
                 f"wsi-seg: {job.path}: {counted(summary.unreadable_tiles, 'tiles')} could not be decoded: "

@@ -22,6 +22,7 @@ from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.levels import LEVEL_0, LevelRead, remarks_on_levels
 from wsi_seg.slides.monochrome import only_channel
+from wsi_seg.slides.naming import slide_names
 from wsi_seg.slides.overview import Overview
 from wsi_seg.slides.slide import Slide
 
@@ -69,6 +70,8 @@ class LabelledSlide:
     Attributes
     ----------
     path : Path
+    name : str
+        Unlike the other slides'.
     given_mpp : float or None
         Micrometres per slide pixel, instead of the file's statement.
     frames : Frames
@@ -89,6 +92,7 @@ class LabelledSlide:
     """
 
     path: Path
+    name: str
     given_mpp: float | None
     frames: Frames
     level: LevelRead
@@ -98,11 +102,6 @@ class LabelledSlide:
     fingerprint: str
     copies: tuple[Path, ...] = ()
     series: int | None = None
-
-    @property
-    def name(self) -> str:
-        """The file's name without its suffix."""
-        return self.path.stem
 
     @property
     def size(self) -> tuple[int, int]:
@@ -195,7 +194,8 @@ def open_labelled_slides(
         schema = schema_from_annotations(every, settings.rest, settings.roi_class)
     check_classes(every, schema, settings)
     slides = []
-    for fingerprint, group in grouped.items():
+    names = slide_names([group[0].slide for group in grouped.values()])
+    for called, (fingerprint, group) in zip(names, grouped.items(), strict=True):
         given = _given_mpp(group, reading.mpp)
         levels_given = LEVEL_0 if reading.from_level_0 else None
         image = group[0].series_or(reading.series)
@@ -207,8 +207,8 @@ def open_labelled_slides(
             level, levels = LevelRead.of(slide, frames), slide.levels_read
             on_levels = remarks_on_levels(slide)
         placed = place(drawn[fingerprint], group[0].slide.name, frames)
-        names = [shape.class_name for file in drawn[fingerprint] for shape in file.shapes]
-        truth = SlideTruth.of(placed.outlines_label, names, schema, settings, tissue, recorded)
+        classes = [shape.class_name for file in drawn[fingerprint] for shape in file.shapes]
+        truth = SlideTruth.of(placed.outlines_label, classes, schema, settings, tissue, recorded)
         copies = tuple({pair.slide.resolve(): pair.slide for pair in group}.values())[1:]
         remarks = (
             *on_levels,
@@ -216,7 +216,7 @@ def open_labelled_slides(
             *(remark for file in drawn[fingerprint] for remark in file.remarks),
             *placed.remarks,
         )
-        read = (group[0].slide, given, frames, level, levels, truth, remarks, fingerprint)
+        read = (group[0].slide, called, given, frames, level, levels, truth, remarks, fingerprint)
         slides.append(LabelledSlide(*read, copies, image))
     return schema, slides
 

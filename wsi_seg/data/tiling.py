@@ -129,7 +129,7 @@ def write_tiles(
         If a slide can no longer be opened.
     """
     settings, progress = settings or TilingSettings(), progress or Progress()
-    named = dict(zip(_names(slides), slides, strict=True))
+    named = {slide.name: slide for slide in slides}
     paths = {name: str(slide.path) for name, slide in named.items()}
     _begin(folder, schema, TilesAbout(mpp=mpp, settings=settings, slides=paths))
     palette = _palette(schema)
@@ -176,16 +176,6 @@ def read_about(folder: Path) -> TilesAbout | None:
     if not path.is_file():
         return None
     return TilesAbout.read(path, "cut the tiles again")
-
-
-def _names(slides: Sequence[LabelledSlide]) -> list[str]:
-    """Name slides after their files; those that share a name are numbered."""
-    seen: Counter[str] = Counter()
-    names = []
-    for slide in slides:
-        seen[slide.name] += 1
-        names.append(slide.name if seen[slide.name] == 1 else f"{slide.name}-{seen[slide.name]}")
-    return names
 
 
 def _begin(folder: Path, schema: ClassSchema, about: TilesAbout) -> None:

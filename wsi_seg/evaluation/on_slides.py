@@ -94,7 +94,7 @@ def evaluate_slides(
             tallies.append(_evaluate(labelled, plan, segmenter, schema, table, progress or Progress()))
     return Evaluation(
         subject=bundle.name,
-        data=", ".join(slide.path.name for slide in slides),
+        data=", ".join(slide.path.name if slide.name == slide.path.stem else slide.name for slide in slides),
         schema=schema,
         tallies=tuple(tallies),
         remarks=(*notices(bundle), *_seen(bundle, slides), *(r for slide in slides for r in slide.remarks)),

@@ -48,12 +48,20 @@ class Job:
         The folder for its result.
     entry : ProjectEntry or None
         The image of a QuPath project that it is; one that cannot be taken says why when its turn comes.
+    file_says_it : bool
+        Whether the file's name tells it from the other jobs.
     """
 
     path: Path
     mpp: float | None
     out: Path
     entry: ProjectEntry | None = None
+    file_says_it: bool = True
+
+    @property
+    def name(self) -> str:
+        """What it is called in lines of progress: its file's name, or its result's."""
+        return self.path.name if self.file_says_it else self.out.name
 
 
 @dataclass(frozen=True)
@@ -118,8 +126,12 @@ def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None) -> Jobs:
     named = list(told_apart(named))
     slides = once(named)
     names = _result_names(slides)
+    files = Counter(slide.path.name for slide in slides)
     jobs = tuple(
-        Job(slide.path, slide.mpp, out / name, slide.entry) for slide, name in zip(slides, names, strict=True)
+        Job(
+            slide.path, slide.mpp, out / name, slide.entry, slide.file_says_it and files[slide.path.name] == 1
+        )
+        for slide, name in zip(slides, names, strict=True)
     )
     passed_over += twins(named, slides, names)
     return Jobs(jobs, tuple(dict.fromkeys(passed_over)))

@@ -56,6 +56,11 @@ class Named:
         return cls(path, mpp, _of_its_own(entry), None, entry)
 
     @property
+    def file_says_it(self) -> bool:
+        """Whether it is called as its file is, not as a DICOM slide's folder or an image of a project."""
+        return self.series is None and (self.entry is None or self.entry.name == self.path.name)
+
+    @property
     def place(self) -> Path:
         """The path that names its result: the file, or a DICOM slide's folder; links are not followed."""
         path = Path(os.path.abspath(self.path))

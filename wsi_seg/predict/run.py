@@ -200,7 +200,7 @@ def _segment(
         try:
             with plan.timed("segment"):
                 job = hand_out(result, plan, record, writer, ledger)
-                _segment_regions(client, job, progress, arrivals, (overview, polygons))
+                _segment_regions(client, job, plan.slide.name, progress, arrivals, (overview, polygons))
         finally:
             arrivals.end()
         segmented = time.perf_counter()
@@ -228,7 +228,12 @@ def _segment(
 
 
 def _segment_regions(
-    client: Client, job: RegionJob, progress: Progress, arrivals: Arrivals, beside: Iterable[Future[Any]]
+    client: Client,
+    job: RegionJob,
+    name: str,
+    progress: Progress,
+    arrivals: Arrivals,
+    beside: Iterable[Future[Any]],
 ) -> None:
     """Segment the regions that are not in the ledger yet; stop with the error if parallel work fails."""
     regions = {region.name: region for region in job.lattice.regions()}
@@ -236,7 +241,7 @@ def _segment_regions(
     for name in done:
         arrivals.add(regions[name].label_rect)
     left = [region for name, region in regions.items() if name not in done]
-    progress.begin(job.slide_path.name, len(regions), len(done), sum(_megapixels(r) for r in left))
+    progress.begin(name, len(regions), len(done), sum(_megapixels(r) for r in left))
     try:
         with closing(run_regions(client, job, left, progress.say)) as records:
             for finished in records:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -77,6 +78,12 @@ class Slide:
     series : int, optional
         Which of a file's images; None: the largest in colour that is not a label or an overview.
 
+    Attributes
+    ----------
+    name : str
+        What it is called in lines of progress: its file, of a DICOM slide its folder. Whoever has several
+        slides may set another.
+
     Raises
     ------
     SlideError
@@ -100,6 +107,9 @@ class Slide:
         self._reader: Reader = open_reader(self.path, series)
         self.files = SlideFiles.of(self.path, self._reader.properties)
         self.format = self._reader.format
+        self.name = self.path.name
+        if self.format == "dicom":
+            self.name = Path(os.path.abspath(self.path)).parent.name or self.name
         self.properties = self._reader.properties
         self.size: tuple[int, int] = (self._reader.levels[0].width, self._reader.levels[0].height)
         if max(self.size) > MAX_SIDE:
