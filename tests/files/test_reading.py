@@ -9,12 +9,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from helpers.dicom_slides import NATIVE, Written, write_level
+from helpers.qupath_projects import write_project_of
+from helpers.zarrs import RGB, write_zarr
 
 from wsi_seg.annotations.reading import read_annotations
 from wsi_seg.data.masks import read_content
 from wsi_seg.data.pairs import read_pairs
 from wsi_seg.data.tiles import read_lines
-from wsi_seg.errors import WsiSegError
+from wsi_seg.errors import OutputError, SlideError, WsiSegError
+from wsi_seg.files.digests import digest_file
+from wsi_seg.files.document import read_object
 from wsi_seg.files.reading import MAX_TEXT_BYTES, in_words, open_plain, read_plain
 from wsi_seg.models.bundle import load_bundle, resolve_model
 from wsi_seg.models.classes import load_schema
@@ -74,6 +79,74 @@ def test_a_pipe_is_refused_by_every_reader(kind: str, tmp_path: Path) -> None:
     assert line.startswith(f"{path}: ")
     assert "is a pipe, not a file" in line
     assert "\n" not in line
+
+
+def zarr_with_a_pipe(folder: Path) -> tuple[Path, Path]:
+    path = write_zarr(folder / "s.ome.zarr")
+    chunk = next(file for file in sorted((path / "0").rglob("*")) if file.is_file() and file.suffix == "")
+    chunk.unlink()
+    return path, pipe(chunk)
+
+
+def zarr_with_a_link_to_a_pipe(folder: Path) -> tuple[Path, Path]:
+    path = write_zarr(folder / "s.ome.zarr", ngff="0.4")
+    (path / "0" / "9").symlink_to(pipe(folder / "pipe"))
+    return path, path / "0" / "9"
+
+
+def zarr_whose_metadata_is_a_pipe(folder: Path) -> tuple[Path, Path]:
+    path = write_zarr(folder / "s.ome.zarr")
+    (path / "0" / "zarr.json").unlink()
+    return path, pipe(path / "0" / "zarr.json")
+
+
+def dicom_beside_a_pipe(folder: Path) -> tuple[Path, Path]:
+    return write_level(folder / "a.dcm", RGB, how=Written(syntax=NATIVE)), pipe(folder / "any")
+
+
+def mirax_with_a_pipe(folder: Path) -> tuple[Path, Path]:
+    (folder / "a").mkdir()
+    (folder / "a.mrxs").write_bytes(b"a preview")
+    return folder / "a.mrxs", pipe(folder / "a" / "Data0000.dat")
+
+
+def image_of_a_project(folder: Path) -> tuple[Path, Path]:
+    path = pipe(folder / "a.tif")
+    return write_project_of(folder / "project" / "project.qpproj", path), path
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        zarr_with_a_pipe,
+        zarr_with_a_link_to_a_pipe,
+        zarr_whose_metadata_is_a_pipe,
+        dicom_beside_a_pipe,
+        mirax_with_a_pipe,
+        image_of_a_project,
+    ],
+)
+def test_a_pipe_among_a_slides_files_is_not_waited_for(
+    make: Callable[[Path], tuple[Path, Path]], tmp_path: Path
+) -> None:
+    slide, path = make(tmp_path)
+    jobs = collect_jobs([slide], tmp_path / "out", None).jobs
+    with pytest.raises(SlideError) as caught:
+        Slide(slide) if jobs[0].entry is None else jobs[0].entry.open()
+    line = str(caught.value)
+    assert line.startswith(f"{path}: ")
+    assert "is a pipe" in line
+    assert "\n" not in line
+
+
+def test_a_pipe_in_a_result_is_not_waited_for(tmp_path: Path) -> None:
+    path = pipe(tmp_path / "summary.json")
+    with pytest.raises(OSError, match="is a pipe, not a file"):
+        digest_file(path)
+    with pytest.raises(
+        OutputError, match=r"summary\.json: cannot be read \(is a pipe, not a file\): copy it"
+    ):
+        read_object(path, "copy it")
 
 
 def test_a_pipe_is_looked_at_as_nothing_else(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
+from wsi_seg.files.reading import open_plain
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -24,9 +26,9 @@ def digest_file(path: Path) -> str:
     Raises
     ------
     OSError
-        If it cannot be read.
+        If it cannot be read, or is no regular file.
     """
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
 
 

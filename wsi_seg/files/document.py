@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsi_seg.errors import OutputError, explain
+from wsi_seg.files.reading import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +114,8 @@ def read_object(path: Path, remedy: str) -> dict[str, Any]:
         If it cannot be read, or holds anything else.
     """
     try:
-        content = path.read_bytes()
+        with open_plain(path) as file:
+            content = file.read()
     except OSError as error:
         raise DocumentError.at(path, f"cannot be read ({error.strerror})", remedy) from error
     return parse_object(content, path, remedy)

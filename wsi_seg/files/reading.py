@@ -42,6 +42,27 @@ def check_plain(path: Path) -> None:
     _refuse_special(path, path.stat())
 
 
+def special_in(folder: Path) -> OSError | None:
+    """Return the error of a pipe, a socket or a device in a folder, named with its path; None if it has none.
+
+    For folders of which a library opens files by itself. Subfolders are not looked into; a folder that cannot
+    be listed is left to the library to report.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            others = sorted(entry.path for entry in entries if not entry.is_file() and not entry.is_dir())
+    except OSError:
+        return None
+    for path in others:
+        try:
+            _refuse_special(path, os.stat(path))
+        except FileNotFoundError:  # a broken link, which nothing waits for
+            continue
+        except OSError as error:
+            return error
+    return None
+
+
 def open_plain(path: Path) -> IO[bytes]:
     """Open a regular file to read its bytes.
 
@@ -104,7 +125,7 @@ def in_words(size: int) -> str:
     return f"{size} bytes"
 
 
-def _refuse_special(path: Path, state: os.stat_result) -> None:
+def _refuse_special(path: Path | str, state: os.stat_result) -> None:
     if not stat.S_ISREG(state.st_mode):
         what = SPECIAL.get(stat.S_IFMT(state.st_mode), "is not a file")
         raise OSError(errno.EINVAL, what, str(path))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import openslide
 
 from wsi_seg.errors import SlideError
+from wsi_seg.slides.readers.decode import refuse_special
 from wsi_seg.slides.readers.dicom import BESIDE_A_SLIDE, read_dicom_header
 from wsi_seg.slides.readers.dicom_series import find_beyond_openslide
 from wsi_seg.slides.readers.zarr_images import no_image
@@ -106,10 +107,11 @@ def dicom_series(path: Path) -> DicomSeries | None:
     if beyond is not None:
         return DicomSeries(beyond.uid, beyond.container)
     try:
+        refuse_special(path)
         with openslide.OpenSlide(str(path)) as slide:
             uid = str(slide.properties.get("dicom.SeriesInstanceUID", path.name))
             return DicomSeries(uid, str(slide.properties.get("dicom.ContainerIdentifier", "")).strip())
-    except (openslide.OpenSlideError, OSError):
+    except (openslide.OpenSlideError, SlideError, OSError):
         return None  # it fails later as a slide, with its own message
 
 

@@ -16,10 +16,11 @@ import numpy as np
 import openslide
 
 from wsi_seg.errors import SlideError
-from wsi_seg.files.reading import open_plain
+from wsi_seg.files.reading import open_plain, special_in
 from wsi_seg.slides.frames import level_to_slide
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.readers.contract import SlideLevel
+from wsi_seg.slides.readers.dicom import read_dicom_header
 from wsi_seg.slides.readers.jpeg_tiles import JpegTiles
 from wsi_seg.slides.readers.refused import why_refused
 from wsi_seg.slides.readers.tile_cache import share_tiles
@@ -173,6 +174,7 @@ def open_handle(path: Path) -> openslide.OpenSlide:
         with open_plain(path) as file:
             if not file.read(1):
                 raise SlideError(f"{path}: is empty: copy or export it again")
+        refuse_special(path)
         handle = openslide.OpenSlide(str(path))
     except OSError as error:
         raise SlideError(f"{path}: cannot be read ({error.strerror}): name a slide file") from error
@@ -185,6 +187,29 @@ def open_handle(path: Path) -> openslide.OpenSlide:
         raise SlideError(f"{path}: {why_refused(path, str(error)) or why}") from None
     share_tiles(handle)
     return handle
+
+
+def refuse_special(path: Path) -> None:
+    """Refuse a slide in whose folder lies a pipe or the like: OpenSlide would open it, and wait for ever.
+
+    Raises
+    ------
+    SlideError
+        If OpenSlide looks through a folder for the slide's other files, and one of these is no file.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".mrxs":
+        folder = path.with_suffix("")
+    elif suffix in (".vms", ".vmu") or read_dicom_header(path) is not None:
+        folder = path.parent
+    else:
+        return
+    special = special_in(folder)
+    if special is not None:
+        raise SlideError(
+            f"{special.filename}: {special.strerror}: take it out of the folder, which OpenSlide looks "
+            f"through for {path.name}"
+        )
 
 
 def cut_by_grid(rect: Rect, cell_height: int, cell_width: int) -> list[Rect]:

@@ -128,14 +128,35 @@ def files_of(store: Path, image: str, arrays: Iterable[str]) -> Iterator[str]:
     """Yield all files of an image, by their names inside the store, in a fixed order: metadata comes first.
 
     Only names are looked at, not the files.
+
+    Raises
+    ------
+    SlideError
+        If a pipe, a socket or a device is among them: whoever reads it may wait for ever.
     """
     group = PurePosixPath(image)
     yield from (str(group / name) for name in METADATA_NAMES if (store / group / name).is_file())
     for array in arrays:
-        for folder, below, files in os.walk(store / group / array):
-            below.sort()
-            inside = PurePosixPath(os.path.relpath(folder, store))
-            yield from (str(inside / file) for file in sorted(files))
+        yield from _files_below(store, group / array)
+
+
+def _files_below(store: Path, folder: PurePosixPath) -> Iterator[str]:
+    """Yield the files of a folder and those below it; links to folders are not followed."""
+    files, below = [], []
+    try:
+        with os.scandir(store / folder) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    below += [] if entry.is_symlink() else [entry.name]
+                    continue
+                if not entry.is_file() and os.path.exists(entry):  # a broken link waits for nothing
+                    raise SlideError(f"{entry.path}: is a pipe or a device, not a file: {EXPORT_AGAIN}")
+                files.append(entry.name)
+    except OSError:
+        return  # its chunks are reported when they cannot be read
+    yield from (str(folder / file) for file in sorted(files))
+    for name in sorted(below):
+        yield from _files_below(store, folder / name)
 
 
 def _codecs(node: Node) -> list[str]:
