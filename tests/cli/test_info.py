@@ -1,10 +1,13 @@
-"""`wsi-seg info` of QuPath projects, and of OME-Zarrs that hold several images."""
+"""`wsi-seg info` of QuPath projects, and of files that hold several images or what is no level."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import tifffile
+from helpers.drawn_tiffs import HEIGHT, WIDTH
+from helpers.drawn_tiffs import RGB as DRAWN
 from helpers.qupath_projects import image, server, uri_of, write_project
 from helpers.zarrs import RGB, write_attributes, write_zarr
 from typer.testing import CliRunner
@@ -37,3 +40,29 @@ def test_the_images_of_a_zarr_are_listed(tmp_path: Path) -> None:
     assert "image 0     50 x 60 px, '0': --series 0\n" in done.stdout
     assert "image 1     420 x 300 px, '1', this one\n" in done.stdout
     assert "2 x 2 um per px (0.50 mm2), from its OME-Zarr metadata\n" in done.stdout
+
+
+def test_what_is_no_level_is_named_with_the_reason(tmp_path: Path) -> None:
+    """A picture of another shape in a SubIFD, such as a label; a level in strips; one that grows again."""
+    tiles = {"tile": (128, 128), "photometric": "rgb", "compression": "deflate"}
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as tiff:
+        tiff.write(DRAWN, subifds=5, metadata={"axes": "YXS"}, **tiles)
+        tiff.write(DRAWN[::2, ::2], subfiletype=1, **tiles)
+        tiff.write(DRAWN[:90, :100], subfiletype=1, **tiles)
+        tiff.write(DRAWN[::4, ::4], subfiletype=1, **{**tiles, "tile": None})
+        tiff.write(DRAWN[:250, :350], subfiletype=1, **tiles)
+        tiff.write(DRAWN[::4, ::4], subfiletype=1, **tiles)
+    done = CliRunner().invoke(app, ["info", str(tmp_path / "a.ome.tif")])
+    assert f"level 0     {WIDTH} x {HEIGHT} px" in done.stdout
+    assert "level 2     105 x 75 px, 1/4" in done.stdout
+    assert [line for line in done.stdout.splitlines() if "left out" in line] == [
+        "  left out    100 x 90 px: its shape is not that of level 0",
+        "  left out    105 x 75 px: it is stored in another way than level 0",
+        "  left out    350 x 250 px: it is larger than the level before it",
+    ]
+    described = json.loads(CliRunner().invoke(app, ["info", str(tmp_path / "a.ome.tif"), "--json"]).stdout)
+    assert described[0]["images"][0]["left_out"][0] == {
+        "width": 100,
+        "height": 90,
+        "why": "its shape is not that of level 0",
+    }

@@ -118,6 +118,7 @@ def describe(slide: Slide) -> dict[str, Any]:
                 "width": image.width,
                 "height": image.height,
                 "read": read,
+                "left_out": [one._asdict() for one in image.left_out],
             }
             for image, read in _images(slide)
         ],
@@ -166,5 +167,9 @@ def _print(one: dict[str, Any]) -> None:
         name = f", {image['name']!r}" if image["name"] else ""
         read = ", this one" if image["read"] else f": --series {image['number']}"
         say(f"  image {image['number']:<5} {image['width']} x {image['height']} px{name}{read}")
+    for image in one["images"]:
+        for left in image["left_out"]:
+            of = f", of image {image['number']}" if len(one["images"]) > 1 else ""
+            say(f"  left out    {left['width']} x {left['height']} px{of}: {left['why']}")
     profile = one["icc_profile_bytes"]
     say(f"  ICC profile {f'{profile} bytes' if profile else 'none'}")

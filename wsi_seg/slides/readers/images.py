@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import tifffile
 
 from wsi_seg.errors import SlideError, UsageError
+from wsi_seg.slides.readers.image_levels import LeftOut, find_levels, size_of_page
 from wsi_seg.slides.readers.tiff import ERRORS, is_tiff, quiet
 
 if TYPE_CHECKING:
@@ -37,9 +38,6 @@ SMALL = 4
 
 LOOKED_AT = 64
 """Pages whose size is compared with what OME-XML describes."""
-
-LEVEL_SHAPE = 0.02
-"""Relative difference that a level's shape may have from level 0's, beside a pixel or two of rounding."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,7 @@ class TiffImage:
     shape : tuple of int
         Length along each of `axes`.
     description : str
+    left_out : tuple of LeftOut
     """
 
     index: int
@@ -102,6 +101,7 @@ class TiffImage:
     axes: str
     shape: tuple[int, ...]
     description: str
+    left_out: tuple[LeftOut, ...] = ()
 
     def __str__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
@@ -127,11 +127,11 @@ def read_images(path: Path) -> tuple[TiffImage, ...]:
     """
     try:
         with quiet(), tifffile.TiffFile(path) as tiff:
-            sizes = [_size(page) for page in islice(tiff.pages, LOOKED_AT)] if tiff.is_ome else []
+            sizes = [size_of_page(page) for page in islice(tiff.pages, LOOKED_AT)] if tiff.is_ome else []
             images = tuple(
                 _describe(tiff, index, series)
                 for index, series in enumerate(tiff.series)
-                if {"Y", "X"} <= set(series.axes) and _area(_size(series.keyframe)) > 0
+                if {"Y", "X"} <= set(series.axes) and _area(size_of_page(series.keyframe)) > 0
             )
     except ERRORS as error:
         raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error
@@ -213,35 +213,19 @@ def list_images(path: Path, series: int | None = None) -> list[tuple[TiffImage, 
     return [(image, image is chosen) for image in images]
 
 
-def levels_of(series: Any) -> list[list[Any]]:
-    """Return the pages of each level of an image, without those that are stored in another way.
-
-    Parameters
-    ----------
-    series : TiffPageSeries
-    """
-    finest, *coarser = [list(level.pages) for level in series.levels]
-    found = [finest]
-    for pages in coarser:
-        if any(page is None for page in pages) or _layout(pages) != _layout(finest):
-            continue
-        if _is_level(pages[0], found[-1][0], finest[0]):
-            found.append(pages)
-    return found
-
-
 def _describe(tiff: tifffile.TiffFile, index: int, series: Any) -> TiffImage:
     page = series.keyframe
     here = all(one is not None and one.parent is tiff for one in series.pages)
     bits = page.bitspersample
     first = series.pages[0]
     own = first is not None and first.parent is tiff and len(first.treeindex) == 1
+    levels, left_out = find_levels(series) if here else ([[page]], ())
     return TiffImage(
         index=index,
         name=series.name or "",
         page=int(first.index) if own else -1,
         here=here,
-        levels=tuple(_size(pages[0]) for pages in levels_of(series)) if here else (_size(page),),
+        levels=tuple(size_of_page(pages[0]) for pages in levels),
         width=int(page.imagewidth),
         height=int(page.imagelength),
         big_endian=tiff.byteorder == ">" and not tiff.is_bigtiff,
@@ -256,27 +240,8 @@ def _describe(tiff: tifffile.TiffFile, index: int, series: Any) -> TiffImage:
         axes=series.axes,
         shape=tuple(series.shape),
         description=tiff.pages.first.description if tiff.is_ome else page.description,
+        left_out=left_out,
     )
-
-
-def _layout(pages: list[Any]) -> list[tuple[Any, ...]]:
-    keyframes = [page.keyframe for page in pages]
-    return [(k.dtype, k.samplesperpixel, k.planarconfig, k.photometric, k.is_tiled) for k in keyframes]
-
-
-def _is_level(page: Any, finer: Any, first: Any) -> bool:
-    """Return whether a page is no larger than the finer level, and has the shape of level 0."""
-    width, height = _size(page)
-    if not (0 < width <= finer.imagewidth and 0 < height <= finer.imagelength):
-        return False
-    expected = first.imagelength * width / first.imagewidth
-    # A pixel of the shorter side may stand for as many of the longer one as the picture is long.
-    rounding = 2 + first.imagelength / first.imagewidth
-    return bool(abs(height - expected) <= rounding + LEVEL_SHAPE * expected)
-
-
-def _size(page: Any) -> tuple[int, int]:
-    return int(page.imagewidth), int(page.imagelength)
 
 
 def _size_of(image: TiffImage) -> tuple[int, int]:

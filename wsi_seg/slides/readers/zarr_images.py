@@ -23,6 +23,7 @@ class ListedImage:
     width: int
     height: int
     read: bool
+    left_out: tuple[()] = ()
 
 
 def images_of(path: Path) -> tuple[NgffImage, ...]:
