@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from io import BufferedReader
     from pathlib import Path
 
 SPECIAL = {
@@ -63,7 +64,7 @@ def special_in(folder: Path) -> OSError | None:
     return None
 
 
-def open_plain(path: Path) -> IO[bytes]:
+def open_plain(path: Path) -> BufferedReader:
     """Open a regular file to read its bytes.
 
     Raises
