@@ -43,7 +43,7 @@ def test_mean_and_std_are_on_the_scale_that_they_are_of() -> None:
     plain = {"mean": (0, 0, 0), "std": (1, 1, 1)}
     assert model(**plain, pixel_max=255).bundle.input.std == (1, 1, 1)
     assert model(**plain, pixel_max=1).bundle.input.std == (255, 255, 255)
-    with pytest.raises(ws.WsiSegError, match="do not say what white is: give pixel_max=1 or pixel_max=255"):
+    with pytest.raises(ws.WsiSegError, match="do not show the value of white: give pixel_max=1 or 255"):
         model(**plain)
     with pytest.raises(ws.WsiSegError, match=r"classes=.*class names are not unique"):
         ws.Model.from_torch(TwoLayers(), classes=["a", "a"], **IMAGENET)

@@ -68,5 +68,5 @@ def test_what_is_read_from_a_slide_is_segmented_at_the_models_resolution_only(
     "image", [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8, 3)), [[1]], None]
 )
 def test_what_is_no_rgb_image_is_refused(model_path: Path, image: object) -> None:
-    with pytest.raises(UsageError, match=r"is no image: give uint8 RGB of shape \(height, width, 3\)"):
+    with pytest.raises(UsageError, match=r"is not an image: give uint8 RGB of shape \(height, width, 3\)"):
         ws.load_model(model_path).segment(image)  # type: ignore[arg-type]

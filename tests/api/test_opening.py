@@ -52,8 +52,8 @@ def test_the_whole_of_a_slide_is_what_a_run_reads(slide_path: Path) -> None:
         ({"height": -3}, "is empty: give 1 or more"),
         ({"width": 10**6, "height": 10**6}, "too many at once"),
         ({"x": 1.5}, "x=1.5: give a whole number of pixels"),
-        ({"mpp": -2.0}, "mpp=-2.0 is no resolution"),
-        ({"mpp": float("nan")}, "mpp=nan is no resolution"),
+        ({"mpp": -2.0}, "mpp=-2.0 is not a resolution"),
+        ({"mpp": float("nan")}, "mpp=nan is not a resolution"),
     ],
 )
 def test_a_rectangle_that_is_none_is_refused(slide_path: Path, asked: dict[str, Any], words: str) -> None:

@@ -183,7 +183,7 @@ def test_what_is_no_finished_result_is_not_opened(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="no such folder"):
         ws.open_result(tmp_path / "nothing")
     (tmp_path / "begun/.wsi-seg").mkdir(parents=True)
-    with pytest.raises(OutputError, match="not finished: segment it again, which goes on with it"):
+    with pytest.raises(OutputError, match="not finished: segment it again, which resumes it"):
         ws.open_result(tmp_path / "begun")
     with pytest.raises(UsageError, match="not a path"):
         ws.open_result(3)  # type: ignore[arg-type]

@@ -86,7 +86,7 @@ def test_a_runner_keeps_its_cluster(
         part = runner.segment(unknown, out=tmp_path / "part", mpp=2.0, roi=drawn)
         with ws.open_slide(unknown, mpp=2.0) as slide:
             same = runner.segment(slide, out=tmp_path / "same")
-            with pytest.raises(UsageError, match="is open: give its mpp to open_slide"):
+            with pytest.raises(UsageError, match="is already open: give its mpp to open_slide"):
                 runner.segment(slide, out=tmp_path / "same", mpp=2.0)
     assert len(opened) == 1
     for use in (lambda: runner.segment(unknown, out=tmp_path / "late", mpp=2.0), runner.__enter__):

@@ -134,7 +134,7 @@ def test_what_is_no_data_is_refused(model_path: Path, slide_path: Path, tmp_path
     model = ws.load_model(model_path)
     with pytest.raises(UsageError, match="nothing is given: give pairs"):
         ws.evaluate(model, [])
-    with pytest.raises(UsageError, match=r"is no pair: give \(slide, annotations\)"):
+    with pytest.raises(UsageError, match=r"is not a pair: give \(slide, annotations\)"):
         ws.evaluate(model, [slide_path])
     with pytest.raises(UsageError, match="split='val': has no effect on slides: leave it out"):
         ws.evaluate(model, [(slide_path, slide_path)], split="val")

@@ -54,7 +54,7 @@ def test_a_half_finished_result_is_not_continued_with_another_version(
     shutil.copytree(unfinished, out)
     begun_with(out, onnxruntime="1.2.3")
     with pytest.raises(
-        OutputError, match=r"tissue: was begun with other software: onnxruntime \(1.2.3 then, None now\)"
+        OutputError, match=r"tissue: was started with other software: onnxruntime \(1.2.3 then, None now\)"
     ):
         predict_slide(slide_path, out, settings)
     begun_with(unfinished, torch="0.4")

@@ -331,7 +331,7 @@ def test_a_run_goes_on_with_the_network_that_it_was_begun_with(
         with pytest.raises(KeyboardInterrupt):
             predict_slide(slide_path, out, settings(model_path), heard)
     assert heard.said[-1] == "network plain: three times slower than compiled: no C++ compiler (float32)"
-    assert predict_slide(slide_path, out, settings(model_path)).network == "plain: as the run was begun"
+    assert predict_slide(slide_path, out, settings(model_path)).network == "plain: as at the start of the run"
     expected = predict_slide(slide_path, tmp_path / "plain", settings(model_path, plain))
     assert expected.network == "plain: as asked for"
     np.testing.assert_array_equal(labels_of(out), labels_of(tmp_path / "plain"))

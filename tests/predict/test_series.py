@@ -64,7 +64,7 @@ def test_python_reads_and_segments_an_image_by_its_number(
     with ws.open_slide(several, series=2) as slide:
         assert slide.size == (600, 480)
         np.testing.assert_array_equal(slide.read(x=0, y=0, width=600, height=480), OTHER)
-        with pytest.raises(UsageError, match="is open: give its series to open_slide"):
+        with pytest.raises(UsageError, match="is already open: give its series to open_slide"):
             ws.segment(slide, model_path, out=tmp_path / "out", series=1)
     ws.segment(several, model_path, out=tmp_path / "out", series=2, patch=192, overlap=64, workers=1)
     assert labels_of(tmp_path / "out").shape == (120, 150)

@@ -1,1 +1,1 @@
-"""The public functions and classes, a file each; `wsi_seg` itself gives their names."""
+"""The public functions and classes, each in a file of its own; `wsi_seg` itself exports their names."""

@@ -1,4 +1,4 @@
-"""What a caller asks for, checked: settings that do not fit are one line that names the argument."""
+"""Check the arguments of public calls: an invalid value is an error of one line that names the argument."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ AnyPath = str | os.PathLike[str]
 
 
 def checked(settings: type[Settings], given: Mapping[str, object]) -> Settings:
-    """Make settings of arguments.
+    """Make settings from arguments.
 
     Raises
     ------
     UsageError
-        Naming the first argument whose value does not fit.
+        If a value is not valid; it names the argument.
     """
     flags = {name for name, field in settings.model_fields.items() if field.annotation is bool}
     for name in flags & given.keys():
@@ -38,13 +38,13 @@ def checked(settings: type[Settings], given: Mapping[str, object]) -> Settings:
         name, _, said = explain(error).partition(": ")
         raise UsageError(f"{name}={shown(given.get(name.partition('.')[0]))}: {said}") from error
     for name, value in given.items():
-        if isinstance(value, bool) and name not in flags:  # which pydantic takes for 0 or 1
+        if isinstance(value, bool) and name not in flags:  # pydantic would read it as 0 or 1
             raise UsageError(f"{name}={value}: give a number")
     return made
 
 
 def path_of(path: AnyPath) -> Path:
-    """Return a path, as strings and paths alike are given.
+    """Return a path that was given as a string or a path.
 
     Raises
     ------
@@ -58,12 +58,12 @@ def path_of(path: AnyPath) -> Path:
 
 
 def number_of(name: str, value: float | None) -> float | None:
-    """Return a number that may be left out.
+    """Return an optional number.
 
     Raises
     ------
     UsageError
-        If it is no number.
+        If it is not a number.
     """
     if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
         raise UsageError(f"{name}={shown(value)}: not a number")
@@ -71,12 +71,12 @@ def number_of(name: str, value: float | None) -> float | None:
 
 
 def image_of(series: int | None) -> int | None:
-    """Return the number of an image in a file, which may be left out.
+    """Return the optional number of an image in a file.
 
     Raises
     ------
     UsageError
-        If it is none.
+        If it is not a whole number of 0 or more.
     """
     if series is not None and (isinstance(series, bool) or not isinstance(series, Integral) or series < 0):
         raise UsageError(f"series={shown(series)}: give the number of an image, from 0 on")
@@ -97,5 +97,5 @@ def flag_of(name: str, value: object) -> bool:
 
 
 def shown(value: object) -> str:
-    """Return how a value looks, on one line of sensible length."""
+    """Return the representation of a value, on one line and shortened."""
     return shortened(" ".join(repr(value).split()))

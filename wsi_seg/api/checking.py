@@ -1,4 +1,4 @@
-"""Whether QuPath will open a GeoJSON file."""
+"""Check whether QuPath opens a GeoJSON file."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 
 def check_geojson(path: AnyPath, *, coverage: bool = False) -> CheckReport:
-    """Check a GeoJSON file against what QuPath reads.
+    """Check whether QuPath can read a GeoJSON file.
 
     QuPath refuses a whole file for one fault, with little explanation.
 
     Parameters
     ----------
     path : str or path
-        ``.geojson`` or ``.json``, perhaps with ``.gz``.
+        ``.geojson`` or ``.json``, optionally followed by ``.gz``.
     coverage : bool
-        Check also that shapes do not overlap, and share their corners where they touch.
+        Also check that shapes do not overlap, and that they share their corners where they touch.
 
     Returns
     -------
     CheckReport
-        ``ok`` says whether QuPath will open the file and take all of it; ``faults`` are what is wrong, each
-        with ``where``, ``what``, ``remedy``, and ``warning`` for what QuPath opens, but not as meant.
-        Whatever the file holds, there is a report.
+        ``ok`` says whether QuPath opens the file and reads all of it. ``faults`` lists what is wrong, each
+        with ``where``, ``what``, ``remedy``, and ``warning`` if QuPath opens it, but not as intended.
+        A report is returned for any content of the file.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A model, or finished results, against masks or annotations."""
+"""Compare a model, or finished results, with masks or annotations."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelTrial:
-    """A model that is to be evaluated, and how.
+    """A model to be evaluated, with the settings for it.
 
     Attributes
     ----------
     bundle : ModelBundle
     schema : ClassSchema or None
-        Classes to compare by; None for the data set's, else the model's.
+        Classes to compare by; None takes the data set's, else the model's.
     device : torch.device
     settings : PredictSettings
     progress : Progress
@@ -61,7 +61,7 @@ class ModelTrial:
     progress: Progress
 
     def on_images(self, folder: Path, split: str, submission: Path | None = None) -> Evaluation:
-        """Evaluate it on a data set of images with masks; write what a server takes, if asked.
+        """Evaluate it on a data set of images with masks; write a submission for a server if asked.
 
         Raises
         ------
@@ -75,11 +75,11 @@ class ModelTrial:
         evaluation = evaluate_images(dataset, self.bundle, segmenter, self.progress, writer)
         if writer is not None:
             count = len(dataset.sources)
-            self.progress.say(f"{writer.close()}: {count} image{'s' * (count != 1)} to be sent to the server")
+            self.progress.say(f"{writer.close()}: {count} image{'s' * (count != 1)} to submit to the server")
         return evaluation
 
     def on_slides(self, data: Sequence[Path], truth: TruthSettings) -> Evaluation:
-        """Evaluate it on slides with annotations, named as on a command line.
+        """Evaluate it on slides with annotations, given as on the command line.
 
         Raises
         ------
@@ -117,9 +117,9 @@ def evaluate(
     compile: Compile = "auto",  # noqa: A002
     progress: Progress | None = None,
 ) -> Scores:
-    """Compare a model, or a finished result, with what is known.
+    """Compare a model, or a finished result, with annotations or masks.
 
-    Only pixels of known class count; slides are segmented only where they are annotated.
+    Only pixels of known class count. Slides are segmented only in their annotated parts.
 
     Parameters
     ----------
@@ -130,21 +130,21 @@ def evaluate(
         from them, a CSV file (slide,annotations[,mpp]), or the folder of a data set. For a result: its
         annotation file, or several.
     classes : str, optional
-        Classes to compare by: a schema's name or YAML file. A class there with aliases gathers several of the
-        model's.
+        Classes to compare by: a schema's name or YAML file. A class with aliases combines several classes of
+        the model.
     split : str, optional
         Part of a data set: train, val (by default) or test.
     rest, roi_class : str, optional
         As for `wsi_seg.train`.
     mpp, working_mpp, allow_coarser, from_level_0, series, device, precision, compile
-        As for `wsi_seg.segment`; they mean nothing for a result.
+        As for `wsi_seg.segment`; not for a result.
     progress : Progress, optional
-        A `wsi_seg.progress.Progress` that hears how it goes.
+        A `wsi_seg.progress.Progress` that receives the progress.
 
     Returns
     -------
     Scores
-        With ``mean_iou``, ``iou`` and more by class, and ``confusion``. Printed, it is the table of
+        It has ``mean_iou``, scores by class such as ``iou``, and ``confusion``. `print` shows the table of
         `wsi-seg evaluate`.
 
     Raises
@@ -169,7 +169,7 @@ def evaluate(
         _refuse({**reading, "rest": rest, "roi_class": roi_class}, "images with masks")
     else:
         _refuse({"split": split}, "slides")
-    assert not isinstance(subject, Result)  # which is dealt with
+    assert not isinstance(subject, Result)  # handled above
     model = as_model(subject)
     given = {name: value for name, value in reading.items() if value is not None}
     labels = checked(LabelSettings, {**given, "precision": precision, "compile": compile})
@@ -183,7 +183,7 @@ def _scores(evaluation: Evaluation) -> Scores:
 
 
 def _result_of(subject: Model | Result | AnyPath) -> Path | None:
-    """Return the folder of a result, if the subject is one or names one."""
+    """Return the folder of a result if the subject is a result or the path of one, else None."""
     if isinstance(subject, Result):
         return subject.path
     if isinstance(subject, Model):
@@ -193,12 +193,12 @@ def _result_of(subject: Model | Result | AnyPath) -> Path | None:
 
 
 def _annotations(data: Pairs | Iterable[AnyPath]) -> list[Path]:
-    """Return the annotation files that are given for one result.
+    """Return the annotation files for one result.
 
     Raises
     ------
     UsageError
-        If there is none, or slides are given with them.
+        If there are none, or slides are given with them.
     """
     files = [data] if isinstance(data, str | bytes | os.PathLike) else list(data)
     if not files or not all(isinstance(file, str | bytes | os.PathLike) for file in files):
@@ -207,7 +207,7 @@ def _annotations(data: Pairs | Iterable[AnyPath]) -> list[Path]:
 
 
 def _refuse(arguments: dict[str, object], data: str) -> None:
-    """Refuse arguments that mean nothing for such data, so that nobody believes in them."""
+    """Refuse arguments that have no effect on such data, so that nobody relies on them."""
     given = [f"{name}={value!r}" for name, value in arguments.items() if value is not None]
     if given:
         raise UsageError(f"{', '.join(given)}: has no effect on {data}: leave it out")

@@ -1,4 +1,4 @@
-"""Labels that are read from disk as they are asked for, like an array."""
+"""Labels on disk, indexed like an array: only the rectangle asked for is read."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class LabelImage:
         return self.shape[0]
 
     def __getitem__(self, index: Any) -> Any:
-        """Read a rectangle as a uint8 array, as numpy would cut it out; single rows and columns likewise.
+        """Read a rectangle as a uint8 array, or a single row, column or pixel, by numpy's indexing.
 
         Raises
         ------
         UsageError
-            If a slice has a step, or the index is no rectangle.
+            If a slice has a step, or the index is not a rectangle.
         IndexError
             If a single row or column lies outside.
         OutputError
@@ -64,19 +64,19 @@ class LabelImage:
         return pixels[tuple(slice(None) if isinstance(part, slice) else 0 for part in parts)]
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        """Read all of it, which is large for a whole slide."""
+        """Read the whole image, which is large for a whole slide."""
         return np.asarray(self[:, :], dtype=dtype)
 
 
 def _span(part: Any, side: int) -> tuple[int, int]:
-    """Return the first and past-the-last pixel of a part of an index."""
+    """Return the first pixel of one axis of an index, and the one after the last."""
     if isinstance(part, slice):
         try:
             start, stop, step = part.indices(side)
         except TypeError as error:
             raise UsageError(f"labels are sliced by whole numbers, and not by {shown(part)}") from error
         if step != 1:
-            raise UsageError("labels are read without gaps: leave the step out, and take [::n] of the array")
+            raise UsageError("labels are read without steps: leave the step out, and take [::n] of the array")
         return start, max(start, stop)
     try:
         number = operator.index(part)

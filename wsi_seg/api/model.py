@@ -1,4 +1,4 @@
-"""A model: a network that segments, and what its classes mean."""
+"""A model: a network that segments, with its classes and its resolution."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ if TYPE_CHECKING:
     _How = tuple[torch.device, Precision, Compile]
 
 MPP_TOLERANCE = 0.02
-"""By what share an image's resolution may differ from the model's: label pixels are moved by up to 1 % to lie
-on a slide's own grid."""
+"""Largest relative difference between the resolutions of an image and the model: label pixels are changed by
+up to 1 % to fit a slide's own grid."""
 
 
 class Model:
-    """A network that is ready to segment. `wsi_seg.load_model` gives one.
+    """A network that is ready to segment. `wsi_seg.load_model` returns one.
 
     Parameters
     ----------
     bundle : ModelBundle
-        What a model file holds.
+        The contents of a model file.
     named : str, optional
-        What it was asked for by, which summaries state; by default the file's path.
+        The name or path by which the user gave it, as summaries state it; by default the file's path.
     """
 
     def __init__(self, bundle: ModelBundle, named: str | None = None) -> None:
@@ -73,33 +73,33 @@ class Model:
         pixel_max: Literal[1, 255] | None = None,
         name: str | None = None,
     ) -> Self:
-        """Make a model of any network of PyTorch. It is copied, and works in this process.
+        """Make a model from any PyTorch network. The network is copied. The model works in this process.
 
         Parameters
         ----------
         network : nn.Module
             Maps normalised images, float (N, 3, H, W), to logits (N, classes, H / s, W / s), for any H and W
-            that are multiples of 64. The stride s, and what else sides may be, are found out by trying; how
-            far the network sees is measured.
+            that are multiples of 64. The stride s and other possible sizes are found by trying; how far the
+            network sees is measured.
         classes : sequence of str, or str
-            Their names in the order of the channels; or a class schema, by name or as a YAML file.
+            Names of the classes in the order of the channels; or a class schema, by name or as a YAML file.
         mean, std : sequence of three floats
-            By channel: the network sees ``(pixel - mean) / std``.
+            For each channel: the network sees ``(pixel - mean) / std``.
         mpp : float, optional
-            Micrometres per pixel that it works at; None for a model of plain images.
+            Working resolution in micrometres per pixel; None for a model of plain images.
         channels : {"rgb", "bgr"}
-            Their order.
+            Order of the input channels.
         pixel_max : {1, 255}, optional
-            What white is where `mean` and `std` were taken; by default it follows from their size.
+            Value of white on the scale of `mean` and `std`; by default it follows from their size.
         name : str, optional
-            Of the model; the network's class by default.
+            Name of the model; by default the network's class.
 
         Raises
         ------
         ModelError
-            If the network maps images to something else, or has another number of classes.
+            If the network's output has another form, or another number of classes.
         UsageError
-            If a value does not fit.
+            If a value is not valid.
         """
         spec = input_of(mean, std, pixel_max, channels, mpp)
         if name is not None and not isinstance(name, str):
@@ -113,12 +113,12 @@ class Model:
 
     @property
     def classes(self) -> tuple[TissueClass, ...]:
-        """Its classes, in the order of its channels; each has an ``id``, a ``name`` and a ``color``."""
+        """The classes, in the order of the channels; each has an ``id``, a ``name`` and a ``color``."""
         return self.bundle.schema.classes
 
     @property
     def mpp(self) -> float | None:
-        """Micrometres per pixel that it works at; None for a model of plain images."""
+        """Working resolution in micrometres per pixel; None for a model of plain images."""
         return self.bundle.input.mpp
 
     @property
@@ -133,7 +133,7 @@ class Model:
 
     @property
     def notice(self) -> str | None:
-        """What users must know before they trust the results; None if nothing is stated."""
+        """The notice that users must see before they trust the results; None if there is none."""
         return self.bundle.notice
 
     def segment(
@@ -147,22 +147,22 @@ class Model:
     ) -> NDArray[np.uint8]:
         """Segment an image in memory.
 
-        A model for slides segments it as `wsi_seg.segment` does a slide: in patches with a halo if it is
+        A model for slides segments it as `wsi_seg.segment` segments a slide: in patches with a halo if it is
         large, mirrored at its edges, but without a tissue mask. A model for plain images segments it as
-        `wsi-seg predict` does a picture.
+        `wsi-seg predict` segments a plain image.
 
         Parameters
         ----------
         rgb : uint8 array, shape (height, width, 3)
-            Of any size. Its resolution is taken to be the model's, unless it is known: what
-            ``open_slide(...).read(...)`` returns states its own.
+            An image of any size. If its resolution is not known, it is taken to be the model's. What
+            ``open_slide(...).read(...)`` returns states its resolution.
         mpp : float, optional
-            Micrometres per pixel of `rgb`, where you know them.
+            Micrometres per pixel of `rgb`, if you know them.
         device : str
             ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         precision : {"float32", "bfloat16", "float16"}
         compile : {"auto", "yes", "no"}
-            Whether to run by compiled kernels.
+            Whether to use compiled kernels.
 
         Returns
         -------
@@ -172,9 +172,9 @@ class Model:
         Raises
         ------
         UsageError
-            If `rgb` is no such array, or its resolution is not the model's.
+            If `rgb` is not such an array, or its resolution is not the model's.
         DeviceError
-            If the device is not there, or runs out of memory.
+            If the device is not available, or runs out of memory.
         """
         _check_image(rgb)
         self._check_mpp(rgb, number_of("mpp", mpp))
@@ -187,13 +187,13 @@ class Model:
         return label_array(pixels, pool, self.bundle, LabelSettings(), str(chosen))
 
     def _single(self, *how: *_How) -> Segmenter:
-        """Return the network made ready for plain images; made once for each way to run it."""
+        """Return the network prepared for plain images; it is prepared once for each way to run it."""
         if how not in self._singles:
             self._singles[how] = Segmenter(self.bundle, *how)
         return self._singles[how]
 
     def _pool(self, *how: *_How) -> SegmenterPool:
-        """Return the network made ready for patches of slides, likewise."""
+        """Return the network prepared for patches of slides, likewise."""
         if how not in self._pools:
             self._pools[how] = SegmenterPool(self.bundle, *how)
         return self._pools[how]
@@ -218,13 +218,13 @@ def load_model(name_or_path: str | os.PathLike[str], *, network: nn.Module | Non
     name_or_path : str or path
         A model file, ``.safetensors``, or the name of a built-in model, such as ``"breast-demo"``.
     network : nn.Module, optional
-        For the file of a model that was made by `Model.from_torch`: a network like that one, which is copied
-        and gets the file's weights.
+        For the file of a model that was made by `Model.from_torch`: a network of the same kind. It is copied,
+        and takes the file's weights.
 
     Raises
     ------
     ModelError
-        If there is none such, or the file is damaged; one line that says which.
+        If there is no such model, or the file is damaged; one line that says which.
     """
     named = str(path_of(name_or_path))
     if network is not None:
@@ -233,13 +233,13 @@ def load_model(name_or_path: str | os.PathLike[str], *, network: nn.Module | Non
 
 
 def as_model(model: Model | str | os.PathLike[str]) -> Model:
-    """Return the model that is meant: one that is open already, or a name or file to load."""
+    """Return an open model unchanged, or load one by its name or file."""
     return model if isinstance(model, Model) else load_model(model)
 
 
 def _check_image(rgb: NDArray[np.uint8]) -> None:
     remedy = "give uint8 RGB of shape (height, width, 3)"
     if not isinstance(rgb, np.ndarray):
-        raise UsageError(f"a {type(rgb).__name__} is no image: {remedy}")
+        raise UsageError(f"a {type(rgb).__name__} is not an image: {remedy}")
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
-        raise UsageError(f"an array of {rgb.dtype}, shape {rgb.shape}, is no image: {remedy}")
+        raise UsageError(f"an array of {rgb.dtype}, shape {rgb.shape}, is not an image: {remedy}")

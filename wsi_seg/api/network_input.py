@@ -1,4 +1,4 @@
-"""What is said of a network given in Python: its classes, and the pixels that it takes."""
+"""The description of a network given in Python: its classes and its input."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ WHITE = 255
 
 
 def schema_of(classes: Sequence[str] | str) -> ClassSchema:
-    """Return a class schema: by its name or file, or of the names of classes.
+    """Return a class schema, from its name or file or from the names of classes.
 
     Raises
     ------
     UsageError
-        If there is no such schema, or a name does not fit.
+        If there is no such schema, or a name is not valid.
     """
     if isinstance(classes, str):
         return load_schema(classes)
@@ -44,12 +44,12 @@ def input_of(
     channels: Literal["rgb", "bgr"],
     mpp: float | None,
 ) -> InputSpec:
-    """Return what a network takes, with mean and standard deviation on the scale of 8-bit pixels.
+    """Return a network's input, with mean and standard deviation on the scale of 8-bit pixels.
 
     Raises
     ------
     UsageError
-        If a value does not fit, or the scale cannot be seen.
+        If a value is not valid, or the scale is not clear.
     """
     for argument, values in (("mean", mean), ("std", std)):
         if not isinstance(values, Iterable):
@@ -71,9 +71,9 @@ def input_of(
 
 
 def _white(mean: Sequence[float], std: Sequence[float]) -> int:
-    """See from mean and standard deviation whether white is 1 or 255."""
+    """Infer from mean and standard deviation whether white is 1 or 255."""
     if max(*mean, *std) > 1:
         return WHITE
     if not any(mean) and all(value == 1 for value in std):
-        raise UsageError(f"mean 0 and std 1 do not say what white is: give pixel_max=1 or pixel_max={WHITE}")
+        raise UsageError(f"mean 0 and std 1 do not show the value of white: give pixel_max=1 or {WHITE}")
     return 1

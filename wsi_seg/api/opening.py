@@ -1,4 +1,4 @@
-"""A slide as somebody reads it from Python: any rectangle of it at any resolution."""
+"""Open a slide, and read any rectangle of it at any resolution."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 MAX_READ_PIXELS = 1 << 28
-"""Pixels of one reading: three quarters of a gigabyte. Larger rectangles are read piece by piece."""
+"""Largest number of pixels in one call: 0.75 GB. Users read larger rectangles piece by piece."""
 
 
 class OpenSlide:
-    """An open slide. `wsi_seg.open_slide` gives one; it is a context manager.
+    """An open slide, as `wsi_seg.open_slide` returns it. It is a context manager.
 
     Positions are `slide_xy`: level-0 pixels, x before y, as in OpenSlide's ``read_region``.
     """
@@ -70,7 +70,7 @@ class OpenSlide:
 
     @property
     def fingerprint(self) -> str:
-        """What tells this slide's content from another's, wherever its file lies: a short hash."""
+        """A short hash that identifies the slide's content, wherever its file lies."""
         return self.slide.fingerprint
 
     def read(self, *, x: int, y: int, width: int, height: int, mpp: float | None = None) -> SlideImage:
@@ -81,17 +81,17 @@ class OpenSlide:
         x, y : int
             Its top-left corner in level-0 pixels of the slide, `slide_xy`.
         width, height : int
-            Of the image that is returned, in its own pixels.
+            Size of the returned image, in its own pixels.
         mpp : float, optional
-            Micrometres per pixel of the image; by default the slide's own, which gives level-0 pixels.
-            Moved by up to 1 % where that puts pixels on the slide's grid, as `wsi_seg.segment` does; the
-            image states what it has.
+            Micrometres per pixel of the image; by default the slide's own, which gives level-0 pixels. It is
+            changed by up to 1 % if that puts pixels on the slide's grid, as in `wsi_seg.segment`; the image
+            states the true value.
 
         Returns
         -------
         uint8 array, shape (height, width, 3)
-            RGB, by area resampling, with its ``mpp``, ``origin_slide_xy`` and ``frames``. Where the scanner
-            recorded nothing it has the slide's background colour.
+            RGB, resampled by area, with its ``mpp``, ``origin_slide_xy`` and ``frames``. Where the scanner
+            recorded nothing, it has the slide's background colour.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class OpenSlide:
         return SlideImage.of(pixels.rgb, frames)
 
     def _frames(self, x: int, y: int, width: int, height: int, mpp: float | None) -> Frames:
-        """Lay the frame of the image that is asked for over the slide."""
+        """Return the frame of the image that is asked for."""
         if width < 1 or height < 1:
             raise UsageError(f"{self.path}: a rectangle of {width} x {height} px is empty: give 1 or more")
         if width * height > MAX_READ_PIXELS:
@@ -123,7 +123,7 @@ class OpenSlide:
             )
         downsample = (1.0, 1.0) if mpp is None else self._downsample(mpp)
         ends = (x + width * downsample[0], y + height * downsample[1])
-        # As in a label frame, the last pixel may lie half beyond the slide.
+        # As in a label frame, half of the last pixel may lie outside of the slide.
         inside = all(end <= side + d / 2 for end, side, d in zip(ends, self.size, downsample, strict=True))
         if x < 0 or y < 0 or x >= self.size[0] or y >= self.size[1] or not inside:
             raise UsageError(
@@ -144,7 +144,7 @@ class OpenSlide:
 
     def _downsample(self, mpp: float) -> tuple[float, float]:
         if not isinstance(mpp, Real) or not 0 < mpp < math.inf:
-            raise UsageError(f"{self.path}: mpp={mpp!r} is no resolution: give um per px, such as 0.5")
+            raise UsageError(f"{self.path}: mpp={mpp!r} is not a resolution: give um per px, such as 0.5")
         finest = max(self.mpp)
         if finest > mpp * (1 + COARSER_TOLERANCE):
             raise MppError(
@@ -172,17 +172,17 @@ def open_slide(
     mpp : float, optional
         The slide's micrometres per level-0 pixel, if the file does not state them.
     from_level_0 : bool
-        Read level 0 always, and none of the coarser levels that the file stores.
+        Always read level 0, and none of the coarser levels in the file.
     series : int, optional
-        Which image of the file, as `wsi-seg info` numbers them; by default the largest in colour that is no
-        label or overview.
+        Index of the image in the file, as `wsi-seg info` numbers them; by default the largest one in colour
+        that is neither a label nor an overview.
 
     Raises
     ------
     SlideError
-        If the file is missing or is no slide.
+        If the file is missing or is not a slide.
     MppError
-        If `mpp` is none that a slide can have.
+        If a slide cannot have this `mpp`.
     UsageError
         If the file has no image of that number.
     """

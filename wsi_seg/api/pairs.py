@@ -1,4 +1,4 @@
-"""Slides with their annotations, as a caller gives them."""
+"""Slides with their annotations, as the public calls take them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def paths_of(data: Pairs) -> tuple[Path, ...]:
-    """Return data as a command line names them: a list or a data set, or slide and annotations in turn.
+    """Return data as the command line takes them: a list or a data set, or slides and annotations in turn.
 
     Raises
     ------
     UsageError
-        If there is nothing, or something is no pair.
+        If nothing is given, or something is not a pair.
     """
     if isinstance(data, str | bytes | os.PathLike):
         return (path_of(data),)
@@ -32,9 +32,7 @@ def paths_of(data: Pairs) -> tuple[Path, ...]:
         )
     for pair in data:
         if not isinstance(pair, Sequence) or isinstance(pair, str | bytes) or len(pair) != 2:
-            raise UsageError(
-                f"{shown(pair)} is no pair: give (slide, annotations), as often as there are slides"
-            )
+            raise UsageError(f"{shown(pair)} is not a pair: give (slide, annotations) for each slide")
         paths += map(path_of, pair)
     if not paths:
         raise UsageError(

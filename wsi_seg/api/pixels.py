@@ -1,4 +1,4 @@
-"""Pixels of a slide as an array that knows where it lies."""
+"""Pixels of a slide as an array that knows its place on the slide."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class SlideImage(np.ndarray[tuple[int, ...], np.dtype[np.uint8]]):
     """An image read from a slide: a uint8 array of shape (height, width, 3), with its frame and resolution.
 
-    Slices of it, and what is computed from it, are plain arrays, for they lie somewhere else.
+    Slices of it, and arrays computed from it, are plain arrays: their place would be another one.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class SlideImage(np.ndarray[tuple[int, ...], np.dtype[np.uint8]]):
 
     @classmethod
     def of(cls, rgb: NDArray[np.uint8], frames: Frames) -> Self:
-        """Give an array of pixels the frame that it was read in."""
+        """Attach the frame to an array of pixels."""
         image = rgb.view(cls)
         image.frames = frames
         return image
@@ -52,5 +52,5 @@ class SlideImage(np.ndarray[tuple[int, ...], np.dtype[np.uint8]]):
 
     @property
     def origin_slide_xy(self) -> tuple[int, int] | None:
-        """Where its top-left corner lies, in level-0 pixels of the slide."""
+        """The position of its top-left corner in level-0 pixels of the slide."""
         return None if self.frames is None else (self.frames.bounds.x, self.frames.bounds.y)

@@ -28,19 +28,19 @@ class Polygon:
     Attributes
     ----------
     id : str
-        As in the GeoJSON.
+        The id in the GeoJSON.
     class_id : int
         Label value of its class.
     class_name : str
     color : (int, int, int)
     geometry : shapely.Polygon or shapely.MultiPolygon
-        Its outline, holes included.
+        Its outline, including holes.
     frame : {"slide", "qupath", "label"}
-        Whose pixels the coordinates of `geometry` count.
+        The frame of the coordinates of `geometry`.
     area_um2 : float
-        Area by its outline.
+        Area inside the outline.
     label_area_um2 : float
-        Area by the label pixels in it.
+        Area of the label pixels in it.
     mean_confidence : float or None
         From 0 to 1; None if the result has no confidence.
     """
@@ -57,7 +57,7 @@ class Polygon:
 
 
 def polygon_in(frame: Frame, drawn: ClassPolygon, frames: Frames) -> Polygon:
-    """Put a polygon into a frame."""
+    """Convert a polygon to a frame."""
     geometry = drawn.outline_qupath
     if frame == "slide":
         geometry = shapely.transform(geometry, frames.qupath_to_slide)
@@ -77,12 +77,12 @@ def polygon_in(frame: Frame, drawn: ClassPolygon, frames: Frames) -> Polygon:
 
 
 def to_geopandas(draw: Callable[[], Sequence[Polygon]], frame: Frame) -> geopandas.GeoDataFrame:
-    """Put polygons into a table; its ``attrs["frame"]`` says whose pixels the coordinates count.
+    """Return polygons as a table; its ``attrs["frame"]`` names the frame of the coordinates.
 
     Raises
     ------
     UsageError
-        If GeoPandas is not installed, or broken: before anything is drawn.
+        If GeoPandas is not installed, or broken; this is checked before any polygon is made.
     """
     try:
         import geopandas

@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 
 class Result:
-    """What a slide was found to be. `wsi_seg.segment` and `wsi_seg.open_result` give one.
+    """The result of segmenting a slide. `wsi_seg.segment` and `wsi_seg.open_result` return one.
 
-    Labels lie in the label frame: the working resolution, with its origin at the corner of the slide's
-    bounds. ``result.frames`` converts to level-0 pixels of the slide and to QuPath's.
+    Labels are in the label frame: pixels at the working resolution, from the corner of the slide's bounds.
+    ``result.frames`` converts to level-0 pixels of the slide and to QuPath's pixels.
 
     Parameters
     ----------
     zarr : Path
-        The OME-Zarr of a result that is known to be whole.
+        The OME-Zarr of a result that is known to be complete.
     """
 
     def __init__(self, zarr: Path) -> None:
@@ -51,7 +51,7 @@ class Result:
 
     @property
     def path(self) -> Path:
-        """The result folder; of an OME-Zarr that lies alone, the OME-Zarr."""
+        """The result folder; for an OME-Zarr outside of a result folder, the OME-Zarr."""
         folder = folder_of(self.zarr)
         return self.zarr if folder is None else folder.folder
 
@@ -66,7 +66,7 @@ class Result:
 
     @property
     def frames(self) -> Frames:
-        """Where the labels lie on the slide."""
+        """The frames of the labels: they convert positions between labels, slide and QuPath."""
         return self._pyramid.frames
 
     @property
@@ -97,15 +97,15 @@ class Result:
 
     @property
     def labels(self) -> LabelImage:
-        """Class ids by label pixel: ``result.labels[y0:y1, x0:x1]`` reads that rectangle, and no more.
+        """Class ids of the label pixels: ``result.labels[y0:y1, x0:x1]`` reads only that rectangle.
 
-        254 stands for what was not asked for, 255 for what could not be read.
+        254 stands for pixels that were not asked for, 255 for pixels that could not be read.
         """
         return LabelImage(self._pyramid.shape, self._pyramid.read)
 
     @property
     def confidence(self) -> LabelImage:
-        """How sure the model is, likewise: 255 is entirely, 0 not analysed.
+        """The model's confidence, likewise: 255 is certain, 0 is not processed.
 
         Raises
         ------
@@ -117,9 +117,9 @@ class Result:
         return LabelImage(self._pyramid.shape, self._pyramid.read_confidence)
 
     def _drawn_by(self, asked: Mapping[str, object]) -> ExportSettings:
-        """Return the settings of the result's own polygons, with those that are asked for."""
+        """Return the settings of the result's own polygons, changed as asked for."""
         given = {name: value for name, value in asked.items() if value is not None}
-        checked(ExportSettings, given)  # by itself, so that an error names what was given
+        checked(ExportSettings, given)  # alone, so that an error names a given argument
         own = settings_beside(folder_of(self.zarr)).model_dump()
         return ExportSettings.model_validate({**own, **given})
 
@@ -131,24 +131,24 @@ class Result:
         include_background: bool | None = None,
         frame: Literal["slide", "qupath", "label"] = "slide",
     ) -> list[Polygon]:
-        """Draw the polygons.
+        """Make the polygons.
 
         Parameters
         ----------
         simplify_um : float, optional
-            Tolerance of outlines in micrometres; 0 for pixel edges. By default the one that the result's own
-            polygons have, as with all that is not given here.
+            Tolerance of outlines in micrometres; 0 for pixel edges. This and the next two are by default as
+            in the result's own polygons.
         min_area_um2 : float, optional
-            Islands smaller than this are given to what surrounds them.
+            Islands smaller than this become part of their surroundings.
         include_background : bool, optional
-            Draw the background class too.
+            Make polygons of the background class, too.
         frame : {"slide", "qupath", "label"}
-            Whose pixels the coordinates count.
+            The frame of the coordinates.
 
         Raises
         ------
         UsageError
-            If a setting does not fit.
+            If a setting is not valid.
         OutputError
             If the labels are damaged.
         """
@@ -177,12 +177,12 @@ class Result:
         Parameters
         ----------
         path : str or path
-            ``.geojson``, or ``.geojson.gz`` to compress it: QuPath goes by the name. The result's own
-            polygons are written over, and its summary follows; no other file of a result is.
+            ``.geojson``, or ``.geojson.gz`` to compress it: QuPath decides by the ending. The result's own
+            polygon file may be replaced, and the summary is then updated; other files of a result may not.
         simplify_um, min_area_um2, include_background
             As for `polygons`.
         object_type : {"annotation", "detection"}, optional
-            What the shapes are in QuPath.
+            The type of the shapes in QuPath.
 
         Returns
         -------
@@ -192,7 +192,8 @@ class Result:
         Raises
         ------
         UsageError
-            If a setting does not fit, the path is a folder, has another ending, or is another result's.
+            If a setting is not valid, or the path is a folder, has another ending, or belongs to another
+            result.
         OutputError
             If the labels are damaged, or the file cannot be written.
         """
@@ -219,7 +220,7 @@ class Result:
         include_background: bool | None = None,
         frame: Literal["slide", "qupath", "label"] = "slide",
     ) -> geopandas.GeoDataFrame:
-        """Return the polygons as a table, a row each; needs ``pip install 'wsi-seg[geo]'``.
+        """Return the polygons as a table, one row for each; needs ``pip install 'wsi-seg[geo]'``.
 
         Parameters
         ----------
@@ -229,7 +230,7 @@ class Result:
         Raises
         ------
         UsageError
-            If GeoPandas is not installed, or a setting does not fit.
+            If GeoPandas is not installed, or a setting is not valid.
         OutputError
             If the labels are damaged.
         """
@@ -245,7 +246,7 @@ class Result:
 
 
 def open_result(path: AnyPath) -> Result:
-    """Open a finished result, and check that every file of its labels is there and as it was written.
+    """Open a finished result, and check that every file of its labels is present and unchanged.
 
     Parameters
     ----------
@@ -255,12 +256,12 @@ def open_result(path: AnyPath) -> Result:
     Raises
     ------
     OutputError
-        If there is no result, it is not finished, or a file of it is missing or altered.
+        If there is no result, or it is not finished, or one of its files is missing or altered.
 
     Warns
     -----
     UserWarning
-        If it was made before results kept digests of their files: then it is not known to be whole.
+        If it was made before results kept digests of their files, so that it cannot be checked.
     """
     given = path_of(path)
     zarr = labels_in(given)
@@ -268,8 +269,8 @@ def open_result(path: AnyPath) -> Result:
         what = "not a folder" if given.exists() else "no such folder"
         raise OutputError(f"{given}: {what}: give the folder that `wsi_seg.segment` wrote")
     if not zarr.is_dir() and ResultFolder(given).work.is_dir():
-        raise OutputError(f"{given}: not finished: segment it again, which goes on with it")
-    read_labels(zarr)  # which says best what is no result
+        raise OutputError(f"{given}: not finished: segment it again, which resumes it")
+    read_labels(zarr)  # its error says best why this is not a result
     unknown = require_whole(zarr)
     if unknown is not None:
         warnings.warn(unknown, stacklevel=2)

@@ -1,4 +1,4 @@
-"""Many slides, one model, one cluster."""
+"""Segment many slides with one model on one cluster."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Runner:
     model : Model, str or path
         A model, or the name or file of one.
     scheduler : str, optional
-        Address or file of a Dask scheduler that is up; by default threads of this process.
+        Address or file of a running Dask scheduler; by default threads of this process are used.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     working_mpp, allow_coarser, ..., overwrite, progress
-        As for `wsi_seg.segment`, of every slide.
+        As for `wsi_seg.segment`, for all slides.
 
     Raises
     ------
     UsageError
-        If a setting does not fit.
+        If a setting is not valid.
     ModelError
         If the model cannot be loaded.
     """
@@ -114,7 +114,7 @@ class Runner:
         self.close()
 
     def close(self) -> None:
-        """Close the runner, and its cluster or the connection to that."""
+        """Close the runner, and its own cluster or its connection to a running one."""
         self._closed = True
         self._session.close()
 
@@ -131,17 +131,18 @@ class Runner:
         series: int | None = None,
         roi: AnyPath | None = None,
     ) -> Result:
-        """Segment a slide into a result folder; go on with the run that was begun there, if there is one.
+        """Segment a slide into a result folder; resume an unfinished run there, if there is one.
 
         Parameters
         ----------
-        slide : str, path or what `wsi_seg.open_slide` returns
+        slide : str, path or open slide
+            A file, or what `wsi_seg.open_slide` returns.
         out : str or path
             The result folder of this slide.
         mpp : float, optional
             The slide's micrometres per pixel, if its file does not state them.
         series : int, optional
-            Which image of the file, as `wsi-seg info` numbers them; by default the largest in colour.
+            Index of the image in the file, as `wsi-seg info` numbers them; by default the largest in colour.
         roi : str or path, optional
             Annotation file with the regions of interest.
 
@@ -150,8 +151,8 @@ class Runner:
         UsageError
             If the runner is closed.
         WsiSegError
-            If the slide, a setting, the device, the scheduler or the output folder fails. What is finished by
-            then is kept, and the same call goes on.
+            If the slide, a setting, the device, the scheduler or the output folder fails. Finished regions
+            are kept, and the same call resumes the run.
         """
         self._require_open()
         folder = path_of(out)
@@ -161,7 +162,7 @@ class Runner:
         if isinstance(slide, OpenSlide):
             for name, value in (("mpp", mpp), ("series", series)):
                 if value is not None:
-                    raise UsageError(f"{slide.path}: is open: give its {name} to open_slide")
+                    raise UsageError(f"{slide.path}: is already open: give its {name} to open_slide")
             self._session.segment(slide.slide, folder, settings)
         else:
             self._session.segment(path_of(slide), folder, settings)

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scores:
-    """Figures of one count over a whole set. `wsi_seg.evaluate` and `wsi_seg.train` give them.
+    """Scores over a whole set. `wsi_seg.evaluate` and `wsi_seg.train` return them.
 
-    NaN stands for what is not defined, as the IoU of a class that is neither in the truth nor found.
+    NaN stands for undefined scores, such as the IoU of a class that is neither in the truth nor found.
 
     Attributes
     ----------
     classes : tuple of str
         Names of the truth's classes.
     counted : Confusion
-        What the figures are made from.
+        The confusion matrix from which the scores are computed.
     remarks : tuple of str
-        What users should know of the model and the truth, a line each.
+        What users should know about the model and the truth, a line each.
     table : str
-        All of it as text, as `wsi-seg evaluate` prints it.
+        All scores as text, as `wsi-seg evaluate` prints them.
     """
 
     classes: tuple[str, ...]
@@ -43,7 +43,7 @@ class Scores:
 
     @property
     def mean_iou(self) -> float:
-        """Mean intersection over union, over the classes that the truth holds."""
+        """Mean intersection over union, over the classes in the truth."""
         return self.counted.mean_iou
 
     @property
@@ -63,7 +63,7 @@ class Scores:
 
     @property
     def dice(self) -> dict[str, float]:
-        """Dice coefficient, which is the F1 score, of each class."""
+        """Dice coefficient (F1 score) of each class."""
         return self._by_class(self.counted.dice)
 
     @property
@@ -80,7 +80,7 @@ class Scores:
     def confusion(self) -> NDArray[np.int64]:
         """Pixels by true class (row) and class found (column), in the order of `classes`.
 
-        The last column, one more than there are classes, counts pixels for which none was found.
+        An additional last column counts pixels for which no class was found.
         """
         return self.counted.counts.copy()
 

@@ -1,4 +1,4 @@
-"""One slide, segmented into a result."""
+"""Segment one slide."""
 
 from __future__ import annotations
 
@@ -46,14 +46,15 @@ def segment(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Result:
-    """Segment a slide, and write what opens in QuPath.
+    """Segment a slide, and write a result that opens in QuPath.
 
-    The same call goes on with what was interrupted, and does nothing where the result is finished. What is
-    written is what `wsi-seg predict` writes.
+    The same call resumes an interrupted run, and does nothing if the result is finished. The files are those
+    that `wsi-seg predict` writes.
 
     Parameters
     ----------
-    slide : str, path or what `wsi_seg.open_slide` returns
+    slide : str, path or open slide
+        A file, or what `wsi_seg.open_slide` returns.
     model : Model, str or path
         A model, or the name or file of one.
     out : str or path
@@ -61,49 +62,49 @@ def segment(
     mpp : float, optional
         The slide's micrometres per pixel, if its file does not state them.
     series : int, optional
-        Which image of the file, as `wsi-seg info` numbers them; by default the largest in colour.
+        Index of the image in the file, as `wsi-seg info` numbers them; by default the largest in colour.
     working_mpp : float, optional
-        Segment at these micrometres per pixel, not the model's.
+        Segment at these micrometres per pixel instead of the model's.
     allow_coarser, allow_grey : bool
-        Go on with a slide that is coarser than the model works at, or that has no colour.
+        Accept a slide that is coarser than the working resolution, or that has no colour.
     from_level_0 : bool
-        Read level 0 always, and none of the coarser levels that the file stores.
+        Always read level 0, and none of the coarser levels in the file.
     tissue_mask : bool
-        Leave glass out.
+        Segment only tissue, not glass.
     roi : str or path, optional
-        Annotation file: segment inside its shapes only.
+        Annotation file: segment only inside its shapes.
     confidence : bool
-        Write how sure the model is as well.
+        Write the model's confidence, too.
     ngff : {"0.5", "0.4"}
         Version of the OME-Zarr.
     min_area_um2 : float
-        Polygons: islands smaller than this are given to what surrounds them.
+        Polygons: islands smaller than this become part of their surroundings.
     simplify_um : float, optional
         Polygons: tolerance of outlines in micrometres; by default one and a half label pixels.
     object_type : {"annotation", "detection"}
-        Polygons: what they are in QuPath.
+        Polygons: their type in QuPath.
     gzip : bool
-        Polygons: write ``slide.geojson.gz`` and not ``slide.geojson``.
+        Polygons: write ``slide.geojson.gz`` instead of ``slide.geojson``.
     include_background : bool
-        Polygons: outline the background class too.
+        Polygons: outline the background class, too.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     precision : {"float32", "bfloat16", "float16"}
     compile : {"auto", "yes", "no"}
-        Whether to run the network by compiled kernels.
+        Whether to use compiled kernels.
     batch_size : int, optional
-        Patches that go through the network together.
+        Number of patches that go through the network together.
     patch, overlap : int, optional
-        Side of a patch, and overlap of neighbouring patches, in label pixels: by default what the network's
-        reach asks for, or 192.
+        Side of a patch, and overlap of neighbouring patches, in label pixels. By default the overlap follows
+        from how far the network sees, or is 192.
     workers : int, optional
-        Regions at a time in this process.
+        Number of regions at a time in this process.
     scheduler : str, optional
-        Address or file of a Dask scheduler that is up.
+        Address or file of a running Dask scheduler.
     overwrite : bool
-        Start anew over an older result.
+        Replace an older result.
     progress : Progress, optional
-        A `wsi_seg.progress.Progress` that hears how the run goes.
+        A `wsi_seg.progress.Progress` that receives the progress.
 
     Returns
     -------
@@ -112,7 +113,7 @@ def segment(
     Raises
     ------
     WsiSegError
-        One line that says what is wrong and what to do. What is finished by then is kept.
+        One line that says what is wrong and what to do. Finished regions are kept.
     """
     with Runner(
         model,

@@ -1,4 +1,4 @@
-"""Training: slides with outlines, or images with masks, in; a model and a report out."""
+"""Train a model on slides with outlines, or on images with masks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Training:
-    """What came out of a training. `wsi_seg.train` gives one.
+    """The result of a training, as `wsi_seg.train` returns it.
 
     Attributes
     ----------
@@ -45,9 +45,9 @@ class Training:
     scores : Scores
         Of the final model on everything that was kept out of the training.
     scored : str
-        What that is, in words.
+        What the model was scored on, in words.
     seconds : float
-        Of the training, validations included.
+        Time of the training, including validations.
     """
 
     model: Model
@@ -59,16 +59,16 @@ class Training:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """The options of a training, under the names that `wsi-seg train` has for them.
+    """The options of a training, named as those of `wsi-seg train`.
 
     Attributes
     ----------
     data : tuple of Path
         As on the command line.
     settings : sequence of str, or mapping
-        What `--set` gives; or values by their names.
+        The arguments of `--set`; or values by their names.
     command : str
-        What the report says the model was made with.
+        The command for the report.
     """
 
     data: tuple[Path, ...]
@@ -93,12 +93,12 @@ class TrainOptions:
 
     @property
     def recipe(self) -> Recipe:
-        """The pipeline's recipe, with what is given over it.
+        """The pipeline's recipe, with the given changes.
 
         Raises
         ------
         UsageError
-            If there is no such recipe, or a value does not fit.
+            If there is no such recipe, or a value is not valid.
         """
         number_of("minutes", self.minutes)
         if self.minutes is not None and not 0 < self.minutes < math.inf:
@@ -114,12 +114,12 @@ class TrainOptions:
         return recipe if self.given is None else _with_network(recipe, self.given)
 
     def request(self) -> TrainRequest:
-        """Return what is asked of the training.
+        """Return the request for the training.
 
         Raises
         ------
         UsageError
-            If a value does not fit, or the packages that train are not installed.
+            If a value is not valid, or the packages for training are not installed.
         """
         recipe = self.recipe
         _check_packages()
@@ -169,9 +169,9 @@ def train(
     overwrite: bool = False,
     progress: TrainingProgress | None = None,
 ) -> Training:
-    """Train a model on what is outlined in QuPath, or on images with masks.
+    """Train a model on regions outlined in QuPath, or on images with masks.
 
-    Needs ``pip install 'wsi-seg[train]'``. What is written is what `wsi-seg train` writes.
+    It needs ``pip install 'wsi-seg[train]'``. The files are those that `wsi-seg train` writes.
 
     Parameters
     ----------
@@ -183,37 +183,39 @@ def train(
     pipeline : str
         Recipe: the name of a shipped one, or a YAML file.
     minutes : float, optional
-        How long to train, in place of the recipe's length.
+        How long to train, instead of the recipe's length.
     rest : str, optional
-        Class of all tissue that is not outlined; else it is unknown.
+        Class of all tissue that is not outlined; without it, its class is unknown.
     roi_class : str, optional
         Class of shapes inside which everything is outlined.
     classes : str, optional
         Class schema: a shipped one's name, or a YAML file; by default the data's own.
     mpp : float, optional
-        The slides' micrometres per pixel, if they do not state them.
+        The slides' micrometres per pixel, if their files do not state them.
     working_mpp : float, optional
         Train at these micrometres per pixel; by default recommended from the data.
     allow_coarser, from_level_0 : bool
         As for `wsi_seg.segment`.
     series : int, optional
-        Which image of the slide files, as `wsi-seg info` numbers them; by default the largest in colour.
+        Index of the image in each slide file, as `wsi-seg info` numbers them; by default the largest in
+        colour.
     init : Model, str or path, optional
-        Model to start from; by default the recipe's. One of `Model.from_torch` is trained itself.
+        Model to start from; by default the recipe's. Of a model made by `Model.from_torch`, the network
+        itself is trained.
     settings : mapping, or sequence of str
         Changes to values of the recipe: ``{"training.epochs": 20}``, or ``["training.epochs=20"]``.
     device : str
     resume : bool
-        Go on with an interrupted training.
+        Resume an interrupted training.
     overwrite : bool
-        Throw away an earlier training.
+        Delete an earlier training.
     progress : TrainingProgress, optional
-        A `wsi_seg.progress.TrainingProgress` that hears how it goes.
+        A `wsi_seg.progress.TrainingProgress` that receives the progress.
 
     Returns
     -------
     Training
-        With ``model``, ``report`` and ``scores``.
+        It has ``model``, ``report`` and ``scores``.
 
     Raises
     ------
@@ -255,14 +257,14 @@ def train(
 
 
 def run_training(request: TrainRequest, progress: TrainingProgress | None) -> Trained:
-    """Train as `wsi_seg.training.run.train` does, which is imported only now: its packages are an extra."""
+    """Call `wsi_seg.training.run.train`, which is imported only here, as its packages are an extra."""
     from wsi_seg.training.run import train as run
 
     return run(request, progress)
 
 
 def _with_network(recipe: Recipe, given: ModelBundle) -> Recipe:
-    """Put a network that was given in Python in the place of the recipe's, with its settings."""
+    """Replace the recipe's network and its settings by those of a network that was given in Python."""
     architecture = given.architecture.model_dump()
     settings = {name: value for name, value in architecture["config"].items() if name != "classes"}
     try:
@@ -280,9 +282,9 @@ def _named(init: Model | AnyPath | None) -> str | None:
 
 
 def _check_packages() -> None:
-    """See that what trains can be imported: its packages are an extra."""
+    """Check that the packages for training can be imported; they are an extra."""
     try:
-        import_module("tensorboard")  # which Lightning would miss only once it logs
+        import_module("tensorboard")  # Lightning would miss it only when it logs
         import_module("wsi_seg.training.run")
     except Exception as error:  # a broken installation may raise anything
         fault = ImportFault.of(error, "train")

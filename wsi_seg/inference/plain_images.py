@@ -1,4 +1,4 @@
-"""Plain images: one PNG, JPEG or TIFF in, a class map and two pictures of it out."""
+"""Plain images: segment one PNG, JPEG or TIFF, and write a class map and two pictures."""
 
 from __future__ import annotations
 
@@ -33,35 +33,35 @@ if TYPE_CHECKING:
     from wsi_seg.models.classes import ClassSchema
 
 MAX_PIXELS_AT_OWN_SIZE = 2**24
-"""Largest image that the network sees in one piece at its own size, which takes some 300 bytes a pixel."""
+"""Pixels of the largest image that is segmented in one piece, which needs some 300 bytes for each pixel."""
 
 PATCH, HALO = 1024, 96
-"""How larger ones are cut, where that is done: as slides are."""
+"""Patch and halo for larger images: as for slides."""
 
 OVERLAY_STRENGTH = 0.5
 
 
 @dataclass(frozen=True)
 class ImagePrediction:
-    """What was made of one image.
+    """The result for one image.
 
     Attributes
     ----------
     index_path : Path
         ``NAME_index.png``: class ids, 8-bit grey.
     network_index_path : Path
-        ``NAME_index_WIDTHxHEIGHT.png``: class ids on the network's own grid, where that is another than the
+        ``NAME_index_WIDTHxHEIGHT.png``: class ids at the network's own size, if that differs from the
         image's; else the same as `index_path`.
     color_path : Path
         ``NAME_color.png``: the classes in their colours.
     overlay_path : Path
-        ``NAME_overlay.png``: these over the image, at the image's size; background is left clear.
+        ``NAME_overlay.png``: the colours over the image, at the image's size; background is transparent.
     shares : mapping of str to float
         Share of the class map's pixels, for each class in the schema's order.
     diagnosis : Diagnosis or None
-        Of the whole image, where the model makes one, and sees the image in one piece.
+        Of the whole image, if the model makes diagnoses, and segments the image in one piece.
     network : str
-        The form that the network ran in, and why.
+        The form in which the network ran, and why.
     seconds : float
         From opening the image to the last file written.
     """
@@ -86,8 +86,8 @@ def predict_image(
 ) -> ImagePrediction:
     """Segment a plain image, and write its class map and pictures.
 
-    The class map is of the image's size: logits are enlarged before the best class is chosen. Where the model
-    states no size to resize to, very large images are segmented patch by patch.
+    The class map has the image's size: logits are enlarged before the class is decided. If the model states
+    no input size, very large images are segmented patch by patch.
 
     Parameters
     ----------
@@ -96,16 +96,15 @@ def predict_image(
     bundle : ModelBundle
         The model.
     out_dir : Path
-        Folder for the files; made if need be.
+        Folder for the files; it is made if necessary.
     device : torch.device
-        Where to compute.
     precision, compiled
-        How: as `Segmenter` takes them.
+        As `Segmenter` takes them.
 
     Raises
     ------
     SlideError
-        If the image can't be read, or is too large to be held in memory.
+        If the image can't be read, or does not fit in memory.
     DeviceError
         If the device runs out of memory.
     OutputError
@@ -148,7 +147,7 @@ def predict_image(
 
 
 def label_image(rgb: NDArray[np.uint8], bundle: ModelBundle, segmenter: Segmenter) -> NDArray[np.uint8]:
-    """Segment a (height, width, 3) image, and nothing else: what `predict_image` does to its pixels.
+    """Segment a (height, width, 3) image as `predict_image` does, without writing anything.
 
     Returns
     -------
@@ -172,7 +171,7 @@ def label_image(rgb: NDArray[np.uint8], bundle: ModelBundle, segmenter: Segmente
 def diagnose_image(
     rgb: NDArray[np.uint8], bundle: ModelBundle, diagnoser: Diagnoser | None
 ) -> Diagnosis | None:
-    """Diagnose a (height, width, 3) image; None without a diagnoser, or if it is too large for one piece."""
+    """Diagnose a (height, width, 3) image; None without a diagnoser, or if the image is too large."""
     if diagnoser is None or (bundle.input.size is None and rgb[..., 0].size > MAX_PIXELS_AT_OWN_SIZE):
         return None
     return diagnoser(rgb if bundle.input.size is None else resize_like_opencv(rgb, bundle.input.size))
@@ -181,7 +180,7 @@ def diagnose_image(
 def _labelled(
     rgb: NDArray[np.uint8], bundle: ModelBundle, segmenter: Segmenter
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the class ids of an image's pixels, and of those that the network saw in their place."""
+    """Return the class ids at the image's size, and at the size that the network saw."""
     height, width = rgb.shape[:2]
     size = bundle.input.size
     if size is None and height * width > MAX_PIXELS_AT_OWN_SIZE:
@@ -208,7 +207,7 @@ def _label_by_patches(rgb: NDArray[np.uint8], segmenter: Segmenter) -> NDArray[n
 def resize_like_opencv(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Resize to (width, height), bilinearly, without antialiasing, halves rounded up.
 
-    This is OpenCV's default, which the authors' weights were trained on; smoother resizing costs accuracy.
+    This is OpenCV's default, with which the authors' weights were trained; other resizing costs accuracy.
     """
     pixels = torch.from_numpy(rgb).permute(2, 0, 1)[None].float()
     resized = functional.interpolate(pixels, size=size[::-1], mode="bilinear", align_corners=False)
@@ -219,7 +218,7 @@ def resize_like_opencv(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray
 def segment(rgb: NDArray[np.uint8], segmenter: Segmenter) -> Tensor:
     """Segment a (height, width, 3) image in one piece; logits are (classes, height, width).
 
-    Sides that the network does not take are filled up with the mirrored image at their ends.
+    Sides that the network does not take are padded at their ends with the mirrored image.
     """
     height, width = rgb.shape[:2]
     fill = [(0, -side % segmenter.multiple) for side in (height, width)]
@@ -236,9 +235,9 @@ def colored(labels: NDArray[np.uint8], schema: ClassSchema) -> Image.Image:
 
 
 def overlaid(rgb: NDArray[np.uint8], labels: NDArray[np.uint8], schema: ClassSchema) -> Image.Image:
-    """Lay the classes' colours over a (height, width, 3) image; background stays clear.
+    """Paint the classes' colours over a (height, width, 3) image; background is transparent.
 
-    Labels of another size are stretched to the image's.
+    Labels of another size are scaled to the image's size.
     """
     image = Image.fromarray(rgb)
     stretched = Image.fromarray(labels).resize(image.size, Image.Resampling.NEAREST)

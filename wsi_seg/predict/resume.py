@@ -89,8 +89,8 @@ def _software_of(result: ResultFolder, record: RunRecord, plan: Plan) -> dict[st
         return then
     if Ledger(result.ledger).names():
         raise OutputError(
-            f"{result.folder}: was begun with other software: {differences(then, now)}: install that again, "
-            "use another -o, or --overwrite to begin again"
+            f"{result.folder}: was started with other software: {differences(then, now)}: "
+            "install that again, use another -o, or --overwrite to start again"
         )
     return now
 

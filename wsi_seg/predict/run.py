@@ -62,7 +62,7 @@ def predict_slide(
     progress: Progress | None = None,
     command: str = "",
 ) -> Summary:
-    """Segment a slide into a result folder; resume the run that was begun there, if there is one.
+    """Segment a slide into a result folder; resume an unfinished run there, if there is one.
 
     Parameters
     ----------
@@ -171,14 +171,14 @@ def _open(slide: Path | str | Slide, labels: LabelSettings) -> Slide:
 def _choose_form(
     result: ResultFolder, bundle: ModelBundle, device: str, settings: PredictSettings, progress: Progress
 ) -> Choice:
-    """Choose the form in which the network runs: in a resumed run, the form in which it was begun."""
+    """Choose the form in which the network runs: in a resumed run, the form in which it was started."""
     labels = settings.labels
     if isinstance(bundle.network, OnnxNet):
         return choose_form(bundle.network, device, labels.precision, labels.compile)
     if labels.compile == "auto" and not settings.run.overwrite:
         record = result.read_record()
         if record is not None and record.labels.get("network") == "plain":
-            return Choice("plain", "as the run was begun")
+            return Choice("plain", "as at the start of the run")
     if labels.compile != "no" and device == "cpu" and kernels_to_be_compiled():
         progress.say("compiling the network for this processor: some seconds, once")
     return choose_form(bundle.network, device, labels.precision, labels.compile)

@@ -71,7 +71,7 @@ class Session:
         return self.settings.model_copy(update={"labels": labels}) if given else self.settings
 
     def segment(self, slide: Path | Slide, out: Path, settings: PredictSettings | None = None) -> Summary:
-        """Segment a slide into a result folder; go on with the run that was begun there, if there is one.
+        """Segment a slide into a result folder; resume an unfinished run there, if there is one.
 
         A cluster that may be of no more use is given up.
 

@@ -41,7 +41,7 @@ class RunRecord(Document):
     export : dict
         What the polygons depend on beside the labels.
     software : dict or None
-        Versions of the libraries that the labels were begun with, by name; None in records of before they
+        Versions of the libraries with which the run was started, by name; None in records of before they
         were noted.
     tissue : MaskSeal or None
         The tissue mask that the labels go by, once it is found; None without one.

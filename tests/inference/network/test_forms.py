@@ -28,8 +28,8 @@ def test_ablations_are_not(name: str) -> None:
 
 def test_what_cannot_be_compiled_says_why() -> None:
     assert "bfloat16" in choose_form(ESPNET, "cpu", "bfloat16", "auto").why
-    assert "no other network" in choose_form(nn.Conv2d(3, 2, 1), "cpu", "float32", "auto").why
-    with pytest.raises(UsageError, match=r"--compile yes: .*no other network: give --compile no"):
+    assert "only ESPNets as published" in choose_form(nn.Conv2d(3, 2, 1), "cpu", "float32", "auto").why
+    with pytest.raises(UsageError, match=r"--compile yes: .*only ESPNets .* compiled: give --compile no"):
         choose_form(nn.Conv2d(3, 2, 1), "cpu", "float32", "yes")
 
 

@@ -117,7 +117,7 @@ def test_batches_too_large_for_the_device_are_halved(
     assert seen == [5, *[2] * 3, *[2] * 3]
     assert segmenter.most == 2
     assert [r.message for r in caplog.records] == [
-        "cpu: out of memory at 5 patches of 64 px: going on with 2 at a time"
+        "cpu: out of memory at 5 patches of 64 px: continuing with 2 at a time"
     ]
 
 

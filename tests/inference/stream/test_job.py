@@ -70,7 +70,7 @@ def test_a_region_is_done_where_all_is_as_it_should_be(handed: Handed) -> None:
 
 def test_another_slide_at_the_path_is_refused(handed: Handed) -> None:
     write_tiff(handed[0].slide_path, tissue_rgb(400, 400, seed=1))
-    refused(handed, SlideError, r"s\.tiff: is another slide than .* was begun with.*same path")
+    refused(handed, SlideError, r"s\.tiff: is not the slide that the run was started with.*same path")
 
 
 def test_another_slide_that_has_the_same_ends_is_refused(handed: Handed) -> None:
@@ -80,7 +80,7 @@ def test_another_slide_that_has_the_same_ends_is_refused(handed: Handed) -> None
     damage_tile(job.slide_path, 5)
     handed = (replace(job, slide_fingerprint=Slide(job.slide_path).fingerprint), handed[1])
     assert len(fingerprint) == 16
-    refused(handed, SlideError, "is another slide")
+    refused(handed, SlideError, "is not the slide")
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -134,7 +134,7 @@ def test_source_that_differs_is_other_software(monkeypatch: pytest.MonkeyPatch, 
 
 def test_regions_of_interest_of_another_run_are_refused(handed: Handed) -> None:
     handed[1].roi.write_bytes(shapely.to_wkb(shapely.box(0, 0, 100, 100)))
-    refused(handed, OutputError, r"roi\.wkb: is not what this run put there")
+    refused(handed, OutputError, r"roi\.wkb: is not the file that this run wrote")
 
 
 def test_an_output_folder_that_is_another_where_the_worker_is_is_refused(
@@ -146,7 +146,7 @@ def test_an_output_folder_that_is_another_where_the_worker_is_is_refused(
     monkeypatch.setattr("wsi_seg.inference.stream.job.get_worker", Far)
     _job, result = handed
     result.mark.write_text("of the folder that this machine has there")
-    refused(handed, OutputError, r"mark: is not what this run put there.*the same path everywhere")
+    refused(handed, OutputError, r"mark: is not the file that this run wrote.*the same path everywhere")
     result.mark.unlink()
     refused(handed, OutputError, r"mark: cannot be read .*mount it under the same path")
 
@@ -155,10 +155,10 @@ def test_an_output_folder_that_is_removed_in_mid_run_is_told_without_a_cluster(h
     _job, result = handed
     result.mark.write_text("of a run that started anew")
     refused(
-        handed, OutputError, r"mark: is not what this run put there: another run took the folder: run again"
+        handed, OutputError, r"mark: is not the file that .* wrote: another run took the folder: run again"
     )
     shutil.rmtree(result.folder)
-    told = r"mark: was removed or moved in mid-run: put the output folder back, and run again$"
+    told = r"mark: was removed or moved during the run: put the output folder back, and run again$"
     refused(handed, OutputError, told)
 
 

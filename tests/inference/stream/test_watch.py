@@ -10,7 +10,7 @@ from wsi_seg.inference.stream.workers import Workers
 
 @pytest.mark.parametrize(
     ("idle", "told"),
-    [(frozenset(), "does not answer any more"), (frozenset({"tcp://w:1"}), "memory is full.*--memory-limit")],
+    [(frozenset(), "no longer answers"), (frozenset({"tcp://w:1"}), "memory is full.*--memory-limit")],
 )
 def test_workers_that_are_silent_or_take_no_work_are_named(
     monkeypatch: pytest.MonkeyPatch, idle: frozenset[str], told: str

@@ -1,1 +1,1 @@
-"""Networks rearranged for inference: the same function, less work."""
+"""Networks rearranged for inference: the same result with less work."""

@@ -1,11 +1,10 @@
-"""ESPNet for inference on a CPU: the same function as `wsi_seg.models.espnet`, in fewer passes over memory.
+"""ESPNet for inference on a CPU: the same result as `wsi_seg.models.espnet`, in fewer passes over memory.
 
-- Batch normalisation, PReLU, the residual and a merged map's own normalisation are done to sums that are
+- Batch normalisation, PReLU, the residual and the normalisation of a merged map are applied to sums that are
   still in registers.
-- Hierarchical feature fusion is free: sums run on from one dilated branch to the next.
+- Hierarchical feature fusion is free: each dilated branch adds to the sums of the one before.
 - Concatenations are free: their parts are written side by side.
-- The decoder computes what is asked for, not the halo. Its logits are never written down, only which of them
-  is the largest.
+- The decoder computes only the core, not the halo. Its logits are not stored, only the index of the largest.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ if TYPE_CHECKING:
     from wsi_seg.models.bundle import InputSpec
 
 SETTINGS = {"classes", "p", "q", "branches", "variant", "decoder_width", "decoder_skip"}
-"""What a network may differ in from its config's defaults and still be rearranged here."""
+"""Settings in which a network may differ from its config's defaults and still be rearranged here."""
 
 MAX_BRANCHES = 7
-"""More would dilate by more than rows are sensibly padded."""
+"""With more branches, the largest dilation would need too much padding of the rows."""
 
 
 def can_rearrange(network: nn.Module) -> bool:
-    """Whether a network has a form here."""
+    """Return whether a network can be rearranged here."""
     if not isinstance(network, ESPNet) or network.config.branches > MAX_BRANCHES:
         return False
     usual = ESPNetConfig(classes=network.config.classes)
@@ -47,7 +46,7 @@ def can_rearrange(network: nn.Module) -> bool:
 
 
 class FastESPNet:
-    """A trained ESPNet, ready to run on a CPU. For one thread at a time: it has one set of maps.
+    """A trained ESPNet, ready to run on a CPU. For one thread at a time, as it has one set of maps.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ class FastESPNet:
         self._maps: Workspace | None = None
 
     def twin(self) -> FastESPNet:
-        """Return another with the same weights and maps of its own."""
+        """Return another one with the same weights, and maps of its own."""
         twin = copy.copy(self)
         twin._maps = None
         return twin
@@ -84,7 +83,7 @@ class FastESPNet:
         pixels : uint8 array, shape (height, width, 3)
             RGB, with sides that are multiples of 8.
         threads : int
-            Has no influence on the result.
+            It has no effect on the result.
 
         Returns
         -------
@@ -103,14 +102,14 @@ class FastESPNet:
         return logits
 
     def best(self, pixels: NDArray[np.uint8], margin: int = 0, threads: int = 1) -> NDArray[np.uint8]:
-        """Return which logit is the largest at each pixel, for a network with a decoder.
+        """Return the index of the largest logit at each pixel, for a network with a decoder.
 
         Parameters
         ----------
         pixels, threads
             As for `logits`.
         margin : int
-            Pixels on every side that are context only and are left out of the result.
+            Width of the border that is only context and is left out of the result.
 
         Returns
         -------
@@ -121,11 +120,11 @@ class FastESPNet:
         return self._decoder.up1.best(maps.last, maps.image.whole.grown(-margin), threads)
 
     def _run(self, pixels: NDArray[np.uint8], margin: int, threads: int) -> Workspace:
-        """Do all but the decoder's last layer."""
+        """Compute everything except the decoder's last layer."""
         height, width = pixels.shape[:2]
         maps = self._maps
         if maps is None or (maps.image.height, maps.image.width) != (height, width):
-            self._maps = None  # before there are others
+            self._maps = None  # frees the old ones before new ones are made
             maps = self._maps = Workspace.make(self._config, height, width)
         self._normalise(pixels, maps.image, threads)
         self._encoder(maps, threads)
@@ -135,17 +134,17 @@ class FastESPNet:
 
 
 class FastESP:
-    """An efficient spatial pyramid in two passes: the reduction, and all the rest.
+    """An efficient spatial pyramid in two passes: the reduction, and everything else.
 
     Parameters
     ----------
     weights : Weights
-        The module's.
+        Weights of the module.
     stride : {1, 2}
     residual : bool
         Whether the module adds its input to its output.
     then : Finish, optional
-        What follows on the way to the second place that the result is written to.
+        What follows before the result is written to the second place.
     """
 
     def __init__(
@@ -200,7 +199,7 @@ class FastEncoder:
         merge2 = encoder.norm_act("level2_merge") if self._shares else None
         merge3 = encoder.norm_act("level3_merge") if self._shares else None
 
-        # The plain map is needed where nothing else is, and where it is what the decoder gets.
+        # The plain map is needed if there is no reinforced one, or if the decoder takes it.
         self._keeps1 = not self._reinforces or (full and config.decoder_skip == "level1")
         self._level1 = Convolution(
             [encoder["level1.0.weight"]], encoder.norm_act("level1.1"), part(merge1, 0, LEVEL1), stride=2
@@ -241,7 +240,7 @@ class FastEncoder:
 
     @staticmethod
     def _run(modules: list[FastESP], work: Maps, thin: Maps, last: Maps | None, threads: int) -> None:
-        """Run modules in place; the last one's result goes to its own place, if there is one."""
+        """Run modules in place; the last one writes to `last`, if that is given."""
         for module in modules[:-1]:
             module(work, thin, work, threads=threads)
         modules[-1](work, thin, work if last is None else None, last, threads=threads)
@@ -262,7 +261,7 @@ class FastDecoder:
         self.up1 = Doubling(decoder["level1_up.weight"], Finish.nothing(config.classes))
 
     def __call__(self, maps: Workspace, window: Window, threads: int) -> None:
-        """Compute what `last` must hold for logits in a window of the image."""
+        """Compute the part of `last` that is needed for the logits in a window of the image."""
         window1 = window.halved()
         above1 = window1.grown(1).within(maps.last.whole)
         window2 = above1.halved()
@@ -281,5 +280,5 @@ def chain(weights: Weights, length: int, then: Finish | None) -> list[FastESP]:
 
 
 def part(finish: Finish | None, first: int, channels: int) -> Finish | None:
-    """Return that of some of the channels, if there is any."""
+    """Return the part for some of the channels, or None."""
     return None if finish is None else finish.part(first, channels)

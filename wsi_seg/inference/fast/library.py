@@ -17,12 +17,12 @@ SOURCE = Path(__file__).with_name("kernels.cpp")
 
 @cache
 def load_kernels() -> ctypes.CDLL:
-    """Return the compiled kernels; the first time on a machine they are compiled, in some seconds.
+    """Return the compiled kernels; the first call on a machine compiles them, which takes some seconds.
 
     Raises
     ------
     KernelsError
-        Those of `wsi_seg.compiled.build.load_library`, and if the processor lacks what results are made with.
+        As `wsi_seg.compiled.build.load_library`, and if the processor lacks FMA instructions.
     """
     kernels = load_library(SOURCE)
     if not _fuses(kernels):
@@ -34,10 +34,10 @@ def load_kernels() -> ctypes.CDLL:
 
 
 def kernels_to_be_compiled() -> bool:
-    """Whether the kernels are to be compiled first; not, where there is no place for them."""
+    """Return whether the kernels must be compiled first; False if there is no place for them."""
     return to_be_compiled(SOURCE)
 
 
 def _fuses(kernels: ctypes.CDLL) -> bool:
-    """Whether the processor multiplies and adds in one step; else that is done in software, and slowly."""
+    """Return whether the processor multiplies and adds in one step; in software that is slow."""
     return bool(kernels.wsi_seg_fuses())

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NORM_EPS = 1e-3
-"""What batch normalisations add to the variance, throughout the network."""
+"""The constant that all batch normalisations add to the variance."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Weights:
     prefix: str = ""
 
     def under(self, name: str) -> Weights:
-        """Return those of a module in this one."""
+        """Return the tensors of a module in this one."""
         return Weights(self.tensors, f"{self.prefix}{name}.")
 
     def __getitem__(self, name: str) -> Tensor:
@@ -39,12 +39,12 @@ class Weights:
         return [self.tensors[name] for name in takewhile(self.tensors.__contains__, names)]
 
     def norm(self, name: str) -> Finish:
-        """Write a trained batch normalisation as a scale and a shift."""
+        """Return a trained batch normalisation as a scale and a shift."""
         norm = self.under(name)
         scale = norm["weight"] / torch.sqrt(norm["running_var"] + NORM_EPS)
         return Finish(scale, norm["bias"] - norm["running_mean"] * scale, torch.ones_like(scale))
 
     def norm_act(self, name: str) -> Finish:
-        """Write a batch normalisation and a PReLU so."""
+        """Return a trained batch normalisation and the PReLU after it, likewise."""
         norm = self.norm(f"{name}.0")
         return Finish(norm.scale, norm.shift, self[f"{name}.1.weight"])

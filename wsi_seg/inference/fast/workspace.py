@@ -1,4 +1,4 @@
-"""The maps that a network is computed in."""
+"""The memory for the maps of a network."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Workspace:
     image : Maps
         Normalised, at full size.
     half, level1, reinforced : Maps
-        At 1/2: the image's averages; the first convolution's result; both together, normalised once more.
+        At 1/2: the averaged image; the first convolution's result; both together, normalised again.
     thin2, work2, level2 : Maps
-        At 1/4: what ESP modules reduce to, what they are done to, and the level's result.
+        At 1/4: the reduced maps of ESP modules, their input and output, and the level's result.
     thin3, work3, level3, head : Maps
-        At 1/8: the same, and the encoder's last.
+        At 1/8: the same, and the encoder's result.
     joined2, decoder_thin2, merged2 : Maps
-        At 1/4, of the decoder: what enters its ESP module, what that reduces to, its result.
+        At 1/4, in the decoder: the input of its ESP module, the reduced map, and the result.
     joined1, last : Maps
-        At 1/2, of the decoder: what enters its last convolution, its result.
+        At 1/2, in the decoder: the input of its last convolution, and the result.
     """
 
     image: Maps
@@ -53,7 +53,7 @@ class Workspace:
 
     @classmethod
     def make(cls, config: ESPNetConfig, height: int, width: int) -> Self:
-        """Make them; sides are multiples of 8. What a variant does not have is of no channels."""
+        """Make the maps; sides are multiples of 8. Maps that a variant lacks have no channels."""
         reach = 2 ** (config.branches - 1)
 
         def maps(channels: int, stride: int) -> Maps:

@@ -1,1 +1,1 @@
-"""A network made ready to run on a device."""
+"""A network, prepared to run on a device."""

@@ -1,4 +1,4 @@
-"""What a plain image as a whole is found to be, by networks that tell that beside its pixels' classes."""
+"""The diagnosis of a plain image as a whole, by networks that predict it beside the pixels' classes."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Diagnosis:
     Attributes
     ----------
     number : int
-        The most probable one, from 0, as ``train.txt`` numbered them.
+        The most probable class, from 0, as ``train.txt`` numbered them.
     probabilities : tuple of float
-        Of each.
+        The probability of each class.
     """
 
     number: int
@@ -57,7 +57,7 @@ class Diagnoser:
 
     @classmethod
     def of(cls, bundle: ModelBundle, device: torch.device) -> Diagnoser | None:
-        """Return one for a model that diagnoses, else None."""
+        """Return a diagnoser for a model that diagnoses, else None."""
         return cls(bundle.network, bundle.input, device) if diagnoses(bundle.network) else None
 
     @torch.inference_mode()
@@ -67,7 +67,7 @@ class Diagnoser:
         Parameters
         ----------
         rgb : uint8 array, shape (height, width, 3)
-            Sides that are no multiples of 8 are filled up with the mirrored image at their ends.
+            Sides that are not multiples of 8 are padded at their ends with the mirrored image.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Float32 as such on a GPU, which PyTorch would round to TF32 in convolutions."""
+"""Full float32 on a GPU, which PyTorch would round to TF32 in convolutions."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ def _proper() -> Iterator[None]:
 
 
 float32_proper = WhileNeeded(_proper)
-"""Has a GPU convolve float32 as such; TF32 would gain 5 % in an ESPNet. It is one setting for all threads."""
+"""Makes a GPU convolve in full float32. TF32 would gain 5 % in an ESPNet. The setting is for all threads."""

@@ -1,4 +1,4 @@
-"""A network as trained, and the same with less to do: what any network of ours allows."""
+"""Fold batch normalisations into convolutions, for any network of PyTorch modules."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Module = TypeVar("Module", bound=nn.Module)
 def folded(network: Module) -> Module:
     """Copy a network for inference, with each batch normalisation folded into the convolution before it.
 
-    Only where both stand in one `nn.Sequential` is it known that nothing else sees what is between them.
+    This is done only where both are in one `nn.Sequential`, as nothing else uses the map between them there.
     Weights too small to matter become 0: see `wsi_seg.models.negligible`.
 
     Parameters
@@ -42,7 +42,7 @@ def folded(network: Module) -> Module:
 
 
 def _steps(sequence: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:
-    """Yield what is done one after another, with the module that holds it and its name there."""
+    """Yield the modules that run one after another, each with its parent and its name there."""
     for name, module in sequence.named_children():
         if _is_plain_sequence(module):
             yield from _steps(module)
@@ -51,5 +51,5 @@ def _steps(sequence: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:
 
 
 def _is_plain_sequence(module: nn.Module) -> bool:
-    """Whether a module hands on what each of its parts gives to the next, and nothing else."""
+    """Return whether a module only passes the result of each part to the next."""
     return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward

@@ -1,6 +1,6 @@
-"""The forms in which a network is run, and the choice between them.
+"""The forms in which a network runs, and the choice between them.
 
-"plain": by PyTorch, on any device, any network. "compiled": on a CPU, ESPNets in float32, by kernels that are
+"plain": any network on any device, by PyTorch. "compiled": on a CPU, ESPNets in float32, by kernels that are
 compiled for the processor (`wsi_seg.inference.fast`); on a GPU, any network, as a CUDA graph.
 """
 
@@ -46,7 +46,7 @@ THREE_TIMES_SLOWER = "three times slower than compiled"
 
 @dataclass(frozen=True)
 class Choice:
-    """A form, and why it was chosen, in a few words."""
+    """A form, and the reason for it in a few words."""
 
     form: Form
     why: str
@@ -58,7 +58,7 @@ class Choice:
 def choose_form(network: nn.Module, device: str, precision: Precision, wanted: Compile) -> Choice:
     """Choose the form to run a network in.
 
-    The first time on a machine this may take some seconds, in which kernels are compiled.
+    The first call on a machine may take some seconds, as kernels are compiled.
 
     Parameters
     ----------
@@ -67,30 +67,28 @@ def choose_form(network: nn.Module, device: str, precision: Precision, wanted: C
         ``cpu`` or ``cuda``, with a number or without.
     precision : {"float32", "bfloat16", "float16"}
     wanted : {"auto", "yes", "no"}
-        "auto": compiled, where that is known to be faster and can be done.
+        "auto" takes "compiled" where it is known to be faster and is possible.
 
     Raises
     ------
     UsageError
-        If it can't be compiled though "yes" says so, or ONNX Runtime is needed and not installed.
+        If "yes" is given and kernels cannot be compiled, or if ONNX Runtime is needed and not installed.
     """
     if isinstance(network, OnnxNet):
         if precision != "float32":
-            raise UsageError(
-                f"--precision {precision}: a network in ONNX computes as its file says: leave it out"
-            )
+            raise UsageError(f"--precision {precision}: an ONNX file decides its own precision: leave it out")
         if wanted == "yes":
             raise UsageError("--compile yes: a network in ONNX is run by ONNX Runtime: give --compile no")
         return Choice("plain", in_words(device))
     if wanted == "no":
         return Choice("plain", "as asked for")
     if device.startswith("cuda"):
-        # Not by itself: it takes 0.6 of the time at one patch, but all of it at the 16 that `predict` gives.
+        # Not by "auto": it takes 0.6 of the time for one patch, but as long for the 16 that `predict` gives.
         return Choice("compiled", "as asked for") if wanted == "yes" else Choice("plain", "on a GPU")
     if not can_rearrange(network):
-        choice = Choice("plain", "compiled on a CPU are ESPNets as published, and no other network")
+        choice = Choice("plain", "on a CPU, only ESPNets as published can be compiled")
     elif precision != "float32":
-        choice = Choice("plain", f"compiled on a CPU is float32, not {precision}")
+        choice = Choice("plain", f"on a CPU, only float32 can be compiled, not {precision}")
     else:
         try:
             load_kernels()
@@ -111,7 +109,7 @@ def run_as(
     Parameters
     ----------
     form : {"plain", "compiled"}
-        As `choose_form` gave it.
+        As `choose_form` returned it.
     network : Network
         In eval mode, float32, on the CPU.
     spec : InputSpec
@@ -122,7 +120,7 @@ def run_as(
     Raises
     ------
     UsageError
-        If the device cannot compute in that precision, or not in that form.
+        If the device cannot compute in that precision or that form.
     """
     if isinstance(network, OnnxNet):
         return OnnxForm(network, spec, device)
@@ -142,7 +140,7 @@ class CompiledESPNet:
         self.output_stride = network.output_stride
 
     def twin(self) -> CompiledESPNet:
-        """Return another for another thread, with the same weights."""
+        """Return another one for another thread, with the same weights."""
         twin = copy.copy(self)
         twin._fast = self._fast.twin()
         return twin

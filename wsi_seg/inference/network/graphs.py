@@ -1,4 +1,4 @@
-"""CUDA graphs: a GPU's many small steps, recorded once and started together."""
+"""CUDA graphs: the many small kernels of a network, recorded once and launched together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WARM_UP = 3
-"""Times that a function runs before it is recorded, while libraries choose their algorithms."""
+"""How often a function runs before it is recorded, while libraries choose their algorithms."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class _Recorded:
 class Graphed:
     """A function of one CUDA tensor, recorded for each shape that it is given.
 
-    The result is overwritten by the next call; what is to outlast that must be copied in the same stream.
+    The next call overwrites the result; to keep it, copy it in the same stream.
 
     Parameters
     ----------
     function : callable
-        Launches the same kernels whatever the values.
+        It must launch the same kernels for any values.
     """
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
@@ -54,7 +54,7 @@ class Graphed:
                 self._function(kept)
         torch.cuda.current_stream(given.device).wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        # Other threads may pin memory meanwhile.
+        # Other threads may pin memory at the same time.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             result = self._function(kept)
         self._recorded[given.shape] = _Recorded(graph, kept, result)

@@ -1,4 +1,4 @@
-"""A network of others, run by ONNX Runtime in the place of PyTorch."""
+"""A network from an ONNX file, run by ONNX Runtime instead of PyTorch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class OnnxForm:
     """A network run by ONNX Runtime. For one thread at a time.
 
-    It is opened by the first call, for as many threads as PyTorch has in the thread that calls.
+    The first call opens it, for as many threads as PyTorch has in the calling thread.
     """
 
     def __init__(self, network: OnnxNet, spec: InputSpec, device: torch.device) -> None:
@@ -32,7 +32,7 @@ class OnnxForm:
         self.output_stride = network.output_stride
 
     def twin(self) -> OnnxForm:
-        """Return another for another thread; it opens the network for itself."""
+        """Return another one for another thread; it opens the network by itself."""
         twin = copy.copy(self)
         twin._session = None
         return twin

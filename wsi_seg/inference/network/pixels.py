@@ -1,4 +1,4 @@
-"""Pixels before a network and after it: normalised, enlarged, and their classes decided."""
+"""Pixels before and after a network: normalise them, enlarge logits, and decide classes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from wsi_seg.models.bundle import InputSpec
 
 FEWEST = 4
-"""Channels that PyTorch's interpolation must have for its results not to depend on the number of threads."""
+"""With this many channels or more, PyTorch's interpolation does not depend on the number of threads."""
 
 STRIP_VALUES = 2**24
-"""Logits that `best_channel_at` holds at full size at a time."""
+"""Number of logits at full size that `best_channel_at` holds at a time."""
 
 
 class Normalisation:
-    """Pixel values 0 to 255 to what the network was trained on: one multiplication and one addition."""
+    """Normalise pixel values of 0 to 255 as in training, by one multiplication and one addition."""
 
     def __init__(self, spec: InputSpec, device: torch.device) -> None:
         std = torch.tensor(spec.std, dtype=torch.float64) * spec.scale
@@ -30,7 +30,7 @@ class Normalisation:
         self._flip = spec.channels == "bgr"
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """Normalise RGB pixels, shape (N, 3, height, width), of any type; they stay as they are."""
+        """Normalise RGB pixels, shape (N, 3, height, width), of any type; the input stays unchanged."""
         if self._flip:
             pixels = pixels.flip(1)
         values = pixels.to(torch.float32, copy=True).mul_(self._factor).add_(self._shift)
@@ -38,10 +38,10 @@ class Normalisation:
 
 
 def enlarge(maps: Tensor, factor: int) -> Tensor:
-    """Enlarge maps bilinearly (pixel centres apart, edges repeated), the same to the bit for any threads.
+    """Enlarge maps bilinearly (half-pixel centres, edges repeated), bit for bit the same for any threads.
 
-    PyTorch rounds differently with another number of CPU threads, but not four or more channels that lie
-    side by side for each pixel.
+    PyTorch's rounding depends on the number of CPU threads, except with four or more channels in the
+    channels-last layout.
 
     Parameters
     ----------
@@ -63,15 +63,15 @@ def enlarge(maps: Tensor, factor: int) -> Tensor:
 
 
 def cropped(maps: Tensor, margin: int) -> Tensor:
-    """Leave pixels out on every side of (..., height, width) maps."""
+    """Crop (..., height, width) maps by a margin on every side."""
     return maps[..., margin : maps.shape[-2] - margin, margin : maps.shape[-1] - margin]
 
 
 def decide(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Decide each pixel's class: the channel of its largest logit, of equal ones the first.
+    """Decide each pixel's class: the channel of its largest logit; the first of equal ones.
 
-    Whatever turns logits into classes calls this, but for the compiled kernels, which do the same without
-    writing logits down (`wsi_seg_double_argmax` in ``fast/kernels.cpp``).
+    All code that turns logits into classes calls this function, except the compiled kernels, which do the
+    same without storing logits (`wsi_seg_double_argmax` in ``fast/kernels.cpp``).
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def decide(logits: Tensor) -> tuple[Tensor, Tensor]:
     largest : Tensor
         The logit itself, float, (N, height, width).
     """
-    # On a CPU, `argmax` takes eight times as long where channels lie plane by plane.
+    # On a CPU, `argmax` takes eight times as long in the channels-first layout.
     largest, channels = logits.max(dim=1)
     return channels.to(torch.uint8), largest
 
@@ -99,7 +99,7 @@ def best_channel(logits: Tensor, stride: int, margin: int) -> Tensor:
         (N, channels, height / stride, width / stride).
     stride : int
     margin : int
-        Pixels on every side that are left out.
+        Width of the border that is left out.
 
     Returns
     -------
@@ -113,9 +113,9 @@ def best_channel(logits: Tensor, stride: int, margin: int) -> Tensor:
 
 @torch.inference_mode()
 def best_channel_at(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Decide each pixel's class at any size, to which logits are enlarged bilinearly.
+    """Decide each pixel's class at any size; logits are enlarged to it bilinearly.
 
-    Rows are enlarged strip by strip: logits at the full size of an image would not fit in memory.
+    This is done in strips of rows: the logits of a whole image at full size would not fit in memory.
 
     Parameters
     ----------

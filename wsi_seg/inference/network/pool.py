@@ -1,4 +1,4 @@
-"""Several networks side by side, each on its share of the processor's cores."""
+"""Several networks in parallel, each on its share of the processor's cores."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from wsi_seg.models.bundle import ModelBundle
 
 LANES = 2
-"""Networks side by side on a CPU. Each costs the memory of a patch's features."""
+"""Number of networks in parallel on a CPU. Each needs memory for the features of a patch."""
 
 
 class SegmenterPool:
     """Segments like a `Segmenter`, but on a CPU `LANES` batches at a time.
 
-    On a GPU there is one network, which computes a batch while the next one is on its way.
+    On a GPU there is one network, which computes a batch while the next one is sent.
 
-    A network on all cores has them wait for one another after each of its steps: for the slowest, when any
-    core has something else to do, such as reading the next region. Two networks on half the cores each do
-    not, and they have the steps side by side that take one core only.
+    A network on all cores makes them wait for the slowest one after each step, for example while a core reads
+    the next region. Two networks on half of the cores each do not, and steps that use only one core run in
+    parallel.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class SegmenterPool:
     Raises
     ------
     UsageError
-        If the device cannot compute in that precision, or not by compiled kernels though these are asked for.
+        If the device cannot compute in that precision, or if compiled kernels are asked for and not possible.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class SegmenterPool:
             self._free.put(segmenters[turn % lanes])
 
     def __call__(self, patches: NDArray[np.uint8], margin: int = 0, confidence: bool = False) -> Segmented:
-        """Segment a batch as `Segmenter` does, when it is its turn.
+        """Segment a batch as `Segmenter` does, as soon as a network is free.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""A network made ready to segment patches on one device."""
+"""A network, prepared to segment patches on one device."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Segmented:
-    """What a batch of patches was found to be, within the window asked for.
+    """The result for a batch of patches, without their margins.
 
     Attributes
     ----------
@@ -48,10 +48,10 @@ class Segmented:
 class Segmenter:
     """Runs a model over batches of patches. Several threads may call it; one batch is computed at a time.
 
-    The network always runs in one thread of its own: memory allocators and OpenMP keep what they have for
-    each thread that calls them, and a network's worth of that is a lot.
+    The network always runs in one thread of its own: memory allocators and OpenMP keep memory for each thread
+    that calls them, and for a network that is a lot.
 
-    This is the fast network for whoever wants one: give it a bundle, and call it or its `logits`.
+    To use the fast network by itself, make one from a bundle, and call it or its `logits`.
 
     Parameters
     ----------
@@ -60,24 +60,24 @@ class Segmenter:
     device : torch.device
     precision : {"float32", "bfloat16", "float16"}
     compiled : {"auto", "yes", "no"}
-        Whether by compiled kernels; "auto" where it can be done: see `choose_form`.
+        Whether to use compiled kernels; "auto" uses them where possible: see `choose_form`.
     threads : int, optional
-        To compute in on a CPU; by default as many as PyTorch has.
+        Number of threads on a CPU; by default PyTorch's.
 
     Attributes
     ----------
     device : torch.device
     choice : Choice
-        The form that the network runs in, and why.
+        The form in which the network runs, and why.
     multiple : int
-        What the network takes the sides of patches in.
+        The network takes patches whose sides are multiples of this.
     most : int or None
-        Patches that fit the device's memory, after it has run out of it.
+        Number of patches that fit the device's memory, once it has run out of memory.
 
     Raises
     ------
     UsageError
-        If the device cannot compute in that precision, or not by compiled kernels though these are asked for.
+        If the device cannot compute in that precision, or if compiled kernels are asked for and not possible.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Segmenter:
         self._class_ids = np.array(bundle.schema.ids, dtype=np.uint8)
 
     def twin(self) -> Self:
-        """Return another that can compute at the same time; they share what they can."""
+        """Return another one that can compute at the same time; they share what they can."""
         twin = copy.copy(self)
         twin._network = self._network.twin()
         twin._thread = computing_threads(1, self._threads, "network")
@@ -108,7 +108,7 @@ class Segmenter:
     def __call__(self, patches: NDArray[np.uint8], margin: int = 0, confidence: bool = False) -> Segmented:
         """Segment a batch.
 
-        If the device runs out of memory, half as many patches go through at a time from then on, and a
+        If the device runs out of memory, half as many patches are computed at a time from then on, and a
         warning is logged.
 
         Parameters
@@ -116,9 +116,9 @@ class Segmenter:
         patches : uint8 array, shape (batch, height, width, 3)
             RGB, with sides that are multiples of `multiple`.
         margin : int
-            Pixels on every side that are context only and are left out of the result.
+            Width of the border that is only context and is left out of the result.
         confidence : bool
-            Whether to return it.
+            Whether to return the confidence.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class Segmenter:
                     remedy = "give a smaller --patch or --device cpu, and run the same command again"
                     raise DeviceError(f"{what}: {remedy}") from error
                 self.most = min(self.most or count, count // 2)
-                log.warning("%s: going on with %d at a time", what, self.most)
+                log.warning("%s: continuing with %d at a time", what, self.most)
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
 
@@ -150,7 +150,7 @@ class Segmenter:
     def _segment(
         self, pixels: Callable[[], Tensor], margin: int, confidence: bool
     ) -> tuple[Callable[[], NDArray[np.uint8]], Callable[[], NDArray[np.uint8]] | None]:
-        """Compute channels and confidence; what is returned waits for them."""
+        """Compute channels and confidence; return functions that wait for them."""
         if not confidence:
             return self._transfer.fetch(self._network.best(pixels(), margin)), None
         logits = cropped(self._at_full_size(pixels()), margin)
@@ -170,7 +170,7 @@ class Segmenter:
 
 
 def _parts(patches: NDArray[np.uint8], count: int) -> list[NDArray[np.uint8]]:
-    """Cut a batch into parts of equal size; the last is filled up, so that all are computed alike."""
+    """Cut a batch into parts of equal size; the last one is padded, so that all are computed the same way."""
     missing = -len(patches) % count
     filled = np.concatenate([patches, np.zeros_like(patches[:missing])]) if missing else patches
     return [filled[i : i + count] for i in range(0, len(filled), count)]
@@ -187,7 +187,7 @@ def _joined(parts: list[Segmented], count: int) -> Segmented:
 
 
 def choose_device(name: str) -> torch.device:
-    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device that is there.
+    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into an available device.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Threads that compute on a share of the cores, while others keep theirs."""
+"""Threads in which PyTorch uses a share of the cores; other threads keep their own number."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import torch
 
 
 def computing_threads(count: int, cores: int, name: str) -> ThreadPoolExecutor:
-    """Start threads in which PyTorch computes on a number of cores.
+    """Start threads in which PyTorch computes on a given number of cores.
 
-    PyTorch keeps that number for each thread, but the last one that any thread has set is what new threads
-    get. So all of these are started, and then the caller's number is set again.
+    PyTorch keeps this number for each thread, and new threads take the number that any thread set last. So
+    all threads are started first, and then the caller's number is set again.
 
     Parameters
     ----------
     count : int
-        Threads.
+        Number of threads.
     cores : int
-        For each of them.
+        Number of cores for each of them.
     name : str
-        How the threads' names begin.
+        Beginning of the threads' names.
     """
     before = torch.get_num_threads()
     pool = ThreadPoolExecutor(count, name, _compute_on, (cores,))
@@ -32,5 +32,5 @@ def computing_threads(count: int, cores: int, name: str) -> ThreadPoolExecutor:
 
 
 def _compute_on(cores: int) -> None:
-    torch.get_num_threads()  # from now on the thread has a number of its own
+    torch.get_num_threads()  # from here on, the thread has a number of its own
     torch.set_num_threads(cores)

@@ -1,6 +1,6 @@
-"""Arrays to a device and back, beside what it computes.
+"""Copy arrays to a device and back while it computes.
 
-Each way has two halves: one that starts a copy and one that waits for it, so that the thread which computes
+Each direction has two functions: one starts a copy and the other waits for it, so that the computing thread
 need not wait. On a CPU nothing is copied.
 """
 
@@ -26,11 +26,11 @@ class Transfer:
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def send(self, array: NDArray[np.uint8]) -> Callable[[], Tensor]:
-        """Start to copy an array; what is returned gives it to the stream that the caller computes in."""
+        """Start to copy an array; return a function that gives it to the stream of its caller."""
         host = torch.from_numpy(array)
         if self._stream is None:
             return lambda: host
-        # Only from memory that is pinned can a GPU copy by itself.
+        # A GPU can copy by itself only from pinned memory.
         with torch.cuda.stream(self._stream):
             tensor = host.pin_memory().to(self._device, non_blocking=True)
             arrived = self._stream.record_event()
@@ -38,13 +38,13 @@ class Transfer:
         def receive() -> Tensor:
             stream = torch.cuda.current_stream(self._device)
             stream.wait_event(arrived)
-            tensor.record_stream(stream)  # memory of one stream, used in another
+            tensor.record_stream(stream)  # allocated in one stream, used in another
             return tensor
 
         return receive
 
     def fetch(self, tensor: Tensor) -> Callable[[], NDArray[np.uint8]]:
-        """Start to copy a uint8 tensor when it is computed; what is returned waits for it."""
+        """Start to copy a uint8 tensor once it is computed; return a function that waits for it."""
         if self._stream is None:
             return tensor.numpy
         host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)

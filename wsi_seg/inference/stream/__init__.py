@@ -1,1 +1,1 @@
-"""Regions of a slide through Dask workers."""
+"""Segment the regions of a slide on Dask workers."""

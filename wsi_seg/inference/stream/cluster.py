@@ -1,4 +1,4 @@
-"""Connecting to a Dask cluster: threads of this process, or one that is up."""
+"""Connect to a Dask cluster: one of threads in this process, or a running one."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 15
 
 QUIET = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
-"""Dask watches itself a hundred times a second: a twentieth of a core, and here nobody looks."""
+"""Switches off Dask's profiler, which samples a hundred times a second and costs a twentieth of a core."""
 
 _quiet = WhileNeeded(partial(silent, "distributed", "tornado"))
-"""Keeps what Dask logs off the screen, tracebacks and all: what matters reaches users as an error."""
+"""Keeps Dask's log messages and tracebacks off the screen: users see errors that matter in one line."""
 
 
 @contextmanager
 def local_cluster(threads: int | None) -> Iterator[Client]:
-    """Start a Dask cluster of threads in this process; nothing of it is reached from other machines."""
+    """Start a Dask cluster of threads in this process; other machines cannot reach it."""
     bound_freed()
     with (
         _quiet(),
@@ -38,7 +38,7 @@ def local_cluster(threads: int | None) -> Iterator[Client]:
             n_workers=1,
             threads_per_worker=threads or min(4, (os.cpu_count() or 1) + 1),
             processes=False,
-            # Dask insists on serving status pages: to this machine only, on whatever port is free.
+            # Dask always serves status pages: only to this machine, on any free port.
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
@@ -50,7 +50,7 @@ def local_cluster(threads: int | None) -> Iterator[Client]:
 
 @contextmanager
 def remote_cluster(scheduler: str) -> Iterator[Client]:
-    """Connect to a Dask cluster that is up, by address or by scheduler file.
+    """Connect to a running Dask cluster, by address or by scheduler file.
 
     Raises
     ------

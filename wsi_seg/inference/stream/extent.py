@@ -1,4 +1,4 @@
-"""Which label pixels are to be analysed, and what the others are called."""
+"""Which label pixels are segmented, and the label values of all others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Extent:
-    """The part of a slide that is analysed.
+    """The part of a slide that is segmented.
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
-"""What a worker does: a region of a slide, if it has all that the run was begun with; else it refuses.
+"""The task of a worker: segment one region, or refuse if its slide, model or software is not the run's.
 
-The same in a thread of this process and on a machine far away. Every task checks for itself, for workers join
-when they like.
+It is the same in a thread of this process and on another machine. Every task checks by itself, as workers may
+join at any time.
 """
 
 from __future__ import annotations
@@ -42,41 +42,41 @@ if TYPE_CHECKING:
     from wsi_seg.slides.frames import Frames
 
 FORCED: dict[Form, Compile] = {"plain": "no", "compiled": "yes"}
-"""A run's form is chosen once; its workers do not choose."""
+"""A run chooses its form once; the workers do not choose."""
 
 SAME_PATHS = "every worker needs the slide, the model and the output folder under the same paths"
 
 
 @dataclass(frozen=True)
 class RegionJob:
-    """All that a worker needs to do any region of a slide; small, and pickled with each task.
+    """All that a worker needs for any region of a slide; small, and pickled with each task.
 
     Attributes
     ----------
     software : Software
-        The client's. A worker that has other software refuses.
+        The client's software. A worker with other software refuses.
     slide_path, mpp, series
         The slide, and the resolution and the image given for it, if any.
     slide_fingerprint, slide_content : str
-        A worker that finds another slide there refuses.
+        A worker refuses if it finds another slide there.
     levels_read : tuple of int
-        The levels that the slide may be read from, as the client found.
+        The levels from which the slide may be read, as found by the client.
     frames : Frames
     lattice : Lattice
     model_path : Path
     model_fingerprint : str
-        A worker that finds another file there refuses.
+        A worker refuses if it finds another file there.
     device, precision, form, batch_size
         As resolved by the client.
     mark : Pinned
-        A file in the output folder that is this run's alone: it shows that the folder is the client's, and
-        that the run still goes on.
+        A file in the output folder that belongs to this run alone. It shows that the folder is the client's,
+        and that the run has not ended.
     tissue_path : Path or None
         The coarse mask, as `TissueMask.save` wrote it.
     tissue_seal : MaskSeal or None
-        A worker that finds another mask there refuses.
+        A worker refuses if it finds another mask there.
     roi : Pinned or None
-        Regions of interest in the label frame, as WKB: the client has read what was drawn.
+        Regions of interest in the label frame, as WKB; the client read them from the annotations.
     writer : PyramidWriter
     ledger : Ledger
     """
@@ -105,13 +105,13 @@ class RegionJob:
 
 
 def process_region(job: RegionJob, row: int, column: int) -> RegionRecord:
-    """Do one region, where the task runs: read, segment, write its shard, put it on record.
+    """Do one region where the task runs: read it, segment it, write its shard, and add it to the ledger.
 
     Raises
     ------
     WsiSegError
         If the slide, the model, the software, the device or the output folder fails, or is not that of the
-        job. A worker on a cluster says its address first.
+        job. On a cluster, the message begins with the worker's address.
     """
     with named_by_address():
         job.software.refuse_other()
@@ -141,7 +141,7 @@ def introduce(software: Software, device: str) -> str:
     Raises
     ------
     WsiSegError
-        If it has other software, or not that device.
+        If it has other software, or lacks that device.
     """
     with named_by_address():
         software.refuse_other()
@@ -150,7 +150,7 @@ def introduce(software: Software, device: str) -> str:
 
 @contextmanager
 def named_by_address() -> Iterator[None]:
-    """Put the worker's address before what goes wrong in a task; a thread of the client's has none."""
+    """Put the worker's address before a task's error message; a thread of the client has no address."""
     try:
         yield
     except (WsiSegError, OSError, MemoryError) as error:
@@ -161,14 +161,14 @@ def named_by_address() -> Iterator[None]:
             raise type(error)(f"worker {address}: {error}") from error
         if isinstance(error, MemoryError):
             raise SchedulerError(
-                f"worker {address}: out of memory: give it more, or fewer threads, or a smaller "
-                "--batch-size to all"
+                f"worker {address}: out of memory: give it more memory or fewer threads, or use a smaller "
+                "--batch-size"
             ) from error
-        raise SchedulerError(f"worker {address}: {error}: look after it, and run again") from error
+        raise SchedulerError(f"worker {address}: {error}: repair the worker, and run again") from error
 
 
 def _address() -> str | None:
-    """Return a cluster's worker's address; None in a thread of the client's."""
+    """Return the address of a cluster's worker; None in a thread of the client."""
     try:
         address = str(get_worker().address)
     except ValueError:  # called directly, not as a task
@@ -180,14 +180,14 @@ _building = threading.Lock()
 
 
 def close_job() -> None:
-    """Close the slide and the model, maps and all, that this process has open for its regions."""
+    """Close the slide and the model that this process has open for its regions."""
     with _building:
         _open_job.cache_clear()
         _open_model.cache_clear()
 
 
 def _region_segmenter(job: RegionJob) -> RegionSegmenter[Slide]:
-    """Return this process's segmenter for a job; model and slide are opened once a process."""
+    """Return this process's segmenter for a job; each process opens model and slide once."""
     with _building:
         return _open_job(job)
 
@@ -223,8 +223,8 @@ def _open_slide(job: RegionJob) -> Slide:
     if (slide.fingerprint, slide.files.content) != (job.slide_fingerprint, job.slide_content):
         slide.close()
         raise SlideError(
-            f"{job.slide_path}: is another slide than the one that the run was begun with: put that one "
-            f"there, and run again ({SAME_PATHS})"
+            f"{job.slide_path}: is not the slide that the run was started with: put that slide there, and "
+            f"run again ({SAME_PATHS})"
         )
     return slide
 
@@ -238,7 +238,7 @@ def _open_model(
     except ModelError as error:
         raise ModelError(f"{error} ({SAME_PATHS})") from error
     if bundle.fingerprint != fingerprint:
-        raise ModelError(f"{path}: a worker found another model there: give all of them the same file")
+        raise ModelError(f"{path}: a worker found another model there: give all workers the same file")
     try:
         return bundle, SegmenterPool(bundle, choose_device(device), precision, FORCED[form])
     except UsageError as error:

@@ -1,8 +1,9 @@
-"""The ledger of a run: one small file for each region that is finished.
+"""The ledger of a run: one small file, an entry, for each finished region.
 
-A region's record is written after its pixels, in one step. What is on record is done; what is not is done
-again. That holds for any storage and after any kill. A record begins with its own digest, so one that is
-damaged counts as none; and it holds the digests of the region's files, for damage to these to be found.
+An entry is written after the region's pixels, in one step. A region with an entry is finished; any other is
+done again. That holds for any storage, and after the process was killed at any moment. An entry begins with
+its own digest, so a damaged one counts as missing. It holds the digests of the region's files, so that damage
+to these is found.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ STRIKE = "delete it, and the region is done again"
 
 
 class RegionRecord(Document):
-    """What there is to know of a finished region.
+    """A ledger entry: what is known about a finished region.
 
     Attributes
     ----------
@@ -35,11 +36,11 @@ class RegionRecord(Document):
         Tiles of the slide, in label pixels, that could not be decoded and that lie in this region or reach
         into it.
     patches : int
-        Patches that went through the network.
+        Number of patches that were segmented.
     seconds : dict
         Time spent on "read", "model" and "write".
     files : dict
-        Digest of each file of the region, by path inside the OME-Zarr; what is all fill value has no file.
+        Digest of each file of the region, by path inside the OME-Zarr. Chunks of fill value have no file.
     """
 
     name: str
@@ -52,12 +53,12 @@ class RegionRecord(Document):
 
 @dataclass(frozen=True)
 class Ledger:
-    """The records of one run, in one folder."""
+    """The entries of one run, in one folder."""
 
     folder: Path
 
     def add(self, record: RegionRecord) -> None:
-        """Put a finished region on record.
+        """Add the entry of a finished region.
 
         Raises
         ------
@@ -68,12 +69,12 @@ class Ledger:
         write_text(self._path(record.name), f"{digest_of(content.encode())}\n{content}\n")
 
     def records(self) -> Iterator[RegionRecord]:
-        """Yield the records of finished regions; one that is damaged counts as none.
+        """Yield the entries of finished regions; a damaged one counts as missing.
 
         Raises
         ------
         NewerError
-            If one is of a newer wsi-seg, whose work is not to be done again by this one.
+            If an entry is of a newer wsi-seg, whose work this version must not replace.
         """
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             record = _read(path)
@@ -81,11 +82,11 @@ class Ledger:
                 yield record
 
     def names(self) -> set[str]:
-        """Return the names of all regions on record, those with damaged records included."""
+        """Return the names of all regions with an entry, even a damaged one."""
         return {path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}")}
 
     def strike(self, name: str) -> None:
-        """Take a region off the record.
+        """Remove the entry of a region.
 
         Raises
         ------
@@ -96,7 +97,7 @@ class Ledger:
             self._path(name).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Take all regions off the record.
+        """Remove all entries.
 
         Raises
         ------
@@ -113,7 +114,7 @@ class Ledger:
 def _read(path: Path) -> RegionRecord | None:
     try:
         digest, _, content = path.read_bytes().partition(b"\n")
-    except OSError:  # a bad place of the disk
+    except OSError:  # a defect of the disk
         return None
     content = content.removesuffix(b"\n")
     if digest != digest_of(content).encode():
@@ -122,5 +123,5 @@ def _read(path: Path) -> RegionRecord | None:
         return RegionRecord.of(parse_object(content, path, STRIKE), path, STRIKE)
     except NewerError:
         raise
-    except DocumentError:  # of a form that never was
+    except DocumentError:  # of no known format
         return None

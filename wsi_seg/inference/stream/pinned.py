@@ -1,4 +1,4 @@
-"""Files of the output folder that workers read: this content, or none."""
+"""Files of the output folder that workers read; their content is checked."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-ANOTHER_FOLDER = "is not the same here as where the run was begun: mount it under the same path everywhere"
+ANOTHER_FOLDER = "is not the same here as where the run was started: mount it under the same path everywhere"
 
 
 @dataclass(frozen=True)
 class Pinned:
-    """A file by its path and its content."""
+    """A file with its path and the digest of its content."""
 
     path: Path
     sha256: str
 
     @classmethod
     def of(cls, path: Path, content: bytes) -> Pinned:
-        """Pin a file to what it is to hold."""
+        """Pin a file to its expected content."""
         return cls(path, hashlib.sha256(content).hexdigest())
 
     def check(self, elsewhere: bool) -> None:
-        """Refuse a file that is not there, or holds something else; see `read`."""
+        """Refuse a file that is missing, or has other content; see `read`."""
         self.read(elsewhere)
 
     def read(self, elsewhere: bool) -> bytes:
-        """Read a file, and refuse one that is not there, or holds something else.
+        """Read the file, and refuse it if it is missing, or has other content.
 
         Parameters
         ----------
@@ -42,7 +42,7 @@ class Pinned:
         Raises
         ------
         OutputError
-            If so.
+            If it is missing, or has other content.
         """
         try:
             content = self.path.read_bytes()
@@ -51,8 +51,8 @@ class Pinned:
         if hashlib.sha256(content).hexdigest() != self.sha256:
             or_other = f", or it {ANOTHER_FOLDER}" if elsewhere else ""
             raise OutputError(
-                f"{self.path}: is not what this run put there: another run took the folder{or_other}: run "
-                "again, with --overwrite if the file itself was changed"
+                f"{self.path}: is not the file that this run wrote: another run took the folder{or_other}: "
+                "run again, with --overwrite if the file itself was changed"
             )
         return content
 
@@ -61,5 +61,5 @@ def _unread(error: OSError, elsewhere: bool) -> str:
     if elsewhere:
         return f"cannot be read ({error.strerror}): the output folder was moved, or {ANOTHER_FOLDER}"
     if isinstance(error, FileNotFoundError):
-        return "was removed or moved in mid-run: put the output folder back"
+        return "was removed or moved during the run: put the output folder back"
     return f"cannot be read ({error.strerror}): make it readable"

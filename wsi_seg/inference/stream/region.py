@@ -1,7 +1,7 @@
 """One region of a slide: read it, segment its patches, keep their cores.
 
-A region's labels depend on the slide, the model and the settings alone, not on other regions: cores overlap
-nothing, halos are read again, and pixels outside the frame are mirrored from inside it.
+A region's labels depend on the slide, the model and the settings alone, not on other regions: cores do not
+overlap, halos are read again, and pixels outside the frame are mirrored from inside it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class PixelSource(Protocol):
-    """What regions are read from: a `Slide`, or an image in memory."""
+    """The source of a region's pixels: a `Slide`, or an image in memory."""
 
     def read(self, rect: Rect, frames: Frames) -> SlidePixels:
         """Read a rectangle of the label frame."""
@@ -51,10 +51,10 @@ class RegionPixels:
         Class ids, `OUTSIDE_ID` and `UNPROCESSED_ID`.
     confidence : uint8 array of the same shape, or None
     unreadable : tuple of Rect
-        Tiles that the file states but that could not be decoded, in label pixels; each has analysed pixels
-        in this region, and may have others outside.
+        Tiles of the file that could not be decoded, in label pixels. Each has pixels in this region that
+        should have been segmented, and may reach outside of it.
     patches : int
-        How many went through the network.
+        Number of patches that were segmented.
     seconds : dict
         Time spent on "read" and "model".
     """
@@ -75,11 +75,11 @@ class RegionSegmenter(Generic[Source]):
     slide : PixelSource
     frames : Frames
     extent : Extent
-        Which pixels are to be analysed.
+        Which pixels are segmented.
     segmenter : Segmenter or SegmenterPool
     batch_size : int
-        Patches that go through the network together. The last batch of a region is filled up, so that the
-        network always computes on the same shape, and so in the same way.
+        Number of patches that go through the network together. The last batch of a region is padded, so that
+        the network always computes on the same shape, and so in the same way.
     confidence : bool
     """
 
@@ -132,7 +132,7 @@ class RegionSegmenter(Generic[Source]):
         return RegionPixels(labels, confidence, tuple(unreadable), len(active), seconds)
 
     def _field(self, patches: Sequence[Patch]) -> Rect:
-        """Return the part of the label frame that patches are made of."""
+        """Return the part of the label frame that the patches cover."""
         width, height = self.frames.label_size
         rows = np.concatenate([mirrored(p.rect.y0, p.rect.y1, height) for p in patches])
         columns = np.concatenate([mirrored(p.rect.x0, p.rect.x1, width) for p in patches])
@@ -153,7 +153,7 @@ class RegionSegmenter(Generic[Source]):
         for i, patch in enumerate(group):
             rows = mirrored(patch.rect.y0, patch.rect.y1, height) - field_rect.y0
             columns = mirrored(patch.rect.x0, patch.rect.x1, width) - field_rect.x0
-            # Nothing is clipped; but only so numpy writes straight to where it is to go.
+            # Nothing is clipped here; this mode lets numpy write directly into the output.
             rgb.take(rows, axis=0).take(columns, axis=1, out=batch[i], mode="clip")
         halo = group[0].core.x0 - group[0].rect.x0
         cores = self.segmenter(batch, margin=halo, confidence=found.confidence is not None)
@@ -165,9 +165,9 @@ class RegionSegmenter(Generic[Source]):
 
 
 def mirrored(start: int, stop: int, size: int) -> NDArray[np.intp]:
-    """Return indices ``start`` to ``stop``, those outside ``0 .. size`` mirrored at the edge pixels.
+    """Return the indices ``start`` to ``stop``; those outside ``0 .. size`` are mirrored at the edge pixels.
 
-    The edge pixel itself is not repeated; as often mirrored as it takes.
+    The edge pixel itself is not repeated. Indices are mirrored several times if necessary.
     """
     if size == 1:
         return np.zeros(stop - start, dtype=np.intp)

@@ -1,9 +1,9 @@
-"""The Dask stream: regions out to workers, finished shards on disk, a bounded window in flight.
+"""The Dask stream: regions go to workers, shards go to disk, and a bounded number of regions is in flight.
 
-The same code serves threads of this process and a cluster over the network. Each process that runs tasks
+The same code is for threads of this process and for a cluster over the network. Each process that runs tasks
 opens slide and model once, and a region's task writes its own shard (`wsi_seg.inference.stream.job`): nothing
-large passes through the client or the scheduler. A task that is done again, because its worker was lost,
-writes the same bytes again.
+large passes through the client or the scheduler. If a worker is lost, its tasks run again, and write the same
+bytes.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from wsi_seg.slides.lattice import Region
 
 WINDOW_PER_THREAD = 2
-"""Regions submitted for each thread: one at work, one to go on with."""
+"""Regions submitted for each thread: the current one and the next."""
 
 
 def run_regions(
     client: Client, job: RegionJob, regions: Iterable[Region], say: Callable[[str], None]
 ) -> Generator[RegionRecord, None, None]:
-    """Do regions on a cluster, at most a window of them at a time; yield their records as they finish.
+    """Do regions on a cluster, a bounded number at a time; yield their ledger entries as they finish.
 
     Parameters
     ----------
@@ -41,14 +41,14 @@ def run_regions(
     job : RegionJob
     regions : iterable of Region
     say : callable
-        Takes a line for the user, as when a worker is silent.
+        Takes a line for the user, for example if a worker is silent.
 
     Raises
     ------
     WsiSegError
-        The first error of any region; regions that were finished stay finished.
+        The first error of any region; finished regions stay finished.
     SchedulerError
-        If the scheduler or all workers are lost or silent, or a region takes every worker down that tries it.
+        If the scheduler or all workers are lost or silent, or if every worker that tries a region dies.
     """
     workers = Workers.of(client)
     watch = Watch(client, workers, say)
@@ -71,7 +71,7 @@ def run_regions(
                 watch.look()
                 continue
             running -= done
-            while done:  # none is held longer than it takes
+            while done:  # each is released as soon as possible
                 future = done.pop()
                 try:
                     record = result_of(client, future)
@@ -92,7 +92,7 @@ def run_regions(
 
 
 def _done(running: set[Future[RegionRecord]]) -> set[Future[RegionRecord]]:
-    """Wait a little for some of them, and return those that are done."""
+    """Wait a short time, and return the futures that are done."""
     try:
         return set(wait(list(running), timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED").done)
     except TimeoutError:

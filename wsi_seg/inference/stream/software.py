@@ -1,4 +1,4 @@
-"""What computes labels in a process: other software may give other labels."""
+"""The software that computes labels in a process: other versions may give other labels."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from wsi_seg.models.onnx.session import onnx_runtime
 
 @dataclass(frozen=True)
 class Software:
-    """The versions that labels depend on.
+    """The versions on which labels depend.
 
     Attributes
     ----------
     wsi_seg : str
-        The version, and a hash of the source: two checkouts may have one version.
+        The version, and a hash of the source, as two checkouts may have the same version.
     torch : str
-        Without what it was built for: a GPU's build stands beside a CPU's.
+        The version without the build's suffix: builds for a GPU and for a CPU count as the same.
     openslide : str
     onnxruntime : str or None
-        Where it runs the network; None where PyTorch does.
+        Its version if it runs the network; None if PyTorch does.
     """
 
     wsi_seg: str
@@ -39,7 +39,7 @@ class Software:
     @classmethod
     @cache
     def here(cls, *, onnx: bool = False) -> Self:
-        """Return what this process has; found once, for it is what the process has loaded.
+        """Return the software of this process; found once, as loaded modules do not change.
 
         Parameters
         ----------
@@ -49,7 +49,7 @@ class Software:
         Raises
         ------
         UsageError
-            If it should, and is not installed.
+            If ONNX Runtime is needed and not installed.
         """
         return cls(
             wsi_seg=f"{wsi_seg.__version__} ({_source_hash()})",
@@ -59,16 +59,16 @@ class Software:
         )
 
     def recorded(self) -> dict[str, str]:
-        """Return what a result's record keeps; wsi-seg's labels have a version of their own there."""
+        """Return the part for a result's record, where wsi-seg's labels have a version of their own."""
         return {name: version for name, version in asdict(self).items() if version and name != "wsi_seg"}
 
     def refuse_other(self) -> None:
-        """Refuse to work in a process that has other software than this.
+        """Refuse to work in a process with other software.
 
         Raises
         ------
         SchedulerError
-            If it has.
+            If this process has other software.
         """
         here = Software.here(onnx=self.onnxruntime is not None)
         if here != self:
@@ -79,8 +79,8 @@ class Software:
                 for software in (ours, theirs)
             )
             raise SchedulerError(
-                f"has {has}, and the run was begun with {wanted}, which may give other labels: install the "
-                "same there, start it again, and run the same command"
+                f"has {has}, but the run was started with {wanted}, which may give other labels: install the "
+                "same version there, start the worker again, and run the same command"
             )
 
 

@@ -1,4 +1,4 @@
-"""Whether there is still a worker to wait for, and which ones are silent, while nothing is finished."""
+"""While no region finishes: check that there is still a worker to wait for, and name silent ones."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ LOST_SECONDS = 18.0
 """Seconds without any worker after which the run gives up; a restarted worker is back by then."""
 
 SILENT_SECONDS = 120.0
-"""How long workers that are there may be silent, as while they load PyTorch, or take no work."""
+"""Seconds for which workers may be silent (for example while they load PyTorch) or take no work."""
 
 HANGS_SECONDS = 45.0
-"""After this long a single worker that is silent is named; the run goes on."""
+"""Seconds after which a single silent worker is named; the run continues."""
 
 
 class Watch:
-    """Looks whether there is still a worker to wait for, and names those that are silent.
+    """Checks that there is still a worker to wait for, and names silent workers.
 
     Parameters
     ----------
     client : Client
     workers : Workers
-        As the work began.
+        As they were when the work began.
     say : callable
         Takes a line for the user.
     """
@@ -41,17 +41,17 @@ class Watch:
         self._named: set[str] = set()
 
     def hear(self) -> None:
-        """Note that something was finished."""
+        """Note that a region was finished."""
         self._since = time.monotonic()
 
     def look(self) -> None:
-        """Look again, after a while in which nothing was finished.
+        """Check, after some time without a finished region.
 
         Raises
         ------
         SchedulerError
-            If the scheduler is lost, there was no worker for `LOST_SECONDS`, or none that was heard of and
-            took work for `SILENT_SECONDS`.
+            If the scheduler is lost, if there was no worker for `LOST_SECONDS`, or if none answered or took
+            work for `SILENT_SECONDS`.
         """
         now, before = time.monotonic(), self._workers
         found = Workers.of(self._client)
@@ -67,7 +67,7 @@ class Watch:
         self._name_silent(found, heard, now)
 
     def _name_silent(self, found: Workers, heard: set[str], now: float) -> None:
-        """Say once of each worker that it is silent: its regions wait for it."""
+        """Report each silent worker once: its regions wait for it."""
         self._heard_at |= dict.fromkeys(heard, now)
         self._named -= heard
         for name in sorted(found.heard.keys() - self._named):
@@ -76,5 +76,5 @@ class Watch:
                 self._named.add(name)
                 self._say(
                     f"worker {name}: silent for {silent:.0f} s: its regions wait until it answers, or until "
-                    "Dask gives it up: look after it, or end it"
+                    "Dask gives it up: check this worker, or stop it"
                 )

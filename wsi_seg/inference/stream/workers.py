@@ -1,4 +1,4 @@
-"""The workers of a Dask cluster: whether they are there, still there, and can do the work."""
+"""The workers of a Dask cluster: whether they are there, answer, and can do the work."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 SCHEDULER_SECONDS = 120
-"""How long the scheduler may take to answer: it too loads what its tasks are made of, PyTorch among them."""
+"""Seconds within which the scheduler must answer: it loads the tasks' modules, too, including PyTorch."""
 
 ANSWER_SECONDS = 120
-"""How long the first worker may take to answer: it has to load PyTorch, maybe over a network."""
+"""Seconds within which the first worker must answer: it has to load PyTorch, perhaps over a network."""
 
 OTHERS_SECONDS = 10
-"""How long the others may take after it: they may be busy, and check themselves with each region."""
+"""Seconds for the other workers after the first: they may be busy, and check themselves with each region."""
 
 LOOK_SECONDS = 3.0
-"""How long is waited for anything before it is looked whether there is still something to wait for."""
+"""Seconds between checks that there is still something to wait for."""
 
 SHOWN = 4
-"""Workers that an error names at most."""
+"""Largest number of workers that an error names."""
 
 LOADED_FIRST = "wsi_seg.inference.stream.software:Software"
-"""What a worker is to load before it gets a task of ours: if it cannot read that, it ends without a word."""
+"""A worker must load this before it gets a task: if it cannot read a task, it ends without a message."""
 
 GPU = "GPU"
 
@@ -50,19 +50,19 @@ LOST = (CancelledError, CommClosedError, OSError, TimeoutError)
 
 @dataclass(frozen=True)
 class Workers:
-    """The workers of a cluster that regions may go to.
+    """The workers of a cluster that can take regions.
 
     Attributes
     ----------
     scheduler : str
-        Its address.
+        Address of the scheduler.
     heard : dict of str to float
-        By address, when the scheduler heard of the worker last, by its own clock.
+        For each worker's address, when the scheduler last heard from it, by the scheduler's clock.
     idle : frozenset of str
-        Those that take no work, as their memory is full, and have none.
+        Workers without work that take none, as their memory is full.
     threads : int
     resources : dict or None
-        What a task is to reserve.
+        What a task must reserve.
     """
 
     scheduler: str
@@ -82,11 +82,11 @@ class Workers:
         """
         address = _scheduler(client)
         with scheduler_kept(client):
-            # Named by what all releases have, to schedulers of other releases too.
+            # This call exists in all releases, as the scheduler may be of another one.
             identity = client.scheduler.identity  # type: ignore[union-attr]
             info = client.sync(identity, callback_timeout=SCHEDULER_SECONDS)
         workers = info["workers"]
-        # GPU work is held to the GPUs where workers declare them.
+        # If workers declare GPUs, tasks must reserve one.
         gpus = {name: worker for name, worker in workers.items() if worker.get("resources", {}).get(GPU)}
         chosen = gpus or workers
         return cls(
@@ -99,25 +99,25 @@ class Workers:
 
 
 def probe(client: Client, device: str) -> str:
-    """Ask all workers which device they use, ``cpu`` or ``cuda``; so learn that they can do the work.
+    """Ask all workers which device they use, ``cpu`` or ``cuda``; an answer shows that they can work.
 
     Raises
     ------
     DeviceError
         If workers do not have that device.
     SchedulerError
-        If there are no workers, some have other software than the client, or not the same device.
+        If there are no workers, or some have other software than the client, or different devices.
     """
     workers = Workers.of(client)
     if not workers.heard:
-        raise SchedulerError(f"{workers.scheduler}: no workers there: start some, and run again")
+        raise SchedulerError(f"{workers.scheduler}: has no workers: start some, and run again")
     with scheduler_kept(client):
         kinds = _answers(client, device, workers)
     first, kind = next(iter(kinds.items()))
     for name, other in kinds.items():
         if kind != other:
             raise SchedulerError(
-                f"worker {name}: would use {other}, and {first} {kind}, which gives other labels: give "
+                f"worker {name}: uses {other}, but {first} uses {kind}, which gives other labels: give "
                 "--device cpu, or start workers that have a GPU with --resources GPU=1"
             )
     return kind
@@ -140,12 +140,12 @@ def _answers(client: Client, device: str, workers: Workers) -> dict[str, str]:
             continue
         for future in done:
             name = asked.pop(future)
-            with suppress(TimeoutError):  # it is gone again
+            with suppress(TimeoutError):  # it is already lost again
                 answer = result_of(client, future, name)
                 if isinstance(answer, str):
                     answers[name] = answer
                     until = min(until, time.monotonic() + OTHERS_SECONDS)
-                else:  # it can load what it is asked with
+                else:  # it can load our task
                     asked[client.submit(introduce, software, device, workers=[name], pure=False)] = name
     if answers:
         return answers
@@ -153,35 +153,35 @@ def _answers(client: Client, device: str, workers: Workers) -> dict[str, str]:
     if gone:
         raise SchedulerError(
             f"worker {gone[0]}: was lost while it loaded wsi-seg {__version__}: give it more memory "
-            "(--memory-limit), see that it has the same wsi-seg as here, or look into its log, and run again"
+            "(--memory-limit), check that it has the same wsi-seg as here, or read its log, and run again"
         )
     raise no_workers(workers, found)
 
 
 def result_of(client: Client, future: Future[T], name: str | None = None) -> T:
-    """Return what a task returned; say who failed, where it is not the task itself that says so.
+    """Return what a task returned; name the worker that failed, unless the task's own error does.
 
     Parameters
     ----------
     client : Client
     future : Future
-        One that is done.
+        A future that is done.
     name : str, optional
-        Which worker it was; Dask does not say it.
+        The worker's address, which Dask does not report.
 
     Raises
     ------
     SchedulerError
-        If the task took its workers down, or cannot be loaded where it was to run.
+        If the task's workers died, or if a worker or the scheduler cannot load the task.
     TimeoutError
-        If its worker was lost before it could be asked: the task is done again.
+        If its worker was lost before it could be asked: the task runs again.
     """
     try:
         return future.result(LOOK_SECONDS)
     except KilledWorker as error:
         raise SchedulerError(
-            f"worker {error.last_worker.address}: was lost, as all others were that tried the same region: "
-            f"give workers more memory, or a smaller --batch-size, see that all have the same wsi-seg "
+            f"worker {error.last_worker.address}: was lost, like all others that tried the same region: "
+            f"give workers more memory, or a smaller --batch-size, check that all have the same wsi-seg "
             f"{__version__} as here, and run again"
         ) from error
     except (CancelledError, CommClosedError) as error:
@@ -191,27 +191,27 @@ def result_of(client: Client, future: Future[T], name: str | None = None) -> T:
             raise
         raise SchedulerError(
             f"{_scheduler(client)}: the scheduler cannot load wsi-seg {__version__} or what it needs: "
-            "install the same there as here, start it again, and run again"
+            "install the same versions there as here, start it again, and run again"
         ) from error
     except (ImportError, AttributeError) as error:
         if _scheduler(client).startswith("inproc://"):
             raise
-        if name is None:  # it joined late: ask all who are there now
+        if name is None:  # it joined late: ask all workers that are there now
             _answers(client, "cpu", Workers.of(client))
         raise SchedulerError(
-            f"worker {name or 'that is gone by now'}: cannot load the wsi-seg {__version__} that the run was "
-            f"begun with ({error}): install the same there, and run again"
+            f"worker {name or '(already lost)'}: cannot load wsi-seg {__version__}, with which the run was "
+            f"started ({error}): install the same version there, and run again"
         ) from error
 
 
 @contextmanager
 def scheduler_kept(client: Client) -> Iterator[None]:
-    """Turn whatever Dask says when the scheduler is lost into one line.
+    """Turn Dask's errors about a lost scheduler into one line.
 
     Raises
     ------
     SchedulerError
-        If it is.
+        If the scheduler is lost.
     """
     address = _scheduler(client)
     try:
@@ -234,14 +234,14 @@ def _lost(address: str) -> SchedulerError:
 
 
 def no_workers(before: Workers, now: Workers) -> SchedulerError:
-    """Return the error that no worker is left to do the work, or none that takes any."""
+    """Return the error for the case that no worker is left, or none takes work."""
     names = ", ".join(sorted(before.heard)[:SHOWN]) + (", ..." if len(before.heard) > SHOWN else "")
     if now.idle and now.idle == now.heard.keys():
         what = f"worker {names}: takes no work, as its memory is full: give it more (--memory-limit)"
     elif now.heard:
-        what = f"worker {names}: does not answer any more: look after it"
+        what = f"worker {names}: no longer answers: check this worker"
     else:
-        what = f"{now.scheduler}: all workers are lost ({names}): look into their logs, start some again"
+        what = f"{now.scheduler}: all workers are lost ({names}): read their logs, start some again"
     return SchedulerError(f"{what}, and run the same command: finished regions are kept")
 
 
@@ -251,5 +251,5 @@ def _stuck(worker: dict[str, Any]) -> bool:
 
 
 def _scheduler(client: Client) -> str:
-    """Return the scheduler's address, while there is a connection to it."""
+    """Return the scheduler's address, if it is still connected."""
     return "Dask" if client.scheduler is None else str(client.scheduler.address)
