@@ -46,7 +46,7 @@ def network(**changed: object) -> ws.Model:
         (lambda: ws.check_geojson("a", coverage="no"), "coverage='no': give True or False"),
         (lambda: ws.evaluate("breast-demo", [], from_level_0="no"), "from_level_0='no': give True or False"),
         (lambda: ws.evaluate("breast-demo", None), "None: not data"),
-        (lambda: ws.evaluate("breast-demo", [5]), "5 is no pair"),
+        (lambda: ws.evaluate("breast-demo", [5]), "5 is not a pair"),
     ],
 )
 def test_values_of_a_wrong_type_are_named(call: Callable[[], object], line: str) -> None:
