@@ -98,6 +98,19 @@ def test_a_runner_keeps_its_cluster(
     assert fingerprints(same.path) == fingerprints(given.path)
 
 
+def test_a_runner_without_with_works_until_it_is_closed(
+    slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    runner = ws.Runner(model_path, device="cpu", workers=1)
+    first = runner.segment(slide_path, out=tmp_path / "first")
+    again = runner.segment(slide_path, out=tmp_path / "again")
+    runner.close()
+    runner.close()
+    assert fingerprints(first.path) == fingerprints(again.path)
+    with pytest.raises(UsageError, match="this runner is closed: make another"):
+        runner.segment(slide_path, out=tmp_path / "late")
+
+
 @pytest.mark.parametrize(
     ("asked", "words"),
     [

@@ -218,7 +218,7 @@ def test_what_is_no_model_is_told(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         refused(tmp_path / name)
     (tmp_path / "foreign.safetensors").write_bytes(save({"x": torch.zeros(1)}, {"format": "pt"}))
-    assert "not a model of ours" in refused(tmp_path / "foreign.safetensors")
+    assert "not a model of wsi-seg" in refused(tmp_path / "foreign.safetensors")
     assert "is a folder" in refused(tmp_path)
     assert "No such file" in refused(tmp_path / "missing.safetensors")
 

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 
 class Runner:
-    """Segments slide after slide with one model, on one Dask cluster; a context manager.
+    """Segments slide after slide with one model, on one Dask cluster.
 
-    The cluster is opened when the first slide needs it, and closed at the end of the ``with``, or by `close`.
-    A closed runner segments nothing more.
+    Use it in a ``with`` statement, which closes it at the end; or without one, as over several cells of a
+    notebook, and call `close`. The cluster is opened when the first slide needs it. A closed runner refuses
+    to segment.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Networks, class schemas and the self-describing model file."""
+"""Networks, class schemas and the model file."""

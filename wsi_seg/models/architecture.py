@@ -1,4 +1,4 @@
-"""A network's kind and shape as model files and recipes have them: a registered name, and its config."""
+"""A network's kind and shape in model files and recipes: a registered name, and a config."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Architecture(BaseModel):
     Attributes
     ----------
     name : str
-        That the network is registered by.
+        The name under which the network is registered.
     config : NetworkConfig
-        Of that network's own type; from a file, checked as that type says.
+        A config of that network's own type; one from a file is validated against it.
 
     Raises
     ------
@@ -44,11 +44,11 @@ class Architecture(BaseModel):
     def _of_its_network(cls, value: object, info: ValidationInfo) -> NetworkConfig:
         name = info.data.get("name")
         if not isinstance(name, str):
-            raise ValueError("what it is the config of is not known")
+            raise ValueError("it is not known of which network this is the config")
         kind = find_network(name).config_type
         config = _reader(kind).validate_python(value)
         if type(config) is not kind:
-            raise ValueError(f"is not of the network {name}")
+            raise ValueError(f"is not a config of the network {name}")
         for what, number, most in (
             ("sides are multiples of", config.multiple, LARGEST_MULTIPLE),
             ("output stride is", config.output_stride, LARGEST_STRIDE),
@@ -67,17 +67,17 @@ def _reader(kind: type[NetworkConfig]) -> TypeAdapter[NetworkConfig]:
 
 
 def architecture_of(config: NetworkConfig) -> Architecture:
-    """Name the kind of network that a shape belongs to.
+    """Return the kind of network that a config belongs to.
 
     Raises
     ------
     ModelError
-        If it belongs to none that is registered.
+        If its network is not registered.
     """
     return Architecture(name=name_of(config), config=config)
 
 
 def build_network(architecture: Architecture) -> Network:
-    """Make the network with fresh weights."""
+    """Make the network with random weights."""
     network: Network = find_network(architecture.name)(architecture.config)
     return network

@@ -256,23 +256,7 @@ class BiopsyNet(Network):
         self.apply(initialise)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Segment normalised images.
-
-        Parameters
-        ----------
-        image : Tensor
-            Float, (N, 3, H, W), with H and W multiples of 8.
-
-        Returns
-        -------
-        Tensor
-            Logits, (N, classes, H, W).
-
-        Raises
-        ------
-        ValueError
-            If a side is not a multiple of 8.
-        """
+        """Segment normalised images: see `Network`."""
         return self._segment(*self._encode(image))
 
     def diagnose(self, image: Tensor) -> tuple[Tensor, Tensor]:

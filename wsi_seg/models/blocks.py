@@ -1,10 +1,10 @@
-"""Blocks of other networks, to stand where ESPNet has its efficient spatial pyramids.
+"""Blocks of other networks, in place of ESPNet's efficient spatial pyramids.
 
-The comparison of the ESPNet paper (arXiv:1803.06815): one network, the block exchanged, limits equal. Each
-block is its authors', with two freedoms. Its inner width is free, since that is what a budget settles
-(`wsi_seg.models.budget`). And where a map is halved or changes its channels, the residual blocks all add a
-projection of their input (He et al.'s option B). Normalisation and activation are those of the network
-around, the same for all blocks.
+This is the comparison of the ESPNet paper (arXiv:1803.06815): one network with different blocks, under equal
+limits. Each block is its authors', with two differences. Its inner width is free, as it follows from a budget
+(`wsi_seg.models.budget`). And where a map is halved or changes its channels, all residual blocks add a
+projection of their input (He et al.'s option B). Normalisation and activation are those of ESPNet, the same
+for all blocks.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BLOCK_TITLES: dict[BlockName, str] = {
 }
 
 GROUPS = 4
-"""Of a ShuffleNet unit's 1x1 convolutions; and channels of each group of a ResNeXt block's 3x3 ones."""
+"""Groups of a ShuffleNet unit's 1x1 convolutions; channels of each group of a ResNeXt block's 3x3 ones."""
 
 DILATION = 4
 MAX_WIDTH = 4096
@@ -45,13 +45,13 @@ EQUAL_WIDTHS: dict[str, int] = {
     "bottleneck": 48,
     "dilated": 14,
 }
-"""Widths at level 3 with which ESPNet-C (20 classes, p = 2, q = 3) has as many parameters as with its own ESP
-modules or the next fewer: what `wsi_seg.models.budget.fit_to_budget` finds for 187,529."""
+"""The largest widths at level 3 with which ESPNet-C (20 classes, p = 2, q = 3) has no more parameters than
+with its own ESP modules: the result of `wsi_seg.models.budget.fit_to_budget` for 187,529."""
 
 
 @dataclass(frozen=True)
 class BlockShape:
-    """What every block is made from.
+    """The values from which any block is made.
 
     Attributes
     ----------
@@ -71,18 +71,18 @@ class BlockShape:
     activation: Activation
 
     def norm_act(self, channels: int) -> NormAct:
-        """Normalise and activate."""
+        """Return a normalisation and an activation."""
         return NormAct(channels, self.activation)
 
 
 class Residual(nn.Module):
-    """A block that adds its input to what its body makes of it, and then activates.
+    """A block that adds its input to the result of its body, and then activates.
 
     Parameters
     ----------
     shape : BlockShape
     body : nn.Module
-        Ends in a convolution; the normalisation after it is added here.
+        It ends in a convolution; the normalisation after that is added here.
     """
 
     def __init__(self, shape: BlockShape, *body: nn.Module) -> None:
@@ -146,8 +146,8 @@ class ShuffleNetBlock(Residual):
     """Grouped 1x1, shuffled, depthwise 3x3, grouped 1x1, in 4 groups, or as many as divide the channels.
 
     Zhang et al., "ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices",
-    arXiv:1707.01083. Its strided unit puts the pooled input beside fewer new channels; here a projection is
-    added, since 131 channels come to ESPNet's third level and 128 leave.
+    arXiv:1707.01083. Its strided unit concatenates the pooled input and fewer new channels. Here a projection
+    is added instead, as ESPNet's third level has 131 input and 128 output channels.
     """
 
     def __init__(self, shape: BlockShape) -> None:
@@ -167,7 +167,7 @@ class ShuffleNetBlock(Residual):
 
 
 class Shuffle(nn.Module):
-    """Reorders channels, so that each group that follows sees some of each group before."""
+    """Reorders channels, so that each group of the next layer sees channels of all groups before."""
 
     def __init__(self, groups: int) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ class Shuffle(nn.Module):
 
 
 class DilatedBlock(Residual):
-    """Two 3x3 convolutions of dilation 4: one rate, and not a pyramid of them.
+    """Two 3x3 convolutions of dilation 4: a single rate, not a pyramid.
 
     Yu et al., "Dilated Residual Networks", arXiv:1705.09472.
     """
@@ -195,7 +195,7 @@ class DilatedBlock(Residual):
 
 
 class MobileNetBlock(nn.Sequential):
-    """Two depthwise separable convolutions, the block's width between them; nothing is added.
+    """Two depthwise separable convolutions, with the block's width between them; not residual.
 
     Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
     arXiv:1704.04861.
@@ -215,9 +215,10 @@ def separable(shape: BlockShape, inputs: int, outputs: int, stride: int) -> list
 
 
 class InceptionBlock(nn.Module):
-    """1x1, reduced 3x3, reduced 5x5 and pooled branches side by side; the two reductions have the width.
+    """1x1, reduced 3x3, reduced 5x5 and pooled branches, concatenated; `width` is that of both reductions.
 
-    Szegedy et al., "Going Deeper with Convolutions", arXiv:1409.4842; normalised, as its authors' second was.
+    Szegedy et al., "Going Deeper with Convolutions", arXiv:1409.4842; with normalisation, as in the authors'
+    second version.
     """
 
     def __init__(self, shape: BlockShape) -> None:
@@ -242,7 +243,7 @@ class InceptionBlock(nn.Module):
 
 
 def build_block(name: BlockName, shape: BlockShape) -> nn.Module:
-    """Make a block with fresh weights."""
+    """Make a block with random weights."""
     match name:
         case "mobilenet":
             return MobileNetBlock(shape)
@@ -261,5 +262,5 @@ def build_block(name: BlockName, shape: BlockShape) -> nn.Module:
 
 
 def width_step(name: BlockName) -> int:
-    """Return what a block's width at level 3 is a multiple of: groups fill level 2, half as wide, too."""
+    """Return the number of which a block's width at level 3 is a multiple: level 2 has half the width."""
     return 2 * GROUPS if name in ("shufflenet", "resnext") else 1

@@ -1,4 +1,4 @@
-"""Of networks in files: none that is far larger than its file, and no weights that cannot be."""
+"""Limits on networks in files: none far larger than its file, and no impossible weights."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_BYTES = 2 * 2**30
-"""Of a file: eight times the largest network there is, PSPNet-101."""
+"""Largest size of a file: eight times the largest network here, PSPNet-101."""
 
 SLACK = 2**24
-"""So many weights more than in the file, and twice those, may be made: what does not fit is then named."""
+"""A network may have twice its file's weights plus this many: smaller differences are then named."""
 
 
 @contextmanager
 def no_larger_than(weights: int) -> Iterator[None]:
-    """Stop a network from being made here that has far more weights than the file that describes it.
+    """Refuse to make a network that has far more weights than the file that describes it.
 
-    A layer's weights are counted before they are filled, so a file of a few kilobytes cannot take the memory
-    of the machine.
+    A layer's weights are counted before they are filled, so a file of a few kilobytes cannot fill the
+    machine's memory.
 
     Parameters
     ----------
     weights : int
-        In the file.
+        Number of weights in the file.
 
     Raises
     ------
     ValueError
-        If it has.
+        If the network has far more.
     """
     here, made, most = threading.get_ident(), 0, 2 * weights + SLACK
 
@@ -56,7 +56,7 @@ def no_larger_than(weights: int) -> Iterator[None]:
     hook = register_module_parameter_registration_hook(count)
     try:
         yield
-    except RuntimeError as error:  # PyTorch's, for want of memory
+    except RuntimeError as error:  # PyTorch's error if memory is full
         if "memory" not in str(error) and "overflow" not in str(error):
             raise
         raise ValueError(f"it describes a network far larger than its {weights:,} weights") from error
@@ -70,7 +70,7 @@ def fault_of(name: str, tensor: Tensor) -> str:
     Parameters
     ----------
     name : str
-        As in a state dict, of this project or of others; a variance's ends in ``running_var``.
+        As in a state dict; the name of a variance ends in ``running_var``.
     tensor : Tensor
     """
     if not torch.isfinite(tensor).all():
@@ -81,19 +81,19 @@ def fault_of(name: str, tensor: Tensor) -> str:
 
 
 def held_in(tensor: Tensor) -> int:
-    """Count the numbers that the bytes of a tensor hold; its shape may state more."""
+    """Count the numbers that are stored for a tensor; its shape may state more."""
     return min(tensor.numel(), tensor.untyped_storage().nbytes() // tensor.element_size())
 
 
 def check_packed(path: Path) -> None:
-    """Make sure that what PyTorch loads of a checkpoint is no more than the file: it unpacks what is packed.
+    """Check that a checkpoint is not compressed, so that PyTorch loads no more than the file's size.
 
     Raises
     ------
     OSError
         If it is not a regular file, or too large.
     ValueError
-        If it is packed, as PyTorch writes none.
+        If it is compressed; PyTorch writes no such files.
     """
     check_plain(path)
     size = path.stat().st_size

@@ -1,7 +1,7 @@
-"""Equal limits: the ESPNet of some block that costs nearest to, and not over, a budget.
+"""Equal limits: the largest ESPNet with a given block that is within a budget.
 
-The ESPNet paper compares blocks under the same limits of memory and computation. What gives way here is one
-number: the width of the block, or, for ESP modules, how many of them level 3 has (the paper's q).
+The ESPNet paper compares blocks under the same limits of memory and computation. Here one number is adapted:
+the width of the block, or, for ESP modules, the number of them at level 3 (the paper's q).
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from wsi_seg.models.espnet import MAX_DEPTH, ESPNet, ESPNetConfig
 def fit_to_budget(
     config: ESPNetConfig, parameters: int | None = None, macs: int | None = None
 ) -> ESPNetConfig:
-    """Find the largest network that keeps to all limits given.
+    """Find the largest network within all given limits.
 
     Parameters
     ----------
     config : ESPNetConfig
-        All but its `block_width`, or `q` where its block is "esp", stays.
+        Only its `block_width` is changed, or its `q` if its block is "esp".
     parameters : int or None
-        Limit; None for none.
+        Largest number of parameters; None for no limit.
     macs : int or None
-        Limit of multiply-accumulates at 1024 x 512.
+        Largest number of multiply-accumulates at 1024 x 512; None for no limit.
 
     Returns
     -------
     ESPNetConfig
-        `wsi_seg.models.cost.describe` says what its network costs.
+        `wsi_seg.models.cost.describe` gives its network's cost.
 
     Raises
     ------
     ValueError
-        If there is no limit, or the smallest such network is over it.
+        If there is no limit, or the smallest such network exceeds it.
     """
     if parameters is None and macs is None:
         raise ValueError("no budget: give parameters, macs or both")

@@ -1,4 +1,4 @@
-"""Class schemas: the ids, names and colours that a model's labels stand for."""
+"""Class schemas: ids, names and colours of the classes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wsi_seg.errors import UNPRINTABLE, printable
 from wsi_seg.files.shipped import read_yaml
 
 UNPROCESSED_ID = 255
-"""Label value of pixels that were not analysed because they could not be read, or not yet."""
+"""Label value of pixels that were not processed: unreadable ones, and those of an unfinished run."""
 
 OUTSIDE_ID = 254
 """Label value of pixels that were not asked for: outside the region of interest, or outside the
@@ -19,7 +19,7 @@ tissue when the schema has no background class."""
 
 MAX_CLASSES = 254
 MAX_NAME = 256
-"""Characters of a name; legends and lists hold it."""
+"""Largest number of characters in a name, so that it fits in legends and lists."""
 
 Channel = Annotated[int, Field(ge=0, le=255)]
 Rgb = tuple[Channel, Channel, Channel]
@@ -36,7 +36,7 @@ Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_
 
 
 class TissueClass(BaseModel):
-    """One class: the value its pixels hold in a label image, its name and its colour."""
+    """One class: the value of its pixels in a label image, its name and its colour."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,8 +56,8 @@ class ClassSchema(BaseModel):
     classes : tuple of TissueClass
         In the order of the network's output channels.
     background : str or None
-        Name of the class that empty glass belongs to, where there is one. It is left out of polygons by
-        default and is what pixels outside the tissue mask are called.
+        Name of the class of empty glass, if there is one. By default there are no polygons of it. Pixels
+        outside the tissue mask get this class.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,7 +88,7 @@ class ClassSchema(BaseModel):
 
     @cached_property
     def _index_by_key(self) -> dict[str, int]:
-        """Positions of the classes by name, then by alias, in the form that names are compared in."""
+        """Positions of the classes by name, then by alias, in the form used to compare names."""
         found: dict[str, int] = {}
         for names in ([[c.name] for c in self.classes], [c.aliases for c in self.classes]):
             for index, spellings in enumerate(names):
@@ -99,9 +99,9 @@ class ClassSchema(BaseModel):
     def index_of(self, name: str) -> int | None:
         """Return the position of the class that annotations call `name`, or None if there is none.
 
-        Case and white space do not matter, and an alias is as good as the name, though a name comes first.
-        Of a derived class, as QuPath writes it, the whole is looked for first, then its bases: ``A: B: C``,
-        ``A: B``, ``A``.
+        Case and white space do not matter. Aliases count as names, but a name comes first. For a derived
+        class, as QuPath writes it, the whole name is looked up first, then its bases: ``A: B: C``, ``A: B``,
+        ``A``.
         """
         for index, known in enumerate(self.classes):
             if known.name == name:
@@ -122,7 +122,7 @@ class ClassSchema(BaseModel):
 
 
 def name_key(name: str) -> str:
-    """Return the form in which class names are compared: small letters, white space tidied."""
+    """Return the form in which class names are compared: lower case, single spaces."""
     return ":".join(" ".join(part.split()) for part in name.split(":")).casefold()
 
 

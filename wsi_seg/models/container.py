@@ -1,4 +1,4 @@
-"""The bytes of a model file: safetensors, with one JSON document of ours in its metadata.
+"""The format of a model file: safetensors, with one JSON document of ours in its metadata.
 
 The document's ``checksum`` covers the rest of it, the index of the tensors, and their bytes.
 """
@@ -36,9 +36,9 @@ def pack(path: Path, document: Document, tensors: Mapping[str, Tensor]) -> bytes
     Parameters
     ----------
     path : Path
-        What errors name.
+        The path that errors name.
     document : dict
-        JSON-able, without a ``checksum``.
+        Values for JSON, without a ``checksum``.
     tensors : mapping of str to Tensor
         On the CPU, contiguous.
     """
@@ -53,7 +53,7 @@ def read_document(path: Path) -> Document:
     Raises
     ------
     ModelError
-        If the file is missing, cut short or no model file.
+        If the file is missing, cut short or not a model file.
     """
     try:
         with open_plain(path) as file:
@@ -78,7 +78,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
     Raises
     ------
     ModelError
-        If the file is missing, damaged or no model file.
+        If the file is missing, damaged or not a model file.
     """
     try:
         data = read_plain(path, MAX_BYTES)
@@ -94,7 +94,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
 
 
 def damaged(path: Path, reason: str) -> ModelError:
-    """Return the error that says so in one line."""
+    """Return the error for a damaged model file."""
     return ModelError(f"{path}: damaged model file ({' '.join(reason.split())}): get or train it again")
 
 
@@ -112,7 +112,7 @@ def _split(path: Path, data: bytes) -> tuple[Document, Document, bytes]:
         metadata = index.pop("__metadata__", {})
         if METADATA_KEY not in metadata:
             raise ModelError(
-                f"{path}: safetensors, but not a model of ours: use one that wsi-seg has written"
+                f"{path}: a safetensors file, but not a model of wsi-seg: use a file that wsi-seg has written"
             )
         document = json.loads(metadata[METADATA_KEY])
     except (ValueError, TypeError, AttributeError) as error:
@@ -120,7 +120,7 @@ def _split(path: Path, data: bytes) -> tuple[Document, Document, bytes]:
     except RecursionError as error:
         raise damaged(path, "its header is nested too deeply") from error
     if not isinstance(document, dict):
-        raise damaged(path, "its header is no JSON object")
+        raise damaged(path, "its header is not a JSON object")
     return document, index, data[end:]
 
 

@@ -1,6 +1,7 @@
-"""What a network costs, counted and not timed: parameters, multiplications, memory for its maps.
+"""The cost of a network, counted and not timed: parameters, multiply-accumulates, memory for its maps.
 
-The same on every machine: networks run on PyTorch's "meta" device, where tensors have shapes but no numbers.
+It is the same on every machine: networks run on PyTorch's "meta" device, where tensors have shapes but no
+values.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ if TYPE_CHECKING:
 
 RGB = 3
 PAPER_SIZE = (512, 1024)
-"""Height and width of the image that the ESPNet paper counts and times: Cityscapes', halved."""
+"""Height and width of the image for which the ESPNet paper counts and times: half of Cityscapes'."""
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Count what is trained: weights, biases and slopes, but not the statistics of batch normalisations."""
+    """Count what is trained: weights, biases and slopes, without batch normalisation statistics."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 def count_macs(network: nn.Module, height: int, width: int) -> int:
-    """Count the multiply-accumulates of one image's way through a network.
+    """Count the multiply-accumulates of a network for one image.
 
-    Those of convolutions, transposed convolutions and matrix products, as papers count them: padding is
-    multiplied too; normalisation, activation, pooling, resizing and sums are left out.
+    Convolutions, transposed convolutions and matrix products are counted, as in papers: with padding, and
+    without normalisation, activation, pooling, resizing and sums.
 
     Parameters
     ----------
@@ -54,11 +55,11 @@ def count_macs(network: nn.Module, height: int, width: int) -> int:
 
 
 def activation_peak(network: nn.Module, height: int, width: int, dtype: torch.dtype = torch.float32) -> int:
-    """Return the most memory that maps take at any one time while an image is segmented, in bytes.
+    """Return the peak memory of maps while an image is segmented, in bytes.
 
-    Counted are the image, and the results of PyTorch's operations for as long as one of them is still needed,
-    in eval mode, without gradients, at batch 1; once, where operations share memory. Not counted are weights,
-    and what an operation needs for itself (a convolution's workspace) or an allocator keeps in reserve.
+    The count has the image, and the results of PyTorch's operations for as long as they are needed, in eval
+    mode, without gradients, at batch 1. Shared memory counts once. Weights, the workspace of an operation and
+    an allocator's reserve are not counted.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def activation_peak(network: nn.Module, height: int, width: int, dtype: torch.dt
     height, width : int
         Of the image, in pixels.
     dtype : torch.dtype
-        Of the image and of all weights.
+        Type of the image and of all weights.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def describe(network: Network) -> str:
     height, width = PAPER_SIZE
     try:
         computes = f"{count_macs(network, height, width) / 1e9:.3g} billion multiply-accumulates"
-    except (RuntimeError, NotImplementedError):  # one that looks at the numbers cannot be run without
+    except (RuntimeError, NotImplementedError):  # a network that reads values cannot run without them
         computes = "an unknown number of multiply-accumulates"
     return (
         f"{network.config.title} ({network.config.shape}): {count_parameters(network):,} parameters, "
@@ -100,14 +101,14 @@ def describe(network: Network) -> str:
 def _run(
     network: nn.Module, height: int, width: int, dtype: torch.dtype, mode: AbstractContextManager[object]
 ) -> None:
-    """Send one image without numbers through a copy of a network without numbers."""
+    """Run a copy of a network on one image, both without values."""
     copied = copy.deepcopy(network).to(device="meta", dtype=dtype).eval()
     with torch.no_grad(), mode:
         copied(torch.empty(1, RGB, height, width, dtype=dtype, device="meta"))
 
 
 class _StorageWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the memory that operations make, and when it is free again."""
+    """Records the memory that operations allocate, and when it is freed."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -123,7 +124,7 @@ class _StorageWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if not ref.expired()  # type: ignore[no-untyped-call]
         }
         for result in tree_leaves(results):
-            # What shares memory with an argument is that argument's, or a weight seen in another shape.
+            # A result that shares memory with an argument is already counted, or is a view of a weight.
             if isinstance(result, Tensor) and _key(result) not in given:
                 storage = result.untyped_storage()
                 self._alive[_key(result)] = (_weak(storage), storage.nbytes())

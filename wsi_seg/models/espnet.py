@@ -356,23 +356,7 @@ class ESPNet(Network):
         self.apply(initialise)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Segment normalised images.
-
-        Parameters
-        ----------
-        image : Tensor
-            Float, (N, 3, H, W), with H and W multiples of 8.
-
-        Returns
-        -------
-        Tensor
-            Logits, (N, classes, H / output_stride, W / output_stride).
-
-        Raises
-        ------
-        ValueError
-            If a side is not a multiple of 8.
-        """
+        """Segment normalised images: see `Network`."""
         self.check_sides(image)
         level1, reinforced, level2, level3 = self.encoder(image)
         if self.decoder is None:

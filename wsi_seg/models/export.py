@@ -1,10 +1,10 @@
-"""Models for other programs: ONNX or TorchScript, and beside it what its user must know.
+"""Export models for other programs: an ONNX or TorchScript file, and a description beside it.
 
-What is written takes RGB images that are normalised already, float32, (N, 3, H, W) with any sides that fit
-the network, and returns logits at full size. The normalisation stands in `NAME.config.json`, in the form
-of the WSInfer model zoo (https://github.com/SBU-BMI/wsinfer-zoo, model-config.schema.json), whose programs
-apply it; the model file's whole header goes along within the exported file. Negligible weights are 0 there,
-as they are in `predict`: other programs would compute with them at a fraction of their speed.
+The exported network takes normalised RGB images, float32, (N, 3, H, W) with any sides that fit the network,
+and returns logits at full size. The normalisation is in `NAME.config.json`, in the format of the WSInfer
+model zoo (https://github.com/SBU-BMI/wsinfer-zoo, model-config.schema.json), whose programs apply it. The
+exported file also holds the whole header of the model file. Negligible weights are 0 there, as in `predict`:
+with them other programs would be many times slower.
 """
 
 from __future__ import annotations
@@ -46,32 +46,33 @@ SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torchscript": ".pt"}
 CONFIG_SUFFIX = ".config.json"
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 HEADER_KEY = "wsi_seg"
-"""Where the header lies in an exported file: ONNX metadata, or an extra file of TorchScript."""
+"""Name of the header in an exported file: ONNX metadata, or an extra file of TorchScript."""
 
 EXAMPLE = (2, 5, 7)
-"""Images, height and width of what a network is traced with, the sides counted in what they are multiples of.
-Where some sides of maps need padding before they are pooled, those of this image's maps do: so the padding is
-part of the graph, and adds nothing to sides that need none."""
+"""Number of images, height and width for tracing a network; the sides are in units of its multiple. Their
+maps need padding before they are pooled if any sides do. So the padding is part of the graph, and adds
+nothing to sides that need none."""
 
 CHECKED = ((1, 8, 12), (3, 5, 9), (1, 1, 2), (2, 16, 16))
-"""Likewise, what an exported network must give the same logits for."""
+"""Likewise, the image for which an exported network must give the same logits."""
 
 TOLERANCE = 1e-3
-"""Largest difference, as a share of the largest logit; other programs add up in another order."""
+"""Largest accepted difference, as a share of the largest logit; other programs sum in another order."""
 
 POOL = torch.ops.aten.adaptive_avg_pool2d.default
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """The result of an export.
 
     Attributes
     ----------
     difference : float
-        Between the network's logits and the exported one's, at most, as a share of the largest logit.
+        Largest difference between the logits here and of the exported network, as a share of the largest
+        logit.
     config : Path or None
-        The description beside it; None for a model of no fixed resolution, which the form has no place for.
+        The description beside it; None for a model without a resolution, which the format cannot express.
     """
 
     difference: float
@@ -79,7 +80,7 @@ class Exported:
 
 
 class Exportable(nn.Module):
-    """A model's network as others see it: RGB in, whatever its channel order; logits at full size out."""
+    """A model's network for other programs: RGB in, whatever its channel order; full-size logits out."""
 
     def __init__(self, bundle: ModelBundle) -> None:
         super().__init__()
@@ -96,7 +97,7 @@ class Exportable(nn.Module):
 
 
 def export_model(bundle: ModelBundle, path: Path, kind: Format, patch: int) -> Exported:
-    """Write a model's network for other programs, once it has given the same logits as here.
+    """Write a model's network for other programs, after a check that it gives the same logits as here.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ def export_model(bundle: ModelBundle, path: Path, kind: Format, patch: int) -> E
         Where to write; an older file, and the description beside it, are replaced.
     kind : {"onnx", "torchscript"}
     patch : int
-        Side of a patch in pixels that the description recommends; the exported network takes any.
+        Side of a patch in pixels, as the description recommends it; the exported network takes any.
 
     Returns
     -------
@@ -142,26 +143,26 @@ def export_model(bundle: ModelBundle, path: Path, kind: Format, patch: int) -> E
     config = config_beside(path)
     if bundle.input.mpp is None:
         with writing(config):
-            config.unlink(missing_ok=True)  # of what lay there before
+            config.unlink(missing_ok=True)  # of an earlier export
         return Exported(difference, None)
     write_text(config, description(bundle, patch))
     return Exported(difference, config)
 
 
 def images_of(size: tuple[int, int, int], multiple: int) -> tuple[int, int, int, int]:
-    """Return the shape of RGB images whose height and width are given in a multiple; 8, if that is less."""
+    """Return the shape of RGB images whose height and width are given in units of a multiple, 8 or more."""
     images, rows, columns = size
     unit = max(multiple, ENCODER_STRIDE)
     return images, 3, rows * unit, columns * unit
 
 
 def config_beside(path: Path) -> Path:
-    """Return where the description of an exported network lies: networks in one folder have one each."""
+    """Return the path of an exported network's description: each network in a folder has its own."""
     return path.with_suffix(CONFIG_SUFFIX)
 
 
 def description(bundle: ModelBundle, patch: int) -> str:
-    """Return what stands in the description, as JSON; the network's form has no part in it."""
+    """Return the description as JSON; it does not depend on the export format."""
     return json.dumps(describe(bundle, patch), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -177,7 +178,7 @@ def describe(bundle: ModelBundle, patch: int) -> dict[str, JsonValue]:
         "spacing_um_px": spec.mpp,
         "class_names": [c.name for c in bundle.schema.classes],
         "transform": [
-            {"name": "ToTensor"},  # which divides by 255
+            {"name": "ToTensor"},  # divides by 255
             {
                 "name": "Normalize",
                 "arguments": {
@@ -190,11 +191,11 @@ def describe(bundle: ModelBundle, patch: int) -> dict[str, JsonValue]:
 
 
 def write_torchscript(network: nn.Module, path: Path, header: str, multiple: int) -> None:
-    """Trace a network; the graph is one of tensors and of sizes computed from theirs."""
+    """Trace a network; the graph works for any size, as it computes sizes from its tensors."""
     example = images_of(EXAMPLE, multiple)
     with _quietly(), torch.no_grad():
         script = torch.jit.trace(network, torch.zeros(example), check_trace=False)  # type: ignore[no-untyped-call]
-        content = io.BytesIO()  # by itself PyTorch ends the process where the disk is full
+        content = io.BytesIO()  # PyTorch's own writer ends the process if the disk is full
         torch.jit.save(script, content, _extra_files={HEADER_KEY: header})
         path.write_bytes(strip_torchscript(content.getvalue()))
 
@@ -240,7 +241,7 @@ def write_onnx(network: nn.Module, path: Path, header: str, multiple: int) -> No
 
 
 def _name_axes(value: Value) -> None:
-    """Name what may be of any size, which is numbered only."""
+    """Name the axes of any size, which have only numbers."""
     assert value.shape is not None
     for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
         value.shape[axis] = name
@@ -256,7 +257,7 @@ def open_onnx(path: Path) -> Callable[[Tensor], Tensor]:
 
 @torch.no_grad()
 def difference_of(network: nn.Module, exported: Callable[[Tensor], Tensor], multiple: int) -> float:
-    """Return by how much two networks' logits differ, as a share of the largest; inf for other shapes."""
+    """Return the difference of two networks' logits as a share of the largest; inf for other shapes."""
     generator = torch.Generator().manual_seed(0)
     shares = []
     for size in CHECKED:
@@ -265,17 +266,17 @@ def difference_of(network: nn.Module, exported: Callable[[Tensor], Tensor], mult
         if found.shape != expected.shape:
             return float("inf")
         shares.append((found - expected).abs().max() / expected.abs().max())
-    return torch.stack(shares).max().item()  # NaN, if there is one
+    return torch.stack(shares).max().item()  # NaN if any is NaN
 
 
 def average(x: Tensor, output_size: Sequence[int]) -> Tensor:
-    """Pool a map to cells as `adaptive_avg_pool2d` does, in operations that are the same for any size.
+    """Pool a map to cells as `adaptive_avg_pool2d` does, by the same operations for any size.
 
-    PyTorch's own way of taking it apart depends on whether the sides are multiples of the cells.
+    PyTorch's exporter chooses operations by whether the sides are multiples of the cells.
     """
 
     def shares(side: int, cells: int) -> Tensor:
-        """Return each pixel's share of each cell, (cells, side); cells overlap by a pixel where they must."""
+        """Return each pixel's share of each cell, (cells, side); cells overlap by a pixel where necessary."""
         cell = torch.arange(cells, device=x.device)[:, None]
         pixel = torch.arange(side, device=x.device)
         first, end = cell * side // cells, -(-(cell + 1) * side // cells)
@@ -287,7 +288,7 @@ def average(x: Tensor, output_size: Sequence[int]) -> Tensor:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep back what the exporters say to their developers."""
+    """Hide the exporters' messages for developers."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

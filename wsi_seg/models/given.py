@@ -1,7 +1,7 @@
-"""Networks given in Python: any module of PyTorch that maps images to logits, made a model in this process.
+"""Networks given in Python: any PyTorch module that maps images to logits becomes a model in this process.
 
-Such a module has no name that another process could find its code by. Its model file holds weights and what
-the module is called, and is read again with the module at hand.
+Another process cannot find the code of such a module. Its model file holds the weights and the module's name;
+to read it again, a module of the same kind must be given.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ if TYPE_CHECKING:
     from wsi_seg.models.classes import ClassSchema
 
 NAME = "given"
-"""Of these networks in the registry."""
+"""Name of these networks in the registry."""
 
 ABOUT = 128
-"""Pixels to a side of the images that a module is tried on, about."""
+"""Approximate side in pixels of the images on which a module is tried."""
 
 REGISTER = "register its class by an entry point of the group wsi_seg.networks"
 
 _held: WeakValueDictionary[str, ModelBundle] = WeakValueDictionary()
-"""Models of this process by their fingerprints, for as long as somebody has them."""
+"""Models of this process by their fingerprints, for as long as anything refers to them."""
 
 
 @dataclass(frozen=True)
 class GivenConfig(NetworkConfig):
-    """What is known of a module.
+    """The config of a module given in Python.
 
     Attributes
     ----------
     classes : int
     module : str
-        Its class, in words.
+        Name of its class.
     structure : str
-        Digest of what it prints as: of its layers and their settings.
+        Digest of its printed form: its layers and their settings.
     stride : int
         Image pixels per logit along each side.
     sides : int
-        What an image's sides are multiples of.
+        An image's sides are multiples of this.
     reach : int or None
         In pixels, as measured; None if it is unbounded.
     """
@@ -65,12 +65,12 @@ class GivenConfig(NetworkConfig):
 
     @property
     def title(self) -> str:
-        """What people call this network."""
+        """The name of this kind of network."""
         return self.module.rpartition(".")[2]
 
     @property
     def shape(self) -> str:
-        """What sets this network apart from others of its title, in words."""
+        """How this network differs from others of its kind, in words."""
         sees = "any number of" if self.reach is None else str(self.reach)
         unbounded = ", so classes depend on the patch" if self.reach is None else ""
         return (
@@ -84,7 +84,7 @@ class GivenConfig(NetworkConfig):
 
     @property
     def multiple(self) -> int:
-        """What an image's sides are multiples of."""
+        """An image's sides are multiples of this."""
         return self.sides
 
 
@@ -95,12 +95,12 @@ class GivenNetwork(Network):
     ----------
     config : GivenConfig
     module : nn.Module
-        That the config was made of; a model file alone has none.
+        The module from which the config was made; a model file does not have it.
 
     Raises
     ------
     ModelError
-        If there is no module, or another one.
+        If there is no module, or it is another one.
     """
 
     config_type = GivenConfig
@@ -128,7 +128,7 @@ class GivenNetwork(Network):
 
 
 def name_of(module: nn.Module) -> str:
-    """Return what a module's class is called, with where it is from."""
+    """Return the full name of a module's class."""
     return f"{type(module).__module__}.{type(module).__qualname__}"
 
 
@@ -138,23 +138,23 @@ def structure_of(module: nn.Module) -> str:
 
 
 def model_of(module: nn.Module, schema: ClassSchema, spec: InputSpec, name: str | None = None) -> ModelBundle:
-    """Make a model of a module; it is copied, and stays as it is.
+    """Make a model from a module; the module is copied, and stays unchanged.
 
     Parameters
     ----------
     module : nn.Module
         Maps float images (N, 3, H, W) to logits (N, classes, H / s, W / s).
     schema : ClassSchema
-        What its output channels mean.
+        The classes of its output channels.
     spec : InputSpec
-        What it was trained to see.
+        The input that it was trained on.
     name : str, optional
-        Of the model; the module's class by default.
+        Name of the model; by default the module's class.
 
     Raises
     ------
     ModelError
-        If it maps images to something else, has another number of classes, or cannot be copied.
+        If its output has another form, it has another number of classes, or it cannot be copied.
     """
     own = _copied(module)
     sides, stride = _found_out(own, len(schema))
@@ -178,13 +178,13 @@ def model_of(module: nn.Module, schema: ClassSchema, spec: InputSpec, name: str 
 
 
 def as_model(network: Network, header: ModelHeader, path: Path) -> ModelBundle:
-    """Return the model of a module; its fingerprint is that of the file that it would be saved as."""
+    """Return the model of a module; its fingerprint is that of the model file it would be saved to."""
     fingerprint = hashlib.sha256(file_of(path, network, header)).hexdigest()
     return _keep(ModelBundle(network.eval(), header, fingerprint, path))
 
 
 def load_given(path: Path, module: nn.Module) -> ModelBundle:
-    """Read the model file of a network that was given in Python, with a module like it.
+    """Read the model file of a network that was given in Python, with a module of the same kind.
 
     Raises
     ------
@@ -202,12 +202,12 @@ def load_given(path: Path, module: nn.Module) -> ModelBundle:
 
 
 def held(fingerprint: str) -> ModelBundle | None:
-    """Return the model of this process that has a fingerprint; None if there is none such."""
+    """Return the model of this process with this fingerprint, or None."""
     return _held.get(fingerprint)
 
 
 def is_given(network: nn.Module) -> bool:
-    """Tell whether a network was given in Python, and so is known to this process alone."""
+    """Return whether a network was given in Python, so that only this process knows it."""
     return isinstance(network, GivenNetwork)
 
 
@@ -221,7 +221,7 @@ def _copied(module: nn.Module) -> nn.Module:
 
 
 def module_of(bundle: ModelBundle) -> nn.Module | None:
-    """Return the module of a model whose network was given in Python; None of another."""
+    """Return the module of a model whose network was given in Python, else None."""
     return bundle.network.module if isinstance(bundle.network, GivenNetwork) else None
 
 
@@ -230,12 +230,12 @@ def _keep(bundle: ModelBundle) -> ModelBundle:
 
 
 def _found_out(module: nn.Module, classes: int) -> tuple[int, int]:
-    """Find out what the sides of images must be multiples of, and the stride of the logits."""
+    """Find the number of which the sides of images must be multiples, and the stride of the logits."""
     sides: int = 1
     fault: object = None
     cause: Exception | None = None
     while sides <= LARGEST_MULTIPLE:
-        # Odd multiples, which are multiples of no larger one.
+        # Odd multiples of it, so that they are not multiples of a larger power of two.
         height = sides * (ABOUT // sides | 1)
         try:
             with torch.no_grad():
@@ -257,7 +257,7 @@ def _found_out(module: nn.Module, classes: int) -> tuple[int, int]:
 
 
 def _stride_of(module: nn.Module, logits: object, size: tuple[int, int], classes: int) -> int | None:
-    """Return the stride of logits; None where they do not cover the image evenly."""
+    """Return the stride of logits; None if they do not cover the image evenly."""
     if not isinstance(logits, Tensor):
         raise _no_network(
             module, f"returns a {type(logits).__name__}: wrap it in one that returns the logits"

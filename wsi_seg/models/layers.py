@@ -1,4 +1,4 @@
-"""The layers that ESPNet's modules, and those it is compared with, are made of."""
+"""The layers of ESPNet's modules, and of the modules that it is compared with."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def initialise(module: nn.Module) -> None:
     """Draw a convolution's weights from He et al.'s normal distribution, for PReLUs that start at 0.25.
 
     The variance is ``2 / ((1 + 0.25 ** 2) * fan_in)``. Each output pixel of the transposed convolutions here
-    sees a single input pixel, which their `fan_in` in PyTorch does not say. All else keeps its defaults.
+    sees a single input pixel, so PyTorch's `fan_in` is not used for them. Everything else keeps its defaults.
     """
     if isinstance(module, nn.ConvTranspose2d):
         nn.init.normal_(module.weight, std=math.sqrt(2 / (1 + PRELU_SLOPE**2) / module.in_channels))

@@ -1,7 +1,6 @@
-"""Weights that have decayed to next to nothing: they change no result, but cost a hundred times their work.
+"""Weights that have decayed to almost zero: they change no result, but are a hundred times slower.
 
-Trained networks hold some of 1e-40 and the like. Processors compute with such numbers, which are too small to
-be written as others are, by a slow way of their own.
+Trained networks have weights of about 1e-40. Such numbers are subnormal, and processors are slow with them.
 """
 
 from __future__ import annotations
@@ -14,17 +13,17 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 NEGLIGIBLE = 1e-20
-"""Smaller weights are taken for 0."""
+"""Smaller weights are replaced by 0."""
 
 
 def cleared(weights: Tensor) -> Tensor:
-    """Return weights with those that are negligible made 0."""
+    """Return weights with negligible ones replaced by 0."""
     return torch.where(weights.abs() < NEGLIGIBLE, 0.0, weights)
 
 
 @torch.no_grad()
 def clear(network: nn.Module) -> None:
-    """Make a network's negligible weights 0, and what it normalises with likewise."""
+    """Replace a network's negligible weights and normalisation statistics by 0."""
     for tensor in network.state_dict().values():
         if tensor.is_floating_point():
             tensor.copy_(cleared(tensor))

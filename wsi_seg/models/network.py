@@ -1,4 +1,4 @@
-"""What a network is to everything that runs one: a config that decides its shape, and a class built of it.
+"""The interface of a network: a config that decides its shape, and a class that is built from it.
 
 A network of another package derives its config from `NetworkConfig` and its class from `Network`, and is
 registered by a name: see `wsi_seg.models.registry`, and "Add a network" in docs/networks.md.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Stage = Literal["encoder", "full"]
 
 ENCODER_STRIDE = 8
-"""Pixels to a side of what the networks here see at their coarsest."""
+"""Image pixels along a side of one pixel of these networks' coarsest map."""
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -30,8 +30,8 @@ class NetworkConfig:
     """Everything that decides a network's shape.
 
     A network's own config is a frozen dataclass that derives from this one. Its fields are the network's
-    settings, in recipes and in model files: numbers, texts, truth values, None, and tuples of these, each
-    with a default. Its properties say what the rest needs to know; those here are defaults.
+    settings, in recipes and in model files: numbers, strings, booleans, None, and tuples of these, each with
+    a default. Its properties describe the network to the rest of the program; those here are defaults.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class NetworkConfig:
     Raises
     ------
     ValueError
-        If the numbers make no network.
+        If no network can be made from these values.
     """
 
     classes: int
@@ -52,12 +52,12 @@ class NetworkConfig:
 
     @property
     def title(self) -> str:
-        """What people call this network."""
+        """The name of this kind of network."""
         return type(self).__name__.removesuffix("Config")
 
     @property
     def shape(self) -> str:
-        """What sets this network apart from others of its title, in words."""
+        """How this network differs from others of its kind, in words."""
         settings = [f"{f.name} = {getattr(self, f.name)}" for f in fields(self) if f.name != "classes"]
         return ", ".join(settings) or "of one shape"
 
@@ -68,7 +68,7 @@ class NetworkConfig:
 
     @property
     def multiple(self) -> int:
-        """What an image's sides are multiples of; a divisor of 64."""
+        """An image's sides are multiples of this; a divisor of 64."""
         return ENCODER_STRIDE
 
     @property
@@ -78,21 +78,21 @@ class NetworkConfig:
 
     @property
     def reach(self) -> int | None:
-        """Pixels from a logit to the furthest that decides it; None if unknown or unbounded."""
+        """Distance from a logit to the furthest pixel that affects it; None if unknown or unbounded."""
         return None
 
     @property
     def diagnoses(self) -> int | None:
-        """Diagnoses of whole images that the network tells apart as well; None if it makes none."""
+        """Number of diagnoses of whole images; None if the network makes none."""
         return None
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """What it can be trained in, in order: "full", and "encoder" before it if it has a decoder."""
+        """The stages of its training, in order: "full", and "encoder" before it if it has a decoder."""
         return ("full",)
 
     def at_stage(self, stage: Stage) -> Self:
-        """Return the config of the network that a stage trains; weights of the same name are handed on."""
+        """Return the config of the network that a stage trains; weights of equal names are passed on."""
         return self
 
 
@@ -100,8 +100,9 @@ class Network(nn.Module):
     """A segmentation network.
 
     Its `forward` takes normalised images, float (N, 3, H, W), with sides that are multiples of
-    `config.multiple`, and returns logits, (N, classes, H / output_stride, W / output_stride). What it returns
-    depends on the images and the weights alone: several threads may call it at a time.
+    `config.multiple`, and returns logits, (N, classes, H / output_stride, W / output_stride). Other sides are
+    a ValueError. The result depends on the images and the weights alone: several threads may call it at a
+    time.
 
     Parameters
     ----------
@@ -110,7 +111,7 @@ class Network(nn.Module):
     Attributes
     ----------
     config_type : type of NetworkConfig
-        Of the class: what its networks are built of.
+        The type of its config, an attribute of the class.
     config : NetworkConfig
     path : Path or None
         The model file that it was read from.
@@ -130,7 +131,7 @@ class Network(nn.Module):
         return self.config.output_stride
 
     def check_sides(self, image: Tensor) -> None:
-        """Raise ValueError unless an image's sides fit the network, with those that would do."""
+        """Raise ValueError unless an image's sides fit the network; the message names sides that do."""
         multiple = self.config.multiple
         height, width = image.shape[-2:]
         if height % multiple or width % multiple or not height or not width:

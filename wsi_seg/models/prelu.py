@@ -1,8 +1,8 @@
-"""PReLU for training on a CPU: the same function as PyTorch's, in two thirds of its time.
+"""PReLU for training on a CPU: the same function as PyTorch's, in two thirds of the time.
 
-PyTorch 2.13 computes the two gradients of a PReLU in one loop that is not vectorised, and, for bfloat16, the
-values too unless the channels are a multiple of 32. Seen as rows of an image, channels-last pixels are long
-vectors, and so are slopes repeated for each of their pixels. A training step of an ESPNet takes 10 % less.
+PyTorch 2.13 computes the two gradients of a PReLU in a loop that is not vectorised; for bfloat16 also the
+values, unless the channels are a multiple of 32. Here whole rows of a channels-last image are long vectors,
+and slopes are repeated for each pixel. A training step of an ESPNet takes 10 % less time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class PReLU(nn.PReLU):
-    """A PReLU with a slope for each channel; takes the rows' way where gradients are computed on a CPU."""
+    """A PReLU with a slope for each channel; it computes by rows where gradients are needed on a CPU."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) -> the same shape."""
@@ -48,7 +48,7 @@ class _RowPReLU(torch.autograd.Function):
 
 
 def _rows(x: Tensor) -> Tensor:
-    """See channels-last images as (N * H, W * channels)."""
+    """View channels-last images as (N * H, W * channels)."""
     n, channels, height, width = x.shape
     return x.permute(0, 2, 3, 1).reshape(n * height, width * channels)
 

@@ -1,9 +1,9 @@
 """How far a network sees: an impulse test, for any network that maps images to logits.
 
-Two copies of an image go through the network. They differ in one pixel, or in everything beyond a line, as
-for a pixel near the end of a patch. Where their logits differ, and by how much, says how much context a pixel
-needs, and so how wide a halo must be. This is measured and not computed from the sizes of kernels: much of
-what a network can see changes next to nothing of what it says.
+Two copies of an image go through the network. They differ in one pixel, or in everything beyond a line, like
+the surroundings of a pixel near the edge of a patch. Where and by how much their logits differ shows how much
+context a pixel needs, and so how wide a halo must be. This is measured, and not computed from the sizes of
+kernels, because distant pixels may affect the logits very little.
 """
 
 from __future__ import annotations
@@ -23,43 +23,43 @@ if TYPE_CHECKING:
 
 RGB = 3
 SIDE = 512
-"""The longer one of the test's images: the line is at three quarters, so some 340 pixels are seen."""
+"""Longer side of the test images: the line is at three quarters, so the test sees some 340 pixels far."""
 
 NARROW = 2
-"""How many times shorter the other side is: what changes is averaged along the line anyway."""
+"""The other side is this many times shorter: changes are averaged along the line."""
 
 RUNS = 8
-"""Of the network, in one measurement."""
+"""Runs of the network in one measurement."""
 
 SHARE = 0.03
-"""Changes of the logits up to this share of the largest count as none. The built-in model's reach is 82
-pixels by it; slides' labels showed a halo of 96 to be enough (benchmarks/results/seams.md)."""
+"""Changes of the logits up to this share of the largest change are ignored. With it, the built-in model's
+reach is 82 pixels; the labels of slides show that a halo of 96 is enough (benchmarks/results/seams.md)."""
 
 PHASE = 11
-"""Pixels by which each line lies further on than the one before: at another phase of the strides."""
+"""Distance in pixels by which each line is shifted from the one before, to another phase of the strides."""
 
 SCALES = (1, 4, 16, 64)
-"""Sizes of what the backgrounds show, in pixels."""
+"""Sizes of the backgrounds' texture, in pixels."""
 
 IMPULSE = 3.0
-"""Of a changed pixel, in standard deviations: from one end of what pixels are to the other."""
+"""Value of a changed pixel, in standard deviations: about the largest that pixels have."""
 
 
 @dataclass(frozen=True)
 class Reach:
-    """How far from a pixel the image changes what a network says of it.
+    """How far a network sees: the distance within which the image affects a pixel's logits.
 
     Attributes
     ----------
     pixels : int or None
-        What lies further away than this, all of it together, changes logits by no more than `share` of the
-        largest change. None: it is unbounded, or further than the test sees.
+        Everything further away than this, taken together, changes logits by no more than `share` of the
+        largest change. None if it is unbounded, or further than the test sees.
     probed : int
         How far the test sees, in pixels.
     share : float
     flips : float
-        Share of the pixels further away than that, or than half of `probed`, whose best class changes when
-        all beyond the line does.
+        Share of the pixels further away than that (or than half of `probed`) whose class changes if
+        everything beyond the line changes.
     """
 
     pixels: int | None
@@ -70,7 +70,7 @@ class Reach:
     def halo(self, alignment: int) -> int | None:
         """Return the context in pixels that patches need on every side, rounded up to a multiple.
 
-        None where it is unbounded: what a pixel's class is then depends on the patch that holds it.
+        None if it is unbounded: then a pixel's class depends on its patch.
         """
         return None if self.pixels is None else -(-self.pixels // alignment) * alignment
 
@@ -90,14 +90,15 @@ def measure_reach(
     segment : callable
         Maps normalised images, float32 (1, 3, height, width), to logits (1, classes, height / s, width / s).
     side : int
-        Of the test's images, in pixels, the longer one; the other is half as long. The network takes both.
+        Longer side of the test images in pixels; the other is half as long. The network must take both.
     share : float
-        Changes of the logits up to this share of the largest count as none. A change is the largest of all
-        channels', less what is common to them; averaged along the line, largest on a ring around a pixel.
+        Changes of the logits up to this share of the largest change are ignored. A change is the largest one
+        of all channels, minus their common part; averaged along the line, or the largest on a ring around a
+        pixel.
     seed : int
-        Of the backgrounds.
+        Seed of the backgrounds.
     square : bool
-        The network takes no images but square ones.
+        Whether the network takes only square images.
 
     Raises
     ------
@@ -119,14 +120,14 @@ def measure_reach(
     probed = min(int(line.distance.max()) for line in all_lines)
     lines = _Changes.joined(all_lines)
     far = max(lines.reach(share), _Changes.joined([pixel for _, pixel in tests]).reach(share))
-    if far > probed * 7 // 8:  # what is left would be too little to tell
+    if far > probed * 7 // 8:  # too close to the end of what the test sees
         return Reach(None, probed, share, lines.flipped(probed // 2))
     return Reach(far, probed, share, lines.flipped(far))
 
 
 @dataclass(frozen=True)
 class _Changes:
-    """Changes of logits by distance, (n,) each: how far away, how large, which share of classes flipped."""
+    """Changes of logits by distance, (n,) each: distance, change, and share of changed classes."""
 
     distance: Tensor
     change: Tensor
@@ -135,14 +136,14 @@ class _Changes:
 
     @classmethod
     def joined(cls, parts: Sequence[_Changes]) -> _Changes:
-        """Put the tests of several backgrounds together, each seen by its own largest change."""
+        """Join the tests of several backgrounds, each relative to its own largest change."""
         change = torch.cat([part.change / part.largest if part.largest else part.change for part in parts])
         distance, flips = (torch.cat([getattr(p, of) for p in parts]) for of in ("distance", "flips"))
         return cls(distance, change, flips, 1.0)
 
     @classmethod
     def left_of(cls, line: int, change: Tensor, flips: Tensor, width: int) -> _Changes:
-        """Collect what changes (h, w) left of a line, averaged along it, in an image of that width."""
+        """Collect the changes (h, w) left of a line, averaged along it, in an image of that width."""
         change, flips = change.mean(dim=0), flips.mean(dim=0)
         starts = torch.arange(len(change)) * (width // len(change))
         left = starts < line
@@ -150,23 +151,23 @@ class _Changes:
 
     @classmethod
     def around(cls, place: tuple[int, int], change: Tensor, flips: Tensor, size: tuple[int, int]) -> _Changes:
-        """Collect what changes (h, w) around the pixel of that row and column, in an image of that size."""
+        """Collect the changes (h, w) around the pixel of that row and column, in an image of that size."""
         aways = []
         for at, cells, side in zip(place, change.shape, size, strict=True):
             stride = side // cells
             starts = torch.arange(cells) * stride
-            # Of a cell of several pixels, the one that is furthest away.
+            # The furthest pixel of a cell of several pixels.
             aways.append(torch.maximum((at - starts).abs(), (starts + stride - 1 - at).abs()))
         ring = torch.maximum(aways[0][:, None], aways[1][None])
         return cls(ring.flatten(), change.flatten(), flips.flatten(), change.max().item())
 
     def reach(self, share: float) -> int:
-        """Return the furthest distance at which more than a share of the largest change is seen."""
+        """Return the largest distance with a change above a share of the largest one."""
         seen = self.distance[self.change > share * self.largest]
         return int(seen.max()) if len(seen) else 0
 
     def flipped(self, beyond: int) -> float:
-        """Return the share of classes that flipped further away than a distance."""
+        """Return the share of changed classes beyond a distance."""
         far = self.flips[self.distance > beyond]
         return far.mean().item() if len(far) else 0.0
 
@@ -174,9 +175,9 @@ class _Changes:
 def _along_an_axis(
     segment: Segment, size: tuple[int, int], axis: int, generator: torch.Generator
 ) -> tuple[list[_Changes], _Changes]:
-    """Exchange all that lies beyond a line, near either end of the longer side, and one pixel in the middle.
+    """Change everything beyond a line, near each end of the longer side; then one pixel in the middle.
 
-    For the other axis the image is turned on its way to the network, by a right angle.
+    For the other axis, the image is rotated by 90 degrees before the network.
     """
     height, width = size
     image = _background(size, generator)
@@ -196,22 +197,22 @@ def _along_an_axis(
 
 
 def _mirrored(image: Tensor, end: int) -> Tensor:
-    """Return an image, or logits, (..., width), with the end to the right that is looked at."""
+    """Return an image, or logits, (..., width), flipped so that the end under test is on the right."""
     return image.flip(-1) if end else image
 
 
 def _turned(segment: Segment, image: Tensor, axis: int) -> Tensor:
-    """Return the logits of an image that is turned on its way, (classes, h, w) as if it were not."""
+    """Return the logits, (classes, h, w), of an image that is rotated before the network, rotated back."""
     logits = segment(torch.rot90(image, axis, (2, 3)).contiguous())
     return torch.rot90(logits, -axis, (2, 3))[0].float()
 
 
 def _differences(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
-    """Return by how much logits change at each place, and whether the best class does, (h, w) both."""
+    """Return the change of the logits at each pixel, and whether its class changes, both (h, w)."""
     difference = after - before
     if not torch.isfinite(difference).all():
         raise ValueError("it gives logits that are NaN or infinite")
-    # What all channels have in common moves no class.
+    # A change that all channels have in common changes no class.
     change = (difference - difference.mean(dim=0)).abs().amax(dim=0)
     return change, (before.argmax(dim=0) != after.argmax(dim=0)).float()
 

@@ -1,7 +1,7 @@
-"""The networks there are, by name; a model file or a recipe names one, and it is imported when it is named.
+"""All available networks, by name; one that a model file or a recipe names is then imported.
 
-Those of this package are in a table. Those of other packages are entry points of the group
-``wsi_seg.networks``, found by their names alone: no code comes from a model file.
+This package's networks are in a table. Those of other packages are entry points of the group
+``wsi_seg.networks``, found by name alone: no code comes from a model file.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ BUILT_IN = {
 }
 
 LARGEST_MULTIPLE, LARGEST_STRIDE = 64, 32
-"""What patches of slides are multiples of, and where their cores begin (`wsi_seg.slides.lattice`)."""
+"""Patches of slides, and the positions of their cores, are multiples of this (`wsi_seg.slides.lattice`)."""
 
 _found: dict[str, type[Network]] = {}
 _registered: dict[str, type[Network]] = {}
 
 
 class _Offer(NamedTuple):
-    """Where a network of some name is to be had."""
+    """A package that offers a network of a name."""
 
     package: str
     module: str
@@ -50,7 +50,7 @@ class _Offer(NamedTuple):
 
 
 def register_network(name: str, network: type[Network]) -> None:
-    """Make a network known by a name in this process; a package does so for good, by an entry point.
+    """Register a network under a name in this process; a package does so permanently by an entry point.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def register_network(name: str, network: type[Network]) -> None:
     Raises
     ------
     ModelError
-        If there is another network of that name, or this is none.
+        If there is another network of that name, or this is not a network.
     """
     if _registered.get(name) is network:
         return
@@ -70,18 +70,18 @@ def register_network(name: str, network: type[Network]) -> None:
 
 
 def network_names() -> tuple[str, ...]:
-    """Return the names of all networks that are installed; none is imported for that."""
+    """Return the names of all installed networks, without importing them."""
     others = sorted({*entry_points(group=GROUP).names, *_registered} - BUILT_IN.keys())
     return (*BUILT_IN, *others)
 
 
 def find_network(name: str) -> type[Network]:
-    """Return the class of the network of a name.
+    """Return the class of the network with this name.
 
     Raises
     ------
     ModelError
-        If no installed package offers one, several do, or it cannot be loaded.
+        If no installed package offers it, several do, or it cannot be loaded.
     """
     if name not in _found:
         offers = _offers(name)
@@ -97,12 +97,12 @@ def find_network(name: str) -> type[Network]:
 
 
 def name_of(config: NetworkConfig) -> str:
-    """Return the name of the network that a config is of.
+    """Return the name of the network that a config belongs to.
 
     Raises
     ------
     ModelError
-        If it is of none that is registered.
+        If that network is not registered.
     """
     kind = type(config)
     for name in _near(kind.__module__):
@@ -117,7 +117,7 @@ def name_of(config: NetworkConfig) -> str:
 
 
 def _near(module: str) -> list[str]:
-    """Return the names of networks of a module, else of its package: what is imported already."""
+    """Return the names of networks in a module, else in its package: those already imported."""
     homes = {name: where.partition(":")[0] for name, where in BUILT_IN.items()}
     if module not in homes.values():
         homes = {entry.name: entry.module for entry in entry_points(group=GROUP)}
@@ -157,7 +157,7 @@ def _loaded(name: str, offer: _Offer) -> type[Network]:
 
 
 def _checked(name: str, package: str, network: object) -> type[Network]:
-    """Make sure that a network is one, so that what uses it need not ask."""
+    """Check that an object is a network, so that its users need not."""
     fault = _fault_of(network)
     if fault or not (isinstance(network, type) and issubclass(network, Network)):
         raise ModelError(f"the network {name!r} of {package} cannot be used: {fault}")

@@ -1,8 +1,8 @@
-"""What exporters note of the machine that they ran on, taken out of what they write.
+"""Remove from exported files what they say about the machine.
 
-PyTorch's exporters keep, for each operation, the lines of source that called it, with the paths of their
-files. No program needs that to run a network, and it says where somebody keeps their work. Without it the
-same network gives the same bytes, wherever it is exported.
+PyTorch's exporters store, for each operation, the source lines that called it, with the paths of their files.
+No program needs that to run a network, and it shows private folder names. Without it, the same network gives
+the same bytes wherever it is exported.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SOURCE_LINES = ".debug_pkl"
-"""How the names of TorchScript's records of source lines end."""
+"""Ending of the names of TorchScript's records of source lines."""
 
 WRITTEN_ANYHOW = ("version", "byteorder", ".data/")
-"""How those of the records begin that PyTorch's writer adds by itself."""
+"""Beginning of the names of records that PyTorch's writer adds by itself."""
 
 
 def strip_onnx(model: Any, kept: str) -> None:
-    """Take out of an ONNX model what its parts say of where they come from.
+    """Remove from an ONNX model what its parts say about their source.
 
     Parameters
     ----------
     model : onnx.ModelProto
-        Altered in place.
+        Changed in place.
     kept : str
-        Key of the only metadata that stays.
+        Key of the only metadata that is kept.
     """
     for part in _parts_of(model):
         for field in ("doc_string", "metadata_props"):
@@ -56,7 +56,7 @@ def strip_torchscript(content: bytes) -> bytes:
 
 
 def _parts_of(model: Any) -> Iterator[Any]:
-    """Yield all within a model that has a description and metadata of its own."""
+    """Yield all parts of a model that have a description and metadata of their own."""
     for graph in graphs_of(model):
         yield graph
         for values in (graph.input, graph.output, graph.value_info, graph.initializer):

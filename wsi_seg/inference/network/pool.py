@@ -31,16 +31,13 @@ class SegmenterPool:
 
     Parameters
     ----------
-    bundle : ModelBundle
-        Its network is copied, and stays unchanged.
-    device : torch.device
-    precision : {"float32", "bfloat16", "float16"}
-    compiled : {"auto", "yes", "no"}
+    bundle, device, precision, compiled
+        As `Segmenter` takes them.
 
     Raises
     ------
     UsageError
-        If the device cannot compute in that precision, or if compiled kernels are asked for and not possible.
+        As `Segmenter` does.
     """
 
     def __init__(

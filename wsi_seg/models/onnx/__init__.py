@@ -1,1 +1,1 @@
-"""Networks of others, as ONNX files: checked, tried out, and kept whole in a model file."""
+"""Networks from ONNX files: checked, tried, and kept unchanged in a model file."""

@@ -1,8 +1,8 @@
-"""What an ONNX file holds, checked before anything of it runs.
+"""Read an ONNX file, and check it before any of it runs.
 
-ONNX describes a computation by operators that the runtime brings along; no code comes from the file. Refused
-all the same are operators that are not the standard's or ONNX Runtime's own, weights in files elsewhere than
-beside it, and files that are too large.
+ONNX describes a computation by operators of the runtime; no code comes from the file. But these are refused:
+operators that are neither the standard's nor ONNX Runtime's own, weights in files that are not beside it, and
+files that are too large.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
-"""Whose operators may be used: the standard's, and those that ONNX Runtime has of its own."""
+"""Domains of the operators that may be used: the standard's, and ONNX Runtime's own."""
 
 NOT_RUN = frozenset({"EPContext"})
-"""Operators among them that stand for what another program has compiled."""
+"""Operators among them that hold code compiled by another program."""
 
 
 _sound: set[bytes] = set()
@@ -44,7 +44,7 @@ class Port:
     ----------
     name : str
     element : str
-        Type of its numbers, as ``float32``; ``other`` for what is no tensor of numbers.
+        Type of its numbers, such as ``float32``; ``other`` if it is not a tensor of numbers.
     shape : tuple of (int or None)
         None for an axis of any size; empty if the file states no shape.
     """
@@ -70,9 +70,9 @@ class Graph:
     opset : int
         Version of the standard's operators.
     weights : int
-        Numbers in its weights.
+        Number of its weights.
     producer : str
-        The program that wrote it, as the file says.
+        The program that wrote it, as the file states it.
     """
 
     data: bytes
@@ -100,12 +100,12 @@ def onnx_package() -> ModuleType:
 
 
 def read_graph(path: Path) -> Graph:
-    """Read an ONNX file, and the files of weights that lie beside it, and check it.
+    """Read an ONNX file, with weights in files beside it, and check it.
 
     Raises
     ------
     ModelError
-        If it can't be read, is no ONNX, or holds what is refused here.
+        If it can't be read, is not ONNX, or has parts that are refused here.
     UsageError
         If the package `onnx` is missing.
     """
@@ -126,12 +126,12 @@ def read_graph(path: Path) -> Graph:
 
 
 def require_sound(path: Path, data: bytes) -> None:
-    """Check an ONNX model that a model file holds, once for each content; it has no weights in other files.
+    """Check the ONNX model in a model file, once for each content. It must not have weights in other files.
 
     Raises
     ------
     ModelError
-        If it is no ONNX, or holds what is refused here.
+        If it is not ONNX, or has parts that are refused here.
     UsageError
         If the package `onnx` is missing.
     """
@@ -159,7 +159,7 @@ def tensors_of(model: Any) -> Iterator[Any]:
 
 
 def nodes_of(model: Any) -> Iterator[Any]:
-    """Yield every node of a model, those of subgraphs and functions included."""
+    """Yield every node of a model, including those of subgraphs and functions."""
     for graph in graphs_of(model):
         yield from graph.node
     for function in model.functions:
@@ -200,7 +200,7 @@ def _is_elsewhere(tensor: Any) -> bool:
 
 
 def _take_in(path: Path, model: Any) -> None:
-    """Put the weights that lie in files beside the model into it."""
+    """Read weights from files beside the model into it."""
     from onnx.checker import ValidationError
     from onnx.external_data_helper import load_external_data_for_tensor
 
@@ -230,10 +230,10 @@ def _take_in(path: Path, model: Any) -> None:
 
 
 def _clear(onnx: ModuleType, model: Any) -> None:
-    """Make negligible weights 0: processors compute with them a hundred times slower.
+    """Replace negligible weights by 0: processors are a hundred times slower with them.
 
-    Single numbers stay: they may be there to keep a division from being one by 0. ONNX Runtime can take such
-    numbers for 0 by itself, but for a whole process, as its first session decides.
+    Single numbers stay: they may prevent a division by 0. ONNX Runtime can treat such numbers as 0 by itself,
+    but only for a whole process, as its first session decides.
     """
     for tensor in model.graph.initializer:
         if tensor.data_type != onnx.TensorProto.FLOAT or not tensor.HasField("raw_data"):
@@ -245,7 +245,7 @@ def _clear(onnx: ModuleType, model: Any) -> None:
 
 
 def _refuse_unsound(path: Path, model: Any, data: bytes) -> None:
-    """Refuse a model, and what it is serialised as, unless it is sound, and of operators that are taken."""
+    """Refuse a model unless it is valid and uses accepted operators only."""
     onnx = onnx_package()
     own = {(function.domain, function.name) for function in model.functions}
     for node in nodes_of(model):
@@ -290,7 +290,7 @@ def _port(value: Any) -> Port:
     tensor = value.type.tensor_type
     try:
         element = str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
-    except KeyError:  # no tensor, or of a type that numpy does not have
+    except KeyError:  # not a tensor, or of a type that numpy lacks
         element = "other"
     # Some exporters write -1 for an axis of any size.
     sides = tuple(d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim)

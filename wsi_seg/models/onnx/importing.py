@@ -1,4 +1,4 @@
-"""From an ONNX file to a model of ours: checked, tried out, its reach measured."""
+"""Make a model from an ONNX file: check it, try it, and measure how far it sees."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ def import_onnx(
     name: str | None = None,
     heard: Heard | None = None,
 ) -> tuple[OnnxNet, ModelHeader]:
-    """Make a model of an ONNX file; `wsi_seg.models.bundle.save_bundle` takes the result.
+    """Make a model from an ONNX file; `wsi_seg.models.bundle.save_bundle` takes the result.
 
     Parameters
     ----------
     path : Path
     schema : ClassSchema
-        The classes of its output channels, in order; of a network of one channel the second class is where
-        its probability is above 0.5.
+        The classes of its output channels, in order. For a network of one channel, a pixel is of the second
+        class if its probability is above 0.5.
     overrides : InputOverrides
-        How it was trained to see pixels: mean and std are needed, channels are RGB by default.
+        The input that it was trained on: mean and std are needed, channels are RGB by default.
     stated : Stated, optional
-        What is not to be found out.
+        Properties that need not be found by trying.
     name : str, optional
         The model's name; the file's by default.
     heard : callable, optional
-        Receives, as trial runs of the network end: how many are done, of how many, and the megapixels of one.
+        Receives the progress of trial runs: how many are done, of how many, and the megapixels of one.
 
     Returns
     -------
@@ -67,9 +67,9 @@ def import_onnx(
     Raises
     ------
     ModelError
-        If the file is refused, or holds no network that maps an image to a map of as many classes.
+        If the file is refused, or its network does not map an image to scores for as many classes.
     UsageError
-        If something has to be stated, or a package is missing.
+        If a property must be stated, or a package is missing.
     """
     spec = _input(path, overrides)
     graph = read_graph(path)
@@ -103,11 +103,11 @@ def _input(path: Path, overrides: InputOverrides) -> InputSpec:
     try:
         return InputSpec.model_validate({"channels": "rgb"} | given)
     except ValueError as error:
-        raise UsageError(f"the input does not fit: {' '.join(str(error).split())}") from error
+        raise UsageError(f"the input is not valid: {' '.join(str(error).split())}") from error
 
 
 def _measured(path: Path, network: OnnxNet, spec: InputSpec, heard: Heard | None) -> Reach:
-    """Measure a network's reach; of one that takes images of one size, on such."""
+    """Measure a network's reach, on images of its fixed size if it has one."""
     side = network.config.side
     megapixels = (side or SIDE) * (side or SIDE // NARROW) / 1e6
     done = 0

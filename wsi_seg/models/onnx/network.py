@@ -1,4 +1,4 @@
-"""A network of others as a part of a model file: the bytes of an ONNX model, and what was found out of it."""
+"""An ONNX network in a model file: the bytes of the ONNX model, and its properties."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MAX_BYTES = 2**31
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True)
 class OnnxConfig(NetworkConfig):
-    """What a network of others takes and gives.
+    """The input and the output of an ONNX network.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class OnnxConfig(NetworkConfig):
     size : int
         Bytes of the ONNX model.
     weights : int
-        Numbers in its weights.
+        Number of its weights.
     opset : int
         Version of ONNX's operators.
     input, output : str
@@ -55,13 +55,13 @@ class OnnxConfig(NetworkConfig):
     element : {"float32", "float16", "uint8"}
         Numbers of the image.
     values : {"logits", "softmax", "sigmoid"}
-        What the map holds: any numbers, of which the largest is the class; or probabilities.
+        The values of the map: any numbers, of which the largest is the class; or probabilities.
     single : bool
-        The map has one channel, for the second of two classes.
+        Whether the map has one channel, for the second of two classes.
     stride : int
         Image pixels per number of the map along each side.
     sides : int
-        What an image's sides are multiples of.
+        An image's sides are multiples of this.
     side : int or None
         The only side that images can have; None for any.
     batch : int or None
@@ -99,12 +99,12 @@ class OnnxConfig(NetworkConfig):
 
     @property
     def title(self) -> str:
-        """What people call this network."""
+        """The name of this kind of network."""
         return "ONNX network"
 
     @property
     def shape(self) -> str:
-        """What sets this network apart from others of its title, in words."""
+        """How this network differs from others of its kind, in words."""
         side = (
             f"{self.side} x {self.side} px" if self.side else f"any sides that are multiples of {self.sides}"
         )
@@ -123,20 +123,20 @@ class OnnxConfig(NetworkConfig):
 
     @property
     def multiple(self) -> int:
-        """What an image's sides are multiples of."""
+        """An image's sides are multiples of this."""
         return self.sides
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """What the network can be trained in: nothing."""
+        """The stages of its training: none, as it cannot be trained."""
         return ()
 
 
 class OnnxNet(Network):
     """A network that ONNX Runtime runs.
 
-    Called as it is, it runs on the CPU. To segment slides, `wsi_seg.inference.network.onnx_form` opens it
-    anew.
+    Called directly, it runs on the CPU. To segment slides, `wsi_seg.inference.network.onnx_form` opens it
+    again.
 
     Attributes
     ----------
@@ -162,11 +162,11 @@ class OnnxNet(Network):
         self._opening = threading.Lock()
 
     def open(self, device: torch.device, threads: int) -> Session:
-        """Open it to run on a device: see `Session`."""
+        """Open it on a device: see `Session`."""
         return Session(self.path or Path("network.onnx"), self.graph.cpu().numpy().tobytes(), device, threads)
 
     def check_sides(self, image: Tensor) -> None:
-        """Raise ValueError unless an image's sides fit the network, with those that would do."""
+        """Raise ValueError unless an image's sides fit the network; the message names sides that do."""
         side = self.config.side
         height, width = image.shape[-2:]
         if side is not None and (height, width) != (side, side):
@@ -191,7 +191,7 @@ class OnnxNet(Network):
         ValueError
             If the sides do not fit.
         ModelError
-            If the network cannot be run, or gives what is no number.
+            If the network cannot run, or gives NaN or infinite values.
         """
         self.check_sides(image)
         with self._opening:
@@ -218,7 +218,7 @@ def run(session: Session, config: OnnxConfig, image: Tensor) -> Tensor:
     Raises
     ------
     ModelError
-        If the network cannot be run, or gives what is no number.
+        If the network cannot run, or gives NaN or infinite values.
     """
     count = config.batch or len(image)
     parts = [_run_part(session, config, image[i : i + count], count) for i in range(0, len(image), count)]
@@ -229,7 +229,7 @@ def run(session: Session, config: OnnxConfig, image: Tensor) -> Tensor:
 
 
 def _run_part(session: Session, config: OnnxConfig, image: Tensor, count: int) -> Tensor:
-    """Run as many images as the network takes at a time; the last ones are filled up."""
+    """Run as many images as the network takes at a time; the last batch is padded."""
     if len(image) < count:
         image = torch.cat([image, image[-1:].expand(count - len(image), -1, -1, -1)])
     found = session.run(given_to(config, image), config.input, config.output)
@@ -237,7 +237,7 @@ def _run_part(session: Session, config: OnnxConfig, image: Tensor, count: int) -
 
 
 def given_to(config: OnnxConfig, image: Tensor) -> NDArray[Any]:
-    """Return normalised images, float32 (N, 3, H, W), in the axes and numbers that a network takes."""
+    """Convert normalised images, float32 (N, 3, H, W), to the axes and the type that a network takes."""
     if config.layout == "NHWC":
         image = image.permute(0, 2, 3, 1)
     given: NDArray[Any] = np.ascontiguousarray(image.numpy())
@@ -247,7 +247,7 @@ def given_to(config: OnnxConfig, image: Tensor) -> NDArray[Any]:
 
 
 def as_logits(found: NDArray[np.float32], config: OnnxConfig) -> Tensor:
-    """Return what a network gave as logits, (N, classes, h, w): their softmax is the probability."""
+    """Convert a network's output to logits, (N, classes, h, w), whose softmax is the probability."""
     maps = torch.from_numpy(np.ascontiguousarray(found))
     if config.output_layout == "NHW":
         maps = maps[:, None]
@@ -257,6 +257,6 @@ def as_logits(found: NDArray[np.float32], config: OnnxConfig) -> Tensor:
         maps = maps.clamp(min=SMALLEST).log()
     elif config.values != "logits":
         maps = maps.clamp(SMALLEST, 1 - SMALLEST).logit()
-    if config.single:  # of the second class, beside a first whose logit is 0: half and half at 0
+    if config.single:  # the logit of the second class; the first one's is 0, so 0 means half and half
         maps = torch.cat([torch.zeros_like(maps), maps], dim=1)
     return maps

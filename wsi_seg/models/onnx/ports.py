@@ -1,4 +1,4 @@
-"""The image that an ONNX network takes, and the map that it gives, as far as its file states them."""
+"""The input image and the output map of an ONNX network, as far as its file states them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 RGB = 3
 MULTIPLES = (32, 64)
-"""What sides are multiples of: the first that works is taken. Patches of slides are multiples of the last."""
+"""Possible multiples of sides: the first that works is used. Patches are multiples of the last."""
 
 SCORES = frozenset({"float16", "float32", "float64"})
 
@@ -25,7 +25,7 @@ IDS = "holds class ids, and no score for each class: export the network without 
 
 @dataclass(frozen=True)
 class Stated:
-    """What the user says of a network; what is None is found out.
+    """Properties of a network that the user states; those that are None are found by trying.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Stated:
     layout : {"NCHW", "NHWC"} or None
         Axes of the image.
     probabilities : bool or None
-        Whether the map holds probabilities, of a softmax or a sigmoid in the network, or logits.
+        Whether the map holds probabilities (the network ends in a softmax or a sigmoid) or logits.
     """
 
     output: str | None = None
@@ -48,9 +48,9 @@ def image_of(path: Path, graph: Graph, spec: InputSpec) -> Port:
     Raises
     ------
     ModelError
-        If there is none, or there are others beside it.
+        If there is none, or there are other inputs.
     UsageError
-        If it takes pixels as they are, and they are to be normalised.
+        If it takes raw pixels, but a normalisation is given.
     """
     if len(graph.inputs) != 1:
         raise ModelError(
@@ -70,14 +70,14 @@ def image_of(path: Path, graph: Graph, spec: InputSpec) -> Port:
 
 
 def axes_of(path: Path, image: Port, stated: Layout | None) -> tuple[Layout, int | None]:
-    """Return the axes of the image, and the side of square images if no other can be had.
+    """Return the axes of the image, and the side of square images if only one size is possible.
 
     Raises
     ------
     ModelError
-        If it is no image of three channels, or of sides that patches cannot have.
+        If it is not an image of three channels, or has sides that patches cannot have.
     UsageError
-        If its axes have to be stated.
+        If its axes must be stated.
     """
     channels: dict[Layout, int | None] = {"NCHW": image.shape[1], "NHWC": image.shape[3]}
     fitting: list[Layout] = [each for each, count in channels.items() if count == RGB]
@@ -107,7 +107,7 @@ def map_of(path: Path, graph: Graph, stated: str | None) -> Port:
     ModelError
         If it holds no scores.
     UsageError
-        If it has to be stated, or there is none of the name.
+        If it must be stated, or there is none of that name.
     """
     listed = _listed(graph.outputs)
     if stated is None and len(graph.outputs) != 1:

@@ -1,4 +1,4 @@
-"""What an ONNX network takes and gives: as its file states, and where that leaves it open, by trying."""
+"""Find the input and the output of an ONNX network: from its file, or else by trying."""
 
 from __future__ import annotations
 
@@ -26,46 +26,46 @@ if TYPE_CHECKING:
 
 LARGEST_STRIDE = 32
 TRIED = (7, 9)
-"""Height and width that a network is tried with, in that multiple: odd, so that a larger one would show."""
+"""Height and width of trial images, in units of the multiple: odd, so that a larger multiple would fail."""
 
 BRIGHTNESS, CONTRAST = 180.0, 45.0
-"""Mean and standard deviation of the pixels that it is tried with: about those of a stained slide."""
+"""Mean and standard deviation of the trial pixels: about those of a stained slide."""
 
 SUM_OFF = 2e-3
-"""By how much the probabilities of a pixel may miss 1, as they do in float16."""
+"""Largest accepted difference of a pixel's probabilities from a sum of 1, as in float16."""
 
 BATCH_OFF = 1e-2
-"""By how much the logits of an image may differ beside another image, as a share of the largest."""
+"""Largest accepted change of an image's logits in a batch with another image, as a share of the largest."""
 
 AXES: dict[OutputLayout, tuple[int, int]] = {"NCHW": (2, 3), "NHWC": (1, 2), "NHW": (1, 2)}
-"""Those of height and width."""
+"""The axes of height and width."""
 
 
 def find_out(path: Path, graph: Graph, spec: InputSpec, classes: int, stated: Stated) -> OnnxConfig:
-    """Find out what a network takes and gives.
+    """Find the input and the output of a network.
 
     Parameters
     ----------
     path : Path
-        What errors name.
+        The path that errors name.
     graph : Graph
     spec : InputSpec
-        How pixels are normalised: the network is tried with pixels as it will see them.
+        How pixels are normalised: the trial pixels are normalised in the same way.
     classes : int
-        That it should have.
+        The expected number of classes.
     stated : Stated
 
     Returns
     -------
     OnnxConfig
-        All but its reach.
+        The complete config, except for the reach.
 
     Raises
     ------
     ModelError
-        If the network does not map an image to a map of as many classes.
+        If the network does not map an image to scores for as many classes.
     UsageError
-        If something has to be stated, or is stated wrongly.
+        If a property must be stated, or is stated wrongly.
     """
     image, output = image_of(path, graph, spec), map_of(path, graph, stated.output)
     layout, side = axes_of(path, image, stated.layout)
@@ -90,7 +90,7 @@ def find_out(path: Path, graph: Graph, spec: InputSpec, classes: int, stated: St
 
 
 def pixels_of(noise: Tensor, spec: InputSpec) -> Tensor:
-    """Turn noise of mean 0 and variance 1, (N, 3, H, W), into pixels about those of a slide, normalised."""
+    """Turn noise of mean 0 and variance 1, (N, 3, H, W), into normalised pixels like those of a slide."""
     pixels = (BRIGHTNESS + CONTRAST * noise).clamp(0, 255).round()
     mean, std = (torch.tensor(each).view(1, RGB, 1, 1) for each in (spec.mean, spec.std))
     return (pixels - mean) / (std * spec.scale)
@@ -98,26 +98,26 @@ def pixels_of(noise: Tensor, spec: InputSpec) -> Tensor:
 
 @dataclass(frozen=True)
 class _Trial:
-    """A network, and images to try it with."""
+    """A network, and images for trying it."""
 
     path: Path
     session: Session
     spec: InputSpec
 
     def image(self, config: OnnxConfig, seed: int = 0) -> Tensor:
-        """Return a normalised image of a size that it may take, (1, 3, height, width)."""
+        """Return a normalised image of a suitable size, (1, 3, height, width)."""
         height, width = _size(config)
         noise = torch.randn(1, RGB, height, width, generator=torch.Generator().manual_seed(seed))
         return pixels_of(noise, self.spec)
 
     def raw(self, config: OnnxConfig) -> NDArray[np.float32]:
-        """Return what it gives for an image, as it is; of a batch of a fixed size, the first."""
+        """Return the raw output for an image; the first one, if batches have a fixed size."""
         given = given_to(config, self.image(config).expand(config.batch or 1, -1, -1, -1))
         found = np.asarray(self.session.run(given, config.input, config.output), np.float32)
         return found[:1]
 
     def takes_two(self, config: OnnxConfig, found: NDArray[np.float32]) -> bool:
-        """Whether it gives for an image what it `found` for it alone, behind another image, too."""
+        """Return whether an image after another one in a batch gives the same as what it `found` alone."""
         alone = as_logits(found, config)
         try:
             both = run(self.session, config, torch.cat([self.image(config, 1), self.image(config)]))
@@ -129,13 +129,13 @@ class _Trial:
 
 
 def _size(config: OnnxConfig) -> tuple[int, int]:
-    """Return height and width of the images that a network is tried with."""
+    """Return height and width of the trial images."""
     height, width = (config.side or number * config.sides for number in TRIED)
     return height, width
 
 
 def _first_that_works(trial: _Trial, config: OnnxConfig) -> tuple[OnnxConfig, NDArray[np.float32]]:
-    """Try what sides are multiples of; return what the network gives, too."""
+    """Find the multiple for sides by trying; return the network's output, too."""
     multiples = (math.gcd(config.side, MULTIPLES[-1]),) if config.side else MULTIPLES
     for multiple in multiples:
         config = replace(config, sides=multiple)
@@ -147,11 +147,11 @@ def _first_that_works(trial: _Trial, config: OnnxConfig) -> tuple[OnnxConfig, ND
             continue
         if _axes_that_fit(config, found) or multiple == multiples[-1]:
             return config, found
-    raise AssertionError  # the last either returns or raises
+    raise AssertionError  # the last multiple either returns or raises
 
 
 def _axes_that_fit(config: OnnxConfig, found: NDArray[np.float32]) -> list[OutputLayout]:
-    """Return the axes that a map can have: its sides are the image's, divided by one stride."""
+    """Return the possible axes of a map: its sides are the image's, divided by one stride."""
     height, width = _size(config)
     fitting: list[OutputLayout] = []
     for axes, (rows, columns) in AXES.items():
@@ -164,7 +164,7 @@ def _axes_that_fit(config: OnnxConfig, found: NDArray[np.float32]) -> list[Outpu
 
 
 def _with_output_axes(trial: _Trial, config: OnnxConfig, found: NDArray[np.float32]) -> OnnxConfig:
-    """Complete a config with what the map's shape says."""
+    """Complete a config from the shape of the map."""
     path, classes = trial.path, config.classes
     height, width = _size(config)
     shape = " x ".join(str(side) for side in found.shape)
@@ -195,7 +195,7 @@ def _with_output_axes(trial: _Trial, config: OnnxConfig, found: NDArray[np.float
 
 
 def _values(path: Path, config: OnnxConfig, found: NDArray[np.float32], stated: bool | None) -> Values:
-    """Tell what the map holds by its values."""
+    """Infer the kind of the map's values."""
     if not np.isfinite(found).all():
         raise ModelError(f"{path}: gives numbers that are NaN or infinite: export it in float32")
     low, high = float(found.min()), float(found.max())

@@ -1,4 +1,4 @@
-"""ONNX Runtime: a network opened, and run on one device by a number of threads."""
+"""Open a network by ONNX Runtime, and run it on one device with a number of threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ERRORS_ONLY = 3
-"""What ONNX Runtime logs: no warnings, which are for its developers."""
+"""ONNX Runtime's log level: errors, without the warnings for its developers."""
 
 NO_MEMORY = ("allocate memory", "out of memory", "bad allocation", "bad_alloc")
 
@@ -41,26 +41,26 @@ def onnx_runtime() -> ModuleType:
 
 
 def in_words(device: str) -> str:
-    """Say what runs a network on a device: ``ONNX Runtime 1.32.0, CPU``."""
+    """Return what runs a network on a device, in words: ``ONNX Runtime 1.32.0, CPU``."""
     return f"ONNX Runtime {onnx_runtime().__version__}, {device.partition(':')[0].upper()}"
 
 
 class Session:
     """A network opened by ONNX Runtime. Several threads may run it at a time.
 
-    On a CPU a session has threads of its own, as many for each operator as it is told; operators come one
-    after the other. On a GPU convolutions are chosen by their sizes and not by a race, and are in float32
-    proper, so that each run computes alike.
+    On a CPU a session has its own threads for each operator; operators run one after another. On a GPU,
+    convolution algorithms are chosen by size and not by timing, and compute in full float32, so that all runs
+    compute in the same way.
 
     Parameters
     ----------
     path : Path
-        What errors name.
+        The path that errors name.
     data : bytes
         The model; it is checked when this process opens it for the first time.
     device : torch.device
     threads : int
-        On a CPU.
+        Number of threads on a CPU.
 
     Raises
     ------
@@ -83,7 +83,7 @@ class Session:
         options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
         options.use_deterministic_compute = True
         options.log_severity_level = ERRORS_ONLY
-        # Threads that wait leave their cores to those that read and write.
+        # Waiting threads leave their cores to threads that read and write.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = runtime.InferenceSession(data, options, providers=_providers(runtime, device))
@@ -96,14 +96,14 @@ class Session:
             raise _no_gpu(device)
 
     def run(self, image: NDArray[np.generic], given: str, wanted: str) -> NDArray[np.generic]:
-        """Return what an output holds for an input.
+        """Return an output for an input.
 
         Raises
         ------
         ModelError
-            If the network can't be run on it.
+            If the network can't run on it.
         torch.OutOfMemoryError
-            If there is not enough memory for it.
+            If there is not enough memory.
         """
         try:
             found: list[Any] = self._session.run([wanted], {given: image})
@@ -138,7 +138,7 @@ def _no_gpu(device: torch.device) -> DeviceError:
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """Return what ONNX Runtime raises; its exceptions have no common base."""
+    """Return the exceptions of ONNX Runtime, which have no common base class."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     found = [each for each in vars(state).values() if isinstance(each, type) and issubclass(each, Exception)]

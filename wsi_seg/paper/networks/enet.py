@@ -1,9 +1,9 @@
 """ENet, the whole network, top to bottom.
 
 Paszke, Chaurasia, Kim, Culurciello: "ENet: A Deep Neural Network Architecture for Real-Time Semantic
-Segmentation", 2016, arXiv:1606.02147, table 1 and figure 2. Where the paper leaves it open this follows the
-authors' Torch code: a bottleneck's middle convolution has a bias, the decoder's activations are ReLUs, and
-weights are drawn uniformly within ``1 / sqrt(fan_in)``, which is PyTorch's own way.
+Segmentation", 2016, arXiv:1606.02147, table 1 and figure 2. What the paper does not say is as in the authors'
+Torch code: a bottleneck's middle convolution has a bias, the decoder's activations are ReLUs, and weights are
+drawn uniformly within ``1 / sqrt(fan_in)``, which is PyTorch's default.
 
 With more than two CPU threads PyTorch's 3x3 transposed convolution rounds its sums differently, and so does
 this network.
@@ -30,7 +30,7 @@ STAGE0, STAGE1, STAGE2 = 16, 64, 128
 """Channels at 1/2, 1/4 and 1/8 of the image's sides."""
 
 REDUCTION = 4
-"""A bottleneck's channels over those of its middle convolution."""
+"""Ratio of a bottleneck's channels to those of its middle convolution."""
 
 EARLY_DROPOUT, DROPOUT = 0.01, 0.1
 """Share of a bottleneck's channels that training drops: in stage 1, and in stages 2 and 3."""
@@ -38,27 +38,11 @@ EARLY_DROPOUT, DROPOUT = 0.01, 0.1
 
 @dataclass(frozen=True)
 class ENetConfig(NetworkConfig):
-    """Everything that decides an ENet's shape.
-
-    Attributes
-    ----------
-    classes : int
-        Output channels; 2 or more.
-
-    Raises
-    ------
-    ValueError
-        If the number makes no network.
-    """
-
-    @property
-    def title(self) -> str:
-        """What people call this network."""
-        return "ENet"
+    """Everything that decides an ENet's shape: the classes alone."""
 
     @property
     def shape(self) -> str:
-        """What sets this network apart from others of its title, in words."""
+        """How this network differs from others of its kind, in words."""
         return "as published"
 
 
@@ -78,17 +62,17 @@ def relu(channels: int) -> nn.Module:
 
 
 def projection(inputs: int, outputs: int, side: int = 1) -> nn.Sequential:
-    """Convolution without bias over squares of `side` pixels, side by side; normalised."""
+    """Convolution without bias over adjacent squares of `side` pixels; normalised."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, side, stride=side, bias=False), norm(outputs))
 
 
 def dilated(channels: int, dilation: int = 1) -> nn.Module:
-    """Middle of a bottleneck: a 3x3 convolution."""
+    """Make the middle of a bottleneck: a 3x3 convolution."""
     return nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation)
 
 
 def asymmetric(channels: int) -> nn.Module:
-    """Middle of a bottleneck: a 5x5 convolution, as 5x1 and then 1x5."""
+    """Make the middle of a bottleneck: a 5x5 convolution, as 5x1 and then 1x5."""
     return nn.Sequential(
         nn.Conv2d(channels, channels, (5, 1), padding=(2, 0), bias=False),
         nn.Conv2d(channels, channels, (1, 5), padding=(0, 2)),
@@ -96,7 +80,7 @@ def asymmetric(channels: int) -> nn.Module:
 
 
 class Extension(nn.Sequential):
-    """What a bottleneck adds to its input: the map projected to few channels, convolved, and expanded.
+    """The part that a bottleneck adds to its input: project to few channels, convolve, and expand.
 
     Parameters
     ----------
@@ -105,7 +89,7 @@ class Extension(nn.Sequential):
     middle : Module
         Convolves a quarter of the `outputs` channels.
     act : function
-        Makes an activation for so many channels.
+        Makes an activation for a number of channels.
     dropout : float
         Share of the channels that training drops.
     stride : {1, 2}
@@ -155,14 +139,14 @@ class Down(nn.Module):
         self.act = prelu(outputs)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, inputs, H, W) -> (N, outputs, H / 2, W / 2), and where the maxima lay in each map."""
+        """(N, inputs, H, W) -> (N, outputs, H / 2, W / 2), and the places of the maxima in each map."""
         pooled, places = functional.max_pool2d(x, 2, return_indices=True)
         pooled = functional.pad(pooled, (0, 0, 0, 0, 0, self.extra))
         return self.act(pooled + self.extension(x)), places
 
 
 class Up(nn.Module):
-    """A bottleneck that doubles the map's sides; the input's values go where the maxima of a `Down` lay."""
+    """A bottleneck that doubles the map's sides; values go to the places of the maxima of a `Down`."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -179,7 +163,7 @@ class Up(nn.Module):
 
 
 def stage(channels: int) -> list[nn.Module]:
-    """Stages 2 and 3 of the paper's table, without the bottleneck that opens the former."""
+    """Make stage 2 or 3 of the paper's table, without the first bottleneck of stage 2."""
     middles = [
         dilated(channels),
         dilated(channels, 2),
@@ -217,23 +201,7 @@ class ENet(Network):
         self.classify = nn.ConvTranspose2d(STAGE0, config.classes, 2, stride=2)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Segment normalised images.
-
-        Parameters
-        ----------
-        image : Tensor
-            Float, (N, 3, H, W), with H and W multiples of 8.
-
-        Returns
-        -------
-        Tensor
-            Logits, (N, classes, H, W).
-
-        Raises
-        ------
-        ValueError
-            If a side is not a multiple of 8.
-        """
+        """Segment normalised images: see `Network`."""
         self.check_sides(image)
         half = torch.cat([self.initial(image), functional.max_pool2d(image, 2)], dim=1)
         quarter, places1 = self.down1(self.initial_act(half))

@@ -1,10 +1,10 @@
 """ERFNet, the whole network, top to bottom.
 
 Romera, Alvarez, Bergasa, Arroyo: "ERFNet: Efficient Residual Factorized ConvNet for Real-Time Semantic
-Segmentation", IEEE Transactions on Intelligent Transportation Systems 19 (2018), table I and figure 2. Layer
-for layer the authors' released network, weights drawn as PyTorch draws them; they began from an encoder that
-had been trained on ImageNet, which does not come with this. The encoder's own output, which the decoder
-replaces, is left out.
+Segmentation", IEEE Transactions on Intelligent Transportation Systems 19 (2018), table I and figure 2. The
+layers are those of the authors' released network, and weights are drawn as PyTorch does by default. The
+authors began with an encoder trained on ImageNet, which is not included here. The encoder's own output, which
+the decoder replaces, is left out.
 
 With more than two CPU threads PyTorch's 3x3 transposed convolution rounds its sums differently, and so does
 this network.
@@ -26,7 +26,7 @@ LEVEL1, LEVEL2, LEVEL3 = 16, 64, 128
 
 BLOCKS2 = 5
 DILATIONS3 = (2, 4, 8, 16, 2, 4, 8, 16)
-"""Of the blocks at the third level."""
+"""Dilations of the blocks at the third level."""
 
 DECODER_BLOCKS = 2
 DROPOUT2, DROPOUT3 = 0.03, 0.3
@@ -35,27 +35,11 @@ DROPOUT2, DROPOUT3 = 0.03, 0.3
 
 @dataclass(frozen=True)
 class ERFNetConfig(NetworkConfig):
-    """Everything that decides an ERFNet's shape.
-
-    Attributes
-    ----------
-    classes : int
-        Output channels; 2 or more.
-
-    Raises
-    ------
-    ValueError
-        If the number makes no network.
-    """
-
-    @property
-    def title(self) -> str:
-        """What people call this network."""
-        return "ERFNet"
+    """Everything that decides an ERFNet's shape: the classes alone."""
 
     @property
     def shape(self) -> str:
-        """What sets this network apart from others of its title, in words."""
+        """How this network differs from others of its kind, in words."""
         return "as published"
 
 
@@ -65,7 +49,7 @@ def norm(channels: int) -> nn.BatchNorm2d:
 
 
 def factorised(channels: int, dilation: int = 1) -> nn.Sequential:
-    """Write a 3x3 convolution as 3x1, a ReLU, and 1x3; normalised."""
+    """Make a 3x3 convolution as 3x1, a ReLU, and 1x3; normalised."""
     return nn.Sequential(
         nn.Conv2d(channels, channels, (3, 1), padding=(dilation, 0), dilation=(dilation, 1)),
         nn.ReLU(inplace=True),
@@ -88,7 +72,7 @@ class Block(nn.Module):
 
 
 class Down(nn.Module):
-    """Halve a map's sides: a strided convolution, and the map max-pooled beside it."""
+    """Halve a map's sides: a strided convolution and the max-pooled map, concatenated."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -130,22 +114,6 @@ class ERFNet(Network):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Segment normalised images.
-
-        Parameters
-        ----------
-        image : Tensor
-            Float, (N, 3, H, W), with H and W multiples of 8.
-
-        Returns
-        -------
-        Tensor
-            Logits, (N, classes, H, W).
-
-        Raises
-        ------
-        ValueError
-            If a side is not a multiple of 8.
-        """
+        """Segment normalised images: see `Network`."""
         self.check_sides(image)
         return self.decoder(self.encoder(image))  # type: ignore[no-any-return]

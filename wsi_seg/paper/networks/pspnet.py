@@ -1,14 +1,15 @@
 """PSPNet, the whole network, top to bottom.
 
 Zhao, Shi, Qi, Wang, Jia: "Pyramid Scene Parsing Network", CVPR 2017, arXiv:1612.01105: a residual network,
-dilated so that it works at 1/8 of the image's sides, and averages over ever larger parts of the whole map. As
-in the authors' Caffe networks, the stem is three 3x3 convolutions and a block is strided in its first one.
+dilated so that it works at 1/8 of the image's sides, and averages over larger and larger parts of the whole
+map. As in the authors' Caffe networks, the stem is three 3x3 convolutions, and a block is strided in its
+first one.
 
-The 65.7 million parameters that ESPNet's paper gives are those of the network that segments. While training,
-the authors added a second output after the third stage, with a loss of its own (2.4 million parameters more);
-it has no part in the result, and is left out here, of the network and of its training. So is their start from
-weights trained on ImageNet. They served images of 8 k + 1 pixels a side and enlarged logits corner to corner;
-images of 8 k have no far corner to reach, and so logits are enlarged as areas are.
+The 65.7 million parameters that ESPNet's paper gives are those of the network that segments. In training, the
+authors added a second output after the third stage, with a loss of its own and 2.4 million more parameters.
+It has no effect on the result, and is left out here. So are their initial weights, trained on ImageNet. They
+took images of 8 k + 1 pixels a side and enlarged logits with aligned corners. With images of 8 k pixels,
+corners cannot be aligned, and logits are enlarged with half-pixel centres.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from wsi_seg.models.espnet import RGB
 from wsi_seg.models.network import Network, NetworkConfig
 
 EXPANSION = 4
-"""Channels that leave a block over those of its middle convolution."""
+"""Ratio of a block's output channels to those of its middle convolution."""
 
 STAGES = ((1, 1), (2, 1), (1, 2), (1, 4))
-"""Of the residual network: stride and dilation."""
+"""Stride and dilation of the residual network's stages."""
 
 CELLS = (1, 2, 3, 6)
 """Cells along each side of the map, in the pyramid's four levels."""
@@ -46,14 +47,14 @@ class PSPNetConfig(NetworkConfig):
     classes : int
         Output channels; 2 or more.
     blocks : (int, int, int, int)
-        Of the residual network's stages; (3, 4, 23, 3) makes PSPNet-101, (3, 4, 6, 3) PSPNet-50.
+        Blocks of the residual network's stages; (3, 4, 23, 3) makes PSPNet-101, (3, 4, 6, 3) PSPNet-50.
     width : int
-        Channels of the first stage's middle convolutions, which all others are multiples of; 64 as published.
+        Channels of the first stage's middle convolutions; all others are multiples. As published, 64.
 
     Raises
     ------
     ValueError
-        If the numbers make no network.
+        If no network can be made from these values.
     """
 
     blocks: tuple[int, int, int, int] = (3, 4, 23, 3)
@@ -68,20 +69,20 @@ class PSPNetConfig(NetworkConfig):
 
     @property
     def title(self) -> str:
-        """What people call this network."""
+        """The name of this kind of network."""
         return f"PSPNet-{3 * sum(self.blocks) + 2}"
 
     @property
     def shape(self) -> str:
-        """What sets this network apart from others of its title, in words."""
+        """How this network differs from others of its kind, in words."""
         return f"{', '.join(map(str, self.blocks))} blocks, {self.width} channels wide"
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     """Convolution without bias that keeps the map's size (or halves it); normalised.
 
-    A 1x1 kernel looks the same however it is dilated, but on one CPU thread PyTorch takes another way through
-    an undilated one, which rounds hundreds of input channels differently than on several threads.
+    Dilation has no effect on a 1x1 kernel. But on one CPU thread PyTorch computes an undilated one by another
+    algorithm, which rounds hundreds of input channels differently than on several threads.
     """
     pad = dilation * (kernel // 2)
     layer = nn.Conv2d(
@@ -96,7 +97,7 @@ def activated(layer: nn.Module) -> nn.Sequential:
 
 
 class Block(nn.Module):
-    """A residual block: 1x1, 3x3, 1x1; the input is projected where it has another shape."""
+    """A residual block: 1x1, 3x3, 1x1; the input is projected if it has another shape."""
 
     def __init__(self, inputs: int, thin: int, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
@@ -120,7 +121,7 @@ def stage(inputs: int, thin: int, blocks: int, stride: int, dilation: int) -> nn
 
 
 class Pyramid(nn.Module):
-    """The map, and beside it the map averaged over 1, 2 x 2, 3 x 3 and 6 x 6 cells, and enlarged again."""
+    """The map, concatenated with its averages over 1, 2 x 2, 3 x 3 and 6 x 6 cells, enlarged again."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -167,23 +168,9 @@ class PSPNet(Network):
         self.apply(initialise)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Segment normalised images.
+        """Segment normalised images: see `Network`.
 
-        Parameters
-        ----------
-        image : Tensor
-            Float, (N, 3, H, W), with H and W multiples of 8. The pyramid sees all of it: the answer for a
-            pixel depends on the size of the image that holds it.
-
-        Returns
-        -------
-        Tensor
-            Logits, (N, classes, H, W).
-
-        Raises
-        ------
-        ValueError
-            If a side is not a multiple of 8.
+        The pyramid sees the whole image, so a pixel's class depends on the image's size.
         """
         self.check_sides(image)
         logits = self.classify(self.merge(self.pyramid(self.stages(self.stem(image)))))

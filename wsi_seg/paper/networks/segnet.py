@@ -2,8 +2,8 @@
 
 Badrinarayanan, Kendall, Cipolla: "SegNet: A Deep Convolutional Encoder-Decoder Architecture for Image
 Segmentation", IEEE TPAMI 39 (2017), arXiv:1511.00561, figure 2: the thirteen convolutions of VGG16, and their
-mirror image. Weights are drawn as the paper has it; its encoder then began from VGG16 as trained on ImageNet,
-which does not come with this.
+mirror image. Weights are drawn as in the paper. Its encoder began with VGG16 trained on ImageNet, which is
+not included here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from wsi_seg.models.network import Network, NetworkConfig
 from wsi_seg.paper.networks.unpool import unpool
 
 STAGES = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))
-"""Of the encoder, from fine to coarse: convolutions, and their channels in multiples of the first stage's."""
+"""The encoder's stages, from fine to coarse: convolutions, and channels in multiples of the first stage's."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class SegNetConfig(NetworkConfig):
     classes : int
         Output channels; 2 or more.
     width : int
-        Channels of the first stage, which all others are multiples of; 64 as published.
+        Channels of the first stage; all others are multiples. As published, 64.
 
     Raises
     ------
     ValueError
-        If the numbers make no network.
+        If no network can be made from these values.
     """
 
     width: int = 64
@@ -48,18 +48,13 @@ class SegNetConfig(NetworkConfig):
             raise ValueError(f"width is {self.width}: use 1 to {MAX_WIDTH}")
 
     @property
-    def title(self) -> str:
-        """What people call this network."""
-        return "SegNet"
-
-    @property
     def shape(self) -> str:
-        """What sets this network apart from others of its title, in words."""
+        """How this network differs from others of its kind, in words."""
         return f"{self.width} to {8 * self.width} channels"
 
 
 def convolutions(channels: list[int]) -> nn.Sequential:
-    """3x3 convolutions through so many channels, each normalised and activated."""
+    """Make 3x3 convolutions with these channels, each normalised and activated."""
     return nn.Sequential(
         *(
             nn.Sequential(
@@ -71,7 +66,7 @@ def convolutions(channels: list[int]) -> nn.Sequential:
 
 
 class SegNet(Network):
-    """SegNet: what is max-pooled on the way down is put back in its place on the way up."""
+    """SegNet: the decoder puts values back to the places of the maxima that the encoder pooled."""
 
     config_type = SegNetConfig
 
@@ -84,7 +79,7 @@ class SegNet(Network):
             convolutions([inputs] + [width] * count)
             for inputs, width, count in zip(finer, widths, counts, strict=True)
         )
-        # The finest stage's last convolution is the one that classifies.
+        # The last convolution of the finest stage is the classifier.
         self.decoder = nn.ModuleList(
             convolutions([width] * count + ([] if outputs == RGB else [outputs]))
             for outputs, width, count in reversed(list(zip(finer, widths, counts, strict=True)))
@@ -93,25 +88,10 @@ class SegNet(Network):
         self.apply(initialise)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Segment normalised images.
+        """Segment normalised images: see `Network`.
 
-        Maps of odd sides, as there are when the image's are not multiples of 32, are halved rounding up; the
-        authors' network does so at 480 x 360.
-
-        Parameters
-        ----------
-        image : Tensor
-            Float, (N, 3, H, W), with H and W multiples of 8.
-
-        Returns
-        -------
-        Tensor
-            Logits, (N, classes, H, W).
-
-        Raises
-        ------
-        ValueError
-            If a side is not a multiple of 8.
+        If the image's sides are not multiples of 32, some maps have odd sides. These are halved and rounded
+        up, as in the authors' network at 480 x 360.
         """
         self.check_sides(image)
         pooled, x = [], image

@@ -1,4 +1,4 @@
-"""Max-unpooling, as ENet and SegNet have it."""
+"""Max-unpooling for ENet and SegNet."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 def unpool(maps: Tensor, places: Tensor, height: int, width: int) -> Tensor:
-    """Put values where the maxima of a max-pooling of 2x2 squares lay, and zeros beside them.
+    """Put values to the places of the maxima of a 2x2 max-pooling, and zeros elsewhere.
 
-    Written in plain arithmetic, which can be exported for any device and is the same to the bit on every run,
-    as `torch.nn.functional.max_unpool2d` is not. Pixels come before channels, as they lie in memory.
+    This uses plain arithmetic, which can be exported for any device and is bit for bit the same on every run;
+    `torch.nn.functional.max_unpool2d` is not. Pixels come before channels, as in memory.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def unpool(maps: Tensor, places: Tensor, height: int, width: int) -> Tensor:
     places : Tensor
         Of the same shape, int64: row * width + column, as `max_pool2d` returns them.
     height, width : int
-        Of the map that was pooled; the last squares of odd sides were cut short.
+        Size of the map that was pooled; if a side is odd, the last squares are incomplete.
 
     Returns
     -------
