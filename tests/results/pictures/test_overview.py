@@ -150,6 +150,13 @@ def test_legend_lists_what_was_found_by_area(labels: np.ndarray) -> None:
     assert scene_of(np.ones((3, 3), dtype=np.uint8)).absent == ("stroma",)
 
 
+def test_a_class_has_the_same_colour_in_the_legend_as_in_the_map(labels: np.ndarray) -> None:
+    scene = scene_of(labels)
+    scene.rgb[labels == 1] = 150, 60, 120  # dark tissue
+    fill = overview._entries(scene)[0].swatch.getpixel((18, 11))
+    assert share_of(draw_overview(scene), fill) > 0.01
+
+
 def test_an_empty_result_says_so(labels: np.ndarray) -> None:
     without_glass = ClassSchema(name="bare", classes=(TUMOUR, STROMA))
     glass = np.zeros_like(labels)

@@ -7,7 +7,9 @@ import numpy as np
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID, ClassSchema, TissueClass
 from wsi_seg.results.pictures.painting import (
     FILL,
+    GLASS,
     OUTLINE_SHADE,
+    mean_color,
     paint_classes,
     paint_mask,
     paint_slide,
@@ -98,3 +100,16 @@ def test_swatch_shows_fill_and_outline() -> None:
     np.testing.assert_allclose(
         swatch[11, 18], (1 - FILL) * paper_of((240, 240, 240)) + FILL * np.array(RED), atol=1
     )
+
+
+def test_a_swatch_looks_as_its_class_does_on_the_slide() -> None:
+    rgb = np.full((40, 60, 3), 240, dtype=np.uint8)
+    rgb[:, 20:] = PINK
+    labels = np.full((40, 60), 1, dtype=np.uint8)
+    labels[:, :20] = 0
+    shown = np.asarray(paint_classes(rgb, labels, SCHEMA, (60, 40)))[20, 40]
+    under = mean_color(rgb, labels == 1)
+    assert tuple(under) == PINK
+    swatch = np.asarray(paint_swatch(1, SCHEMA, (36, 22), under))
+    np.testing.assert_allclose(swatch[11, 18].astype(int), shown, atol=1)
+    assert tuple(mean_color(rgb, labels == 9)) == GLASS

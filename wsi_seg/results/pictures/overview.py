@@ -21,7 +21,13 @@ from wsi_seg.results.pictures.lettering import (
     text_width,
     wrapped,
 )
-from wsi_seg.results.pictures.painting import paint_classes, paint_mask, paint_slide, paint_swatch
+from wsi_seg.results.pictures.painting import (
+    mean_color,
+    paint_classes,
+    paint_mask,
+    paint_slide,
+    paint_swatch,
+)
 from wsi_seg.results.pictures.scene import Scene
 from wsi_seg.results.summary import summarise_classes
 from wsi_seg.slides.lattice import Rect
@@ -218,7 +224,10 @@ def _draw_message(panel: Image.Image, message: str) -> None:
 
 def _entries(scene: Scene) -> list[Entry]:
     """Return the legend's lines: classes by area, then what is not a class."""
-    entries = [Entry(paint_swatch(c.id, scene.schema, SWATCH), c.name, c.mm2, c.share) for c in scene.found]
+    entries = []
+    for c in scene.found:
+        color = mean_color(scene.rgb, scene.labels == c.id)  # else dark tissue looks unlike its swatch
+        entries.append(Entry(paint_swatch(c.id, scene.schema, SWATCH, color), c.name, c.mm2, c.share))
     if scene.unprocessed_mm2 > 0:
         swatch = paint_swatch(UNPROCESSED_ID, scene.schema, SWATCH)
         entries.append(Entry(swatch, "Could not be read", scene.unprocessed_mm2))

@@ -36,6 +36,9 @@ STRIPE = 10
 
 STRIPE_GREYS = (228, 150)
 
+GLASS = (240, 240, 240)
+"""Colour of an empty slide."""
+
 BORDER = 256
 """Added to the label values of pixels at a border."""
 
@@ -73,13 +76,21 @@ def paint_classes(
     return _laid_over(_pale(paint_slide(rgb, size)), _inks(schema)[state])
 
 
-def paint_swatch(value: int, schema: ClassSchema, size: tuple[int, int]) -> Image.Image:
-    """Paint a swatch of one label value, as it looks on glass, for a legend."""
-    glass = np.full((size[1] + 2, size[0] + 2, 3), 240, dtype=np.uint8)
-    labels = np.full(glass.shape[:2], schema.outside_id, dtype=np.uint8)
+def paint_swatch(
+    value: int, schema: ClassSchema, size: tuple[int, int], slide: ArrayLike = GLASS
+) -> Image.Image:
+    """Paint a swatch of one label value for a legend, as it looks where the slide has one colour."""
+    below = np.full((size[1] + 2, size[0] + 2, 3), slide, dtype=np.uint8)
+    labels = np.full(below.shape[:2], schema.outside_id, dtype=np.uint8)
     labels[1:-1, 1:-1] = value
-    picture = paint_classes(glass, labels, schema, (size[0] + 2, size[1] + 2))
+    picture = paint_classes(below, labels, schema, (size[0] + 2, size[1] + 2))
     return picture.crop((1, 1, size[0] + 1, size[1] + 1))
+
+
+def mean_color(rgb: NDArray[np.uint8], where: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return the mean colour of the pixels of a mask, shape (3,); that of glass if there are none."""
+    pixels = rgb[where]
+    return pixels.mean(axis=0).round().astype(np.uint8) if len(pixels) else np.array(GLASS, np.uint8)
 
 
 def paint_mask(

@@ -11,7 +11,7 @@ from wsi_seg.data.sources import IGNORE
 from wsi_seg.models.classes import OUTSIDE_ID
 from wsi_seg.results.pictures.legend import SWATCH, Entry, draw_legend
 from wsi_seg.results.pictures.lettering import INK, MUTED, Color, Style, draw_text, fitted
-from wsi_seg.results.pictures.painting import paint_classes, paint_slide, paint_swatch
+from wsi_seg.results.pictures.painting import mean_color, paint_classes, paint_slide, paint_swatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,13 +93,20 @@ def _entries(examples: Sequence[Example], schema: ClassSchema) -> list[Entry]:
     """Return the entries of the legend: the classes that occur, then unknown pixels."""
     occurring = np.unique([v for e in examples for v in (*np.unique(e.truth), *np.unique(e.prediction))])
     entries = [
-        Entry(_framed(paint_swatch(c.id, schema, SWATCH)), c.name)
+        Entry(_framed(paint_swatch(c.id, schema, SWATCH, _color_under(i, examples))), c.name)
         for i, c in enumerate(schema.classes)
         if i in occurring
     ]
     if IGNORE in occurring:
         entries.append(Entry(_framed(paint_swatch(OUTSIDE_ID, schema, SWATCH)), "Not known"))
     return entries
+
+
+def _color_under(index: int, examples: Sequence[Example]) -> NDArray[np.uint8]:
+    """Return the mean colour of the slides where a class is known or was found."""
+    rgb = np.concatenate([e.rgb.reshape(-1, 3) for e in examples])
+    classes = np.concatenate([((e.truth == index) | (e.prediction == index)).ravel() for e in examples])
+    return mean_color(rgb, classes)
 
 
 def _framed(swatch: Image.Image) -> Image.Image:
