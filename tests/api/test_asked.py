@@ -10,6 +10,7 @@ from torch import nn
 import wsi_seg as ws
 
 NETWORK = {"classes": ["a", "b", "c"], "mpp": 2.0, "mean": [0.5] * 3, "std": [0.2] * 3}
+ROOT = Path(__file__).parent
 RGB = np.zeros((64, 64, 3), np.uint8)
 
 
@@ -47,6 +48,32 @@ def network(**changed: object) -> ws.Model:
         (lambda: ws.evaluate("breast-demo", [], from_level_0="no"), "from_level_0='no': give True or False"),
         (lambda: ws.evaluate("breast-demo", None), "None: not data"),
         (lambda: ws.evaluate("breast-demo", [5]), "5 is not a pair"),
+        (lambda: ws.load_model("breast-demo", network=5), "network=5: give a torch.nn.Module"),
+        (lambda: network(mean=[]), "mean=[]: give three numbers"),
+        (lambda: network(std="abc"), "std='abc': give three numbers"),
+        (lambda: network(std=[0.2, 0.2, "0.2"]), "std=[0.2, 0.2, '0.2']: give three numbers"),
+        (lambda: network(std=[0.2, 0.2, -1]), "std=(0.2, 0.2, -1.0): input should be"),
+        (lambda: network(mpp="2"), "mpp='2': not a number"),
+        (lambda: network(mpp=0), "mpp=0: input should be"),
+        (lambda: network(channels="x"), "channels='x': input should be 'rgb' or 'bgr'"),
+        (lambda: network(classes=ROOT / "none.yaml"), "none.yaml: cannot be read"),
+        (lambda: ws.Runner(workers="2"), "workers='2': give a number"),
+        (lambda: ws.Runner(scheduler=5), "scheduler=5: give a string or a Path"),
+        (lambda: ws.Runner(progress="bar"), "progress='bar': give a wsi_seg.progress.Progress"),
+        (lambda: ws.load_model("breast-demo").segment(RGB, device=5), "device=5: input should be"),
+        (lambda: ws.evaluate("breast-demo", [], device=5), "device=5: input should be"),
+        (lambda: ws.evaluate("breast-demo", [], classes=5), "classes=5: give a string or a Path"),
+        (lambda: ws.evaluate("breast-demo", [], classes=""), "no class schema named ''"),
+        (lambda: ws.evaluate("breast-demo", [], progress=5), "progress=5: give a wsi_seg.progress.Progress"),
+        (lambda: ws.train([("s", "a")], out="t", pipeline=None), "pipeline=None: give a string or a Path"),
+        (lambda: ws.train([("s", "a")], out="t", classes=5), "classes=5: give a string or a Path"),
+        (lambda: ws.train([("s", "a")], out="t", init=5), "init=5: give a string or a Path"),
+        (lambda: ws.train([("s", "a")], out="t", device=5), "device=5: input should be"),
+        (lambda: ws.train([("s", "a")], out="t", settings=5), "settings: 5: give part.name=value"),
+        (
+            lambda: ws.train([("s", "a")], out="t", progress="bar"),
+            "progress='bar': give a wsi_seg.progress.TrainingProgress",
+        ),
     ],
 )
 def test_values_of_a_wrong_type_are_named(call: Callable[[], object], line: str) -> None:
@@ -76,3 +103,10 @@ def test_a_network_that_does_not_pad_hears_the_sizes() -> None:
         ws.WsiSegError, match=r"logits of 190 x 318 for 192 x 320 pixels.*pad its convolutions"
     ):
         ws.Model.from_torch(nn.Conv2d(3, 3, 3), **NETWORK)  # type: ignore[arg-type]
+
+
+def test_schemas_may_be_named_by_paths(tmp_path: Path) -> None:
+    schema = tmp_path / "schema.yaml"
+    lines = [f"  - {{id: {i}, name: {name}, color: [{i}, 0, 0]}}" for i, name in enumerate("abc")]
+    schema.write_text("\n".join(["name: mine", "classes:", *lines, ""]))
+    assert [c.name for c in network(classes=schema).classes] == ["a", "b", "c"]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     Settings = TypeVar("Settings", bound=BaseModel)
+    Listener = TypeVar("Listener")
 
 AnyPath = str | os.PathLike[str]
 
@@ -38,8 +39,11 @@ def checked(settings: type[Settings], given: Mapping[str, object]) -> Settings:
         name, _, said = explain(error).partition(": ")
         raise UsageError(f"{name}={shown(given.get(name.partition('.')[0]))}: {said}") from error
     for name, value in given.items():
-        if isinstance(value, bool) and name not in flags:  # pydantic would read it as 0 or 1
-            raise UsageError(f"{name}={value}: give a number")
+        # pydantic would read True as 1, and "2" as 2
+        if (isinstance(value, bool) and name not in flags) or (
+            isinstance(value, str | bytes) and getattr(made, name) != value
+        ):
+            raise UsageError(f"{name}={shown(value)}: give a number")
     return made
 
 
@@ -55,6 +59,35 @@ def path_of(path: AnyPath) -> Path:
         return Path(os.fsdecode(path))
     except (TypeError, ValueError) as error:
         raise UsageError(f"{shown(path)}: not a path: give a string or a Path") from error
+
+
+def text_of(name: str, value: AnyPath) -> str:
+    """Return a name or a path as a string.
+
+    Raises
+    ------
+    UsageError
+        If it is neither.
+    """
+    try:
+        return os.fsdecode(value)
+    except TypeError as error:
+        raise UsageError(f"{name}={shown(value)}: give a string or a Path") from error
+
+
+def listener_of(kind: type[Listener], progress: Listener | None) -> Listener:
+    """Return who hears of the progress; one that hears nothing if nobody is given.
+
+    Raises
+    ------
+    UsageError
+        If it is not of that kind.
+    """
+    if progress is None:
+        return kind()
+    if not isinstance(progress, kind):
+        raise UsageError(f"progress={shown(progress)}: give a wsi_seg.progress.{kind.__name__}")
+    return progress
 
 
 def number_of(name: str, value: float | None) -> float | None:

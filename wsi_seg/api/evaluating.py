@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from wsi_seg.api.asked import AnyPath, checked, flag_of, image_of, path_of
+from wsi_seg.api.asked import AnyPath, checked, flag_of, image_of, listener_of, path_of, shown, text_of
 from wsi_seg.api.model import Model, as_model
 from wsi_seg.api.pairs import paths_of
 from wsi_seg.api.result import Result
@@ -25,10 +26,10 @@ from wsi_seg.inference.network.segmenter import Segmenter, choose_device
 from wsi_seg.models.classes import load_schema
 from wsi_seg.predict.plan import working_mpp
 from wsi_seg.progress import Progress
-from wsi_seg.settings import LabelSettings, PredictSettings
+from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import torch
@@ -103,7 +104,7 @@ def evaluate(
     subject: Model | Result | AnyPath,
     data: Pairs | Iterable[AnyPath],
     *,
-    classes: str | None = None,
+    classes: AnyPath | None = None,
     split: str | None = None,
     rest: str | None = None,
     roi_class: str | None = None,
@@ -129,7 +130,7 @@ def evaluate(
         For a model: slides with their annotation files, QuPath projects with folders of outlines exported
         from them, a CSV file (slide,annotations[,mpp]), or the folder of a data set. For a result: its
         annotation file, or several.
-    classes : str, optional
+    classes : str or path, optional
         Classes to compare by: a schema's name or YAML file. A class with aliases combines several classes of
         the model.
     split : str, optional
@@ -152,12 +153,13 @@ def evaluate(
     WsiSegError
         One line that says what is wrong and what to do.
     """
-    schema = load_schema(classes) if classes else None
+    schema = None if classes is None else load_schema(text_of("classes", classes))
     truth = checked(TruthSettings, {"rest": rest, "roi_class": roi_class})
     reading = {"mpp": mpp, "working_mpp": working_mpp, "series": image_of(series)}
     for name, flag in (("allow_coarser", allow_coarser), ("from_level_0", from_level_0)):
         reading[name] = flag_of(name, flag) or None
-    hears = progress or Progress()
+    hears = listener_of(Progress, progress)
+    checked(RunSettings, {"device": device})
     result = _result_of(subject)
     if result is not None:
         _refuse({**reading, "split": split}, "a finished result")
@@ -200,9 +202,13 @@ def _annotations(data: Pairs | Iterable[AnyPath]) -> list[Path]:
     UsageError
         If there are none, or slides are given with them.
     """
-    files = [data] if isinstance(data, str | bytes | os.PathLike) else list(data)
+    if isinstance(data, str | bytes | os.PathLike):
+        return [path_of(data)]
+    files = list(data) if isinstance(data, Iterable) else []
     if not files or not all(isinstance(file, str | bytes | os.PathLike) for file in files):
-        raise UsageError("a result: give its annotation file, or a list of several, without slides")
+        raise UsageError(
+            f"{shown(data)}: of a result, give its annotation file, or a list of several, without slides"
+        )
     return [path_of(file) for file in files]  # type: ignore[arg-type]  # each is one
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsi_seg.api.asked import checked, number_of, path_of, shown
+from wsi_seg.api.asked import AnyPath, checked, number_of, path_of, shown
 from wsi_seg.api.network_input import input_of, schema_of
 from wsi_seg.api.pixels import SlideImage
 from wsi_seg.errors import UsageError
@@ -16,7 +16,7 @@ from wsi_seg.inference.plain_images import label_image
 from wsi_seg.models.bundle import load_bundle, resolve_model
 from wsi_seg.models.given import load_given, model_of
 from wsi_seg.predict.arrays import label_array
-from wsi_seg.settings import LabelSettings
+from wsi_seg.settings import LabelSettings, RunSettings
 
 if TYPE_CHECKING:
     import os
@@ -65,7 +65,7 @@ class Model:
         cls,
         network: nn.Module,
         *,
-        classes: Sequence[str] | str,
+        classes: Sequence[str] | AnyPath,
         mean: Sequence[float],
         std: Sequence[float],
         mpp: float | None = None,
@@ -81,7 +81,7 @@ class Model:
             Maps normalised images, float (N, 3, H, W), to logits (N, classes, H / s, W / s), for any H and W
             that are multiples of 64. The stride s and other possible sizes are found by trying; how far the
             network sees is measured.
-        classes : sequence of str, or str
+        classes : sequence of str, or str or path
             Names of the classes in the order of the channels; or a class schema, by name or as a YAML file.
         mean, std : sequence of three floats
             For each channel: the network sees ``(pixel - mean) / std``.
@@ -179,6 +179,7 @@ class Model:
         _check_image(rgb)
         self._check_mpp(rgb, number_of("mpp", mpp))
         checked(LabelSettings, {"precision": precision, "compile": compile})
+        checked(RunSettings, {"device": device})
         pixels = np.ascontiguousarray(np.asarray(rgb))
         chosen = choose_device(device)
         if self.mpp is None:

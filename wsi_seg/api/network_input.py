@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
-from wsi_seg.api.asked import shown
+from wsi_seg.api.asked import AnyPath, number_of, shown, text_of
 from wsi_seg.data.naming import schema_of_names
 from wsi_seg.errors import UsageError, explain
 from wsi_seg.models.bundle import InputSpec
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 WHITE = 255
 
 
-def schema_of(classes: Sequence[str] | str) -> ClassSchema:
+def schema_of(classes: Sequence[str] | AnyPath) -> ClassSchema:
     """Return a class schema, from its name or file or from the names of classes.
 
     Raises
@@ -27,8 +29,8 @@ def schema_of(classes: Sequence[str] | str) -> ClassSchema:
     UsageError
         If there is no such schema, or a name is not valid.
     """
-    if isinstance(classes, str):
-        return load_schema(classes)
+    if isinstance(classes, str | os.PathLike):
+        return load_schema(text_of("classes", classes))
     if not isinstance(classes, Sequence) or not all(isinstance(name, str) for name in classes):
         raise UsageError(f"classes={shown(classes)}: give their names, or a class schema by name or file")
     try:
@@ -51,9 +53,7 @@ def input_of(
     UsageError
         If a value is not valid, or the scale is not clear.
     """
-    for argument, values in (("mean", mean), ("std", std)):
-        if not isinstance(values, Iterable):
-            raise UsageError(f"{argument}={shown(values)}: give three numbers, one for each channel")
+    mean, std = _three("mean", mean), _three("std", std)
     white = _white(mean, std) if pixel_max is None else pixel_max
     if white not in (1, WHITE):
         raise UsageError(f"pixel_max={pixel_max!r}: use 1 or {WHITE}")
@@ -62,12 +62,24 @@ def input_of(
         "channels": channels,
         "mean": [factor * value for value in mean],
         "std": [factor * value for value in std],
-        "mpp": mpp,
+        "mpp": number_of("mpp", mpp),
     }
     try:
         return InputSpec.model_validate(given)
     except ValidationError as error:
-        raise UsageError(f"a network's input: {explain(error)}") from error
+        where, _, said = explain(error).partition(": ")
+        name = where.partition(".")[0]
+        stated = {"channels": channels, "mean": mean, "std": std, "mpp": mpp}[name]
+        raise UsageError(f"{name}={shown(stated)}: {said}") from error
+
+
+def _three(name: str, values: Sequence[float]) -> tuple[float, float, float]:
+    """Return what is given by channel, as numbers."""
+    numbers = tuple(values) if isinstance(values, Iterable) and not isinstance(values, str | bytes) else ()
+    if len(numbers) != 3 or not all(isinstance(n, Real) and not isinstance(n, bool) for n in numbers):
+        raise UsageError(f"{name}={shown(values)}: give three numbers, one for each channel")
+    red, green, blue = map(float, numbers)
+    return red, green, blue
 
 
 def _white(mean: Sequence[float], std: Sequence[float]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Self
 
-from wsi_seg.api.asked import AnyPath, checked, image_of, number_of, path_of
+from wsi_seg.api.asked import AnyPath, checked, image_of, listener_of, number_of, path_of, text_of
 from wsi_seg.api.model import Model, as_model
 from wsi_seg.api.opening import OpenSlide
 from wsi_seg.api.result import Result
@@ -31,7 +31,7 @@ class Runner:
     ----------
     model : Model, str or path
         A model, or the name or file of one.
-    scheduler : str, optional
+    scheduler : str or path, optional
         Address or file of a running Dask scheduler; by default threads of this process are used.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
@@ -50,7 +50,7 @@ class Runner:
         self,
         model: Model | AnyPath = "breast-demo",
         *,
-        scheduler: str | None = None,
+        scheduler: AnyPath | None = None,
         device: str = "auto",
         workers: int | None = None,
         working_mpp: float | None = None,
@@ -94,7 +94,8 @@ class Runner:
             "gzip": gzip,
             "include_background": include_background,
         }
-        run = {"scheduler": scheduler, "device": device, "workers": workers, "overwrite": overwrite}
+        at = None if scheduler is None else text_of("scheduler", scheduler)
+        run = {"scheduler": at, "device": device, "workers": workers, "overwrite": overwrite}
         self.model = as_model(model)
         settings = PredictSettings(
             model=self.model.named,
@@ -102,7 +103,8 @@ class Runner:
             export=checked(ExportSettings, export),
             run=checked(RunSettings, run),
         )
-        self._session = Session(self.model.bundle, settings, progress or Progress(), "wsi_seg.segment")
+        hears = listener_of(Progress, progress)
+        self._session = Session(self.model.bundle, settings, hears, "wsi_seg.segment")
         self._closed = False
 
     def __enter__(self) -> Self:

@@ -42,7 +42,7 @@ def segment(
     patch: int | None = None,
     overlap: int | None = None,
     workers: int | None = None,
-    scheduler: str | None = None,
+    scheduler: AnyPath | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Result:
@@ -99,7 +99,7 @@ def segment(
         from how far the network sees, or is 192.
     workers : int, optional
         Number of regions at a time in this process.
-    scheduler : str, optional
+    scheduler : str or path, optional
         Address or file of a running Dask scheduler.
     overwrite : bool
         Replace an older result.

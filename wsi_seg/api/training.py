@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from wsi_seg.api.asked import AnyPath, checked, flag_of, image_of, number_of, path_of
+from wsi_seg.api.asked import AnyPath, checked, flag_of, image_of, listener_of, number_of, path_of, text_of
 from wsi_seg.api.model import Model, load_model
 from wsi_seg.api.pairs import paths_of
 from wsi_seg.api.scores import Scores
@@ -19,6 +18,8 @@ from wsi_seg.errors import UsageError, explain
 from wsi_seg.models.given import is_given, module_of
 from wsi_seg.packages import ImportFault
 from wsi_seg.pipelines import load_pipeline
+from wsi_seg.progress import TrainingProgress
+from wsi_seg.settings import RunSettings
 from wsi_seg.training.recipe import Recipe, override
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from wsi_seg.api.pairs import Pairs
     from wsi_seg.models.bundle import ModelBundle
-    from wsi_seg.progress import TrainingProgress
     from wsi_seg.training.changes import Changes
     from wsi_seg.training.request import TrainRequest
     from wsi_seg.training.run import Trained
@@ -152,11 +152,11 @@ def train(
     data: Pairs,
     *,
     out: AnyPath,
-    pipeline: str = "quick",
+    pipeline: AnyPath = "quick",
     minutes: float | None = None,
     rest: str | None = None,
     roi_class: str | None = None,
-    classes: str | None = None,
+    classes: AnyPath | None = None,
     mpp: float | None = None,
     working_mpp: float | None = None,
     allow_coarser: bool = False,
@@ -180,7 +180,7 @@ def train(
         or a CSV file (slide,annotations[,mpp]), or a folder with images and masks.
     out : str or path
         Folder for the model, the report and the checkpoints.
-    pipeline : str
+    pipeline : str or path
         Recipe: the name of a shipped one, or a YAML file.
     minutes : float, optional
         How long to train, instead of the recipe's length.
@@ -188,7 +188,7 @@ def train(
         Class of all tissue that is not outlined; without it, its class is unknown.
     roi_class : str, optional
         Class of shapes inside which everything is outlined.
-    classes : str, optional
+    classes : str or path, optional
         Class schema: a shipped one's name, or a YAML file; by default the data's own.
     mpp : float, optional
         The slides' micrometres per pixel, if their files do not state them.
@@ -232,11 +232,11 @@ def train(
     options = TrainOptions(
         data=paths_of(data),
         out=path_of(out),
-        pipeline=pipeline,
+        pipeline=text_of("pipeline", pipeline),
         minutes=minutes,
         rest=rest,
         roi_class=roi_class,
-        classes=classes,
+        classes=None if classes is None else text_of("classes", classes),
         mpp=number_of("mpp", mpp),
         working_mpp=number_of("working_mpp", working_mpp),
         allow_coarser=allow_coarser,
@@ -249,7 +249,9 @@ def train(
         resume=resume,
         overwrite=overwrite,
     )
-    trained = run_training(options.request(), progress)
+    hears = listener_of(TrainingProgress, progress)
+    checked(RunSettings, {"device": device})
+    trained = run_training(options.request(), hears)
     network = None if given is None else module_of(given)
     model = load_model(trained.model, network=network)
     scores = Scores(tuple(c.name for c in model.classes), trained.confusion)
@@ -278,7 +280,7 @@ def _with_network(recipe: Recipe, given: ModelBundle) -> Recipe:
 def _named(init: Model | AnyPath | None) -> str | None:
     if init is None:
         return None
-    return init.named if isinstance(init, Model) else os.fsdecode(init)
+    return init.named if isinstance(init, Model) else text_of("init", init)
 
 
 def _check_packages() -> None:

@@ -213,7 +213,7 @@ def is_given(network: nn.Module) -> bool:
 
 def _copied(module: nn.Module) -> nn.Module:
     if not isinstance(module, nn.Module):
-        raise UsageError(f"a {type(module).__name__} is no network: give a torch.nn.Module")
+        raise UsageError(f"network={shortened(repr(module))}: give a torch.nn.Module")
     try:
         return copy.deepcopy(module).cpu().float().eval()
     except (RuntimeError, TypeError, NotImplementedError) as error:

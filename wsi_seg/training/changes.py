@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
@@ -52,6 +52,10 @@ def read_changes(changes: Changes) -> Iterator[Change]:
         for name, value in changes.items():
             yield Change(f"settings: {shortened(repr(name))}", str(name), value, "use")
         return
+    if not isinstance(changes, Iterable):
+        raise UsageError(
+            f"settings: {shortened(repr(changes))}: give part.name=value, or a dict of values by their names"
+        )
     for change in [changes] if isinstance(changes, str) else changes:
         if not isinstance(change, str):
             said = shortened(repr(change))
