@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wsi_seg.api.result import Result, open_result
     from wsi_seg.api.runner import Runner
     from wsi_seg.api.segmenting import segment
+    from wsi_seg.api.suggesting import suggest
     from wsi_seg.api.training import train
     from wsi_seg.errors import WsiSegError
 
@@ -34,6 +35,7 @@ __all__ = [
     "open_result",
     "open_slide",
     "segment",
+    "suggest",
     "train",
 ]
 
@@ -48,6 +50,7 @@ _HOMES = {
     "open_result": "api.result",
     "open_slide": "api.opening",
     "segment": "api.segmenting",
+    "suggest": "api.suggesting",
     "train": "api.training",
 }
 """The module that each public name is defined in."""

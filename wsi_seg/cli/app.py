@@ -16,6 +16,7 @@ from wsi_seg.cli import (
     models,
     paper,
     predict,
+    suggest,
     tiles,
     train,
 )
@@ -36,6 +37,7 @@ app.command("predict", rich_help_panel=RESULT)(predict.predict)
 app.command("export", rich_help_panel=RESULT)(export.export)
 app.command("info", rich_help_panel=RESULT)(info.info)
 app.command("train", rich_help_panel=TRAINING)(train.train)
+app.command("suggest", rich_help_panel=TRAINING)(suggest.suggest)
 app.command("evaluate", rich_help_panel=TRAINING)(evaluate.evaluate)
 app.command("tiles", rich_help_panel=TRAINING)(tiles.tiles)
 app.command("check", rich_help_panel=CARE)(check.check)

@@ -1,0 +1,140 @@
+"""`wsi-seg suggest`: where to outline next."""
+
+from __future__ import annotations
+
+import shlex
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wsi_seg.cli import signals
+from wsi_seg.cli.terminal import say
+from wsi_seg.wording import counted
+
+if TYPE_CHECKING:
+    from wsi_seg.api.suggesting import Suggestions
+    from wsi_seg.suggest.asked import SuggestSettings
+
+reading = partial(typer.Option, rich_help_panel="How slides are read")
+running = partial(typer.Option, rich_help_panel="How it runs")
+
+
+def suggest(
+    slides: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SLIDE...",
+            help="Slides, QuPath projects, or one CSV file (slide,annotations[,mpp]).",
+            show_default=False,
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option(help="Model file, or the name of a built-in model.", show_default=False)
+    ],
+    outlines: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="What is outlined so far, which is not suggested again. Can be repeated: the first file "
+            "belongs to the first slide, and so on; of one slide, all do.",
+        ),
+    ] = None,
+    windows: Annotated[int, typer.Option(help="How many windows, over all slides together.")] = 6,
+    window_um: Annotated[float, typer.Option(help="Side of a window in um.")] = 500,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            help="GeoJSON file for QuPath. With several slides, each gets one: next-SLIDE.geojson.",
+        ),
+    ] = Path("next.geojson"),
+    doubtful: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the outlines that the network contradicts, worst first."),
+    ] = None,
+    mpp: Annotated[
+        float | None, reading(help="The slides' um per pixel, if a file does not state it.")
+    ] = None,
+    working_mpp: Annotated[float | None, reading(help="Look at this um per pixel, not the model's.")] = None,
+    allow_coarser: Annotated[
+        bool, reading("--allow-coarser", help="Take slides coarser than the model's mpp too.")
+    ] = False,
+    from_level_0: Annotated[
+        bool, reading("--from-level-0", help="Read level 0, not the coarser levels in the files: slower.")
+    ] = False,
+    series: Annotated[
+        int | None, reading(min=0, help="Which image of the slide files, as `info` numbers them.")
+    ] = None,
+    device: Annotated[str, running(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    quiet: Annotated[bool, running("--quiet", "-q", help="Show nothing but errors and the windows.")] = False,
+) -> None:
+    """Say where to outline next: the windows of slides that would teach a model most.
+
+    Writes them as QuPath annotations of class Region*, each named with its rank and the reason. Outline all
+    that is in them, and train with `--roi-class "Region*" --rest CLASS`.
+
+    Examples
+    --------
+        wsi-seg suggest slide.svs --model tumour/model.safetensors --outlines outlines.geojson
+
+        wsi-seg suggest a.svs b.svs --model tumour/model.safetensors --outlines a.geojson -o next.geojson
+
+        wsi-seg suggest slide.svs --model m.safetensors --outlines outlines.geojson --doubtful look.geojson
+    """
+    from wsi_seg.cli.display import shown
+
+    signals.working()
+    labels = {
+        "mpp": mpp,
+        "working_mpp": working_mpp,
+        "allow_coarser": allow_coarser,
+        "from_level_0": from_level_0,
+        "series": series,
+    }
+    settings = _settings(windows, window_um, labels)
+    # Only now, as PyTorch takes seconds to import.
+    from wsi_seg.api.model import load_model
+    from wsi_seg.api.suggesting import Targets, suggest_into
+
+    with shown(1, quiet) as progress:
+        found = suggest_into(
+            Targets(out, doubtful), slides, outlines or [], load_model(model), settings, device, progress
+        )
+        for remark in found.remarks:
+            progress.say(remark)
+    _print(found, window_um, doubtful is not None)
+
+
+def _settings(windows: int, window_um: float, labels: dict[str, object]) -> SuggestSettings:
+    from pydantic import ValidationError
+
+    from wsi_seg.errors import UsageError, explain
+    from wsi_seg.suggest.asked import SuggestSettings
+
+    try:
+        return SuggestSettings.model_validate({"windows": windows, "window_um": window_um, "labels": labels})
+    except ValidationError as error:
+        said = explain(error).removeprefix("labels.").replace("_", "-", 1)
+        raise UsageError(f"--{said}: see `wsi-seg suggest --help`") from error
+
+
+def _print(found: Suggestions, window_um: float, doubts: bool) -> None:
+    several = len({window.slide for window in found.windows}) > 1
+    say(f"{counted(len(found.windows), 'windows')} of {window_um:g} um to outline next:")
+    for window in found.windows:
+        say(f"  {window.rank}  {f'{window.slide.name}: ' if several else ''}{window.reason}")
+    if doubts:
+        said = "outlines that the network contradicts"
+        say(f"{counted(len(found.doubtful), said)}{':' if found.doubtful else ''}")
+    for doubt in found.doubtful if doubts else ():
+        said = f"drawn as {doubt.drawn_as}, taken for {doubt.taken_for} on {doubt.share:.0%} of it"
+        say(f"  {doubt.rank}  {said}")
+    for path in found.files:
+        say(f"  {path}")
+    say(
+        "  outline all that is in the windows, export, and train with "
+        f"--roi-class {shlex.quote('Region*')} --rest CLASS"
+    )

@@ -1,0 +1,1 @@
+"""Where to outline next: windows of slides that would teach a model most."""
