@@ -20,7 +20,7 @@ from wsi_seg.suggest.reasons import reason
 from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import torch
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from wsi_seg.suggest.doubtful import Doubtful
     from wsi_seg.suggest.ground import Window
     from wsi_seg.suggest.looking import Looked
+
+    Rule = Callable[[Sequence[Looked], int], list[Chosen]]
 
 LOOKED_PIXELS = 1 << 28
 """Label pixels, context included, that go through the network at most: a minute or two on two cores."""
@@ -101,6 +103,7 @@ def suggest(
     settings: SuggestSettings,
     device: torch.device,
     progress: Progress | None = None,
+    rule: Rule = choose,
 ) -> Suggestion:
     """Choose windows of slides that are worth outlining next.
 
@@ -115,6 +118,8 @@ def suggest(
     settings : SuggestSettings
     device : torch.device
     progress : Progress, optional
+    rule : callable, optional
+        How to choose among the windows that were looked at; another one is for comparisons.
 
     Raises
     ------
@@ -138,7 +143,7 @@ def suggest(
     }
     kept, remarks = _thinned(places, patches)
     looked, doubtful = _look_at(kept, grounds, patches, bundle, device, progress)
-    chosen = choose(looked, settings.windows)
+    chosen = rule(looked, settings.windows)
     if not chosen:
         raise AnnotationError(
             f"{_named(grounds)}: nothing that is not outlined can be read: copy the slide again"
