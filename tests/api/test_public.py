@@ -27,6 +27,7 @@ def test_the_list_is_what_the_page_lists() -> None:
         "open_result",
         "open_slide",
         "segment",
+        "suggest",
         "train",
     ]
 

@@ -14,6 +14,8 @@ from wsi_seg.cli.terminal import say
 from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wsi_seg.api.suggesting import Suggestions
     from wsi_seg.suggest.asked import SuggestSettings
 
@@ -106,6 +108,36 @@ def suggest(
         for remark in found.remarks:
             progress.say(remark)
     _print(found, window_um, doubtful is not None)
+
+
+def command_after(
+    data: Sequence[Path],
+    model: Path,
+    mpp: float | None,
+    allow_coarser: bool,
+    from_level_0: bool,
+    series: int | None,
+) -> str:
+    """Return the command that suggests what to outline after a training on these data.
+
+    Parameters
+    ----------
+    data : sequence of Path
+        Slides and outlines in turn, or one CSV file, as `train` takes them.
+    model : Path
+        What was trained.
+    mpp, allow_coarser, from_level_0, series
+        As they were given to `train`.
+    """
+    slides, outlines = (data, []) if len(data) == 1 else (data[::2], data[1::2])
+    words = ["wsi-seg", "suggest", *map(str, slides), "--model", str(model)]
+    for path in outlines:
+        words += ["--outlines", str(path)]
+    words += [] if mpp is None else ["--mpp", f"{mpp:g}"]
+    words += ["--allow-coarser"] if allow_coarser else []
+    words += ["--from-level-0"] if from_level_0 else []
+    words += [] if series is None else ["--series", str(series)]
+    return shlex.join(words)
 
 
 def _settings(windows: int, window_um: float, labels: dict[str, object]) -> SuggestSettings:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wsi_seg.cli import signals
+from wsi_seg.cli.suggest import command_after
 from wsi_seg.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -140,6 +141,9 @@ def train(
             return
     if not quiet:
         _print(trained)
+        if trained.for_slides and not is_data_set(data):
+            then = command_after(data, trained.model, mpp, allow_coarser, from_level_0, series)
+            say(f"  where to outline next: {then}")
 
 
 def _print(trained: Trained) -> None:

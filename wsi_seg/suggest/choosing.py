@@ -32,8 +32,9 @@ MOST_CELLS = 8192
 LEAST_WEIGHT = 0.1
 """Of a cell that the network is sure of, beside the mean doubt: it may be wrong, and sure of it."""
 
-SEEN = 0.95
-"""Share of outlined cells that have another one as near: what is further away is unlike anything outlined."""
+SEEN, FURTHER = 0.95, 1.5
+"""Share of outlined cells that have another one near; what is so many times further away than these is unlike
+anything outlined."""
 
 FEWEST_KNOWN = 8
 """Outlined cells by which that can be said."""
@@ -110,13 +111,12 @@ def _along_axes(
     owner = np.repeat(np.arange(len(candidates)), [len(each.features) for each in candidates])
     every = np.concatenate([cells, known]).astype(np.float64)
     every -= every.mean(axis=0)
-    spread = every.std(axis=0)
-    every = every[:, spread > SMALL] / spread[spread > SMALL]
-    if not every.size:
+    spread = float(np.sqrt(2 * (every**2).sum() / len(every)))
+    if spread <= SMALL:
         return np.zeros((len(cells), 1), np.float32), np.zeros((len(known), 1), np.float32), owner
     _, axes = np.linalg.eigh(every.T @ every)
-    # In units in which the distance of two cells drawn at random is about one.
-    every = every @ axes[:, ::-1][:, :AXES] / np.sqrt(2 * every.shape[1])
+    # In units of the distance of two cells drawn at random, about.
+    every = every @ axes[:, ::-1][:, :AXES] / spread
     return every[: len(cells)].astype(np.float32), every[len(cells) :].astype(np.float32), owner
 
 
@@ -136,13 +136,13 @@ def _to_known(cells: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray
 
 
 def _limit(known: NDArray[np.float32]) -> float | None:
-    """Return how far outlined cells lie from the nearest other one, but for the farthest."""
+    """Return the distance to the nearest outlined cell from which on something is unlike it."""
     if len(known) < FEWEST_KNOWN:
         return None
     thinned = known[np.linspace(0, len(known) - 1, min(len(known), MOST_CELLS // 4)).round().astype(np.intp)]
     distances = _distances(thinned, thinned)
     np.fill_diagonal(distances, np.inf)
-    return float(np.quantile(distances.min(axis=1), SEEN))
+    return FURTHER * float(np.quantile(distances.min(axis=1), SEEN))
 
 
 def _between(

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from wsi_seg.slides.tissue import TissueMask
     from wsi_seg.suggest.asked import AskedSlide
 
-FEWEST_TISSUE = 0.3
-"""Share of a window that is tissue not outlined yet. Less is not worth a window of its own."""
+FEWEST_TISSUE = 0.5
+"""Share of a window that is tissue not outlined yet. A tissue mask has a margin of glass, so less may be glass
+alone."""
 
 MOST_OUTLINED = 0.1
 """Share of a window's tissue that may be outlined already."""

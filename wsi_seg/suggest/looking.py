@@ -187,7 +187,7 @@ def summarise(slide: int, window: Window, view: View) -> Looked | None:
     return Looked(
         slide=slide,
         window=window,
-        share=free / view.open.size,
+        share=float(free / view.open.size),
         unsure=float(doubt.sum() / free),
         leaning=leaning / max(float(leaning.sum()), 1e-12),
         features=np.array(features, dtype=np.float32).reshape(-1, channels),
