@@ -82,12 +82,15 @@ class Loop:
     window_um : float
     steps : int
         Of each round.
+    patch : int
+        Side of what is trained on at a time, in pixels.
     """
 
     case: Case
     folder: Path
     window_um: float
     steps: int
+    patch: int
 
     def find(self, outlines: Path | None, model: str, count: int, rule: Rule) -> list[Box]:
         settings = SuggestSettings(windows=count, window_um=self.window_um, labels=LabelSettings())
@@ -115,6 +118,7 @@ class Loop:
             "training.epoch_steps": self.steps,
             "training.early_stop": None,
             "data.validation": "none",
+            "data.patch": self.patch,
             **self.case.settings,
         }
         if before is not None:
@@ -157,7 +161,7 @@ def play(
         begin = time.monotonic()
         own = folder / case.name.replace(" ", "-").replace(",", "")
         own.mkdir()
-        loop = Loop(case, own, arguments.window_um, arguments.steps)
+        loop = Loop(case, own, arguments.window_um, arguments.steps, arguments.patch)
         boxes, model, first = loop.first(seed)
         print(f"{case.name}: one window, {first[0]:.3f} / {first[1]:.3f}", flush=True)
         for rule in arguments.rules:
@@ -197,6 +201,7 @@ def main() -> None:
     )
     parser.add_argument("--window-um", type=float, default=500)
     parser.add_argument("--steps", type=int, default=60, help="Of each round.")
+    parser.add_argument("--patch", type=int, default=256, help="Side of training patches in pixels.")
     parser.add_argument("--rules", nargs="*", choices=list(RULES), default=list(RULES))
     parser.add_argument("--result", default="loop", help="Name of the result file.")
     arguments = parser.parse_args()
@@ -204,7 +209,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "work"
         folder.mkdir()
-        of_slides = f"{arguments.steps} steps a round, windows of {arguments.window_um:g} um"
+        of_slides = (
+            f"{arguments.steps} steps a round on patches of {arguments.patch} px, windows of "
+            f"{arguments.window_um:g} um"
+        )
         cases = [
             (seed, generated(folder, seed, stain, arguments.size, arguments.mpp))
             for stain in arguments.stains

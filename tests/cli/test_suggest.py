@@ -14,6 +14,7 @@ from helpers.drawn import write_boxes
 from PIL import Image
 
 from wsi_seg.cli.main import main
+from wsi_seg.cli.suggest import command_after
 from wsi_seg.results.qupath.check import check_file
 
 WINDOW = "240"
@@ -212,3 +213,21 @@ def test_glass_and_gaps_are_not_suggested(suggest, model_path: Path, tmp_path: P
     found = boxes(tmp_path / "next.geojson")
     assert len(found) >= 8
     assert all(x0 < 360 for x0, _, _, _ in found)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (("slides.csv",), "wsi-seg suggest slides.csv --model t/model.safetensors"),
+        (
+            ("a b.svs", "a.geojson", "p.qpproj", "drawn"),
+            "wsi-seg suggest 'a b.svs' p.qpproj --model t/model.safetensors --outlines a.geojson "
+            "--outlines drawn",
+        ),
+    ],
+)
+def test_after_a_training_the_command_names_what_it_was_given(data: tuple[str, ...], said: str) -> None:
+    paths = [Path(name) for name in data]
+    assert command_after(paths, Path("t/model.safetensors"), None, False, False, None) == said
+    whole = command_after(paths, Path("t/model.safetensors"), 0.5, True, True, 1)
+    assert whole == f"{said} --mpp 0.5 --allow-coarser --from-level-0 --series 1"
