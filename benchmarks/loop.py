@@ -28,10 +28,10 @@ import wsi_seg as ws
 from wsi_seg.inference.network.segmenter import choose_device
 from wsi_seg.models.bundle import load_bundle, resolve_model
 from wsi_seg.settings import LabelSettings
-from wsi_seg.suggest.asked import AskedSlide, SuggestSettings
-from wsi_seg.suggest.choosing import Chosen, choose
-from wsi_seg.suggest.looking import Looked
-from wsi_seg.suggest.run import Suggestion, suggest
+from wsi_seg.suggestion.asked import AskedSlide, SuggestSettings
+from wsi_seg.suggestion.choosing import Chosen, choose
+from wsi_seg.suggestion.looking import Looked
+from wsi_seg.suggestion.run import Suggestion, suggest
 
 Rule = Callable[[Sequence[Looked], int], list[Chosen]]
 

@@ -17,18 +17,18 @@ from wsi_seg.files.files import check_writable
 from wsi_seg.inference.network.segmenter import choose_device
 from wsi_seg.results.qupath.colours import OWN
 from wsi_seg.settings import LabelSettings
-from wsi_seg.suggest.asked import SuggestSettings, each_once, read_asked
-from wsi_seg.suggest.run import suggest as run
-from wsi_seg.suggest.writing import Drawing, check_replaceable, paths_for, write_drawings
+from wsi_seg.suggestion.asked import SuggestSettings, each_once, read_asked
+from wsi_seg.suggestion.run import suggest as run
+from wsi_seg.suggestion.writing import Drawing, check_replaceable, paths_for, write_drawings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from wsi_seg.progress import Progress
-    from wsi_seg.suggest.doubtful import Doubtful
-    from wsi_seg.suggest.ground import Ground
-    from wsi_seg.suggest.run import Suggested, Suggestion
+    from wsi_seg.suggestion.doubtful import Doubtful
+    from wsi_seg.suggestion.ground import Ground
+    from wsi_seg.suggestion.run import Suggested, Suggestion
 
 DOUBTFUL_CLASS = "Doubtful*"
 """The asterisk says that it is no tissue, so that training never takes such a shape for an outline."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wsi_seg.api.suggesting import Suggestions
-    from wsi_seg.suggest.asked import SuggestSettings
+    from wsi_seg.suggestion.asked import SuggestSettings
 
 reading = partial(typer.Option, rich_help_panel="How slides are read")
 running = partial(typer.Option, rich_help_panel="How it runs")
@@ -144,7 +144,7 @@ def _settings(windows: int, window_um: float, labels: dict[str, object]) -> Sugg
     from pydantic import ValidationError
 
     from wsi_seg.errors import UsageError, explain
-    from wsi_seg.suggest.asked import SuggestSettings
+    from wsi_seg.suggestion.asked import SuggestSettings
 
     try:
         return SuggestSettings.model_validate({"windows": windows, "window_um": window_um, "labels": labels})

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.suggest.choosing import choose
-from wsi_seg.suggest.ground import Window
-from wsi_seg.suggest.looking import Looked
-from wsi_seg.suggest.reasons import reason
+from wsi_seg.suggestion.choosing import choose
+from wsi_seg.suggestion.ground import Window
+from wsi_seg.suggestion.looking import Looked
+from wsi_seg.suggestion.reasons import reason
 
 CELLS, CHANNELS = 16, 8
 

@@ -11,12 +11,12 @@ from wsi_seg.annotations.reading import AnnotationFiles
 from wsi_seg.errors import AnnotationError, SlideError, UsageError
 from wsi_seg.predict.plan import working_mpp
 from wsi_seg.progress import Progress
-from wsi_seg.suggest.choosing import choose
-from wsi_seg.suggest.doubtful import Doubts, worst_first
-from wsi_seg.suggest.features import POINT, SeeingNetwork
-from wsi_seg.suggest.ground import Ground
-from wsi_seg.suggest.looking import Patches, look, points_along, summarise
-from wsi_seg.suggest.reasons import reason
+from wsi_seg.suggestion.choosing import choose
+from wsi_seg.suggestion.doubtful import Doubts, worst_first
+from wsi_seg.suggestion.features import POINT, SeeingNetwork
+from wsi_seg.suggestion.ground import Ground
+from wsi_seg.suggestion.looking import Patches, look, points_along, summarise
+from wsi_seg.suggestion.reasons import reason
 from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.slides.lattice import Rect
-    from wsi_seg.suggest.asked import AskedSlide, SuggestSettings
-    from wsi_seg.suggest.choosing import Chosen
-    from wsi_seg.suggest.doubtful import Doubtful
-    from wsi_seg.suggest.ground import Window
-    from wsi_seg.suggest.looking import Looked
+    from wsi_seg.suggestion.asked import AskedSlide, SuggestSettings
+    from wsi_seg.suggestion.choosing import Chosen
+    from wsi_seg.suggestion.doubtful import Doubtful
+    from wsi_seg.suggestion.ground import Window
+    from wsi_seg.suggestion.looking import Looked
 
     Rule = Callable[[Sequence[Looked], int], list[Chosen]]
 
@@ -112,7 +112,7 @@ def suggest(
     Parameters
     ----------
     asked : sequence of AskedSlide
-        Each slide once: see `wsi_seg.suggest.asked.each_once`.
+        Each slide once: see `wsi_seg.suggestion.asked.each_once`.
     bundle : ModelBundle
         The model that was trained on what is outlined so far, or any other that has something to say.
     settings : SuggestSettings

@@ -16,10 +16,10 @@ from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.network import NetworkConfig
 from wsi_seg.settings import LabelSettings
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.suggest.asked import AskedSlide
-from wsi_seg.suggest.features import POINT, SeeingNetwork, Seen
-from wsi_seg.suggest.ground import Ground, Window
-from wsi_seg.suggest.looking import Patches, look, points_along, summarise
+from wsi_seg.suggestion.asked import AskedSlide
+from wsi_seg.suggestion.features import POINT, SeeingNetwork, Seen
+from wsi_seg.suggestion.ground import Ground, Window
+from wsi_seg.suggestion.looking import Patches, look, points_along, summarise
 
 MPP = 2.0
 
@@ -77,9 +77,7 @@ def test_outlined_and_unreadable_pixels_are_not_open(tmp_path: Path, config: Net
     summary = summarise(0, Window(Rect(0, 0, 384, 384), candidate=True, outlined=True), view)
     assert summary is not None
     assert summary.share == pytest.approx(view.open.mean())
-    assert (
-        len(summary.known) == 4
-    )  # cells that are outlined wholly, not those by a sixth
+    assert len(summary.known) == 4  # cells that are outlined wholly, not those by a sixth
 
 
 def test_a_network_shows_what_it_decides_and_its_widest_map(model_path: Path, slide_path: Path) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsi_seg.suggest.looking import Looked
+    from wsi_seg.suggestion.looking import Looked
 
 AXES = 32
 """Directions in which features vary most, that distances are taken along."""

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wsi_seg.suggest.choosing import Chosen
+    from wsi_seg.suggestion.choosing import Chosen
 
 SURE = 0.1
 """Mean doubt of a window up to which the network is called sure of it."""

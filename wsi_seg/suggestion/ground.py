@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     from wsi_seg.settings import LabelSettings
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.tissue import TissueMask
-    from wsi_seg.suggest.asked import AskedSlide
+    from wsi_seg.suggestion.asked import AskedSlide
 
 FEWEST_TISSUE = 0.5
-"""Share of a window that is tissue not outlined yet. A tissue mask has a margin of glass, so less may be glass
-alone."""
+"""Share of a window that is tissue not outlined yet. Less may be glass alone: tissue masks have a margin."""
 
 MOST_OUTLINED = 0.1
 """Share of a window's tissue that may be outlined already."""

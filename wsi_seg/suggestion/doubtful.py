@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from wsi_seg.models.classes import ClassSchema
     from wsi_seg.slides.lattice import Rect
-    from wsi_seg.suggest.ground import Ground
-    from wsi_seg.suggest.looking import View
+    from wsi_seg.suggestion.ground import Ground
+    from wsi_seg.suggestion.looking import View
 
 AGAINST = 0.1
 """Probability of an outline's own class below which a point of it contradicts."""

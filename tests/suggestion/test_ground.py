@@ -11,8 +11,8 @@ from helpers.drawn import Box, write_boxes
 
 from wsi_seg.annotations.reading import AnnotationFiles
 from wsi_seg.settings import LabelSettings
-from wsi_seg.suggest.asked import AskedSlide
-from wsi_seg.suggest.ground import Ground, Window
+from wsi_seg.suggestion.asked import AskedSlide
+from wsi_seg.suggestion.ground import Ground, Window
 
 MPP = 2.0
 WINDOW_UM = 200.0
