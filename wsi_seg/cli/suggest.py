@@ -89,7 +89,7 @@ def suggest(
     from wsi_seg.cli.display import shown
 
     signals.working()
-    labels = {
+    labels: dict[str, object] = {
         "mpp": mpp,
         "working_mpp": working_mpp,
         "allow_coarser": allow_coarser,

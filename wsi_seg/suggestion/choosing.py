@@ -80,7 +80,7 @@ def choose(looked: Sequence[Looked], count: int) -> list[Chosen]:
     if len(cells) > MOST_CELLS:
         kept = np.linspace(0, len(cells) - 1, MOST_CELLS).round().astype(np.intp)
     else:
-        kept = np.arange(len(cells))
+        kept = np.arange(len(cells), dtype=np.intp)
     between = _between(cells, owner, kept, len(candidates))
     left = (
         np.minimum(far[kept], between.max()) if np.isfinite(far).all() else np.full(len(kept), between.max())
@@ -108,7 +108,7 @@ def _along_axes(
     """Return candidates' cells and outlined cells along few axes, and whose the former are."""
     cells = np.concatenate([each.features for each in candidates])
     known = np.concatenate([each.known for each in looked])
-    owner = np.repeat(np.arange(len(candidates)), [len(each.features) for each in candidates])
+    owner = np.repeat(np.arange(len(candidates), dtype=np.intp), [len(c.features) for c in candidates])
     every = np.concatenate([cells, known]).astype(np.float64)
     every -= every.mean(axis=0)
     spread = float(np.sqrt(2 * (every**2).sum() / len(every)))
@@ -160,7 +160,8 @@ def _parts(count: int, size: int = 512) -> Iterator[slice]:
 
 def _distances(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
     squares = (some**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * some @ others.T
-    return np.sqrt(np.maximum(squares, 0))
+    distances: NDArray[np.float32] = np.sqrt(np.maximum(squares, 0))
+    return distances
 
 
 def _touching(candidates: Sequence[Looked], chosen: Sequence[int]) -> NDArray[np.bool_]:

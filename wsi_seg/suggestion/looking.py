@@ -172,7 +172,9 @@ def summarise(slide: int, window: Window, view: View) -> Looked | None:
     """Return the summary of a view; None if nothing of it is either open or outlined."""
     if not (view.open.any() or view.outlined.any()):
         return None
-    features, doubts, known = [], [], []
+    features: list[NDArray[np.float32]] = []
+    known: list[NDArray[np.float32]] = []
+    doubts: list[float] = []
     for cell in _cells(view.open.shape):
         fewest = max(1, FEWEST_POINTS * view.open[cell].size)
         for mask, means in ((view.open, features), (view.outlined, known)):
