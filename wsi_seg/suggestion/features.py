@@ -96,7 +96,7 @@ class SeeingNetwork:
             logits = self._logits(pixels)
             shares = logits.softmax(dim=1)
             doubt = -(shares * (shares + 1e-12).log()).sum(dim=1, keepdim=True)
-            size = [max(1, side // POINT) for side in rgb.shape[:2]]
+            size = (max(1, rgb.shape[0] // POINT), max(1, rgb.shape[1] // POINT))
             probabilities = functional.adaptive_avg_pool2d(shares, size)[0]
             unsure = functional.adaptive_avg_pool2d(doubt, size)[0, 0] / torch.log(
                 torch.tensor(float(logits.shape[1]))

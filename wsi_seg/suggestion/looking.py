@@ -185,11 +185,11 @@ def summarise(slide: int, window: Window, view: View) -> Looked | None:
     channels = view.features.shape[0]
     doubt = np.where(view.open, view.unsure, 0)
     leaning = (view.probabilities * doubt).sum(axis=(1, 2))
-    free = max(1, np.count_nonzero(view.open))
+    free = max(1, int(np.count_nonzero(view.open)))
     return Looked(
         slide=slide,
         window=window,
-        share=float(free / view.open.size),
+        share=free / view.open.size,
         unsure=float(doubt.sum() / free),
         leaning=leaning / max(float(leaning.sum()), 1e-12),
         features=np.array(features, dtype=np.float32).reshape(-1, channels),
