@@ -135,3 +135,16 @@ def test_cores_of_a_tissue_microarray_are_regions_of_interest_where_nothing_else
 
     assert regions.geometry_label.bounds == (60, 60, 70, 70)
     assert regions.remarks == (f"{path}: 1 TMA core: left out, not outlines of tissue",)
+
+
+def test_regions_of_interest_that_change_while_they_are_read_are_refused(drawn, monkeypatch):
+    path = drawn(ON)
+
+    def read_and_change(path, places):
+        file = read_annotations(path, places)
+        drawn(OFF)
+        return file
+
+    monkeypatch.setattr("wsi_seg.annotations.on_slide.read_annotations", read_and_change)
+    with pytest.raises(AnnotationError, match=r"drawn\.geojson: was changed while it was read: run the same"):
+        read_regions(path, "slide.svs", FRAMES)

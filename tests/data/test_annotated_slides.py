@@ -64,6 +64,16 @@ def test_pixels_come_with_their_classes(pair):
     np.testing.assert_array_equal(read.classes, expected)
 
 
+def test_a_slide_that_is_replaced_is_not_read_on(pair):
+    labelled = opened(pair)
+    labelled.read(Rect(0, 0, 10, 10))
+
+    write_tiff(pair.slide.with_name("other.tiff"), tissue_rgb(500, 700, seed=1)).replace(pair.slide)
+
+    with pytest.raises(SlideError, match=r"slide\.tiff: was changed while the slide was read"):
+        labelled.read(Rect(0, 0, 10, 10))
+
+
 def test_a_pixel_does_not_depend_on_the_rectangle(pair):
     labelled = opened(pair, mpp=4.0)
     whole, part = Rect(0, 0, 250, 350), Rect(20, 40, 148, 168)

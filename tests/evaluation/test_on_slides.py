@@ -15,7 +15,7 @@ from helpers.results import labels_of
 
 from wsi_seg.data.annotated_slides import open_labelled_slides
 from wsi_seg.data.truth import TruthSettings
-from wsi_seg.errors import AnnotationError, OutputError, UsageError
+from wsi_seg.errors import AnnotationError, OutputError, SlideError, UsageError
 from wsi_seg.evaluation.evaluation import Evaluation
 from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.evaluation.on_results import evaluate_results, is_result
@@ -73,6 +73,18 @@ def test_a_slide_that_the_model_was_trained_on_is_told(
     told = f"{copy}: the model was trained on parts of this slide, which flatters the scores"
     assert told in on_slide(copy, drawn, tmp_path / "known.safetensors").remarks
     assert told not in on_slide(copy, drawn, model_path).remarks
+
+
+def test_a_slide_that_is_replaced_meanwhile_has_no_scores(
+    slide_path: Path, drawn: Path, model_path: Path, tmp_path: Path
+) -> None:
+    slide = Path(shutil.copy(slide_path, tmp_path / "s.tiff"))
+    bundle = load_bundle(model_path)
+    schema, slides = open_labelled_slides([(slide, drawn)], bundle.schema, 2.0)
+    write_tiff(tmp_path / "other.tiff", tissue_rgb(500, 700, seed=1)).replace(slide)
+    settings = PredictSettings(model=str(model_path), labels=SMALL)
+    with pytest.raises(SlideError, match=r"s\.tiff: was changed while the slide was read"):
+        evaluate_slides(slides, schema, bundle, torch.device("cpu"), settings)
 
 
 def truth_of_boxes(rest: int = 255) -> np.ndarray:

@@ -332,6 +332,22 @@ def test_the_untouched_rewrite_is_accepted(model_file: Path, tmp_path: Path) -> 
     assert load_bundle(rewritten(model_file, tmp_path / "model.safetensors")).header == HEADER
 
 
+def test_a_header_is_that_of_its_weights_though_the_file_is_replaced_meanwhile(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(model_file.read_bytes())
+    other = rewritten(model_file, tmp_path / "other.safetensors", {"name": "another"})
+
+    def read_and_replace(path: Path) -> ModelHeader:
+        header = read_header(path)
+        other.replace(path)
+        return header
+
+    monkeypatch.setattr(bundle_module, "read_header", read_and_replace)
+    assert load_bundle(path).name == "another"
+
+
 def test_the_header_is_read_without_the_weights(model_file: Path, tmp_path: Path) -> None:
     content = model_file.read_bytes()
     path = tmp_path / "header-only.safetensors"

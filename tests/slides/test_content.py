@@ -13,7 +13,9 @@ from helpers.zarrs import RGB, write_zarr
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides import content
-from wsi_seg.slides.content import SlideFiles
+from wsi_seg.slides import slide as slide_module
+from wsi_seg.slides.content import SlideFiles, stamp
+from wsi_seg.slides.readers.contract import Reader
 from wsi_seg.slides.slide import Slide
 
 
@@ -49,6 +51,22 @@ def test_a_slide_that_changes_after_it_is_opened_is_refused(change, tmp_path: Pa
         change(path)
         with pytest.raises(SlideError, match=r"s\.tiff: was changed while the slide was read.*--overwrite"):
             slide.files.refuse_changed()
+
+
+def test_a_slide_that_is_replaced_while_it_is_opened_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_tiff(tmp_path / "s.tiff", tissue_rgb(500, 700))
+    opening = slide_module.open_reader
+
+    def open_and_replace(path: Path, series: int | None) -> Reader:
+        reader = opening(path, series)
+        replace(path)
+        return reader
+
+    monkeypatch.setattr(slide_module, "open_reader", open_and_replace)
+    with Slide(path) as slide, pytest.raises(SlideError, match=r"s\.tiff: was changed while"):
+        slide.files.refuse_changed()
 
 
 def test_all_files_of_a_mirax_slide_count(shared_data: Path, tmp_path: Path) -> None:
@@ -93,7 +111,8 @@ def test_files_named_by_a_hamamatsu_index_count(tmp_path: Path) -> None:
     index.write_text("[Virtual Microscope Specimen]\nImageFile=s.jpg\nMapFile=s_map2.jpg\n")
     for name in ("s.jpg", "s_map2.jpg", "unrelated.jpg"):
         (tmp_path / name).write_bytes(b"picture")
-    assert [file.name for file in SlideFiles.of(index, {}).stamps] == ["s.vms", "s.jpg", "s_map2.jpg"]
+    files = SlideFiles.of(index, {}, stamp(index))
+    assert [file.name for file in files.stamps] == ["s.vms", "s.jpg", "s_map2.jpg"]
 
 
 def test_slides_are_one_if_all_bytes_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

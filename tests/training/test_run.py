@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import damage_tile
+from conftest import damage_tile, write_tiff
+from helpers.pictures import save
 from helpers.results import labels_of
 from helpers.trainings import (
     NAMES,
@@ -520,3 +521,29 @@ def test_other_settings_do_not_resume(pair, tmp_path: Path):
         train(requested(pair, tmp_path))
     with pytest.raises(StoppedError):  # but these decide nothing that is learned
         train(requested(pair, tmp_path, "data.cache_mb=128", "training.workers=0", resume=True), Stopping(1))
+
+
+def test_another_slide_at_the_path_is_another_training(tmp_path: Path):
+    pair, out = write_outlined(tmp_path), tmp_path / "out"
+    with pytest.raises(StoppedError):
+        train(requested(pair, out), Stopping(2))
+    first = pair[0].read_bytes()
+    rgb, _ = striped(512, 768, seed=2)  # the same stripes in other noise: outlines and counts fit
+    write_tiff(pair[0], rgb)
+    with pytest.raises(OutputError, match="holds a training with another content of slides, images and outl"):
+        train(requested(pair, out, resume=True))
+    pair[0].write_bytes(first)
+    train(requested(pair, out, resume=True))
+    write_tiff(pair[0], rgb)
+    with pytest.raises(OutputError, match="this training is finished with another content of slides"):
+        train(requested(pair, out))
+
+
+def test_another_image_in_a_data_set_is_another_training(tmp_path: Path):
+    tiles = write_tiles(tmp_path / "tiles")
+    request = TrainRequest(DataRequest((tiles,)), tiny_recipe(*FEW), tmp_path / "out")
+    with pytest.raises(StoppedError):
+        train(request, Stopping(2))
+    save(tiles / "images" / "3.png", striped(128, 192, seed=5)[0])
+    with pytest.raises(OutputError, match="holds a training with another content of slides, images and outl"):
+        train(replace(request, resume=True))

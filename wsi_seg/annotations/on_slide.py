@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from wsi_seg.annotations.raster import holds_any_centre
 from wsi_seg.annotations.reading import read_annotations
 from wsi_seg.annotations.repair import polygonal
 from wsi_seg.errors import AnnotationError
+from wsi_seg.files.reading import open_plain
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
@@ -51,10 +53,13 @@ class Regions(NamedTuple):
         In the label frame; never empty.
     remarks : tuple of str
         Remarks on them, a line each that names the file.
+    sha256 : str
+        Hash of the file that they were read from, in hexadecimal.
     """
 
     geometry_label: shapely.MultiPolygon
     remarks: tuple[str, ...]
+    sha256: str
 
 
 def place(files: Sequence[AnnotationFile], slide: str, frames: Frames) -> Placed:
@@ -109,9 +114,12 @@ def read_regions(path: Path, slide: str, frames: Frames) -> Regions:
     ------
     AnnotationError
         If the file cannot be read, has an unknown format, one of its shapes is unusable, none of them lies on
-        the slide, or they contain no label pixel's centre.
+        the slide, they contain no label pixel's centre, or it is written to meanwhile.
     """
+    sha256 = _sha256(path)
     file = read_annotations(path, places=True)
+    if _sha256(path) != sha256:
+        raise AnnotationError(f"{path}: was changed while it was read: run the same command again")
     if file.refused:
         raise AnnotationError(f"{path}: {file.refused[0]}: draw it again, or leave it out")
     placed = place([file], slide, frames)
@@ -123,4 +131,13 @@ def read_regions(path: Path, slide: str, frames: Frames) -> Regions:
             f"{path}: its regions cover no pixel of {slide} at {frames.label_mpp[0]:.4g} um per px: draw "
             "larger ones"
         )
-    return Regions(geometry, (*file.changes, *placed.remarks))
+    return Regions(geometry, (*file.changes, *placed.remarks), sha256)
+
+
+def _sha256(path: Path) -> str:
+    """Return a file's hash; nothing for one that cannot be read, of which reading it says why."""
+    try:
+        with open_plain(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

@@ -85,6 +85,8 @@ class LabelledSlide:
         What was repaired or left out of the slide and the annotations, a line each.
     fingerprint : str
         The hash that identifies the slide, wherever its file lies.
+    files : SlideFiles
+        The slide's, as the annotations were placed on it.
     copies : tuple of Path
         Other files with the same slide; their shapes are part of `truth`.
     series : int or None
@@ -100,6 +102,7 @@ class LabelledSlide:
     truth: SlideTruth
     remarks: tuple[str, ...]
     fingerprint: str
+    files: SlideFiles
     copies: tuple[Path, ...] = ()
     series: int | None = None
 
@@ -120,10 +123,11 @@ class LabelledSlide:
         Raises
         ------
         SlideError
-            If the slide can no longer be opened.
+            If the slide can no longer be opened, or was changed.
         """
         slide = _opened(self.path, self.given_mpp, self.levels_read, self.series, os.getpid())
         pixels = slide.read(rect, self.frames)
+        self.files.refuse_changed()
         classes = self.truth.read(rect)
         classes[~pixels.present] = IGNORE
         for unreadable in pixels.unreadable:
@@ -205,7 +209,7 @@ def open_labelled_slides(
             recorded, channel = overview.recorded, only_channel(overview.pixels)
             tissue = overview.tissue if settings.rest_is_tissue else None
             level, levels = LevelRead.of(slide, frames), slide.levels_read
-            on_levels = remarks_on_levels(slide)
+            on_levels, own_files = remarks_on_levels(slide), slide.files
         placed = place(drawn[fingerprint], group[0].slide.name, frames)
         classes = [shape.class_name for file in drawn[fingerprint] for shape in file.shapes]
         truth = SlideTruth.of(placed.outlines_label, classes, schema, settings, tissue, recorded)
@@ -216,7 +220,7 @@ def open_labelled_slides(
             *(remark for file in drawn[fingerprint] for remark in file.remarks),
             *placed.remarks,
         )
-        read = (group[0].slide, called, given, frames, level, levels, truth, remarks, fingerprint)
+        read = (group[0].slide, called, given, frames, level, levels, truth, remarks, fingerprint, own_files)
         slides.append(LabelledSlide(*read, copies, image))
     return schema, slides
 

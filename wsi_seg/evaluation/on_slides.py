@@ -143,4 +143,6 @@ def _evaluate(
         read=lambda rect: segment(regions[rect]).labels,
         table=table,
     )
-    return comparison.score(regions, progress)
+    tally = comparison.score(regions, progress)
+    labelled.files.refuse_changed()
+    return tally

@@ -22,7 +22,7 @@ from wsi_seg.files.reading import check_plain
 from wsi_seg.models.architecture import Architecture, build_network
 from wsi_seg.models.bounded import fault_of, no_larger_than
 from wsi_seg.models.classes import ClassSchema, Name
-from wsi_seg.models.container import Document, damaged, pack, read_document, read_tensors
+from wsi_seg.models.container import Document, damaged, pack, read_all, read_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -275,8 +275,9 @@ def load_bundle(path: Path, build: Callable[[Architecture], Network] = build_net
     ModelError
         If the file is missing, damaged, not a model file, or of a newer format; one line that says which.
     """
-    header = read_header(path)  # refuses a wrong file, such as a slide, before gigabytes of it are read
-    tensors, fingerprint = read_tensors(path)
+    read_header(path)  # refuses a wrong file, such as a slide, before gigabytes of it are read
+    document, tensors, fingerprint = read_all(path)
+    header = _parse_header(path, document)  # of these weights, though the file were replaced meanwhile
     # Not on the "meta" device, though the random weights are replaced at once: its first use imports half
     # of torch, which takes a second.
     held = sum(tensor.numel() for tensor in tensors.values())

@@ -66,11 +66,12 @@ def read_document(path: Path) -> Document:
     return document
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
-    """Read a file's tensors, checking every byte of the file.
+def read_all(path: Path) -> tuple[Document, dict[str, Tensor], str]:
+    """Read a file's document and tensors at once, checking every byte of the file.
 
     Returns
     -------
+    document : dict
     tensors : dict of str to Tensor
     fingerprint : str
         The file's SHA-256, in hexadecimal.
@@ -88,7 +89,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
     if document.pop("checksum", None) != _checksum(document, index, weights):
         raise damaged(path, "its checksum does not match its content")
     try:
-        return safetensors.load(data), hashlib.sha256(data).hexdigest()
+        return document, safetensors.load(data), hashlib.sha256(data).hexdigest()
     except (SafetensorError, ValueError) as error:
         raise damaged(path, str(error)) from error
 

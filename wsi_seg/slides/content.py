@@ -53,7 +53,7 @@ class SlideFiles:
     store: ZarrFiles | None = None
 
     @classmethod
-    def of(cls, path: Path, properties: Mapping[str, str]) -> SlideFiles:
+    def of(cls, path: Path, properties: Mapping[str, str], opened: Stamp | None) -> SlideFiles:
         """Find a slide's files.
 
         Parameters
@@ -62,17 +62,20 @@ class SlideFiles:
             The file, or the folder of a Zarr, that names the slide.
         properties : mapping of str to str
             What the slide says of itself, by OpenSlide's names.
+        opened : Stamp or None
+            Of the file that names the slide, taken before it was opened: a file that is put in its place
+            just then is another one. Not needed of a Zarr.
         """
         if IMAGE in properties:
             store = ZarrFiles(path, properties[IMAGE], tuple(properties[ARRAYS].splitlines()))
             names = list(store.names())
             listing = hashlib.sha256("\n".join(names).encode("utf-8", "surrogateescape")).hexdigest()
             return cls(
-                {path / name: _stamp(path / name) for name in _watched(names)},
+                {path / name: stamp(path / name) for name in _watched(names)},
                 replace(store, listing=listing),
             )
         others = (other for other in _others(path, properties) if other != path)
-        return cls({file: _stamp(file) for file in (path, *others)})
+        return cls({path: opened} | {file: stamp(file) for file in others})
 
     def refuse_changed(self) -> None:
         """Refuse a slide whose files have changed since it was opened.
@@ -82,12 +85,12 @@ class SlideFiles:
         SlideError
             If one of its files was written to, replaced or removed since.
         """
-        for path, stamp in self.stamps.items():
-            if stamp is None or _stamp(path) != stamp:
+        for path, then in self.stamps.items():
+            if then is None or stamp(path) != then:
                 raise SlideError(
                     f"{path}: was changed while the slide was read: restore the file and run the same "
-                    "command again; "
-                    "or, if the new file is the right one, run with --overwrite"
+                    "command again; or, if the new file is the right one, begin anew (`predict` and `train` "
+                    "need --overwrite for that)"
                 )
 
     def same_as(self, other: SlideFiles) -> bool:
@@ -104,7 +107,7 @@ class SlideFiles:
             return False
         # A file that was written to since is no longer what was opened, and earlier work does not belong to
         # it.
-        return all(_stamp(path) == stamp for one in (self, other) for path, stamp in one.stamps.items())
+        return all(stamp(path) == then for one in (self, other) for path, then in one.stamps.items())
 
     def _identities(self) -> set[tuple[int, int]]:
         """Return the file system's identity of the files; a link has that of its target."""
@@ -227,7 +230,8 @@ def _named() -> Iterator[None]:
         ) from error
 
 
-def _stamp(path: Path) -> Stamp | None:
+def stamp(path: Path) -> Stamp | None:
+    """Return a file's size and when it was last written to; None if it cannot be looked at."""
     try:
         status = path.stat()
     except OSError:

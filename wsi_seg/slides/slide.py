@@ -17,7 +17,7 @@ import numpy as np
 import openslide
 
 from wsi_seg.errors import MppError, SlideError
-from wsi_seg.slides.content import SlideFiles, fingerprint
+from wsi_seg.slides.content import SlideFiles, fingerprint, stamp
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.levels import LevelChoice
@@ -104,8 +104,9 @@ class Slide:
         self.path = Path(path)
         self.series = series
         self._given_mpp = None if mpp is None else given_mpp(self.path, mpp)
+        opened = stamp(self.path)
         self._reader: Reader = open_reader(self.path, series)
-        self.files = SlideFiles.of(self.path, self._reader.properties)
+        self.files = SlideFiles.of(self.path, self._reader.properties, opened)
         self.format = self._reader.format
         self.name = self.path.name
         if self.format == "dicom":

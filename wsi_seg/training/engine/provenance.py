@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 from typing import TYPE_CHECKING
@@ -11,7 +12,10 @@ import torch
 
 from wsi_seg import __version__
 from wsi_seg.data.annotated_slides import LabelledSlide
+from wsi_seg.data.masked_images import LabelledImage
+from wsi_seg.slides.content import stamp
 from wsi_seg.training.engine.hardware import precision
+from wsi_seg.training.engine.training_folder import CONTENT
 from wsi_seg.training.recipe import recorded
 
 if TYPE_CHECKING:
@@ -40,8 +44,22 @@ def identity(request: TrainRequest, data: TrainingData, earlier: ModelBundle | N
         "resolution": [data.mpp, request.data.mpp],
         "read from": list(data.read_from),
         "pixels": data.training_pixels().tolist(),
+        CONTENT: _content(data),
         "init": earlier.fingerprint if earlier else None,
     }
+
+
+def _content(data: TrainingData) -> str:
+    """Return a hash of slides' content, or images' sizes in bytes, and of where which class lies."""
+    digest = hashlib.sha256()
+    for source, survey in zip(data.sources, data.surveys, strict=True):
+        if isinstance(source, LabelledSlide):
+            digest.update(source.files.content.encode())
+        elif isinstance(source, LabelledImage):
+            found = [stamp(path) for path in (source.image, source.mask) if path is not None]
+            digest.update(f"{source.name} {[size for size, _ in filter(None, found)]}".encode())
+        digest.update(survey.cells.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def facts(

@@ -23,6 +23,9 @@ WORK = ".wsi-seg"
 VERSION_HERE = 1
 """Version of the format of a training's record; see `wsi_seg.files.document`."""
 
+CONTENT = "content of slides, images and outlines"
+"""Its name in the record. Records of before it was noted are of whatever is there now."""
+
 ANEW = "start again with --overwrite"
 
 
@@ -106,6 +109,8 @@ class TrainingFolder:
         if self._overwrite:
             self._clear()
         earlier = self._read_record()
+        if earlier is not None and CONTENT in record:
+            earlier.setdefault(CONTENT, record[CONTENT])
         if self.model.exists():
             self._refuse_finished(earlier, record)
         if not self._has_checkpoints():  # nothing to lose yet
