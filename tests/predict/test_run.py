@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -35,6 +36,7 @@ from wsi_seg.inference.stream.job import _open_job, _open_model
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.classes import OUTSIDE_ID
 from wsi_seg.predict import run as predict
+from wsi_seg.predict.plan import Plan
 from wsi_seg.predict.run import connect, predict_on, predict_slide
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.pyramid import PyramidWriter
@@ -42,6 +44,7 @@ from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.results.qupath.check import check_file
 from wsi_seg.results.summary import Status
 from wsi_seg.settings import ExportSettings, LabelSettings, PredictSettings, RunSettings
+from wsi_seg.slides.slide import Slide
 from wsi_seg.slides.tissue import TissueMask
 
 SMALL = LabelSettings(patch=192, overlap=64, region_cores=1)
@@ -368,6 +371,18 @@ def test_regions_of_interest_limit_the_run(slide_path: Path, model_path: Path, t
     roi.write_text("{")
     with pytest.raises(AnnotationError, match=r"roi\.geojson"):
         predict_slide(slide_path, out, settings(model_path, SMALL.model_copy(update={"roi": roi})))
+
+
+def test_a_run_is_of_the_regions_of_interest_that_it_read(
+    slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    roi = write_boxes(tmp_path / "roi.geojson", ("ROI", (0, 0, 300, 300)))
+    labels = SMALL.model_copy(update={"roi": roi})
+    with Slide(slide_path) as slide:
+        plan = Plan.make(slide, load_bundle(model_path), "cpu", settings(model_path, labels))
+        read = hashlib.sha256(roi.read_bytes()).hexdigest()
+        write_boxes(roi, ("ROI", (300, 0, 700, 300)))  # saved again while the run begins
+        assert plan.labels_key["roi"] == read[:16]
 
 
 def test_regions_of_interest_beyond_the_slide_are_told(

@@ -14,11 +14,12 @@ from wsi_seg.errors import OutputError
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.ngff import PyramidLayout
 from wsi_seg.results.labels.pyramid import PyramidWriter
+from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.results.labels.seals import document_path
 from wsi_seg.results.record import RegionTotals, RunRecord
 from wsi_seg.results.whole import check_labels, check_result, require_own, require_whole
 from wsi_seg.slides.frames import Bounds, Frames
-from wsi_seg.slides.lattice import Lattice
+from wsi_seg.slides.lattice import Lattice, Rect
 
 WIDTH, HEIGHT = 300, 280
 LATTICE = Lattice(WIDTH, HEIGHT, patch=128, halo=0, region_cores=1)
@@ -131,6 +132,18 @@ def test_files_that_changed_places_or_were_added_are_found(result: ResultFolder)
     ]
     with pytest.raises(OutputError, match=r"0/0: altered or cut \(and 2 more"):
         require_whole(result.zarr)
+
+
+def test_a_file_that_is_lost_while_labels_are_read_is_not_taken_for_unprocessed(result: ResultFolder) -> None:
+    labels = read_labels(result.zarr)
+    whole = Rect(0, 0, HEIGHT, WIDTH)
+    assert labels.read(whole).max() == 2
+    next((result.zarr / "labels/tissue/0").glob("**/1/1")).unlink()
+    next((result.zarr / "labels/confidence/0").glob("**/1/1")).unlink()
+    for read in (labels.read, labels.read_confidence):
+        with pytest.raises(OutputError, match=r"slide\.ome\.zarr: cannot be read \(.*1/1 is missing\)"):
+            read(whole)
+    assert labels.read(Rect(0, 0, 128, WIDTH)).max() == 0
 
 
 def test_a_resolution_that_was_altered_in_a_copy_is_found(result: ResultFolder, tmp_path: Path) -> None:

@@ -57,4 +57,5 @@ def hand_out(
         roi=roi,
         writer=writer,
         ledger=ledger,
+        made_from=plan.made_from,
     )

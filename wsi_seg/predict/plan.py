@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from wsi_seg import __version__
 from wsi_seg.annotations.on_slide import read_regions
 from wsi_seg.errors import ModelError, SlideError
-from wsi_seg.files.reading import read_plain
-from wsi_seg.files.unpack import MAX_BYTES
+from wsi_seg.files.digests import digest_of
 from wsi_seg.inference.network.forms import choose_form
 from wsi_seg.inference.stream.software import Software
 from wsi_seg.models.onnx.network import OnnxNet
@@ -129,8 +128,6 @@ class Plan:
     def labels_key(self) -> Key:
         """The values that the labels depend on, by names that users know."""
         labels = self.settings.labels
-        drawn = None if labels.roi is None else read_plain(labels.roi, MAX_BYTES)
-        roi = None if drawn is None else hashlib.sha256(drawn).hexdigest()[:16]
         return {
             "slide": self.slide.fingerprint,
             "slide content": self.slide.files.content,
@@ -146,7 +143,7 @@ class Plan:
             "precision": labels.precision,
             "network": self.choice.form,
             "tissue mask": labels.tissue_mask,
-            "roi": roi,
+            "roi": None if self.regions is None else self.regions.sha256[:16],
             "confidence": labels.confidence,
             "ngff": labels.ngff,
             "version": LABELS_VERSION,
@@ -161,6 +158,11 @@ class Plan:
     def software(self) -> Software:
         """What computes the labels here."""
         return Software.here(onnx=isinstance(self.bundle.network, OnnxNet))
+
+    @cached_property
+    def made_from(self) -> str:
+        """A digest of all that the labels depend on, software included."""
+        return digest_of(json.dumps([self.labels_key, self.software.recorded()], sort_keys=True).encode())
 
     @property
     def attributes(self) -> dict[str, object]:

@@ -206,7 +206,7 @@ def _segment(
         segmented = time.perf_counter()
         close_job()
         release_freed()
-        totals, files = resume.add_up(ledger, plan.lattice)
+        totals, files = resume.add_up(ledger, plan.lattice, plan.made_from)
         with plan.timed("pyramid"):
             files |= overview.result()  # before the levels, which remove incomplete files
             files |= writer.build_levels(plan.settings.run.workers or 2)

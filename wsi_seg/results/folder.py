@@ -143,10 +143,12 @@ class ResultFolder:
     def disown_polygons(self, path: Path) -> None:
         """Record that polygons will be written to `path`: over its own, a run has to write them again.
 
+        This and `own_polygons` are called in the `locked` folder.
+
         Raises
         ------
         OutputError
-            If the record is damaged, cannot be written, or a run works here.
+            If the record is damaged, or cannot be written.
         """
         self._rewrite_polygons(path, {"export": {}}, there=False)
 
@@ -163,23 +165,22 @@ class ResultFolder:
     def _rewrite_polygons(self, path: Path, update: Key, there: bool) -> None:
         if not (self.owns_polygons(path) and self.record_path.exists()):
             return
-        with self.locked():
-            record = self.read_record()
-            if record is None:
-                return
-            rewritten = (self.geojson(True), self.geojson(False), self.summary_json, self.summary_csv)
-            names = {path.name for path in rewritten}
-            files = record.files
-            if files is not None:
-                files = {name: digest for name, digest in files.items() if name not in names}
-                files |= self.take_stock(*rewritten) if there else {}
-            self.write_record(record.model_copy(update={**update, "files": files}))
+        record = self.read_record()
+        if record is None:
+            return
+        rewritten = (self.geojson(True), self.geojson(False), self.summary_json, self.summary_csv)
+        names = {path.name for path in rewritten}
+        files = record.files
+        if files is not None:
+            files = {name: digest for name, digest in files.items() if name not in names}
+            files |= self.take_stock(*rewritten) if there else {}
+        self.write_record(record.model_copy(update={**update, "files": files}))
 
     def clear(self) -> None:
         """Remove a result, complete or not, but not the lock, nor any file that is not ours.
 
         Folders are renamed first, each in one step, so that a kill leaves no incomplete folder under its
-        name.
+        name. The record goes last: without it, what is left of the documents would be somebody's own.
         """
         with writing(self.folder):
             gone = []
@@ -187,9 +188,9 @@ class ResultFolder:
                 if os.path.lexists(path):
                     gone.append(path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}"))
                     path.rename(gone[-1])
-            for path in (self.record_path, self.summary_json, self.summary_csv, self.roi, self.mark):
+            for path in (*self.documents, self.geojson(True), self.geojson(False)):
                 path.unlink(missing_ok=True)
-            for path in (self.geojson(True), self.geojson(False), self.overview, self.tissue_mask):
+            for path in (self.roi, self.mark, self.record_path):
                 path.unlink(missing_ok=True)
             for path in gone:
                 remove(path)

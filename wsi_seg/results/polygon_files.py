@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -46,15 +47,17 @@ def write_polygons(
     DamagedError
         If the file would be written in place of what somebody edited.
     OutputError
-        If the labels are damaged, or a file cannot be written.
+        If the labels are damaged, a file cannot be written, or a run or another export works on the result.
     """
+    export = export_csv if file_format == "csv" else export_polygons
     own = folder if folder is not None and folder.owns_polygons(target) else None
-    if own is not None:
+    if own is None:
+        return export(pyramid, target, settings)
+    # Until record and summary say what the polygons are, nobody else may write here.
+    with own.locked() if own.record_path.exists() else nullcontext():
         require_own(own, target)
         own.disown_polygons(target)
-    export = export_csv if file_format == "csv" else export_polygons
-    report = export(pyramid, target, settings)
-    if own is not None:
+        report = export(pyramid, target, settings)
         own.remove_other_polygons(target)
         if own.summary_json.exists():
             drawn = read_summary(own.summary_json).with_polygons(
@@ -62,7 +65,7 @@ def write_polygons(
             )
             drawn.write(own.summary_json, own.summary_csv)
         own.own_polygons(target)
-    return report
+        return report
 
 
 def file_for(zarr: Path, out: Path | None, suffix: str) -> tuple[ResultFolder | None, Path]:

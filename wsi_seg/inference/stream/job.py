@@ -79,6 +79,8 @@ class RegionJob:
         Regions of interest in the label frame, as WKB; the client read them from the annotations.
     writer : PyramidWriter
     ledger : Ledger
+    made_from : str
+        Digest of what the labels are made from, for the ledger.
     """
 
     software: Software
@@ -102,6 +104,7 @@ class RegionJob:
     roi: Pinned | None
     writer: PyramidWriter
     ledger: Ledger
+    made_from: str
 
 
 def process_region(job: RegionJob, row: int, column: int) -> RegionRecord:
@@ -130,6 +133,7 @@ def process_region(job: RegionJob, row: int, column: int) -> RegionRecord:
             patches=pixels.patches,
             seconds={**pixels.seconds, "write": time.perf_counter() - begin},
             files=files,
+            made_from=job.made_from,
         )
         job.ledger.add(record)
         return record

@@ -41,6 +41,8 @@ class RegionRecord(Document):
         Time spent on "read", "model" and "write".
     files : dict
         Digest of each file of the region, by path inside the OME-Zarr. Chunks of fill value have no file.
+    made_from : str or None
+        Digest of what the labels are made from. Equal in all runs on them; None in earlier entries.
     """
 
     name: str
@@ -49,6 +51,7 @@ class RegionRecord(Document):
     patches: int
     seconds: dict[str, float]
     files: dict[str, str]
+    made_from: str | None = None
 
 
 @dataclass(frozen=True)

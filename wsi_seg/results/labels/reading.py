@@ -13,11 +13,14 @@ from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.files.document import refuse_newer
 from wsi_seg.models.classes import ClassSchema
 from wsi_seg.results.labels.ngff import ATTRIBUTES_VERSION, CONFIDENCE, TISSUE, WSI_SEG
+from wsi_seg.results.labels.seals import SEAL
 from wsi_seg.results.labels.storage import array_to_read, reading
 from wsi_seg.slides.frames import Frames
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from wsi_seg.results.labels.ngff import JsonObject
@@ -143,6 +146,7 @@ def read_labels(path: Path | str) -> LabelPyramid:
         schema = ClassSchema.model_validate(attributes["schema"], extra="ignore")
         datasets = stored.get("ome", stored)["multiscales"][0]["datasets"]
         names = [dataset["path"] for dataset in datasets]
+        sealed = _sealed(attributes)
     except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise OutputError(f"{path}: not a result of wsi-seg: {remedy}") from error
     with reading(path):
@@ -151,8 +155,21 @@ def read_labels(path: Path | str) -> LabelPyramid:
             frames=frames,
             schema=schema,
             attributes=attributes,
-            levels=tuple(array_to_read(path / TISSUE / name) for name in names),
+            levels=tuple(_array(path, f"{TISSUE}/{name}", sealed) for name in names),
             confidence=tuple(
-                array_to_read(path / CONFIDENCE / name) for name in names if (path / CONFIDENCE).is_dir()
+                _array(path, f"{CONFIDENCE}/{name}", sealed) for name in names if (path / CONFIDENCE).is_dir()
             ),
         )
+
+
+def _sealed(attributes: JsonObject) -> list[str]:
+    """Return the files that the seal names; none without one. Whether it is sound is checked elsewhere."""
+    seal = attributes.get(SEAL)
+    files = seal.get("files") if isinstance(seal, dict) else None
+    return list(files) if isinstance(files, dict) else []
+
+
+def _array(path: Path, name: str, sealed: Iterable[str]) -> zarr.Array[Any]:
+    """Open one array of a result; the files that its seal names must be there when they are read."""
+    begin = f"{name}/"
+    return array_to_read(path / name, {file.removeprefix(begin) for file in sealed if file.startswith(begin)})

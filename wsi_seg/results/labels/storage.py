@@ -8,6 +8,7 @@ writes share no state, so different shards may be written from any threads at on
 from __future__ import annotations
 
 import asyncio
+import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from wsi_seg.files.digests import digest_of, flush
 from wsi_seg.results.labels.ngff import METADATA_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from zarr.abc.store import ByteRequest
@@ -71,6 +72,38 @@ class ShardStore(LocalStore):
             self._written[key] = await asyncio.to_thread(digest_of, value.to_bytes())
 
 
+class SealedStore(LocalStore):
+    """A store for reading an array of a finished result: a file that it must hold is never taken for absent.
+
+    To zarr, a chunk without a file is all fill value.
+
+    Parameters
+    ----------
+    root : Path
+    files : collection of str
+        What the array holds, by name inside the store.
+    """
+
+    def __init__(self, root: Path | str, files: Collection[str], *, read_only: bool = True) -> None:
+        super().__init__(root, read_only=read_only)
+        self._files = files
+
+    async def get(
+        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Return a file's content, or a part of it; None where the result has no such file.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it has, and the file is gone.
+        """
+        found = await super().get(key, prototype, byte_range)
+        if found is None and key in self._files:
+            raise FileNotFoundError(errno.ENOENT, f"{key} is missing", str(self.root / key))
+        return found
+
+
 def create_array(path: Path, layout: PyramidLayout, shape: tuple[int, ...], fill_value: int) -> None:
     """Create an empty array of uint8 whose last two axes are y and x.
 
@@ -104,9 +137,9 @@ def create_array(path: Path, layout: PyramidLayout, shape: tuple[int, ...], fill
         )
 
 
-def array_to_read(path: Path) -> zarr.Array[Any]:
-    """Open an array for reading."""
-    return zarr.open_array(LocalStore(path, read_only=True), mode="r")
+def array_to_read(path: Path, files: Collection[str] = ()) -> zarr.Array[Any]:
+    """Open an array for reading; `files`, by name inside it, must be there whenever they are read."""
+    return zarr.open_array(SealedStore(path, files), mode="r")
 
 
 def array_to_write(path: Path, written: dict[str, str]) -> zarr.Array[Any]:
