@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from wsi_seg.cli.check import check
 from wsi_seg.predict.batch import BatchSummary, NoResult, Outcome
+from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.summary import Status
 
 RING = [[0, 0], [10, 0], [10, 10], [0, 0]]
@@ -139,6 +140,26 @@ def test_slides_of_a_batch_that_have_no_result_are_named(run, tmp_path):
     assert (run(tmp_path).exit_code, run(tmp_path).output) == (0, f"{record}: every slide has its result\n")
     record.write_text("{")
     assert run(tmp_path).exit_code == 1
+
+
+def test_results_of_a_batch_that_changed_places_are_named(run, tmp_path):
+    """A folder may have been moved and slides named in another way since, but each result is its slide's."""
+    slides = {"a__s": "in/a/s.svs", "b__s": "in/b/s.svs", "t": "in/t.svs"}
+    outcomes = [Outcome(slide=s, result=f"gone/{n}", status=Status.FINISHED) for n, s in slides.items()]
+    copy = Outcome(slide="in/copy.svs", result="gone/t", status=NoResult.COPY)
+    BatchSummary(outcomes=(*outcomes, copy)).write(tmp_path / "batch.json")
+    for name, slide in slides.items():
+        result = ResultFolder(tmp_path / name)
+        result.work.mkdir(parents=True)
+        result.summary_json.write_text(json.dumps({"slide": slide.replace("in/", "/elsewhere/")}))
+    assert f"{tmp_path}/batch.json: every slide has its result" in run(tmp_path).output
+    for one, other in (("a__s", "b__s"), ("b__s", "t")):
+        (tmp_path / one).rename(tmp_path / "kept")
+        (tmp_path / other).rename(tmp_path / one)
+        (tmp_path / "kept").rename(tmp_path / other)
+        said = run(tmp_path).output
+        assert f"{tmp_path}/{one}: holds the result of /elsewhere/" in said
+        assert f"{tmp_path}/{other}: holds the result of /elsewhere/" in said
 
 
 def test_pictures_of_a_batch_are_looked_for(run, tmp_path):

@@ -119,6 +119,29 @@ def test_damaged_records_and_those_of_no_region_are_struck_off(
     assert fingerprints(out) == fingerprints(finished)
 
 
+def test_regions_of_another_run_are_none_of_this_one(
+    unfinished: Path, finished: Path, slide_path: Path, model_path: Path, tmp_path: Path, ngff: str
+) -> None:
+    """As a worker leaves them that was held up while it wrote, and whose run began anew meanwhile."""
+
+    class Late(Recorder):
+        def advance(self, megapixels: float) -> None:
+            super().advance(megapixels)
+            ledger.add(record.model_copy(update={"made_from": "another model"}))
+
+    out, heard = tmp_path / "tissue", Recorder()
+    shutil.copytree(unfinished, out)
+    ledger = Ledger(ResultFolder(out).ledger)
+    record, other, *_ = ledger.records()
+    ledger.add(other.model_copy(update={"made_from": "another model"}))
+    with pytest.raises(OutputError, match="1 of 6 regions are missing from the ledger: run the same command"):
+        predict_slide(slide_path, out, settings(model_path, ngff), Late())
+    predict_slide(slide_path, out, settings(model_path, ngff), heard)
+    assert "1 finished regions are missing or damaged: doing them again" in heard.said
+    assert heard.regions == 1
+    assert fingerprints(out) == fingerprints(finished)
+
+
 def test_a_region_that_is_lost_while_the_run_goes_on_is_not_published(
     unfinished: Path, slide_path: Path, model_path: Path, tmp_path: Path, ngff: str
 ) -> None:
@@ -261,6 +284,56 @@ def test_what_is_made_from_labels_is_made_again_if_missing_and_kept_if_edited(
     (out / "tissue_mask.png").unlink()
     with pytest.raises(OutputError, match=r"tissue_mask\.png: the tissue mask is missing"):
         predict_slide(slide_path, out, settings(model_path, ngff))
+
+
+def test_files_of_ours_that_somebody_else_may_have_made_are_not_removed(
+    finished: Path, slide_path: Path, model_path: Path, tmp_path: Path, ngff: str
+) -> None:
+    for name in ("slide.geojson", "slide.geojson.gz", "overview.png", "summary.json", "tissue_mask.png"):
+        own = tmp_path / "new" / name
+        own.parent.mkdir(exist_ok=True)
+        own.write_text("drawn by hand")
+        with pytest.raises(OutputError, match=f"{name}: is there already, without a record of the run that"):
+            predict_slide(slide_path, own.parent, settings(model_path, ngff))
+        assert own.read_text() == "drawn by hand"
+        own.unlink()
+
+    out, heard = tmp_path / "tissue", Recorder()
+    shutil.copytree(finished, out)
+    shutil.rmtree(out / "slide.ome.zarr")
+    own, before = out / "slide.geojson.gz", (out / "slide.geojson.gz").read_bytes()
+    own.write_text("drawn by hand")
+    with pytest.raises(OutputError, match=r"slide\.geojson\.gz: altered or cut: delete it, or move it away"):
+        predict_slide(slide_path, out, settings(model_path, ngff))
+    assert own.read_text() == "drawn by hand"
+    own.write_bytes(before)
+    predict_slide(slide_path, out, settings(model_path, ngff), heard)
+    assert "the label pyramid is missing: starting again" in heard.said
+    assert fingerprints(out) == fingerprints(finished)
+
+
+def test_a_kill_while_a_result_is_removed_is_in_nobodys_way(
+    finished: Path,
+    slide_path: Path,
+    model_path: Path,
+    tmp_path: Path,
+    ngff: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out, unlink, left = tmp_path / "tissue", Path.unlink, iter(range(3))
+    shutil.copytree(finished, out)
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as killing:
+        killing.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ResultFolder(out).clear()
+    predict_slide(slide_path, out, settings(model_path, ngff))
+    assert fingerprints(out) == fingerprints(finished)
 
 
 def test_what_is_there_is_refused_by_what_differs_most(

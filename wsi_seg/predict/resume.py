@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import shapely
@@ -49,6 +50,7 @@ def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
     )
     record = result.read_record()
     if record is None:
+        _refuse_unknown(result)
         result.clear()
         result.write_record(fresh)
         return fresh
@@ -66,6 +68,7 @@ def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
             software = _software_of(result, record, plan)
             fresh = fresh.model_copy(update={"tissue": record.tissue, "software": software})
         else:
+            _refuse_edited(result, record)
             progress.say("the label pyramid is missing: starting again")
             result.clear()
         result.write_record(fresh)
@@ -77,6 +80,23 @@ def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
         record = record.model_copy(update={"software": software})
         result.write_record(record)
     return record
+
+
+def _refuse_unknown(result: ResultFolder) -> None:
+    """Refuse to write over files with a result's names that no run here is known to have written."""
+    for path in (*result.documents, result.geojson(True), result.geojson(False)):
+        if os.path.lexists(path):
+            raise OutputError(
+                f"{path}: is there already, without a record of the run that wrote it: move it away to keep "
+                "it, use another -o, or --overwrite to replace it"
+            )
+
+
+def _refuse_edited(result: ResultFolder, record: RunRecord) -> None:
+    """Refuse to start again where files that would be removed are not as they were written."""
+    for damage in (*document_damages(result, record), *stray_polygons(result, record)):
+        if damage.what not in {"missing", "empty"} and damage.path != result.tissue_mask:
+            raise DamagedError(damage)
 
 
 def _software_of(result: ResultFolder, record: RunRecord, plan: Plan) -> dict[str, str] | None:
@@ -189,6 +209,7 @@ def kept_regions(job: RegionJob, progress: Progress) -> set[str]:
         record.name
         for record in job.ledger.records()
         if record.name in regions
+        and record.made_from in {None, job.made_from}
         and sum(record.pixels.values()) == regions[record.name].area
         and job.writer.holds(regions[record.name], record.files)
     }
@@ -202,8 +223,10 @@ def kept_regions(job: RegionJob, progress: Progress) -> set[str]:
     return kept
 
 
-def add_up(ledger: Ledger, lattice: Lattice) -> tuple[RegionTotals, dict[str, str]]:
+def add_up(ledger: Ledger, lattice: Lattice, made_from: str) -> tuple[RegionTotals, dict[str, str]]:
     """Add up the ledger's entries of all regions, and collect the digests of their files.
+
+    An entry that says another `made_from` counts as none: a worker of another run wrote it late.
 
     Raises
     ------
@@ -217,6 +240,8 @@ def add_up(ledger: Ledger, lattice: Lattice) -> tuple[RegionTotals, dict[str, st
     files: dict[str, str] = {}
     missing = {region.name for region in lattice.regions()}
     for record in ledger.records():
+        if record.made_from not in {None, made_from}:
+            continue
         missing.discard(record.name)
         unreadable.update(record.unreadable)
         patches += record.patches
