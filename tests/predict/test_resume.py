@@ -214,6 +214,12 @@ def test_coarser_levels_that_are_damaged_are_made_again_from_level_0(
     assert fingerprints(out) == fingerprints(finished)
     assert check_result(out).ok
 
+    coarser[0].unlink()  # and killed while it is made again
+    stray = coarser[0].with_suffix(".0123456789abcdef.partial")
+    stray.write_bytes(b"half")
+    predict_slide(slide_path, out, settings(model_path, ngff), heard)
+    assert fingerprints(out) == fingerprints(finished)
+
     coarser[0].unlink()
     shard(zarr, 0, 0).unlink()
     with pytest.raises(OutputError, match=r"labels/tissue/0/.*0/0: missing .*--overwrite"):

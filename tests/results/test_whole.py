@@ -123,6 +123,7 @@ def test_files_that_changed_places_or_were_added_are_found(result: ResultFolder)
     other.write_bytes(contents[0])
     (level / "7").mkdir()
     shutil.copy(one, level / "7/0")
+    (level / "7/.DS_Store").write_text("of another program")
     found = check_labels(result.zarr).damages
     assert [d.remedy for d in found if d.what == "does not belong to the result"] == ["remove it"]
     assert [(d.path, d.what) for d in found] == [

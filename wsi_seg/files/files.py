@@ -130,12 +130,13 @@ def check_writable(path: Path) -> None:
 
 
 def remove_partial(folder: Path, name: str = "*", deep: bool = False) -> None:
-    """Remove incomplete files of killed runs from a folder, and from its subfolders if `deep`.
+    """Remove incomplete files of killed runs from a folder.
 
-    `name` is a pattern for the names of the complete files.
+    `name` is a pattern for the names of the complete files. If `deep`, those of an OME-Zarr are removed, from
+    all of its folders: names of zarr's own do not begin with a dot.
     """
     with writing(folder):
-        for stray in list((folder.rglob if deep else folder.glob)(f".{name}{PARTIAL}")):
+        for stray in list(folder.rglob(f"*{PARTIAL}") if deep else folder.glob(f".{name}{PARTIAL}")):
             remove(stray)
 
 

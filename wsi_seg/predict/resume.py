@@ -131,6 +131,7 @@ def _how_made(old: Key, new: Key) -> str:
 
 def _begin_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress) -> RunRecord:
     """Find what is left to do when the labels are finished."""
+    remove_partial(result.zarr, deep=True)
     found = check_labels(result.zarr)
     if only_coarser_damaged(found):
         progress.say(
@@ -147,7 +148,6 @@ def _begin_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: 
         elif damage.what not in {"missing", "empty"}:
             raise DamagedError(damage)
     result.clear_work()
-    remove_partial(result.zarr, deep=True)
     if record.progress == "exporting":
         return record
     documents = [result.geojson(plan.settings.export.gzip), result.overview]

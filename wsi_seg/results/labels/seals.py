@@ -177,7 +177,7 @@ def seal_damages(zarr: Path, seal: Seal) -> Iterator[Damage]:
     yield from damages(zarr, seal.files)
     for path in sorted(zarr.rglob("*")):
         name = path.relative_to(zarr).as_posix()
-        if name not in seal.files and ARRAY_FILE.match(name) and path.is_file():
+        if name not in seal.files and ARRAY_FILE.fullmatch(name) and path.is_file():
             yield Damage(path, "does not belong to the result", "remove it")
 
 
