@@ -94,7 +94,8 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = REMEDIES.get(error.errno or 0, "make the folder writable, or name another")
+        number = errno.ENOENT if isinstance(error, FileNotFoundError) else error.errno or 0
+        remedy = REMEDIES.get(number, "make the folder writable, or name another")
         reason = error.strerror or " ".join(str(error).split())
         raise OutputError(
             f"{path}: cannot be written ({reason}): {remedy}, and run the same command again"

@@ -89,8 +89,8 @@ class SlideFiles:
             if then is None or stamp(path) != then:
                 raise SlideError(
                     f"{path}: was changed while the slide was read: restore the file and run the same "
-                    "command again; or, if the new file is the right one, begin anew (`predict` and `train` "
-                    "need --overwrite for that)"
+                    "command again; or, if the new file is the right one, start again (`predict` and "
+                    "`train`: with --overwrite)"
                 )
 
     def same_as(self, other: SlideFiles) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import shapely
 from conftest import damage_tile, tissue_rgb, write_model, write_tiff
+from distributed.core import error_message
 from helpers.drawn import write_boxes
 
 from wsi_seg.errors import ModelError, OutputError, SchedulerError, SlideError, WsiSegError
@@ -160,6 +162,18 @@ def test_an_output_folder_that_is_removed_in_mid_run_is_told_without_a_cluster(h
     shutil.rmtree(result.folder)
     told = r"mark: was removed or moved during the run: put the output folder back, and run again$"
     refused(handed, OutputError, told)
+
+
+def test_a_zarr_that_is_removed_in_mid_run_is_told_through_dask(handed: Handed) -> None:
+    """zarr's own errors cannot be unpickled, and must not take the line with them."""
+    job, result = handed
+    shutil.rmtree(result.unfinished_zarr)
+    with pytest.raises(
+        OutputError, match=r"cannot be written \(.*\): check that its folder exists"
+    ) as caught:
+        process_region(job, 0, 0)
+    sent = pickle.loads(error_message(caught.value)["exception"].data)
+    assert (type(sent), str(sent)) == (OutputError, str(caught.value))
 
 
 def test_a_region_that_comes_too_late_is_not_written(handed: Handed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,6 +158,7 @@ def named_by_address() -> Iterator[None]:
     try:
         yield
     except (WsiSegError, OSError, MemoryError) as error:
+        _cut_causes(error)
         address = _address()
         if address is None:
             raise
@@ -169,6 +170,19 @@ def named_by_address() -> Iterator[None]:
                 "--batch-size"
             ) from error
         raise SchedulerError(f"worker {address}: {error}: repair the worker, and run again") from error
+
+
+def _cut_causes(error: BaseException) -> None:
+    """Cut the chain of an error's causes where one may not be unpickled: Dask would lose the error with it.
+
+    Those are exceptions of other libraries with an ``__init__`` of their own, as zarr's are.
+    """
+    link = error
+    while (cause := link.__cause__ or link.__context__) is not None:
+        if not (isinstance(cause, WsiSegError) or hasattr(type(cause).__init__, "__objclass__")):
+            link.__cause__ = link.__context__ = None
+            return
+        link = cause
 
 
 def _address() -> str | None:
