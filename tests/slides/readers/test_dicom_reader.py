@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from helpers.dicom_slides import (
@@ -31,6 +32,7 @@ from helpers.drawn_tiffs import GREY, HEIGHT, RGB, WIDTH
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import dcmread
+from pydicom.pixels import convert_color_space
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.lattice import Rect
@@ -43,6 +45,14 @@ ALL = Rect(0, 0, HEIGHT, WIDTH)
 TILE = Rect(128, 128, 256, 256)
 YBR = np.array(Image.fromarray(RGB).convert("YCbCr"))
 LABEL = RGB[:100, :90]
+LOSSY_J2K, HTJ2K_BY_RESOLUTION = "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.202"
+
+
+def code_stream(tile: NDArray[np.uint8], transformed: bool) -> bytes:
+    """Encode a tile as JPEG 2000, with or without the transformation that is meant for RGB."""
+    return bytes(
+        imagecodecs.jpeg2k_encode(tile, level=0, reversible=True, codecformat="J2K", mct=transformed)
+    )
 
 
 def read(path: Path, kind: type = DicomReader) -> np.ndarray:
@@ -62,7 +72,16 @@ def test_pixels_are_those_of_the_file(tmp_path: Path, syntax: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("syntax", "encode"), [(RLE, rle), (LOSSLESS_JPEG, lambda tile: unmarked(lossless_jpeg(tile)))]
+    ("syntax", "encode"),
+    [
+        (RLE, rle),
+        (LOSSLESS_JPEG, lambda tile: unmarked(lossless_jpeg(tile))),
+        (JPEG_LS, ENCODERS[JPEG_LS]),
+        (NATIVE, ENCODERS[NATIVE]),
+        (J2K, lambda tile: code_stream(tile, transformed=False)),
+        (LOSSY_J2K, lambda tile: code_stream(tile, transformed=False)),
+        (HTJ2K, lambda tile: bytes(imagecodecs.htj2k_encode(tile, reversible=True, rgb=False))),
+    ],
 )
 def test_samples_declared_ybr_are_made_rgb(
     tmp_path: Path, syntax: str, encode: Callable[[NDArray[np.uint8]], bytes]
@@ -71,6 +90,43 @@ def test_samples_declared_ybr_are_made_rgb(
     rgb = read(write_level(tmp_path / "slide.dcm", YBR, how=how))[..., :3]
     reference = np.array(Image.frombytes("YCbCr", (WIDTH, HEIGHT), YBR.tobytes()).convert("RGB"))
     assert np.abs(rgb.astype(int) - reference).max() <= 1
+    np.testing.assert_array_equal(rgb, convert_color_space(YBR, "YBR_FULL", "RGB"))
+
+
+@pytest.mark.parametrize(
+    ("syntax", "photometric", "kind"),
+    [
+        (J2K, "YBR_RCT", LevelReader),
+        (LOSSY_J2K, "YBR_RCT", LevelReader),
+        (LOSSY_J2K, "YBR_ICT", LevelReader),
+        (J2K, "YBR_ICT", DicomReader),
+        (HTJ2K, "YBR_RCT", DicomReader),
+        (HTJ2K_BY_RESOLUTION, "YBR_RCT", DicomReader),
+        (HTJ2K_BY_RESOLUTION, "RGB", DicomReader),
+    ],
+)
+def test_a_transformation_within_jpeg_2000_is_undone_by_its_decoder(
+    tmp_path: Path, syntax: str, photometric: str, kind: type
+) -> None:
+    encode = ENCODERS[HTJ2K if syntax == HTJ2K_BY_RESOLUTION else J2K if syntax == LOSSY_J2K else syntax]
+    how = Written(syntax, photometric=photometric, encode=encode)
+    np.testing.assert_array_equal(read(write_level(tmp_path / "a.dcm", RGB, how=how), kind)[..., :3], RGB)
+
+
+@pytest.mark.parametrize("syntax", [J2K, LOSSY_J2K, HTJ2K])
+@pytest.mark.parametrize("transformed", [True, False])
+def test_frames_that_contradict_what_is_declared_are_refused(
+    tmp_path: Path, syntax: str, transformed: bool
+) -> None:
+    """YCbCr under the name of a transformation, and the other way round: all decoders show wrong colours."""
+    photometric = "YBR_FULL" if transformed else "YBR_RCT"
+    how = Written(syntax, photometric=photometric, encode=lambda tile: code_stream(tile, transformed))
+    path = write_level(tmp_path / "a.dcm", RGB, how=how)
+    states = "a" if transformed else "no"
+    with pytest.raises(
+        SlideError, match=rf"a\.dcm: declares {photometric}, but its frames state {states} transformation of"
+    ):
+        open_reader(path)
 
 
 def test_lossless_jpeg_that_says_it_holds_rgb_does_so_whatever_is_declared(tmp_path: Path) -> None:
@@ -78,9 +134,10 @@ def test_lossless_jpeg_that_says_it_holds_rgb_does_so_whatever_is_declared(tmp_p
     np.testing.assert_array_equal(read(write_level(tmp_path / "slide.dcm", RGB, how=how))[..., :3], RGB)
 
 
-def test_grey_is_grey(tmp_path: Path) -> None:
-    rgb = read(write_level(tmp_path / "slide.dcm", GREY, how=Written(photometric="MONOCHROME2")))[..., :3]
-    np.testing.assert_array_equal(rgb, np.repeat(GREY[..., None], 3, axis=2))
+@pytest.mark.parametrize("syntax", [RLE, NATIVE, J2K])
+def test_grey_is_grey(tmp_path: Path, syntax: str) -> None:
+    rgb = read(write_level(tmp_path / "slide.dcm", GREY, how=Written(syntax, photometric="MONOCHROME2")))
+    np.testing.assert_array_equal(rgb[..., :3], np.repeat(GREY[..., None], 3, axis=2))
 
 
 @pytest.mark.parametrize("how", [Written(table="none"), Written(table="extended"), Written(fragments=3)])
@@ -233,8 +290,18 @@ def test_frames_are_whole_items(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("how", "facts", "said"),
     [
-        (Written(photometric="YBR_ICT"), (), "holds RLE of YBR_ICT, which is not read"),
-        (Written(JPEG_LS, photometric="YBR_FULL"), (), "of a kind that wsidicom does not read"),
+        (Written(photometric="YBR_ICT"), (), "holds RLE frames of YBR_ICT, which is not read"),
+        (Written(JPEG_LS, photometric="YBR_ICT"), (), "holds JPEG-LS frames of YBR_ICT, which is not read"),
+        (
+            Written(J2K, photometric="YBR_FULL_422"),
+            (),
+            "holds JPEG 2000 frames of YBR_FULL_422, which is not",
+        ),
+        (
+            Written(NATIVE, photometric="YBR_RCT"),
+            (),
+            "holds uncompressed frames of YBR_RCT, which is not read",
+        ),
         (Written(), (("PlanarConfiguration", 1),), "states colours in planes"),
         (Written(), (("BitsStored", 7),), "holds 7 bits per sample"),
         (Written(), (("TotalPixelMatrixColumns", 900),), "of a kind that wsidicom does not read"),

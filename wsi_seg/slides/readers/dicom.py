@@ -34,8 +34,8 @@ BESIDE_A_SLIDE = frozenset({"LABEL", "OVERVIEW", "THUMBNAIL"})
 """Flavours of images that belong to a slide and are not the slide."""
 
 SOP_CLASS, TRANSFER_SYNTAX, IMAGE_TYPE = (0x0002, 0x0002), (0x0002, 0x0010), (0x0008, 0x0008)
-SERIES, CONTAINER = (0x0020, 0x000E), (0x0040, 0x0512)
-STATEMENTS = (SOP_CLASS, TRANSFER_SYNTAX, IMAGE_TYPE, SERIES, CONTAINER)
+SERIES, PHOTOMETRIC, CONTAINER = (0x0020, 0x000E), (0x0028, 0x0004), (0x0040, 0x0512)
+STATEMENTS = (SOP_CLASS, TRANSFER_SYNTAX, IMAGE_TYPE, SERIES, CONTAINER, PHOTOMETRIC)
 """The tags that are read, in the order of the fields of `DicomHeader`."""
 
 UIDS, UID = frozenset({SOP_CLASS, TRANSFER_SYNTAX, SERIES}), re.compile(r"[0-9.]{1,64}")
@@ -74,6 +74,8 @@ class DicomHeader:
         UID of the series: one for all files of a slide.
     container : str
         What the glass slide is labelled with.
+    photometric : str
+        What the samples are, by DICOM's names.
     """
 
     sop_class: str
@@ -81,6 +83,7 @@ class DicomHeader:
     flavour: str
     series: str = ""
     container: str = ""
+    photometric: str = ""
 
     @property
     def no_slide(self) -> str | None:
@@ -109,9 +112,9 @@ def read_dicom_header(path: Path) -> DicomHeader | None:
             text = value.decode("utf-8", "replace").strip("\0 ")
             damaged = tag in UIDS and not UID.fullmatch(text)
             found[tag] = "" if damaged or len(text) > LONGEST else text
-    sop_class, syntax, image_type, series, container = (found.get(tag, "") for tag in STATEMENTS)
+    sop_class, syntax, image_type, *others = (found.get(tag, "") for tag in STATEMENTS)
     flavour = "".join(image_type.split("\\")[2:3]).strip()
-    return DicomHeader(sop_class, syntax, flavour, series, container)
+    return DicomHeader(sop_class, syntax, flavour, *others)
 
 
 def _elements(head: bytes, start: int) -> Iterator[tuple[tuple[int, int], bytes]]:

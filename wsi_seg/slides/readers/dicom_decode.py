@@ -15,9 +15,9 @@ from pydicom.uid import UID
 from wsidicom.codec import Decoder
 from wsidicom.geometry import Size
 
-from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers import strict_jpeg
-from wsi_seg.slides.readers.dicom_series import READ, name_syntax
+from wsi_seg.slides.readers.dicom_colours import CONVERTED, GREY, refuse_colours
+from wsi_seg.slides.readers.dicom_series import READ
 from wsi_seg.slides.readers.jpeg_ls import DECODER
 from wsi_seg.slides.readers.strict_jpeg import NoPlainJpegError, StrictJpeg
 
@@ -27,20 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.slides.readers.dicom_level import Encoding
-
-GREY = "MONOCHROME2"
-AS_STORED = frozenset({"nothing", "RLE", "JPEG-LS", "lossless JPEG"})
-"""Compressions whose decoders give the samples as they are stored."""
-
-PHOTOMETRICS = {
-    **dict.fromkeys(AS_STORED, frozenset({"RGB", "YBR_FULL", GREY})),
-    "JPEG": frozenset({"RGB", "YBR_FULL_422", "YBR_FULL", GREY}),
-    "JPEG 2000": frozenset({"RGB", "YBR_RCT", "YBR_ICT", GREY}),
-    "HTJ2K": frozenset({"RGB", "YBR_RCT", "YBR_ICT", GREY}),
-    "JPEG XL": frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT", "XYB", GREY}),
-}
-"""What the samples may be, by compression. A JPEG XL or JPEG 2000 frame states by itself how to make them
-RGB."""
 
 COLOURS = {"RGB": strict_jpeg.RGB, GREY: strict_jpeg.GREY}
 """What a JPEG's samples are, if they are not YCbCr, by the names that `StrictJpeg` has for it."""
@@ -67,11 +53,7 @@ class FrameDecoder:
 
     def __init__(self, path: Path, encoding: Encoding) -> None:
         self._compression = READ.get(encoding.syntax, "")
-        if encoding.photometric not in PHOTOMETRICS.get(self._compression, ()):
-            raise SlideError(
-                f"{path}: holds {name_syntax(encoding.syntax)} of {encoding.photometric}, which is not read: "
-                "export it again as RGB, compressed by JPEG"
-            )
+        refuse_colours(path, encoding.syntax, encoding.photometric)
         self._encoding = encoding
         self._jpeg = self._decoder = None
         if self._compression == "JPEG":
@@ -131,9 +113,9 @@ class FrameDecoder:
         return pixels
 
     def _rgb(self, frame: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        as_stored = self._compression in AS_STORED and self._encoding.photometric == "YBR_FULL"
+        convert = self._compression in CONVERTED and self._encoding.photometric == "YBR_FULL"
         # wsidicom writes lossless JPEG that holds RGB, says so in each frame, and declares it YBR in DICOM.
-        if not as_stored or (self._compression == "lossless JPEG" and holds_rgb(frame)):
+        if not convert or (self._compression == "lossless JPEG" and holds_rgb(frame)):
             return pixels
         converted: NDArray[np.uint8] = convert_color_space(pixels, "YBR_FULL", "RGB")
         return converted

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_partial
+from pydicom.uid import RLELossless
 from wsidicom import errors as wsidicom_errors
 from wsidicom.file import WsiDicomStreamOpener
 from wsidicom.file.io import WsiDicomReader
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from pydicom import Dataset
+    from pydicom.uid import UID
+    from wsidicom.file.io.wsidicom_io import WsiDicomReadIO
 
 ERRORS = (
     *(kind for kind in vars(wsidicom_errors).values() if isinstance(kind, type)),
@@ -67,12 +70,30 @@ AFTER_FACTS = 0x52000000
 """The tags from here on are about single frames."""
 
 
+class FrameFinder(WsiDicomReader):
+    """Finds the frames of a file, and takes every compression and every colour.
+
+    wsidicom itself refuses what it cannot write, such as JPEG-LS of YBR_FULL. Where frames lie does not
+    depend on that.
+    """
+
+    def __init__(self, stream: WsiDicomReadIO) -> None:
+        self._opened = False
+        super().__init__(stream)
+        self._opened = True
+
+    @property
+    def transfer_syntax(self) -> UID:
+        """The transfer syntax; while wsidicom opens the file, one that it writes in all colours."""
+        return super().transfer_syntax if self._opened else RLELossless
+
+
 @dataclass(frozen=True)
 class _File:
     """A file of a level, open; its facts are the statements about all of its frames."""
 
     path: Path
-    reader: WsiDicomReader
+    reader: FrameFinder
     facts: Dataset
 
     @property
@@ -124,7 +145,7 @@ def _open(path: Path, stack: ExitStack) -> _File:
             )
         stream = next(WsiDicomStreamOpener().open(path))
         stack.callback(stream.close)
-        return _File(path, WsiDicomReader(stream), facts)
+        return _File(path, FrameFinder(stream), facts)
     except ERRORS as error:
         raise _unread(path, error) from error
 

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.errors import SlideError
 from wsi_seg.packages import ImportFault
-from wsi_seg.slides.readers.dicom_series import READ, REFUSED, describe_syntax, find_beyond_openslide
+from wsi_seg.slides.readers.dicom_colours import (
+    TRANSFORMED,
+    first_code_stream,
+    refuse_colours,
+    refuse_contradiction,
+)
+from wsi_seg.slides.readers.dicom_series import (
+    READ,
+    REFUSED,
+    describe_syntax,
+    find_beyond_openslide,
+    find_series,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,11 +37,14 @@ def open_dicom(path: Path) -> Reader | None:
     """
     series = find_beyond_openslide(path)
     if series is None:
+        _refuse_contradictions(path)
         return None
     for volume in series.volumes:
-        syntax = series.headers[volume].transfer_syntax
-        if syntax and syntax not in READ:
+        header = series.headers[volume]
+        if header.transfer_syntax and header.transfer_syntax not in READ:
             raise SlideError(f"{path}: {_describe(path, series, volume)}: {REFUSED}")
+        if header.photometric:
+            refuse_colours(volume, header.transfer_syntax, header.photometric)
     try:
         from wsi_seg.slides.readers.dicom_reader import DicomReader
     except Exception as error:  # a broken installation may raise anything
@@ -42,4 +57,19 @@ def open_dicom(path: Path) -> Reader | None:
 
 
 def _describe(path: Path, series: SeriesFiles, file: Path) -> str:
-    return describe_syntax(series.headers[file].transfer_syntax, None if file == path else file.name)
+    header = series.headers[file]
+    return describe_syntax(header.transfer_syntax, None if file == path else file.name, header.photometric)
+
+
+def _refuse_contradictions(path: Path) -> None:
+    """Refuse JPEG 2000 that OpenSlide would read, if it is not clear which colours it holds."""
+    series = find_series(path)
+    for volume in () if series is None else series.volumes:
+        assert series is not None
+        header = series.headers[volume]
+        if header.photometric in TRANSFORMED:
+            try:
+                frame = first_code_stream(volume)
+            except OSError:
+                continue  # OpenSlide reports it
+            refuse_contradiction(volume, header.transfer_syntax, header.photometric, frame)

@@ -18,10 +18,11 @@ from wsi_seg.errors import SlideError
 from wsi_seg.files.reading import open_plain
 from wsi_seg.slides.readers.contract import SlideLevel
 from wsi_seg.slides.readers.decode import cut_by_grid, enclosing_cells, level_scale
+from wsi_seg.slides.readers.dicom_colours import refuse_contradiction
 from wsi_seg.slides.readers.dicom_decode import FrameDecoder
 from wsi_seg.slides.readers.dicom_frames import find_levels, quiet, read_facts
 from wsi_seg.slides.readers.dicom_level import ITEM, ITEM_HEADER
-from wsi_seg.slides.readers.dicom_series import BY_OPENSLIDE, name_syntax
+from wsi_seg.slides.readers.dicom_series import BY_OPENSLIDE, is_read_by_openslide, name_frames, name_syntax
 from wsi_seg.slides.readers.piece_cache import PIECES
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class DicomReader:
 
     def __init__(self, path: Path, series: SeriesFiles) -> None:
         self.path = path
-        self._refused_for = series.refused_for(path)
+        self._refused_for, self._headers = series.refused_for(path), series.headers
         self._owner = PIECES.new_owner()
         self._found = find_levels(series.volumes)
         first = self._found[0]
@@ -77,15 +78,21 @@ class DicomReader:
             self._files = [[stack.enter_context(open_plain(p.path)) for p in f.parts] for f in self._found]
             # Processes keep slides open from region to region, and drop them without closing.
             self._close = weakref.finalize(self, _close, stack.pop_all(), self._owner)
+        self._refuse_unclear()
 
     @property
     def how(self) -> str:
         """The software that decodes the pixels, what compresses them, and why it is this software."""
-        syntax = self._found[0].encoding.syntax
-        why = "which OpenSlide does not read"
-        if syntax in BY_OPENSLIDE:
-            why = f"but OpenSlide refuses the slide for the compression of {self._refused_for.name}"
-        return f"wsidicom {wsidicom.__version__}: {name_syntax(syntax)}, {why}"
+        encoding, named = self._found[0].encoding, self._refused_for
+        what = name_syntax(encoding.syntax)
+        if is_read_by_openslide(self._headers[self._found[0].parts[0].path]):
+            by = "colours" if self._headers[named].transfer_syntax in BY_OPENSLIDE else "compression"
+            what += f", but OpenSlide refuses the slide for the {by} of {named.name}"
+        elif encoding.syntax in BY_OPENSLIDE:
+            what = f"{encoding.photometric} in {name_frames(encoding.syntax)}, which OpenSlide does not read"
+        else:
+            what += ", which OpenSlide does not read"
+        return f"wsidicom {wsidicom.__version__}: {what}"
 
     @property
     def icc_profile(self) -> bytes | None:
@@ -124,6 +131,14 @@ class DicomReader:
         return PIECES.get(self._owner, (index, number), lambda: self._decode(index, number))
 
     def _decode(self, index: int, number: int) -> NDArray[np.uint8]:
+        stored = self._stored(index, number)
+        try:
+            return self._decoders[index].decode(stored)
+        except (ValueError, LookupError, TypeError, OSError, RuntimeError, struct.error) as error:
+            raise DamagedFrameError from error
+
+    def _stored(self, index: int, number: int) -> bytes:
+        """Return the bytes of a frame."""
         parts, encoding = self._found[index].parts, self._found[index].encoding
         which = bisect_right(parts, number, key=lambda part: part.first) - 1
         part, within = parts[which], number - parts[which].first
@@ -134,10 +149,20 @@ class DicomReader:
         try:
             if encoding.framed:
                 data = os.pread(file, ITEM_HEADER + length + length % 2, position - ITEM_HEADER)
-                return self._decoders[index].decode(join_items(data))
-            return self._decoders[index].decode(os.pread(file, length, position))
-        except (ValueError, LookupError, TypeError, OSError, RuntimeError, struct.error) as error:
+                return join_items(data)
+            return os.pread(file, length, position)
+        except (ValueError, OSError, struct.error) as error:
             raise DamagedFrameError from error
+
+    def _refuse_unclear(self) -> None:
+        """Refuse levels whose first frame contradicts what is declared of their colours."""
+        for index, level in enumerate(self._found):
+            encoding, first = level.encoding, level.parts[0]
+            try:
+                frame = self._stored(index, first.first) if len(first.positions) else b""
+            except DamagedFrameError:
+                continue  # reported when it is read
+            refuse_contradiction(first.path, encoding.syntax, encoding.photometric, frame)
 
 
 def _close(files: ExitStack, owner: int) -> None:

@@ -21,6 +21,14 @@ BY_OPENSLIDE = {
 }
 """Transfer syntaxes that OpenSlide reads, and the compressions that they stand for."""
 
+COLOURS_BY_OPENSLIDE = {
+    "1.2.840.10008.1.2.1": frozenset({"RGB"}),
+    "1.2.840.10008.1.2.4.50": frozenset({"RGB", "YBR_FULL_422"}),
+    "1.2.840.10008.1.2.4.90": frozenset({"RGB", "YBR_RCT"}),
+    "1.2.840.10008.1.2.4.91": frozenset({"RGB", "YBR_RCT", "YBR_ICT"}),
+}
+"""What samples may be declared as for OpenSlide to read them, by transfer syntax."""
+
 BY_WSIDICOM = {
     "1.2.840.10008.1.2.5": "RLE",
     "1.2.840.10008.1.2.4.57": "lossless JPEG",
@@ -71,7 +79,7 @@ class SeriesFiles:
         return next((header.container for header in self.headers.values() if header.container), "")
 
     def refused_for(self, path: Path) -> Path:
-        """Return the file for whose compression OpenSlide refuses the slide.
+        """Return the file for whose compression or colours OpenSlide refuses the slide.
 
         Parameters
         ----------
@@ -79,10 +87,17 @@ class SeriesFiles:
             The file that was named, which comes first. OpenSlide reads the others too, such as a label.
         """
         for file in (path, *self.headers):
-            syntax = self.headers[file].transfer_syntax
-            if syntax and syntax not in BY_OPENSLIDE:
+            if not is_read_by_openslide(self.headers[file]):
                 return file
         raise ValueError(f"{path}: all files are read by OpenSlide")
+
+
+def is_read_by_openslide(header: DicomHeader) -> bool:
+    """Return whether OpenSlide reads this compression and these colours, as far as they are stated."""
+    syntax, photometric = header.transfer_syntax, header.photometric
+    if syntax not in BY_OPENSLIDE:
+        return not syntax
+    return not photometric or photometric in COLOURS_BY_OPENSLIDE.get(syntax, {photometric})
 
 
 def find_series(path: Path) -> SeriesFiles | None:
@@ -99,7 +114,7 @@ def find_series(path: Path) -> SeriesFiles | None:
 
 
 def find_beyond_openslide(path: Path) -> SeriesFiles | None:
-    """Find the files of a DICOM slide that OpenSlide refuses for the compression of any of them.
+    """Find the files of a DICOM slide that OpenSlide refuses for the compression or colours of any of them.
 
     Parameters
     ----------
@@ -114,12 +129,11 @@ def find_beyond_openslide(path: Path) -> SeriesFiles | None:
     series = find_series(path)
     if series is None or not series.volumes:
         return None
-    syntaxes = {header.transfer_syntax for header in series.headers.values()}
-    return series if syntaxes - set(BY_OPENSLIDE) - {""} else None
+    return None if all(map(is_read_by_openslide, series.headers.values())) else series
 
 
-def describe_syntax(syntax: str, file: str | None = None) -> str:
-    """Describe a DICOM slide that OpenSlide refuses for the transfer syntax of one of its files.
+def describe_syntax(syntax: str, file: str | None = None, photometric: str = "") -> str:
+    """Describe a DICOM slide that OpenSlide refuses for the transfer syntax or the colours of a file.
 
     Parameters
     ----------
@@ -127,9 +141,19 @@ def describe_syntax(syntax: str, file: str | None = None) -> str:
         UID.
     file : str, optional
         Name of the file, if it is not the named one.
+    photometric : str
+        What its samples are declared to be.
     """
     what = "a DICOM slide" if file is None else f"a DICOM slide whose file {os.path.basename(file)} is"
+    if syntax in BY_OPENSLIDE and photometric:
+        return f"{what} of {photometric} in {name_frames(syntax)}, which OpenSlide does not read"
     return f"{what} compressed by {name_syntax(syntax)}, which OpenSlide does not read"
+
+
+def name_frames(syntax: str) -> str:
+    """Return what frames of a transfer syntax are, in the words of messages: "JPEG 2000 frames"."""
+    name = name_syntax(syntax)
+    return "uncompressed frames" if name == "nothing" else f"{name} frames"
 
 
 def name_syntax(syntax: str) -> str:
