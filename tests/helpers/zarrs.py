@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import zarr
 from conftest import tissue_rgb
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ CHUNK = 128
 TYPES = {"c": "channel", "t": "time"}
 
 
-def arranged(rgb: NDArray[np.uint8], axes: str) -> NDArray[np.uint8]:
+def arranged(rgb: NDArray[Any], axes: str) -> NDArray[Any]:
     """Return a picture, (height, width, 3), with its axes as named; others than c, y and x have one place."""
     rgb = rgb if "c" in axes else rgb[..., 0]
     pixels = rgb.transpose(["yxc".index(axis) for axis in axes if axis in "yxc"])
@@ -27,7 +26,7 @@ def arranged(rgb: NDArray[np.uint8], axes: str) -> NDArray[np.uint8]:
 
 def write_zarr(
     path: Path,
-    rgb: NDArray[np.uint8] = RGB,
+    rgb: NDArray[Any] = RGB,
     *,
     axes: str = "cyx",
     ngff: str = "0.5",

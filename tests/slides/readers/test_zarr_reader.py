@@ -269,6 +269,57 @@ def test_channels_are_taken_as_they_are_described(
 
 
 @pytest.mark.parametrize("listed", [None, ["1", "0"]])
+def in_range(greatest: float | None) -> dict[str, Any]:
+    """Return three channels, red, green and blue, that state a range from 0 on."""
+    window = {} if greatest is None else {"window": {"min": 0, "max": greatest, "start": 3, "end": 77}}
+    return {"channels": [{"label": name, "color": "FFFFFF", **window} for name in ("Red", "Green", "Blue")]}
+
+
+WIDE = RGB.astype(np.uint16)
+
+
+@pytest.mark.parametrize("ngff", ["0.4", "0.5"])
+@pytest.mark.parametrize(
+    ("samples", "greatest"), [(WIDE * 257, None), (WIDE * 257, 65535), (WIDE * 16, 4095), (WIDE, 255.0)]
+)
+def test_samples_of_16_bits_are_read_by_those_that_count(
+    tmp_path: Path, samples: np.ndarray, greatest: float | None, ngff: str
+) -> None:
+    path = write_zarr(tmp_path / "s.zarr", samples, ngff=ngff, omero=in_range(greatest), levels=2)
+    np.testing.assert_array_equal(pixels(path), RGB)
+    np.testing.assert_array_equal(pixels(path, Rect(0, 0, 150, 210), 1), RGB[::2, ::2])
+
+
+@pytest.mark.parametrize(
+    ("samples", "omero", "said"),
+    [
+        (WIDE * 16, in_range(None), "holds 16 bits per sample, uses 12 of them, and does not state how many"),
+        (WIDE * 16, in_range(65535), "uses 12 of them, and does not state how many count: state their range"),
+        (WIDE * 16, in_range(4080), "uses 12 of them, and does not state how many count"),
+        (WIDE * 16, in_range(16383), "states 14 significant bits in 16, but uses only 12"),
+        (WIDE * 257, in_range(4095), "states 12 significant bits in 16, but holds the value 6"),
+        (WIDE * 257, None, "holds 3 channels, and does not state that they are red, green and blue"),
+    ],
+)
+def test_samples_of_16_bits_are_refused_where_it_is_not_clear_how_many_count(
+    tmp_path: Path, samples: np.ndarray, omero: dict[str, Any] | None, said: str
+) -> None:
+    with pytest.raises(SlideError, match=said):
+        open_reader(write_zarr(tmp_path / "s.zarr", samples, omero=omero))
+
+
+def test_a_sample_outside_of_the_stated_range_damages_its_chunk(tmp_path: Path) -> None:
+    samples = WIDE * 16
+    path = write_zarr(tmp_path / "s.zarr", samples, omero=in_range(4095), levels=2)
+    array = zarr.open_array(path / "0", mode="r+")
+    array[0, 3, 5] = 4096
+    reader = open_reader(path)
+    rgba, unreadable = reader.read(0, ALL)
+    reader.close()
+    assert unreadable == [Rect(0, 0, CHUNK, CHUNK)]
+    np.testing.assert_array_equal(rgba[:CHUNK, CHUNK:, :3], RGB[:CHUNK, CHUNK:])
+
+
 def test_the_largest_image_of_a_converted_file_is_read_or_the_one_named(
     tmp_path: Path, listed: list[str] | None
 ) -> None:
@@ -313,8 +364,8 @@ FLUORESCENCE = {"channels": [{"label": name} for name in ("DAPI", "FITC", "Cy3")
 
 REFUSED: dict[str, tuple[dict[str, Any], Callable[[Path], object], str]] = {
     "stack": ({"axes": "tczyx"}, stack, "is a stack of 2 along z: export one plane"),
-    "sixteen bits": ({}, other_type("uint16"), "its samples are uint16, not uint8"),
-    "floats": ({}, other_type("float32"), "its samples are float32, not uint8"),
+    "32 bits": ({}, other_type("uint32"), "its samples are uint32, not uint8 or uint16"),
+    "floats": ({}, other_type("float32"), "its samples are float32, not uint8 or uint16"),
     "fluorescence": ({"omero": FLUORESCENCE}, str, "3 channels (DAPI, FITC, Cy3), and does not state that"),
     "four channels": (
         {},

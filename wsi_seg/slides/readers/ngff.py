@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 VERSIONS = re.compile(r"0\.[45](\.\d+)?")
 MAX_LEVELS = 64
+FULL_RANGES = frozenset((1 << bits) - 1 for bits in range(8, 16))
+"""Largest numbers of 8 to 15 bits. That of 16 states nothing: programs write it for all samples of 16."""
 
 CONVERT = "convert it to OME-Zarr 0.4 or 0.5"
 
@@ -86,6 +88,8 @@ class NgffImage:
         From the finest to the coarsest.
     channels : tuple of OmeChannel
         Those that are described; there may be more.
+    significant_bits : int or None
+        How many bits of each sample count, if the range that the channels state says so.
     """
 
     group: Path
@@ -94,6 +98,7 @@ class NgffImage:
     units: tuple[str, ...]
     levels: tuple[NgffLevel, ...]
     channels: tuple[OmeChannel, ...]
+    significant_bits: int | None = None
 
     @property
     def mpp(self) -> tuple[float, float] | None:
@@ -133,7 +138,7 @@ def read_multiscales(group: Path, name: str, stated: JsonObject) -> tuple[NgffIm
             version = stated.get("version", multiscale.get("version", "0.4"))
             if not VERSIONS.fullmatch(str(version)):
                 raise SlideError(f"{group}: is OME-Zarr {version}, which is not read: {CONVERT}")
-            images.append(_multiscale(group, name, multiscale, _channels(stated)))
+            images.append(_multiscale(group, name, multiscale, stated))
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise SlideError(
                 f"{group}: its OME-Zarr metadata is damaged or incomplete ({_said(error)}): {EXPORT_AGAIN}"
@@ -141,9 +146,7 @@ def read_multiscales(group: Path, name: str, stated: JsonObject) -> tuple[NgffIm
     return tuple(images)
 
 
-def _multiscale(
-    group: Path, name: str, multiscale: JsonObject, channels: tuple[OmeChannel, ...]
-) -> NgffImage:
+def _multiscale(group: Path, name: str, multiscale: JsonObject, stated: JsonObject) -> NgffImage:
     axes = multiscale["axes"]
     if not all(isinstance(axis, dict) for axis in axes):
         raise SlideError(f"{group}: its axes are those of an OME-Zarr before 0.4: {CONVERT}")
@@ -160,7 +163,8 @@ def _multiscale(
         axes=names,
         units=tuple(str(axis.get("unit") or "") for axis in axes),
         levels=tuple(_level(group, dataset, len(names), common) for dataset in datasets),
-        channels=channels,
+        channels=tuple(map(_channel, _described(stated))),
+        significant_bits=_bits_of_range(_described(stated)),
     )
 
 
@@ -191,11 +195,26 @@ def _transforms(stated: JsonObject, count: int) -> list[Step]:
     return steps
 
 
-def _channels(stated: JsonObject) -> tuple[OmeChannel, ...]:
+def _described(stated: JsonObject) -> Sequence[Any]:
     """Return the channels that the section "omero" describes."""
     omero = stated.get("omero")
-    listed: Sequence[Any] = (omero.get("channels") if isinstance(omero, dict) else None) or ()
-    return tuple(_channel(channel) for channel in listed)
+    return (omero.get("channels") if isinstance(omero, dict) else None) or ()
+
+
+def _bits_of_range(channels: Sequence[Any]) -> int | None:
+    """Return of how many bits the samples are, if all channels state the range of such a number.
+
+    "min" and "max" of a channel's window bound its values. Many programs write those that they found, which
+    state nothing. "start" and "end" are how a viewer shows it.
+    """
+    windows = [channel.get("window") or {} for channel in channels]
+    ranges = {(window.get("min"), window.get("max")) for window in windows}
+    if len(ranges) != 1:
+        return None
+    ((least, greatest),) = ranges
+    if least != 0 or not isinstance(greatest, (int, float)) or greatest not in FULL_RANGES:
+        return None
+    return int(greatest).bit_length()
 
 
 def _channel(stated: JsonObject) -> OmeChannel:

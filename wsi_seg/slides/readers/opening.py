@@ -11,6 +11,7 @@ from wsi_seg.slides.readers.dicom_opening import open_dicom
 from wsi_seg.slides.readers.images import TiffImage, choose_image, read_images
 from wsi_seg.slides.readers.picture_reader import PictureReader, is_picture_file
 from wsi_seg.slides.readers.refused import is_sound_tiff, refuse_unreadable
+from wsi_seg.slides.readers.significant import counted_bits, refuse_unclear
 from wsi_seg.slides.readers.statements import statements
 from wsi_seg.slides.readers.tiff_reader import TiffReader
 from wsi_seg.slides.readers.zarr_reader import ZarrReader
@@ -121,22 +122,10 @@ def _open_tiff(
     if channels.bits == 8:
         return reader
     stated = channels.significant_bits
-    bits = stated if stated is not None and 8 <= stated < channels.bits else channels.bits
-    largest, used = reader.spread(bits)
-    if used == bits and not largest >> bits and stated in (None, bits):
-        return reader
-    reader.close()
-    if stated is None:
-        raise SlideError(
-            f"{path}: holds {channels.bits} bits per sample, uses {used} of them, and does not "
-            "state how many count: state SignificantBits in OME-XML, or convert it to 8 bits per channel"
-        )
-    if largest >> stated or stated != bits:
-        raise SlideError(
-            f"{path}: states {stated} significant bits in {channels.bits}, but holds the value {largest}: "
-            "convert it to 8 bits per channel"
-        )
-    raise SlideError(
-        f"{path}: states {stated} significant bits in {channels.bits}, but uses only {used}: "
-        "state the number that counts, or convert it to 8 bits per channel"
-    )
+    try:
+        spread = reader.spread(counted_bits(channels.bits, stated))
+        refuse_unclear(path, spread, channels.bits, stated, "state SignificantBits in OME-XML")
+    except SlideError:
+        reader.close()
+        raise
+    return reader

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
@@ -20,10 +20,11 @@ from wsi_seg.slides.readers.decode import cut_by_grid, enclosing_cells, level_sc
 from wsi_seg.slides.readers.image_levels import levels_of
 from wsi_seg.slides.readers.piece_cache import PIECES
 from wsi_seg.slides.readers.segments import DamagedTileError, Layout, read_piece
+from wsi_seg.slides.readers.significant import LOOKED_AT, Spread, spread_of
 from wsi_seg.slides.readers.tiff import ERRORS, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -37,29 +38,6 @@ VIPS = "vips tiffsave {slide} slide.tif --tile --pyramid --compression deflate -
 
 MAX_PIECE_BYTES = 128 << 20
 """Of a decoded tile or strip. A larger one is refused: memory must not grow with the slide."""
-
-LOOKED_AT = 64
-"""Number of tiles that are searched for the number of bits in use."""
-
-FEWEST = 0.01
-"""Share of the samples that must be so large for a bit to count as used: hot pixels and the rims of white
-padding are fewer, the glass around stained tissue is far more."""
-
-
-class Spread(NamedTuple):
-    """The range of the samples.
-
-    Attributes
-    ----------
-    largest : int
-        The largest sample that was found.
-    used_bits : int
-        Bits that at least `FEWEST` of the samples need. Samples of the largest possible value do not count:
-        they are saturated, or padding, and say nothing about the range.
-    """
-
-    largest: int
-    used_bits: int
 
 
 class TiffReader:
@@ -154,9 +132,12 @@ class TiffReader:
         bits : int
             How many may count: the largest value of so many bits is left out.
         """
+        return spread_of(self._looked_at(), self._channels.bits, bits)
+
+    def _looked_at(self) -> Iterator[NDArray[Any]]:
+        """Yield the samples of tiles of the coarsest level, colour by colour."""
         layout = self._layouts[-1]
         tiles = layout.columns * layout.rows
-        largest, lengths = 0, np.zeros(self._channels.bits + 1, dtype=np.int64)
         for tile in np.linspace(0, tiles - 1, min(tiles, LOOKED_AT)).astype(int).tolist():
             place = divmod(tile, layout.columns)
             for channel in range(3):
@@ -166,11 +147,7 @@ class TiffReader:
                 except DamagedTileError:
                     continue  # reported later, when it is read
                 if stored is not None:
-                    inside = stored[_inside(layout, place)][..., sample]
-                    largest = max(largest, int(inside.max()))
-                    counted = inside[inside != (1 << bits) - 1]
-                    lengths += np.bincount(np.frexp(counted)[1], minlength=len(lengths))
-        return Spread(largest, _used(lengths))
+                    yield stored[_inside(layout, place)][..., sample]
 
     def _fill(
         self, target: NDArray[np.uint8], index: int, place: tuple[int, int], part: tuple[slice, slice]
@@ -253,12 +230,6 @@ def _unpremultiply(rgba: NDArray[np.uint8]) -> None:
     alpha = rgba[..., 3:].astype(np.uint16)
     full = (rgba[..., :3].astype(np.uint16) * 255 + alpha // 2) // np.maximum(alpha, 1)
     rgba[..., :3] = np.where(alpha > 0, np.minimum(full, 255), 0)
-
-
-def _used(lengths: NDArray[np.int64]) -> int:
-    """Return how many bits are used, from the number of samples of each length in bits."""
-    at_least = np.cumsum(lengths[::-1])[::-1]
-    return int(np.flatnonzero(at_least >= FEWEST * lengths.sum()).max()) if lengths.any() else 0
 
 
 def _describe(layout: Layout, first: Layout) -> SlideLevel:

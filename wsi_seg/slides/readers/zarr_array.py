@@ -32,7 +32,7 @@ MAX_CHUNK_BYTES = 3 << 26
 
 
 def open_array(image: NgffImage, name: str) -> zarr.Array[Any]:
-    """Open the array of a level, after checking that it holds one picture of bytes in chunks of a size."""
+    """Open the array of a level, after checking that it holds one picture in chunks of a size."""
     path = image.group / name
     node = read_array_node(path)
     try:
@@ -50,7 +50,7 @@ def open_array(image: NgffImage, name: str) -> zarr.Array[Any]:
             raise SlideError(
                 f"{path}: is a stack of {length} along {axis}: export one plane of it as an image of its own"
             )
-    if int(np.prod(array.chunks, dtype=object)) > MAX_CHUNK_BYTES:
+    if int(np.prod(array.chunks, dtype=object)) * array.dtype.itemsize > MAX_CHUNK_BYTES:
         chunks = " x ".join(map(str, array.chunks))
         raise SlideError(
             f"{path}: its chunks of {chunks} are too large to be read one by one: store it in smaller ones"

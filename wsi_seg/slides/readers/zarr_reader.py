@@ -10,21 +10,26 @@ import numpy as np
 import zarr
 
 from wsi_seg.errors import SlideError
+from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.readers.channels import names_of, stated_order, without_names
 from wsi_seg.slides.readers.contract import SlideLevel
 from wsi_seg.slides.readers.decode import cut_by_grid, enclosing_cells, level_scale
 from wsi_seg.slides.readers.piece_cache import PIECES
+from wsi_seg.slides.readers.significant import LOOKED_AT, counted_bits, refuse_unclear, spread_of
 from wsi_seg.slides.readers.zarr_array import ERRORS, open_array
 from wsi_seg.slides.readers.zarr_images import choose_image, images_of
 from wsi_seg.slides.readers.zarr_store import ARRAYS, EXPORT_AGAIN, IMAGE, UNITLESS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from wsi_seg.slides.lattice import Rect
     from wsi_seg.slides.readers.ngff import NgffImage
+
+STATE_RANGE = "state their range in omero (of 12 bits: the window's min 0 and max 4095 in every channel)"
+"""The remedy for samples of 16 bits of which it is not known how many count."""
 
 BLOCK = 512
 """Smaller chunks are read several at a time, up to this side."""
@@ -51,7 +56,8 @@ class ZarrReader:
     Raises
     ------
     SlideError
-        If it is no OME-Zarr image, or not one of red, green and blue, or grey, in 8 bits.
+        If it is no OME-Zarr image, or not one of red, green and blue, or grey, or it is not clear how many
+        bits of its samples count.
     UsageError
         If it has no image of that number.
     """
@@ -65,11 +71,10 @@ class ZarrReader:
         self._axes = image.axes
         arrays = [open_array(image, level.path) for level in image.levels]
         sizes = [self._size(array) for array in arrays]
-        self._order = _channel_order(path, image, self._samples_of(arrays[0]))
-        if any(
-            array.ndim != arrays[0].ndim or self._samples_of(array) != self._samples_of(arrays[0])
-            for array in arrays
-        ):
+        self._stored_bits = 8 * arrays[0].dtype.itemsize
+        self._bits = counted_bits(self._stored_bits, image.significant_bits)
+        self._order = _channel_order(path, image, self._samples_of(arrays[0]), self._stored_bits)
+        if len({(array.ndim, self._samples_of(array), array.dtype.itemsize) for array in arrays}) > 1:
             raise SlideError(f"{path}: its levels hold different channels: {EXPORT_AGAIN}")
         _refuse_disorder(path, sizes)
         scales = [_scale(image, i, sizes) for i in range(len(arrays))]
@@ -84,6 +89,9 @@ class ZarrReader:
         self.levels = tuple(self._describe(array, scale) for array, scale, _ in found)
         self._blocks = [_block(level) for level in self.levels]
         self.properties = _properties(image, [path for _, _, path in found])
+        if self._stored_bits > 8:
+            spread = spread_of(self._looked_at(), self._stored_bits, self._bits)
+            refuse_unclear(path, spread, self._stored_bits, image.significant_bits, STATE_RANGE)
         self._owner = PIECES.new_owner()
         self._close = weakref.finalize(self, PIECES.forget, self._owner)
 
@@ -97,7 +105,7 @@ class ZarrReader:
         """The software that decodes the pixels, and the samples it takes."""
         what = "grey" if len(set(self._order)) == 1 else "RGB"
         out = f", {self._left_out} misplaced level(s) left out" if self._left_out else ""
-        return f"zarr {zarr.__version__}: {self._which}{what}, 8 bits{out}"
+        return f"zarr {zarr.__version__}: {self._which}{what}, {self._bits} bits{out}"
 
     @property
     def icc_profile(self) -> bytes | None:
@@ -137,12 +145,13 @@ class ZarrReader:
         for tile in tiles:
             window = tile.relative_to(inside).slices
             try:
-                rgb = self._samples(index, tile) if whole is None else whole[window]
+                stored = self._samples(index, tile) if whole is None else whole[window]
+                rgb = self._to_bytes(stored)
             except ERRORS:
                 bad.append(tile)
                 continue
             fill = int(self._arrays[index].fill_value or 0)
-            filled = [bool((rgb[..., i] == fill).all()) for i in range(3)]
+            filled = [bool((stored[..., i] == fill).all()) for i in range(3)]
             if any(filled) and not all(filled) and self._lacks(index, tile, filled):
                 bad.append(tile)
             elif fill or not all(filled):
@@ -164,8 +173,24 @@ class ZarrReader:
                 return True
         return False
 
-    def _samples(self, index: int, rect: Rect) -> NDArray[np.uint8]:
-        """Return the RGB of a rectangle of a level."""
+    def _looked_at(self) -> Iterator[NDArray[Any]]:
+        """Yield the samples of chunks of the coarsest level."""
+        level = self.levels[-1]
+        tiles = cut_by_grid(Rect(0, 0, level.height, level.width), level.tile_height, level.tile_width)
+        for number in np.linspace(0, len(tiles) - 1, min(len(tiles), LOOKED_AT)).astype(int).tolist():
+            try:
+                yield self._samples(len(self.levels) - 1, tiles[number])
+            except ERRORS:
+                continue  # reported later, when it is read
+
+    def _to_bytes(self, stored: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return samples in 8 bits; raise ValueError for those outside of the stated range."""
+        if self._bits < self._stored_bits and int(stored.max()) >> self._bits:
+            raise ValueError(f"a sample of more than {self._bits} bits")
+        return (stored >> (self._bits - 8)).astype(np.uint8, copy=False)
+
+    def _samples(self, index: int, rect: Rect) -> NDArray[Any]:
+        """Return the RGB of a rectangle of a level, as it is stored."""
         at: dict[str, slice] = {"y": rect.slices[0], "x": rect.slices[1]}
         stored = np.asarray(self._arrays[index][tuple(at.get(axis, slice(None)) for axis in self._axes)])
         axes = [
@@ -197,14 +222,17 @@ class ZarrReader:
         )
 
 
-def _channel_order(path: Path, image: NgffImage, count: int) -> tuple[int, int, int]:
-    """Return which channels are red, green and blue; three times the same for grey."""
+def _channel_order(path: Path, image: NgffImage, count: int, bits: int) -> tuple[int, int, int]:
+    """Return which channels are red, green and blue; three times the same for grey.
+
+    Without names, three of 8 bits are. Those of 16 are fluorescence as often.
+    """
     if count == 1:
         return 0, 0, 0
     stated = stated_order(image.channels) if count == 3 else None
     if stated is not None:
         return stated
-    if count == 3 and without_names(image.channels):
+    if count == 3 and bits == 8 and without_names(image.channels):
         return 0, 1, 2
     names = ", ".join(names_of(image.channels))[:200]
     raise SlideError(

@@ -43,6 +43,9 @@ CODECS_V2 = frozenset(
 CODECS_V3 = frozenset({"bytes", "transpose", "sharding_indexed", "crc32c", "blosc", "gzip", "zstd"})
 """Codecs that give numbers back as they were; the second set is the one of the specification of Zarr 3."""
 
+SAMPLES = ("|u1", "<u1", ">u1", "uint8", "<u2", ">u2", "uint16")
+"""Kinds of samples that are read, by the names of both versions of Zarr."""
+
 EXPORT_AGAIN = "copy or export it again"
 
 
@@ -99,20 +102,20 @@ def read_node(folder: Path) -> Node:
 
 
 def read_array_node(folder: Path) -> Node:
-    """Read the metadata of an array of bytes that the zarr library may open.
+    """Read the metadata of an array of 8 or 16 bits that the zarr library may open.
 
     Raises
     ------
     SlideError
-        If there is none, its samples are not bytes, or a codec is not among those that are read.
+        If there is none, its samples are other numbers, or a codec is not among those that are read.
     """
     node = read_node(folder)
     if node.kind != "array":
         raise SlideError(f"{folder}: should be an array, but is a group: {EXPORT_AGAIN}")
     kind = node.array.get("dtype" if node.zarr_format == 2 else "data_type")
-    if kind not in ("|u1", "<u1", ">u1", "uint8"):
+    if kind not in SAMPLES:
         raise SlideError(
-            f"{folder}: its samples are {_shown(kind)}, not uint8: convert it to 8 bits per channel"
+            f"{folder}: its samples are {_shown(kind)}, not uint8 or uint16: convert it to 8 bits per channel"
         )
     known = CODECS_V2 if node.zarr_format == 2 else CODECS_V3
     other = [name for name in _codecs(node) if name not in known]
