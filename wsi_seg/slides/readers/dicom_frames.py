@@ -70,7 +70,7 @@ AFTER_FACTS = 0x52000000
 """The tags from here on are about single frames."""
 
 
-class FrameFinder(WsiDicomReader):
+class FrameFinder(WsiDicomReader):  # type: ignore[misc]  # is not typed
     """Finds the frames of a file, and takes every compression and every colour.
 
     wsidicom itself refuses what it cannot write, such as JPEG-LS of YBR_FULL. Where frames lie does not
