@@ -31,6 +31,10 @@ class WsiSegError(Exception):
 
     exit_code = 1
 
+    def __str__(self) -> str:
+        """Return the message on one line, whatever the file names and values in it hold."""
+        return printable(super().__str__())
+
 
 class UsageError(WsiSegError):
     """The command or call itself is wrong (an option's value, a combination of options)."""

@@ -57,13 +57,13 @@ def network(**changed: object) -> ws.Model:
         (lambda: network(mpp=0), "mpp=0: input should be"),
         (lambda: network(channels="x"), "channels='x': input should be 'rgb' or 'bgr'"),
         (lambda: network(classes=ROOT / "none.yaml"), "none.yaml: cannot be read"),
+        (lambda: ws.open_slide("s.tiff", mpp=10**400), "mpp=1000"),
         (lambda: ws.Runner(workers="2"), "workers='2': give a number"),
         (lambda: ws.Runner(scheduler=5), "scheduler=5: give a string or a Path"),
         (lambda: ws.Runner(progress="bar"), "progress='bar': give a wsi_seg.progress.Progress"),
         (lambda: ws.load_model("breast-demo").segment(RGB, device=5), "device=5: input should be"),
         (lambda: ws.evaluate("breast-demo", [], device=5), "device=5: input should be"),
         (lambda: ws.evaluate("breast-demo", [], classes=5), "classes=5: give a string or a Path"),
-        (lambda: ws.evaluate("breast-demo", [], classes=""), "no class schema named ''"),
         (lambda: ws.evaluate("breast-demo", [], progress=5), "progress=5: give a wsi_seg.progress.Progress"),
         (lambda: ws.train([("s", "a")], out="t", pipeline=None), "pipeline=None: give a string or a Path"),
         (lambda: ws.train([("s", "a")], out="t", classes=5), "classes=5: give a string or a Path"),
@@ -81,6 +81,23 @@ def test_values_of_a_wrong_type_are_named(call: Callable[[], object], line: str)
         call()
     assert line in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    for name in ("", "a\0b", "a" * 256, "腫" * 100, "a/" * 2100, "\ud800"):
+        for call in (ws.load_model, ws.open_slide, ws.open_result, ws.check_geojson):
+            with pytest.raises(ws.WsiSegError, match="no file can have that name: give a path"):
+                call(name)  # type: ignore[operator]
+        with pytest.raises(ws.WsiSegError, match="no file can have that name"):
+            ws.segment("s.tiff", out=name)
+        with pytest.raises(ws.WsiSegError, match=r"^classes='.*no file can have that name"):
+            ws.evaluate("breast-demo", [("s", "a")], classes=name)
+
+
+def test_an_error_is_one_printable_line() -> None:
+    with pytest.raises(ws.WsiSegError) as refused:
+        ws.open_slide("a\nb\x1b[2J")
+    assert str(refused.value).startswith("a\\x0ab\\x1b[2J: no such file")
 
 
 def test_a_file_to_check_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -127,6 +127,10 @@ def test_polygons_say_in_which_frame_they_lie(model_path: Path, tmp_path: Path) 
     np.testing.assert_allclose(slide_xy, 2 * label_xy, atol=1e-6)
     with pytest.raises(UsageError, match="frame='level': use 'slide', 'qupath' or 'label'"):
         result.polygons(frame="level")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"frame=array.*use 'slide'"):
+        result.polygons(frame=np.zeros(3))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"labels are indexed by whole numbers, .* and not by True"):
+        _ = result.labels[True]
     with pytest.raises(UsageError, match=r"simplify_um=-1: "):
         result.polygons(simplify_um=-1)
 

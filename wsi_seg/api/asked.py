@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     Settings = TypeVar("Settings", bound=BaseModel)
     Listener = TypeVar("Listener")
 
+LONGEST_NAME, LONGEST_PATH = 255, 4096
+"""Bytes that Linux takes in a name, and in a path with its end."""
+
 AnyPath = str | os.PathLike[str]
 
 
@@ -53,12 +56,15 @@ def path_of(path: AnyPath) -> Path:
     Raises
     ------
     UsageError
-        If it is neither.
+        If it is neither, or no file can have that name.
     """
     try:
-        return Path(os.fsdecode(path))
-    except (TypeError, ValueError) as error:
+        text = os.fsdecode(path)
+    except TypeError as error:
         raise UsageError(f"{shown(path)}: not a path: give a string or a Path") from error
+    if not _can_exist(text):
+        raise UsageError(f"{shown(text)}: no file can have that name: give a path")
+    return Path(text)
 
 
 def text_of(name: str, value: AnyPath) -> str:
@@ -67,12 +73,25 @@ def text_of(name: str, value: AnyPath) -> str:
     Raises
     ------
     UsageError
-        If it is neither.
+        If it is neither, or no file can have that name.
     """
     try:
-        return os.fsdecode(value)
+        text = os.fsdecode(value)
     except TypeError as error:
         raise UsageError(f"{name}={shown(value)}: give a string or a Path") from error
+    if not _can_exist(text):
+        raise UsageError(f"{name}={shown(text)}: no file can have that name")
+    return text
+
+
+def _can_exist(path: str) -> bool:
+    """Tell whether an operating system takes a path; for others it raises all kinds of errors."""
+    try:
+        size = len(os.fsencode(path))
+        longest = max(len(os.fsencode(part)) for part in path.split("/"))
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in path and 0 < size < LONGEST_PATH and longest <= LONGEST_NAME
 
 
 def listener_of(kind: type[Listener], progress: Listener | None) -> Listener:
@@ -98,8 +117,14 @@ def number_of(name: str, value: float | None) -> float | None:
     UsageError
         If it is not a number.
     """
-    if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
-        raise UsageError(f"{name}={shown(value)}: not a number")
+    if value is None:
+        return None
+    try:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise TypeError("no real number")
+        float(value)
+    except (TypeError, OverflowError) as error:
+        raise UsageError(f"{name}={shown(value)}: not a number") from error
     return value
 
 

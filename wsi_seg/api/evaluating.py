@@ -214,6 +214,6 @@ def _annotations(data: Pairs | Iterable[AnyPath]) -> list[Path]:
 
 def _refuse(arguments: dict[str, object], data: str) -> None:
     """Refuse arguments that have no effect on such data, so that nobody relies on them."""
-    given = [f"{name}={value!r}" for name, value in arguments.items() if value is not None]
+    given = [f"{name}={shown(value)}" for name, value in arguments.items() if value is not None]
     if given:
         raise UsageError(f"{', '.join(given)}: has no effect on {data}: leave it out")

@@ -79,11 +79,13 @@ def _span(part: Any, side: int) -> tuple[int, int]:
             raise UsageError("labels are read without steps: leave the step out, and take [::n] of the array")
         return start, max(start, stop)
     try:
+        if isinstance(part, bool | np.bool_):  # a mask to numpy, a number to Python
+            raise TypeError("a flag is no position")
         number = operator.index(part)
     except TypeError as error:
         raise UsageError(
             f"labels are indexed by whole numbers, as [y0:y1, x0:x1], and not by {shown(part)}"
         ) from error
     if not -side <= number < side:
-        raise IndexError(f"{number} is outside a side of {side} label pixels")
+        raise IndexError(f"{shown(number)} is outside a side of {side} label pixels")
     return number % side, number % side + 1

@@ -6,7 +6,7 @@ import warnings
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from wsi_seg.api.asked import AnyPath, checked, path_of
+from wsi_seg.api.asked import AnyPath, checked, path_of, shown
 from wsi_seg.api.label_image import LabelImage
 from wsi_seg.api.polygons import Polygon, polygon_in, to_geopandas
 from wsi_seg.errors import OutputError, UsageError
@@ -159,8 +159,8 @@ class Result:
                 "include_background": include_background,
             }
         )
-        if frame not in ("slide", "qupath", "label"):
-            raise UsageError(f"frame={frame!r}: use 'slide', 'qupath' or 'label'")
+        if not isinstance(frame, str) or frame not in ("slide", "qupath", "label"):
+            raise UsageError(f"frame={shown(frame)}: use 'slide', 'qupath' or 'label'")
         return [polygon_in(frame, drawn, self.frames) for drawn in class_polygons(self._pyramid, settings)]
 
     def to_geojson(
