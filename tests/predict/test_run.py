@@ -508,6 +508,33 @@ def test_a_slide_that_is_replaced_in_mid_run_is_never_published(
     assert predict_slide(slide, out, settings(model_path)).status == Status.FINISHED
 
 
+def test_regions_of_a_slide_whose_time_was_set_back_are_all_done_again(
+    slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    slide, out = Path(shutil.copy(slide_path, tmp_path / "s.tiff")), tmp_path / "out"
+    content, written = slide.read_bytes(), slide.stat().st_mtime_ns
+
+    def write(content: bytes) -> None:
+        (tmp_path / "other.tiff").write_bytes(content)
+        os.utime(tmp_path / "other.tiff", ns=(written, written))
+        (tmp_path / "other.tiff").replace(slide)  # in one step: no region meets another time
+
+    class Change(Recorder):
+        def advance(self, megapixels: float) -> None:
+            super().advance(megapixels)
+            if self.regions == 3:
+                middle = len(content) // 2
+                write(content[:middle] + bytes(100) + content[middle + 100 :])
+
+    with pytest.raises(SlideError, match=r"s\.tiff: was changed while the slide was read"):
+        predict_slide(slide, out, settings(model_path), Change())
+    assert not (out / "slide.ome.zarr").exists()
+    write(content)
+    heard = Recorder()
+    predict_slide(slide, out, settings(model_path), heard)
+    assert heard.regions == 24
+
+
 def test_polygons_are_not_made_again_beside_another_slide(
     slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,18 @@ def test_a_slide_that_changes_after_it_is_opened_is_refused(change, tmp_path: Pa
             slide.files.refuse_changed()
 
 
+def test_content_that_changes_under_the_old_time_is_noticed_at_the_end(tmp_path: Path) -> None:
+    path = write_tiff(tmp_path / "s.tiff", tissue_rgb(500, 700))
+    with Slide(path) as slide:
+        slide.files.refuse_other_content()
+        written = path.stat().st_mtime_ns
+        overwrite_a_byte(path)
+        os.utime(path, ns=(written, written))
+        slide.files.refuse_changed()
+        with pytest.raises(SlideError, match=r"s\.tiff: was changed while the slide was read.*--overwrite"):
+            slide.files.refuse_other_content()
+
+
 def test_a_slide_that_is_replaced_while_it_is_opened_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wsi_seg.errors import UsageError
+from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.files.files import check_folder
 from wsi_seg.inference.fast.library import kernels_to_be_compiled
 from wsi_seg.inference.network.forms import Choice, choose_form
@@ -149,7 +149,7 @@ def predict_on(
             record, exported = _segment(client, result, plan, record, progress)
         else:
             exported = export_again(result, plan, record, progress)
-            plan.slide.files.refuse_changed()
+            _refuse_changed_slide(result, plan)
         return finish(result, plan, record, exported, begin)
 
 
@@ -218,13 +218,23 @@ def _segment(
         plan.seconds["polygons"] = max(0.0, drawn - segmented)
     with plan.timed("pyramid"):
         require_written(result.unfinished_zarr)
-        plan.slide.files.refuse_changed()
+        _refuse_changed_slide(result, plan)
         result.publish_zarr()
     files = result.take_stock(document_path(result.zarr))
     made = {"progress": "exporting", "export": plan.export_key, "totals": totals, "files": files}
     record = record.model_copy(update=made)
     result.write_record(record)
     return record, exported
+
+
+def _refuse_changed_slide(result: ResultFolder, plan: Plan) -> None:
+    """Refuse to finish a result whose slide has changed meanwhile."""
+    plan.slide.files.refuse_changed()
+    try:
+        plan.slide.files.refuse_other_content()
+    except SlideError:
+        Ledger(result.ledger).clear()  # times were set back: no region is known to be of the slide as it was
+        raise
 
 
 def _segment_regions(

@@ -87,11 +87,18 @@ class SlideFiles:
         """
         for path, then in self.stamps.items():
             if then is None or stamp(path) != then:
-                raise SlideError(
-                    f"{path}: was changed while the slide was read: restore the file and run the same "
-                    "command again; or, if the new file is the right one, start again (`predict` and "
-                    "`train`: with --overwrite)"
-                )
+                raise _changed(path)
+
+    def refuse_other_content(self) -> None:
+        """Refuse a slide whose `content` has changed, though times have not: copying may set them back.
+
+        Raises
+        ------
+        SlideError
+            If it has, or a file cannot be read.
+        """
+        if replace(self).content != self.content:
+            raise _changed(next(iter(self.stamps)))
 
     def same_as(self, other: SlideFiles) -> bool:
         """Return whether two slides are equal, wherever they lie: all bytes of all files, as first opened.
@@ -228,6 +235,13 @@ def _named() -> Iterator[None]:
             f"{error.filename}: is part of a slide, but cannot be read ({error.strerror}): copy the slide "
             "again"
         ) from error
+
+
+def _changed(path: Path) -> SlideError:
+    return SlideError(
+        f"{path}: was changed while the slide was read: restore the file and run the same command again; or, "
+        "if the new file is the right one, start again (`predict` and `train`: with --overwrite)"
+    )
 
 
 def stamp(path: Path) -> Stamp | None:
