@@ -40,6 +40,8 @@ class LabelSettings(BaseModel):
     precision : {"float32", "bfloat16", "float16"}
     compile : {"auto", "yes", "no"}
         Run the network with compiled kernels: see `wsi_seg.inference.network.forms.choose_form`.
+    adapt : bool
+        Turn the slide's stain into that of the model's training tissue, where this makes it more familiar.
     tissue_mask : bool
         Leave glass out.
     roi : Path or None
@@ -64,6 +66,7 @@ class LabelSettings(BaseModel):
     batch_size: Annotated[int, Field(ge=1)] | None = None
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     compile: Literal["auto", "yes", "no"] = "auto"
+    adapt: bool = False
     tissue_mask: bool = True
     roi: Path | None = None
     confidence: bool = False

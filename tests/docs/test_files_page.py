@@ -13,8 +13,10 @@ from wsi_seg.data.tiling import TilesAbout, TilingSettings
 from wsi_seg.inference.stream.ledger import RegionRecord
 from wsi_seg.models.bundle import InputSpec, ModelHeader
 from wsi_seg.models.classes import ClassSchema, TissueClass
+from wsi_seg.models.remembered import RememberedDyes, RememberedStain, RememberedTissue, Spread
 from wsi_seg.predict.batch import BatchSummary, NoResult, Outcome
 from wsi_seg.results import summary
+from wsi_seg.results.familiarity import Familiarity
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.seals import Seal
 from wsi_seg.results.polygons import geojson
@@ -55,6 +57,7 @@ def names_of(stored: Any) -> set[str]:
         ("summary.json", summary.ClassSummary),
         ("summary.json", summary.Tolerance),
         ("summary.json", LevelRead),
+        ("summary.json", Familiarity),
         ("slide.ome.zarr", Frames),
         ("slide.ome.zarr", Bounds),
         ("slide.ome.zarr", Seal),
@@ -67,6 +70,10 @@ def names_of(stored: Any) -> set[str]:
         ("A training", HistoryRow),
         ("model.safetensors", ModelHeader),
         ("model.safetensors", InputSpec),
+        ("model.safetensors", RememberedTissue),
+        ("model.safetensors", RememberedDyes),
+        ("model.safetensors", RememberedStain),
+        ("model.safetensors", Spread),
         ("Class schemas", ClassSchema),
         ("Class schemas", TissueClass),
         ("Tiles", TilesAbout),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import geopandas
 
     from wsi_seg.models.classes import TissueClass
+    from wsi_seg.results.familiarity import Familiarity
     from wsi_seg.results.labels.reading import LabelPyramid
     from wsi_seg.results.summary import Summary
     from wsi_seg.slides.frames import Frames
@@ -94,6 +95,14 @@ class Result:
         if folder is None or not folder.summary_json.exists():
             raise OutputError(f"{self.path}: has no summary.json: open the whole result folder")
         return read_summary(folder.summary_json)
+
+    @property
+    def familiarity(self) -> Familiarity | None:
+        """The slide's tissue beside the tissue that the model was trained on: verdict, line, what differs.
+
+        None without tissue, and of results of earlier versions.
+        """
+        return self.summary.familiarity
 
     @property
     def labels(self) -> LabelImage:

@@ -26,6 +26,7 @@ def segment(
     allow_coarser: bool = False,
     allow_grey: bool = False,
     from_level_0: bool = False,
+    adapt: bool = False,
     tissue_mask: bool = True,
     roi: AnyPath | None = None,
     confidence: bool = False,
@@ -69,6 +70,9 @@ def segment(
         Accept a slide that is coarser than the working resolution, or that has no colour.
     from_level_0 : bool
         Always read level 0, and none of the coarser levels in the file.
+    adapt : bool
+        Turn the slide's stain into that of the model's training tissue, where this makes the slide more
+        familiar.
     tissue_mask : bool
         Segment only tissue, not glass.
     roi : str or path, optional
@@ -124,6 +128,7 @@ def segment(
         allow_coarser=allow_coarser,
         allow_grey=allow_grey,
         from_level_0=from_level_0,
+        adapt=adapt,
         tissue_mask=tissue_mask,
         confidence=confidence,
         ngff=ngff,

@@ -17,6 +17,7 @@ from wsi_seg.cli import signals
 from wsi_seg.cli.import_model import import_model, network_in_words
 from wsi_seg.cli.terminal import say, say_lines
 from wsi_seg.errors import ModelError, UsageError, printable
+from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from wsi_seg.models.bundle import InputSpec, ModelBundle
     from wsi_seg.models.classes import ClassSchema
     from wsi_seg.models.network import Network
+    from wsi_seg.models.remembered import RememberedTissue
 
 app = typer.Typer(help="Import, list, inspect and export model files.", no_args_is_help=True)
 
@@ -156,7 +158,14 @@ def _summary(bundle: ModelBundle) -> dict[str, str]:
         "Mean": ", ".join(f"{value:g}" for value in spec.mean),
         "Std": ", ".join(f"{value:g}" for value in spec.std),
         "Works at": _works_at(spec),
+        "Remembers": _remembered(bundle.tissue),
     }
+
+
+def _remembered(tissue: RememberedTissue | None) -> str:
+    if tissue is None:
+        return "no training tissue"
+    return f"what {counted(tissue.patches, 'patches')} of its training tissue looked like"
 
 
 def _class_table(schema: ClassSchema) -> Table:

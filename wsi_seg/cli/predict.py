@@ -71,6 +71,10 @@ def predict(
         bool | None,
         segmenting("--from-level-0", help="Read level 0, not the coarser levels in the file: slower."),
     ] = None,
+    adapt: Annotated[
+        bool | None,
+        segmenting("--adapt", help="Turn the slide's stain into that of the model's training tissue."),
+    ] = None,
     tissue_mask: Annotated[
         bool | None,
         segmenting("--tissue-mask/--no-tissue-mask", help="Leave glass out. [default: on]"),
@@ -186,6 +190,7 @@ def predict(
                 "batch_size": None if batch_size == "auto" else batch_size,
                 "precision": precision,
                 "compile": compile_,
+                "adapt": adapt,
                 "tissue_mask": tissue_mask,
                 "roi": roi,
                 "confidence": confidence,
@@ -260,6 +265,8 @@ def _told(summary: Summary) -> Iterator[str]:
     smallest = summary.min_area_um2
     if smallest and any(c.sieved_mm2 is not None for c in summary.classes):
         yield f"islands below {smallest:g} um2 are merged into their neighbours (--min-area)"
+    if summary.familiarity is not None:
+        yield summary.familiarity.line
     if summary.read_from is not None:
         yield f"read from {summary.read_from}"
     if summary.simplify is not None and not summary.simplify.as_asked:

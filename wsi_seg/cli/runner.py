@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsi_seg.cli.display import BarProgress
@@ -17,20 +18,25 @@ from wsi_seg.predict.jobs import is_plain_image
 from wsi_seg.predict.plan import takes_slides
 from wsi_seg.predict.run import open_slide
 from wsi_seg.predict.session import Session
+from wsi_seg.results.familiarity import Verdict
 from wsi_seg.results.summary import Status
 from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.predict.batch import BatchSummary
     from wsi_seg.predict.jobs import Job, Jobs
     from wsi_seg.progress import Progress
     from wsi_seg.results.summary import Summary
     from wsi_seg.settings import PredictSettings
     from wsi_seg.slides.content import SlideFiles
     from wsi_seg.slides.slide import Slide
+
+
+NAMED = 5
+"""Unfamiliar slides that are named at the end of a batch."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,7 @@ class Runner:
             status=summary.status,
             unprocessed_mm2=summary.unprocessed_mm2,
             seconds=summary.seconds["total"],
+            familiarity=None if summary.familiarity is None else summary.familiarity.verdict,
         )
 
     def _copy(self, job: Job, slide: Slide, done: _Done) -> Outcome:
@@ -187,4 +194,13 @@ def run_jobs(jobs: Jobs, record: Path, runner: Runner, progress: Progress, quiet
         copies = sum(outcome.status == NoResult.COPY for outcome in batch.outcomes)
         also = f", {copies} of them {'copies' if copies > 1 else 'a copy'}" if copies else ""
         say(f"{counted(len(batch.outcomes), 'slides')}{also}, {bad} with errors: {record}")
+        _tell_unfamiliar(batch)
     return batch.good
+
+
+def _tell_unfamiliar(batch: BatchSummary) -> None:
+    """Name the slides that are unlike what the model was trained on."""
+    names = [Path(o.slide).name for o in batch.outcomes if o.familiarity == Verdict.UNFAMILIAR]
+    if names:
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        say(f"unfamiliar to the model, check by eye: {', '.join(names[:NAMED])}{more}")

@@ -23,6 +23,7 @@ from wsi_seg.models.architecture import Architecture, build_network
 from wsi_seg.models.bounded import fault_of, no_larger_than
 from wsi_seg.models.classes import ClassSchema, Name
 from wsi_seg.models.container import Document, damaged, pack, read_all, read_document
+from wsi_seg.models.remembered import RememberedTissue, tissue_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,6 +87,8 @@ class ModelHeader(StoredDocument):
         A sentence that users must see before they trust the results.
     training : dict
         Where the weights come from: data, recipe, figures, licence.
+    tissue : RememberedTissue or None
+        What its training tissue looked like; None in files that do not say, and for plain images.
     """
 
     name: Name
@@ -94,6 +97,7 @@ class ModelHeader(StoredDocument):
     input: InputSpec
     notice: Annotated[str, Field(max_length=2000)] | None = None
     training: dict[str, JsonValue] = Field(default_factory=dict)
+    tissue: RememberedTissue | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -119,12 +123,15 @@ class ModelBundle:
         SHA-256 of the file, in hexadecimal.
     path : Path
         Where the file was read.
+    beside : RememberedTissue or None
+        What lies beside a file that remembers no tissue itself.
     """
 
     network: Network
     header: ModelHeader
     fingerprint: str
     path: Path
+    beside: RememberedTissue | None = None
 
     @property
     def name(self) -> str:
@@ -155,6 +162,11 @@ class ModelBundle:
     def training(self) -> Mapping[str, JsonValue]:
         """Where the weights come from."""
         return self.header.training
+
+    @property
+    def tissue(self) -> RememberedTissue | None:
+        """What its training tissue looked like, as far as it remembers."""
+        return self.header.tissue or self.beside
 
     @property
     def trained_on(self) -> frozenset[str]:
@@ -236,7 +248,8 @@ def file_of(path: Path, network: Network, header: ModelHeader) -> bytes:
         )
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     _check_tensors(path, tensors, network)
-    return pack(path, header.model_dump(mode="json"), _apart(tensors))
+    without = None if header.tissue else {"tissue"}  # the same bytes as before there was such a field
+    return pack(path, header.model_dump(mode="json", exclude=without), _apart(tensors))
 
 
 def _apart(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -291,12 +304,15 @@ def load_bundle(path: Path, build: Callable[[Architecture], Network] = build_net
     _check_tensors(path, tensors, network)
     network.load_state_dict(tensors, assign=True)
     network.path = path
-    return ModelBundle(network.eval(), header, fingerprint, path)
+    beside = None if header.tissue else tissue_beside(path, fingerprint)
+    return ModelBundle(network.eval(), header, fingerprint, path, beside)
 
 
 def _parse_header(path: Path, document: Document) -> ModelHeader:
     try:
         refuse_newer(document, ModelHeader.newest(), path, "get or train it again")
+        if isinstance(tissue := document.get("tissue"), dict):
+            refuse_newer(tissue, RememberedTissue.newest(), path, "get or train it again")
         # Stricter than `Document.of`: ignoring an unknown field of the network or its input would be wrong.
         return ModelHeader.model_validate(document)
     except DocumentError as error:

@@ -14,6 +14,7 @@ from wsi_seg.errors import NoSchedulerError, OutputError, WsiSegError, printable
 from wsi_seg.files.digests import digest_file
 from wsi_seg.files.document import Document
 from wsi_seg.files.files import remove_partial, write_text, writing
+from wsi_seg.results.familiarity import Verdict
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.summary import Status
 from wsi_seg.shortage import Shortage, shortage
@@ -61,6 +62,8 @@ class Outcome(BaseModel):
         Digest of the record of an earlier run's result that was in the folder when the slide failed.
     unprocessed_mm2 : float
     seconds : float
+    familiarity : Verdict or None
+        Of the slide's tissue; None without tissue.
     diagnosis : int or None
         Of a plain image, by a model with a diagnosis head.
     """
@@ -74,6 +77,7 @@ class Outcome(BaseModel):
     left: str | None = None
     unprocessed_mm2: float = 0.0
     seconds: float = 0.0
+    familiarity: Verdict | None = None
     diagnosis: int | None = None
 
     @property

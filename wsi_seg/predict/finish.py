@@ -13,6 +13,7 @@ import torch
 
 from wsi_seg import __version__
 from wsi_seg.models.classes import UNPROCESSED_ID
+from wsi_seg.predict.familiar import familiarity
 from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.results.pictures.overview import write_overview_picture
 from wsi_seg.results.polygons.awaited import AwaitedLabels
@@ -25,6 +26,7 @@ from wsi_seg.slides.tissue import TissueMask
 if TYPE_CHECKING:
     from wsi_seg.predict.plan import Plan
     from wsi_seg.progress import Progress
+    from wsi_seg.results.familiarity import Familiarity
     from wsi_seg.results.folder import ResultFolder
     from wsi_seg.results.labels.reading import LabelPyramid
     from wsi_seg.results.polygons.awaited import Arrivals
@@ -126,8 +128,9 @@ def finish(result: ResultFolder, plan: Plan, record: RunRecord, exported: Export
     OutputError
         If a file cannot be written.
     """
+    familiar = familiarity(plan)
     plan.seconds["total"] = time.perf_counter() - begin
-    summary = _summarise(plan, record, exported)
+    summary = _summarise(plan, record, exported, familiar)
     summary.write(result.summary_json, result.summary_csv)
     files = record.files
     if files is not None:
@@ -139,7 +142,7 @@ def finish(result: ResultFolder, plan: Plan, record: RunRecord, exported: Export
     return summary
 
 
-def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
+def _summarise(plan: Plan, record: RunRecord, exported: Exported, familiar: Familiarity | None) -> Summary:
     totals = _totals_of(record)
     mm2 = plan.frames.label_pixel_um2 / 1e6
     outlined = exported.outlined
@@ -173,6 +176,7 @@ def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
         polygons=sum(outlined.polygons.values()),
         simplify=outlined.simplify,
         remarks=outlined.remarks,
+        familiarity=familiar,
         roi_remarks=() if plan.regions is None else plan.regions.remarks,
         patches=totals.patches,
         network=str(plan.choice),

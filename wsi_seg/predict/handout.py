@@ -53,6 +53,7 @@ def hand_out(
         batch_size=plan.batch_size,
         mark=Pinned.of(result.mark, mark.encode()),
         tissue_path=result.tissue_mask if labels.tissue_mask else None,
+        restain=plan.restain,
         tissue_seal=record.tissue,
         roi=roi,
         writer=writer,

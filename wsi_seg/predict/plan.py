@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from wsi_seg.files.digests import digest_of
 from wsi_seg.inference.network.forms import choose_form
 from wsi_seg.inference.stream.software import Software
 from wsi_seg.models.onnx.network import OnnxNet
+from wsi_seg.predict.adapted import ADAPT, stated
 from wsi_seg.predict.sizes import patch_and_halo
 from wsi_seg.results.labels.ngff import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from wsi_seg.results.record import Key
     from wsi_seg.settings import LabelSettings, PredictSettings
     from wsi_seg.slides.frames import Frames
+    from wsi_seg.slides.restain import Restaining
     from wsi_seg.slides.slide import Slide, SlidePixels
     from wsi_seg.slides.tissue import TissueMask
 
@@ -51,7 +53,10 @@ REGION_CORES = {"cpu": 2, "cuda": 4}
 
 @dataclass(frozen=True)
 class Plan:
-    """A slide, a model, and how the one is to be laid over the other; `regions` are those of interest."""
+    """A slide, a model, and how the one is to be laid over the other.
+
+    `regions` are those of interest; `restain` is done to the pixels before the network sees them.
+    """
 
     slide: Slide
     frames: Frames
@@ -65,6 +70,7 @@ class Plan:
     settings: PredictSettings
     command: str = ""
     regions: Regions | None = None
+    restain: Restaining | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -124,11 +130,18 @@ class Plan:
             regions=regions,
         )
 
+    def restained(self, restain: Restaining | None) -> Plan:
+        """Return the plan with another stain, and what is known of the slide already."""
+        plan = replace(self, restain=restain)
+        plan.__dict__["slide_overview"] = self.slide_overview  # which is read once
+        return plan
+
     @cached_property
     def labels_key(self) -> Key:
         """The values that the labels depend on, by names that users know."""
         labels = self.settings.labels
-        return {
+        adapted: Key = {ADAPT: stated(self.restain)} if labels.adapt else {}
+        return adapted | {
             "slide": self.slide.fingerprint,
             "slide content": self.slide.files.content,
             "model": self.bundle.fingerprint[:16],

@@ -28,6 +28,8 @@ from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
 from wsi_seg.models.given import REGISTER, is_given
 from wsi_seg.models.onnx.network import OnnxNet
 from wsi_seg.predict import resume
+from wsi_seg.predict.adapt import adapt, require_stain
+from wsi_seg.predict.adapted import begun
 from wsi_seg.predict.finish import draw_overview, export_again, export_as_they_come, finish
 from wsi_seg.predict.handout import hand_out
 from wsi_seg.predict.plan import Plan
@@ -138,9 +140,15 @@ def predict_on(
     choice = _choose_form(result, bundle, device, settings, progress)
     plan = Plan.make(opened, bundle, device, settings, command, choice)
     plan.seconds["open"] = time.perf_counter() - begin
+    if settings.labels.adapt:
+        require_stain(bundle)
     if settings.run.overwrite or result.read_record() is None:  # before anything is made or removed
         with plan.timed("mask"):
             plan.refuse_colourless()
+    if settings.labels.adapt:
+        adaptation = (None if settings.run.overwrite else begun(result.read_record())) or adapt(plan)
+        progress.say(adaptation.line)
+        plan = plan.restained(adaptation.restain)
     with result.locked():
         record = resume.begin(result, plan, progress)
         if record.progress == "finished":

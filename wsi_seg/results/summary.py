@@ -12,6 +12,7 @@ from wsi_seg.files.csvlines import csv_line
 from wsi_seg.files.document import Document
 from wsi_seg.files.files import write_text
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
+from wsi_seg.results.familiarity import Familiarity
 from wsi_seg.slides.levels import LevelRead
 
 if TYPE_CHECKING:
@@ -155,6 +156,9 @@ class Summary(Document):
         Of the polygons' outlines; None in summaries of earlier versions.
     remarks : dict
         How often polygons could not be made as requested; empty if never.
+    familiarity : Familiarity or None
+        The slide's tissue beside the model's training tissue; None without tissue, and in summaries of
+        earlier versions.
     roi_remarks : tuple of str
         What was repaired in the regions of interest, left out of them, or lies outside of the slide, a line
         each.
@@ -182,6 +186,7 @@ class Summary(Document):
     polygons: int
     simplify: Tolerance | None = None
     remarks: dict[str, int]
+    familiarity: Familiarity | None = None
     roi_remarks: tuple[str, ...] = ()
     patches: int
     network: str

@@ -27,6 +27,7 @@ from wsi_seg.training.engine.loss import class_weights
 from wsi_seg.training.engine.module import SegmentationModule
 from wsi_seg.training.engine.processes import helping, only_helps
 from wsi_seg.training.engine.provenance import facts, identity, scores, slides_of
+from wsi_seg.training.engine.remembering import remember
 from wsi_seg.training.engine.score import score
 from wsi_seg.training.engine.stage import StageData, run_stage
 from wsi_seg.training.engine.stage_plan import StagePlan
@@ -159,6 +160,7 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
             classes=data.schema,
             input=spec,
             training={**provenance, TRAINED_ON: slides_of(data), "scores": final},
+            tissue=remember(network, spec, data, cache),
         )
         report = TrainingReport(
             title=header.name,

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from wsi_seg.results.labels.pyramid import PyramidWriter
     from wsi_seg.slides.coarse import MaskSeal
     from wsi_seg.slides.frames import Frames
+    from wsi_seg.slides.restain import Restaining
 
 FORCED: dict[Form, Compile] = {"plain": "no", "compiled": "yes"}
 """A run chooses its form once; the workers do not choose."""
@@ -75,6 +76,8 @@ class RegionJob:
         The coarse mask, as `TissueMask.save` wrote it.
     tissue_seal : MaskSeal or None
         A worker refuses if it finds another mask there.
+    restain : Restaining or None
+        What is done to the slide's pixels before the network sees them.
     roi : Pinned or None
         Regions of interest in the label frame, as WKB; the client read them from the annotations.
     writer : PyramidWriter
@@ -101,6 +104,7 @@ class RegionJob:
     mark: Pinned
     tissue_path: Path | None
     tissue_seal: MaskSeal | None
+    restain: Restaining | None
     roi: Pinned | None
     writer: PyramidWriter
     ledger: Ledger
@@ -230,6 +234,7 @@ def _open_job(job: RegionJob) -> RegionSegmenter[Slide]:
         segmenter=segmenter,
         batch_size=job.batch_size,
         confidence=job.writer.layout.confidence,
+        restain=job.restain,
     )
 
 

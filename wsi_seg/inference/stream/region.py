@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wsi_seg.inference.stream.extent import Extent
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.lattice import Patch, Region
+    from wsi_seg.slides.restain import Restaining
     from wsi_seg.slides.slide import SlidePixels
 
 
@@ -81,6 +82,8 @@ class RegionSegmenter(Generic[Source]):
         Number of patches that go through the network together. The last batch of a region is padded, so that
         the network always computes on the same shape, and so in the same way.
     confidence : bool
+    restain : Restaining or None
+        What is done to the pixels before the network sees them.
     """
 
     slide: Source
@@ -89,6 +92,7 @@ class RegionSegmenter(Generic[Source]):
     segmenter: Segmenter | SegmenterPool
     batch_size: int
     confidence: bool
+    restain: Restaining | None = None
 
     def __call__(self, region: Region) -> RegionPixels:
         """Segment one region.
@@ -110,13 +114,14 @@ class RegionSegmenter(Generic[Source]):
         begin = time.perf_counter()
         field_rect = self._field(active)
         pixels = self.slide.read(field_rect, self.frames)
+        rgb = pixels.rgb if self.restain is None else self.restain(pixels.rgb)
         read_seconds = time.perf_counter() - begin
 
         begin = time.perf_counter()
         found = RegionPixels(np.empty_like(labels), confidence)
         groups = [active[i : i + self.batch_size] for i in range(0, len(active), self.batch_size)]
         with ThreadPoolExecutor(LANES, thread_name_prefix="patches") as pool:
-            for _ in pool.map(lambda g: self._segment(g, pixels.rgb, field_rect, found, rect), groups):
+            for _ in pool.map(lambda g: self._segment(g, rgb, field_rect, found, rect), groups):
                 pass
         seconds = {"read": read_seconds, "model": time.perf_counter() - begin}
 
