@@ -88,6 +88,8 @@ def test_it_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert trained.scores.mean_iou > 0.9
     assert ours.fingerprint == model().fingerprint, "the model that was given stays as it is"
     assert trained.model.bundle.training["recipe"]["model"]["name"] == "given"  # type: ignore[index, call-overload]
+    data = trained.model.bundle.training["data"]
+    assert data["started from"] == "TwoLayers (a network given in Python)"  # type: ignore[index, call-overload]
     ws.segment(slide, trained.model, out=tmp_path / "after")
     truth = striped(256, 384)[1]
     assert (labels_of(tmp_path / "after") == truth).mean() > 0.9

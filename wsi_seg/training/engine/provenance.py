@@ -78,7 +78,7 @@ def facts(
             "labelled megapixels to train on": _by_class(data, training),
             "labelled megapixels to validate on": _by_class(data, validation),
             "not outlined": _unoutlined(request.data.truth),
-            "started from": request.init or recipe.training.init or "random weights",
+            "started from": _start(request),
         },
         "split": data.split.description,
         "scored": _scored(spec, recipe),
@@ -95,6 +95,13 @@ def facts(
         },
         "command": request.command,
     }
+
+
+def _start(request: TrainRequest) -> str:
+    """Describe the weights that the training began with."""
+    if request.given is not None:  # whatever the recipe would start from
+        return str(request.given.path)
+    return request.init or request.recipe.training.init or "random weights"
 
 
 def slides_of(data: TrainingData) -> list[JsonValue]:
