@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Callable
 from importlib import import_module
 
+import pytest
 from helpers.pages import ROOT
 
 import wsi_seg as ws
+from wsi_seg.api.opening import OpenSlide
 
+CALLS = [
+    *(ws.check_geojson, ws.evaluate, ws.load_model, ws.open_result, ws.open_slide, ws.segment, ws.suggest),
+    *(ws.train, ws.Model.from_torch, ws.Model.segment, ws.Runner.segment, OpenSlide.read),
+    *(ws.Result.polygons, ws.Result.to_geojson, ws.Result.to_geopandas),
+]
 RETURNED = {"OpenSlide", "SlideImage", "LabelImage", "Polygon", "Training", "Scores", "CheckReport"}
 
 
@@ -22,3 +31,11 @@ def test_the_reference_is_complete():
         assert value.__doc__
         if name in ws.__all__:
             assert value is getattr(ws, name)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__qualname__)
+def test_every_argument_is_described(call: Callable[..., object]):
+    text = inspect.getdoc(call) or ""
+    section = re.split(r"\n(?:Returns|Raises)\n---", text.partition("Parameters\n---")[2])[0]
+    described = set(re.findall(r"\w+", " ".join(re.findall(r"^(\w[\w, ]*?)(?: :|$)", section, re.MULTILINE))))
+    assert inspect.signature(call).parameters.keys() - {"self", "cls"} <= described

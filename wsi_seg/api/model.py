@@ -161,6 +161,7 @@ class Model:
         device : str
             ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         precision : {"float32", "bfloat16", "float16"}
+            Of the network's arithmetic.
         compile : {"auto", "yes", "no"}
             Whether to use compiled kernels.
 

@@ -78,10 +78,14 @@ class OpenSlide:
 
         Parameters
         ----------
-        x, y : int
-            Its top-left corner in level-0 pixels of the slide, `slide_xy`.
-        width, height : int
-            Size of the returned image, in its own pixels.
+        x : int
+            Its left edge in level-0 pixels of the slide, `slide_xy`.
+        y : int
+            Its top edge, likewise.
+        width : int
+            Width of the returned image, in its own pixels.
+        height : int
+            Height of the returned image, likewise.
         mpp : float, optional
             Micrometres per pixel of the image; by default the slide's own, which gives level-0 pixels. It is
             changed by up to 1 % if that puts pixels on the slide's grid, as in `wsi_seg.segment`; the image

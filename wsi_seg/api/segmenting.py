@@ -66,8 +66,10 @@ def segment(
         Index of the image in the file, as `wsi-seg info` numbers them; by default the largest in colour.
     working_mpp : float, optional
         Segment at these micrometres per pixel instead of the model's.
-    allow_coarser, allow_grey : bool
-        Accept a slide that is coarser than the working resolution, or that has no colour.
+    allow_coarser : bool
+        Accept a slide that is coarser than the working resolution.
+    allow_grey : bool
+        Accept a slide without colour.
     from_level_0 : bool
         Always read level 0, and none of the coarser levels in the file.
     adapt : bool
@@ -94,13 +96,16 @@ def segment(
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     precision : {"float32", "bfloat16", "float16"}
+        Of the network's arithmetic.
     compile : {"auto", "yes", "no"}
         Whether to use compiled kernels.
     batch_size : int, optional
         Number of patches that go through the network together.
-    patch, overlap : int, optional
-        Side of a patch, and overlap of neighbouring patches, in label pixels. By default the overlap follows
-        from how far the network sees, or is 192.
+    patch : int, optional
+        Side of a patch in label pixels; by default 1024, or less for a small slide.
+    overlap : int, optional
+        Overlap of neighbouring patches in label pixels; by default it follows from how far the network sees,
+        or is 192.
     workers : int, optional
         Number of regions at a time in this process.
     scheduler : str or path, optional
