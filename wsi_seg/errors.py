@@ -32,7 +32,7 @@ class WsiSegError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        """Return the message on one line, whatever the file names and values in it hold."""
+        # On one line, whatever the file names and values in it hold.
         return printable(super().__str__())
 
 
