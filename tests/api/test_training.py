@@ -25,6 +25,10 @@ def test_a_training_gives_a_model_its_report_and_its_scores(tmp_path: Path) -> N
     assert trained.scores.iou.keys() == set(names)
     assert trained.scores.confusion.shape == (3, 4)
     assert trained.scores.pixels > 0
+    assert [each.name for each in trained.limits.classes] == names
+    assert trained.limits.classes[1].outlines == 24
+    assert trained.limits.steps == 3
+    assert trained.limits.continue_with is None, "it was not given minutes"
     assert repr(trained.scores).startswith("<wsi_seg scores: mean IoU 0.")
     with pytest.raises(FinishedError, match="already finished"):
         ws.train([pair], out=tmp_path / "out", rest="Other tissue", settings=SHORT, device="cpu")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wsi_seg.api.pairs import Pairs
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.training.changes import Changes
+    from wsi_seg.training.report.limits import Limits
     from wsi_seg.training.request import TrainRequest
     from wsi_seg.training.run import Trained
 
@@ -48,6 +49,8 @@ class Training:
         What the model was scored on, in words.
     seconds : float
         Time of the training, including validations.
+    limits : Limits
+        How far the scores can be trusted, and what more time would give.
     """
 
     model: Model
@@ -55,6 +58,7 @@ class Training:
     scores: Scores
     scored: str
     seconds: float
+    limits: Limits
 
 
 @dataclass(frozen=True)
@@ -255,7 +259,7 @@ def train(
     network = None if given is None else module_of(given)
     model = load_model(trained.model, network=network)
     scores = Scores(tuple(c.name for c in model.classes), trained.confusion)
-    return Training(model, trained.report, scores, trained.scored, trained.seconds)
+    return Training(model, trained.report, scores, trained.scored, trained.seconds, trained.limits)
 
 
 def run_training(request: TrainRequest, progress: TrainingProgress | None) -> Trained:

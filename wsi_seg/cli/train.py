@@ -151,6 +151,10 @@ def _print(trained: Trained) -> None:
         f"mean IoU {trained.confusion.mean_iou:.3f}, pixel accuracy {trained.confusion.pixel_accuracy:.3f} "
         f"on {trained.scored}, after {trained.seconds:.0f} s"
     )
+    for line in trained.limits.table():
+        say(f"  {line}")
+    for line in trained.limits.verdict():
+        say(f"  {line}")
     if trained.for_slides:
         say("  scores cover only pixels of known class; tissue that nobody outlined may be harder")
     if trained.diagnoses.pixels:

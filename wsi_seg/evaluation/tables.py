@@ -136,7 +136,7 @@ def _classes(evaluation: Evaluation) -> list[str]:
             rows.append((name, *figures, str(true), str(found)))
         else:
             absent.append(name)
-    lines = list(_aligned(rows))
+    lines = list(aligned(rows))
     return [*lines, f"neither in the truth nor found: {', '.join(absent)}"] if absent else lines
 
 
@@ -161,12 +161,12 @@ def _matrix(evaluation: Evaluation) -> list[str]:
         if confusion.present[index]:
             cells = (f"{percent[index, column]:.1f}" for column in [*found, *last])
             rows.append((f"{index + 1} {evaluation.names[index]}", *cells))
-    return list(_aligned(rows))
+    return list(aligned(rows))
 
 
 def _benchmark(figures: Figures) -> list[str]:
     rows = [(name, *map(_score, scores)) for name, scores in figures.rows()]
-    return [*_aligned([figures.heading, *rows]), figures.note]
+    return [*aligned([figures.heading, *rows]), figures.note]
 
 
 def _sources(tallies: Sequence[Tally]) -> list[str]:
@@ -175,7 +175,7 @@ def _sources(tallies: Sequence[Tally]) -> list[str]:
         confusion = tally.confusion
         scores = _score(confusion.mean_iou), _score(confusion.pixel_accuracy)
         rows.append((tally.name, *scores, str(confusion.pixels)))
-    return list(_aligned(rows))
+    return list(aligned(rows))
 
 
 def _remarks(remarks: Sequence[str]) -> list[str]:
@@ -183,7 +183,7 @@ def _remarks(remarks: Sequence[str]) -> list[str]:
     return [*remarks[:REMARKS_SHOWN], *more]
 
 
-def _aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Align rows in columns: the first to the left, the others to the right."""
     rows = list(rows)
     first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))

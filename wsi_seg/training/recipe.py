@@ -166,7 +166,9 @@ class TrainingRecipe(BaseModel):
         Validations in a stage; None: 10 in a stage with a time limit, else one after each epoch.
     early_stop : int or None
         Number of validations without a better mean IoU after which a stage ends. If it is given, the best
-        weights are kept.
+        weights are kept; but the last if too little is kept out to compare, and then nothing stops early.
+    enough_steps : int or None
+        Steps that the recipe needs, if that is known. A training with fewer steps reports it.
     devices : int
         GPUs to train on.
     workers : int or None
@@ -187,6 +189,7 @@ class TrainingRecipe(BaseModel):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     validations: Count | None = None
     early_stop: Count | None = None
+    enough_steps: Count | None = None
     devices: Count = 1
     workers: Annotated[int, Field(ge=0)] | None = None
     seed: int = 0
@@ -246,7 +249,9 @@ class Recipe(BaseModel):
 
 def recorded(recipe: Recipe) -> dict[str, JsonValue]:
     """Return the part of a recipe that must be the same for a training to resume, for its record."""
-    return recipe.model_dump(mode="json", exclude={"training": {"workers"}, "data": {"cache_mb"}})
+    return recipe.model_dump(
+        mode="json", exclude={"training": {"workers", "enough_steps"}, "data": {"cache_mb"}}
+    )
 
 
 def completed(record: JsonValue) -> JsonValue:

@@ -18,8 +18,11 @@ from wsi_seg.models.given import is_given
 from wsi_seg.progress import TrainingProgress
 from wsi_seg.training.data.cache import PixelCache
 from wsi_seg.training.data.draws import ImageDraws, PatchDraws
+from wsi_seg.training.data.extent import can_tell
 from wsi_seg.training.data.gathering import TrainingData, lacking, open_data
 from wsi_seg.training.data.measured_input import measure_input
+from wsi_seg.training.engine.budget import validated_steps
+from wsi_seg.training.engine.conclusion import Known, conclude, learned_from
 from wsi_seg.training.engine.failures import in_one_line
 from wsi_seg.training.engine.hardware import check_device, megapixels, precision, workers
 from wsi_seg.training.engine.inherit import take_over
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from wsi_seg.models.classes import ClassSchema
     from wsi_seg.models.network import Network, Stage
     from wsi_seg.training.recipe import Recipe
+    from wsi_seg.training.report.limits import Limits
     from wsi_seg.training.request import TrainRequest
 
 VALIDATED = (8, 96)
@@ -75,6 +79,8 @@ class Trained:
         Of the stages, validations included.
     for_slides : bool
         Whether the model takes slides (it has a working resolution), and not plain images.
+    limits : Limits
+        How far all this can be relied on.
     """
 
     model: Path
@@ -84,6 +90,7 @@ class Trained:
     diagnoses: Confusion
     seconds: float
     for_slides: bool
+    limits: Limits
 
 
 def train(request: TrainRequest, listener: TrainingProgress | None = None) -> Trained:
@@ -138,13 +145,16 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
                 if folder.resumed
                 else f"{request.out}: no checkpoint to resume from: starting from the beginning"
             )
+        if folder.earlier_model is not None:
+            listener.say(f"{folder.earlier_model}: the model so far, kept")
+        known = learned_from(data, recipe, listener)
         processes = recipe.training.devices * (1 + workers(recipe, device))
         cache = PixelCache(data.sources, recipe.data.cache_mb // processes)
         spec = measure_input(cache, data, recipe)
         if earlier is not None:
             kept = earlier.input.model_dump(include={"channels", "mean", "std", "scale"})
             spec = InputSpec.model_validate(spec.model_dump() | kept)
-        network, rows = _stages(data, cache, spec, earlier, recipe, device, folder, listener)
+        network, rows = _stages(data, cache, spec, earlier, recipe, device, folder, listener, known)
         if only_helps():
             raise SystemExit(0)
         everything = _validation(data, cache, spec, recipe, None)
@@ -152,14 +162,15 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
         listener.say(f"scoring {where}")
         scored = score(network, spec, data, everything, listener)
         seconds = rows[-1].seconds if rows else 0.0
-        provenance = facts(request, data, spec, device, seconds)
+        limits = conclude(request, known, rows, scored)
+        provenance = facts(request, data, spec, device, seconds, limits.weights)
         final = scores(scored.confusion, scored.diagnoses, data)
         header = ModelHeader(
             name=request.folder.resolve().name,
             architecture=recipe.model.architecture(len(data.schema), recipe.training.stages[-1]),
             classes=data.schema,
             input=spec,
-            training={**provenance, TRAINED_ON: slides_of(data), "scores": final},
+            training={**provenance, TRAINED_ON: slides_of(data), "scores": final, "limits": limits.as_json()},
             tissue=remember(network, spec, data, cache),
         )
         report = TrainingReport(
@@ -170,12 +181,13 @@ def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
             confusion=scored.confusion.counts[:, :-1],
             examples=scored.examples,
             facts=({"diagnosis": final["diagnosis"]} if "diagnosis" in final else {}) | provenance,
+            limits=limits,
         )
         page = write_report(folder.report, report)
         save_bundle(folder.model, network, header)  # last, since it says that the training is finished
         folder.finish()
     figures = scored.confusion, where, scored.diagnoses
-    return Trained(folder.model, page, *figures, seconds, for_slides=spec.mpp is not None)
+    return Trained(folder.model, page, *figures, seconds, spec.mpp is not None, limits)
 
 
 def _stages(
@@ -187,6 +199,7 @@ def _stages(
     device: torch.device,
     folder: TrainingFolder,
     listener: TrainingProgress,
+    known: Known,
 ) -> tuple[Network, list[HistoryRow]]:
     """Train stage after stage; each takes over the layers that fit from the previous one."""
     weights = class_weights(data.training_pixels(), recipe.loss)
@@ -223,6 +236,9 @@ def _stages(
             device=device,
             precision=LIGHTNING_PRECISION[precision(recipe, device)],
             validated=_named(validation, data),
+            chooses=can_tell(known.classes),
+            enough_steps=recipe.training.enough_steps,
+            validated_steps=validated_steps(recipe, [rect for _, rect in validation.tiles]),
         )
         module = SegmentationModule(network, spec, weights, recipe, data.beyond)
         stage_data = StageData(drawn, validation, workers(recipe, device))

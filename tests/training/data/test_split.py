@@ -22,7 +22,7 @@ from wsi_seg.training.data.draws import PatchDraws
 from wsi_seg.training.data.gathering import DataRequest, lacking, open_data
 from wsi_seg.training.data.split import GAP, Split, by_blocks, by_group, nothing_held_out
 from wsi_seg.training.data.split import given as given_split
-from wsi_seg.training.data.survey import Survey
+from wsi_seg.training.data.survey import Survey, survey_all
 from wsi_seg.training.engine.provenance import identity, slides_of
 from wsi_seg.training.request import TrainRequest
 
@@ -285,3 +285,9 @@ def test_images_that_are_trained_on_whole_are_kept_out_whole(tmp_path):
         open_data(DataRequest((write_tiles(tmp_path / "b", count=1),)), tiny_recipe(*whole), None)
     with pytest.raises(UsageError, match="blocks cannot be kept out of images"):
         tiny_recipe(*whole, "data.validation=blocks")
+
+
+def test_outlines_where_nothing_was_scanned_are_named_as_that():
+    picture = Picture("slide", np.zeros((512, 512, 3), np.uint8), np.full((512, 512), IGNORE, np.uint8))
+    with pytest.raises(AnnotationError, match="slide: nothing was scanned where the outlines lie"):
+        by_blocks([picture], survey_all([picture]), 2, 0.2, 0, 64)

@@ -113,3 +113,34 @@ def test_a_stage_of_so_many_steps_is_not_ended_by_the_clock(clock: Clock):
     pace.on_train_batch_end(running, None, None, None, 0)  # type: ignore[arg-type]
     assert not running.should_stop
     assert running.val_check_batch == ENDLESS
+
+
+def test_a_short_stage_is_warm_after_a_tenth_of_it(clock: Clock):
+    """Seventeen slow steps with a warm-up of fifty would never learn at the rate that was asked for."""
+    recipe = OptimiserRecipe(learning_rate=0.1, warmup_steps=50)
+    timed = Pace(recipe, None, 100.0, 10)
+    timed.on_train_start(trainer(), None)  # type: ignore[arg-type]
+    assert timed.learning_rate(0) == pytest.approx(0.1 / 51)
+    clock.now += 10
+    assert timed.learning_rate(2) == pytest.approx(0.1 * 0.5 * (1 + math.cos(math.pi * 0.1)))
+    stepped = Pace(recipe, 60, None, 10)
+    assert stepped.learning_rate(6) == pytest.approx(0.1 * 0.5 * (1 + math.cos(math.pi * 0.1)))
+    assert Pace(recipe, 6000, None, 10).learning_rate(6) == pytest.approx(0.1 * 7 / 51, rel=1e-4)
+
+
+def test_what_is_used_up_first_ends_the_cosine(clock: Clock):
+    pace = Pace(OptimiserRecipe(), 100, 100.0, 10)
+    pace.on_train_start(trainer(), None)  # type: ignore[arg-type]
+    clock.now += 20
+    assert pace.progress(10) == pytest.approx(0.2)
+    assert pace.progress(70) == pytest.approx(0.7)
+
+
+def test_with_more_time_the_schedule_follows_what_is_left(clock: Clock):
+    pace, running = Pace(OptimiserRecipe(), None, 100.0, 10, validations=4), trainer()
+    run(pace, clock, 1.0, running)
+    more, running = Pace(OptimiserRecipe(learning_rate=0.1), None, 200.0, 10, validations=4), trainer()
+    more.load_state_dict(pace.state_dict())
+    assert more.progress(100) == pytest.approx(0.5)
+    assert more.learning_rate(100) == pytest.approx(0.05)
+    assert run(more, clock, 1.0, running) == [50, 100]

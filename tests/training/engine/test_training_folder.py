@@ -9,6 +9,8 @@ import pytest
 
 from wsi_seg.errors import FinishedError, OutputError
 from wsi_seg.files.files import PARTIAL, locked
+from wsi_seg.training.engine.checkpoints import SafeCheckpoints
+from wsi_seg.training.engine.stage_plan import ENDED
 from wsi_seg.training.engine.training_folder import TrainingFolder
 from wsi_seg.training.recipe import Recipe, TrainingRecipe, override, recorded
 
@@ -195,3 +197,99 @@ def test_a_setting_that_has_come_since_does_not_make_it_another_training(tmp_pat
         TrainingFolder(tmp_path, False, resume=True).locked({"recipe": wide}),
     ):
         pass
+
+
+def timed(minutes: float, **changes: object) -> dict:
+    """The record of a training of one stage that is bounded in time."""
+    return {"recipe": {"training": {"minutes": minutes, "stages": ["full"]}}, "classes": ["a"], **changes}
+
+
+def end(path: Path, record: dict) -> TrainingFolder:
+    """Leave a training finished, with the state at its end."""
+    folder = begin(path, record)
+    state = {"callbacks": {"EarlyStopping{}": 1, "ModelCheckpoint{}": 2, "Pace": 3}, "state_dict": {}}
+    SafeCheckpoints().save_checkpoint(state, folder.stage(1, "full") / ENDED)
+    finish(folder)
+    return folder
+
+
+def test_a_finished_training_keeps_the_state_at_its_end_and_no_other(tmp_path: Path):
+    folder = end(tmp_path, timed(10))
+    assert [path.name for path in folder.stage(1, "full").iterdir()] == [ENDED]
+    with (
+        pytest.raises(FinishedError, match="already finished"),
+        TrainingFolder(tmp_path, False, resume=True).locked(timed(10)),
+    ):
+        pass
+
+
+def test_a_finished_training_continues_with_more_minutes_and_its_model_stays(tmp_path: Path):
+    folder = end(tmp_path, timed(10))
+    more = TrainingFolder(tmp_path, False, resume=True)
+    with more.locked(timed(30)):
+        assert more.resumed
+        assert more.earlier_model == tmp_path / "model-10min.safetensors"
+        assert more.earlier_model.read_text() == "weights"
+        assert not folder.model.exists()
+        last = SafeCheckpoints().load_checkpoint(folder.stage(1, "full") / "last.ckpt")
+        assert last["callbacks"] == {"Pace": 3}, "which validation was the best begins anew"
+    again = TrainingFolder(tmp_path, False, resume=True)
+    with again.locked(timed(30)):  # as after a kill
+        assert again.resumed
+        assert again.earlier_model is None
+
+
+@pytest.mark.parametrize(
+    ("record", "resume"),
+    [
+        (timed(30), False),
+        (timed(5), True),
+        (timed(30, classes=["b"]), True),
+        (
+            {"recipe": {"training": {"minutes": None, "epochs": 9, "stages": ["full"]}}, "classes": ["a"]},
+            True,
+        ),
+    ],
+)
+def test_without_resume_or_with_less_or_with_other_data_it_is_refused(
+    record: dict, resume: bool, tmp_path: Path
+):
+    folder = end(tmp_path, timed(10))
+    with (
+        pytest.raises(OutputError, match="this training is finished with another"),
+        TrainingFolder(tmp_path, False, resume).locked(record),
+    ):
+        pass
+    assert folder.model.exists()
+
+
+def test_one_whose_last_state_is_gone_is_named(tmp_path: Path):
+    folder = begin(tmp_path, timed(10), checkpoint=False)
+    finish(folder)
+    with (
+        pytest.raises(OutputError, match=r"its last state was not kept: continue from its model with --init"),
+        TrainingFolder(tmp_path, False, resume=True).locked(timed(30)),
+    ):
+        pass
+    assert folder.model.exists()
+
+
+def test_several_stages_share_the_minutes_and_are_not_lengthened(tmp_path: Path):
+    def two(minutes: float) -> dict:
+        return {"recipe": {"training": {"minutes": minutes, "stages": ["encoder", "full"]}}}
+
+    begin(tmp_path, two(10))
+    with (
+        pytest.raises(OutputError, match=r"another recipe\.training\.minutes \(10 then, 30 now\)"),
+        TrainingFolder(tmp_path, False, resume=True).locked(two(30)),
+    ):
+        pass
+
+
+def test_a_state_whose_model_was_removed_is_of_no_training_that_begins(tmp_path: Path):
+    folder = end(tmp_path, timed(10))
+    folder.model.unlink()
+    fresh = TrainingFolder(tmp_path, False, resume=False)
+    with fresh.locked(timed(10)):
+        assert not fresh.resumed
+        assert not (folder.stage(1, "full") / ENDED).exists()

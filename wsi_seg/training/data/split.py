@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.data.sources import IGNORE
-from wsi_seg.errors import UsageError
+from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
@@ -153,6 +153,8 @@ def by_blocks(
 
     Raises
     ------
+    AnnotationError
+        If no pixel has a known class.
     UsageError
         If no choice of blocks gives every class pixels to train on and pixels to validate on.
     """
@@ -168,6 +170,9 @@ def by_blocks(
             best = deviation, side, [blocks[known[i]] for i in chosen]
         if best is not None and best[0] <= GOOD_DEVIATION:
             break
+    if not any(len(survey.points_xy(index)) for survey in surveys for index in range(classes)):
+        names = ", ".join(source.name for source in sources[:NAMED_COPIES])
+        raise AnnotationError(f"{names}: nothing was scanned where the outlines lie: nothing to train on")
     if best is None:
         raise UsageError(
             "the outlines are too few or too close to each other to keep a part with every class out for "

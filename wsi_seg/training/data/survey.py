@@ -70,6 +70,14 @@ class Survey:
             cells[self._cells_of(rect).slices] = IGNORE
         return Survey(cells, self.stride)
 
+    def only(self, rects: Sequence[Rect]) -> Survey:
+        """Return the survey with the class unknown in every cell that meets none of `rects`."""
+        cells = np.full_like(self.cells, IGNORE)
+        for rect in rects:
+            slices = self._cells_of(rect).slices
+            cells[slices] = self.cells[slices]
+        return Survey(cells, self.stride)
+
     def within(self, rect: Rect) -> NDArray[np.uint8]:
         """Return the cells that meet a rectangle of pixels."""
         return self.cells[self._cells_of(rect).slices]

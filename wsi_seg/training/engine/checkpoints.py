@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from wsi_seg.errors import ModelError, TrainingError
 from wsi_seg.files.files import replacing
+from wsi_seg.training.engine.stage_plan import ENDED, LAST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 CHECKPOINT_SECONDS = 30
+
+CHOOSING = ("EarlyStopping", "ModelCheckpoint")
+"""What compares validations, by the names that Lightning has for them in a checkpoint."""
 
 
 class SafeCheckpoints(CheckpointIO):
@@ -127,10 +131,12 @@ class LastState(Checkpoint):
     path : Path
     steps : WholeSteps
         Undoes an interrupted step.
+    ended : Path or None
+        File for the state at the end of the stage, to continue from with more time; None keeps none.
     """
 
-    def __init__(self, path: Path, steps: WholeSteps) -> None:
-        self._path, self._steps = path, steps
+    def __init__(self, path: Path, steps: WholeSteps, ended: Path | None = None) -> None:
+        self._path, self._steps, self._ended = path, steps, ended
         self._saved = time.monotonic()
         self._validated = 0
 
@@ -140,11 +146,13 @@ class LastState(Checkpoint):
         """Save if it is time and no validation is due."""
         if not self._owes_validation(trainer):
             self._save_in_time(trainer)
+            self._save_at_end(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save if it is time."""
         self._validated = trainer.global_step
         self._save_in_time(trainer)
+        self._save_at_end(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Save what has been learned, unless the error is in the training itself."""
@@ -172,6 +180,11 @@ class LastState(Checkpoint):
         """Restore the state from a checkpoint."""
         self._validated = int(state_dict["validated"])
 
+    def _save_at_end(self, trainer: Trainer) -> None:
+        """Save where the stage ends: after its last step and validation."""
+        if self._ended is not None and trainer.should_stop:
+            trainer.save_checkpoint(self._ended)
+
     def _owes_validation(self, trainer: Trainer) -> bool:
         step, every = trainer.global_step, trainer.val_check_batch
         return isinstance(every, int) and step % every == 0 and step != self._validated
@@ -180,3 +193,25 @@ class LastState(Checkpoint):
         if trainer.strategy.broadcast(time.monotonic() - self._saved >= CHECKPOINT_SECONDS):
             trainer.save_checkpoint(self._path)
             self._saved = time.monotonic()
+
+
+def lengthened(stage: Path) -> None:
+    """Prepare a stage for more time, whether it has ended or was interrupted.
+
+    Validations of a longer training look at more of what is kept out. So which was the best begins anew.
+
+    Raises
+    ------
+    ModelError
+        If the state is damaged.
+    OutputError
+        If it cannot be written.
+    """
+    files, last = SafeCheckpoints(), stage / LAST
+    state = files.load_checkpoint(stage / ENDED if (stage / ENDED).exists() else last, map_location="cpu")
+    callbacks = state["callbacks"]
+    state["callbacks"] = {name: kept for name, kept in callbacks.items() if not name.startswith(CHOOSING)}
+    files.save_checkpoint(state, last)
+    for path in stage.glob("*.ckpt"):
+        if path != last:
+            files.remove_checkpoint(path)

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
     from wsi_seg.training.recipe import OptimiserRecipe
 
+WARM_SHARE = 0.1
+"""Share of a stage after which the rate has risen, however few steps that is: a stage of 60 steps with 50 of
+warm-up would never learn at its rate."""
+
 ENDLESS = 1 << 40
 """Number of steps in a stage that ends by its time."""
 
@@ -59,15 +63,14 @@ class Pace(Callback):
 
     def progress(self, step: int) -> float:
         """Return the part of the stage that is done after `step` steps, from 0 to 1."""
-        if self._seconds is not None:
-            return min(self.elapsed / self._seconds, 1.0)
-        assert self._steps is not None  # one of the two is given
-        return min(step / self._steps, 1.0)
+        by_time = 0.0 if self._seconds is None else self.elapsed / self._seconds
+        by_steps = 0.0 if self._steps is None else step / self._steps
+        return min(max(by_time, by_steps), 1.0)
 
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of the step after `step` steps."""
         r = self._recipe
-        warmup = min(1.0, (step + 1) / (r.warmup_steps + 1))
+        warmup = min(1.0, max((step + 1) / (r.warmup_steps + 1), self.progress(step) / WARM_SHARE))
         if r.schedule == "step":
             decay = r.step_factor ** (step // self._epoch_steps // r.step_epochs)
         else:
@@ -108,5 +111,7 @@ class Pace(Callback):
         return {"elapsed": self.elapsed, "validated": self._validated}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the state from a checkpoint."""
+        """Restore the state from a checkpoint; the stage may have more time than it had then."""
         self._earlier, self._validated = float(state_dict["elapsed"]), int(state_dict["validated"])
+        if self._seconds is not None:
+            self._validated = min(self._validated, int(self._earlier * self._validations / self._seconds))

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from wsi_seg.evaluation.metrics import Confusion
     from wsi_seg.models.bundle import InputSpec, ModelBundle
     from wsi_seg.training.data.gathering import TrainingData
-    from wsi_seg.training.recipe import Recipe
     from wsi_seg.training.request import TrainRequest
 
 LINES_NAMED = 20
@@ -63,7 +62,12 @@ def _content(data: TrainingData) -> str:
 
 
 def facts(
-    request: TrainRequest, data: TrainingData, spec: InputSpec, device: torch.device, seconds: float
+    request: TrainRequest,
+    data: TrainingData,
+    spec: InputSpec,
+    device: torch.device,
+    seconds: float,
+    weights: str,
 ) -> dict[str, JsonValue]:
     """Return what the report and the model file say about where the weights come from."""
     recipe = request.recipe
@@ -81,7 +85,7 @@ def facts(
             "started from": _start(request),
         },
         "split": data.split.description,
-        "scored": _scored(spec, recipe),
+        "scored": _scored(spec, weights),
         "recipe": recipe.model_dump(mode="json"),
         "input": spec.model_dump(mode="json"),
         "machine": {
@@ -122,15 +126,13 @@ def _unoutlined(truth: TruthSettings) -> str:
     return f"{what}, within {truth.roi_class}" if truth.roi_class else what
 
 
-def _scored(spec: InputSpec, recipe: Recipe) -> str:
+def _scored(spec: InputSpec, weights: str) -> str:
     """Describe the data of the scores."""
-    weights = "the final weights"
-    if recipe.training.early_stop is not None:
-        weights = "the weights that were best at a validation on part of this, which flatters them a little"
     if spec.size is not None:
         width, height = spec.size
-        return f"{weights}, on images resized to {width} x {height} (`wsi-seg evaluate` takes full size)"
-    return f"{weights}, on all known pixels of what was kept out, in one confusion matrix"
+        resized = f"images resized to {width} x {height} (`wsi-seg evaluate` takes full size)"
+        return f"weights kept: {weights}; on {resized}"
+    return f"weights kept: {weights}; on all known pixels of what was kept out, in one confusion matrix"
 
 
 def _by_class(data: TrainingData, pixels: NDArray[np.int64]) -> dict[str, JsonValue]:

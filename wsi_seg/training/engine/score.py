@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from wsi_seg.data.sources import IGNORE
 from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.inference.network.pixels import Normalisation
 from wsi_seg.training.engine.module import count_diagnoses, look, predicted
+from wsi_seg.training.engine.spread import Places
 from wsi_seg.training.report.contents import Example
 
 if TYPE_CHECKING:
@@ -40,12 +41,16 @@ class Scored:
     diagnoses : Confusion
         Patches or images by diagnosis; empty for a network that makes none.
     examples : tuple of Example
-        A few tiles or images with many classes, taken evenly from all.
+        The one with most errors of the worst class, and a few of those with the most classes, evenly from
+        all.
+    places : Places
+        What was found in each tile or image.
     """
 
     confusion: Confusion
     diagnoses: Confusion
     examples: tuple[Example, ...]
+    places: Places
 
 
 @torch.inference_mode()
@@ -69,27 +74,79 @@ def score(
         Receives the progress after each tile or image.
     """
     listener.score(0, len(validation), validation.unit)
-    normalise = Normalisation(spec, torch.device("cpu"))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    confusion, diagnoses = Confusion.empty(len(data.schema)), Confusion.empty(count_diagnoses(network))
+    seeing = _Seeing(network, Normalisation(spec, torch.device("cpu")), data, validation)
+    diagnoses = Confusion.empty(count_diagnoses(network))
     shown = telling(validation)
-    examples = []
+    examples: dict[int, Example] = {}
+    counts = np.zeros((len(validation), len(data.schema), len(data.schema) + 1), np.int64)
     for number in range(len(validation)):
-        draw = validation[number]
+        example, diagnosed = seeing.place(number)
+        counts[number] = Confusion.of(example.truth, example.prediction, len(data.schema)).counts
+        diagnoses += diagnosed
+        if number in shown:
+            examples[number] = example
+        listener.score(number + 1, len(validation), validation.unit)
+    worst = worst_place(counts)
+    if worst is not None:
+        number, index = worst
+        example = examples.pop(number) if number in examples else seeing.place(number)[0]
+        name = f"{example.name}: most errors of {data.schema.classes[index].name}"
+        examples = {number: replace(example, name=name), **examples}
+    places = Places(counts, [source for source, _ in validation.tiles], validation.unit)
+    return Scored(Confusion(counts.sum(axis=0)), diagnoses, tuple(examples.values()), places)
+
+
+@dataclass(frozen=True)
+class _Seeing:
+    """A network that looks at what was kept out, place by place."""
+
+    network: Network
+    normalise: Normalisation
+    data: TrainingData
+    validation: Tiles | Images
+
+    def place(self, number: int) -> tuple[Example, Confusion]:
+        """Return a tile or an image with what was found in it, and its diagnosis beside the true one."""
+        draw = self.validation[number]
         truth = draw.classes.numpy()
-        logits, diagnosed = look(network, normalise(draw.rgb[None]))
+        logits, diagnosed = look(self.network, self.normalise(draw.rgb[None]))
         found = predicted(logits, truth.shape[-1])[0].numpy()
-        confusion.add(truth, found)
+        diagnoses = Confusion.empty(count_diagnoses(self.network))
         if diagnosed is not None:
             diagnoses.add(*(t.to(torch.uint8).numpy() for t in (draw.diagnosis[None], diagnosed.argmax(1))))
-        if number in shown:
-            source, rect = validation.tiles[number]
-            name = data.sources[source].name
-            if rect.area < np.prod(data.sizes[source]):
-                name += f", x {rect.x0}, y {rect.y0}"
-            examples.append(Example(name, draw.rgb.permute(1, 2, 0).numpy(), truth, found))
-        listener.score(number + 1, len(validation), validation.unit)
-    return Scored(confusion, diagnoses, tuple(examples))
+        name = _name(number, self.validation, self.data)
+        return Example(name, draw.rgb.permute(1, 2, 0).numpy(), truth, found), diagnoses
+
+
+def _name(number: int, validation: Tiles | Images, data: TrainingData) -> str:
+    """Name a tile or an image by its source, and where it lies in it."""
+    source, rect = validation.tiles[number]
+    name = data.sources[source].name
+    return name if rect.area >= np.prod(data.sizes[source]) else f"{name}, x {rect.x0}, y {rect.y0}"
+
+
+def worst_place(counts: NDArray[np.int64]) -> tuple[int, int] | None:
+    """Find where the worst class is worst.
+
+    Parameters
+    ----------
+    counts : int64 array, shape (places, classes, classes + 1)
+
+    Returns
+    -------
+    place, class_index : int
+        The class of the truth with the lowest IoU, and the place with most of its errors, missed and false.
+        None if there is no error.
+    """
+    total = Confusion(counts.sum(axis=0))
+    if not total.present.any():
+        return None
+    index = int(np.where(total.present, total.iou, np.inf).argmin())
+    hits = counts[:, index, index]
+    errors = counts[:, index].sum(axis=1) + counts[:, :, index].sum(axis=1) - 2 * hits
+    place = int(errors.argmax())
+    return (place, index) if errors[place] else None
 
 
 def telling(validation: Tiles | Images) -> set[int]:

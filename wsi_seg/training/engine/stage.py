@@ -17,9 +17,11 @@ from torch.utils.data import DataLoader, Subset
 from wsi_seg.children import spawning
 from wsi_seg.errors import TrainingError
 from wsi_seg.training.data.draws import Draw, Numbers
+from wsi_seg.training.engine.budget import Budget
 from wsi_seg.training.engine.checkpoints import LastState, SafeCheckpoints, WholeSteps
 from wsi_seg.training.engine.history import History
 from wsi_seg.training.engine.pace import ENDLESS, Pace
+from wsi_seg.training.engine.stage_plan import ENDED, FINAL, LAST, VALIDATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,10 +37,7 @@ if TYPE_CHECKING:
     from wsi_seg.training.engine.validation import Images, Tiles
     from wsi_seg.training.recipe import Recipe
 
-VALIDATIONS = 10
-"""Number of validations in a stage with a time limit, if the recipe gives none."""
-
-LAST, BEST, FINAL = "last.ckpt", "best.ckpt", "final.ckpt"
+BEST = "best.ckpt"
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def run_stage(
     Parameters
     ----------
     module : SegmentationModule
-        It holds the stage's final weights afterwards: the averaged ones; the best if it may stop early.
+        It holds the stage's final weights afterwards: the averaged ones; the best if validations choose.
     data : StageData
     plan : StagePlan
     recipe : Recipe
@@ -88,10 +87,11 @@ def run_stage(
         return history
     with _quiet():
         steps = WholeSteps()
-        callbacks = [pace, *_averaging(recipe), steps, history, *_checkpoints(plan, recipe, steps)]
+        budget = Budget(plan, pace, listener)
+        callbacks = [pace, *_averaging(recipe), steps, history, budget, *_checkpoints(plan, recipe, steps)]
         trainer = _trainer(plan, recipe, callbacks)
         _fit(trainer, module, data, plan, recipe)
-    if recipe.training.early_stop is not None and (plan.folder / BEST).is_file():
+    if plan.chooses and (plan.folder / BEST).is_file():
         best = SafeCheckpoints().load_checkpoint(plan.folder / BEST, map_location="cpu")
         module.load_state_dict(best["state_dict"])
     if trainer.is_global_zero:
@@ -174,10 +174,10 @@ def _averaging(recipe: Recipe) -> list[Callback]:
 
 
 def _checkpoints(plan: StagePlan, recipe: Recipe, steps: WholeSteps) -> list[Callback]:
-    """Save the last state, and the best one if the stage may stop early."""
-    last = LastState(plan.folder / LAST, steps)
+    """Save the last state, and the best one if validations choose."""
+    last = LastState(plan.folder / LAST, steps, plan.folder / ENDED if plan.lengthens else None)
     patience = recipe.training.early_stop
-    if patience is None:
+    if patience is None or not plan.chooses:
         return [last]
     best = ModelCheckpoint(
         plan.folder,

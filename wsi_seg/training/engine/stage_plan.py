@@ -10,6 +10,15 @@ if TYPE_CHECKING:
 
     import torch
 
+VALIDATIONS = 10
+"""Number of validations in a stage with a time limit, if the recipe gives none."""
+
+LAST, FINAL = "last.ckpt", "final.ckpt"
+"""The state that a stage resumes from, and the weights that it ended with."""
+
+ENDED = "ended.ckpt"
+"""The state at the end of a stage with a time limit, to continue from with more time."""
+
 
 @dataclass(frozen=True)
 class StagePlan:
@@ -34,6 +43,12 @@ class StagePlan:
         As Lightning calls it.
     validated : str
         What it is validated on, in words.
+    chooses : bool
+        Whether validations choose: the stage may stop early, and the best weights are kept.
+    enough_steps : int or None
+        Steps that the recipe needs, if that is known.
+    validated_steps : float
+        Time of all its validations, in steps.
     """
 
     number: int
@@ -47,3 +62,11 @@ class StagePlan:
     device: torch.device
     precision: str
     validated: str
+    chooses: bool = False
+    enough_steps: int | None = None
+    validated_steps: float = 0.0
+
+    @property
+    def lengthens(self) -> bool:
+        """Whether the stage can be resumed with more time after its end."""
+        return self.seconds is not None and self.count == 1

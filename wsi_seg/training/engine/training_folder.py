@@ -10,6 +10,7 @@ from wsi_seg.errors import FinishedError, OutputError
 from wsi_seg.files.document import VERSION, read_object, refuse_newer, versioned
 from wsi_seg.files.files import locked, remove, remove_partial, write_text, writing
 from wsi_seg.training.engine.processes import only_helps
+from wsi_seg.training.engine.stage_plan import ENDED, LAST
 from wsi_seg.training.recipe import completed
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class TrainingFolder:
         Folder of the logs, with a folder for each stage: a CSV file, and files for TensorBoard.
     resumed : bool
         Whether there is an unfinished training to resume; known once the folder is locked.
+    earlier_model : Path or None
+        The model from before the training got more time; known once the folder is locked.
 
     Parameters
     ----------
@@ -60,6 +63,7 @@ class TrainingFolder:
         self._work = folder / WORK
         self._record = self._work / "training.json"
         self.resumed = False
+        self.earlier_model: Path | None = None
         self._overwrite, self._resume = overwrite, resume
 
     def stage(self, number: int, name: str) -> Path:
@@ -100,10 +104,15 @@ class TrainingFolder:
         return mpp if isinstance(mpp, float) else None
 
     def finish(self) -> None:
-        """Remove the checkpoints, which are no longer needed; the logs stay."""
+        """Remove the checkpoints, except the state at the end, which more time continues from."""
         with writing(self._work):
             for stage in self._stages():
-                remove(stage)
+                if not (stage / ENDED).exists():
+                    remove(stage)
+                    continue
+                for path in stage.iterdir():
+                    if path.name != ENDED:
+                        path.unlink()
 
     def _prepare(self, record: dict[str, JsonValue]) -> None:
         if self._overwrite:
@@ -111,10 +120,15 @@ class TrainingFolder:
         earlier = self._read_record()
         if earlier is not None and CONTENT in record:
             earlier.setdefault(CONTENT, record[CONTENT])
+        if self._resume and earlier is not None and _has_more_time(earlier, record):
+            self._lengthen(earlier)
+            earlier = record
         if self.model.exists():
             self._refuse_finished(earlier, record)
         if not self._has_checkpoints():  # nothing to lose yet
             earlier = None
+            for stage in self._stages():
+                (stage / ENDED).unlink(missing_ok=True)
         self.resumed = earlier is not None
         if earlier is not None and not self._resume:
             raise OutputError(
@@ -129,6 +143,25 @@ class TrainingFolder:
             )
         write_text(self._record, json.dumps(record, indent=1) + "\n")
 
+    def _lengthen(self, earlier: dict[str, JsonValue]) -> None:
+        """Prepare an ended training for more time; its model stays, under another name."""
+        from wsi_seg.training.engine.checkpoints import lengthened  # with Lightning, which takes seconds
+
+        states = [s for s in self._stages() if (s / ENDED).exists() or (s / LAST).exists()]
+        if self.model.exists() and not states:
+            raise OutputError(
+                f"{self.model}: finished, and its last state was not kept: continue from its model "
+                "with --init and another -o, or start again with --overwrite"
+            )
+        for stage in states:
+            lengthened(stage)
+        if self.model.exists():
+            minutes = _minutes(earlier)
+            assert minutes is not None  # it has more of them now
+            self.earlier_model = self.model.with_stem(f"{self.model.stem}-{minutes:g}min")
+            with writing(self.model):
+                self.model.replace(self.earlier_model)
+
     def _refuse_finished(self, earlier: dict[str, JsonValue] | None, record: dict[str, JsonValue]) -> None:
         if earlier == record:
             self.finish()  # in case that run was killed just before this
@@ -140,7 +173,7 @@ class TrainingFolder:
         )
 
     def _has_checkpoints(self) -> bool:
-        return any(self._work.glob("*/*.ckpt"))
+        return any(path.name != ENDED for path in self._work.glob("*/*.ckpt"))
 
     def _read_record(self) -> dict[str, JsonValue] | None:
         """Return the record of the training in the folder, in today's format; None if there is none.
@@ -164,6 +197,26 @@ class TrainingFolder:
 
     def _stages(self) -> list[Path]:
         return list(self._work.glob("[0-9]*-*"))
+
+
+def _has_more_time(then: dict[str, JsonValue], now: dict[str, JsonValue]) -> bool:
+    """Return whether two trainings are the same, but that the second has more minutes for its one stage."""
+    before, after = _minutes(then), _minutes(now)
+    if before is None or after is None or after <= before:
+        return False
+    changed = list(_differences(then, now))
+    return len(changed) == 1 and changed[0].startswith("recipe.training.minutes ")
+
+
+def _minutes(record: dict[str, JsonValue]) -> float | None:
+    """Return the minutes of a training of one stage; None for others."""
+    recipe = record.get("recipe")
+    training = recipe.get("training") if isinstance(recipe, dict) else None
+    if not isinstance(training, dict):
+        return None
+    minutes, stages = training.get("minutes"), training.get("stages")
+    one = isinstance(stages, list) and len(stages) == 1
+    return float(minutes) if one and isinstance(minutes, int | float) else None
 
 
 def _differences(then: dict[str, JsonValue], now: dict[str, JsonValue], within: str = "") -> Iterator[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.training.report.limits import Limits
 
 CURVES, CONFUSION, SCORES, EXAMPLES = "curves.png", "confusion.png", "scores.png", "examples.png"
 
@@ -94,6 +95,8 @@ class TrainingReport:
     facts : mapping of str to JSON
         Sections by their headings (data, split, recipe, machine, ...), in order. An object becomes a table,
         other values a paragraph.
+    limits : Limits or None
+        How far the scores can be relied on.
     """
 
     title: str
@@ -103,6 +106,7 @@ class TrainingReport:
     confusion: NDArray[np.int64]
     examples: tuple[Example, ...]
     facts: Mapping[str, JsonValue]
+    limits: Limits | None = None
 
     def __post_init__(self) -> None:
         n = len(self.schema)
@@ -149,6 +153,8 @@ class TrainingReport:
             "examples": [example.name for example in self.examples],
             "facts": finite(dict(self.facts)),
         }
+        if self.limits is not None:
+            content["limits"] = self.limits.as_json() | {"continue_with": self.limits.continue_with}
         return versioned(content)
 
 

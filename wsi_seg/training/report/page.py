@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.errors import printable
 from wsi_seg.training.report.contents import CONFUSION, CURVES, EXAMPLES, SCORES
+from wsi_seg.training.report.limits import HEADINGS, TRUSTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,6 +88,10 @@ def compose(report: TrainingReport) -> Page:
         sections.append(
             ("Examples", (Picture(EXAMPLES, "Validation patches: image, truth and prediction side by side"),))
         )
+    if report.limits is not None:
+        trust = Table(report.limits.rows(), (*(name[:1].upper() + name[1:] for name in HEADINGS), TRUSTED))
+        said = map(Paragraph, report.limits.remarks())
+        sections.append(("How far the scores can be trusted", (trust, *said)))
     sections += [
         ("Scores by class", (_score_table(report), Picture(SCORES, "IoU and Dice of each class"))),
         (
@@ -99,7 +104,9 @@ def compose(report: TrainingReport) -> Page:
     facts = {name: fact for name, fact in report.facts.items() if fact != report.command}
     sections += [(_heading(name), (_facts(fact),)) for name, fact in facts.items()]
     sections.append(("Command", (Command(report.command),)))
-    return Page(report.title, (Paragraph(_summary(report)),), tuple(sections))
+    verdict = () if report.limits is None else report.limits.verdict()
+    opening = (Paragraph(_summary(report)), *map(Paragraph, verdict))
+    return Page(report.title, opening, tuple(sections))
 
 
 def _summary(report: TrainingReport) -> str:
@@ -112,6 +119,9 @@ def _summary(report: TrainingReport) -> str:
         f"mIoU {scores.mean_iou:.3f}, mean Dice {scores.mean_dice:.3f}, pixel accuracy "
         f"{scores.pixel_accuracy:.3f}, over {held} classes and {scores.pixels:,} validation pixels."
     )
+    spread = None if report.limits is None else report.limits.ranges.mean
+    if spread is not None:
+        text += f" From place to place, mIoU {spread[0]:.3f} to {spread[1]:.3f}."
     absent = [name for name, present in zip(report.names, scores.present, strict=True) if not present]
     if absent:
         text += f" Not in the truth, so not part of the means: {', '.join(absent)}."
