@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 from scipy.spatial import KDTree
+from scipy.spatial.distance import cdist
 
 from wsi_seg.data.annotated_slides import LabelledSlide
 from wsi_seg.data.sources import IGNORE
@@ -198,23 +199,23 @@ def _unlike(outlined: Sequence[_Square], tissue: Sequence[_Square]) -> NDArray[n
     looked_at = np.stack([square.features for square in tissue])
     scale = np.concatenate([known, looked_at]).std(axis=0) + 1e-6
     distance, _ = KDTree(known / scale).query(looked_at / scale)
-    own = np.sort([_to_others(i, outlined, known / scale) for i in range(len(outlined))])
+    own = np.sort(_to_others(outlined, known / scale))
     farthest = own[int(ALIKE * (len(own) - 1))]
     free = np.array([not square.known for square in tissue])
     unlike: NDArray[np.bool_] = (distance > farthest) & free
     return unlike
 
 
-def _to_others(i: int, squares: Sequence[_Square], scaled: NDArray[np.float64]) -> float:
-    """Return how far a square is from the most similar one that does not overlap it."""
-    apart = [
-        j
-        for j, other in enumerate(squares)
-        if other.source != squares[i].source or not other.rect.intersection(squares[i].rect).area
-    ]
-    if not apart:
-        return 0.0
-    return float(np.sqrt(((scaled[apart] - scaled[i]) ** 2).sum(axis=1).min()))
+def _to_others(squares: Sequence[_Square], scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far each square is from the most similar one that does not overlap it; 0 if all do."""
+    distances = cdist(scaled, scaled)
+    source = np.array([square.source for square in squares])
+    corner = np.array([(square.rect.x0, square.rect.y0) for square in squares])
+    side = np.array([square.rect.width for square in squares])
+    near = (np.abs(corner[:, None] - corner) < np.maximum(side[:, None], side)[..., None]).all(axis=2)
+    distances[near & (source[:, None] == source)] = np.inf
+    nearest: NDArray[np.float64] = distances.min(axis=1)
+    return np.where(np.isfinite(nearest), nearest, 0.0)
 
 
 def _kinds(found: Sequence[_Square], total: int, data: TrainingData) -> tuple[Kind, ...]:
