@@ -45,11 +45,10 @@ def few_outlines(folder: Path) -> tuple[Path, Path]:
 
 
 def test_from_few_outlines_no_best_is_kept_and_nothing_stops_early(tmp_path: Path):
-    """The classes cannot be learned from such outlines, so that validations get no better soon."""
     pair, listener = few_outlines(tmp_path), Said()
     settings = ("training.epochs=5", "training.epoch_steps=1", "training.early_stop=1")
-    recipe = tiny_recipe(*settings, "optimiser.learning_rate=1e-9")
-    result = train(TrainRequest(DataRequest(pair, working_mpp=2), recipe, tmp_path / "out"), listener)
+    request = TrainRequest(DataRequest(pair, working_mpp=2), tiny_recipe(*settings), tmp_path / "out")
+    result = train(request, listener)
     assert len(validated(tmp_path / "out")) == 5
     assert "Tumour rests on one outline: " in "\n".join(listener.lines)
     (line,) = [line for line in listener.lines if line.startswith("weights kept: ")]
@@ -71,15 +70,12 @@ def test_from_few_outlines_no_best_is_kept_and_nothing_stops_early(tmp_path: Pat
 
 def test_with_enough_kept_out_the_best_is_kept(tmp_path: Path):
     pair = write_outlined(tmp_path, size=(1024, 768))
-    settings = ("training.epochs=5", "training.epoch_steps=1", "training.early_stop=1")
-    recipe = tiny_recipe(*settings, "optimiser.learning_rate=1e-9")
+    settings = ("training.epochs=2", "training.epoch_steps=1", "training.early_stop=1")
+    recipe = tiny_recipe(*settings)
     result = train(TrainRequest(DataRequest(pair, working_mpp=2), recipe, tmp_path / "out"))
     assert all(each.doubt is None for each in result.limits.classes)
-    assert len(validated(tmp_path / "out")) < 5
     assert result.limits.weights.startswith("the best at a validation")
-    assert result.limits.ranges.mean is not None
-    low, high = result.limits.ranges.mean
-    assert low <= result.confusion.mean_iou <= high
+    assert result.limits.steps == 2
     name = json.loads((tmp_path / "out" / "report" / "report.json").read_text())["examples"][0]
     assert ": most errors of " in name
 
