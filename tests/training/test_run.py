@@ -335,7 +335,7 @@ def test_a_stage_bounded_in_time_is_resumed_with_the_time_that_is_left(pair, tmp
 
 
 @pytest.mark.slow
-def test_the_best_weights_are_kept_where_it_may_stop_early(pair, tmp_path: Path):
+def test_the_best_weights_are_kept_where_it_may_stop_early(tmp_path: Path):
     """At such a rate it gets worse soon."""
     settings = (
         "training.epochs=12",
@@ -343,8 +343,9 @@ def test_the_best_weights_are_kept_where_it_may_stop_early(pair, tmp_path: Path)
         "training.early_stop=2",
         "optimiser.learning_rate=0.05",
     )
-    result = train(requested(pair, tmp_path, *settings, "training.averaging=null"))
-    scores = [row["val_miou"] for row in rows_of(tmp_path) if row["val_miou"] is not None]
+    pair, out = write_outlined(tmp_path, size=(1024, 768)), tmp_path / "out"  # with enough kept out to tell
+    result = train(requested(pair, out, *settings, "training.averaging=null"))
+    scores = [row["val_miou"] for row in rows_of(out) if row["val_miou"] is not None]
     best = max(scores)
     assert len(scores) == min(12, scores.index(best) + 3)
     assert result.confusion.mean_iou == pytest.approx(best, abs=0.02)

@@ -10,8 +10,14 @@ import pytest
 
 from wsi_seg.training.data.extent import ClassExtent
 from wsi_seg.training.data.unshown import Kind, Unshown
-from wsi_seg.training.report.limits import Limits, Ranges, before_training, chosen_weights, why_trusted
-from wsi_seg.training.report.rise import Rise
+from wsi_seg.training.report.limits import (
+    Limits,
+    Ranges,
+    Rise,
+    before_training,
+    chosen_weights,
+    why_trusted,
+)
 
 SURE = ClassExtent("Stroma", 12, 500_000, 100_000, 4e-6, 9)
 DOUBTFUL = ClassExtent("Tumour", 1, 50_000, 8_000, 4e-6, 1)

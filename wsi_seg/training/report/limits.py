@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from wsi_seg.evaluation.tables import aligned
 from wsi_seg.training.data.extent import ENOUGH_MM2, ENOUGH_PIECES, SCATTER, can_tell
@@ -14,12 +14,26 @@ if TYPE_CHECKING:
 
     from wsi_seg.training.data.extent import ClassExtent
     from wsi_seg.training.data.unshown import Unshown
-    from wsi_seg.training.report.rise import Rise
 
 Range: TypeAlias = "tuple[float, float]"
 
 HEADINGS = ("class", "outlines", "mm2 trained on", "mm2 kept out", "pieces", "IoU", "from", "to")
 TRUSTED = "Trusted"
+
+RISE = 0.01
+"""Mean IoU by which the last validations must be above all before, for them to count as rising."""
+
+
+class Rise(NamedTuple):
+    """The best mean IoU among the last third of the validations, and among those before."""
+
+    late: float
+    early: float
+
+    @property
+    def rising(self) -> bool:
+        """Whether more time would probably help."""
+        return self.late > self.early + RISE
 
 
 @dataclass(frozen=True)

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from wsi_seg.training.report.limits import Rise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wsi_seg.training.report.contents import HistoryRow
 
-RISE = 0.01
-"""Mean IoU by which the last validations must be above all before, for them to count as rising."""
-
 FEWEST = 3
 """Validations without which nothing can be said."""
-
-
-class Rise(NamedTuple):
-    """The best mean IoU among the last third of the validations, and among those before."""
-
-    late: float
-    early: float
-
-    @property
-    def rising(self) -> bool:
-        """Whether more time would probably help."""
-        return self.late > self.early + RISE
 
 
 def rise_of(history: Sequence[HistoryRow]) -> Rise | None:
