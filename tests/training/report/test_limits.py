@@ -39,8 +39,8 @@ LIMITS = Limits(
 
 def test_the_table_says_for_each_class_whether_its_score_can_be_trusted():
     heading, stroma, tumour, weights = LIMITS.table()
-    assert heading.split("  ")[0] == "class"
-    assert heading.endswith("  trusted")
+    assert heading.split("  ")[0] == "Class"
+    assert heading.endswith("  Trusted")
     assert stroma.split() == ["Stroma", "12", "2", "0.4", "9", "0.912", "0.850", "0.950", "yes"]
     assert tumour.split("  ")[-1] == "no: 1 piece kept out, 5 needed"
     assert tumour.split()[:8] == ["Tumour", "1", "0.2", "0.032", "1", "0.500", "-", "-"]
@@ -92,6 +92,8 @@ def test_as_json_it_can_be_written_and_holds_all():
     assert written["still_rising"] is True
     assert written["never_shown"]["kinds"][0]["qupath_xy"] == [8120, 4410]
     assert "draws of 7 tiles" in written["range"]
+    none = Ranges(None, (None, None, None), 2, "tiles")
+    assert none.method == "no ranges: too few of the 2 tiles kept out show each class"
 
 
 def test_a_trust_that_is_given_rests_on_an_error_that_is_said():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Range: TypeAlias = "tuple[float, float]"
 
-HEADINGS = ("class", "outlines", "mm2 trained on", "mm2 kept out", "pieces", "IoU", "from", "to")
+HEADINGS = ("Class", "Outlines", "mm2 trained on", "mm2 kept out", "Pieces", "IoU", "From", "To")
 TRUSTED = "Trusted"
 
 RISE = 0.01
@@ -59,7 +59,9 @@ class Ranges:
 
     @property
     def method(self) -> str:
-        """How the ranges were found."""
+        """How the ranges were found, or why there are none."""
+        if self.mean is None and not any(self.classes):
+            return f"no ranges: too few of the {self.places} {self.unit} kept out show each class"
         return (
             f"the middle 90 % of 1000 draws of {self.places} {self.unit} kept out, with repetition; "
             "it says how far these places differ, not how far other slides do"
@@ -144,12 +146,12 @@ class Limits:
     def remarks(self) -> tuple[str, ...]:
         """Explain the table, and say which weights were kept."""
         never = [] if self.unshown is None else [f"{line}." for line in never_shown(self.unshown)]
-        ranges = f"From and to: {self.ranges.method}."
+        ranges = f"Ranges of IoU: {self.ranges.method}."
         return why_trusted(), ranges, f"Weights kept: {self.weights}.", *never
 
     def table(self) -> list[str]:
         """Lay the classes out for a terminal, and say which weights were kept."""
-        rows = [(*HEADINGS, TRUSTED.lower()), *self.rows()]
+        rows = [(*HEADINGS, TRUSTED), *self.rows()]
         lines = aligned([row[:-1] for row in rows])
         with_doubts = [f"{line}  {row[-1]}" for line, row in zip(lines, rows, strict=True)]
         return [*with_doubts, f"weights kept: {self.weights}"]

@@ -89,7 +89,7 @@ def compose(report: TrainingReport) -> Page:
             ("Examples", (Picture(EXAMPLES, "Validation patches: image, truth and prediction side by side"),))
         )
     if report.limits is not None:
-        trust = Table(report.limits.rows(), (*(name[:1].upper() + name[1:] for name in HEADINGS), TRUSTED))
+        trust = Table(report.limits.rows(), (*HEADINGS, TRUSTED))
         said = map(Paragraph, report.limits.remarks())
         sections.append(("How far the scores can be trusted", (trust, *said)))
     sections += [
