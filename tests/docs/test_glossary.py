@@ -17,6 +17,13 @@ INSTEAD = {
     r"\bmend(s|ed|ing)?\b": "repair",
     r"\bgo(es|ing|ne)? on with\b": "resume, continue",
     r"\bof which nothing is said\b": "that says nothing about it",
+    r"\bon record\b": "in the record, in the ledger",
+    r"\banew\b": "again",
+    r"\bin mid-run\b": "during the run",
+    r"\bbr(oke|oken|eaks?) off\b": "stopped, failed, was interrupted",
+    r"\bwhat is met\b": "case",
+    r"\bwhoever\b": "the code or the person that is meant",
+    r"\b(one|a) (file|row|entry|folder|line) an? \w+\b": "for each",
 }
 """Phrases that a reader stumbles over, and what is written in their place."""
 

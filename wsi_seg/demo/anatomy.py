@@ -1,4 +1,4 @@
-"""Where everything lies in a generated breast slide: ducts, tumours, fat, vessels, glass."""
+"""The anatomy of a generated breast slide: ducts, tumours, fat, vessels, glass."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ TUMOUR_BORDER = 130.0
 """Scale of the noise that bends a tumour's border, in micrometres."""
 
 LEFT_OUT = -32.0
-"""A part is left out where it is nowhere deeper than this: softened borders reach no further out."""
+"""A part is left out if it is nowhere deeper than this: softened borders do not reach further out."""
 
 Depths = dict[Part, "Floats"]
 
 
 def lay_out(ground: Ground, x0: float, y0: float, x1: float, y1: float) -> NodeLayout:
-    """Work out the layout on the nodes that cover a rectangle, in micrometres."""
+    """Compute the layout on the nodes that cover a rectangle, in micrometres."""
     first = int(np.floor(x0 / NODE_UM)), int(np.floor(y0 / NODE_UM))
     xs = np.arange(first[0], int(np.ceil(x1 / NODE_UM)) + 1) * NODE_UM
     ys = np.arange(first[1], int(np.ceil(y1 / NODE_UM)) + 1) * NODE_UM
@@ -77,7 +77,7 @@ def _tumour(grid: NodeGrid, x: Coordinates, y: Coordinates) -> Floats:
 
 
 def _growth(grid: NodeGrid) -> Floats:
-    """Depth within the tumour's epithelium: rounded nests here, trabeculae and cords there."""
+    """Depth within the tumour's epithelium: rounded nests, trabeculae or cords, depending on the place."""
     crowding = grid.ground.trait("crowding", 0.1, 0.8) + 0.45 * grid.noise(380, "crowding")
     nests = 30 * (grid.noise(50, "nests") + crowding)
     ridge = grid.noise(72, "cords") + 0.2 * grid.noise(24, "cords 2")
@@ -87,7 +87,7 @@ def _growth(grid: NodeGrid) -> Floats:
 
 
 def _fat(grid: NodeGrid) -> Floats:
-    """Depth within the fat, wherever it is not pushed aside."""
+    """Depth within the fat, before other parts cover it."""
     depth = grid.nothing()
     for x, y, draw in FAT_LOBULES.near(grid):
         np.maximum(depth, draw.blob(x, y, (240, 520), (180, 360)).depth(grid.x, grid.y), out=depth)
@@ -95,7 +95,7 @@ def _fat(grid: NodeGrid) -> Floats:
 
 
 def _ducts(grid: NodeGrid, wobble: Floats) -> Depths:
-    """Depths within the ducts and what they hold: benign ones alone and in lobules, and carcinoma in situ."""
+    """Depths within the ducts and their contents: benign ones, in lobules or not, and carcinoma in situ."""
     parts = (Part.BENIGN, Part.IN_SITU, Part.LOBULE, Part.LUMEN, Part.SECRETION, Part.NECROSIS)
     depth: Depths = {part: grid.nothing() for part in parts}
     bends = grid.noise(24, "folds"), wobble
@@ -155,7 +155,7 @@ def _benign_blobs(x: float, y: float, draw: Draw, kind: float) -> Iterator[tuple
         yield False, draw.blob(x, y, (150, 210), (30, 42))
     else:
         for i in range(5 + int(draw("acini", 0, 11))):
-            # Sunflower order: evenly spread, and a larger lobule is the same with more acini around it.
+            # Sunflower order: evenly spread; a larger lobule is a smaller one with more acini around it.
             radius, angle = 46 * np.sqrt(i + 0.3), 2.4 * i + draw("turn", 0, 6)
             at_x, at_y = x + radius * np.cos(angle), y + radius * np.sin(angle)
             yield True, draw.blob(at_x, at_y, (30, 46), (27, 37), name=str(i))
@@ -164,7 +164,7 @@ def _benign_blobs(x: float, y: float, draw: Draw, kind: float) -> Iterator[tuple
 def _add_benign(
     depth: Depths, grid: NodeGrid, blob: Blob, in_lobule: bool, bends: tuple[Floats, Floats], content: Part
 ) -> None:
-    """Add a benign duct or acinus: its wall, what it holds, and the loose stroma around an acinus."""
+    """Add a benign duct or acinus: its wall, its contents, and the loose stroma around an acinus."""
     where = blob.window(grid, 60)
     near = grid.within(where)
     folds, wobble = (b[where] for b in bends)
@@ -204,7 +204,7 @@ def _vessels(grid: NodeGrid, wobble: Floats, occupied: Floats) -> Depths:
 
 
 def _cover(depth: Floats, where: Window, values: Floats) -> None:
-    """Add a shape to what is there."""
+    """Add a shape to a part."""
     np.maximum(depth[where], values, out=depth[where])
 
 

@@ -1,4 +1,4 @@
-"""Cells as ellipses with a profile, and how they are drawn."""
+"""Cells as ellipses with a profile, and their drawing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wsi_seg.demo.noise import Coordinates, Floats
 
 CELL_REACH = 12.0
-"""How far from its centre a cell is drawn at most, in micrometres."""
+"""Largest distance from its centre at which a cell is drawn, in micrometres."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Cells:
     strength : ndarray
         Amount of dye at the rim.
     hollow : ndarray
-        Share of the dye that the middle lacks: 0 for smudged, 0.6 for vesicular nuclei.
+        Share of the dye that is missing in the middle: 0 for smudged, 0.6 for vesicular nuclei.
     nucleolus : ndarray
         Amount of dye added in a spot.
     lump : ndarray
-        How far from an ellipse the outline is, 0 to 0.3.
+        Deviation of the outline from an ellipse, 0 to 0.3.
     """
 
     x: Coordinates
@@ -63,14 +63,14 @@ def join(groups: list[Cells]) -> Cells:
 
 
 def draw_cells(canvas: Floats, cells: Cells, first_xy: tuple[int, int], mpp: float) -> None:
-    """Draw cells onto a canvas of dye; where they overlap the darker one counts.
+    """Draw cells onto a canvas of dye; where they overlap, the darker one counts.
 
     Parameters
     ----------
     canvas : ndarray, shape (height, width), float32
         Amount of dye, changed in place.
     cells : Cells
-        What to draw.
+        The cells to draw.
     first_xy : (int, int)
         Column and row of the canvas's first pixel in the slide.
     mpp : float

@@ -1,7 +1,7 @@
-"""What the demo model is shown while it learns: mosaics of training fields, turned, mirrored and restained.
+"""The training crops of the demo model: mosaics of training fields, rotated, mirrored and restained.
 
-A mosaic sets pieces of several fields side by side. What lies around a piece then says nothing about it, so
-the network learns to judge by what is near: its answer for a pixel hardly depends on where a patch is cut.
+A mosaic has pieces of several fields side by side. The surroundings of a piece carry no information about it,
+so the network learns to use near pixels: a pixel's class hardly depends on where a patch is cut.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     """Pixels of 0 to 255, (height, width, 3), and class ids, (height, width)."""
 
 GLASS = 0
-"""Class id of what was not scanned."""
+"""Class id of pixels that were not scanned."""
 
 ENOUGH = 200
-"""Pixels of a class that make a field worth searching for it."""
+"""A field with at least this many pixels of a class is used to find that class."""
 
 
 class Shelf:
@@ -29,13 +29,13 @@ class Shelf:
     Parameters
     ----------
     capacity : int
-        The most fields it will hold.
+        Largest number of fields.
     side : int
         Side of a field in pixels.
     classes : int
         Number of classes.
     seed : int
-        Of all that is drawn.
+        Seed of all random numbers.
     """
 
     def __init__(self, capacity: int, side: int, classes: int, seed: int) -> None:
@@ -78,9 +78,10 @@ class Shelf:
         return rgb, labels
 
     def _piece(self, height: int, width: int) -> Crop:
-        """Return a piece of one field, turned, mirrored and restained.
+        """Return a piece of one field, rotated, mirrored and restained.
 
-        Half of the pieces lie around a pixel of a class drawn evenly, so that rare classes are seen often.
+        Half of the pieces lie around a pixel of a class that is drawn uniformly, so that rare classes are
+        seen often.
         """
         rng, side = self._rng, max(height, width)
         field, y, x = self._around_a_class(side) if rng.random() < 0.5 else self._anywhere(side)
@@ -107,7 +108,7 @@ class Shelf:
         return field, min(max(row - shift_y, 0), last), min(max(column - shift_x, 0), last)
 
     def _unscanned(self, height: int, width: int) -> Crop:
-        """Return one even light grey, as scanners put where they did not look."""
+        """Return one uniform light grey, as scanners write it where they did not scan."""
         grey = self._rng.uniform(215, 255) + self._rng.uniform(-4, 4, 3)
         rgb = np.broadcast_to(np.clip(grey, 0, 255).astype(np.float32), (height, width, 3))
         return rgb, np.full((height, width), GLASS, np.uint8)

@@ -1,4 +1,4 @@
-"""Training fields: pieces of many generated slides, as a slide reader would hand them to a network."""
+"""Training fields: pieces of many generated slides, as a network gets them from a slide reader."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ FIELD_MPP = 2.0
 """Working resolution of the demo model in micrometres per pixel."""
 
 FINENESS = 2
-"""Fields are drawn so many times finer, and averaged."""
+"""Fields are drawn this many times finer, and averaged."""
 
 
 def stream_fields(
     first_seed: int, count: int, side: int, workers: int = 1
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Yield fields of slides `first_seed`, `first_seed` + 1, ..., one each, drawn ahead by other processes.
+    """Yield one field of each of the slides `first_seed`, `first_seed` + 1, ..., drawn in other processes.
 
     Parameters
     ----------
     first_seed : int
         Seed of the first slide.
     count : int
-        How many.
+        Number of fields.
     side : int
         Side in pixels of `FIELD_MPP`.
     workers : int
@@ -56,8 +56,8 @@ def stream_fields(
 def draw_field(seed: int, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Draw one field from somewhere on slide `seed`, in a stain of its own.
 
-    Drawn at 1 um per pixel and averaged to `FIELD_MPP`, as a slide is when it is read; stored as JPEG on
-    the way at one of the two resolutions. The label is that at the pixel's centre.
+    It is drawn at 1 um per pixel and averaged to `FIELD_MPP`, as when a slide is read; at one of the two
+    resolutions it goes through JPEG. A label is the class at the pixel's centre.
 
     Returns
     -------

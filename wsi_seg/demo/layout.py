@@ -1,7 +1,7 @@
-"""The parts of the tissue, and the fields that say how deep each place lies in each of them.
+"""The parts of the tissue, and the depth of each place in each of them.
 
-A *depth* is roughly the distance in micrometres to the border of a part, positive inside. Depths are worked
-out on nodes `NODE_UM` apart (`anatomy`) and interpolated to pixels, and to the centres of cells.
+A *depth* is roughly the distance in micrometres to the border of a part, positive inside. Depths are computed
+on nodes with a distance of `NODE_UM` (`anatomy`), and interpolated to pixels and to the centres of cells.
 """
 
 from __future__ import annotations
@@ -64,16 +64,16 @@ NORMAL_STROMA = 3
 
 @dataclass(frozen=True)
 class Ground:
-    """What the layout is drawn from.
+    """The values from which the layout is drawn.
 
     Attributes
     ----------
     seed : int
-        Which slide.
+        Seed of the slide.
     width_um, height_um : float
         Size of the slide in micrometres.
     tissue_everywhere : bool
-        No glass around the tissue.
+        Whether there is no glass around the tissue.
     """
 
     seed: int
@@ -86,7 +86,7 @@ class Ground:
         return salted(self.seed, purpose)
 
     def trait(self, name: str, low: float, high: float) -> float:
-        """Draw a number that holds for the whole slide."""
+        """Draw a number for the whole slide."""
         return low + (high - low) * self.salt(f"trait/{name}") / 2**32
 
 
@@ -101,7 +101,7 @@ class Layout:
     phase: Floats
 
     def labels(self) -> NDArray[np.uint8]:
-        """Return the class of each position: that of the topmost part it lies in."""
+        """Return the class of each position: that of its topmost part."""
         labels = np.full(self.phase.shape, NORMAL_STROMA, np.uint8)
         for part in Part:
             if part in self.depth:
@@ -119,7 +119,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class NodeLayout:
-    """The layout on the nodes around a block, ready to be taken to pixels or points.
+    """The layout on the nodes around a block, ready to be interpolated to pixels or points.
 
     Attributes
     ----------

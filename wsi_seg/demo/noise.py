@@ -1,4 +1,4 @@
-"""Noise that is a pure function of (seed, position), so that any block of a picture can be made alone.
+"""Noise that is a pure function of (seed, position), so that each block of an image can be made by itself.
 
 Random numbers are hashes of lattice coordinates; smooth noise is a quadratic B-spline over such a lattice.
 Nothing here depends on where a block begins: neighbouring blocks join exactly.
@@ -24,7 +24,7 @@ _BSPLINE_SD = 0.317
 
 
 def hash32(x: NDArray[np.int64], y: NDArray[np.int64], salt: int) -> NDArray[np.uint32]:
-    """Mix two integer coordinates (broadcast together) and a salt into 32 well-stirred bits each."""
+    """Hash two integer coordinates (broadcast together) and a salt to 32 bits each."""
     h: NDArray[np.uint32] = (x.astype(np.uint32) + np.uint32(salt & 0xFFFFFFFF)) * np.uint32(0x9E3779B1)
     h = h ^ (h >> np.uint32(16))
     h = (h + y.astype(np.uint32)) * np.uint32(0x85EBCA77)

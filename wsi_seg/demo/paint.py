@@ -1,4 +1,4 @@
-"""What the tissue looks like between the nuclei: collagen, cytoplasm, fat, secretion, necrosis."""
+"""The look of the tissue between the nuclei: collagen, cytoplasm, fat, secretion, necrosis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wsi_seg.demo.noise import Coordinates, Floats
 
 ADIPOCYTE_UM = 82.0
-"""Distance of the grid that fat cells are jittered from."""
+"""Spacing of the grid from which fat cells are jittered."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Scene:
     Attributes
     ----------
     ground : Ground
-        Which slide.
+        The slide.
     layout : Layout
         Depths at the pixels, shape (height, width).
     xs, ys : ndarray, shape (width,) and (height,)
@@ -123,7 +123,7 @@ def _lobule(scene: Scene) -> Dye:
 
 
 def _malignant(scene: Scene) -> Dye:
-    """Cytoplasm that runs from dense and purple to clear, the tumour over."""
+    """Cytoplasm that varies over the tumour from dense and purple to clear."""
     trait = scene.ground.trait
     clear = np.clip(trait("clear", 0.1, 0.85) + 0.33 * scene.noise(190, "clear"), 0, 1)
     borders = np.clip(1.2 - 2.6 * np.abs(scene.noise(5.5, "cell borders")), 0, 1)
@@ -235,4 +235,4 @@ _TEXTURES: dict[Part, tuple[Callable[[Scene], Dye], float]] = {
     Part.NECROSIS: (_necrosis, 6),
     Part.GLASS: (_empty, 1.5),
 }
-"""Each part's texture, in the order of `Part`, and over how many micrometres it sets in."""
+"""Each part's texture, in the order of `Part`, and the width in micrometres of its transition."""

@@ -1,4 +1,4 @@
-"""Which cells a part of the tissue holds: where they sit, and what each kind looks like."""
+"""The cells in each part of the tissue: their places and their look."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from wsi_seg.demo.noise import Floats
 
 SNAP_REACH = 8.0
-"""How far a nucleus is moved at most to line up with a wall, in micrometres."""
+"""Largest distance that a nucleus is moved to line up with a wall, in micrometres."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the cells of a population have in common; see `Cells`.
+    """The properties that the cells of a population have in common; see `Cells`.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Look:
     nucleolus : float
         Amount of dye in the nucleoli that most of the nuclei have.
     lump : float
-        How far from an ellipse the outlines are at most.
+        Largest deviation of the outlines from an ellipse.
     """
 
     hollow: float = 0.0
@@ -43,7 +43,7 @@ class Look:
 
 
 class Seeds:
-    """Candidate cells of one population: a jittered grid cut down to one part of the tissue.
+    """Candidate cells of one population: a jittered grid, limited to one part of the tissue.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class Seeds:
         return np.float32(low) + np.float32(high - low) * values
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
-        """Drop the candidates that `mask` does not hold."""
+        """Keep only the candidates in `mask`."""
         self._column, self._row = self._column[mask], self._row[mask]
         self.x, self.y = self.x[mask], self.y[mask]
 
@@ -89,12 +89,12 @@ class Seeds:
         return self._nodes.sample(self._nodes.layout.depth[part], self.x, self.y)
 
     def keep_within(self, part: Part, margin: float = 0.0) -> None:
-        """Keep what lies deeper than `margin` in a part, with nothing over it."""
+        """Keep candidates that lie deeper than `margin` in a part, with no other part over them."""
         self.keep(self.depth(part) > margin)
         self.keep(self._nodes.at_points(self.x, self.y).topmost() == part)
 
     def keep_bare(self) -> None:
-        """Keep what lies in bare stroma."""
+        """Keep candidates in bare stroma."""
         self.keep(self._nodes.at_points(self.x, self.y).topmost() == -1)
 
     def along(self, field: Floats) -> tuple[Floats, Floats]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wsi_seg.slides.frames import Frames
 
 READ_SIDE = 4096
-"""Side in truth pixels of what is read at a time."""
+"""Side in truth pixels of the squares that are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Score:
     Attributes
     ----------
     confusion : Confusion
-        Label pixels that were analysed.
+        Label pixels that were processed.
     unprocessed : int
-        Label pixels that were not; they are in no figure.
+        Label pixels that were not processed; they do not count.
     """
 
     confusion: Confusion
@@ -108,19 +108,19 @@ def score_labels(
 ) -> Score:
     """Compare labels with the truth at the label pixels' centres.
 
-    Each label pixel is compared with the one truth pixel that its centre lies in, so that what a label
-    pixel covers otherwise does not count.
+    Each label pixel is compared with the truth pixel under its centre. Other truth pixels under it do not
+    count.
 
     Parameters
     ----------
     read : callable
         Returns the label values, uint8, (height, width), of a rectangle in label pixels.
     frames : Frames
-        Where the labels lie on the slide.
+        The frames of the labels.
     truth : TruthImage
         Class ids on the slide's level 0.
     classes : int
-        Class ids run from 0 to this number less one, in labels and truth.
+        Number of classes in labels and truth; ids begin at 0.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Shapes that the anatomy is made of, and the jittered grids that they sit on.
+"""The shapes of the anatomy, and the jittered grids on which they lie.
 
-Objects sit on jittered grids: one to a grid cell, drawn from a hash of the cell's coordinates, so a block
-finds the objects that reach into it without knowing any other block.
+Each cell of a jittered grid has one object, drawn from a hash of the cell's coordinates. So a block finds the
+objects that reach into it without any other block.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Window = tuple[slice, slice]
 
 @dataclass(frozen=True)
 class NodeGrid:
-    """The nodes that a block's layout is worked out on: positions in micrometres, ascending."""
+    """The nodes on which a block's layout is computed: positions in micrometres, ascending."""
 
     ground: Ground
     xs: Coordinates
@@ -97,7 +97,7 @@ class Draw:
     def blob(
         self, x: float, y: float, a: tuple[float, float], b: tuple[float, float], name: str = ""
     ) -> Blob:
-        """Draw an ellipse at a place, its semi-axes from ranges, turned any way."""
+        """Draw an ellipse at a place, with semi-axes from ranges, in any direction."""
         return Blob(x, y, self(f"a{name}", *a), self(f"b{name}", *b), self(f"angle{name}", 0, np.pi))
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK = 512
-"""Side in pixels of the blocks that a slide is drawn in; a whole number of tiles."""
+"""Side in pixels of the blocks in which a slide is drawn; a whole number of tiles."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class SlideFormat:
     Attributes
     ----------
     step : int
-        How much coarser each pyramid level is than the one before: 2 or 4.
+        Factor between a pyramid level and the next coarser one: 2 or 4.
     quality : int
         JPEG quality, 1 to 100.
     workers : int
@@ -74,14 +74,14 @@ def write_slide(
 ) -> None:
     """Write a generated slide and its truth.
 
-    Memory holds a strip of blocks as wide as the slide; coarser levels and the truth wait on the disk.
+    Memory holds a strip of blocks as wide as the slide; coarser levels and the truth are kept on disk.
 
     Parameters
     ----------
     path : Path
         The slide, ``.tiff``; replaced in one step once it is whole.
     tissue : Tissue
-        What to draw.
+        The tissue to draw.
     size_px : (int, int)
         Width and height of level 0 in pixels.
     mpp : float
@@ -89,8 +89,8 @@ def write_slide(
     form : SlideFormat, optional
         How to store it.
     truth : bool
-        Write class ids too: a single uint8 image in tiles with deflate compression, pixel for pixel on
-        level 0, at `truth_path`.
+        Also write class ids at `truth_path`: a single uint8 image in tiles with deflate compression, with
+        the pixels of level 0.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def write_slide(
                 tiles = _tiles(_LevelJob(size, read, keep, form), pool)
                 write_level(tiff, tiles, size, mpp * form.step**index, reduced=index > 0)
         if labels is not None:
-            # In place before the slide is: where there is a slide there is its truth.
+            # The truth gets its name before the slide: every slide has its truth.
             with replacing(truth_path(path)) as partial_truth:
                 write_truth(partial_truth, labels, mpp)
 
@@ -133,7 +133,7 @@ def write_repeated_slide(
     mpp: float,
     form: SlideFormat | None = None,
 ) -> None:
-    """Write a slide of any size by repeating one block: its tiles are encoded once.
+    """Write a slide of any size by repeating one block, whose tiles are encoded only once.
 
     For tests of memory and speed; a gigapixel takes seconds.
 
@@ -199,7 +199,7 @@ class _LevelJob:
 
 
 def _tiles(job: _LevelJob, pool: ThreadPoolExecutor) -> Iterator[bytes]:
-    """Yield a level's tiles in the file's order; one row of blocks is at work ahead of the one yielded."""
+    """Yield a level's tiles in the file's order; the next row of blocks is drawn at the same time."""
     width, height = job.size
     rows: deque[list[Future[list[list[bytes]]]]] = deque()
     for y0 in range(0, height, BLOCK):

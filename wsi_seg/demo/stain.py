@@ -1,4 +1,4 @@
-"""How stain and scanner turn amounts of dye into colours: Beer-Lambert, then white level, gamma and noise."""
+"""Turn amounts of dye into colours, as stain and scanner do: Beer-Lambert, white level, gamma and noise."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Rgb = tuple[float, float, float]
 
 HEMATOXYLIN: tuple[Rgb, Rgb] = ((0.65, 0.70, 0.29), (0.56, 0.72, 0.41))
 EOSIN: tuple[Rgb, Rgb] = ((0.07, 0.95, 0.30), (0.22, 0.80, 0.56))
-"""Absorption per unit of dye in R, G, B: the ends of the range that laboratories and scanners span, from
-Ruifrok and Johnston (2001) to Macenko et al. (2009)."""
+"""Absorption per unit of dye in R, G, B: the ends of the range of laboratories and scanners, from Ruifrok and
+Johnston (2001) to Macenko et al. (2009)."""
 
 INKS: tuple[Rgb, ...] = ((2.2, 0.7, 1.5), (2.2, 1.6, 0.5), (1.6, 1.7, 1.8))
 """Green, blue and black pen."""
@@ -27,7 +27,7 @@ INKS: tuple[Rgb, ...] = ((2.2, 0.7, 1.5), (2.2, 1.6, 0.5), (1.6, 1.7, 1.8))
 
 @dataclass(frozen=True)
 class Dyes:
-    """Amounts of each absorber, shape (height, width), float32; None where there is none at all."""
+    """Amounts of each absorber, shape (height, width), float32; None if there is none."""
 
     hematoxylin: Floats
     eosin: Floats
@@ -64,7 +64,7 @@ class Stain:
 
     @classmethod
     def random(cls, seed: int, spread: float = 1.0) -> Stain:
-        """Draw a stain and a scanner; `spread` 0 gives the middle of the range, 1 most of what is met."""
+        """Draw a stain and a scanner; `spread` 0 gives the middle of the range, 1 most of the usual range."""
         rng = np.random.default_rng([seed, 0x57A1])
         default = cls()
 
@@ -97,16 +97,16 @@ class Stain:
         )
 
     def develop(self, dyes: Dyes, first_xy: tuple[int, int], salt: int) -> NDArray[np.uint8]:
-        """Turn amounts of dye into a picture.
+        """Turn amounts of dye into an image.
 
         Parameters
         ----------
         dyes : Dyes
             Amounts, shape (height, width).
         first_xy : (int, int)
-            Column and row of the first pixel in the slide, which the noise is drawn from.
+            Column and row of the first pixel in the slide; the noise depends on it.
         salt : int
-            Which noise.
+            Salt of the noise.
 
         Returns
         -------
@@ -116,7 +116,7 @@ class Stain:
         rgb = np.empty((height, width, 3), np.uint8)
         columns = np.arange(first_xy[0], first_xy[0] + width)[None, :]
         rows = np.arange(first_xy[1], first_xy[1] + height)[:, None]
-        # Shared by the channels: what a scanner's noise leaves after demosaicking is mostly grey.
+        # Shared by the channels: a scanner's noise is mostly grey after demosaicking.
         grain = (uniform(columns, rows, salt) - np.float32(0.5)) * np.float32(self.noise * 12**0.5)
         for channel in range(3):
             density = dyes.hematoxylin * np.float32(self.hematoxylin[channel])
@@ -135,7 +135,7 @@ class Stain:
 
 
 def blur(field: Floats, sigma_px: float) -> Floats:
-    """Blur with binomial taps; eats `blur_margin` pixels on every side.
+    """Blur with binomial taps; the result is `blur_margin` pixels smaller on every side.
 
     Parameters
     ----------

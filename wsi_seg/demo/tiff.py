@@ -79,7 +79,7 @@ def write_truth(path: Path, labels: NDArray[np.uint8], mpp: float) -> None:
 
 
 def reduce(rgb: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
-    """Average squares of `step` pixels; incomplete ones are filled up with the last pixels."""
+    """Average squares of `step` pixels; incomplete ones are padded with the last pixels."""
     rgb = padded(rgb, step)
     height, width = rgb.shape[0] // step, rgb.shape[1] // step
     squares = rgb.reshape(height, step, width, step, 3)

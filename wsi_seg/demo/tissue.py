@@ -1,8 +1,8 @@
 """A generated H&E-like breast slide with exact truth, drawn block by block.
 
 Every pixel is a pure function of the tissue's seed and its place: a block is drawn without any other, and
-neighbours join exactly. `anatomy` says what lies where, `paint` what it looks like, `populations` which
-cells it holds, and `stain` which colours come of it; this module puts them together.
+neighbours join exactly. `anatomy` makes the layout, `paint` the texture, `populations` the cells, and `stain`
+the colours; this module combines them.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from wsi_seg.demo.noise import Floats
 
 GENERATOR_VERSION = 1
-"""Raised whenever the same seed would give other pixels."""
+"""It is increased whenever the same seed would give other pixels."""
 
 BLOCK = 512
-"""Side in pixels of the blocks that a rectangle is drawn in, so that they fit the processor's cache."""
+"""Side in pixels of the blocks in which a rectangle is drawn, so that they fit the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class Tissue:
     Parameters
     ----------
     seed : int
-        Which slide.
+        Seed of the slide.
     width_um, height_um : float
         Size of the slide in micrometres.
     stain : Stain
         The laboratory's stain and the scanner.
     tissue_everywhere : bool
-        No glass around the tissue.
+        Whether there is no glass around the tissue.
     pen : bool
-        A pen mark over the top-left corner.
+        Whether there is a pen mark over the top-left corner.
     """
 
     seed: int
@@ -61,7 +61,7 @@ class Tissue:
 
     @property
     def ground(self) -> Ground:
-        """What the layout is drawn from."""
+        """The values from which the layout is drawn."""
         return Ground(self.seed, self.width_um, self.height_um, self.tissue_everywhere)
 
     def render(self, rect: Rect, mpp: float) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -93,7 +93,7 @@ class Tissue:
 class _Block:
     """One block on its way from layout to colours.
 
-    The dyes are laid out on the block with `margin` pixels around it, which the blur eats.
+    The dyes are drawn on the block with `margin` pixels around it, which the blur needs.
     """
 
     def __init__(self, tissue: Tissue, block: Rect, mpp: float) -> None:

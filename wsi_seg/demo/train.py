@@ -36,26 +36,26 @@ NOTICE = "Demo model, trained on generated tissue. Not for diagnosis."
 CLASSES = 8
 
 VALIDATION_SEED = 1_000_000
-"""Slides from this seed on are never trained on."""
+"""Slides with this seed or a larger one are never used for training."""
 
 VALIDATION_FIELDS = 48
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides the weights, beside the generator, PyTorch and the machine.
+    """All settings that decide the weights, apart from the generator, PyTorch and the machine.
 
     Attributes
     ----------
     seed : int
-        Of the weights and the crops; the training slides are those from 10,000 times this on.
+        Seed of the weights and the crops; the seeds of the training slides begin at 10,000 times this.
     steps : int
         Optimiser steps.
     batches : tuple of (int, int)
-        Mosaics in a step and their side in pixels, in turn: the network must get used to borders, where its
-        convolutions see zeros, at any distance.
+        Mosaics in a step and their side in pixels, in turn: the network must learn to cope with borders,
+        where its convolutions see zeros, at any distance.
     first_fields, steps_per_field : int
-        Fields that are there from the first step, and steps until the next one is added.
+        Number of fields at the first step, and steps until the next one is added.
     field_side : int
         Side of a field in pixels.
     learning_rate, warmup : float, int
@@ -76,13 +76,13 @@ class Recipe:
 
     @property
     def fields(self) -> int:
-        """Training fields, one a slide."""
+        """Number of training fields, one of each slide."""
         return self.first_fields + self.steps // self.steps_per_field
 
 
-@torch.random.fork_rng(devices=[])  # the recipe seeds what is drawn, and the caller's draws are not it
+@torch.random.fork_rng(devices=[])  # the recipe is seeded; the caller's random state stays unchanged
 def train(recipe: Recipe, say: Callable[[str], None]) -> tuple[ESPNet, InputSpec]:
-    """Train the network from nothing.
+    """Train the network from random weights.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def train(recipe: Recipe, say: Callable[[str], None]) -> tuple[ESPNet, InputSpec
     network : ESPNet
         In eval mode.
     spec : InputSpec
-        What it was trained to see.
+        The input that it was trained on.
     """
     started = time.monotonic()
     drawn = stream_fields(recipe.seed * 10_000, recipe.fields, recipe.field_side)
@@ -160,13 +160,13 @@ def _measure(rgb: NDArray[np.uint8]) -> InputSpec:
 
 
 def _class_weights(labels: NDArray[np.uint8]) -> Tensor:
-    """Weigh each class by its share of the pixels, as the ESPNet authors do: ``1 / ln(1.10 + share)``."""
+    """Weight each class by its share of the pixels, as the ESPNet authors do: ``1 / ln(1.10 + share)``."""
     share = np.bincount(labels.ravel(), minlength=CLASSES) / labels.size
     return torch.tensor(1 / np.log(1.10 + share), dtype=torch.float32)
 
 
 def normalise(pixels: Tensor, spec: InputSpec) -> Tensor:
-    """Turn pixels of 0 to 255, (n, 3, height, width), into what the network sees."""
+    """Normalise pixels of 0 to 255, (n, 3, height, width), for the network."""
     mean = torch.tensor(spec.mean)[None, :, None, None]
     std = torch.tensor(spec.std)[None, :, None, None]
     return ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)
@@ -186,7 +186,7 @@ def validate(
 
 
 def describe(network: ESPNet, spec: InputSpec, recipe: Recipe, score: Confusion) -> ModelHeader:
-    """Return what the model file says of itself; no date, so that the same training gives the same file."""
+    """Return the model's header, without a date, so that the same training gives the same file."""
     schema = load_schema("breast-biopsy")
     iou: dict[str, JsonValue] = {
         c.name: round(float(v), 4) for c, v in zip(schema.classes, score.iou, strict=True)
@@ -225,7 +225,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = Recipe.seed,
 ) -> None:
     """Train the demo model and write its file."""
-    # One thread: another process draws fields, and on a busy machine OpenMP's threads wait for each other.
+    # One thread: another process draws fields, and on a busy machine OpenMP's threads would wait for others.
     torch.set_num_threads(1)
     recipe = Recipe(seed=seed, steps=steps)
     network, spec = train(recipe, say=typer.echo)

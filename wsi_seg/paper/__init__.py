@@ -1,1 +1,1 @@
-"""What the paper compares: its street data sets, the other networks, the benchmark of networks."""
+"""The paper's comparison: its street data sets, the other networks, the benchmark of networks."""

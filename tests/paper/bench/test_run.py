@@ -83,7 +83,7 @@ def test_every_setting_has_every_network_and_espnet_first(model_path: Path) -> N
     said: list[str] = []
     bench.run(said.append)
     heard = bench.report.rows
-    assert said[0] == "2 networks, 2 settings, 0 s for each: 1 min, and more where a pass takes seconds"
+    assert said[0] == "2 networks, 2 settings, 0 s for each: 1 min, and more if a pass takes seconds"
     assert [line.rpartition(": ")[2] for line in said[1:3]] == ["round 1 of 2", "round 2 of 2"]
     assert len(said) == 1 + 2 * (2 + 2)
     assert [(row.network, row.setting.width) for row in heard] == [
@@ -106,7 +106,7 @@ def test_one_network_and_one_setting_are_said_in_the_singular() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         Bench(REQUEST).run(stop)
-    assert said == ["1 network, 1 setting, 0 s for each: 1 min, and more where a pass takes seconds"]
+    assert said == ["1 network, 1 setting, 0 s for each: 1 min, and more if a pass takes seconds"]
 
 
 def test_what_is_broken_off_keeps_what_was_timed(model_path: Path) -> None:

@@ -80,12 +80,12 @@ def test_the_batch_grows_for_as_long_as_it_pays() -> None:
 
 def test_out_of_memory_goes_back_to_half_and_says_so() -> None:
     best, ended = search_batch(timed(1, 10), rates({2: 20, 4: 40}), always, 1e9, lambda: 0)
-    assert (best.batch, ended) == (4, "out of memory at batch 8; went on with 4")
+    assert (best.batch, ended) == (4, "out of memory at batch 8; continued with 4")
 
 
 def test_a_batch_that_will_not_fit_is_not_tried() -> None:
     best, ended = search_batch(timed(1, 10), rates({2: 20}), lambda batch: batch < 4, 1e9, lambda: 0)
-    assert (best.batch, ended) == (2, "batch 4 not tried: too little memory; went on with 2")
+    assert (best.batch, ended) == (2, "batch 4 not tried: too little memory; continued with 2")
 
 
 def test_the_search_ends_in_time_and_somewhere() -> None:

@@ -1,1 +1,1 @@
-"""What networks cost and how fast they run, on this machine."""
+"""The cost and the speed of networks on this machine."""

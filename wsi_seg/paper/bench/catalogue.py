@@ -33,11 +33,11 @@ class Entry:
     Attributes
     ----------
     name : str
-        What the command line calls it.
+        Its name on the command line.
     group : {"ESPNet", "swap", "comparison", "model"}
         ESPNet and its variants; ESPNet-C with other modules; other papers' networks; model files.
     title : str
-        What people call it.
+        Its name in tables.
     architecture : Architecture
     """
 
@@ -48,7 +48,7 @@ class Entry:
 
 
 SWAPPED = "ESPNet-C, "
-"""How the titles of swaps begin."""
+"""Beginning of the titles of swaps."""
 
 
 def _espnet(name: str, title: str, config: ESPNetConfig) -> Entry:
@@ -66,7 +66,7 @@ def _variant(variant: Literal["A", "B", "C"]) -> Entry:
 
 
 def _swap(block: BlockName) -> Entry:
-    """Put other blocks into ESPNet-C, as many parameters in all: `EQUAL_WIDTHS` has settled how wide."""
+    """Put other blocks into ESPNet-C, with the same number of parameters (`EQUAL_WIDTHS`)."""
     config = ESPNetConfig(STREETS, p=2, q=3, variant="C", block=block)
     title = f"{SWAPPED}{BLOCK_TITLES[block]}"
     return Entry(f"espnet-c-{block}", "swap", title, architecture_of(config))
@@ -78,7 +78,7 @@ def _other(config: NetworkConfig, title: str) -> Entry:
 
 
 REFERENCE = "espnet"
-"""What ratios are to: the network that the paper compares with PSPNet."""
+"""The reference for ratios: the network that the paper compares with PSPNet."""
 
 CATALOGUE: tuple[Entry, ...] = (
     _espnet(REFERENCE, "ESPNet", _released(8)),
@@ -93,7 +93,7 @@ CATALOGUE: tuple[Entry, ...] = (
     _other(PSPNetConfig(STREETS), "PSPNet-101"),
     Entry("biopsy", "ESPNet", "breast biopsy", architecture_of(BiopsyConfig(TISSUES))),
 )
-"""ESPNet-A, -B and -C have p = 2 and q = 3, those with other blocks likewise."""
+"""ESPNet-A, -B and -C, also with other blocks, have p = 2 and q = 3."""
 
 PAPER: tuple[str, ...] = tuple(entry.name for entry in CATALOGUE if entry.name != "biopsy")
-"""The paper's comparison: what is measured unless others are named."""
+"""The paper's comparison, which is measured unless networks are named."""

@@ -1,4 +1,4 @@
-"""One network at one setting: what it costs, and how long it takes."""
+"""Measure one network at one setting: its cost and its time."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
     from wsi_seg.paper.bench.system import SystemFigures
 
 SEARCH_SHARE, BATCHES_TIMED = 0.5, 4
-"""How much of the time goes to the search for the best batch, and into how many batches that divides."""
+"""Share of the time for the search for the best batch, and the number of batches in which it is divided."""
 
 SYSTEM_SHARE = 1 / 3
-"""How much time goes to the machine's meters, on top."""
+"""Additional share of the time for the machine's meters."""
 
 PROFILED = 4
-"""Images, at most, that go through a network under Nsight Compute, which runs each kernel several times and
-restores what it wrote each time: minutes for a large batch."""
+"""Largest number of images for a network under Nsight Compute, which runs each kernel several times and
+restores memory each time. A large batch would take minutes."""
 
 SLACK = 2
-"""How much more memory a pass may need than its maps: what convolutions need for themselves."""
+"""Factor by which a pass may need more memory than its maps, for the workspace of convolutions."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network costs for one image, counted and not measured.
+    """The cost of a network for one image, counted and not measured.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Cost:
     macs : int
         Multiply-accumulates.
     activation_bytes : int
-        Most memory for maps at any one time.
+        Peak memory of the maps.
     """
 
     parameters: int
@@ -76,7 +76,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Row:
-    """What was found out about one network at one setting.
+    """All figures of one network at one setting.
 
     Attributes
     ----------
@@ -85,15 +85,15 @@ class Row:
     cost : Cost
     setting : Setting
     single : Timed or None
-        At batch 1; None where that does not fit into memory.
+        Times at batch 1; None if that does not fit into memory.
     best : Timed or None
-        At the batch that gives the most images a second.
+        Times at the batch that gives the most images a second.
     memory, best_memory : float or Missing
-        Most bytes in use, weights included, measured at these two.
+        Peak memory in bytes, including weights, measured at these two batches.
     system : SystemFigures or None
         None unless asked for.
     remarks : tuple of str
-        What happened on the way.
+        Remarks on the measurement.
     """
 
     network: str
@@ -110,7 +110,7 @@ class Row:
 
 
 class Trial:
-    """One network at one setting, on its way to a row.
+    """The measurement of one network at one setting.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ class Trial:
         self._memory: dict[int, Reading] = {}
 
     def time_single(self) -> None:
-        """Time batch 1, for one round; where it fails, no further round tries."""
+        """Time batch 1, for one round; if it fails, later rounds do not try it."""
         if self._failure:
             return
         if not self._roomy(1):
@@ -151,7 +151,7 @@ class Trial:
             self._failure = "out of memory at one image"
 
     def row(self) -> Row:
-        """Put what is known so far into a row: no batch but 1 has been tried."""
+        """Return a row of the figures so far, with batch 1 only."""
         subject, lacking = self._subject, Missing("out of memory")
         row = Row(
             *(subject.name, subject.title, subject.group, self._cost, self._setting),
@@ -166,12 +166,12 @@ class Trial:
         return replace(row, single=single, best=single, memory=memory, best_memory=memory, remarks=remarks)
 
     def finish(self, system: bool) -> Row:
-        """Search for the best batch, and put all of it into a row.
+        """Search for the best batch, and return the complete row.
 
         Parameters
         ----------
         system : bool
-            Whether to watch the machine's meters too, for a third of the time on top.
+            Whether to read the machine's meters, too, which takes a third more time.
         """
         row = self.row()
         if self._runner is None or row.single is None:
@@ -192,12 +192,12 @@ class Trial:
         return search_batch(single, measure, self._roomy, SEARCH_SHARE * self._limits.seconds)
 
     def _time(self, runner: Runner, batch: int, share: float) -> list[float]:
-        """Time passes over a batch, in a share of the time, and note the memory they take."""
+        """Time passes over a batch, in a share of the time, and note their memory."""
         seconds, peak = share * self._limits.seconds, PeakMemory(self._device)
         known = batch == 1 and self._seconds
         warm_up = WARM_UP if not known else int(self._seconds[-1] < seconds)
         times = time_passes(runner.passes(batch), self._limits.repeats, seconds, warm_up)
-        # The first round's, which had to make all that stays for the others.
+        # Of the first round, which allocates everything that later rounds use again.
         self._memory.setdefault(batch, _plus(peak.read(), self._weights))
         return times
 
@@ -219,7 +219,7 @@ def _observe(runner: Runner, subject: Subject, batch: int, limits: Limits) -> Sy
 
 
 def _weight_bytes(subject: Subject, setting: Setting) -> int:
-    """Count what the weights, and all else that is stored with them, take in the setting's precision."""
+    """Count the bytes of the weights, and all that is stored with them, in the setting's precision."""
     size = DTYPES[setting.precision].itemsize
     return sum(tensor.numel() * size for tensor in subject.network.state_dict().values())
 

@@ -1,4 +1,4 @@
-"""Warp execution efficiency and memory efficiency, from NVIDIA's Nsight Compute (`ncu`) where it is there.
+"""Warp execution efficiency and memory efficiency, from NVIDIA's Nsight Compute (`ncu`) if it is installed.
 
 The metrics are those that Nsight Compute's manual gives for nvprof's `warp_execution_efficiency`,
 `gld_efficiency`, `gst_efficiency` and `shared_efficiency`, which the paper reported.
@@ -30,7 +30,7 @@ STORE = "smsp__sass_average_data_bytes_per_sector_mem_global_op_st.pct"
 SHARED = "smsp__sass_average_data_bytes_per_wavefront_mem_shared.pct"
 
 SECONDS = 600.0
-"""Each kernel is run again for each group of metrics; a deep network launches hundreds."""
+"""Time limit: each kernel runs again for each group of metrics, and a deep network launches hundreds."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Efficiency:
 
     @classmethod
     def missing(cls, why: str) -> Efficiency:
-        """All of it is not available, for one reason."""
+        """Return figures of which none is available, all for one reason."""
         return cls(*4 * (Missing(why),))
 
 
@@ -70,7 +70,7 @@ def profile(arguments: Sequence[str]) -> Efficiency:
     if program is None:
         return Efficiency.missing("Nsight Compute (ncu) is not on the PATH")
     metrics = ",".join((DURATION, WARP, LOAD, STORE, SHARED))
-    # Clocks are left as they are: of itself ncu would set them.
+    # Clocks stay unchanged: by default ncu would set them.
     command = [program, "--csv", "--clock-control", "none", "--print-units", "base"]
     command += ["--profile-from-start", "off", "--metrics", metrics]
     command += [sys.executable, "-m", "wsi_seg.paper.bench.one_pass", *arguments]
@@ -81,7 +81,7 @@ def profile(arguments: Sequence[str]) -> Efficiency:
             text=True,
             timeout=SECONDS,
             check=False,
-            env={**os.environ, "LC_ALL": "C"},  # ncu writes numbers as the locale has them
+            env={**os.environ, "LC_ALL": "C"},  # ncu writes numbers in the locale's format
         )
     except subprocess.TimeoutExpired:
         return Efficiency.missing(f"ncu took more than {SECONDS:.0f} s")
@@ -125,6 +125,6 @@ def _number(text: str | None) -> float | None:
 
 
 def _complaint(output: str) -> str:
-    """Find the line in which ncu says what is wrong."""
+    """Find ncu's error message."""
     said = [line.removeprefix("==ERROR==").strip() for line in output.splitlines() if "==ERROR==" in line]
     return said[0] if said else "it does not say why"

@@ -1,4 +1,4 @@
-"""Memory: what there is, what a stretch of work takes, and how its lack shows."""
+"""Memory: how much there is, how much a computation uses, and errors when it is full."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from wsi_seg.paper.bench.reading import Reading
 
 CPU_SHARE = 0.5
-"""Of the memory that is free: how much a batch may take on a CPU. A system that runs out of memory there
-kills programs, where a GPU says no."""
+"""Share of the free memory that a batch may use on a CPU. A system without free memory kills programs,
+whereas a GPU only refuses."""
 
 STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 MEMINFO = Path("/proc/meminfo")
 
 
 class PeakMemory:
-    """The most memory that work on a device takes, above what was taken when this was made.
+    """Peak memory of work on a device, above the memory in use when this was made.
 
-    On a GPU: what PyTorch's allocator holds for tensors. On a CPU: the process's resident memory; Linux alone
-    tells.
+    On a GPU: the memory of PyTorch's allocator for tensors. On a CPU: the process's resident memory, on Linux
+    only.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -56,22 +56,22 @@ class PeakMemory:
         else:
             peak = _status("VmHWM")
         if peak is None or self._floor is None:
-            return Missing("this system does not tell a process's peak memory")
+            return Missing("this system does not report a process's peak memory")
         return float(max(peak - self._floor, 0))
 
 
 def fits(device: torch.device, needed: int) -> bool:
-    """Return whether so many bytes may be requested; a GPU may always be asked."""
+    """Return whether this many bytes may be requested; on a GPU they always may."""
     free = None if device.type == "cuda" else _kilobytes(MEMINFO, "MemAvailable")
     return free is None or needed <= CPU_SHARE * free
 
 
 @contextmanager
 def running_out() -> Iterator[None]:
-    """Turn what PyTorch says when memory runs out into `OutOfMemoryError`."""
+    """Turn PyTorch's errors about full memory into `OutOfMemoryError`."""
     try:
         yield
-    except DeviceError as error:  # the segmenter has put it into words already
+    except DeviceError as error:  # already described by the segmenter
         raise OutOfMemoryError from error
     except (RuntimeError, MemoryError) as error:
         # On a CPU PyTorch raises a plain RuntimeError.
@@ -85,7 +85,7 @@ def _status(field: str) -> int | None:
 
 
 def _kilobytes(path: Path, field: str) -> int | None:
-    """Read a figure of Linux's, in bytes; None where there is none."""
+    """Read a figure of Linux in bytes; None if there is none."""
     if not path.exists():
         return None
     found = re.search(rf"^{field}:\s+(\d+) kB$", path.read_text(), re.MULTILINE)

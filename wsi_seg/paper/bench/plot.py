@@ -55,7 +55,7 @@ def draw_throughput(report: Report) -> Figure:
     for axes in figure.axes[len(panels) :]:
         axes.set_visible(False)
     figure.supxlabel(textwrap.fill(report.machine, 110 * columns), fontsize=8, color=MUTED, x=0.01, ha="left")
-    figure.draw_without_rendering()  # only now it is known where on the page things lie
+    figure.draw_without_rendering()  # only now are the positions on the page known
     for axes, rows in zip(figure.axes, panels, strict=False):
         _write_names(axes, [row for row in rows if row.best is not None])
     return figure
@@ -112,7 +112,7 @@ def _write_names(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def _crowds(marks: Sequence[Mark]) -> list[list[Mark]]:
-    """Gather marks that lie close to one another along the axis of parameters."""
+    """Group marks that are close to each other along the axis of parameters."""
     crowds: list[list[Mark]] = []
     for mark in sorted(marks, key=lambda mark: mark.x):
         if crowds and mark.x - crowds[-1][-1].x < CROWD:
@@ -123,7 +123,7 @@ def _crowds(marks: Sequence[Mark]) -> list[list[Mark]]:
 
 
 def _write_column(axes: Axes, marks: Sequence[Mark], x: float, align: Literal["left", "right"]) -> None:
-    """Write names above one another at `x`, as near to their marks as they find room, with lines to them."""
+    """Write names above each other at `x`, as close to their marks as possible, with lines to them."""
     marks = sorted(marks, key=lambda mark: mark.y)
     for mark, height in zip(marks, spread_out([mark.y for mark in marks], NAME_GAP), strict=True):
         assert mark.row.best is not None  # the others have no mark
@@ -143,7 +143,7 @@ def _write_column(axes: Axes, marks: Sequence[Mark], x: float, align: Literal["l
 
 
 def spread_out(places: Sequence[float], gap: float) -> list[float]:
-    """Move places apart until each is `gap` from the next, in their order and as little as may be.
+    """Move places apart until each is `gap` from the next, in their order and as little as possible.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def spread_out(places: Sequence[float], gap: float) -> list[float]:
     Returns
     -------
     list of float
-        Those that sum up the least squares of all moves.
+        The places with the smallest sum of squared moves.
     """
     # With k * gap taken from the k-th, they need only not descend: those that do are pooled at their mean.
     pools: list[tuple[float, int]] = []

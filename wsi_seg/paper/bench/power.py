@@ -1,4 +1,4 @@
-"""Energy, utilisation and clocks, as the machine's own meters have them: NVML for a GPU, RAPL for a CPU."""
+"""Energy, utilisation and clocks from the machine's own meters: NVML for a GPU, RAPL for a CPU."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ STEADY = 0.02
 """Clocks that differ by less than this share count as one."""
 
 PASSES_A_CLOCK = 3
-"""How many passes at a clock make its time."""
+"""Number of passes at one clock that are needed for its time."""
 
 
 class CpuMeter:
-    """RAPL: what the processors' packages have drawn since this was made.
+    """RAPL: the energy that the processors' packages have used since this was made.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class CpuMeter:
 
 
 class GpuMeter(Protocol):
-    """What is asked of a GPU while it works."""
+    """The figures of a GPU while it works."""
 
     def watts(self) -> float:
         """Power drawn now."""
@@ -84,7 +84,7 @@ class Nvml:
     def __init__(self, nvml: ModuleType, device: torch.device) -> None:
         self._nvml = nvml
         nvml.nvmlInit()
-        # By its UUID, for CUDA_VISIBLE_DEVICES renumbers GPUs for PyTorch but not for NVML.
+        # By its UUID: CUDA_VISIBLE_DEVICES renumbers GPUs for PyTorch but not for NVML.
         uuid = torch.cuda.get_device_properties(device).uuid
         self._gpu: Any = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
 
@@ -103,7 +103,7 @@ class Nvml:
 
 
 def gpu_meter(device: torch.device) -> GpuMeter | Missing:
-    """Return the device's meter, or why there is none."""
+    """Return the device's meter, or the reason why there is none."""
     if device.type != "cuda":
         return Missing("no GPU in use")
     try:
@@ -120,12 +120,12 @@ def gpu_meter(device: torch.device) -> GpuMeter | Missing:
 
 
 class GpuWatch:
-    """Asks a meter again and again, in a thread of its own, between entering and leaving.
+    """Reads a meter repeatedly, in a thread of its own, between entering and leaving.
 
     Parameters
     ----------
     meter : GpuMeter or Missing
-        Where it is missing, so are the means.
+        If it is missing, so are the means.
     """
 
     def __init__(self, meter: GpuMeter | Missing) -> None:
@@ -160,7 +160,7 @@ class GpuWatch:
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass: its time, and the clock found before it in MHz, where there is a meter."""
+    """One pass: its time, and the clock before it in MHz, if there is a meter."""
 
     seconds: float
     clock: float
@@ -186,7 +186,7 @@ def time_at_clocks(
 def frequency_sensitivity(passes: list[Pass]) -> Reading:
     """Compare the slowest and the fastest clock found: % change of time over % change of frequency.
 
-    1 is a network bound by arithmetic alone; 0 is one that does not care for the clock.
+    1 is a network limited by arithmetic alone; 0 is one that does not depend on the clock.
     """
     times: dict[float, list[float]] = {}
     for one in passes:

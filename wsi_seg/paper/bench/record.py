@@ -1,4 +1,4 @@
-"""A row as flat figures, with units in their names: what JSON and CSV hold, and tables show."""
+"""A row as flat figures, with units in their names, for JSON, CSV and tables."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ RATIOS = (
     *("parameters", "file_bytes", "macs", "activation_bytes"),
     *("latency_ms", "images_per_second", "memory_bytes"),
 )
-"""Figures that are also given over ESPNet's."""
+"""Figures that are also given as a ratio to ESPNet's."""
 
 
 def as_json(report: Report) -> str:
-    """Put all of a report into a JSON document; null stands for figures that there are none of."""
+    """Write a whole report as a JSON document; null stands for figures that do not exist."""
     content = {
         "machine": report.machine,
         "wsi_seg": __version__,
@@ -52,14 +52,14 @@ def _records(report: Report) -> list[dict[str, Value]]:
 
 
 def record(row: Row, reference: Row | None) -> dict[str, Value]:
-    """Flatten a row, and put its ratios to ESPNet's row beside."""
+    """Flatten a row, and add its ratios to ESPNet's row."""
     flat = _own(row)
     theirs = {} if reference is None else _own(reference)
     return flat | {f"{name}_over_espnet": _ratio(flat[name], theirs.get(name)) for name in RATIOS}
 
 
 def lacking(readings: Mapping[str, Reading]) -> dict[str, list[str]]:
-    """Gather the names of missing figures by why they are missing."""
+    """Group the names of missing figures by the reason."""
     missing: dict[str, list[str]] = {}
     for name, reading in readings.items():
         if isinstance(reading, Missing):

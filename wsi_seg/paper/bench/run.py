@@ -1,4 +1,4 @@
-"""A whole comparison: every network at every setting, each beside ESPNet."""
+"""A whole comparison: every network at every setting, each compared with ESPNet."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ SMALL, ONCE = 64, Limits(repeats=1, seconds=0, rounds=1)
 
 @dataclass(frozen=True)
 class BenchRequest:
-    """What to compare, where and how.
+    """The request for a comparison.
 
     Attributes
     ----------
     networks : tuple of str
-        Names of the catalogue, or models; none stands for the paper's comparison.
+        Names from the catalogue, or models; an empty tuple stands for the paper's comparison.
     sizes : tuple of (int, int)
         Width and height of the image.
     devices : tuple of str
@@ -57,7 +57,7 @@ class BenchRequest:
 
 @dataclass
 class Report:
-    """What has been measured so far.
+    """The measurements so far.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class Bench:
         self._subjects = [find_subject(name) for name in names]
 
     def run(self, say: Callable[[str], None]) -> None:
-        """Measure, and tell how it goes; `report` holds what is done, also if this is broken off."""
+        """Measure, and report the progress; `report` has what is done, also after an interruption."""
         if "cpu" in self._request.devices and "float16" in self._request.precisions:
             say("cpu, float16: left out, as it needs a GPU")
         networks, settings, seconds = len(self._subjects), len(self._settings), self._request.limits.seconds
@@ -118,7 +118,7 @@ class Bench:
         say(
             f"{counted(networks, 'networks')}, {counted(settings, 'settings')}, {seconds:g} s for each: "
             f"{max(minutes, 1):.0f} min, "
-            "and more where a pass takes seconds"
+            "and more if a pass takes seconds"
         )
         self._load_libraries()
         for setting in self._settings:
@@ -130,7 +130,7 @@ class Bench:
                 raise
 
     def _run(self, setting: Setting, trials: list[Trial], say: Callable[[str], None]) -> None:
-        """Time networks in turn, and then finish one after the other; those left in the list are not."""
+        """Time networks in turn, then finish one after another; those left in the list are not finished."""
         rounds = self._request.limits.rounds
         for turn in range(rounds):
             say(f"{setting}: round {turn + 1} of {rounds}")
@@ -139,12 +139,12 @@ class Bench:
         while trials:
             row = trials[0].finish(self._request.system)
             self.report.rows.append(row)
-            del trials[0]  # and with it the memory that it holds
+            del trials[0]  # frees its memory
             took = "not run" if row.single is None else f"{1000 * row.single.seconds.median:.1f} ms"
             say(f"  {row.title}: {took}")
 
     def _load_libraries(self) -> None:
-        """Run a network once, lest what PyTorch loads then be counted as the first one's memory."""
+        """Run a network once, so that what PyTorch loads does not count as the first network's memory."""
         small = (replace(setting, width=SMALL, height=SMALL) for setting in self._settings)
         for setting in dict.fromkeys(small):
             Trial(self._subjects[0], setting, ONCE).time_single()

@@ -1,4 +1,4 @@
-"""A network set up to run in one way on one device, on images of noise."""
+"""Run a network in one way on one device, on images of noise."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Setting:
     precision : Precision
         Of weights and maps.
     form : {"plain", "predict"}
-        "plain": the network alone, as it is written, in PyTorch's eager mode: normalised images that lie on
-        the device to logits that stay there. "predict": as `wsi-seg predict` runs it, from the 8-bit pixels
-        of images in main memory to class ids in main memory.
+        "plain": the network alone, in PyTorch's eager mode, from normalised images on the device to logits
+        on the device. "predict": as `wsi-seg predict` runs it, from 8-bit pixels in main memory to class ids
+        in main memory.
     """
 
     width: int
@@ -55,12 +55,12 @@ class Setting:
         return f"{self.width} x {self.height}, {self.device}, {self.precision}, {form}"
 
     def as_arguments(self) -> list[str]:
-        """Return what `from_arguments` takes."""
+        """Return the arguments for `from_arguments`."""
         return [str(self.width), str(self.height), self.device, self.precision, self.form]
 
     @classmethod
     def from_arguments(cls, arguments: Sequence[str]) -> Setting:
-        """Read what `as_arguments` gave."""
+        """Make a setting from the result of `as_arguments`."""
         width, height, device, precision, form = arguments
         return cls(int(width), int(height), device, PRECISIONS[precision], FORMS[form])
 
@@ -77,7 +77,7 @@ class Runner:
     Attributes
     ----------
     remark : str
-        How `predict` chose to run it; empty for the network alone.
+        The form that `predict` chose; empty for the network alone.
     """
 
     def __init__(self, bundle: ModelBundle, setting: Setting) -> None:
@@ -93,7 +93,7 @@ class Runner:
             self.remark = f"runs {choice.form} ({choice.why})"
 
     def passes(self, batch: int) -> Callable[[], None]:
-        """Return what runs one pass over a batch, and waits until the device has finished it.
+        """Return a function that runs one pass over a batch, and waits until the device has finished.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class Runner:
                 self._segmenter(images)
             if (
                 self._segmenter.most is not None
-            ):  # it went on with half as many at a time, which is another batch
+            ):  # it continued with half as many at a time, which is another batch
                 raise OutOfMemoryError
 
         return run

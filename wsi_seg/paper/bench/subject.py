@@ -1,4 +1,4 @@
-"""What is measured: a network with its name, and what is known of it without running it."""
+"""The subject of a measurement: a network with its name, and what is known about it without running it."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ class Subject:
     Attributes
     ----------
     name : str
-        As given: a name of the catalogue, or a model's.
+        As given: a name from the catalogue, or a model's.
     title : str
-        What people call it.
+        Its name in tables.
     group : Group
-        Which networks it belongs with.
+        The group of networks to which it belongs.
     bundle : ModelBundle
-        Of a network of the catalogue: random weights, classes without meaning.
+        For a network of the catalogue: random weights, and classes without meaning.
     parameters : int
         As `count_parameters` counts them.
     file_bytes : int
-        Of the model file; of a network of the catalogue, what its tensors would take in one.
+        Size of the model file; for a network of the catalogue, the size of its tensors in one.
     """
 
     name: str

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SystemFigures:
-    """What the machine's meters say while a network runs again and again at its best batch.
+    """Figures of the machine's meters while a network runs repeatedly at its best batch.
 
     Attributes
     ----------
     cpu_watts, cpu_joules : float or Missing
-        Mean power of the processors, everything that runs on them included; energy of one image.
+        Mean power of the processors, including everything else that runs on them; energy of one image.
     gpu_watts, gpu_joules : float or Missing
-        Likewise of the GPU.
+        The same for the GPU.
     cpu_busy : float
-        Processor time of this process, in percent of what all the cores that it may use could give.
+        Processor time of this process, in percent of the time of all cores that it may use.
     gpu_busy, gpu_memory_busy : float or Missing
         Percent of the time in which a kernel ran, and in which the GPU's memory was read or written.
     frequency_sensitivity : float or Missing
@@ -50,7 +50,7 @@ class SystemFigures:
     efficiency: Efficiency
 
     def readings(self) -> dict[str, Reading]:
-        """All of it, flat, by names that end in the unit."""
+        """Return all figures by names that end in the unit."""
         return {
             "cpu_power_w": self.cpu_watts,
             "cpu_energy_per_image_j": self.cpu_joules,
@@ -83,7 +83,7 @@ def observe(
     seconds : float
         For how long.
     efficiency : Efficiency
-        What Nsight Compute found, which needs a process of its own.
+        Figures of Nsight Compute, which needs a process of its own.
     """
     cpu = CpuMeter()
     begin, cpu_begin = time.perf_counter(), time.process_time()

@@ -108,7 +108,7 @@ def _system(rows: list[Row]) -> list[RenderableType]:
 
 
 def _remarks(rows: list[Row]) -> dict[str, list[str]]:
-    """Gather networks by what is remarked of them."""
+    """Group networks by their remarks."""
     gathered: dict[str, list[str]] = {}
     for row in rows:
         for remark in row.remarks:

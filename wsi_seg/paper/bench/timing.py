@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 WARM_UP = 3
 
 WARM_UP_SHARE = 0.4
-"""Of the time limit: when it is over, no further pass is spent on warming up."""
+"""Share of the time limit after which no further pass is used to warm up."""
 
 GAIN, PATIENCE = 1.02, 2
-"""A larger batch is better if it gives 2 % more images a second; after two doublings that do not, the search
-is over."""
+"""A larger batch is better if it gives 2 % more images a second. The search ends after two doublings that do
+not."""
 
 MAX_BATCH = 1024
 
 
 class OutOfMemoryError(Exception):
-    """A pass needs more memory than there is. It never leaves this package."""
+    """A pass needs more memory than there is. This package catches it."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Limits:
     repeats : int
         Passes that are counted, at each batch size and in each round.
     seconds : float
-        For all passes together; some always are counted.
+        Time for all passes together; some passes always count.
     rounds : int
-        All networks are timed one after the other so many times: what else the machine does meanwhile falls
-        on all of them alike.
+        All networks are timed one after another in each of these rounds, so that other work of the machine
+        affects all of them equally.
     """
 
     repeats: int
@@ -56,7 +56,7 @@ class Spread:
     low, high : float
         First and third quartile.
     count : int
-        How many were made.
+        Number of measurements.
     """
 
     median: float
@@ -110,11 +110,11 @@ def time_passes(
     repeats : int
         Passes that are counted, at most.
     limit : float
-        Seconds after which no further pass begins; one always is counted.
+        Seconds after which no further pass begins; one pass always counts.
     warm_up : int
         Passes that are not counted, as long as they leave time for others.
     clock : callable
-        Seconds, from any beginning.
+        Returns seconds, from any start.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def search_batch(
     seconds: float,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[Timed, str]:
-    """Double the batch for as long as it pays, and there is memory and time.
+    """Double the batch as long as it becomes faster, and memory and time are left.
 
     Parameters
     ----------
@@ -150,17 +150,17 @@ def search_batch(
     measure : callable
         Times a batch; raises OutOfMemoryError where there is too little.
     fits : callable
-        Whether memory will do for a batch, where asking is wiser than trying.
+        Returns whether a batch fits in memory, if it is known without trying.
     seconds : float
-        How long to search; a doubling that would take longer than what is left is not tried.
+        Time for the search; a doubling that would take longer than the time left is not tried.
     clock : callable
-        Seconds, from any beginning.
+        Returns seconds, from any start.
 
     Returns
     -------
     best : Timed
     ended : str
-        Why the search ended, in words; empty if larger batches just do not pay.
+        Why the search ended, in words; empty if larger batches are not faster.
     """
     begin = clock()
     best = last = first
@@ -170,14 +170,14 @@ def search_batch(
         if batch > MAX_BATCH:
             return best, f"batches above {MAX_BATCH} not tried"
         if not fits(batch):
-            return best, f"batch {batch} not tried: too little memory; went on with {best.batch}"
+            return best, f"batch {batch} not tried: too little memory; continued with {best.batch}"
         # One pass to warm up and one that counts, each twice as long as the last.
         if clock() - begin + 4 * last.seconds.median > seconds:
             return best, f"batch {batch} not tried: time was up"
         try:
             last = measure(batch)
         except OutOfMemoryError:
-            return best, f"out of memory at batch {batch}; went on with {best.batch}"
+            return best, f"out of memory at batch {batch}; continued with {best.batch}"
         idle = 0 if last.images_per_second > GAIN * best.images_per_second else idle + 1
         best = max(best, last, key=lambda timed: timed.images_per_second)
     return best, ""

@@ -40,5 +40,5 @@ def _coding(schema: ClassSchema, pair: Pair) -> MaskCoding:
     return code_of_names(schema, dict(enumerate((*NAMES, None))))
 
 
-# Anyone may lay out tiles like CamVid; it shows when other classes are asked for.
+# Other tiles may have CamVid's layout; that is noticed when other classes are asked for.
 CAMVID = Layout("camvid", "camvid", _root, tiles.splits, tiles.pairs, _coding, NAMES, known_by_classes=True)

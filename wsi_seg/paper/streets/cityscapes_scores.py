@@ -1,11 +1,11 @@
-"""What Cityscapes scores beside IoU by class: categories, and IoU that weighs instances by their size.
+"""Cityscapes' scores in addition to IoU by class: categories, and IoU with instances weighted by size.
 
-A street's few near cars fill more pixels than its many far ones. iIoU counts each pixel of an instance
-``mean size of its class / size of the instance`` times, in true positives and false negatives alike; false
-positives belong to no instance and count once. Only classes whose single instances are annotated have one.
+A few near cars have more pixels than many far ones. iIoU weights each pixel of an instance by ``mean size of
+its class / size of the instance``, in true positives and in false negatives. False positives belong to no
+instance and count once. Only classes whose single instances are annotated have an iIoU.
 
-Definitions and mean sizes are those of ``cityscapesscripts`` (evalPixelLevelSemanticLabeling), and so are the
-means: over all that is in the truth or was found.
+Definitions and mean sizes are those of ``cityscapesscripts`` (evalPixelLevelSemanticLabeling). As there,
+means are over all classes that are in the truth or were found.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ MEAN_PIXELS = {
 """The classes whose single instances are annotated, and the mean size of one in the training set."""
 
 INSTANCE_CATEGORIES = ("human", "vehicle")
-"""The categories all of whose classes have instances."""
+"""The categories in which all classes have instances."""
 
 LAST_PLAIN_ID = 1000
-"""cityscapesscripts takes ids above this for instances."""
+"""In cityscapesscripts, ids above this are instances."""
 
 NOT_SCORED = -1
 
@@ -74,7 +74,7 @@ class InstanceTally:
     Attributes
     ----------
     total, found, category_found : float64 array, shape (8,)
-        For each of `MEAN_PIXELS`; in the last, any class of the right category counts as right.
+        For each class of `MEAN_PIXELS`. In the last one, any class of the right category counts as right.
     """
 
     total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(MEAN_PIXELS)))
@@ -116,7 +116,7 @@ class InstanceTally:
 
 @dataclass(frozen=True)
 class CityscapesFigures:
-    """The four scores of the benchmark, by name; NaN for what is neither in the truth nor found.
+    """The four scores of the benchmark, by name; NaN for classes neither in the truth nor found.
 
     `wsi_seg.evaluation.benchmarks.Figures`.
 
@@ -142,7 +142,7 @@ class CityscapesFigures:
     note: ClassVar = "these means, as the benchmark's, are over all that is in the truth or found"
 
     def rows(self) -> list[tuple[str, tuple[float | None, ...]]]:
-        """Lay the scores out: the classes with instances, all categories, and the means."""
+        """Return table rows: the classes with instances, all categories, and the means."""
         return [
             *((name, (self.class_iou[name], score)) for name, score in self.class_iiou.items()),
             ("mean of classes", (average(self.class_iou), average(self.class_iiou))),
@@ -163,14 +163,14 @@ class CityscapesFigures:
 
 @dataclass(frozen=True)
 class StreetScores:
-    """What Cityscapes scores beside, gathered image by image: `wsi_seg.evaluation.benchmarks.Scores`.
+    """Cityscapes' additional scores, counted image by image: `wsi_seg.evaluation.benchmarks.Scores`.
 
     Attributes
     ----------
     names : tuple of str
-        Name of each class index; those of Cityscapes in place of their aliases.
+        Name of each class index; Cityscapes' names instead of aliases.
     instances : InstanceTally or None
-        None where the single objects of an image are not known.
+        None if the single objects in the images are not known.
     """
 
     names: tuple[str, ...]
@@ -178,7 +178,7 @@ class StreetScores:
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self | None:
-        """Begin with no images; None if the schema merges classes, so that nothing is scored as there."""
+        """Begin with no images; None if the schema merges classes, so that the scores do not apply."""
         names = _street_names(dataset.schema)
         if set(CLASSES) - set(names):
             return None
@@ -191,20 +191,20 @@ class StreetScores:
             self.instances.add(read_pixels(source.instances), predicted, self.names)
 
     def figures(self, confusion: Confusion) -> CityscapesFigures:
-        """Work out the scores of the whole set."""
+        """Compute the scores of the whole set."""
         return cityscapes_figures(confusion, self.names, self.instances)
 
 
 def cityscapes_figures(
     confusion: Confusion, names: Sequence[str], instances: InstanceTally | None
 ) -> CityscapesFigures:
-    """Work out the scores of a whole set.
+    """Compute the scores of a whole set.
 
     Parameters
     ----------
     confusion : Confusion
     names : sequence of str
-        Name of each of its classes; all of `CLASSES`, and perhaps others.
+        Name of each of its classes: all of `CLASSES`, and possibly others.
     instances : InstanceTally or None
         None if instances are not known.
     """
@@ -230,13 +230,13 @@ def cityscapes_figures(
 
 
 def average(scores: Mapping[str, float]) -> float:
-    """Return the benchmark's mean of a score: over all classes or categories where it is a number."""
+    """Return the benchmark's mean of a score, over all classes or categories where it is a number."""
     values = np.array(list(scores.values()))
     return mean(values[~np.isnan(values)])
 
 
 def _by_index(names: Sequence[str], number_of: Mapping[str, int]) -> NDArray[np.intp]:
-    """Return the number that each predicted class index stands for, shape (256,)."""
+    """Return the number for each predicted class index, shape (256,)."""
     table = np.full(256, NOT_SCORED, np.intp)
     for index, name in enumerate(names):
         table[index] = number_of.get(name, NOT_SCORED)

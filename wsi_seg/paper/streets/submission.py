@@ -1,4 +1,4 @@
-"""What the benchmark servers of Cityscapes and PASCAL VOC take."""
+"""Submissions to the benchmark servers of Cityscapes and PASCAL VOC."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CityscapesSubmission:
     ----------
     folder : Path
     schema : ClassSchema
-        What the class indices mean. Of its classes those that Cityscapes does not score, as void, become
+        The classes of the class indices. Classes that Cityscapes does not score, such as void, become
         "unlabeled".
     """
 
@@ -63,7 +63,7 @@ class VocSubmission:
     ----------
     folder : Path
     schema : ClassSchema
-        What the class indices mean. Classes that VOC lacks become background.
+        The classes of the class indices. Classes that VOC lacks become background.
     """
 
     def __init__(self, folder: Path, schema: ClassSchema) -> None:
@@ -82,7 +82,7 @@ class VocSubmission:
         return path
 
     def close(self) -> Path:
-        """Pack what was added, and return the archive."""
+        """Pack the predictions, and return the archive."""
         archive = self._folder / VOC_ARCHIVE
         with replacing(archive) as partial, tarfile.open(partial, "w") as tar:
             for path in sorted(self._written):
@@ -91,12 +91,12 @@ class VocSubmission:
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Leave out who packed it and when: the same pictures make the same archive."""
+    """Leave out owner and time, so that the same pictures make the same archive."""
     return member.replace(deep=False, mtime=0, mode=0o644, uid=0, gid=0, uname="", gname="")
 
 
 def _table(schema: ClassSchema, value_of: Mapping[str, int], other: int) -> NDArray[np.uint8]:
-    """Return the value that each class index is written as, shape (256,)."""
+    """Return the value that is written for each class index, shape (256,)."""
     table = np.full(256, other, np.uint8)
     named = {schema.index_of(name): value for name, value in value_of.items()}
     if not named.keys() - {None}:

@@ -48,7 +48,7 @@ PALETTE = bytes(
 """Red, green and blue of each value, as in the official masks: three of its bits make a channel."""
 
 MASK_FOLDERS = ("SegmentationClass", "SegmentationClassAug")
-"""The official masks, and those of the extended set that `trainaug` lists, as is usual."""
+"""The official masks, and those of the usual extended set, which `trainaug` lists."""
 
 
 def _root(folder: Path) -> Path | None:
