@@ -17,6 +17,7 @@ import numpy as np
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.slides.lattice import Rect
+from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -187,8 +188,8 @@ def by_blocks(
         tuple(range(len(sources))),
         held_out,
         tuple(chosen_blocks),
-        f"kept out: {len(chosen_blocks)} blocks of {side} x {side} px; no training patch comes nearer to "
-        f"them than {GAP} px, so no pixel of theirs is trained on",
+        f"kept out: {counted(len(chosen_blocks), f'blocks of {side} x {side} px')}; training patches stay "
+        f"{GAP} px away, so no pixel that is kept out is trained on",
     )
 
 
