@@ -409,8 +409,11 @@ def test_a_slide_that_vanishes_for_a_reading_process_is_one_line(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_reading_processes_change_nothing(pair, undisturbed: Path, tmp_path: Path):
-    train(requested(pair, tmp_path, "training.workers=2"))
+def test_reading_processes_change_nothing_and_neither_does_a_break(pair, undisturbed: Path, tmp_path: Path):
+    request = requested(pair, tmp_path, "training.workers=2")
+    with pytest.raises(StoppedError):
+        train(request, Stopping(6))
+    train(replace(request, resume=True))
     assert_same(tmp_path, undisturbed)
 
 
