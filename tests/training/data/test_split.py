@@ -185,7 +185,7 @@ def test_slides_are_kept_out_whole_from_four_on(tmp_path):
     for number in range(4):
         paths += write_outlined(tmp_path, f"s{number}", (192, 128), seed=number)
     three = open_data(DataRequest(tuple(paths[:6]), working_mpp=2), tiny_recipe("data.patch=32"), None)
-    assert "blocks" in three.split.description
+    assert " block" in three.split.description
     four = open_data(DataRequest(tuple(paths), working_mpp=2), tiny_recipe(), None)
     assert len(four.split.training) == 3
     assert len({number for number, _ in four.split.validation}) == 1
