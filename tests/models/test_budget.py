@@ -9,7 +9,8 @@ import pytest
 from wsi_seg.models.blocks import BLOCK_TITLES, EQUAL_WIDTHS, BlockName, width_step
 from wsi_seg.models.budget import fit_to_budget
 from wsi_seg.models.cost import count_macs, count_parameters, describe
-from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.models.espnet import ESPNet
+from wsi_seg.models.espnet_config import ESPNetConfig
 
 ESPNET_C = ESPNetConfig(20, variant="C")
 

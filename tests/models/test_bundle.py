@@ -23,17 +23,11 @@ from wsi_seg.errors import ModelError, OutputError
 from wsi_seg.models import bounded
 from wsi_seg.models import bundle as bundle_module
 from wsi_seg.models.architecture import architecture_of
-from wsi_seg.models.bundle import (
-    InputSpec,
-    ModelHeader,
-    load_bundle,
-    read_header,
-    resolve_model,
-    save_bundle,
-)
+from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, read_header, resolve_model, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.models.container import METADATA_KEY, pack
-from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.models.espnet import ESPNet
+from wsi_seg.models.espnet_config import ESPNetConfig
 
 CONFIG = ESPNetConfig(3, p=1, q=1, branches=2, decoder_width=8)
 SCHEMA = ClassSchema(

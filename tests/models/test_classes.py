@@ -44,12 +44,12 @@ SCHEMA = ClassSchema(
         (":", None),
     ],
 )
-def test_a_class_is_found_by_what_annotations_call_it(name, index):
+def test_a_class_is_found_by_what_annotations_call_it(name: str, index: int | None) -> None:
     assert SCHEMA.index_of(name) == index
 
 
 @pytest.mark.parametrize("name", ["a\x1b[31m", "a\nb", "a\tb", "\u202egpj", "\u2028", ""])
-def test_names_that_cannot_be_shown_as_they_are_are_refused(name):
+def test_names_that_cannot_be_shown_as_they_are_are_refused(name: str) -> None:
     for wrong in (
         lambda: TissueClass(id=1, name=name, color=(0, 0, 0)),
         lambda: TissueClass(id=1, name="a", color=(0, 0, 0), aliases=(name,)),

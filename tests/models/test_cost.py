@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
 from wsi_seg.models.cost import activation_peak, count_macs, count_parameters
-from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.models.espnet import ESPNet
+from wsi_seg.models.espnet_config import ESPNetConfig
 
 H, W = 16, 24
 PIXELS = H * W

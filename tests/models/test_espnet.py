@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from wsi_seg.models.blocks import BLOCK_TITLES
 from wsi_seg.models.cost import count_parameters
-from wsi_seg.models.espnet import ESP, ESPNet, ESPNetConfig
+from wsi_seg.models.espnet import ESP, ESPNet
+from wsi_seg.models.espnet_config import ESPNetConfig
 from wsi_seg.models.layers import NormAct
 
 VARIANTS = ("A", "B", "C", "full")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -133,7 +135,7 @@ def test_the_fingerprint_is_that_of_weights_and_configuration() -> None:
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_a_file_is_read_again_with_the_network_alone(tied: bool, tmp_path) -> None:
+def test_a_file_is_read_again_with_the_network_alone(tied: bool, tmp_path: Path) -> None:
     bundle = model_of(Skips(tied=tied), SCHEMA, SPEC)
     path = tmp_path / "given.safetensors"
     assert save_bundle(path, bundle.network, bundle.header) == bundle.fingerprint

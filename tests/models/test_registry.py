@@ -17,7 +17,8 @@ from wsi_seg.models import registry
 from wsi_seg.models.architecture import architecture_of, build_network
 from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, read_header, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
-from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.models.espnet import ESPNet
+from wsi_seg.models.espnet_config import ESPNetConfig
 from wsi_seg.models.network import Network, NetworkConfig
 from wsi_seg.models.registry import find_network, name_of, network_names, register_network
 from wsi_seg.training.recipe import Recipe, TrainingRecipe, override

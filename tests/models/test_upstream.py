@@ -14,14 +14,10 @@ from wsi_seg.errors import ModelError, UsageError
 from wsi_seg.models import bounded
 from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass, load_schema
-from wsi_seg.models.espnet import ESPNet, ESPNetConfig
-from wsi_seg.models.upstream import (
-    CITYSCAPES_INPUT,
-    InputOverrides,
-    import_checkpoint,
-    input_spec,
-    upstream_names,
-)
+from wsi_seg.models.espnet import ESPNet
+from wsi_seg.models.espnet_config import ESPNetConfig
+from wsi_seg.models.upstream import CITYSCAPES_INPUT, InputOverrides, import_checkpoint, input_spec
+from wsi_seg.models.upstream_names import upstream_names
 
 if TYPE_CHECKING:
     from pathlib import Path

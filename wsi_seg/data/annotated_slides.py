@@ -8,17 +8,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wsi_seg.annotations.on_slide import place
-from wsi_seg.annotations.reading import AnnotationFile, AnnotationFiles
-from wsi_seg.data.naming import (
-    missing_classes,
-    refuse_unclassified,
-    schema_called,
-    schema_from_annotations,
-)
+from wsi_seg.annotations.reading import AnnotationFiles
+from wsi_seg.data.naming import check_classes, schema_from_annotations
 from wsi_seg.data.pairs import SlidePair
 from wsi_seg.data.sources import IGNORE, LabelledPixels
-from wsi_seg.data.truth import SlideTruth, TruthSettings, rest_index
-from wsi_seg.errors import AnnotationError, UsageError
+from wsi_seg.data.truth import SlideTruth, TruthSettings
+from wsi_seg.errors import UsageError
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.levels import LEVEL_0, LevelRead, remarks_on_levels
 from wsi_seg.slides.monochrome import only_channel
@@ -269,49 +264,3 @@ def _remarks(slide: Path, copies: Sequence[Path], channel: str | None) -> Iterat
         yield f"{slide}: has no colour: `predict` takes such slides with --allow-grey"
     for copy in copies:
         yield f"{copy}: the same slide as {slide}: taken as one slide, with the shapes drawn on both"
-
-
-def check_classes(
-    files: Sequence[AnnotationFile], schema: ClassSchema, settings: TruthSettings, owner: str = "the model"
-) -> None:
-    """Refuse classes that the schema lacks, and settings that name absent classes.
-
-    Parameters
-    ----------
-    files : sequence of AnnotationFile
-    schema : ClassSchema
-    settings : TruthSettings
-    owner : str
-        What the error calls the owner of the schema.
-
-    Raises
-    ------
-    AnnotationError
-        If no shape has a class, or some have classes that the schema lacks: one line with all of them.
-    UsageError
-        If `settings` name a class that the schema lacks, or that no shape has.
-    """
-    refuse_unclassified(files)
-    missing = missing_classes(files, schema, settings)
-    known = ", ".join(c.name for c in schema.classes)
-    called = schema_called(schema, owner)
-    if missing:
-        remedy = (
-            "give --classes with these as aliases" if called == owner else "add them or aliases to the schema"
-        )
-        raise AnnotationError(
-            f"classes that {called} lacks: {'; '.join(missing)}: it has {known}; rename them, or {remedy}"
-        )
-    if settings.rest is not None and schema.index_of(settings.rest) is None:
-        raise UsageError(f"--rest {settings.rest!r}: {called} has no such class: it has {known}")
-    if settings.roi_class is None:
-        return
-    if not any(settings.is_roi(shape.class_name) for file in files for shape in file.shapes):
-        raise UsageError(
-            f"--roi-class {settings.roi_class!r}: no shape has this class: name a class of the annotations"
-        )
-    if rest_index(schema, settings) == IGNORE:
-        raise UsageError(
-            f"--roi-class {settings.roi_class!r}: {called} has no background class: "
-            "give the class of all other tissue with --rest"
-        )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsi_seg.data.truth import TruthSettings
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.data.truth import TruthSettings, rest_index
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.models.classes import MAX_CLASSES, ClassSchema, Rgb, TissueClass, name_key
 
@@ -54,6 +55,52 @@ def refuse_unclassified(files: Sequence[AnnotationFile]) -> None:
         raise AnnotationError(
             f"{', '.join(str(file.path) for file in files)}: no shape has a class: give the shapes classes "
             "where they were drawn (in QuPath: Set class; in other tools: name their group or layer)"
+        )
+
+
+def check_classes(
+    files: Sequence[AnnotationFile], schema: ClassSchema, settings: TruthSettings, owner: str = "the model"
+) -> None:
+    """Refuse classes that the schema lacks, and settings that name absent classes.
+
+    Parameters
+    ----------
+    files : sequence of AnnotationFile
+    schema : ClassSchema
+    settings : TruthSettings
+    owner : str
+        What the error calls the owner of the schema.
+
+    Raises
+    ------
+    AnnotationError
+        If no shape has a class, or some have classes that the schema lacks: one line with all of them.
+    UsageError
+        If `settings` name a class that the schema lacks, or that no shape has.
+    """
+    refuse_unclassified(files)
+    missing = missing_classes(files, schema, settings)
+    known = ", ".join(c.name for c in schema.classes)
+    called = schema_called(schema, owner)
+    if missing:
+        remedy = (
+            "give --classes with these as aliases" if called == owner else "add them or aliases to the schema"
+        )
+        raise AnnotationError(
+            f"classes that {called} lacks: {'; '.join(missing)}: it has {known}; rename them, or {remedy}"
+        )
+    if settings.rest is not None and schema.index_of(settings.rest) is None:
+        raise UsageError(f"--rest {settings.rest!r}: {called} has no such class: it has {known}")
+    if settings.roi_class is None:
+        return
+    if not any(settings.is_roi(shape.class_name) for file in files for shape in file.shapes):
+        raise UsageError(
+            f"--roi-class {settings.roi_class!r}: no shape has this class: name a class of the annotations"
+        )
+    if rest_index(schema, settings) == IGNORE:
+        raise UsageError(
+            f"--roi-class {settings.roi_class!r}: {called} has no background class: "
+            "give the class of all other tissue with --rest"
         )
 
 

@@ -23,7 +23,8 @@ from wsi_seg.inference.network.pixels import decide
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import WEIGHTS_FOLDER, InputSpec, ModelHeader, save_bundle
 from wsi_seg.models.classes import load_schema
-from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.models.espnet import ESPNet
+from wsi_seg.models.espnet_config import ESPNetConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

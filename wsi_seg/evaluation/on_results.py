@@ -8,7 +8,7 @@ import numpy as np
 
 from wsi_seg.annotations.on_slide import place
 from wsi_seg.annotations.reading import AnnotationFiles
-from wsi_seg.data.annotated_slides import check_classes
+from wsi_seg.data.naming import check_classes
 from wsi_seg.data.truth import SlideTruth, TruthSettings
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.evaluation.areas import Comparison

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 from importlib import import_module
 from importlib.metadata import entry_points
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsi_seg.errors import ModelError, shortened
@@ -105,9 +106,8 @@ def name_of(config: NetworkConfig) -> str:
         If that network is not registered.
     """
     kind = type(config)
-    for name in _near(kind.__module__):
-        find_network(name)
-    for name, network in (_found | _registered).items():
+    near = ((name, find_network(name)) for name in _near(kind.__module__))
+    for name, network in chain((_found | _registered).items(), near):
         if network.config_type is kind:
             return name
     raise ModelError(
@@ -117,13 +117,19 @@ def name_of(config: NetworkConfig) -> str:
 
 
 def _near(module: str) -> list[str]:
-    """Return the names of networks in a module, else in its package: those already imported."""
+    """Return the names of the networks in a module's package, those of the nearest modules first."""
     homes = {name: where.partition(":")[0] for name, where in BUILT_IN.items()}
-    if module not in homes.values():
-        homes = {entry.name: entry.module for entry in entry_points(group=GROUP)}
     package = module.partition(".")[0]
-    same = [name for name, home in homes.items() if home == module]
-    return same or [name for name, home in homes.items() if home.partition(".")[0] == package]
+    if package != __name__.partition(".")[0]:
+        homes = {entry.name: entry.module for entry in entry_points(group=GROUP)}
+    same = [name for name, home in homes.items() if home.partition(".")[0] == package]
+    return sorted(same, key=lambda name: -_shared(homes[name], module))
+
+
+def _shared(module: str, other: str) -> int:
+    """Return how many packages two modules are both in, counting a module as its own innermost one."""
+    parts = zip(module.split("."), other.split("."), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], parts))
 
 
 def _offers(name: str) -> list[_Offer]:

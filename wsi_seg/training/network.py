@@ -88,7 +88,7 @@ class ESPNetRecipe(NetworkRecipe):
             If even the smallest network exceeds a limit.
         """
         from wsi_seg.models.budget import fit_to_budget
-        from wsi_seg.models.espnet import ESPNetConfig
+        from wsi_seg.models.espnet_config import ESPNetConfig
 
         config = super().config(classes)
         if self.max_parameters is None and self.max_macs is None:

@@ -6,7 +6,8 @@ from torch import nn
 
 from wsi_seg.inference.network.folding import folded
 from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
-from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.models.espnet import ESPNet
+from wsi_seg.models.espnet_config import ESPNetConfig
 
 
 def uneven(network: nn.Module) -> nn.Module:

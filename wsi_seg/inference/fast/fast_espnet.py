@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from wsi_seg.inference.fast.kernels import STEP, Convolution, Doubling, Finish, Maps, Normaliser, Window
+from wsi_seg.inference.fast.kernels import Convolution, Doubling, Finish, Normaliser
+from wsi_seg.inference.fast.maps import STEP, Maps, Window
 from wsi_seg.inference.fast.weights import Weights
 from wsi_seg.inference.fast.workspace import Workspace
-from wsi_seg.models.espnet import LEVEL1, LEVEL2, LEVEL3, RGB, ESPNet, ESPNetConfig
+from wsi_seg.models.espnet import ESPNet
+from wsi_seg.models.espnet_config import LEVEL1, LEVEL2, LEVEL3, RGB, ESPNetConfig
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

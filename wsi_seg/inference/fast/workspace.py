@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wsi_seg.inference.fast.kernels import Maps
-from wsi_seg.models.espnet import LEVEL1, LEVEL2, LEVEL3, RGB
+from wsi_seg.inference.fast.maps import Maps
+from wsi_seg.models.espnet_config import LEVEL1, LEVEL2, LEVEL3, RGB
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from wsi_seg.models.espnet import ESPNetConfig
+    from wsi_seg.models.espnet_config import ESPNetConfig
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsi_seg.models.espnet import RGB
+from wsi_seg.models.espnet_config import RGB
 from wsi_seg.models.network import Network, NetworkConfig
 from wsi_seg.models.prelu import PReLU
 from wsi_seg.paper.networks.unpool import unpool

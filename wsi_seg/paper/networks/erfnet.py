@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsi_seg.models.espnet import RGB
+from wsi_seg.models.espnet_config import RGB
 from wsi_seg.models.network import Network, NetworkConfig
 
 LEVEL1, LEVEL2, LEVEL3 = 16, 64, 128

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsi_seg.models.biopsy import enlarge
+from wsi_seg.models.biopsy_blocks import enlarge
 from wsi_seg.models.blocks import MAX_WIDTH
-from wsi_seg.models.espnet import RGB
+from wsi_seg.models.espnet_config import RGB
 from wsi_seg.models.network import Network, NetworkConfig
 
 EXPANSION = 4

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wsi_seg.models.blocks import MAX_WIDTH
-from wsi_seg.models.espnet import RGB
+from wsi_seg.models.espnet_config import RGB
 from wsi_seg.models.network import Network, NetworkConfig
 from wsi_seg.paper.networks.unpool import unpool
 
