@@ -25,7 +25,7 @@ class Mallinfo2(ctypes.Structure):
     )
 
 
-def mapped():
+def mapped() -> int:
     """Bytes that glibc has given out as memory of its own, outside of its heaps."""
     mallinfo2 = ctypes.CDLL(None).mallinfo2
     mallinfo2.restype = Mallinfo2
@@ -40,7 +40,7 @@ needs_glibc = pytest.mark.skipif(
 )
 
 
-def mapped_for(size):
+def mapped_for(size: int) -> list[int]:
     """Bytes that glibc gives out outside of its heaps for an array, three times in turn."""
     grown = []
     with local_cluster(1):
@@ -53,11 +53,11 @@ def mapped_for(size):
 
 
 @needs_glibc
-def test_large_arrays_of_a_run_stay_out_of_the_heaps():
+def test_large_arrays_of_a_run_stay_out_of_the_heaps() -> None:
     # By itself, glibc takes to the heaps whatever is as large as what was freed before.
     assert min(mapped_for(ARRAY)) >= ARRAY
 
 
 @needs_glibc
-def test_arrays_of_a_batch_do_not_get_their_pages_anew_each_time():
+def test_arrays_of_a_batch_do_not_get_their_pages_anew_each_time() -> None:
     assert mapped_for(ARRAY // 2) == [0, 0, 0]

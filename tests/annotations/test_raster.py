@@ -12,7 +12,7 @@ from wsi_seg.slides.lattice import Rect
 
 
 @st.composite
-def regions(draw):
+def regions(draw: st.DrawFn) -> tuple[shapely.Geometry, int]:
     """Valid multi-part regions with holes, some corners exactly on pixel centres."""
     point = st.tuples(st.integers(-8, 60), st.integers(-8, 60)).map(lambda p: (p[0] / 2, p[1] / 2))
     rings = draw(st.lists(st.lists(point, min_size=3, max_size=7), min_size=1, max_size=4))
@@ -24,7 +24,9 @@ def regions(draw):
 
 @settings(deadline=None)
 @given(regions(), st.data())
-def test_a_pixel_does_not_depend_on_the_rectangle(drawn, data):
+def test_a_pixel_does_not_depend_on_the_rectangle(
+    drawn: tuple[shapely.Geometry, int], data: st.DataObject
+) -> None:
     region, shift = drawn
     region = shapely.MultiPolygon([p for p in shapely.get_parts(region) if p.geom_type == "Polygon"])
     whole = Rect(shift - 5, shift - 5, shift + 35, shift + 35)
@@ -40,7 +42,7 @@ def test_a_pixel_does_not_depend_on_the_rectangle(drawn, data):
 
 @settings(deadline=None)
 @given(regions())
-def test_pixels_with_their_centre_inside_are_painted(drawn):
+def test_pixels_with_their_centre_inside_are_painted(drawn: tuple[shapely.Geometry, int]) -> None:
     region, shift = drawn
     region = shapely.MultiPolygon([p for p in shapely.get_parts(region) if p.geom_type == "Polygon"])
     rect = Rect(shift - 5, shift - 5, shift + 35, shift + 35)
@@ -54,7 +56,7 @@ def test_pixels_with_their_centre_inside_are_painted(drawn):
     np.testing.assert_array_equal(painted[~on_outline], shapely.contains_xy(region, x, y)[~on_outline])
 
 
-def test_painting_agrees_with_gdal():
+def test_painting_agrees_with_gdal() -> None:
     rng = np.random.default_rng(0)
     region = shapely.union_all(
         shapely.buffer(shapely.points(rng.uniform(0, 300, (40, 2))), rng.uniform(3, 30, 40))
@@ -66,7 +68,7 @@ def test_painting_agrees_with_gdal():
     np.testing.assert_array_equal(rasterise(region, rect), expected.astype(bool))
 
 
-def test_the_smaller_shape_wins_and_of_equal_ones_the_later():
+def test_the_smaller_shape_wins_and_of_equal_ones_the_later() -> None:
     large, small = shapely.box(0, 0, 10, 10), shapely.box(4, 4, 8, 8)
     shifted = shapely.box(6, 4, 10, 8)
     pixels = np.full((10, 10), 255, np.uint8)
@@ -79,7 +81,7 @@ def test_the_smaller_shape_wins_and_of_equal_ones_the_later():
     np.testing.assert_array_equal(pixels, expected)
 
 
-def test_what_no_shape_covers_is_left_as_it_is():
+def test_what_no_shape_covers_is_left_as_it_is() -> None:
     pixels = np.arange(100, dtype=np.uint8).reshape(10, 10)
 
     Painting.of([shapely.box(50, 50, 60, 60)], [1]).onto(pixels, Rect(0, 0, 10, 10))
@@ -89,7 +91,7 @@ def test_what_no_shape_covers_is_left_as_it_is():
 
 
 @st.composite
-def shapes(draw):
+def shapes(draw: st.DrawFn) -> list[shapely.Polygon]:
     """Overlapping rectangles and triangles around a place far from the origin."""
     point = st.tuples(st.integers(-8, 60), st.integers(-8, 60)).map(lambda p: (p[0] / 2, p[1] / 2))
     rings = draw(st.lists(st.lists(point, min_size=3, max_size=4), min_size=1, max_size=6))
@@ -99,7 +101,9 @@ def shapes(draw):
 
 @settings(deadline=None)
 @given(shapes(), st.sampled_from([1, 2, 5]), st.data())
-def test_a_painted_pixel_does_not_depend_on_the_rectangle(outlines, factor, data):
+def test_a_painted_pixel_does_not_depend_on_the_rectangle(
+    outlines: list[shapely.Polygon], factor: int, data: st.DataObject
+) -> None:
     painting = Painting.of(outlines, range(1, len(outlines) + 1))
     whole = Rect(-5, -5, 35, 35)
     y0, x0 = (data.draw(st.integers(-5, 34)) for _ in range(2))
@@ -114,7 +118,7 @@ def test_a_painted_pixel_does_not_depend_on_the_rectangle(outlines, factor, data
 
 @settings(deadline=None)
 @given(shapes(), st.sampled_from([1, 2, 5]))
-def test_painting_is_painting_shape_by_shape(outlines, factor):
+def test_painting_is_painting_shape_by_shape(outlines: list[shapely.Polygon], factor: int) -> None:
     rect = Rect(-5, -5, 35, 35)
     pixels, expected = (np.zeros((rect.height, rect.width), np.uint8) for _ in range(2))
 

@@ -4,7 +4,9 @@ import gzip
 import json
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import shapely
@@ -30,21 +32,21 @@ FRAMES = Frames(
 )
 
 
-def geometry(coordinates, kind="Polygon"):
+def geometry(coordinates: object, kind: str = "Polygon") -> dict[str, Any]:
     return {"type": kind, "coordinates": coordinates}
 
 
-def feature(of):
+def feature(of: object) -> dict[str, Any]:
     return {"type": "Feature", "geometry": of, "properties": {"objectType": "annotation"}}
 
 
-def regions(path, frames=FRAMES):
+def regions(path: Path, frames: Frames = FRAMES) -> shapely.MultiPolygon:
     return read_regions(path, "slide.svs", frames).geometry_label
 
 
 @pytest.fixture
-def written(tmp_path):
-    def write(content, name="roi.geojson"):
+def written(tmp_path: Path) -> Callable[..., Path]:
+    def write(content: object, name: str = "roi.geojson") -> Path:
         path = tmp_path / name
         text = content if isinstance(content, bytes) else json.dumps(content).encode()
         path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
@@ -67,14 +69,16 @@ def written(tmp_path):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["roi.geojson", "roi.json.gz"])
-def test_every_form_that_qupath_reads_is_read(written, content, name):
+def test_every_form_that_qupath_reads_is_read(
+    written: Callable[..., Path], content: object, name: str
+) -> None:
     found = regions(written(content, name))
 
     assert isinstance(found, shapely.MultiPolygon)
     assert found.equals(shapely.Polygon(HOLED[0], HOLED[1:]))
 
 
-def test_regions_are_united(written):
+def test_regions_are_united(written: Callable[..., Path]) -> None:
     collection = {
         "type": "FeatureCollection",
         "features": [feature(geometry(c)) for c in (HOLED, SQUARE, FAR)],
@@ -86,7 +90,7 @@ def test_regions_are_united(written):
     assert found.area == pytest.approx(100 + 9.5 * 10 / 2)
 
 
-def test_a_crossing_outline_is_repaired(written):
+def test_a_crossing_outline_is_repaired(written: Callable[..., Path]) -> None:
     bowtie = [[[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]]
 
     found = regions(written(feature(geometry(bowtie))))
@@ -95,11 +99,11 @@ def test_a_crossing_outline_is_repaired(written):
     assert found.area == pytest.approx(50)
 
 
-def test_a_byte_order_mark_is_no_fault(written):
+def test_a_byte_order_mark_is_no_fault(written: Callable[..., Path]) -> None:
     assert regions(written(b"\xef\xbb\xbf" + json.dumps(geometry(SQUARE)).encode())).area == 100
 
 
-def test_nan_in_measurements_is_no_fault(written):
+def test_nan_in_measurements_is_no_fault(written: Callable[..., Path]) -> None:
     text = json.dumps(feature(geometry(SQUARE)) | {"properties": {"measurements": {"Ki67": float("nan")}}})
 
     assert regions(written(text.encode())).area == 100
@@ -136,7 +140,9 @@ def test_nan_in_measurements_is_no_fault(written):
         (geometry(7, "MultiPolygon"), "shape 1"),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_one_line(written, content, says):
+def test_what_cannot_be_used_is_refused_in_one_line(
+    written: Callable[..., Path], content: object, says: str
+) -> None:
     path = written(content)
 
     with pytest.raises(AnnotationError, match=r"roi\.geojson") as caught:
@@ -146,13 +152,13 @@ def test_what_cannot_be_used_is_refused_in_one_line(written, content, says):
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_is_refused(tmp_path):
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="No such file"):
         regions(tmp_path / "absent.geojson")
 
 
 @pytest.mark.parametrize("kind", ["Polygon", "Point"])
-def test_a_class_with_a_name_of_a_book_is_refused_in_a_line(written, kind):
+def test_a_class_with_a_name_of_a_book_is_refused_in_a_line(written: Callable[..., Path], kind: str) -> None:
     thing = feature(geometry(SQUARE if kind == "Polygon" else [1, 2], kind))
     thing["properties"]["classification"] = {"name": "t" * 100_000}
 
@@ -164,7 +170,9 @@ def test_a_class_with_a_name_of_a_book_is_refused_in_a_line(written, kind):
     assert len(str(caught.value)) < 300
 
 
-def test_a_file_that_unpacks_to_too_much_is_refused(written, monkeypatch):
+def test_a_file_that_unpacks_to_too_much_is_refused(
+    written: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(unpack, "MAX_BYTES", 50)
 
     with pytest.raises(AnnotationError, match="inflates to more than 50 bytes"):
@@ -189,7 +197,9 @@ XML = {"ASAP XML": ASAP, "HALO annotations": HALO, "ImageScope XML": IMAGESCOPE}
 @pytest.mark.parametrize("kind", XML)
 @pytest.mark.parametrize("name", ["shapes.geojson", "shapes.xml.gz"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_the_format_is_told_by_the_content(written, kind, name, encoding):
+def test_the_format_is_told_by_the_content(
+    written: Callable[..., Path], kind: str, name: str, encoding: str
+) -> None:
     file = read_annotations(written(XML[kind].encode(encoding), name))
 
     assert (file.format, file.frame) == (kind, "slide")
@@ -197,19 +207,21 @@ def test_the_format_is_told_by_the_content(written, kind, name, encoding):
 
 
 @pytest.mark.parametrize("kind", XML)
-def test_tools_that_count_from_the_slides_corner_lose_the_bounds(written, kind):
+def test_tools_that_count_from_the_slides_corner_lose_the_bounds(
+    written: Callable[..., Path], kind: str
+) -> None:
     """The slide's bounds begin at (100, 200): QuPath counts from there, the others from level 0's corner."""
     assert regions(written(XML[kind].encode())).bounds == (10, 10, 20, 20)
 
 
-def test_label_pixels_are_as_coarse_as_the_label_frame(written):
+def test_label_pixels_are_as_coarse_as_the_label_frame(written: Callable[..., Path]) -> None:
     coarse = FRAMES.model_copy(update={"downsample": (4.0, 2.0)})
 
     assert regions(written(geometry(SQUARE)), coarse).bounds == (0, 0, 2.5, 5)
     assert regions(written(ASAP.encode()), coarse).bounds == (2.5, 5, 5, 10)
 
 
-def test_what_is_left_out_is_said(written):
+def test_what_is_left_out_is_said(written: Callable[..., Path]) -> None:
     bad = feature(geometry([[[0, 0], [5, 0]]])) | {"properties": {"classification": "Tumor"}}
     file = read_annotations(written([feature(geometry(SQUARE)), bad, geometry([1, 2], "Point")]))
 
@@ -220,7 +232,7 @@ def test_what_is_left_out_is_said(written):
     ]
 
 
-def test_many_that_are_left_out_are_named_in_one_line_a_kind_and_class(written):
+def test_many_that_are_left_out_are_named_in_one_line_a_kind_and_class(written: Callable[..., Path]) -> None:
     point = geometry([1, 2], "Point")
     tumour = feature(point) | {"properties": {"classification": "Tumour"}}
 
@@ -232,7 +244,7 @@ def test_many_that_are_left_out_are_named_in_one_line_a_kind_and_class(written):
     )
 
 
-def test_regions_of_interest_are_not_left_out_silently(written):
+def test_regions_of_interest_are_not_left_out_silently(written: Callable[..., Path]) -> None:
     path = written([feature(geometry(SQUARE)), feature(geometry([[[0, 0], [5, 0]]]))])
 
     with pytest.raises(AnnotationError, match="shape 2: has fewer than 3 points: draw it again"):
@@ -263,7 +275,9 @@ THIEF = '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]><Annotations>&a;<
         (ASAP.replace('X="120"', ""), "shape 1 (Tumor): a coordinate is not a finite number"),
     ],
 )
-def test_unusable_xml_is_refused_in_one_line(written, content, says):
+def test_unusable_xml_is_refused_in_one_line(
+    written: Callable[..., Path], content: object, says: str
+) -> None:
     with pytest.raises(AnnotationError, match=re.escape(says)) as caught:
         read_annotations(written(content.encode(), "shapes.xml"))
 
@@ -278,7 +292,7 @@ GEOJSON = json.dumps(
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from([GEOJSON, *XML.values()]), st.data())
-def test_damage_is_survived_or_refused(text, data):
+def test_damage_is_survived_or_refused(text: str, data: st.DataObject) -> None:
     content = bytearray(text.encode())
     for _ in range(data.draw(st.integers(1, 4))):
         begin = data.draw(st.integers(0, len(content)))
@@ -309,11 +323,11 @@ json_values = st.recursive(
 
 @settings(max_examples=300, deadline=None)
 @given(json_values)
-def test_any_json_is_survived_or_refused(value):
+def test_any_json_is_survived_or_refused(value: object) -> None:
     read_or_refuse(json.dumps(value).encode())
 
 
-def read_or_refuse(content):
+def read_or_refuse(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "shapes"
         path.write_bytes(content)

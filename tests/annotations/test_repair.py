@@ -1,23 +1,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from wsi_seg.annotations.repair import MAX_DOUBT, repair
+
+Ring = Sequence[tuple[float, float]]
 
 SQUARE = [(0, 0), (10, 0), (10, 10), (0, 10)]
 
 
-def rings(*points):
+def rings(*points: Ring) -> tuple[NDArray[np.float64], ...]:
     return tuple(np.array(ring, dtype=float) for ring in points)
 
 
-def test_a_sound_shape_is_left_as_it_is():
+def test_a_sound_shape_is_left_as_it_is() -> None:
     hole = [(2, 2), (4, 2), (4, 4), (2, 4)]
 
     repaired = repair([rings(SQUARE, hole)])
@@ -49,7 +53,9 @@ LARGE_HOLE = [(1, 1), (9, 1), (9, 9), (1, 9)]
         ),
     ],
 )
-def test_slips_of_the_hand_are_repaired_and_named(parts, area, says):
+def test_slips_of_the_hand_are_repaired_and_named(
+    parts: Sequence[Sequence[Ring]], area: float, says: str
+) -> None:
     repaired = repair([rings(*part) for part in parts])
 
     assert repaired.geometry.is_valid
@@ -57,7 +63,7 @@ def test_slips_of_the_hand_are_repaired_and_named(parts, area, says):
     assert says in repaired.remark
 
 
-def test_a_hole_without_area_is_left_out():
+def test_a_hole_without_area_is_left_out() -> None:
     repaired = repair([rings(SQUARE, [(2, 2), (3, 3)], [(5, 5), (5, 5), (5, 5), (5, 5)])])
 
     assert repaired.geometry.area == 100
@@ -82,7 +88,7 @@ def test_a_hole_without_area_is_left_out():
         ([[SQUARE, [(5, 5), (15, 5), (15, 15), (5, 15)]]], "not clear what is inside"),
     ],
 )
-def test_what_leaves_no_clear_shape_is_refused(parts, says):
+def test_what_leaves_no_clear_shape_is_refused(parts: Sequence[Sequence[Ring]], says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)):
         repair([rings(*part) if part else () for part in parts])
 
@@ -92,7 +98,7 @@ outlines = st.lists(st.tuples(coordinates, coordinates), max_size=9)
 
 
 @given(st.lists(st.lists(outlines, max_size=3), max_size=3))
-def test_what_comes_out_is_valid_and_true_to_what_was_drawn(parts):
+def test_what_comes_out_is_valid_and_true_to_what_was_drawn(parts: Sequence[Sequence[Ring]]) -> None:
     drawn = [tuple(np.array(ring, dtype=float).reshape(-1, 2) for ring in part) for part in parts]
     try:
         geometry, remark = repair(drawn)
@@ -108,6 +114,8 @@ def test_what_comes_out_is_valid_and_true_to_what_was_drawn(parts):
         assert differing <= (MAX_DOUBT + 1e-9 if remark else 0) * geometry.area
 
 
-def split(part):
+def split(
+    part: tuple[NDArray[np.float64], ...],
+) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
     shell, *holes = part
     return shell, holes

@@ -9,11 +9,13 @@ import pytest
 import shapely
 from conftest import tissue_rgb, write_tiff
 from helpers.results import features_of, labels_of
+from numpy.typing import NDArray
 
 import wsi_seg as ws
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.results.labels.seals import DamagedError
 from wsi_seg.results.qupath.check import check_file
+from wsi_seg.slides.lattice import Rect
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def test_only_what_is_asked_for_is_read(folder: Path, monkeypatch: pytest.Monkey
     asked = []
     read = LabelPyramid.read
 
-    def noted(self: LabelPyramid, rect, level: int = 0):  # type: ignore[no-untyped-def]
+    def noted(self: LabelPyramid, rect: Rect, level: int = 0) -> NDArray[np.uint8]:
         asked.append(rect.area)
         return read(self, rect, level)
 

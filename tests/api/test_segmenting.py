@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from conftest import tissue_rgb, write_tiff
+from distributed import Client
 from helpers.results import Recorder, fingerprints
 from PIL import Image
 
@@ -67,7 +69,7 @@ def test_a_runner_keeps_its_cluster(
     opened = []
     connect = session.connect
 
-    def noted(settings: PredictSettings):  # type: ignore[no-untyped-def]
+    def noted(settings: PredictSettings) -> AbstractContextManager[Client]:
         opened.append(settings)
         return connect(settings)
 

@@ -10,6 +10,7 @@ from torch import nn
 
 import wsi_seg as ws
 from wsi_seg.errors import AnnotationError, FinishedError, UsageError
+from wsi_seg.training.request import TrainRequest
 
 SHORT = ("data.patch=64", "data.cache_mb=64", "training.epochs=1", "training.epoch_steps=3")
 
@@ -60,7 +61,7 @@ def test_scores_are_those_of_the_pixels(model_path: Path, tmp_path: Path) -> Non
 def test_settings_are_taken_by_their_names_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked = []
 
-    def noted(request, progress):  # type: ignore[no-untyped-def]
+    def noted(request: TrainRequest, progress: object) -> None:
         asked.append(request.recipe)
         raise KeyboardInterrupt
 

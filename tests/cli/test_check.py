@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import typer
 from helpers.pictures import VALUES, flip_bit, save
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from wsi_seg.cli.check import check
 from wsi_seg.predict.batch import BatchSummary, NoResult, Outcome
@@ -16,21 +18,21 @@ RING = [[0, 0], [10, 0], [10, 10], [0, 0]]
 
 
 @pytest.fixture
-def run():
+def run() -> Callable[..., Result]:
     app = typer.Typer()
     app.command()(check)
     return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture
-def good(tmp_path):
+def good(tmp_path: Path) -> Path:
     path = tmp_path / "good.geojson"
     path.write_text(json.dumps({"type": "Polygon", "coordinates": [RING]}))
     return path
 
 
 @pytest.fixture
-def bad(tmp_path):
+def bad(tmp_path: Path) -> Path:
     path = tmp_path / "bad.geojson"
     names = {"properties": {"name": None}}
     feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [RING]}} | names
@@ -38,7 +40,7 @@ def bad(tmp_path):
     return path
 
 
-def test_a_sound_file_exits_with_zero(run, good):
+def test_a_sound_file_exits_with_zero(run: Callable[..., Result], good: Path) -> None:
     result = run(good)
 
     assert result.exit_code == 0
@@ -46,7 +48,9 @@ def test_a_sound_file_exits_with_zero(run, good):
     assert "1 feature, 1 polygon, 4 points; 1 without a class" in result.output
 
 
-def test_a_faulty_file_exits_with_one_and_names_its_faults(run, good, bad):
+def test_a_faulty_file_exits_with_one_and_names_its_faults(
+    run: Callable[..., Result], good: Path, bad: Path
+) -> None:
     result = run(good, bad)
 
     assert result.exit_code == 1
@@ -57,7 +61,7 @@ def test_a_faulty_file_exits_with_one_and_names_its_faults(run, good, bad):
     assert "and 10 more like this: name" in result.output
 
 
-def test_coverage_is_checked_when_asked_for(run, tmp_path):
+def test_coverage_is_checked_when_asked_for(run: Callable[..., Result], tmp_path: Path) -> None:
     path = tmp_path / "twice.geojson"
     path.write_text(json.dumps([{"type": "Polygon", "coordinates": [RING]}] * 2))
 
@@ -65,7 +69,7 @@ def test_coverage_is_checked_when_asked_for(run, tmp_path):
     assert run(path, "--coverage").exit_code == 1
 
 
-def test_json_is_one_object_a_file(run, good, bad):
+def test_json_is_one_object_a_file(run: Callable[..., Result], good: Path, bad: Path) -> None:
     result = run("--json", good, bad)
 
     one, other = map(json.loads, result.output.splitlines())
@@ -75,7 +79,7 @@ def test_json_is_one_object_a_file(run, good, bad):
     assert other["faults"][0]["where"] == "feature 1"
 
 
-def test_names_with_half_characters_can_be_printed(run, tmp_path):
+def test_names_with_half_characters_can_be_printed(run: Callable[..., Result], tmp_path: Path) -> None:
     path = tmp_path / "odd.geojson"
     path.write_text('[{"type":"Feature","geometry":{"type":"Polygon","coordinates":[[[0,0],[9,0],[9,9],[0,0]]]},'
                     '"properties":{"classification":"Tum\\ud800r"}}]')  # fmt: skip
@@ -86,14 +90,16 @@ def test_names_with_half_characters_can_be_printed(run, tmp_path):
     assert "Tum\\ud800r" in result.output
 
 
-def test_a_missing_file_is_a_fault(run, tmp_path):
+def test_a_missing_file_is_a_fault(run: Callable[..., Result], tmp_path: Path) -> None:
     result = run(tmp_path / "absent.geojson")
 
     assert result.exit_code == 1
     assert str(result.exception) == f"{tmp_path / 'absent.geojson'}: no such file: give a GeoJSON file"
 
 
-def test_colours_that_qupath_keeps_are_told_with_the_line_that_sets_the_files(run, tmp_path):
+def test_colours_that_qupath_keeps_are_told_with_the_line_that_sets_the_files(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
     path = tmp_path / "slide.geojson"
     classification = {"name": "Necrosis", "color": [255, 0, 0]}
     geometry = {"type": "Polygon", "coordinates": [RING]}
@@ -112,7 +118,7 @@ def test_colours_that_qupath_keeps_are_told_with_the_line_that_sets_the_files(ru
     assert "getPathClass('Necrosis').setColor(255, 0, 0); fireHierarchyUpdate()" in result.output
 
 
-def test_folders_are_checked_as_results_one_or_many(run, tmp_path):
+def test_folders_are_checked_as_results_one_or_many(run: Callable[..., Result], tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name / ".wsi-seg").mkdir(parents=True)
     result = run(tmp_path)
@@ -127,7 +133,7 @@ def test_folders_are_checked_as_results_one_or_many(run, tmp_path):
     assert "holds no result" in str(run(tmp_path / "a" / ".wsi-seg").exception)
 
 
-def test_slides_of_a_batch_that_have_no_result_are_named(run, tmp_path):
+def test_slides_of_a_batch_that_have_no_result_are_named(run: Callable[..., Result], tmp_path: Path) -> None:
     record = tmp_path / "batch.json"
     failed = Outcome(slide="b.svs", result=None, status=NoResult.FAILED, error="b.svs: torn")
     BatchSummary(outcomes=(failed,), waiting=("c.svs",)).write(record)
@@ -142,7 +148,7 @@ def test_slides_of_a_batch_that_have_no_result_are_named(run, tmp_path):
     assert run(tmp_path).exit_code == 1
 
 
-def test_results_of_a_batch_that_changed_places_are_named(run, tmp_path):
+def test_results_of_a_batch_that_changed_places_are_named(run: Callable[..., Result], tmp_path: Path) -> None:
     """A folder may have been moved and slides named in another way since, but each result is its slide's."""
     slides = {"a__s": "in/a/s.svs", "b__s": "in/b/s.svs", "t": "in/t.svs"}
     outcomes = [Outcome(slide=s, result=f"gone/{n}", status=Status.FINISHED) for n, s in slides.items()]
@@ -162,7 +168,7 @@ def test_results_of_a_batch_that_changed_places_are_named(run, tmp_path):
         assert f"{tmp_path}/{other}: holds the result of /elsewhere/" in said
 
 
-def test_pictures_of_a_batch_are_looked_for(run, tmp_path):
+def test_pictures_of_a_batch_are_looked_for(run: Callable[..., Result], tmp_path: Path) -> None:
     outcomes = tuple(
         Outcome(slide=f"in/{name}.png", result=f"gone/{name}", status=Status.FINISHED) for name in "ab"
     )

@@ -4,48 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from conftest import SCHEMA, tissue_rgb, write_model, write_tiff
 from helpers.drawn import write_boxes
 from helpers.pictures import save
+from helpers.program import Program
 from helpers.qupath_projects import write_project_of
 
-from wsi_seg.cli.main import main
 from wsi_seg.predict.run import predict_slide
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 
 TUMOUR = ("Tumour", (100.0, 60.0, 340.0, 260.0))
 
 
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def line(self) -> str:
-        """The one line that an error is."""
-        lines = [line for line in self.err.splitlines() if line.startswith("wsi-seg: ")]
-        assert len(lines) == 1, self.err
-        assert "Traceback" not in self.err
-        return lines[0]
-
-
 @pytest.fixture
-def evaluate(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    def run(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["wsi-seg", "evaluate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), captured.out, captured.err)
-
-    return run
+def evaluate(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Program:
+    return Program(capsys, monkeypatch, ("evaluate",))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +51,7 @@ def tiles(tmp_path: Path) -> Path:
 
 
 def test_a_model_and_a_result_print_the_same(
-    evaluate, slide_path: Path, drawn: Path, model_path: Path, result: Path, tmp_path: Path
+    evaluate: Program, slide_path: Path, drawn: Path, model_path: Path, result: Path, tmp_path: Path
 ) -> None:
     scores = [tmp_path / "model.json", tmp_path / "deep" / "result.json"]
     anew = evaluate(model_path, slide_path, drawn, "--rest", "Stroma", "--json", scores[0])
@@ -91,7 +68,7 @@ def test_a_model_and_a_result_print_the_same(
 
 
 def test_a_csv_and_a_model_by_its_own_resolution(
-    evaluate, slide_path: Path, drawn: Path, model_path: Path, tmp_path: Path
+    evaluate: Program, slide_path: Path, drawn: Path, model_path: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "slides.csv").write_text(f"slide,annotations\n{slide_path},{drawn}\n")
     plain = evaluate(model_path, tmp_path / "slides.csv", "-q")
@@ -102,7 +79,7 @@ def test_a_csv_and_a_model_by_its_own_resolution(
 
 
 def test_images_take_the_models_classes_where_they_have_none(
-    evaluate, tiles: Path, model_path: Path, tmp_path: Path
+    evaluate: Program, tiles: Path, model_path: Path, tmp_path: Path
 ) -> None:
     ended = evaluate(model_path, tiles, "--json", tmp_path / "scores.json")
     assert ended.code == 0
@@ -145,7 +122,7 @@ def test_images_take_the_models_classes_where_they_have_none(
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(
-    evaluate,
+    evaluate: Program,
     slide_path: Path,
     drawn: Path,
     model_path: Path,
@@ -166,7 +143,9 @@ def test_what_is_wrong_is_told_in_one_line(
     assert ended.out == ""
 
 
-def test_a_slide_without_resolution_wants_it(evaluate, drawn: Path, model_path: Path, tmp_path: Path) -> None:
+def test_a_slide_without_resolution_wants_it(
+    evaluate: Program, drawn: Path, model_path: Path, tmp_path: Path
+) -> None:
     slide = write_tiff(tmp_path / "plain.tiff", tissue_rgb(300, 400), mpp=None)
     assert (
         "plain.tiff: the file does not state its resolution: give the true resolution with --mpp"
@@ -176,7 +155,7 @@ def test_a_slide_without_resolution_wants_it(evaluate, drawn: Path, model_path: 
 
 
 def test_a_result_with_a_damaged_file_is_not_scored(
-    evaluate, result: Path, drawn: Path, tmp_path: Path
+    evaluate: Program, result: Path, drawn: Path, tmp_path: Path
 ) -> None:
     copy = tmp_path / "tissue"
     shutil.copytree(result, copy)
@@ -187,7 +166,7 @@ def test_a_result_with_a_damaged_file_is_not_scored(
 
 
 def test_the_file_that_is_named_is_scored_whatever_lies_beside_it(
-    evaluate, result: Path, slide_path: Path, drawn: Path, tmp_path: Path
+    evaluate: Program, result: Path, slide_path: Path, drawn: Path, tmp_path: Path
 ) -> None:
     model = write_model(tmp_path / "tumour.safetensors", constant=2)
     predict_slide(slide_path, tmp_path / "b", PredictSettings(model=str(model), run=RunSettings(workers=1)))
@@ -205,7 +184,7 @@ def test_the_file_that_is_named_is_scored_whatever_lies_beside_it(
 
 
 def test_a_project_and_its_outlines_are_scored_as_its_slides_are(
-    evaluate, slide_path: Path, drawn: Path, model_path: Path, tmp_path: Path
+    evaluate: Program, slide_path: Path, drawn: Path, model_path: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "outlines").mkdir()
     shutil.copy(drawn, tmp_path / "outlines" / f"{slide_path.stem}.geojson")

@@ -1,18 +1,56 @@
-"""`wsi-seg info` of QuPath projects, and of files that hold several images or what is no level."""
+"""`wsi-seg info` of slides, of QuPath projects, and of files that hold several images or what is no level."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import pytest
 import tifffile
-from helpers.drawn_tiffs import HEIGHT, WIDTH
+from helpers.drawn_tiffs import HEIGHT, PLANES, WIDTH, write
 from helpers.drawn_tiffs import RGB as DRAWN
+from helpers.program import Program
 from helpers.qupath_projects import image, server, uri_of, write_project
 from helpers.zarrs import RGB, write_attributes, write_zarr
 from typer.testing import CliRunner
 
 from wsi_seg.cli.app import app
+
+
+def test_info_as_text_and_as_json(run: Program, slide_path: Path) -> None:
+    ended = run("info", slide_path)
+    assert ended.code == 0
+    assert "700 x 500 px" in ended.out
+    described = json.loads(run("info", slide_path, "--json").out)[0]
+    assert described["mpp"] == pytest.approx([2.0, 2.0])
+    assert described["mpp_source"] == "its resolution tags"
+    assert described["read_with"].startswith("OpenSlide ")
+    assert described["levels"][0]["tile"] == [128, 128]
+    assert json.loads(run("info", slide_path.parent, "--json").out) == [described]
+    (slide_path.parent / "empty").mkdir()
+    line = run("info", slide_path.parent / "empty").line
+    assert (
+        "no slide in this folder: name slide files, or a folder that holds some; subfolders are not searched"
+        in line
+    )
+
+
+def test_info_says_how_a_slide_is_read_and_what_is_wrong_with_its_resolution(
+    run: Program, tmp_path: Path
+) -> None:
+    dots = {"resolution": (300, 300), "resolutionunit": "INCH"}
+    ended = run("info", write(tmp_path / "planes.tiff", PLANES, metadata={"axes": "CYX"}, **dots))
+    assert ended.code == 0
+    assert re.search(
+        r"^  format      generic-tiff, read with tifffile .*: RGB in planes, 8 bits; OpenSlide would show",
+        ended.out,
+        re.MULTILINE,
+    )
+    assert (
+        "  resolution  not usable: states 84.67 um per px in its resolution tags: that is 300 dpi"
+        in ended.out
+    )
 
 
 def test_a_projects_slides_are_described_and_others_named(slide_path: Path, tmp_path: Path) -> None:

@@ -17,16 +17,11 @@ from wsi_seg.models import bundle as bundle_module
 from wsi_seg.models import export
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
-from wsi_seg.models.bundle import (
-    InputSpec,
-    ModelHeader,
-    load_bundle,
-    read_header,
-    save_bundle,
-)
+from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, read_header, save_bundle
 from wsi_seg.models.classes import load_schema
-from wsi_seg.models.espnet import ESPNet, ESPNetConfig
-from wsi_seg.models.upstream import upstream_names
+from wsi_seg.models.espnet import ESPNet
+from wsi_seg.models.espnet_config import ESPNetConfig
+from wsi_seg.models.upstream_names import upstream_names
 
 NOTICE = "Demo model. Not for diagnosis."
 

@@ -21,7 +21,8 @@ from wsi_seg.cli.app import app
 from wsi_seg.errors import MppError, SlideError, UsageError, WsiSegError
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
-from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.models.espnet import ESPNet
+from wsi_seg.models.espnet_config import ESPNetConfig
 from wsi_seg.predict import session
 from wsi_seg.predict.run import predict_on
 from wsi_seg.slides.slide import Slide
@@ -201,7 +202,7 @@ def test_a_batch_survives_what_nobody_foresaw(
         write_tiff(tmp_path / f"{name}.tiff", tissue_rgb(200, 200, seed=number))
     clients = []
 
-    def failing(client, slide, *more):
+    def failing(client: object, slide: Path, *more: object) -> object:
         clients.append(client)
         if slide.path.stem == "b":
             raise ZeroDivisionError("no room")
@@ -233,7 +234,7 @@ def test_an_interrupted_batch_leaves_its_record(
     for number, name in enumerate("ab"):
         write_tiff(tmp_path / f"{name}.tiff", tissue_rgb(200, 200, seed=number))
 
-    def interrupted(client, slide, *more):
+    def interrupted(client: object, slide: Path, *more: object) -> object:
         if slide.path.stem == "b":
             raise KeyboardInterrupt
         return predict_on(client, slide, *more)

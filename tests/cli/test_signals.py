@@ -113,7 +113,7 @@ def test_a_signal_in_mid_run_is_told_at_once(
 ) -> None:
     told: list[str] = []
 
-    def interrupted(*_):
+    def interrupted(*_: object) -> None:
         try:
             signal.raise_signal(number)
         finally:
@@ -135,7 +135,7 @@ def test_what_an_interruption_leads_to_is_no_error_of_its_own(
 ) -> None:
     """As libraries in C++ do, which make an error of their own of it."""
 
-    def interrupted(*_):
+    def interrupted(*_: object) -> None:
         try:
             signal.raise_signal(signal.SIGTERM)
         except KeyboardInterrupt:

@@ -70,7 +70,7 @@ def test_no_file_takes_the_place_of_a_closed_standard_error() -> None:
 def test_a_shortage_is_one_line_for_a_slide_and_for_each_of_a_batch(
     model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def short(*_):
+    def short(*_: object) -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     slides = [write_tiff(tmp_path / f"{n}.tiff", tissue_rgb(200, 200, seed=n)) for n in range(2)]

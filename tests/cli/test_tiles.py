@@ -1,23 +1,24 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from conftest import tissue_rgb, write_tiff
 from helpers.qupath_projects import write_project_of
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from wsi_seg.cli.app import app
 from wsi_seg.data.dataset import read_dataset
 from wsi_seg.errors import UsageError
 
 
-def run(*arguments):
+def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["tiles", *map(str, arguments)], catch_exceptions=False)
 
 
 @pytest.fixture
-def pair(tmp_path):
+def pair(tmp_path: Path) -> tuple[Path, Path]:
     write_tiff(tmp_path / "slide.tiff", tissue_rgb(192, 256))
     square = [[[0, 0], [128, 0], [128, 96], [0, 96], [0, 0]]]
     shape = {
@@ -29,7 +30,7 @@ def pair(tmp_path):
     return tmp_path / "slide.tiff", tmp_path / "drawn.geojson"
 
 
-def test_tiles_are_cut_and_counted(pair, tmp_path):
+def test_tiles_are_cut_and_counted(pair: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "tiles"
     result = run(*pair, "-o", out, "--size", 64, "--rest", "Stroma")
     assert result.exit_code == 0
@@ -40,7 +41,7 @@ def test_tiles_are_cut_and_counted(pair, tmp_path):
     assert "slide: 12 tiles" in result.stderr
 
 
-def test_the_resolution_can_be_chosen(pair, tmp_path):
+def test_the_resolution_can_be_chosen(pair: tuple[Path, Path], tmp_path: Path) -> None:
     result = run(*pair, "-o", tmp_path / "tiles", "--size", 64, "--rest", "Stroma", "--working-mpp", 4, "-q")
     assert (result.exit_code, result.output) == (0, "")
     dataset = read_dataset(tmp_path / "tiles", "train")
@@ -58,13 +59,15 @@ def test_the_resolution_can_be_chosen(pair, tmp_path):
         ((), "only one class, 'Tumour'"),
     ],
 )
-def test_refusals(pair, tmp_path, arguments, reason):
+def test_refusals(
+    pair: tuple[Path, Path], tmp_path: Path, arguments: tuple[object, ...], reason: str
+) -> None:
     with pytest.raises(UsageError, match=reason):
         run(*pair, "-o", tmp_path / "tiles", *arguments)
     assert not (tmp_path / "tiles").exists()
 
 
-def test_tiles_of_a_project_and_its_outlines(pair, tmp_path):
+def test_tiles_of_a_project_and_its_outlines(pair: tuple[Path, Path], tmp_path: Path) -> None:
     slide, drawn = pair
     (tmp_path / "outlines").mkdir()
     drawn.rename(tmp_path / "outlines" / "slide.geojson")

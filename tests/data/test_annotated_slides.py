@@ -39,7 +39,7 @@ def write_shapes(path: Path, *shapes: tuple[str | None, tuple[float, float, floa
 
 
 @pytest.fixture
-def pair(tmp_path):
+def pair(tmp_path: Path) -> SlidePair:
     """A slide of 700 x 500 px at 2 um, the right 200 of them filled with grey, and a tumour."""
     rgb = tissue_rgb(500, 700)
     rgb[:, 500:] = 240
@@ -51,7 +51,7 @@ def opened(*pairs: SlidePair, settings: TruthSettings = REST, mpp: float = 2.0) 
     return open_labelled_slides(pairs, SCHEMA, mpp, settings)[1][0]
 
 
-def test_pixels_come_with_their_classes(pair):
+def test_pixels_come_with_their_classes(pair: SlidePair) -> None:
     labelled = opened(pair)
 
     read = labelled.read(Rect(0, 0, 500, 700))
@@ -64,7 +64,7 @@ def test_pixels_come_with_their_classes(pair):
     np.testing.assert_array_equal(read.classes, expected)
 
 
-def test_a_slide_that_is_replaced_is_not_read_on(pair):
+def test_a_slide_that_is_replaced_is_not_read_on(pair: SlidePair) -> None:
     labelled = opened(pair)
     labelled.read(Rect(0, 0, 10, 10))
 
@@ -74,7 +74,7 @@ def test_a_slide_that_is_replaced_is_not_read_on(pair):
         labelled.read(Rect(0, 0, 10, 10))
 
 
-def test_a_pixel_does_not_depend_on_the_rectangle(pair):
+def test_a_pixel_does_not_depend_on_the_rectangle(pair: SlidePair) -> None:
     labelled = opened(pair, mpp=4.0)
     whole, part = Rect(0, 0, 250, 350), Rect(20, 40, 148, 168)
 
@@ -82,14 +82,14 @@ def test_a_pixel_does_not_depend_on_the_rectangle(pair):
     np.testing.assert_array_equal(labelled.read(part).rgb, labelled.read(whole).rgb[part.slices])
 
 
-def test_shapes_shrink_with_the_label_frame(pair):
+def test_shapes_shrink_with_the_label_frame(pair: SlidePair) -> None:
     classes = opened(pair, mpp=4.0).read(Rect(0, 0, 250, 350)).classes
 
     assert (classes[30:130, 50:150] == 2).all()
     assert (classes == 2).sum() == 100 * 100
 
 
-def test_pixels_that_cannot_be_decoded_are_unknown(tmp_path, pair):
+def test_pixels_that_cannot_be_decoded_are_unknown(tmp_path: Path, pair: SlidePair) -> None:
     slide = damage_tile(write_tiff(tmp_path / "bad.tiff", tissue_rgb(500, 700)), tile=0)
 
     classes = opened(SlidePair(slide, pair.annotations)).read(Rect(0, 0, 256, 256)).classes
@@ -98,7 +98,7 @@ def test_pixels_that_cannot_be_decoded_are_unknown(tmp_path, pair):
     assert (classes[128:, 128:] != IGNORE).all()
 
 
-def test_a_labelled_slide_goes_to_processes_that_spawn(pair):
+def test_a_labelled_slide_goes_to_processes_that_spawn(pair: SlidePair) -> None:
     labelled = opened(pair)
     rect = Rect(50, 90, 114, 154)
 
@@ -110,7 +110,7 @@ def test_a_labelled_slide_goes_to_processes_that_spawn(pair):
     assert len(pickle.dumps(labelled)) < 1e6
 
 
-def test_a_slide_that_vanishes_is_named(pair):
+def test_a_slide_that_vanishes_is_named(pair: SlidePair) -> None:
     labelled = opened(pair)
     pair.slide.unlink()
 
@@ -118,7 +118,7 @@ def test_a_slide_that_vanishes_is_named(pair):
         labelled.read(Rect(0, 0, 64, 64))
 
 
-def test_a_slide_that_is_named_twice_is_one_with_all_its_shapes(tmp_path, pair):
+def test_a_slide_that_is_named_twice_is_one_with_all_its_shapes(tmp_path: Path, pair: SlidePair) -> None:
     more = write_shapes(tmp_path / "more.geojson", ("Glass", (0, 0, 20, 20)), ("Stroma", (110, 70, 120, 80)))
     roundabout = pair.slide.parent / ".." / pair.slide.parent.name / pair.slide.name
 
@@ -129,7 +129,7 @@ def test_a_slide_that_is_named_twice_is_one_with_all_its_shapes(tmp_path, pair):
     assert counts[:3].tolist() == [400, 100, 200 * 200 - 100]
 
 
-def test_a_copy_of_a_slide_is_the_slide(tmp_path, pair):
+def test_a_copy_of_a_slide_is_the_slide(tmp_path: Path, pair: SlidePair) -> None:
     (tmp_path / "elsewhere").mkdir()
     copy = Path(shutil.copy(pair.slide, tmp_path / "elsewhere" / "renamed.tiff"))
     other = write_tiff(tmp_path / "other.tiff", tissue_rgb(500, 700, seed=1))
@@ -147,7 +147,7 @@ def test_a_copy_of_a_slide_is_the_slide(tmp_path, pair):
     assert counts[:3].tolist() == [400, 0, 200 * 200]
 
 
-def test_a_slide_has_one_resolution(tmp_path, pair):
+def test_a_slide_has_one_resolution(tmp_path: Path, pair: SlidePair) -> None:
     copy = Path(shutil.copy(pair.slide, tmp_path / "copy.tiff"))
     for again in (pair.slide, copy):
         with pytest.raises(UsageError, match=r"slide\.tiff.*: one slide, given 2 and 1 um per px"):
@@ -155,7 +155,7 @@ def test_a_slide_has_one_resolution(tmp_path, pair):
     assert opened(SlidePair(*pair[:2]), SlidePair(copy, pair.annotations, 1.0)).given_mpp == 1.0
 
 
-def test_classes_come_from_the_annotations_if_no_schema_is_given(pair):
+def test_classes_come_from_the_annotations_if_no_schema_is_given(pair: SlidePair) -> None:
     schema, slides = open_labelled_slides([tuple(pair[:2])], None, 2.0, TruthSettings(rest="Other tissue"))
 
     assert [(c.id, c.name, c.color) for c in schema.classes] == [
@@ -164,7 +164,7 @@ def test_classes_come_from_the_annotations_if_no_schema_is_given(pair):
     assert set(np.unique(slides[0].read(Rect(0, 0, 500, 500)).classes)) == {0, 1}
 
 
-def test_a_slides_resolution_may_be_given(tmp_path, pair):
+def test_a_slides_resolution_may_be_given(tmp_path: Path, pair: SlidePair) -> None:
     slide = write_tiff(tmp_path / "no_mpp.tiff", tissue_rgb(200, 200), mpp=None)
 
     with pytest.raises(MppError, match=r"no_mpp\.tiff"):
@@ -175,7 +175,7 @@ def test_a_slides_resolution_may_be_given(tmp_path, pair):
     ].size == (50, 50)
 
 
-def test_all_classes_that_are_missing_are_one_line(tmp_path, pair):
+def test_all_classes_that_are_missing_are_one_line(tmp_path: Path, pair: SlidePair) -> None:
     box = (0, 0, 9, 9)
     others = [
         SlidePair(
@@ -204,7 +204,9 @@ def test_all_classes_that_are_missing_are_one_line(tmp_path, pair):
         (TruthSettings(roi_class="ROI", rest="Stroma"), None, "no shape has this class"),
     ],
 )
-def test_settings_that_do_not_fit_are_refused(pair, settings, background, says):
+def test_settings_that_do_not_fit_are_refused(
+    pair: SlidePair, settings: TruthSettings, background: str | None, says: str
+) -> None:
     schema = SCHEMA.model_copy(update={"background": background})
 
     with pytest.raises(UsageError) as caught:
@@ -213,14 +215,14 @@ def test_settings_that_do_not_fit_are_refused(pair, settings, background, says):
     assert says in str(caught.value)
 
 
-def test_shapes_without_classes_are_refused(tmp_path, pair):
+def test_shapes_without_classes_are_refused(tmp_path: Path, pair: SlidePair) -> None:
     path = write_shapes(tmp_path / "unnamed.geojson", (None, TUMOUR))
 
     with pytest.raises(AnnotationError, match=r"unnamed\.geojson: no shape has a class"):
         open_labelled_slides([(pair.slide, path)], SCHEMA, 2.0)
 
 
-def test_outlines_lie_on_what_they_outline(shared_data):
+def test_outlines_lie_on_what_they_outline(shared_data: Path) -> None:
     """Carcinoma is darker than the tissue around it; less so if the outlines are moved by 30 um."""
     slides = shared_data / "slides"
     pairs = [(slides / "breast_A03.tiff", slides / "breast_A03.geojson")]
@@ -228,7 +230,7 @@ def test_outlines_lie_on_what_they_outline(shared_data):
     width, height = labelled.size
     read = labelled.read(Rect(0, 0, height, width))
 
-    def contrast(dy, dx):
+    def contrast(dy: int, dx: int) -> float:
         brightness = np.roll(read.rgb.mean(axis=2), (dy, dx), axis=(0, 1))
         inside, outside = (read.classes == 1) | (read.classes == 2), read.classes == 0
         return brightness[outside].mean() - brightness[inside].mean()
@@ -241,7 +243,9 @@ def test_outlines_lie_on_what_they_outline(shared_data):
     assert (read.classes[filling] == IGNORE).mean() > 0.97
 
 
-def test_what_lies_in_another_shape_is_its_detail_however_it_is_nested(tmp_path, pair):
+def test_what_lies_in_another_shape_is_its_detail_however_it_is_nested(
+    tmp_path: Path, pair: SlidePair
+) -> None:
     write_shapes(pair.annotations, ("Stroma", (50, 50, 450, 450)), ("Tumour", (100, 100, 200, 200)))
     parent, child = json.loads(pair.annotations.read_text())["features"]
     parent["properties"]["childObjects"] = [child]
@@ -252,7 +256,7 @@ def test_what_lies_in_another_shape_is_its_detail_however_it_is_nested(tmp_path,
     assert np.bincount(classes[classes != IGNORE]).tolist() == [0, 400 * 400 - 100 * 100, 100 * 100]
 
 
-def test_the_rest_is_known_inside_of_cores_too(pair):
+def test_the_rest_is_known_inside_of_cores_too(pair: SlidePair) -> None:
     write_shapes(pair.annotations, (None, (20, 20, 480, 480)), ("Tumour", TUMOUR))
     file = json.loads(pair.annotations.read_text())
     file["features"][0]["properties"] = {"objectType": "tmaCore", "isMissing": False}
@@ -266,14 +270,14 @@ def test_the_rest_is_known_inside_of_cores_too(pair):
     assert labelled.remarks == (f"{pair.annotations}: 1 TMA core: left out, not outlines of tissue",)
 
 
-def test_shapes_of_another_slide_are_refused(tmp_path, pair):
+def test_shapes_of_another_slide_are_refused(tmp_path: Path, pair: SlidePair) -> None:
     path = write_shapes(tmp_path / "other.geojson", ("Tumour", (7000, 0, 7100, 100)))
 
     with pytest.raises(AnnotationError, match=r"other\.geojson: no shape lies on .*slide\.tiff"):
         opened(SlidePair(pair.slide, path))
 
 
-def test_shapes_beyond_the_slide_are_told(tmp_path, pair):
+def test_shapes_beyond_the_slide_are_told(tmp_path: Path, pair: SlidePair) -> None:
     path = write_shapes(tmp_path / "other.geojson", ("Tumour", TUMOUR), ("Tumour", (7000, 0, 7100, 100)))
 
     labelled = opened(SlidePair(pair.slide, path))
@@ -281,7 +285,7 @@ def test_shapes_beyond_the_slide_are_told(tmp_path, pair):
     assert labelled.remarks == (f"{path}: 1 of 2 shapes lies outside of slide.tiff",)
 
 
-def test_a_slide_without_colour_is_read_and_remarked_on(tmp_path, pair):
+def test_a_slide_without_colour_is_read_and_remarked_on(tmp_path: Path, pair: SlidePair) -> None:
     grey = np.repeat(tissue_rgb(500, 500)[..., 1:2], 3, axis=2)
     slides = opened(SlidePair(write_tiff(tmp_path / "grey.tiff", grey), pair.annotations))
     assert any(
@@ -290,7 +294,7 @@ def test_a_slide_without_colour_is_read_and_remarked_on(tmp_path, pair):
     assert not any("colour" in remark for remark in opened(pair).remarks)
 
 
-def test_slides_that_differ_in_a_tile_are_refused(tmp_path, pair):
+def test_slides_that_differ_in_a_tile_are_refused(tmp_path: Path, pair: SlidePair) -> None:
     slide = write_tiff(tmp_path / "m1.tiff", tissue_rgb(500, 700), levels=2)
     other = damage_tile(Path(shutil.copy(slide, tmp_path / "m2.tiff")), 8)
     with pytest.raises(
@@ -299,7 +303,7 @@ def test_slides_that_differ_in_a_tile_are_refused(tmp_path, pair):
         opened(SlidePair(slide, pair.annotations), SlidePair(other, pair.annotations))
 
 
-def test_images_of_one_file_are_slides_of_their_own(tmp_path):
+def test_images_of_one_file_are_slides_of_their_own(tmp_path: Path) -> None:
     sizes = ((500, 700), (300, 400))
     slide = write_series(
         tmp_path / "two.ome.tif", {f"Image{i}": tissue_rgb(*size) for i, size in enumerate(sizes)}

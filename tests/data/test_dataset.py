@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +14,19 @@ from wsi_seg.data.dataset import dataset_splits, read_dataset, read_splits
 from wsi_seg.data.layout import Faults
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import AnnotationError, UsageError, WsiSegError
-from wsi_seg.models.classes import load_schema
+from wsi_seg.models.classes import ClassSchema, load_schema
 from wsi_seg.slides.lattice import Rect
 
 WHOLE = Rect(0, 0, 3, 4)
 
 
-def refused(folder, split="train", schema=SCHEMA, kind=None, error=WsiSegError):
+def refused(
+    folder: Path,
+    split: str = "train",
+    schema: ClassSchema | None = SCHEMA,
+    kind: str | None = None,
+    error: type[WsiSegError] = WsiSegError,
+) -> str:
     with pytest.raises(error) as caught:
         read_dataset(folder, split, schema, kind)
     message = str(caught.value)
@@ -29,14 +36,14 @@ def refused(folder, split="train", schema=SCHEMA, kind=None, error=WsiSegError):
 
 
 @pytest.fixture
-def tiles(tmp_path):
+def tiles(tmp_path: Path) -> Path:
     folder = tmp_path / "tiles"
     for name in "ab":
         save_pair(folder / "images" / f"{name}.png", folder / "masks" / f"{name}.png")
     return folder
 
 
-def test_images_and_masks(tiles):
+def test_images_and_masks(tiles: Path) -> None:
     dataset = read_dataset(tiles, "train", SCHEMA)
     assert (dataset.kind, dataset.split, dataset.schema) == ("tiles", "train", SCHEMA)
     assert (dataset.folder, dataset.diagnoses) == (tiles, None)
@@ -46,7 +53,7 @@ def test_images_and_masks(tiles):
     assert pickle.loads(pickle.dumps(dataset)) == dataset
 
 
-def test_classes_lie_beside_tiles_or_are_given(tiles):
+def test_classes_lie_beside_tiles_or_are_given(tiles: Path) -> None:
     assert "give --classes, or put classes.yaml there" in refused(tiles, schema=None, error=UsageError)
     assert read_dataset(tiles, "train", otherwise=SCHEMA).schema == SCHEMA
     own = SCHEMA.model_copy(update={"name": "own"})
@@ -56,7 +63,7 @@ def test_classes_lie_beside_tiles_or_are_given(tiles):
     assert read_dataset(tiles, "train", SCHEMA).schema == SCHEMA
 
 
-def test_all_faults_are_told_at_once(tiles):
+def test_all_faults_are_told_at_once(tiles: Path) -> None:
     for name in ("c", "d", "e", "f"):
         save(tiles / "images" / f"{name}.png", np.zeros((3, 4, 3), np.uint8))
     save(tiles / "masks" / "z.png", VALUES)
@@ -79,7 +86,7 @@ def test_all_faults_are_told_at_once(tiles):
     )
 
 
-def test_what_is_wrong_with_several_splits_is_one_line(tmp_path):
+def test_what_is_wrong_with_several_splits_is_one_line(tmp_path: Path) -> None:
     for split in ("train", "val"):
         save_pair(tmp_path / split / "images" / "a.png", tmp_path / split / "masks" / "a.png")
         save(tmp_path / split / "images" / f"{split}.png", np.zeros((3, 4, 3), np.uint8))
@@ -87,7 +94,7 @@ def test_what_is_wrong_with_several_splits_is_one_line(tmp_path):
         read_splits(tmp_path, ("train", "val"), SCHEMA)
 
 
-def test_painted_masks(tiles):
+def test_painted_masks(tiles: Path) -> None:
     painted = np.array([[[255, 255, 255], [255, 150, 255], [90, 90, 90], [0, 0, 0]]], np.uint8)
     save_pair(tiles / "images" / "a.png", tiles / "masks" / "a.png", np.zeros((1, 4), np.uint8))
     save(tiles / "masks" / "a.png", painted)
@@ -100,7 +107,7 @@ def test_painted_masks(tiles):
     assert "masks with colours that are not a class of 'tissue' (1): b.png (rgb(91,91,91))" in refused(tiles)
 
 
-def test_turned_photographs_are_compared_upright(tiles):
+def test_turned_photographs_are_compared_upright(tiles: Path) -> None:
     image = Image.fromarray(np.zeros((4, 3, 3), np.uint8))
     exif = image.getexif()
     exif[0x0112] = 6
@@ -111,7 +118,7 @@ def test_turned_photographs_are_compared_upright(tiles):
     assert source.read(WHOLE).rgb.shape == (3, 4, 3)
 
 
-def test_folders_that_are_no_data_sets(tmp_path, tiles):
+def test_folders_that_are_no_data_sets(tmp_path: Path, tiles: Path) -> None:
     assert "no such folder" in refused(tmp_path / "absent", error=UsageError)
     (tmp_path / "empty").mkdir()
     assert "any known data set (it holds nothing)" in refused(tmp_path / "empty", error=UsageError)
@@ -126,12 +133,12 @@ def test_folders_that_are_no_data_sets(tmp_path, tiles):
         dataset_splits(tmp_path / "empty")
 
 
-def test_classes_of_a_data_set_must_be_in_the_schema(shared_data):
+def test_classes_of_a_data_set_must_be_in_the_schema(shared_data: Path) -> None:
     message = refused(shared_data / "voc", schema=load_schema("camvid"), error=AnnotationError)
     assert "classes that the schema 'camvid' lacks, background, aeroplane, bicycle" in message
 
 
-def test_faults_are_counted():
+def test_faults_are_counted() -> None:
     faults = Faults()
     assert not faults
     for name in "abcde":

@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.pictures import CLASSES, SCHEMA, VALUES, save, save_pair
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 from wsi_seg.data import masked_images as images
 from wsi_seg.data.masked_images import LabelledImage
 from wsi_seg.data.masks import code_of_ids
-from wsi_seg.data.sources import IGNORE, Source
+from wsi_seg.data.sources import IGNORE, LabelledPixels, Source
 from wsi_seg.errors import AnnotationError, SlideError
 from wsi_seg.slides.lattice import Rect
 
@@ -21,13 +23,13 @@ CODING = code_of_ids(SCHEMA)
 WHOLE = Rect(0, 0, 3, 4)
 
 
-def labelled(folder, name="a", values=VALUES):
+def labelled(folder: Path, name: str = "a", values: NDArray[np.uint8] = VALUES) -> LabelledImage:
     image, mask = folder / f"{name}.png", folder / f"{name}_mask.png"
     save_pair(image, mask, values)
     return LabelledImage(name, values.shape[::-1], image, mask, CODING)
 
 
-def test_parts_are_parts_of_the_whole(tmp_path):
+def test_parts_are_parts_of_the_whole(tmp_path: Path) -> None:
     source: Source = labelled(tmp_path)
     with Image.open(tmp_path / "a.png") as image:
         rgb = np.asarray(image)
@@ -44,7 +46,9 @@ def test_parts_are_parts_of_the_whole(tmp_path):
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 7))
-def test_class_maps_hold_the_centres(tmp_path_factory, width, height, stride):
+def test_class_maps_hold_the_centres(
+    tmp_path_factory: pytest.TempPathFactory, width: int, height: int, stride: int
+) -> None:
     values = np.random.default_rng(width * height).choice(np.array([0, 3, 7, 255], np.uint8), (height, width))
     source = labelled(tmp_path_factory.mktemp("map"), values=values)
     classes = source.read(Rect(0, 0, height, width)).classes
@@ -54,7 +58,7 @@ def test_class_maps_hold_the_centres(tmp_path_factory, width, height, stride):
     assert np.array_equal(source.class_map(stride), expected)
 
 
-def test_it_pickles_small_and_reads_in_threads(tmp_path):
+def test_it_pickles_small_and_reads_in_threads(tmp_path: Path) -> None:
     sources = [labelled(tmp_path, name) for name in "abcdef"]
     sources[0].read(WHOLE)
     assert len(pickle.dumps(sources[0])) < 2000
@@ -65,12 +69,12 @@ def test_it_pickles_small_and_reads_in_threads(tmp_path):
             assert np.array_equal(read.classes, CLASSES)
 
 
-def test_few_pictures_are_kept(tmp_path, monkeypatch):
+def test_few_pictures_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "MAX_KEPT_PIXELS", 2 * CLASSES.size)
     decoded = []
     decode = LabelledImage.decode
 
-    def counted(source):
+    def counted(source: LabelledImage) -> LabelledPixels:
         decoded.append(source.name)
         return decode(source)
 
@@ -82,14 +86,14 @@ def test_few_pictures_are_kept(tmp_path, monkeypatch):
     assert decoded == ["a", "b", "c", "b"]
 
 
-def test_nothing_is_known_without_a_mask(tmp_path):
+def test_nothing_is_known_without_a_mask(tmp_path: Path) -> None:
     source = labelled(tmp_path)
     source = LabelledImage("a", (4, 3), source.image, None, CODING)
     assert (source.read(WHOLE).classes == IGNORE).all()
     assert (source.class_map(2) == IGNORE).all()
 
 
-def test_what_changes_after_the_check_is_one_line(tmp_path):
+def test_what_changes_after_the_check_is_one_line(tmp_path: Path) -> None:
     source = labelled(tmp_path, "gone")
     source.image.unlink()
     with pytest.raises(SlideError, match=r"gone\.png: cannot be read as an image"):

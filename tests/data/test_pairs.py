@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,15 @@ from wsi_seg.errors import MppError, SlideError, UsageError
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     for name in ("a.tiff", "a.xml", "b.tiff", "b.geojson"):
         (tmp_path / name).touch()
     return tmp_path
 
 
 @pytest.fixture
-def listed(folder):
-    def write(text, name="slides.csv"):
+def listed(folder: Path) -> Callable[..., list[Path]]:
+    def write(text: str | bytes, name: str = "slides.csv") -> list[Path]:
         path = folder / name
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return [path]
@@ -29,7 +30,7 @@ def listed(folder):
     return write
 
 
-def test_arguments_come_in_pairs(folder):
+def test_arguments_come_in_pairs(folder: Path) -> None:
     paths = [folder / name for name in ("a.tiff", "a.xml", "b.tiff", "b.geojson")]
 
     assert read_pairs(paths).pairs == [SlidePair(paths[0], paths[1]), SlidePair(paths[2], paths[3])]
@@ -46,7 +47,9 @@ def test_arguments_come_in_pairs(folder):
         "slide\tannotations\tmpp\na.tiff\ta.xml\t0.25\nb.tiff\tb.geojson\n",
     ],
 )
-def test_a_csv_files_paths_start_from_its_folder(folder, listed, text):
+def test_a_csv_files_paths_start_from_its_folder(
+    folder: Path, listed: Callable[..., list[Path]], text: str
+) -> None:
     assert read_pairs(listed(text)).pairs == [
         SlidePair(folder / "a.tiff", folder / "a.xml", 0.25),
         SlidePair(folder / "b.tiff", folder / "b.geojson", None),
@@ -76,42 +79,44 @@ def test_a_csv_files_paths_start_from_its_folder(folder, listed, text):
         (b"slide,annotations\na.ti\x00ff,a.xml\n", "no such file"),
     ],
 )
-def test_a_csv_file_that_cannot_be_used_is_refused(listed, text, says):
+def test_a_csv_file_that_cannot_be_used_is_refused(
+    listed: Callable[..., list[Path]], text: str, says: str
+) -> None:
     with pytest.raises(UsageError, match=re.escape(says)) as caught:
         read_pairs(listed(text))
 
     assert "\n" not in str(caught.value)
 
 
-def test_all_files_that_are_not_there_are_named_in_one_line(listed):
+def test_all_files_that_are_not_there_are_named_in_one_line(listed: Callable[..., list[Path]]) -> None:
     rows = "".join(f"{name}.tiff,a.xml\n" for name in "acdefgh")
     with pytest.raises(UsageError, match=r"c\.tiff.*line 3.*g\.tiff.*line 7\) and 1 more: no such file"):
         read_pairs(listed(f"slide,annotations\n{rows}"))
 
 
-def test_a_folder_among_files_is_refused(folder):
+def test_a_folder_among_files_is_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match="is a folder: give a data set alone"):
         read_pairs([folder / "a.tiff", folder])
 
 
 @pytest.mark.parametrize("names", [(), ("a.tiff",), ("a.tiff", "a.xml", "b.tiff")])
-def test_other_numbers_of_paths_are_refused(folder, names):
+def test_other_numbers_of_paths_are_refused(folder: Path, names: list[str]) -> None:
     with pytest.raises(UsageError, match="give SLIDE ANNOTATIONS"):
         read_pairs([folder / name for name in names])
 
 
-def test_a_file_that_is_not_there_is_named(folder):
+def test_a_file_that_is_not_there_is_named(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"c\.tiff: no such file"):
         read_pairs([folder / "c.tiff", folder / "a.xml"])
 
 
-def test_a_csv_file_that_is_not_there_is_named(folder):
+def test_a_csv_file_that_is_not_there_is_named(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"absent\.csv: cannot be read"):
         read_pairs([Path("absent.csv")])
 
 
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path: Path) -> Path:
     """A project of three slides, the last one missing, and a folder with outlines of the first."""
     slides = [write_tiff(tmp_path / f"{name}.tiff", tissue_rgb(32, 32)) for name in "ab"]
     (tmp_path / "outlines").mkdir()
@@ -119,7 +124,7 @@ def project(tmp_path):
     return write_project_of(tmp_path / "study" / "project.qpproj", *slides, tmp_path / "c.tiff")
 
 
-def test_a_project_and_a_folder_of_outlines_are_pairs(folder, project, tmp_path):
+def test_a_project_and_a_folder_of_outlines_are_pairs(folder: Path, project: Path, tmp_path: Path) -> None:
     outlines = tmp_path / "outlines"
     pair = SlidePair(tmp_path / "a.tiff", outlines / "a.geojson", None)
     paired = read_pairs([project, outlines])
@@ -130,13 +135,13 @@ def test_a_project_and_a_folder_of_outlines_are_pairs(folder, project, tmp_path)
     assert read_pairs([*plain, project, outlines]).pairs == [SlidePair(*plain), pair]
 
 
-def test_an_image_with_outlines_and_without_its_file_is_refused(project, tmp_path):
+def test_an_image_with_outlines_and_without_its_file_is_refused(project: Path, tmp_path: Path) -> None:
     (tmp_path / "outlines" / "c.geojson").touch()
     with pytest.raises(SlideError, match=r"project\.qpproj: 'c\.tiff': .*c\.tiff: no such file: open"):
         read_pairs([project, tmp_path / "outlines"])
 
 
-def test_a_projects_resolution_is_taken_unless_one_is_given(tmp_path):
+def test_a_projects_resolution_is_taken_unless_one_is_given(tmp_path: Path) -> None:
     silent = write_tiff(tmp_path / "a.tiff", tissue_rgb(32, 32), mpp=None)
     stating = write_tiff(tmp_path / "b.tiff", tissue_rgb(32, 32), mpp=2.0)
     for name in "ab":
@@ -150,7 +155,7 @@ def test_a_projects_resolution_is_taken_unless_one_is_given(tmp_path):
     assert [pair.mpp for pair in read_pairs([both, tmp_path], mpp=1.0).pairs] == [1.0, 1.0]
 
 
-def test_a_project_alone_is_refused_and_is_no_data_set(project, tmp_path):
+def test_a_project_alone_is_refused_and_is_no_data_set(project: Path, tmp_path: Path) -> None:
     for named in (project, project.parent):
         assert not is_data_set([named])
         with pytest.raises(UsageError, match=r"project\.qpproj: a QuPath project without its outlines: give"):
@@ -158,7 +163,7 @@ def test_a_project_alone_is_refused_and_is_no_data_set(project, tmp_path):
     assert is_data_set([tmp_path])
 
 
-def test_a_zarr_is_a_slide_though_it_is_a_folder(folder, tmp_path):
+def test_a_zarr_is_a_slide_though_it_is_a_folder(folder: Path, tmp_path: Path) -> None:
     slide = write_zarr(tmp_path / "s.ome.zarr", RGB[:20, :20])
     assert read_pairs([slide, folder / "a.xml"]).pairs == [SlidePair(slide, folder / "a.xml")]
     (tmp_path / "slides.csv").write_text("slide,annotations\ns.ome.zarr,a.xml\n")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers.pictures import CLASSES, SCHEMA, VALUES, save, save_pair
@@ -22,7 +24,7 @@ from wsi_seg.slides.lattice import Rect
         ("trainrgb", "trainannot"),
     ],
 )
-def test_pairs_of_folders(tmp_path, images, masks):
+def test_pairs_of_folders(tmp_path: Path, images: str, masks: str) -> None:
     save_pair(tmp_path / images / "b.jpg", tmp_path / masks / "b.png")
     save_pair(tmp_path / images / "deep" / "a.tif", tmp_path / masks / "deep" / "a.png")
     (tmp_path / images / "notes.txt").write_text("not an image")
@@ -33,7 +35,7 @@ def test_pairs_of_folders(tmp_path, images, masks):
     assert all(np.array_equal(s.read(Rect(0, 0, 3, 4)).classes, CLASSES) for s in dataset.sources)
 
 
-def test_splits(tmp_path):
+def test_splits(tmp_path: Path) -> None:
     for split in ("val", "train"):
         save_pair(tmp_path / split / "images" / f"{split}.png", tmp_path / split / "masks" / f"{split}.png")
     assert splits(tmp_path) == ("train", "val")
@@ -50,7 +52,7 @@ def test_splits(tmp_path):
         "/home/someone/data/x/a.png /home/someone/data/y/a.png 3",
     ],
 )
-def test_lists(tmp_path, line):
+def test_lists(tmp_path: Path, line: str) -> None:
     save_pair(tmp_path / "x/a.png", tmp_path / "y/a.png")
     (tmp_path / "val.txt").write_text(f"{line}\n\n", encoding="utf-8-sig")
     dataset = read_dataset(tmp_path, "val", SCHEMA)
@@ -58,7 +60,7 @@ def test_lists(tmp_path, line):
     assert dataset.diagnoses == (3,)
 
 
-def test_lists_may_name_files_elsewhere_and_with_spaces(tmp_path):
+def test_lists_may_name_files_elsewhere_and_with_spaces(tmp_path: Path) -> None:
     save_pair(tmp_path / "my images/a b.png", tmp_path / "masks/a b.png")
     folder = tmp_path / "lists"
     folder.mkdir()
@@ -68,14 +70,14 @@ def test_lists_may_name_files_elsewhere_and_with_spaces(tmp_path):
     assert dataset.diagnoses is None
 
 
-def test_a_list_decides_over_folders(tmp_path):
+def test_a_list_decides_over_folders(tmp_path: Path) -> None:
     for name in "ab":
         save_pair(tmp_path / "images" / f"{name}.png", tmp_path / "masks" / f"{name}.png")
     (tmp_path / "train.txt").write_text("images/b.png,masks/b.png\n")
     assert [source.name for source in read_dataset(tmp_path, "train", SCHEMA).sources] == ["b"]
 
 
-def test_faults_of_lists(tmp_path):
+def test_faults_of_lists(tmp_path: Path) -> None:
     for name in "ab":
         save_pair(tmp_path / f"{name}.png", tmp_path / f"{name}_mask.png")
     lines = [
@@ -99,7 +101,7 @@ def test_faults_of_lists(tmp_path):
         read_dataset(tmp_path, "train", SCHEMA)
 
 
-def test_names_that_differ_in_the_suffix_only(tmp_path):
+def test_names_that_differ_in_the_suffix_only(tmp_path: Path) -> None:
     save_pair(tmp_path / "images/a.png", tmp_path / "masks/a.png")
     save(tmp_path / "images/a.jpg", VALUES)
     faults = Faults()
@@ -107,7 +109,7 @@ def test_names_that_differ_in_the_suffix_only(tmp_path):
     assert "files whose names differ only in the suffix (1)" in str(faults)
 
 
-def test_the_breast_biopsies(shared_data):
+def test_the_breast_biopsies(shared_data: Path) -> None:
     folder = shared_data / "breast_biopsy"
     assert dataset_splits(folder) == ("train",)
     dataset = read_dataset(folder, "train")

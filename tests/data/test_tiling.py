@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import tissue_rgb, write_tiff
 from PIL import Image
 
-from wsi_seg.data.annotated_slides import open_labelled_slides
+from wsi_seg.data.annotated_slides import LabelledSlide, open_labelled_slides
 from wsi_seg.data.dataset import read_dataset
 from wsi_seg.data.sources import IGNORE
-from wsi_seg.data.tiling import TilingSettings, read_about, write_tiles
+from wsi_seg.data.tiling import Tiling, TilingSettings, read_about, write_tiles
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import AnnotationError, OutputError
 from wsi_seg.slides.lattice import Rect
@@ -19,7 +22,7 @@ HEIGHT, WIDTH = 300, 420
 SMALL = TilingSettings(size=128)
 
 
-def outline(x0, y0, x1, y1, name, color):
+def outline(x0: int, y0: int, x1: int, y1: int, name: str, color: list[int]) -> dict[str, Any]:
     ring = [[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]]
     classification = {"name": name, "color": color}
     return {
@@ -37,18 +40,23 @@ SHAPES = [
 
 
 @pytest.fixture
-def pair(tmp_path):
+def pair(tmp_path: Path) -> tuple[Path, Path]:
     write_tiff(tmp_path / "slide.tiff", tissue_rgb(HEIGHT, WIDTH))
     (tmp_path / "drawn.geojson").write_text(json.dumps(SHAPES))
     return tmp_path / "slide.tiff", tmp_path / "drawn.geojson"
 
 
-def cut(pairs, folder, settings=SMALL, truth=None):
+def cut(
+    pairs: Sequence[tuple[Path, Path]],
+    folder: Path,
+    settings: TilingSettings = SMALL,
+    truth: TruthSettings | None = None,
+) -> tuple[Tiling, list[LabelledSlide]]:
     schema, slides = open_labelled_slides(pairs, None, 2.0, truth)
     return write_tiles(slides, schema, 2.0, folder, settings), slides
 
 
-def test_tiles_hold_what_the_slide_holds(pair, tmp_path):
+def test_tiles_hold_what_the_slide_holds(pair: tuple[Path, Path], tmp_path: Path) -> None:
     tiling, (slide,) = cut([pair], tmp_path / "tiles")
     dataset = read_dataset(tmp_path / "tiles", "train")
     assert [c.name for c in dataset.schema.classes] == ["Stroma", "Tumour"]
@@ -75,7 +83,7 @@ def test_tiles_hold_what_the_slide_holds(pair, tmp_path):
     assert tiling.pixels.tolist() == [(expected == 0).sum(), (expected == 1).sum()] == [12000, 21600]
 
 
-def test_masks_show_the_colours_of_the_classes(pair, tmp_path):
+def test_masks_show_the_colours_of_the_classes(pair: tuple[Path, Path], tmp_path: Path) -> None:
     cut([pair], tmp_path / "tiles")
     with Image.open(tmp_path / "tiles/masks/slide_x0_y0.png") as mask:
         assert mask.mode == "P"
@@ -84,8 +92,8 @@ def test_masks_show_the_colours_of_the_classes(pair, tmp_path):
     assert {color for _, color in colors} == {(200, 0, 0), (0, 0, 0)}
 
 
-def test_how_much_must_be_known(pair, tmp_path):
-    def names(share):
+def test_how_much_must_be_known(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    def names(share: float) -> set[str]:
         cut([pair], tmp_path / "tiles", TilingSettings(size=128, min_labelled=share))
         return {path.stem for path in (tmp_path / "tiles/images").iterdir()}
 
@@ -96,14 +104,14 @@ def test_how_much_must_be_known(pair, tmp_path):
     assert names(0.6) == {"slide_x0_y0"}
 
 
-def test_rest_is_known(pair, tmp_path):
+def test_rest_is_known(pair: tuple[Path, Path], tmp_path: Path) -> None:
     tiling, _ = cut([pair], tmp_path / "tiles", truth=TruthSettings(rest="Other"))
     assert tiling.tiles["slide"] == 12
     assert tiling.pixels.sum() == HEIGHT * WIDTH
 
 
-def test_a_second_run_leaves_the_same_as_the_first(pair, tmp_path):
-    def content():
+def test_a_second_run_leaves_the_same_as_the_first(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    def content() -> dict[Path, bytes]:
         return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
     folder = tmp_path / "tiles"
@@ -116,7 +124,9 @@ def test_a_second_run_leaves_the_same_as_the_first(pair, tmp_path):
     assert content() == first
 
 
-def test_what_was_broken_off_cannot_be_read(pair, tmp_path, monkeypatch):
+def test_what_was_broken_off_cannot_be_read(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "tiles"
     cut([pair], folder)
     monkeypatch.setattr("wsi_seg.data.tiling._finish", lambda *_: 1 / 0)
@@ -126,7 +136,7 @@ def test_what_was_broken_off_cannot_be_read(pair, tmp_path, monkeypatch):
         read_dataset(folder, "train")
 
 
-def test_slides_of_one_name_are_told_apart(pair, tmp_path):
+def test_slides_of_one_name_are_told_apart(pair: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     write_tiff(tmp_path / "b" / "slide.tiff", tissue_rgb(HEIGHT, WIDTH, seed=1))
     tiling, _ = cut([pair, (tmp_path / "b/slide.tiff", pair[1])], tmp_path / "tiles")
@@ -137,7 +147,7 @@ def test_slides_of_one_name_are_told_apart(pair, tmp_path):
     assert about.slides == {first: str(pair[0]), "b__slide": str(tmp_path / "b/slide.tiff")}
 
 
-def test_refusals(pair, tmp_path):
+def test_refusals(pair: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match=r"no tile of 128 px has a known share of 1"):
         cut([pair], tmp_path / "tiles", TilingSettings(size=128, min_labelled=1.0))
     with pytest.raises(OutputError, match="holds other files: name a new folder"):
@@ -152,7 +162,7 @@ def test_refusals(pair, tmp_path):
         read_about(tmp_path / "tiles")
 
 
-def test_a_real_slide(shared_data, tmp_path):
+def test_a_real_slide(shared_data: Path, tmp_path: Path) -> None:
     slides = shared_data / "slides"
     pairs = [(slides / "breast_A03.tiff", slides / "breast_A03.geojson")]
     schema, (slide,) = open_labelled_slides(pairs, None, 7.5, TruthSettings(rest="Other tissue"))

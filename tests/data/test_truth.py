@@ -5,8 +5,10 @@ import pickle
 import numpy as np
 import pytest
 import shapely
+from helpers.drawn import Box
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.data.truth import SlideTruth, TruthSettings
@@ -27,13 +29,18 @@ TISSUE = CoarseMask(np.kron([[0, 1, 1], [0, 1, 1]], np.ones((5, 5))).astype(bool
 """Tissue right of x = 20, in a frame of 60 x 40."""
 
 
-def truth(*shapes, settings=None, tissue=TISSUE, recorded=None):
+def truth(
+    *shapes: tuple[str | None, Box],
+    settings: TruthSettings | None = None,
+    tissue: CoarseMask | None = TISSUE,
+    recorded: CoarseMask | None = None,
+) -> SlideTruth:
     names = [name for name, _ in shapes]
     outlines = [shapely.box(*box) for _, box in shapes]
     return SlideTruth.of(outlines, names, SCHEMA, settings or TruthSettings(), tissue, recorded)
 
 
-def painted(*boxes, fill=IGNORE):
+def painted(*boxes: tuple[int, tuple[int, int, int, int]], fill: int = IGNORE) -> NDArray[np.uint8]:
     """The frame, with these indices in these boxes, one over the other."""
     expected = np.full((40, 60), fill, np.uint8)
     for index, (x0, y0, x1, y1) in boxes:
@@ -44,24 +51,24 @@ def painted(*boxes, fill=IGNORE):
 LARGE, SMALL, OTHER = (10, 10, 50, 30), (15, 15, 25, 25), (52, 2, 58, 8)
 
 
-def test_what_is_not_outlined_is_unknown():
+def test_what_is_not_outlined_is_unknown() -> None:
     np.testing.assert_array_equal(truth(("Tumour", LARGE)).read(WHOLE), painted((2, LARGE)))
 
 
-def test_indices_are_places_in_the_schema_whatever_the_names_case():
+def test_indices_are_places_in_the_schema_whatever_the_names_case() -> None:
     read = truth(("tumour", LARGE), ("FAT: Brown", SMALL)).read(WHOLE)
 
     np.testing.assert_array_equal(read, painted((2, LARGE), (1, SMALL)))
 
 
-def test_the_rest_is_all_other_tissue():
+def test_the_rest_is_all_other_tissue() -> None:
     read = truth(("Tumour", LARGE), settings=TruthSettings(rest="fat")).read(WHOLE)
 
     np.testing.assert_array_equal(read, painted((1, (20, 0, 60, 40)), (2, LARGE)))
 
 
 @pytest.mark.parametrize("name", [None, "Ignore*", "Artefact*", "tumour*"])
-def test_shapes_without_a_class_and_ignored_ones_are_unknown_all_the_same(name):
+def test_shapes_without_a_class_and_ignored_ones_are_unknown_all_the_same(name: str | None) -> None:
     read = truth(("Tumour", LARGE), (name, SMALL), (name, OTHER), settings=TruthSettings(rest="Fat")).read(
         WHOLE
     )
@@ -70,7 +77,7 @@ def test_shapes_without_a_class_and_ignored_ones_are_unknown_all_the_same(name):
     np.testing.assert_array_equal(read, expected)
 
 
-def test_qupaths_own_class_for_areas_that_hold_annotations_says_nothing():
+def test_qupaths_own_class_for_areas_that_hold_annotations_says_nothing() -> None:
     read = truth(("Tumour", SMALL), ("Region*", LARGE), settings=TruthSettings(rest="Fat")).read(WHOLE)
 
     np.testing.assert_array_equal(read, painted((1, (20, 0, 60, 40)), (2, SMALL)))
@@ -78,7 +85,7 @@ def test_qupaths_own_class_for_areas_that_hold_annotations_says_nothing():
 
 @pytest.mark.parametrize(("rest", "index"), [("Fat", 1), (None, 0)])
 @pytest.mark.parametrize("roi", ["Region*", "ROI", "roi "])
-def test_regions_of_interest_bound_what_is_known(rest, index, roi):
+def test_regions_of_interest_bound_what_is_known(rest: str | None, index: int, roi: str) -> None:
     settings = TruthSettings(rest=rest, roi_class=roi)
 
     read = truth((roi, LARGE), ("Tumour", SMALL), ("Tumour", OTHER), settings=settings).read(WHOLE)
@@ -86,7 +93,7 @@ def test_regions_of_interest_bound_what_is_known(rest, index, roi):
     np.testing.assert_array_equal(read, painted((index, LARGE), (2, SMALL), (2, OTHER)))
 
 
-def test_regions_of_interest_may_overlap_and_hold_what_is_unknown():
+def test_regions_of_interest_may_overlap_and_hold_what_is_unknown() -> None:
     shapes = (("ROI", LARGE), ("ROI", (5, 5, 30, 35)), (None, SMALL))
 
     read = truth(*shapes, settings=TruthSettings(rest="Fat", roi_class="ROI")).read(WHOLE)
@@ -94,7 +101,7 @@ def test_regions_of_interest_may_overlap_and_hold_what_is_unknown():
     np.testing.assert_array_equal(read, painted((1, LARGE), (1, (5, 5, 30, 35)), (IGNORE, SMALL)))
 
 
-def test_nothing_is_known_where_nothing_was_recorded():
+def test_nothing_is_known_where_nothing_was_recorded() -> None:
     recorded = CoarseMask(~TISSUE.mask, 4)
 
     read = truth(("Tumour", LARGE), settings=TruthSettings(rest="Fat"), recorded=recorded).read(WHOLE)
@@ -115,7 +122,9 @@ choices = st.sampled_from(
 
 @settings(deadline=None)
 @given(drawn, choices, st.sampled_from([1, 2, 4]), st.data())
-def test_a_class_does_not_depend_on_the_rectangle(shapes, chosen, factor, data):
+def test_a_class_does_not_depend_on_the_rectangle(
+    shapes: list[tuple[str | None, Box]], chosen: TruthSettings, factor: int, data: st.DataObject
+) -> None:
     shapes = [shape for shape in shapes if chosen.roi_class or shape[0] != "ROI"]
     known = pickle.loads(pickle.dumps(truth(*shapes, settings=chosen, recorded=TISSUE)))
     width, height = 60 // factor, 40 // factor
@@ -127,7 +136,7 @@ def test_a_class_does_not_depend_on_the_rectangle(shapes, chosen, factor, data):
     np.testing.assert_array_equal(known.read(part, factor), whole[part.slices])
 
 
-def test_a_coarser_map_has_the_class_at_each_pixels_centre():
+def test_a_coarser_map_has_the_class_at_each_pixels_centre() -> None:
     known = truth(("Tumour", LARGE), ("Fat", SMALL), settings=TruthSettings(rest="Fat"))
 
     coarse = known.read(Rect(0, 0, 8, 12), factor=5)
@@ -135,7 +144,7 @@ def test_a_coarser_map_has_the_class_at_each_pixels_centre():
     np.testing.assert_array_equal(coarse, known.read(WHOLE)[2::5, 2::5])
 
 
-def test_thousands_of_shapes_are_read_in_moments():
+def test_thousands_of_shapes_are_read_in_moments() -> None:
     """A patch of a slide with 20,000 outlined nuclei must not cost more than reading its pixels."""
     rng = np.random.default_rng(0)
     nuclei = shapely.buffer(shapely.points(rng.uniform(0, 20_000, (20_000, 2))), 6, quad_segs=8)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,10 +21,10 @@ from wsi_seg.training.recipe import override
 
 
 @pytest.fixture
-def outlined(tmp_path):
+def outlined(tmp_path: Path) -> Callable[..., SlidePair]:
     """Write a slide and squares of these sides, in um, by class."""
 
-    def write(mpp, **sides_um):
+    def write(mpp: float, **sides_um: list[float]) -> SlidePair:
         name = f"slide{len(list(tmp_path.iterdir()))}"
         features = [
             {
@@ -53,27 +55,29 @@ def outlined(tmp_path):
         (3.0, [8], 3.0),
     ],
 )
-def test_structures_span_a_useful_number_of_pixels(outlined, slide_mpp, sides, expected):
+def test_structures_span_a_useful_number_of_pixels(
+    outlined: Callable[..., SlidePair], slide_mpp: float, sides: list[float], expected: float
+) -> None:
     assert recommend_mpp([outlined(slide_mpp, Tumour=sides)]) == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_class_of_the_smallest_structures_decides(outlined):
+def test_the_class_of_the_smallest_structures_decides(outlined: Callable[..., SlidePair]) -> None:
     pair = outlined(0.25, Tumour=[2000], Gland=[60, 50])
 
     assert recommend_mpp([pair]) == pytest.approx(0.5, rel=1e-4)
 
 
-def test_a_sliver_decides_nothing(outlined):
+def test_a_sliver_decides_nothing(outlined: Callable[..., SlidePair]) -> None:
     assert recommend_mpp([outlined(0.5, Tumour=[2000, 5, 5, 5])]) == pytest.approx(2.0, rel=1e-4)
 
 
-def test_what_is_no_structure_decides_nothing(outlined):
+def test_what_is_no_structure_decides_nothing(outlined: Callable[..., SlidePair]) -> None:
     pair = outlined(0.5, Tumour=[2000], Ignore_=[5], ROI=[5], none=[5])
 
     assert recommend_mpp([pair], settings=TruthSettings(roi_class="roi")) == pytest.approx(2.0, rel=1e-4)
 
 
-def test_no_slide_is_enlarged(outlined):
+def test_no_slide_is_enlarged(outlined: Callable[..., SlidePair]) -> None:
     fine, coarse = outlined(0.25, Nucleus=[8]), outlined(0.8, Nucleus=[8])
 
     assert recommend_mpp([fine, coarse]) == pytest.approx(0.8, rel=1e-4)
@@ -93,13 +97,15 @@ def test_no_slide_is_enlarged(outlined):
         (3.0, 8, 160, 3.0),
     ],
 )
-def test_little_time_wants_coarser_pixels(outlined, slide_mpp, side, megapixels, expected):
+def test_little_time_wants_coarser_pixels(
+    outlined: Callable[..., SlidePair], slide_mpp: float, side: float, megapixels: float, expected: float
+) -> None:
     pair = outlined(slide_mpp, Gland=[side])
 
     assert recommend_mpp([pair], megapixels=megapixels) == pytest.approx(expected, rel=1e-4)
 
 
-def test_what_time_has_to_do_with_it_is_said(outlined):
+def test_what_time_has_to_do_with_it_is_said(outlined: Callable[..., SlidePair]) -> None:
     glands = Outlined.on([outlined(0.5, Gland=[80])])
 
     assert glands.why(160) == (
@@ -114,12 +120,12 @@ def test_what_time_has_to_do_with_it_is_said(outlined):
     assert lesions.why(8) == lesions.why()
 
 
-def test_two_minutes_of_the_example_are_at_two_um(tmp_path):
+def test_two_minutes_of_the_example_are_at_two_um(tmp_path: Path) -> None:
     slide = write_tiff(tmp_path / "demo.tiff", tissue_rgb(64, 64), mpp=0.5)
     pair = SlidePair(slide, shipped_folder("annotations") / "demo.geojson")
     quick, cpu = load_pipeline("quick").train, torch.device("cpu")
 
-    def recommended(*settings, device=cpu):
+    def recommended(*settings: str, device: torch.device = cpu) -> float:
         return recommend_mpp([pair], megapixels=megapixels(override(quick, [*settings]), device))
 
     assert recommended("training.minutes=2") == pytest.approx(2, rel=1e-4)
@@ -129,7 +135,7 @@ def test_two_minutes_of_the_example_are_at_two_um(tmp_path):
     assert recommended("training.epochs=3") == pytest.approx(0.5, rel=1e-4)
 
 
-def test_an_unknown_resolution_is_asked_for(outlined, tmp_path):
+def test_an_unknown_resolution_is_asked_for(outlined: Callable[..., SlidePair], tmp_path: Path) -> None:
     annotations = outlined(1.0, Tumour=[500]).annotations
     slide = write_tiff(tmp_path / "no_mpp.tiff", np.zeros((64, 64, 3), np.uint8), mpp=None)
 
@@ -139,7 +145,7 @@ def test_an_unknown_resolution_is_asked_for(outlined, tmp_path):
     assert recommend_mpp([(slide, annotations, 0.25)], mpp=0.5) == 1.0
 
 
-def test_real_lesions_are_seen_at_a_quarter(shared_data):
+def test_real_lesions_are_seen_at_a_quarter(shared_data: Path) -> None:
     slides = shared_data / "slides"
 
     assert recommend_mpp([(slides / "breast_A03.tiff", slides / "breast_A03.geojson")]) == pytest.approx(

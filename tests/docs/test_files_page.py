@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,12 +85,12 @@ def names_of(stored: Any) -> set[str]:
     ],
     ids=lambda given: given if isinstance(given, str) else given.__name__,
 )
-def test_every_field_is_described(section: str, stored: Any):
+def test_every_field_is_described(section: str, stored: Any) -> None:
     described = set(re.findall(r"`([^`]+)`", sections()[section]))
     assert names_of(stored) - described == set()
 
 
-def test_every_column_is_described():
+def test_every_column_is_described() -> None:
     described = sections()
     for header, section in (
         (geojson.CSV_HEADER, "slide.geojson.gz"),
@@ -98,13 +99,13 @@ def test_every_column_is_described():
         assert set(header) - set(re.findall(r"`([^`]+)`", described[section])) == set()
 
 
-def test_every_status_is_described():
+def test_every_status_is_described() -> None:
     described = sections()
     assert [s for s in summary.Status if f"`{s}`" not in described["summary.json"]] == []
     assert [s for s in NoResult if f"`{s}`" not in described["batch.json"]] == []
 
 
-def test_every_file_of_a_result_is_described(tmp_path):
+def test_every_file_of_a_result_is_described(tmp_path: Path) -> None:
     described = sections()["A result folder"] + sections()[HIDDEN]
     result = ResultFolder(tmp_path)
     shown = [*result.documents, result.zarr, result.geojson(True), result.roi, result.mark]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from helpers.pages import ROOT, prose
@@ -32,18 +33,18 @@ def terms() -> list[tuple[str, str]]:
     return [(found[1], found[2]) for _, line in prose(GLOSSARY) if (found := ROW.match(line))]
 
 
-def test_each_term_is_defined_once_and_says_where_to_look():
+def test_each_term_is_defined_once_and_says_where_to_look() -> None:
     rows = [line for _, line in prose(GLOSSARY) if line.startswith("| ") and not line.startswith("| term |")]
     assert len(terms()) == len(rows) > 30
     assert [name for name, times in Counter(name.lower() for name, _ in terms()).items() if times > 1] == []
 
 
-def test_a_definition_is_a_sentence():
+def test_a_definition_is_a_sentence() -> None:
     assert [name for name, meaning in terms() if not meaning.endswith(".")] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pages_use_the_plain_words(page):
+def test_pages_use_the_plain_words(page: Path) -> None:
     found = [
         f"line {number}: {match[0]!r}: write {instead}"
         for number, line in prose(page)

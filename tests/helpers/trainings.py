@@ -8,15 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import shapely
+import torch
 from conftest import write_tiff
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 
 from helpers.pictures import save
 from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.progress import TrainingProgress
 from wsi_seg.slides.lattice import Rect
+from wsi_seg.training.data.gathering import DataRequest
 from wsi_seg.training.recipe import Recipe, TrainingRecipe, override
+from wsi_seg.training.request import TrainRequest
 
 SCHEMA = ClassSchema(
     name="stripes",
@@ -45,10 +49,39 @@ TINY = (
 )
 """Settings with which a step takes a few hundredths of a second."""
 
+FEW = ("training.epochs=2", "training.epoch_steps=5")
+HEARD = 12
+"""How often a listener hears of a training of these: after ten steps and two validations."""
+
+Pair = tuple[Path, Path]
+"""A slide and its outlines."""
+
 
 def tiny_recipe(*settings: str) -> Recipe:
     """A recipe for trainings of seconds, with changes."""
     return override(Recipe(training=TrainingRecipe(epochs=1)), [*TINY, *settings])
+
+
+def requested(
+    pair: Pair, out: Path, *settings: str, init: str | None = None, resume: bool = False
+) -> TrainRequest:
+    """Ask for a training of `FEW` steps at 2 um per pixel, with changes."""
+    recipe = tiny_recipe(*FEW, *settings)
+    return TrainRequest(DataRequest(pair, working_mpp=2), recipe, out, init, resume=resume)
+
+
+def rows_of(out: Path) -> list[dict[str, float | None]]:
+    """The history without what the clock says."""
+    history = json.loads((out / "report" / "report.json").read_text())["history"]
+    return [{name: v for name, v in row.items() if name != "seconds"} for row in history]
+
+
+def assert_same(out: Path, other: Path) -> None:
+    """The same weights to the bit, and the same history."""
+    weights, others = load_file(out / "model.safetensors"), load_file(other / "model.safetensors")
+    assert weights.keys() == others.keys()
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+    assert rows_of(out) == rows_of(other)
 
 
 def striped(

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import zarr
 from conftest import tissue_rgb
 from numpy.typing import NDArray
 
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.readers.opening import open_reader
+
 HEIGHT, WIDTH = 300, 420
 RGB = tissue_rgb(HEIGHT, WIDTH)
 CHUNK = 128
+ALL = Rect(0, 0, HEIGHT, WIDTH)
 
 TYPES = {"c": "channel", "t": "time"}
 
@@ -85,3 +91,21 @@ def attributes(path: Path) -> dict[str, Any]:
     """Return OME-Zarr's own metadata of a 0.5 image, to be changed and written with `write_attributes`."""
     content = json.loads((path / "zarr.json").read_text())["attributes"]["ome"]
     return {name: value for name, value in content.items() if name != "version"}
+
+
+def restated(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """Change OME-Zarr's own metadata of a 0.5 image."""
+    content = attributes(path)
+    change(content)
+    write_attributes(path, content)
+    return path
+
+
+def pixels_of(path: Path, rect: Rect = ALL, level: int = 0) -> NDArray[np.uint8]:
+    """Read red, green and blue of a level's rectangle, all of which must be there."""
+    reader = open_reader(path)
+    rgba, unreadable = reader.read(level, rect)
+    reader.close()
+    assert unreadable == []
+    assert (rgba[..., 3] == 255).all()
+    return rgba[..., :3]

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.models.espnet import ESPNet
+from wsi_seg.models.espnet_config import ESPNetConfig
 from wsi_seg.models.features import pooled_features
 from wsi_seg.models.network import Network, NetworkConfig
 

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import shapely
 from conftest import tissue_rgb, write_model, write_tiff
-from distributed import Client, LocalCluster, Nanny, Scheduler, SpecCluster
 from helpers.drawn import write_boxes
+from helpers.predictions import SMALL, settings
 from helpers.results import Recorder, features_of, fingerprints, labels_of, shapes_of
-from shapely.geometry import shape
 
 from wsi_seg.errors import (
     AnnotationError,
     KernelsError,
     MppError,
-    NoSchedulerError,
     OutputError,
     SchedulerError,
     SlideError,
@@ -32,40 +27,19 @@ from wsi_seg.errors import (
 )
 from wsi_seg.files import files
 from wsi_seg.inference.network import forms as network
-from wsi_seg.inference.stream.job import _open_job, _open_model
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.classes import OUTSIDE_ID
 from wsi_seg.predict import run as predict
 from wsi_seg.predict.plan import Plan
-from wsi_seg.predict.run import connect, predict_on, predict_slide
+from wsi_seg.predict.run import predict_slide
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.pyramid import PyramidWriter
 from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.results.qupath.check import check_file
 from wsi_seg.results.summary import Status
-from wsi_seg.settings import ExportSettings, LabelSettings, PredictSettings, RunSettings
+from wsi_seg.settings import ExportSettings, RunSettings
 from wsi_seg.slides.slide import Slide
 from wsi_seg.slides.tissue import TissueMask
-
-SMALL = LabelSettings(patch=192, overlap=64, region_cores=1)
-
-
-def settings(
-    model: Path,
-    labels: LabelSettings = SMALL,
-    export: ExportSettings | None = None,
-    run: RunSettings | None = None,
-) -> PredictSettings:
-    return PredictSettings(
-        model=str(model), labels=labels, export=export or ExportSettings(), run=run or RunSettings(workers=2)
-    )
-
-
-@pytest.fixture(scope="module")
-def result(slide_path: Path, model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("out") / "tissue"
-    predict_slide(slide_path, out, settings(model_path))
-    return out
 
 
 def test_a_result_is_whole_and_agrees_with_itself(result: Path) -> None:
@@ -96,41 +70,12 @@ def test_paths_may_be_strings(slide_path: Path, model_path: Path, tmp_path: Path
     assert labels.shape == (500, 700)
 
 
-def test_the_summary_tells_the_areas_of_the_polygons_too(result: Path) -> None:
-    summary = json.loads((result / "summary.json").read_text())
-    outlined: dict[str, float] = {}
-    sieved: dict[str, float] = {}
-    for feature in features_of(result):
-        name = feature["properties"]["classification"]["name"]
-        measured = feature["properties"]["measurements"]
-        assert measured["Area um^2"] == pytest.approx(shape(feature["geometry"]).area * 4, abs=0.01)
-        outlined[name] = outlined.get(name, 0) + shape(feature["geometry"]).area * 4e-6
-        sieved[name] = sieved.get(name, 0) + measured["Label area um^2"] / 1e6
-    assert outlined
-    for c in summary["classes"]:
-        if c["no_polygons"] is None:
-            assert c["outlined_mm2"] == pytest.approx(outlined.get(c["name"], 0))
-        if c["polygons"]:
-            assert c["sieved_mm2"] == pytest.approx(sieved[c["name"]])
-            assert c["outlined_mm2"] == pytest.approx(c["sieved_mm2"], rel=0.01)
-    assert summary["simplify"] == {"asked_um": pytest.approx(3), "used_um": pytest.approx(3)}
-
-
 def test_running_again_does_nothing(result: Path, slide_path: Path, model_path: Path) -> None:
     before, heard = fingerprints(result), Recorder()
     predict_slide(slide_path, result, settings(model_path), heard)
     assert "already finished" in heard.said[0]
     assert heard.regions == 0
     assert fingerprints(result) == before
-
-
-def test_polygons_that_were_deleted_are_made_again(result: Path, slide_path: Path, model_path: Path) -> None:
-    before = (result / "slide.geojson.gz").read_bytes()
-    (result / "slide.geojson.gz").unlink()
-    heard = Recorder()
-    predict_slide(slide_path, result, settings(model_path), heard)
-    assert heard.regions == 0
-    assert (result / "slide.geojson.gz").read_bytes() == before
 
 
 def test_other_settings_or_models_are_not_mixed_in(
@@ -147,40 +92,6 @@ def test_other_settings_or_models_are_not_mixed_in(
     with pytest.raises(OutputError, match="holds a result of another slide: use another -o"):
         predict_slide(slide, result, settings(model_path))
     assert fingerprints(result) == before
-
-
-def test_other_export_settings_need_no_inference(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    predict_slide(slide_path, out, settings(model_path))
-    heard = Recorder()
-    exact = ExportSettings(simplify_um=0, min_area_um2=0, include_background=True)
-    predict_slide(slide_path, out, settings(model_path, export=exact), heard)
-    assert heard.regions == 0
-    labels = labels_of(out)
-    by_class: dict[str, float] = {}
-    for feature in features_of(out):
-        name = feature["properties"]["classification"]["name"]
-        by_class[name] = by_class.get(name, 0) + shape(feature["geometry"]).area
-    for name, value in (("Glass", 0), ("Stroma", 1), ("Tumour", 2)):
-        assert by_class.get(name, 0) == (labels == value).sum()
-
-
-def test_polygons_that_fail_cost_no_labels(
-    slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise OutputError("slide.geojson.gz: No space left on device")
-
-    out, heard = tmp_path / "out", Recorder()
-    with monkeypatch.context() as patched:
-        patched.setattr("wsi_seg.predict.finish.export_polygons", fail)
-        with pytest.raises(OutputError, match="No space left"):
-            predict_slide(slide_path, out, settings(model_path), heard)
-    assert heard.regions >= 1
-    again = Recorder()
-    predict_slide(slide_path, out, settings(model_path), again)
-    assert again.regions <= 24 - heard.regions
-    assert features_of(out)
 
 
 def test_a_run_that_fails_early_ends_at_once(
@@ -346,18 +257,6 @@ def test_a_run_goes_on_with_the_network_that_it_was_begun_with(
         predict_slide(slide_path, tmp_path / "compiled", settings(model_path, plain))
 
 
-def test_a_worker_that_cannot_do_as_the_others_says_so(
-    model_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def none_here() -> None:
-        raise KernelsError("no C++ compiler")
-
-    monkeypatch.setattr(network, "load_kernels", none_here)
-    fingerprint = load_bundle(model_path).fingerprint
-    with pytest.raises(SchedulerError, match=r"a worker .*: no C\+\+ compiler: give --compile no"):
-        _open_model.__wrapped__(model_path, fingerprint, "cpu", "float32", "compiled")
-
-
 def test_regions_of_interest_limit_the_run(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
     roi = tmp_path / "roi.geojson"
     roi.write_text(json.dumps(shapely.geometry.mapping(shapely.box(100, 50, 300, 250))))
@@ -449,32 +348,6 @@ def test_sizes_that_do_not_fit_are_refused(slide_path: Path, model_path: Path, t
             predict_slide(slide_path, tmp_path / "out", settings(model_path, SMALL.model_copy(update=wrong)))
 
 
-def test_an_unreachable_scheduler_is_named(
-    slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("wsi_seg.inference.stream.cluster.CONNECT_SECONDS", 1)
-    run = RunSettings(scheduler="tcp://127.0.0.1:1")
-    with pytest.raises(NoSchedulerError, match=r"127\.0\.0\.1:1"):
-        predict_slide(slide_path, tmp_path / "out", settings(model_path, run=run))
-
-
-def test_few_regions_are_in_flight_at_a_time(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
-    class Watch(Recorder):
-        most = 0
-
-        def advance(self, megapixels: float) -> None:
-            super().advance(megapixels)
-            self.most = max(self.most, len(client.futures))
-
-    watch = Watch()
-    with connect(settings(model_path, run=RunSettings(workers=2))) as client:
-        predict_on(
-            client, slide_path, tmp_path / "out", load_bundle(model_path), settings(model_path), watch, ""
-        )
-    assert watch.regions == 24
-    assert watch.most <= 2 * 2
-
-
 @pytest.mark.parametrize("moment", ["regions", "pyramid"])
 def test_a_slide_that_is_replaced_in_mid_run_is_never_published(
     slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
@@ -533,69 +406,3 @@ def test_regions_of_a_slide_whose_time_was_set_back_are_all_done_again(
     heard = Recorder()
     predict_slide(slide, out, settings(model_path), heard)
     assert heard.regions == 24
-
-
-def test_polygons_are_not_made_again_beside_another_slide(
-    slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slide, out = tmp_path / "s.tiff", tmp_path / "out"
-    shutil.copy(slide_path, slide)
-    predict_slide(slide, out, settings(model_path))
-    draw = predict.export_again
-
-    def replace_and_draw(*given: Any) -> Any:
-        write_tiff(slide, tissue_rgb(500, 700, seed=1))
-        return draw(*given)
-
-    monkeypatch.setattr(predict, "export_again", replace_and_draw)
-    with pytest.raises(SlideError, match="was changed while the slide was read"):
-        predict_slide(slide, out, settings(model_path, export=ExportSettings(simplify_um=8)))
-
-
-@pytest.mark.slow
-def test_gpu_work_is_held_to_workers_that_declare_one(
-    result: Path, slide_path: Path, model_path: Path, tmp_path: Path
-) -> None:
-    workers = {
-        "plain": {"cls": Nanny, "options": {"nthreads": 2}},
-        "gpu": {"cls": Nanny, "options": {"nthreads": 2, "resources": {"GPU": 1}}},
-    }
-    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}}
-    with SpecCluster(workers, scheduler) as cluster, Client(cluster) as client:
-        client.wait_for_workers(2)
-        file = tmp_path / "scheduler.json"
-        client.write_scheduler_file(str(file))
-        run = RunSettings(scheduler=str(file), device="cpu")
-        predict_slide(slide_path, tmp_path / "out", settings(model_path, run=run))
-        done_by = client.run(_regions_done_here)
-        resources = {w: i["resources"] for w, i in client.scheduler_info()["workers"].items()}
-    assert {bool(resources[w]) for w in done_by} == {True, False}
-    assert all((count > 0) == bool(resources[worker]) for worker, count in done_by.items())
-    assert fingerprints(tmp_path / "out") == fingerprints(result)
-
-
-def _regions_done_here() -> int:
-    """How many times this process opened a job; a worker that did no region never did."""
-    return int(_open_job.cache_info().misses)
-
-
-@pytest.mark.slow
-def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(
-    result: Path, slide_path: Path, model_path: Path, tmp_path: Path
-) -> None:
-    class KillOne(Recorder):
-        def advance(self, megapixels: float) -> None:
-            super().advance(megapixels)
-            if self.regions == 4:
-                os.kill(pids.pop(), signal.SIGKILL)
-
-    heard = KillOne()
-    with LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
-        assert cluster.scheduler_address.startswith("tcp://127.0.0.1")
-        with Client(cluster) as client:
-            pids = list(client.run(os.getpid).values())
-            run = RunSettings(scheduler=cluster.scheduler_address)
-            predict_slide(slide_path, tmp_path / "out", settings(model_path, run=run), heard)
-    assert len(pids) == 2
-    assert heard.regions == 24
-    assert fingerprints(tmp_path / "out") == fingerprints(result)

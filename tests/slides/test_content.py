@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,9 @@ def remove(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [append, truncate, overwrite_a_byte, replace, remove])
-def test_a_slide_that_changes_after_it_is_opened_is_refused(change, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_slide_that_changes_after_it_is_opened_is_refused(
+    change: Callable[[Path], object], tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
     path = write_tiff(tmp_path / "s.tiff", tissue_rgb(500, 700))
     with Slide(path) as slide:
         slide.files.refuse_changed()

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers.pictures import flip_bit
@@ -14,7 +17,7 @@ RGB = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "bmp"])
 @pytest.mark.parametrize("orientation", [None, 1, 3, 6, 8])
-def test_sizes_are_those_of_the_upright_picture(tmp_path, suffix, orientation):
+def test_sizes_are_those_of_the_upright_picture(tmp_path: Path, suffix: str, orientation: int) -> None:
     path = tmp_path / f"a.{suffix}"
     image = Image.fromarray(RGB)
     exif = image.getexif()
@@ -28,7 +31,7 @@ def test_sizes_are_those_of_the_upright_picture(tmp_path, suffix, orientation):
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
 @pytest.mark.parametrize("harm", ["cut", "emptied", "other"])
-def test_damage_is_found_without_decoding_all(tmp_path, suffix, harm):
+def test_damage_is_found_without_decoding_all(tmp_path: Path, suffix: str, harm: str) -> None:
     path = tmp_path / f"a.{suffix}"
     Image.fromarray(RGB).save(path)
     data = path.read_bytes()
@@ -39,7 +42,7 @@ def test_damage_is_found_without_decoding_all(tmp_path, suffix, harm):
 
 
 @pytest.mark.parametrize("read", [read_rgb, verified_size])
-def test_a_flipped_bit_in_a_png_is_found(tmp_path, read):
+def test_a_flipped_bit_in_a_png_is_found(tmp_path: Path, read: Callable[[Path], object]) -> None:
     path = tmp_path / "a.png"
     for at in range(0, 15_000, 100):
         Image.fromarray(RGB).save(path)
@@ -48,7 +51,7 @@ def test_a_flipped_bit_in_a_png_is_found(tmp_path, read):
             read(path)
 
 
-def test_too_large_pictures_are_refused(tmp_path, monkeypatch):
+def test_too_large_pictures_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(RGB).save(path)
     monkeypatch.setattr(picture, "MAX_PIXELS", 5399)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from helpers.trainings import Pair, write_outlined
 
 
 @pytest.fixture(autouse=True)
@@ -15,3 +16,8 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return write_outlined(tmp_path_factory.mktemp("outlined"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from helpers.trainings import tiny_recipe
@@ -17,7 +19,7 @@ PLAIN = Recipe(training=TrainingRecipe(epochs=3))
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_recipes_make_the_networks_they_name(name: str):
+def test_shipped_recipes_make_the_networks_they_name(name: str) -> None:
     recipe = load_pipeline(name).train
     assert recipe is not None
     for stage in recipe.training.stages:
@@ -29,7 +31,7 @@ def test_shipped_recipes_make_the_networks_they_name(name: str):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_recipe_is_the_same_after_a_round_through_json(name: str):
+def test_a_recipe_is_the_same_after_a_round_through_json(name: str) -> None:
     recipe = load_pipeline(name).train
     assert recipe is not None
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
@@ -52,35 +54,35 @@ def test_a_recipe_is_the_same_after_a_round_through_json(name: str):
         ("model.block=mobilenet", "model.block", "mobilenet"),
     ],
 )
-def test_any_value_can_be_changed(setting: str, path: str, value: object):
+def test_any_value_can_be_changed(setting: str, path: str, value: object) -> None:
     found: object = override(PLAIN, [setting])
     for name in path.split("."):
         found = getattr(found, name)
     assert found == value
 
 
-def test_later_settings_go_over_earlier_ones_and_the_original_stays():
+def test_later_settings_go_over_earlier_ones_and_the_original_stays() -> None:
     changed = override(PLAIN, ["training.seed=1", "training.seed=2"])
     assert changed.training.seed == 2
     assert PLAIN.training.seed == 0
     assert override(PLAIN, []) == PLAIN
 
 
-def test_minutes_and_epochs_take_each_others_place():
+def test_minutes_and_epochs_take_each_others_place() -> None:
     timed = override(PLAIN, ["training.minutes=2.5"])
     assert (timed.training.minutes, timed.training.epochs) == (2.5, None)
     counted = override(timed, ["training.epochs=4"])
     assert (counted.training.minutes, counted.training.epochs) == (None, 4)
 
 
-def test_the_network_can_be_exchanged_with_values_of_its_own():
+def test_the_network_can_be_exchanged_with_values_of_its_own() -> None:
     changed = override(PLAIN, ["model.name=biopsy", "model.block=residual"])
     assert changed.model.name == "biopsy"
     assert changed.model.block == "residual"
     assert override(changed, ["model.name=espnet", "model.q=5"]).model.q == 5
 
 
-def test_ablations_and_blocks_reach_the_network_of_every_stage():
+def test_ablations_and_blocks_reach_the_network_of_every_stage() -> None:
     changed = override(PLAIN, ["model.block=resnext", "model.block_width=40", "model.activation=relu"])
     for stage in ("encoder", "full"):
         config = changed.model.architecture(4, stage).config
@@ -93,7 +95,7 @@ def test_ablations_and_blocks_reach_the_network_of_every_stage():
 
 
 @pytest.mark.parametrize("variant", ["A", "B", "C"])
-def test_variants_without_a_decoder_are_trained_alone(variant: str):
+def test_variants_without_a_decoder_are_trained_alone(variant: str) -> None:
     settings = [f"model.variant={variant}", "training.stages=[encoder]"]
     config = override(PLAIN, settings).model.architecture(4, "encoder").config
     assert config.title == f"ESPNet-{variant}"
@@ -110,7 +112,7 @@ def test_variants_without_a_decoder_are_trained_alone(variant: str):
         (["model.max_parameters=187529", "model.max_macs=1000000000"], 55),
     ],
 )
-def test_a_budget_settles_how_wide_blocks_are(settings: list[str], width: int):
+def test_a_budget_settles_how_wide_blocks_are(settings: list[str], width: int) -> None:
     changed = override(PLAIN, ["model.block=mobilenet", *settings])
     for stage in ("encoder", "full"):
         assert changed.model.architecture(20, stage).config.block_width == width
@@ -123,7 +125,7 @@ def test_a_budget_settles_how_wide_blocks_are(settings: list[str], width: int):
 
 
 @pytest.mark.parametrize("name", ["enet", "erfnet", "segnet", "pspnet"])
-def test_the_networks_of_the_comparison_are_as_published(name: str):
+def test_the_networks_of_the_comparison_are_as_published(name: str) -> None:
     architecture = override(PLAIN, [f"model.name={name}"]).model.architecture(19, "full")
     assert architecture.name == name
     assert architecture.config == type(architecture.config)(19)
@@ -165,7 +167,7 @@ def test_the_networks_of_the_comparison_are_as_published(name: str):
         ("data.classes=3", r"recipe: data\.classes: input should be a valid string"),
     ],
 )
-def test_mistakes_are_named_in_one_line(setting: str, said: str):
+def test_mistakes_are_named_in_one_line(setting: str, said: str) -> None:
     with pytest.raises(UsageError, match=said) as error:
         override(PLAIN, [setting])
     assert "\n" not in str(error.value)
@@ -183,12 +185,12 @@ def test_mistakes_are_named_in_one_line(setting: str, said: str):
         (["data.sampling=whole", "data.sizes=[[64, 32]]"], "oblong images cannot be turned by quarters"),
     ],
 )
-def test_values_that_do_not_go_together(settings: list[str], said: str):
+def test_values_that_do_not_go_together(settings: list[str], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         override(PLAIN, settings)
 
 
-def test_a_pipeline_with_a_typo_names_file_and_value(tmp_path):
+def test_a_pipeline_with_a_typo_names_file_and_value(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("description: mine\ntrain:\n  training: {epochs: 3, epoch_step: 5}\n")
     with pytest.raises(UsageError, match=r"mine\.yaml: train\.training\.epoch_step: extra inputs"):
@@ -200,5 +202,5 @@ def test_a_pipeline_with_a_typo_names_file_and_value(tmp_path):
         load_pipeline("quik")
 
 
-def test_the_tests_own_recipe_is_sound():
+def test_the_tests_own_recipe_is_sound() -> None:
     assert tiny_recipe("training.epochs=2").training.epochs == 2

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.annotations.reading import AnnotationFile, read_annotations
+
+Points = Sequence[tuple[float, float]]
+Tool = Callable[..., Any]
+Shape = tuple[Any, ...]
+Read = Callable[..., AnnotationFile]
 
 BOX = ((100, 100), (400, 300))
 CORNERS = ((100, 100), (400, 100), (400, 300), (100, 300))
@@ -24,7 +32,7 @@ POINTS = ((500, 500), (600, 600), (700, 500))
 SQUARE_PX, OVAL_PX = 60_000, math.pi * 150 * 100
 
 
-def qupath(kind, points, **foreign):
+def qupath(kind: str, points: Points, **foreign: object) -> dict[str, Any]:
     coordinates = {"Polygon": [points], "MultiPolygon": [[points]], "Point": points[0]}.get(kind, points)
     return {
         "type": "Feature",
@@ -34,7 +42,7 @@ def qupath(kind, points, **foreign):
     }
 
 
-def asap(kind, points):
+def asap(kind: str, points: Points) -> str:
     inner = "".join(f'<Coordinate Order="{n}" X="{x}" Y="{y}"/>' for n, (x, y) in enumerate(points))
     return (
         f'<Annotation Name="a" Type="{kind}" PartOfGroup="Tumour"><Coordinates>{inner}</Coordinates>'
@@ -42,19 +50,19 @@ def asap(kind, points):
     )
 
 
-def imagescope(kind, points):
+def imagescope(kind: str, points: Points) -> str:
     inner = "".join(f'<Vertex X="{x}" Y="{y}" Z="0"/>' for x, y in points)
     return f'<Region Type="{kind}" NegativeROA="0"><Vertices>{inner}</Vertices></Region>'
 
 
-def halo(kind, points, endcaps=0):
+def halo(kind: str, points: Points, endcaps: int = 0) -> str:
     inner = "".join(f'<V X="{x}" Y="{y}"/>' for x, y in points)
     return (
         f'<Region Type="{kind}" HasEndcaps="{endcaps}" NegativeROA="0"><Vertices>{inner}</Vertices></Region>'
     )
 
 
-def layer(shapes):
+def layer(shapes: Iterable[str]) -> str:
     inner = f"<Regions>{''.join(shapes)}</Regions>"
     return f'<Annotations><Annotation Name="Tumour">{inner}</Annotation></Annotations>'
 
@@ -116,14 +124,14 @@ NO_AREAS = [
 ]
 
 
-def drawn(tool, arguments):
+def drawn(tool: Tool, arguments: Shape) -> Any:
     kind, points, *more = arguments
     return tool(kind, points, **more[0]) if more and isinstance(more[0], dict) else tool(kind, points, *more)
 
 
 @pytest.fixture
-def read(tmp_path):
-    def write_and_read(tool, *shapes):
+def read(tmp_path: Path) -> Read:
+    def write_and_read(tool: Tool, *shapes: Shape) -> AnnotationFile:
         path = tmp_path / "shapes"
         path.write_text(WHOLE[tool]([drawn(tool, shape) for shape in shapes]))
         return read_annotations(path)
@@ -132,7 +140,7 @@ def read(tmp_path):
 
 
 @pytest.mark.parametrize(("tool", "shape", "area"), AREAS)
-def test_areas_are_read_with_their_size(read, tool, shape, area):
+def test_areas_are_read_with_their_size(read: Read, tool: Tool, shape: Shape, area: float) -> None:
     file = read(tool, shape)
 
     assert [s.class_name for s in file.shapes] == ["Tumour"]
@@ -141,7 +149,7 @@ def test_areas_are_read_with_their_size(read, tool, shape, area):
 
 
 @pytest.mark.parametrize(("tool", "shape", "what"), NO_AREAS)
-def test_what_is_no_area_is_left_out_by_name(read, tool, shape, what):
+def test_what_is_no_area_is_left_out_by_name(read: Read, tool: Tool, shape: Shape, what: str) -> None:
     square = next(sound for other, sound, _ in AREAS if other is tool)
 
     file = read(tool, square, shape)

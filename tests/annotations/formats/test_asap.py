@@ -2,17 +2,26 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 import shapely
+from numpy.typing import NDArray
 
-from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.annotations.reading import AnnotationFile, read_annotations
 
 CORNERS = ((0, 0), (10, 0), (10, 10), (0, 10))
 
 
-def annotation(kind="Polygon", group="Tumor", points=CORNERS, color="#F4FA58", order=None):
+def annotation(
+    kind: str = "Polygon",
+    group: str = "Tumor",
+    points: Sequence[tuple[object, object]] = CORNERS,
+    color: str = "#F4FA58",
+    order: Sequence[object] | None = None,
+) -> str:
     order = range(len(points)) if order is None else order
     coordinates = "".join(
         f'<Coordinate Order="{place}" X="{x}" Y="{y}" />' for place, (x, y) in zip(order, points, strict=True)
@@ -24,8 +33,8 @@ def annotation(kind="Polygon", group="Tumor", points=CORNERS, color="#F4FA58", o
 
 
 @pytest.fixture
-def read(tmp_path):
-    def read_xml(*annotations, groups=""):
+def read(tmp_path: Path) -> Callable[..., AnnotationFile]:
+    def read_xml(*annotations: str, groups: str = "") -> AnnotationFile:
         path = tmp_path / "slide.xml"
         path.write_text(
             f'<?xml version="1.0"?>\n<ASAP_Annotations>\n<Annotations>{"".join(annotations)}</Annotations>'
@@ -36,7 +45,7 @@ def read(tmp_path):
     return read_xml
 
 
-def test_the_group_is_the_class_and_gives_the_colour(read):
+def test_the_group_is_the_class_and_gives_the_colour(read: Callable[..., AnnotationFile]) -> None:
     groups = (
         '<Group Name="Tumor" PartOfGroup="None" Color="#00aa00"><Attributes /></Group>'
         '<Group Name="Invasive" PartOfGroup="Tumor" Color="#64FE2E"><Attributes /></Group>'
@@ -58,37 +67,37 @@ def test_the_group_is_the_class_and_gives_the_colour(read):
 
 
 @pytest.mark.parametrize("kind", ["Polygon", "Spline", "Rectangle"])
-def test_areas_are_read(read, kind):
+def test_areas_are_read(read: Callable[..., AnnotationFile], kind: str) -> None:
     (shape,) = read(annotation(kind)).shapes
 
     assert shape.geometry.equals(shapely.box(0, 0, 10, 10))
 
 
-def test_a_rectangle_of_two_corners_is_read(read):
+def test_a_rectangle_of_two_corners_is_read(read: Callable[..., AnnotationFile]) -> None:
     (shape,) = read(annotation("Rectangle", points=((10, 2), (0, 8)))).shapes
 
     assert shape.geometry.equals(shapely.box(0, 2, 10, 8))
 
 
-def test_points_come_in_the_order_they_state(read):
+def test_points_come_in_the_order_they_state(read: Callable[..., AnnotationFile]) -> None:
     (shape,) = read(annotation(points=[CORNERS[i] for i in (2, 0, 3, 1)], order=(2, 0, 3, 1))).shapes
 
     assert shape.geometry.equals(shapely.box(0, 0, 10, 10))
 
 
-def test_points_without_an_order_come_as_they_are(read):
+def test_points_without_an_order_come_as_they_are(read: Callable[..., AnnotationFile]) -> None:
     (shape,) = read(annotation(order=("", "-1", "²", "9" * 30))).shapes
 
     assert shape.geometry.area == 100
 
 
-def test_decimal_commas_are_understood(read):
+def test_decimal_commas_are_understood(read: Callable[..., AnnotationFile]) -> None:
     (shape,) = read(annotation(points=(("0,5", "0"), ("10,5", "0"), ("10,5", "10")))).shapes
 
     assert shape.geometry.bounds == (0.5, 0, 10.5, 10)
 
 
-def test_what_has_no_area_is_counted(read):
+def test_what_has_no_area_is_counted(read: Callable[..., AnnotationFile]) -> None:
     file = read(
         annotation("Dot", points=((1, 1),)), annotation("Dot", points=((1, 1),)), annotation("PointSet"),
         annotation("Measurement", points=((1, 1), (2, 2))), annotation("None", points=()), annotation(),
@@ -113,7 +122,9 @@ def test_what_has_no_area_is_counted(read):
         (((1, 1), (2, 2), ("1e30", 1)), "larger than any slide"),
     ],
 )
-def test_an_unusable_shape_is_named_and_left_out(read, points, says):
+def test_an_unusable_shape_is_named_and_left_out(
+    read: Callable[..., AnnotationFile], points: Sequence[tuple[object, object]], says: str
+) -> None:
     file = read(annotation(), annotation(group="Benign", points=points))
 
     assert len(file.shapes) == 1
@@ -122,7 +133,7 @@ def test_an_unusable_shape_is_named_and_left_out(read, points, says):
 
 
 @pytest.mark.parametrize("name", ["asap_breast_A01.xml", "asap_camelyon16_tumor_085.xml"])
-def test_real_files(shared_data, name):
+def test_real_files(shared_data: Path, name: str) -> None:
     path = shared_data / "annotations" / name
     root = ET.parse(path).getroot()
     stored = list(root.iter("Annotation"))
@@ -138,6 +149,6 @@ def test_real_files(shared_data, name):
     assert len(file.repaired) == sum(not shapely.Polygon(ring).is_valid for ring in rings)
 
 
-def shoelace(ring):
+def shoelace(ring: NDArray[np.float64]) -> float:
     x, y = np.array(ring).T
     return abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 import shapely
 
-from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.annotations.reading import AnnotationFile, read_annotations
 
 CORNERS = ((0, 0), (10, 0), (10, 10), (0, 10), (0, 0))
 
 
-def region(kind="Polygon", points=CORNERS, negative=0, endcaps=0):
+def region(
+    kind: str = "Polygon",
+    points: Sequence[tuple[float, float]] = CORNERS,
+    negative: int = 0,
+    endcaps: int = 0,
+) -> str:
     vertices = "".join(f'<V X="{x}" Y="{y}" />' for x, y in points)
     return (
         f'<Region Type="{kind}" HasEndcaps="{endcaps}" NegativeROA="{negative}">'
@@ -20,8 +27,8 @@ def region(kind="Polygon", points=CORNERS, negative=0, endcaps=0):
 
 
 @pytest.fixture
-def read(tmp_path):
-    def read_xml(*regions, name="Tumor", color=5634047):
+def read(tmp_path: Path) -> Callable[..., AnnotationFile]:
+    def read_xml(*regions: str, name: str = "Tumor", color: int = 5634047) -> AnnotationFile:
         path = tmp_path / "slide.annotations"
         path.write_text(
             f'<Annotations><Annotation LineColor="{color}" Name="{name}" Visible="True">'
@@ -32,14 +39,14 @@ def read(tmp_path):
     return read_xml
 
 
-def test_a_layer_is_a_class(read):
+def test_a_layer_is_a_class(read: Callable[..., AnnotationFile]) -> None:
     (shape,) = read(region()).shapes
 
     assert (shape.class_name, shape.color) == ("Tumor", (255, 247, 85))
     assert shape.geometry.equals(shapely.box(0, 0, 10, 10))
 
 
-def test_rectangles_and_ellipses_are_two_corners(read):
+def test_rectangles_and_ellipses_are_two_corners(read: Callable[..., AnnotationFile]) -> None:
     corners = ((10, 20), (0, 0))
 
     rectangle, ellipse = read(region("Rectangle", corners), region("Ellipse", corners)).shapes
@@ -49,7 +56,7 @@ def test_rectangles_and_ellipses_are_two_corners(read):
     assert ellipse.geometry.area == pytest.approx(np.pi * 5 * 10, rel=1e-3)
 
 
-def test_rulers_and_pins_are_counted(read):
+def test_rulers_and_pins_are_counted(read: Callable[..., AnnotationFile]) -> None:
     file = read(region("Ruler", ((0, 0), (1, 1))), region("Pin", ((0, 0),)), region())
 
     assert len(file.shapes) == 1
@@ -63,7 +70,7 @@ LINES = [
 ]
 
 
-def test_lines_are_no_areas(read):
+def test_lines_are_no_areas(read: Callable[..., AnnotationFile]) -> None:
     area = ((100, 100), (400, 100), (400, 300), (100, 300), (100, 100))
 
     file = read(
@@ -79,7 +86,7 @@ def test_lines_are_no_areas(read):
     )
 
 
-def arc(turn):
+def arc(turn: float) -> list[tuple[float, float]]:
     """A circle of 100 px that stops short of its beginning."""
     return [(100 * np.cos(t), 100 * np.sin(t)) for t in np.linspace(0, turn * 2 * np.pi, 400)]
 
@@ -97,7 +104,9 @@ def arc(turn):
         (CORNERS[:4], 0, True),
     ],
 )
-def test_an_area_ends_where_it_began(read, points, endcaps, is_line):
+def test_an_area_ends_where_it_began(
+    read: Callable[..., AnnotationFile], points: Sequence[tuple[float, float]], endcaps: int, is_line: bool
+) -> None:
     file = read(region("Rectangle", ((0, 0), (5, 5))), region(points=points, endcaps=endcaps))
 
     assert len(file.shapes) == 2 - is_line
@@ -105,7 +114,9 @@ def test_an_area_ends_where_it_began(read, points, endcaps, is_line):
 
 
 @pytest.mark.parametrize(("endcaps", "corners", "closed"), [(0, 4, True), (1, 4, True), (1, 5, False)])
-def test_a_negative_region_is_a_hole_however_open(read, endcaps, corners, closed):
+def test_a_negative_region_is_a_hole_however_open(
+    read: Callable[..., AnnotationFile], endcaps: int, corners: Sequence[tuple[float, float]], closed: bool
+) -> None:
     inner = ((2, 2), (6, 2), (6, 6), (2, 6), (2, 2))[:corners]
 
     file = read(region(), region(points=inner, negative=1, endcaps=endcaps))
@@ -115,7 +126,7 @@ def test_a_negative_region_is_a_hole_however_open(read, endcaps, corners, closed
     assert file.repaired == (("shape 2 (Tumor): open by 33% of its length, closed",) if closed else ())
 
 
-def test_types_in_words_tell_halo(tmp_path):
+def test_types_in_words_tell_halo(tmp_path: Path) -> None:
     path = tmp_path / "slide.annotations"
     path.write_text(
         '<Annotations><Annotation Name="A"><Regions><Region Type="Rectangle"><Vertices><V X="0" Y="0"/>'
@@ -125,7 +136,7 @@ def test_types_in_words_tell_halo(tmp_path):
     assert read_annotations(path).format == "HALO annotations"
 
 
-def test_an_island_in_a_hole_stands(read):
+def test_an_island_in_a_hole_stands(read: Callable[..., AnnotationFile]) -> None:
     rings = [[(x0, x0), (x1, x0), (x1, x1), (x0, x1), (x0, x0)] for x0, x1 in ((0, 100), (20, 80), (40, 60))]
 
     file = read(region(points=rings[0]), region(points=rings[1], negative=1), region(points=rings[2]))
@@ -133,7 +144,7 @@ def test_an_island_in_a_hole_stands(read):
     assert [s.geometry.area for s in file.shapes] == [6400, 400]
 
 
-def test_a_real_file_with_holes(shared_data):
+def test_a_real_file_with_holes(shared_data: Path) -> None:
     path = shared_data / "annotations" / "halo_holes.annotations"
     expected: list[tuple[str, float]] = []
     holes = 0

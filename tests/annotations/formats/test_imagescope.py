@@ -1,24 +1,28 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 import shapely
 
-from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.annotations.reading import AnnotationFile, read_annotations
 
 CORNERS = ((0, 0), (10, 0), (10, 10), (0, 10))
 
 
-def region(points=CORNERS, **attributes):
+def region(points: Sequence[tuple[float, float]] = CORNERS, **attributes: object) -> str:
     stated = {"Type": 0, "NegativeROA": 0, "InputRegionId": 0, "Text": ""} | attributes
     vertices = "".join(f'<Vertex X="{x}" Y="{y}" Z="0"/>' for x, y in points)
     text = " ".join(f'{name}="{value}"' for name, value in stated.items())
     return f"<Region {text}><Attributes></Attributes><Vertices>{vertices}</Vertices></Region>"
 
 
-def layer(*regions, name="", color=65280, attributes=()):
+def layer(
+    *regions: str, name: str = "", color: int = 65280, attributes: Sequence[tuple[str, str]] = ()
+) -> str:
     stated = "".join(f'<Attribute Name="{n}" Id="0" Value="{v}"/>' for n, v in attributes)
     return (
         f'<Annotation Id="1" Name="{name}" LineColor="{color}"><Attributes>{stated}</Attributes>'
@@ -27,8 +31,8 @@ def layer(*regions, name="", color=65280, attributes=()):
 
 
 @pytest.fixture
-def read(tmp_path):
-    def read_xml(*layers):
+def read(tmp_path: Path) -> Callable[..., AnnotationFile]:
+    def read_xml(*layers: str) -> AnnotationFile:
         path = tmp_path / "slide.xml"
         path.write_text(f'<Annotations MicronsPerPixel="0.25">{"".join(layers)}</Annotations>')
         return read_annotations(path)
@@ -50,7 +54,13 @@ def read(tmp_path):
         ("None", (), "", None),
     ],
 )
-def test_the_class_is_found_in_each_dialect(read, name, attributes, text, expected):
+def test_the_class_is_found_in_each_dialect(
+    read: Callable[..., AnnotationFile],
+    name: str,
+    attributes: Sequence[tuple[str, str]],
+    text: str,
+    expected: str | None,
+) -> None:
     (shape,) = read(layer(region(Text=text), name=name, attributes=attributes)).shapes
 
     assert shape.class_name == expected
@@ -60,18 +70,22 @@ def test_the_class_is_found_in_each_dialect(read, name, attributes, text, expect
     ("line_color", "rgb"),
     [(255, (255, 0, 0)), (65280, (0, 255, 0)), (16711680, (0, 0, 255)), ("", None), ("red", None)],
 )
-def test_colours_have_red_in_their_lowest_byte(read, line_color, rgb):
+def test_colours_have_red_in_their_lowest_byte(
+    read: Callable[..., AnnotationFile], line_color: int, rgb: tuple[int, int, int]
+) -> None:
     assert read(layer(region(), color=line_color)).shapes[0].color == rgb
 
 
 @pytest.mark.parametrize("kind", [0, 1])
-def test_a_ring_of_points_is_a_polygon_whatever_its_type(read, kind):
+def test_a_ring_of_points_is_a_polygon_whatever_its_type(
+    read: Callable[..., AnnotationFile], kind: int
+) -> None:
     (shape,) = read(layer(region(Type=kind))).shapes
 
     assert shape.geometry.equals(shapely.box(0, 0, 10, 10))
 
 
-def test_two_corners_make_a_rectangle_or_an_ellipse(read):
+def test_two_corners_make_a_rectangle_or_an_ellipse(read: Callable[..., AnnotationFile]) -> None:
     corners = ((10, 0), (0, 20))
 
     rectangle, ellipse = read(layer(region(corners, Type=1), region(corners, Type=2))).shapes
@@ -81,7 +95,7 @@ def test_two_corners_make_a_rectangle_or_an_ellipse(read):
     assert ellipse.geometry.area == pytest.approx(np.pi * 5 * 10, rel=1e-3)
 
 
-def test_arrows_rulers_and_copies_are_counted(read):
+def test_arrows_rulers_and_copies_are_counted(read: Callable[..., AnnotationFile]) -> None:
     file = read(
         layer(region(), region(Type=3), region(Type=4), region(Type=4), region(InputRegionId=7), name="T")
     )
@@ -119,7 +133,9 @@ def test_arrows_rulers_and_copies_are_counted(read):
         "half",
     ],
 )
-def test_a_pens_line_that_goes_round_nothing_is_no_area(read, points, says):
+def test_a_pens_line_that_goes_round_nothing_is_no_area(
+    read: Callable[..., AnnotationFile], points: Sequence[tuple[float, float]], says: str | None
+) -> None:
     file = read(layer(region(), region(points), name="Tumor"))
 
     is_line = says == "an open line"
@@ -130,7 +146,9 @@ def test_a_pens_line_that_goes_round_nothing_is_no_area(read, points, says):
     )
 
 
-def test_a_negative_region_is_a_hole_in_the_larger_regions_of_its_layer(read):
+def test_a_negative_region_is_a_hole_in_the_larger_regions_of_its_layer(
+    read: Callable[..., AnnotationFile],
+) -> None:
     big = ((0, 0), (100, 0), (100, 100), (0, 100))
     hole = ((20, 20), (80, 20), (80, 80), (20, 80))
     island = ((40, 40), (60, 40), (60, 60), (40, 60))
@@ -145,7 +163,7 @@ def test_a_negative_region_is_a_hole_in_the_larger_regions_of_its_layer(read):
     ]  # fmt: skip
 
 
-def test_a_region_that_negative_ones_leave_nothing_of_is_named(read):
+def test_a_region_that_negative_ones_leave_nothing_of_is_named(read: Callable[..., AnnotationFile]) -> None:
     strips = [((-1, y), (11, y), (11, y + 6), (-1, y + 6)) for y in (-1, 5)]
 
     file = read(
@@ -156,7 +174,7 @@ def test_a_region_that_negative_ones_leave_nothing_of_is_named(read):
     assert [shape.order for shape in file.shapes] == [4]
 
 
-def test_the_dialect_with_attributes(shared_data):
+def test_the_dialect_with_attributes(shared_data: Path) -> None:
     path = shared_data / "annotations" / "imagescope_TCGA-EJ-5518.xml"
     stated = [float(r.get("Area")) for r in ET.parse(path).getroot().iter("Region")]
 
@@ -168,7 +186,7 @@ def test_the_dialect_with_attributes(shared_data):
     np.testing.assert_allclose([s.geometry.area for s in file.shapes], stated, rtol=0.005)
 
 
-def test_the_dialect_without_attributes(shared_data):
+def test_the_dialect_without_attributes(shared_data: Path) -> None:
     path = shared_data / "annotations" / "imagescope_NP015.xml"
     region_ = next(ET.parse(path).getroot().iter("Region"))
     ring = [(float(v.get("X")), float(v.get("Y"))) for v in region_.iter("Vertex")]

@@ -4,19 +4,22 @@ import gzip
 import json
 import math
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import shapely
 
-from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.annotations.reading import AnnotationFile, read_annotations
 from wsi_seg.errors import AnnotationError
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]]}
 
 
 @pytest.fixture
-def read(tmp_path):
-    def read_content(content):
+def read(tmp_path: Path) -> Callable[..., AnnotationFile]:
+    def read_content(content: object) -> AnnotationFile:
         path = tmp_path / "shapes.json"
         path.write_text(json.dumps(content))
         return read_annotations(path)
@@ -24,7 +27,7 @@ def read(tmp_path):
     return read_content
 
 
-def feature(geometry=SQUARE, **properties):
+def feature(geometry: object = SQUARE, **properties: object) -> dict[str, Any]:
     return {"type": "Feature", "geometry": geometry, "properties": properties}
 
 
@@ -51,25 +54,32 @@ def feature(geometry=SQUARE, **properties):
         ([], None, None),
     ],
 )  # fmt: skip
-def test_a_class_is_read_as_every_version_wrote_it(read, classification, name, color):
+def test_a_class_is_read_as_every_version_wrote_it(
+    read: Callable[..., AnnotationFile],
+    classification: object,
+    name: str | None,
+    color: tuple[int, int, int] | None,
+) -> None:
     (shape,) = read(feature(classification=classification)).shapes
 
     assert (shape.class_name, shape.color) == (name, color)
 
 
-def test_a_shape_without_properties_has_no_class(read):
+def test_a_shape_without_properties_has_no_class(read: Callable[..., AnnotationFile]) -> None:
     file = read([SQUARE, {"type": "Feature", "geometry": SQUARE, "properties": None}, feature(name="Tumor")])
 
     assert [shape.class_name for shape in file.shapes] == [None, None, None]
 
 
-def test_shapes_keep_the_order_they_were_drawn_in(read):
+def test_shapes_keep_the_order_they_were_drawn_in(read: Callable[..., AnnotationFile]) -> None:
     content = {"type": "FeatureCollection", "features": [feature(classification=c) for c in "CAB"]}
 
     assert [(s.order, s.class_name) for s in read(content).shapes] == [(1, "C"), (2, "A"), (3, "B")]
 
 
-def test_what_a_collection_of_geometries_holds_is_of_its_features_class(read):
+def test_what_a_collection_of_geometries_holds_is_of_its_features_class(
+    read: Callable[..., AnnotationFile],
+) -> None:
     far = shapely.geometry.mapping(shapely.box(20, 20, 30, 30))
     collection = {"type": "GeometryCollection", "geometries": [SQUARE, far, {"type": "Point"}]}
 
@@ -82,11 +92,11 @@ def test_what_a_collection_of_geometries_holds_is_of_its_features_class(read):
     assert file.skipped == ("shape 3 (Tumor): a point",)
 
 
-def box(x0, y0, x1, y1):
+def box(x0: float, y0: float, x1: float, y1: float) -> dict[str, Any]:
     return shapely.geometry.mapping(shapely.box(x0, y0, x1, y1))
 
 
-def test_children_are_shapes_with_classes_of_their_own(read):
+def test_children_are_shapes_with_classes_of_their_own(read: Callable[..., AnnotationFile]) -> None:
     grandchild = feature(box(3, 3, 4, 4), classification="Nerve")
     child = feature(box(2, 2, 6, 6), childObjects=[grandchild])
     parent = feature(classification="Stroma", childObjects=[child])
@@ -98,7 +108,7 @@ def test_children_are_shapes_with_classes_of_their_own(read):
     ]  # fmt: skip
 
 
-def test_version_01_called_them_children(read):
+def test_version_01_called_them_children(read: Callable[..., AnnotationFile]) -> None:
     assert len(read(feature(children=[feature(), feature()])).shapes) == 3
 
 
@@ -119,7 +129,7 @@ ROOT = {
         [ROOT | {"id": "PathRootObject", "properties": {"childObjects": [feature()]}}],
     ],
 )
-def test_root_objects_only_hold_others(read, content):
+def test_root_objects_only_hold_others(read: Callable[..., AnnotationFile], content: object) -> None:
     file = read(content)
 
     assert [s.geometry.area for s in file.shapes] == [100]
@@ -135,7 +145,9 @@ def test_root_objects_only_hold_others(read, content):
         feature(objectType="tmaCore", classification="Tumor"),
     ],
 )
-def test_cores_of_a_tissue_microarray_are_no_shapes(read, core):
+def test_cores_of_a_tissue_microarray_are_no_shapes(
+    read: Callable[..., AnnotationFile], core: dict[str, Any]
+) -> None:
     core["properties"]["childObjects"] = [feature(box(2, 2, 3, 3), classification="Tumor")]
 
     file = read([core])
@@ -145,7 +157,7 @@ def test_cores_of_a_tissue_microarray_are_no_shapes(read, core):
     assert file.remarks == (f"{file.path}: 1 TMA core: left out, not outlines of tissue",)
 
 
-def test_cores_alone_are_places_but_no_outlines(read, tmp_path):
+def test_cores_alone_are_places_but_no_outlines(read: Callable[..., AnnotationFile], tmp_path: Path) -> None:
     cores = [feature(objectType="tmaCore"), feature(objectType="tmaCore", isMissing=True)]
 
     with pytest.raises(AnnotationError, match=r"holds no area \(shape 2: a missing core; 1 TMA core\)"):
@@ -155,14 +167,14 @@ def test_cores_alone_are_places_but_no_outlines(read, tmp_path):
     assert [s.geometry.area for s in file.shapes] == [100]
 
 
-def test_an_ellipse_fills_its_box(read):
+def test_an_ellipse_fills_its_box(read: Callable[..., AnnotationFile]) -> None:
     (shape,) = read(feature(SQUARE | {"isEllipse": True})).shapes
 
     assert shape.geometry.area == pytest.approx(25 * math.pi, rel=1e-3)
     assert shape.geometry.bounds == pytest.approx((0, 0, 10, 10))
 
 
-def test_deep_nesting_is_no_matter(read):
+def test_deep_nesting_is_no_matter(read: Callable[..., AnnotationFile]) -> None:
     content = feature(classification="Tumor")
     for _ in range(300):
         content = feature(childObjects=[content])
@@ -173,13 +185,13 @@ def test_deep_nesting_is_no_matter(read):
     assert file.shapes[-1].class_name == "Tumor"
 
 
-def test_the_outline_of_a_cell_is_read_but_not_its_nucleus(read):
+def test_the_outline_of_a_cell_is_read_but_not_its_nucleus(read: Callable[..., AnnotationFile]) -> None:
     cell = feature(classification="Tumor", objectType="cell") | {"nucleusGeometry": SQUARE}
 
     assert len(read(cell).shapes) == 1
 
 
-def test_a_real_slides_outlines(shared_data):
+def test_a_real_slides_outlines(shared_data: Path) -> None:
     path = shared_data / "slides" / "breast_A03.geojson"
     stored = json.loads(path.read_text())["features"]
 
@@ -199,7 +211,9 @@ def test_a_real_slides_outlines(shared_data):
     ("name", "shapes", "holes"),
     [("qupath05.geojson", 3, 0), ("qupath_holed.geojson", 1, 1), ("qupath_polygon.geojson", 1, 26)],
 )
-def test_real_files_of_each_form(shared_data, tmp_path, name, shapes, holes):
+def test_real_files_of_each_form(
+    shared_data: Path, tmp_path: Path, name: str, shapes: int, holes: int
+) -> None:
     path = shared_data / "annotations" / name
     packed = tmp_path / "packed"
     packed.write_bytes(gzip.compress(path.read_bytes()))

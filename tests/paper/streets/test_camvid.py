@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers.pictures import SCHEMA, save, save_pair
@@ -15,14 +17,14 @@ VALUES = np.arange(12, dtype=np.uint8).reshape(3, 4)
 CLASSES = [*range(11), IGNORE]
 
 
-def test_void_is_unknown(tmp_path):
+def test_void_is_unknown(tmp_path: Path) -> None:
     save_pair(tmp_path / "train/a.png", tmp_path / "trainannot/a.png", VALUES)
     dataset = read_dataset(tmp_path, "train")
     assert (dataset.kind, dataset.schema) == ("camvid", load_schema("camvid"))
     assert dataset.sources[0].read(Rect(0, 0, 3, 4)).classes.ravel().tolist() == CLASSES
 
 
-def test_the_lists_of_segnet(tmp_path):
+def test_the_lists_of_segnet(tmp_path: Path) -> None:
     for split in ("train", "val", "test"):
         save_pair(tmp_path / split / "a.png", tmp_path / f"{split}annot" / "a.png", VALUES)
         save(tmp_path / split / "unlisted.png", VALUES)
@@ -34,31 +36,31 @@ def test_the_lists_of_segnet(tmp_path):
     assert [source.image for source in dataset.sources] == [tmp_path / "test/a.png"]
 
 
-def test_other_tiles_may_be_laid_out_alike(tmp_path):
+def test_other_tiles_may_be_laid_out_alike(tmp_path: Path) -> None:
     save_pair(tmp_path / "train/a.png", tmp_path / "trainannot/a.png")
     dataset = read_dataset(tmp_path, "train", SCHEMA)
     assert (dataset.kind, dataset.schema) == ("tiles", SCHEMA)
 
 
-def test_the_authors_schema_has_void_besides():
+def test_the_authors_schema_has_void_besides() -> None:
     schema, theirs = load_schema("camvid"), load_schema("camvid-void")
     assert theirs.classes[:11] == schema.classes
     assert (theirs.classes[11].id, theirs.classes[11].name, theirs.background) == (11, "void", "void")
 
 
 @pytest.mark.parametrize("schema", ["camvid", "camvid-void"])
-def test_void_is_unknown_to_their_network_too(tmp_path, schema):
+def test_void_is_unknown_to_their_network_too(tmp_path: Path, schema: str) -> None:
     save_pair(tmp_path / "train/a.png", tmp_path / "trainannot/a.png", VALUES)
     dataset = read_dataset(tmp_path, "train", load_schema(schema))
     assert dataset.sources[0].read(Rect(0, 0, 3, 4)).classes.ravel().tolist() == CLASSES
 
 
-def test_the_names_of_cityscapes_will_do():
+def test_the_names_of_cityscapes_will_do() -> None:
     schema = load_schema("camvid")
     assert [schema.index_of(name) for name in ("sidewalk", "vegetation", "person")] == [4, 5, 9]
 
 
-def test_real_streets(shared_data):
+def test_real_streets(shared_data: Path) -> None:
     schema = load_schema("camvid")
     assert tuple(c.name for c in schema.classes) == NAMES
     for split, count in (("train", 74), ("val", 101)):

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import numpy as np
 import pytest
 from cityscapesscripts.helpers.labels import labels, trainId2label
@@ -17,7 +20,7 @@ CLASS_OF_ID = {label.id: label.trainId for label in labels if label.id >= 0}
 WHOLE = Rect(0, 0, 1024, 2048)
 
 
-def write(folder, kinds, split="train", name="ulm_000001_000019"):
+def write(folder: Path, kinds: Iterable[str], split: str = "train", name: str = "ulm_000001_000019") -> None:
     """Write an image whose mask's columns hold each label id in turn."""
     ids = np.arange(34, dtype=np.uint8).reshape(1, -1)
     forms = {
@@ -32,7 +35,7 @@ def write(folder, kinds, split="train", name="ulm_000001_000019"):
         save(folder / "gtFine" / split / "ulm" / f"{name}_gtFine_{kind}.png", forms[kind])
 
 
-def test_the_schemas_are_the_official_ones():
+def test_the_schemas_are_the_official_ones() -> None:
     schema = load_schema("cityscapes")
     assert [(c.id, c.name, c.color) for c in schema.classes] == [
         (i, trainId2label[i].name, trainId2label[i].color) for i in range(19)
@@ -54,7 +57,7 @@ def test_the_schemas_are_the_official_ones():
     ],
 )
 @pytest.mark.parametrize("schema", [None, "cityscapes-void"])
-def test_every_label_id_in_every_form(tmp_path, kinds, schema):
+def test_every_label_id_in_every_form(tmp_path: Path, kinds: Iterable[str], schema: str) -> None:
     write(tmp_path, kinds)
     dataset = read_dataset(tmp_path, "train", schema and load_schema(schema))
     (source,) = dataset.sources
@@ -63,7 +66,7 @@ def test_every_label_id_in_every_form(tmp_path, kinds, schema):
     assert (source.instances is not None) == ("instanceIds" in kinds)
 
 
-def test_faults(tmp_path):
+def test_faults(tmp_path: Path) -> None:
     write(tmp_path, ["labelIds"])
     write(tmp_path, [], name="ulm_000002_000019")
     write(tmp_path, ["labelIds"], name="ulm_000003_000019")
@@ -79,7 +82,7 @@ def test_faults(tmp_path):
     )
 
 
-def test_the_truth_of_the_test_set_is_held_back(tmp_path):
+def test_the_truth_of_the_test_set_is_held_back(tmp_path: Path) -> None:
     write(tmp_path, [], split="test")
     assert dataset_splits(tmp_path) == ("test",)
     (source,) = read_dataset(tmp_path, "test").sources
@@ -87,7 +90,7 @@ def test_the_truth_of_the_test_set_is_held_back(tmp_path):
     assert (source.read(Rect(0, 0, 1, 34)).classes == IGNORE).all()
 
 
-def test_real_streets(shared_data):
+def test_real_streets(shared_data: Path) -> None:
     folder = shared_data / "cityscapes"
     assert dataset_splits(folder) == ("train", "val")
     train, val = (read_dataset(folder, split) for split in ("train", "val"))

@@ -14,18 +14,18 @@ from wsi_seg.data.masked_images import LabelledImage
 from wsi_seg.data.masks import code_of_ids
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.evaluation.benchmarks import open_submission
-from wsi_seg.models.classes import load_schema
+from wsi_seg.models.classes import ClassSchema, load_schema
 from wsi_seg.slides.lattice import Rect
 
 STREETS = load_schema("cityscapes-void")
 OBJECTS = load_schema("voc")
 
 
-def source(name, schema=STREETS):
+def source(name: str, schema: ClassSchema = STREETS) -> LabelledImage:
     return LabelledImage(name, (4, 5), Path(f"{name}.png"), None, code_of_ids(schema))
 
 
-def test_cityscapes_ids_are_the_official_ones(tmp_path):
+def test_cityscapes_ids_are_the_official_ones(tmp_path: Path) -> None:
     classes = np.arange(20, dtype=np.uint8).reshape(4, 5)
     submission = open_submission("cityscapes", tmp_path / "new", STREETS)
     written = submission.add(source("ulm_000001_000019_leftImg8bit"), classes)
@@ -36,7 +36,9 @@ def test_cityscapes_ids_are_the_official_ones(tmp_path):
     assert ids.ravel().tolist() == [*(trainId2label[i].id for i in range(19)), 0]
 
 
-def test_the_official_evaluation_finds_and_takes_it(shared_data, tmp_path, monkeypatch):
+def test_the_official_evaluation_finds_and_takes_it(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dataset = read_dataset(shared_data / "cityscapes", "train")
     submission = open_submission(dataset.kind, tmp_path, dataset.schema)
     monkeypatch.setattr(official.args, "predictionPath", str(tmp_path))
@@ -54,7 +56,7 @@ def test_the_official_evaluation_finds_and_takes_it(shared_data, tmp_path, monke
         assert (ids == np.where(scored, labels, 0)).all()
 
 
-def test_voc_palette_pictures_in_their_folders_and_tar(shared_data, tmp_path):
+def test_voc_palette_pictures_in_their_folders_and_tar(shared_data: Path, tmp_path: Path) -> None:
     classes = np.arange(21, dtype=np.uint8).reshape(3, 7)
     submission = open_submission("voc", tmp_path, OBJECTS)
     names = ["2008_000009", "2008_000001"]
@@ -79,7 +81,7 @@ def test_voc_palette_pictures_in_their_folders_and_tar(shared_data, tmp_path):
         assert palette == image.getpalette()
 
 
-def test_the_same_pictures_make_the_same_archive(tmp_path):
+def test_the_same_pictures_make_the_same_archive(tmp_path: Path) -> None:
     archives = []
     for run in ("a", "b"):
         submission = open_submission("voc", tmp_path / run, OBJECTS)
@@ -88,14 +90,14 @@ def test_the_same_pictures_make_the_same_archive(tmp_path):
     assert archives[0] == archives[1]
 
 
-def test_classes_are_told_by_name(tmp_path):
+def test_classes_are_told_by_name(tmp_path: Path) -> None:
     submission = open_submission("cityscapes", tmp_path, load_schema("camvid"))
     classes = np.array([[0, 4, 9, 7, 2]], np.uint8)  # sky, pavement, pedestrian, fence, pole
     with Image.open(submission.add(source("ulm_1_2_leftImg8bit"), classes)) as image:
         assert np.asarray(image).tolist() == [[23, 8, 24, 13, 17]]
 
 
-def test_what_cannot_be_submitted_is_refused(tmp_path):
+def test_what_cannot_be_submitted_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no server takes submissions for camvid"):
         open_submission("camvid", tmp_path, STREETS)
     with pytest.raises(UsageError, match="'breast-biopsy' has no class"):

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers.pictures import save
+from numpy.typing import NDArray
 from PIL import Image
 
 from wsi_seg.data.dataset import dataset_splits, read_dataset
@@ -15,18 +18,24 @@ from wsi_seg.slides.lattice import Rect
 VALUES = np.array([[0, 20, 255], [7, 15, 0]], np.uint8)
 
 
-def write(folder, name, values=VALUES, masks="SegmentationClass", palette=None):
+def write(
+    folder: Path,
+    name: str,
+    values: NDArray[np.uint8] = VALUES,
+    masks: str = "SegmentationClass",
+    palette: list[int] | None = None,
+) -> None:
     save(folder / "JPEGImages" / f"{name}.jpg", np.zeros((2, 3, 3), np.uint8))
     save(folder / masks / f"{name}.png", values, palette)
 
 
-def lists(folder, **names):
+def lists(folder: Path, **names: str) -> None:
     (folder / "ImageSets/Segmentation").mkdir(parents=True, exist_ok=True)
     for split, members in names.items():
         (folder / f"ImageSets/Segmentation/{split}.txt").write_text("\n".join(members) + "\n")
 
 
-def test_the_palette_is_that_of_the_official_masks(shared_data):
+def test_the_palette_is_that_of_the_official_masks(shared_data: Path) -> None:
     seen = 0
     for path in (shared_data / "voc/VOC2012/SegmentationClass").glob("*.png"):
         with Image.open(path) as image:
@@ -42,7 +51,7 @@ def test_the_palette_is_that_of_the_official_masks(shared_data):
 
 @pytest.mark.parametrize("place", ["", "VOC2012", "VOCdevkit/VOC2012"])
 @pytest.mark.parametrize("palette", [None, list(PALETTE)])
-def test_masks_of_values_and_palette_masks(tmp_path, place, palette):
+def test_masks_of_values_and_palette_masks(tmp_path: Path, place: str, palette: list[int] | None) -> None:
     folder = tmp_path / place
     write(folder, "2007_000001", palette=palette)
     lists(folder, train=["2007_000001", ""], val=[])
@@ -51,7 +60,7 @@ def test_masks_of_values_and_palette_masks(tmp_path, place, palette):
     assert source.read(Rect(0, 0, 2, 3)).classes.tolist() == VALUES.tolist()
 
 
-def test_the_extended_set(tmp_path):
+def test_the_extended_set(tmp_path: Path) -> None:
     write(tmp_path, "2007_000001")
     write(tmp_path, "2008_000002", masks="SegmentationClassAug")
     lists(tmp_path, trainaug=["2008_000002", "2007_000001"])
@@ -62,7 +71,7 @@ def test_the_extended_set(tmp_path):
     ]
 
 
-def test_faults(tmp_path):
+def test_faults(tmp_path: Path) -> None:
     write(tmp_path, "a")
     write(tmp_path, "b", values=VALUES + np.uint8(2))
     write(tmp_path, "c")
@@ -78,7 +87,7 @@ def test_faults(tmp_path):
     assert (source.read(Rect(0, 0, 2, 3)).classes == IGNORE).all()
 
 
-def test_real_photographs(shared_data):
+def test_real_photographs(shared_data: Path) -> None:
     train, val = (read_dataset(shared_data / "voc", split) for split in ("train", "val"))
     assert (train.kind, train.folder.name, len(train.sources), len(val.sources)) == (
         "voc",

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.typing import NDArray
 from skimage.measure import label
 
 from wsi_seg.results.polygons.components import find_components
@@ -14,7 +15,7 @@ IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=9), elem
 
 
 @given(IMAGES)
-def test_components_are_those_of_scikit_image(image):
+def test_components_are_those_of_scikit_image(image: NDArray[np.uint8]) -> None:
     components = find_components(image)
     expected = label(image, background=-1, connectivity=1) - 1
 
@@ -26,7 +27,7 @@ def test_components_are_those_of_scikit_image(image):
 
 
 @given(IMAGES)
-def test_neighbours_count_every_shared_pixel_edge(image):
+def test_neighbours_count_every_shared_pixel_edge(image: NDArray[np.uint8]) -> None:
     components = find_components(image)
     ids = components.paint(np.arange(len(components)))
     expected: Counter[frozenset[int]] = Counter()
@@ -42,7 +43,7 @@ def test_neighbours_count_every_shared_pixel_edge(image):
     assert found == expected
 
 
-def test_values_may_be_larger_than_a_byte():
+def test_values_may_be_larger_than_a_byte() -> None:
     image = np.array([[70_000, 70_000, 1], [4, 70_000, 1]], dtype=np.int32)
 
     components = find_components(image)

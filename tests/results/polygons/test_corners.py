@@ -6,6 +6,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.typing import NDArray
 
 from wsi_seg.results.polygons.components import find_components
 from wsi_seg.results.polygons.corners import Corners
@@ -15,19 +16,19 @@ IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=10), ele
 FRAME = shapely.Polygon([(0, 0), (9, 0), (9, 9), (0, 9)], [[(2, 2), (2, 5), (5, 5), (5, 2)]])
 
 
-def coverage(image):
+def coverage(image: NDArray[np.uint8]) -> NDArray[np.object_]:
     components = find_components(np.asarray(image))
     component = components.paint(np.arange(len(components), dtype=np.int32))
     extra = np.zeros((component.shape[0] + 1, component.shape[1] + 1), dtype=bool)
     return trace(component, extra, (70_000, 90_000)).polygons
 
 
-def everything(corners):
+def everything(corners: Corners) -> NDArray[np.bool_]:
     return np.ones(len(corners.place), dtype=bool)
 
 
 @pytest.mark.parametrize("around", [[(2, 2), (2, 5), (5, 5), (5, 2)], [(2, 2), (5, 2), (5, 5), (2, 5)]])
-def test_holes_are_subtracted_whichever_way_round_they_run(around):
+def test_holes_are_subtracted_whichever_way_round_they_run(around: int) -> None:
     polygons = np.array([shapely.Polygon(FRAME.exterior, [around]), shapely.box(0, 0, 2, 2)])
     corners = Corners.of(polygons)
     np.testing.assert_array_equal(corners.area(everything(corners)), [81 - 9, 4])
@@ -36,7 +37,9 @@ def test_holes_are_subtracted_whichever_way_round_they_run(around):
 
 @settings(deadline=None)
 @given(IMAGES, st.integers(0, 2**32 - 1))
-def test_areas_and_polygons_of_kept_corners_are_those_that_shapely_makes(image, seed):
+def test_areas_and_polygons_of_kept_corners_are_those_that_shapely_makes(
+    image: NDArray[np.uint8], seed: int
+) -> None:
     polygons = coverage(np.kron(image, np.ones((3, 3), dtype=np.uint8)))
     corners = Corners.of(polygons)
     rng = np.random.default_rng(seed)
@@ -63,14 +66,14 @@ def test_areas_and_polygons_of_kept_corners_are_those_that_shapely_makes(image, 
 
 
 @given(IMAGES)
-def test_corners_are_known_by_polygon_and_place(image):
+def test_corners_are_known_by_polygon_and_place(image: NDArray[np.uint8]) -> None:
     polygons = coverage(image)
     corners = Corners.of(polygons)
     assert corners.among(corners).all()
     assert (corners.among(Corners.of(polygons[:1])) == (corners.owner == 0)).all()
 
 
-def test_corners_of_a_polygon_are_its_neighbours_too():
+def test_corners_of_a_polygon_are_its_neighbours_too() -> None:
     left, right, apart = shapely.box(0, 0, 2, 2), shapely.box(2, 0, 4, 2), shapely.box(8, 8, 9, 9)
     corners = Corners.of(np.array([left, right, apart]))
     shared = corners.of_any(np.array([True, False, False]))

@@ -4,6 +4,9 @@ import csv
 import gzip
 import json
 import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from hypothesis import strategies as st
 
 from wsi_seg.errors import OutputError
 from wsi_seg.models.classes import ClassSchema, TissueClass
-from wsi_seg.results.polygons.geojson import write_csv, write_geojson
+from wsi_seg.results.polygons.geojson import ExportReport, write_csv, write_geojson
 from wsi_seg.results.polygons.join import Shape
 from wsi_seg.results.polygons.vectorise import ArraySource, PolygonSettings, vectorise
 from wsi_seg.results.polygons.written import GeoJsonSettings
@@ -39,18 +42,20 @@ HOLED = shapely.Polygon(shapely.box(0, 0, 10, 10).exterior, [shapely.box(3, 3, 5
 PLAIN = GeoJsonSettings(gzip=False)
 
 
-def write(path, shapes, chosen=PLAIN, frames=FRAMES):
+def write(
+    path: Path, shapes: Iterable[Shape], chosen: GeoJsonSettings = PLAIN, frames: Frames = FRAMES
+) -> tuple[dict[str, Any], ExportReport]:
     report = write_geojson(path, shapes, frames, SCHEMA, chosen)
     packed = path.read_bytes()
     return json.loads(gzip.decompress(packed) if chosen.gzip else packed), report
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     return tmp_path / "slide.geojson"
 
 
-def test_a_feature_has_all_that_qupath_needs(path):
+def test_a_feature_has_all_that_qupath_needs(path: Path) -> None:
     written, _ = write(path, [Shape(2, HOLED, 96, 127.5)])
 
     (feature,) = written["features"]
@@ -67,7 +72,7 @@ def test_a_feature_has_all_that_qupath_needs(path):
     )
 
 
-def test_whole_numbers_are_written_without_a_point(path):
+def test_whole_numbers_are_written_without_a_point(path: Path) -> None:
     write(path, [Shape(1, HOLED, 96, None)])
     assert ".0" not in path.read_text().split('"coordinates":')[1].split('"properties"')[0]
 
@@ -76,7 +81,7 @@ def test_whole_numbers_are_written_without_a_point(path):
     assert "[[[0,0],[0,23.5],[23.5,23.5]" in path.read_text()
 
 
-def test_the_report_counts_what_is_in_the_file(path):
+def test_the_report_counts_what_is_in_the_file(path: Path) -> None:
     shapes = [
         Shape(1, HOLED, 96, None),
         Shape(1, shapely.box(20, 0, 21, 1), 1, None),
@@ -102,7 +107,7 @@ def test_the_report_counts_what_is_in_the_file(path):
         ({"include_unprocessed": True}, ["Tumour", "Unprocessed"]),
     ],
 )
-def test_what_is_left_out_by_default(path, chosen, names):
+def test_what_is_left_out_by_default(path: Path, chosen: GeoJsonSettings, names: list[str]) -> None:
     shapes = [Shape(i, shapely.box(i, 0, i + 1, 1), 1, None) for i in (0, 1, 254, 255)]
 
     written, _ = write(path, shapes, GeoJsonSettings(gzip=False, **chosen))
@@ -110,7 +115,7 @@ def test_what_is_left_out_by_default(path, chosen, names):
     assert [f["properties"]["classification"]["name"] for f in written["features"]] == names
 
 
-def test_no_shapes_make_an_empty_collection(path):
+def test_no_shapes_make_an_empty_collection(path: Path) -> None:
     written, report = write(path, [])
 
     assert written == {"type": "FeatureCollection", "features": []}
@@ -118,13 +123,13 @@ def test_no_shapes_make_an_empty_collection(path):
     assert check_file(path).ok
 
 
-def test_detections_are_marked_as_such(path):
+def test_detections_are_marked_as_such(path: Path) -> None:
     written, _ = write(path, [Shape(1, HOLED, 96, None)], GeoJsonSettings("detection", gzip=False))
 
     assert written["features"][0]["properties"]["objectType"] == "detection"
 
 
-def test_the_same_shapes_give_the_same_bytes(tmp_path):
+def test_the_same_shapes_give_the_same_bytes(tmp_path: Path) -> None:
     shapes = [Shape(1, HOLED, 96, 200.0)] * 3
     one, other = tmp_path / "one.geojson.gz", tmp_path / "another name.geojson.gz"
 
@@ -134,7 +139,7 @@ def test_the_same_shapes_give_the_same_bytes(tmp_path):
     assert one.read_bytes() == other.read_bytes()
 
 
-def test_ids_follow_class_and_outline(path):
+def test_ids_follow_class_and_outline(path: Path) -> None:
     moved = shapely.affinity.translate(HOLED, 1)
     shapes = [Shape(1, HOLED, 96, None), Shape(2, HOLED, 96, None), Shape(1, moved, 96, None)]
     again = [Shape(1, HOLED, 1, 3.0)]
@@ -145,7 +150,7 @@ def test_ids_follow_class_and_outline(path):
     assert write(path, again)[0]["features"][0]["id"] == ids[0]
 
 
-def test_a_shape_in_two_pieces_after_repair_is_a_multipolygon(path):
+def test_a_shape_in_two_pieces_after_repair_is_a_multipolygon(path: Path) -> None:
     pinched = shapely.Polygon([(0, 0), (10, 0), (10, 10), (5, 0.0005), (0, 10)])
 
     written, report = write(path, [Shape(1, pinched, 50, None)])
@@ -155,23 +160,23 @@ def test_a_shape_in_two_pieces_after_repair_is_a_multipolygon(path):
     assert check_file(path).ok
 
 
-def test_a_shape_that_vanishes_is_counted(path):
+def test_a_shape_that_vanishes_is_counted(path: Path) -> None:
     written, report = write(path, [Shape(1, shapely.box(1.0001, 1.0001, 1.0002, 1.0002), 1, None)])
 
     assert written["features"] == []
     assert (report.repaired, report.dropped) == (1, 1)
 
 
-def test_a_class_that_the_schema_lacks_is_refused(path):
+def test_a_class_that_the_schema_lacks_is_refused(path: Path) -> None:
     with pytest.raises(OutputError, match=r"slide\.geojson: the labels hold class 7"):
         write(path, [Shape(7, HOLED, 96, None)])
 
 
-def test_a_failure_leaves_the_older_file_and_nothing_else(path):
+def test_a_failure_leaves_the_older_file_and_nothing_else(path: Path) -> None:
     write(path, [Shape(1, HOLED, 96, None)])
     before = path.read_bytes()
 
-    def breaks():
+    def breaks() -> Iterator[Shape]:
         yield Shape(1, HOLED, 96, None)
         raise OutputError("labels damaged")
 
@@ -182,13 +187,13 @@ def test_a_failure_leaves_the_older_file_and_nothing_else(path):
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         write(tmp_path / "file" / "slide.geojson", [])
 
 
-def test_csv_measures_the_same_shapes_under_the_same_ids(tmp_path, path):
+def test_csv_measures_the_same_shapes_under_the_same_ids(tmp_path: Path, path: Path) -> None:
     shapes = [
         Shape(1, HOLED, 96, 51.0),
         Shape(0, HOLED, 96, None),
@@ -214,7 +219,9 @@ def test_csv_measures_the_same_shapes_under_the_same_ids(tmp_path, path):
     assert [row["mean_confidence"] for row in rows] == ["0.2000", ""]
 
 
-def test_areas_are_those_of_the_outlines_and_label_areas_those_of_the_pixels(tmp_path, path):
+def test_areas_are_those_of_the_outlines_and_label_areas_those_of_the_pixels(
+    tmp_path: Path, path: Path
+) -> None:
     """A disc of 40 label pixels that simplifying has left a triangle of 24; pixels are not square."""
     shapes = [
         Shape(1, shapely.Polygon([(2, 2), (10, 2), (2, 8)]), 40, None),
@@ -245,7 +252,9 @@ def test_areas_are_those_of_the_outlines_and_label_areas_those_of_the_pixels(tmp
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**32), st.sampled_from([0.35, 1.0, 2.35, 4.123456]), st.sampled_from([0, 1.5]))
-def test_whatever_is_drawn_passes_the_check(tmp_path_factory, seed, downsample, tolerance):
+def test_whatever_is_drawn_passes_the_check(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, downsample: float, tolerance: float
+) -> None:
     rng = np.random.default_rng(seed)
     labels = np.kron(rng.integers(0, 3, (9, 9)), np.ones((4, 4))).astype(np.uint8)
     side = int(200_000 * downsample)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import shapely
@@ -8,11 +10,11 @@ from hypothesis import strategies as st
 
 from wsi_seg.results.polygons import placing
 from wsi_seg.results.polygons.join import Shape
-from wsi_seg.results.polygons.placing import place, valid_in_qupath
+from wsi_seg.results.polygons.placing import Placed, place, valid_in_qupath
 from wsi_seg.slides.frames import Bounds, Frames
 
 
-def frames(downsample, side=300_000):
+def frames(downsample: float, side: int = 300_000) -> Frames:
     return Frames(
         bounds=Bounds(x=9153, y=17, width=side, height=side),
         slide_mpp=(0.25, 0.25),
@@ -21,12 +23,12 @@ def frames(downsample, side=300_000):
     )
 
 
-def placed(polygon, downsample=1.0):
+def placed(polygon: shapely.Polygon, downsample: float = 1.0) -> Placed:
     (result,) = place([Shape(1, polygon, 1, None)], frames(downsample))
     return result
 
 
-def test_outlines_are_in_the_qupath_frame():
+def test_outlines_are_in_the_qupath_frame() -> None:
     result = placed(shapely.box(10, 20, 30, 40), downsample=4.0)
 
     assert result.outline_qupath.equals(shapely.box(40, 80, 120, 160))
@@ -34,7 +36,7 @@ def test_outlines_are_in_the_qupath_frame():
 
 
 @given(st.integers(0, 300_000), st.integers(1, 400))
-def test_snapped_downsamples_give_multiples_of_a_twentieth(corner, twentieths):
+def test_snapped_downsamples_give_multiples_of_a_twentieth(corner: int, twentieths: int) -> None:
     downsample = twentieths / 20
     x = np.array(
         placed(shapely.box(corner, corner, corner + 7, corner + 9), downsample).outline_qupath.bounds
@@ -44,7 +46,7 @@ def test_snapped_downsamples_give_multiples_of_a_twentieth(corner, twentieths):
     np.testing.assert_allclose(x, np.array([corner, corner, corner + 7, corner + 9]) * downsample, atol=1e-9)
 
 
-def test_an_outline_that_rounding_would_pinch_is_repaired():
+def test_an_outline_that_rounding_would_pinch_is_repaired() -> None:
     pinched = shapely.Polygon([(0, 0), (10, 0), (10, 10), (5, 0.004), (0, 10)])
     assert pinched.is_valid
 
@@ -56,7 +58,7 @@ def test_an_outline_that_rounding_would_pinch_is_repaired():
     assert result.outline_qupath.area == pytest.approx(pinched.area, rel=1e-3)
 
 
-def test_an_outline_that_single_precision_would_break_is_repaired():
+def test_an_outline_that_single_precision_would_break_is_repaired() -> None:
     far = 300_000
     thin = shapely.Polygon(
         [(far, far), (far + 10, far), (far + 10, far + 10), (far + 5, far + 0.01), (far, far + 10)]
@@ -70,14 +72,14 @@ def test_an_outline_that_single_precision_would_break_is_repaired():
     assert valid_in_qupath(np.array([result.outline_qupath])).all()
 
 
-def test_what_vanishes_is_empty():
+def test_what_vanishes_is_empty() -> None:
     result = placed(shapely.box(1.001, 1.001, 1.002, 1.002))
 
     assert result.repaired
     assert result.outline_qupath.is_empty
 
 
-def test_neighbours_stay_neighbours_when_rounded():
+def test_neighbours_stay_neighbours_when_rounded() -> None:
     left, right = shapely.box(0, 0, 5, 9), shapely.box(5, 0, 9, 9)
     shapes = [Shape(1, left, 45, None), Shape(2, right, 36, None)]
 
@@ -86,11 +88,11 @@ def test_neighbours_stay_neighbours_when_rounded():
     assert shapely.coverage_is_valid([one, other])
 
 
-def test_shapes_are_taken_in_batches(monkeypatch):
+def test_shapes_are_taken_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(placing, "BATCH", 3)
     taken = []
 
-    def shapes():
+    def shapes() -> Iterator[Shape]:
         for i in range(8):
             taken.append(i)
             yield Shape(i, shapely.box(i, 0, i + 1, 1), 1, None)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.typing import NDArray
 from skimage.measure import label
 
 from wsi_seg.results.polygons import sieve
@@ -22,17 +23,17 @@ IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=12), ele
 class Watched:
     """A label image that counts how often it is read."""
 
-    def __init__(self, array):
+    def __init__(self, array: NDArray[np.uint8]):
         self.array = array
         self.shape = array.shape
         self.reads = []
 
-    def read(self, rect):
+    def read(self, rect: Rect) -> NDArray[np.uint8]:
         self.reads.append(rect)
         return self.array[rect.slices]
 
 
-def sieved_slowly(image, min_area):
+def sieved_slowly(image: NDArray[np.uint8], min_area: int) -> NDArray[np.uint8]:
     """The sieve's rule, pixel by pixel."""
     image = image.copy()
     ids = label(image, background=-1, connectivity=1)
@@ -59,7 +60,7 @@ def sieved_slowly(image, min_area):
         waiting -= given_away.keys()
 
 
-def untangled_slowly(image, left_over):
+def untangled_slowly(image: NDArray[np.uint8], left_over: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Each 4-connected group of small components gets the class that most of its pixels have."""
     image = image.copy()
     groups = label(left_over, background=0, connectivity=1)
@@ -69,7 +70,7 @@ def untangled_slowly(image, left_over):
     return image
 
 
-def test_a_tangle_becomes_what_most_of_it_is():
+def test_a_tangle_becomes_what_most_of_it_is() -> None:
     noise = np.random.default_rng(0).choice([1, 2], (60, 60), p=[0.45, 0.55]).astype(np.uint8)
 
     result, exact = read_sieved(Watched(noise), whole(noise), 3000)
@@ -78,12 +79,12 @@ def test_a_tangle_becomes_what_most_of_it_is():
     assert (result == 2).all()
 
 
-def whole(image):
+def whole(image: NDArray[np.uint8]) -> Rect:
     return Rect(0, 0, *image.shape)
 
 
 @given(IMAGES, st.integers(1, 12))
-def test_sieve_follows_its_rule(image, min_area):
+def test_sieve_follows_its_rule(image: NDArray[np.uint8], min_area: int) -> None:
     result, exact = read_sieved(Watched(image), whole(image), min_area)
 
     assert exact
@@ -91,7 +92,7 @@ def test_sieve_follows_its_rule(image, min_area):
 
 
 @given(st.integers(0, 2**32), st.integers(2, 12), st.data())
-def test_any_part_is_a_part_of_the_whole(seed, min_area, data):
+def test_any_part_is_a_part_of_the_whole(seed: int, min_area: int, data: st.DataObject) -> None:
     rng = np.random.default_rng(seed)
     image = np.kron(rng.integers(0, 3, (14, 14)), np.ones((3, 3))).astype(np.uint8)
     noise = rng.random(image.shape) < 0.3
@@ -109,7 +110,7 @@ def test_any_part_is_a_part_of_the_whole(seed, min_area, data):
     np.testing.assert_array_equal(result, expected[rect.slices])
 
 
-def test_a_tie_goes_to_the_lowest_class():
+def test_a_tie_goes_to_the_lowest_class() -> None:
     image = np.array([[2, 2, 3, 1, 1]], dtype=np.uint8)
 
     result, _ = read_sieved(Watched(image), whole(image), 2)
@@ -117,7 +118,7 @@ def test_a_tie_goes_to_the_lowest_class():
     assert result.tolist() == [[2, 2, 1, 1, 1]]
 
 
-def test_pixels_that_are_no_findings_stay():
+def test_pixels_that_are_no_findings_stay() -> None:
     image = np.array([[254, 1, 255], [254, 254, 255], [7, 7, 255]], dtype=np.uint8)
 
     result, _ = read_sieved(Watched(image), whole(image), 100)
@@ -125,7 +126,7 @@ def test_pixels_that_are_no_findings_stay():
     np.testing.assert_array_equal(result, image)
 
 
-def test_nothing_is_read_beyond_what_is_asked_for_when_everything_is_kept():
+def test_nothing_is_read_beyond_what_is_asked_for_when_everything_is_kept() -> None:
     source = Watched(np.zeros((300, 300), dtype=np.uint8))
     rect = Rect(100, 100, 110, 110)
 
@@ -134,7 +135,7 @@ def test_nothing_is_read_beyond_what_is_asked_for_when_everything_is_kept():
     assert source.reads == [rect]
 
 
-def test_calm_surroundings_are_read_once():
+def test_calm_surroundings_are_read_once() -> None:
     source = Watched(np.zeros((3000, 3000), dtype=np.uint8))
 
     read_sieved(source, Rect(1000, 1000, 1100, 1100), 5000)
@@ -142,7 +143,7 @@ def test_calm_surroundings_are_read_once():
     assert len(source.reads) == 1
 
 
-def test_a_tangle_that_reaches_too_far_is_reported(monkeypatch):
+def test_a_tangle_that_reaches_too_far_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sieve, "LAST_MARGIN", 128)
     image = (np.indices((4, 1000)).sum(axis=0) % 2).astype(np.uint8)
     image[:, 0] = 2
@@ -154,7 +155,7 @@ def test_a_tangle_that_reaches_too_far_is_reported(monkeypatch):
     assert [r.x0 for r in source.reads] == [500 - 64, 500 - 128]
 
 
-def test_noise_takes_little_memory():
+def test_noise_takes_little_memory() -> None:
     noise = np.random.default_rng(0).integers(0, 8, (400, 400)).astype(np.uint8)
     components = find_components(noise)
 
@@ -166,7 +167,7 @@ def test_noise_takes_little_memory():
     assert most < 200 * noise.size
 
 
-def test_context_of_noise_is_not_widened_without_end(monkeypatch):
+def test_context_of_noise_is_not_widened_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sieve, "MOST_RUNS", 10_000)
     noise = np.random.default_rng(0).integers(0, 8, (600, 600)).astype(np.uint8)
     source = Watched(noise)

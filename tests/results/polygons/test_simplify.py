@@ -1,44 +1,50 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.typing import NDArray
 
 from wsi_seg.results.polygons import simplify as simplify_module
 from wsi_seg.results.polygons.components import find_components
-from wsi_seg.results.polygons.simplify import STEPS, simplify, steps_within
+from wsi_seg.results.polygons.simplify import STEPS, Simplified, simplify, steps_within
 from wsi_seg.results.polygons.tracing import trace
 
 IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=10), elements=st.integers(0, 2))
 
 
-def traced(image):
+def traced(image: NDArray[np.uint8]) -> tuple[NDArray[np.object_], NDArray[np.uint8]]:
     components = find_components(np.asarray(image))
     component = components.paint(np.arange(len(components), dtype=np.int32))
     extra = np.zeros((component.shape[0] + 1, component.shape[1] + 1), dtype=bool)
     return trace(component, extra, (0, 0)).polygons, components.value
 
 
-def simplified(image, tolerance):
+def simplified(
+    image: NDArray[np.uint8], tolerance: float
+) -> tuple[NDArray[np.object_], NDArray[np.uint8], Simplified]:
     polygons, class_id = traced(image)
     return polygons, class_id, simplify(polygons, class_id, tolerance)
 
 
-def corners(polygons):
+def corners(polygons: NDArray[np.object_]) -> NDArray[np.int32]:
     return shapely.get_num_coordinates(polygons)
 
 
-def points(polygons):
+def points(polygons: NDArray[np.object_]) -> set[tuple[float, ...]]:
     return set(map(tuple, shapely.get_coordinates(polygons).tolist()))
 
 
-def enlarged(image, times):
+def enlarged(image: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
     return np.kron(image, np.ones((times, times), dtype=np.uint8))
 
 
-def lump_and_specks(speck_class):
+def lump_and_specks(speck_class: int) -> NDArray[np.uint8]:
     """Paint a large disc of class 1 on the left, and small ones on the right."""
     y, x = np.mgrid[:200, :400]
     image = (np.hypot(x - 100, y - 100) < 80).astype(np.uint8)
@@ -47,7 +53,7 @@ def lump_and_specks(speck_class):
 
 
 @given(IMAGES, st.floats(0.1, 50))
-def test_simplified_polygons_stay_a_coverage(image, tolerance):
+def test_simplified_polygons_stay_a_coverage(image: NDArray[np.uint8], tolerance: float) -> None:
     polygons, _, (simpler, _, sound) = simplified(enlarged(image, 3), tolerance)
 
     assert sound
@@ -58,7 +64,9 @@ def test_simplified_polygons_stay_a_coverage(image, tolerance):
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**32), st.integers(2, 12), st.sampled_from([0, 0.03, 0.3]))
-def test_more_tolerance_only_drops_corners_and_every_class_keeps_its_area(seed, block, speckled):
+def test_more_tolerance_only_drops_corners_and_every_class_keeps_its_area(
+    seed: int, block: int, speckled: float
+) -> None:
     rng = np.random.default_rng(seed)
     image = enlarged(rng.integers(0, 3, (24 // block, 24 // block), dtype=np.uint8), block)
     image = np.where(rng.random(image.shape) < speckled, rng.integers(0, 4, image.shape), image).astype(
@@ -77,7 +85,7 @@ def test_more_tolerance_only_drops_corners_and_every_class_keeps_its_area(seed, 
         before = after
 
 
-def test_steps_do_not_depend_on_what_is_asked():
+def test_steps_do_not_depend_on_what_is_asked() -> None:
     assert steps_within(0) == steps_within(0.9) == ()
     assert steps_within(1.5) == (1.0, 1.5)
     assert steps_within(5.9) == (1.0, 1.5, 2.0, 3.0, 4.0)
@@ -85,12 +93,12 @@ def test_steps_do_not_depend_on_what_is_asked():
     assert STEPS[:8] == (1, 1.5, 2, 3, 4, 6, 8, 12)
 
 
-def test_a_label_pixel_a_little_too_large_costs_no_step():
+def test_a_label_pixel_a_little_too_large_costs_no_step() -> None:
     assert steps_within(4 / 2.019) == steps_within(2)
     assert steps_within(4 / 2.03) == steps_within(1.5)
 
 
-def test_a_border_dropped_in_one_polygon_is_dropped_in_its_neighbour():
+def test_a_border_dropped_in_one_polygon_is_dropped_in_its_neighbour() -> None:
     image = np.zeros((40, 40), dtype=np.uint8)
     image[np.indices(image.shape).sum(axis=0) > 40] = 1
 
@@ -103,7 +111,7 @@ def test_a_border_dropped_in_one_polygon_is_dropped_in_its_neighbour():
     assert shapely.coverage_is_valid(simpler)
 
 
-def test_tolerance_zero_changes_nothing():
+def test_tolerance_zero_changes_nothing() -> None:
     polygons, _, (simpler, tolerance, sound) = simplified([[1, 2], [2, 1]], 0)
 
     assert sound
@@ -111,7 +119,7 @@ def test_tolerance_zero_changes_nothing():
     assert shapely.equals_exact(simpler, polygons).all()
 
 
-def test_a_class_of_specks_alone_stays_fine():
+def test_a_class_of_specks_alone_stays_fine() -> None:
     image = lump_and_specks(2)
 
     polygons, class_id, (simpler, tolerance, _) = simplified(image, 3)
@@ -122,7 +130,7 @@ def test_a_class_of_specks_alone_stays_fine():
     assert (tolerance[small] < 3).mean() > 0.8
 
 
-def test_specks_of_a_class_stay_fine_and_its_lumps_do_not():
+def test_specks_of_a_class_stay_fine_and_its_lumps_do_not() -> None:
     image = lump_and_specks(1)
 
     polygons, class_id, (simpler, tolerance, _) = simplified(image, 3)
@@ -133,7 +141,7 @@ def test_specks_of_a_class_stay_fine_and_its_lumps_do_not():
     assert (tolerance[(class_id == 1) & (np.arange(len(polygons)) != lump)] < 3).any()
 
 
-def test_the_last_corner_between_two_sides_of_the_tile_stays():
+def test_the_last_corner_between_two_sides_of_the_tile_stays() -> None:
     image = np.zeros((60, 60), dtype=np.uint8)
     image[:3, :3] = 1  # its corner is worth 4.5 pixels, of 909
     image[20:50, 20:50] = 1
@@ -143,7 +151,7 @@ def test_the_last_corner_between_two_sides_of_the_tile_stays():
     assert (3, 3) in points(simpler[class_id == 1])
 
 
-def test_a_step_that_would_be_unsound_is_not_taken(monkeypatch):
+def test_a_step_that_would_be_unsound_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     polygons, class_id = traced(enlarged(np.eye(2, dtype=np.uint8), 9))
     bowtie = shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)])
     monkeypatch.setattr(shapely, "coverage_simplify", lambda p, *_, **__: np.full(len(p), bowtie))
@@ -155,12 +163,14 @@ def test_a_step_that_would_be_unsound_is_not_taken(monkeypatch):
     assert kept is polygons
 
 
-def test_outlines_held_back_are_as_if_the_others_were_simplified_without_them(monkeypatch):
+def test_outlines_held_back_are_as_if_the_others_were_simplified_without_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     before, class_id = traced(lump_and_specks(1))
     exact, held = shapely.area(before), 0
     geos, calls = shapely.coverage_simplify, []
 
-    def counted(*arguments, **options):
+    def counted(*arguments: Any, **options: Any) -> Any:
         calls.append(arguments)
         return geos(*arguments, **options)
 

@@ -5,6 +5,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.typing import NDArray
 from rasterio.features import shapes as gdal_polygonise
 
 from wsi_seg.results.polygons.components import find_components
@@ -13,7 +14,9 @@ from wsi_seg.results.polygons.tracing import trace
 IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=10), elements=st.integers(0, 2))
 
 
-def traced(image, origin_xy=(0, 0)):
+def traced(
+    image: NDArray[np.uint8], origin_xy: tuple[int, int] = (0, 0)
+) -> tuple[NDArray[np.int32], NDArray[np.object_]]:
     components = find_components(np.asarray(image))
     component = components.paint(np.arange(len(components), dtype=np.int32))
     extra = np.zeros((component.shape[0] + 1, component.shape[1] + 1), dtype=bool)
@@ -21,7 +24,7 @@ def traced(image, origin_xy=(0, 0)):
 
 
 @given(IMAGES)
-def test_outlines_are_those_of_gdal(image):
+def test_outlines_are_those_of_gdal(image: NDArray[np.uint8]) -> None:
     component, polygons = traced(image)
     expected = {int(v): shapely.geometry.shape(g) for g, v in gdal_polygonise(component, connectivity=4)}
 
@@ -31,7 +34,7 @@ def test_outlines_are_those_of_gdal(image):
 
 
 @given(IMAGES)
-def test_polygons_form_a_coverage_of_exact_areas(image):
+def test_polygons_form_a_coverage_of_exact_areas(image: NDArray[np.uint8]) -> None:
     component, polygons = traced(image)
 
     assert shapely.is_valid(polygons).all()
@@ -39,7 +42,7 @@ def test_polygons_form_a_coverage_of_exact_areas(image):
     np.testing.assert_array_equal(shapely.area(polygons), np.bincount(component.reshape(-1)))
 
 
-def test_corners_stand_where_outlines_turn_or_neighbours_change():
+def test_corners_stand_where_outlines_turn_or_neighbours_change() -> None:
     _, polygons = traced([[1, 1, 1, 1], [2, 2, 3, 3]])
 
     corners = set(map(tuple, shapely.get_coordinates(polygons[0]).tolist()))
@@ -47,7 +50,7 @@ def test_corners_stand_where_outlines_turn_or_neighbours_change():
     assert corners == {(0, 0), (4, 0), (4, 1), (2, 1), (0, 1)}
 
 
-def test_a_component_that_meets_itself_diagonally_keeps_its_hole():
+def test_a_component_that_meets_itself_diagonally_keeps_its_hole() -> None:
     _, polygons = traced([[1, 1, 1, 1], [1, 0, 1, 1], [1, 1, 0, 0]])
 
     assert polygons[0].is_valid
@@ -55,13 +58,13 @@ def test_a_component_that_meets_itself_diagonally_keeps_its_hole():
     assert polygons[0].interiors[0].intersection(polygons[0].exterior).equals(shapely.Point(2, 2))
 
 
-def test_components_that_meet_diagonally_stay_apart():
+def test_components_that_meet_diagonally_stay_apart() -> None:
     _, polygons = traced([[1, 0], [0, 1]])
 
     assert [p.area for p in polygons] == [1, 1, 1, 1]
 
 
-def test_coordinates_are_in_the_frame_of_the_origin():
+def test_coordinates_are_in_the_frame_of_the_origin() -> None:
     _, polygons = traced([[5]], origin_xy=(2048, 4096))
 
     assert polygons[0].bounds == (2048, 4096, 2049, 4097)

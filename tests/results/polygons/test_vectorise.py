@@ -2,17 +2,22 @@ from __future__ import annotations
 
 import tracemalloc
 from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 from skimage.measure import label
 
 from wsi_seg.errors import UsageError
 from wsi_seg.results.polygons import sieve
+from wsi_seg.results.polygons.join import Shape
 from wsi_seg.results.polygons.sieve import read_sieved
 from wsi_seg.results.polygons.tally import Tally
 from wsi_seg.results.polygons.vectorise import ArraySource, PolygonSettings, vectorise
@@ -20,7 +25,7 @@ from wsi_seg.slides.lattice import Rect
 
 
 @st.composite
-def label_images(draw):
+def label_images(draw: st.DrawFn) -> NDArray[np.uint8]:
     """Blocky images with speckles: straight borders, holes, islands in holes, diagonal touches."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     height, width = draw(st.integers(1, 60)), draw(st.integers(1, 60))
@@ -32,21 +37,21 @@ def label_images(draw):
     return np.ascontiguousarray(image)
 
 
-def drawn(image, **chosen):
+def drawn(image: NDArray[np.uint8], **chosen: Any) -> list[Shape]:
     return list(vectorise(ArraySource(image), PolygonSettings(**chosen)))
 
 
-def outlines(shapes):
+def outlines(shapes: Iterable[Shape]) -> Counter[tuple[int, int, bytes]]:
     return Counter((s.class_id, s.area_px, s.polygon.wkb) for s in shapes)
 
 
-def polygons(shapes):
+def polygons(shapes: Iterable[Shape]) -> NDArray[np.object_]:
     return np.array([s.polygon for s in shapes])
 
 
 @settings(deadline=None, max_examples=60)
 @given(label_images())
-def test_each_component_becomes_one_exact_shape(image):
+def test_each_component_becomes_one_exact_shape(image: NDArray[np.uint8]) -> None:
     ids = label(image, background=-1, connectivity=1)
 
     shapes = drawn(image, tile=16)
@@ -61,14 +66,14 @@ def test_each_component_becomes_one_exact_shape(image):
         assert shapely.contains_xy(shape.polygon, x, y).sum() == shape.area_px
 
 
-def boxes(mask):
+def boxes(mask: NDArray[np.bool_]) -> NDArray[np.object_]:
     y, x = np.nonzero(mask)
     return shapely.box(x, y, x + 1, y + 1)
 
 
 @settings(deadline=None, max_examples=60)
 @given(label_images(), st.sampled_from([1, 3, 9]))
-def test_shapes_do_not_depend_on_the_tiles(image, min_area_px):
+def test_shapes_do_not_depend_on_the_tiles(image: NDArray[np.uint8], min_area_px: int) -> None:
     whole = drawn(image, tile=64, min_area_px=min_area_px)
 
     assert outlines(drawn(image, tile=16, min_area_px=min_area_px)) == outlines(whole)
@@ -82,7 +87,9 @@ def test_shapes_do_not_depend_on_the_tiles(image, min_area_px):
     st.sampled_from([0, 1.0, 6.0]),
     st.sampled_from([8, 40, 10_000]),
 )
-def test_shapes_are_a_coverage_of_the_whole_image(image, min_area_px, tolerance_px, max_vertices):
+def test_shapes_are_a_coverage_of_the_whole_image(
+    image: NDArray[np.uint8], min_area_px: int, tolerance_px: float, max_vertices: int
+) -> None:
     shapes = drawn(
         image, tile=16, min_area_px=min_area_px, tolerance_px=tolerance_px, max_vertices=max_vertices
     )
@@ -97,7 +104,7 @@ def test_shapes_are_a_coverage_of_the_whole_image(image, min_area_px, tolerance_
 
 @settings(deadline=None, max_examples=60)
 @given(label_images(), st.sampled_from([8, 20, 60]))
-def test_cut_shapes_keep_to_their_size_and_lose_nothing(image, max_vertices):
+def test_cut_shapes_keep_to_their_size_and_lose_nothing(image: NDArray[np.uint8], max_vertices: int) -> None:
     shapes = drawn(image, tile=16, max_vertices=max_vertices)
 
     assert all(shapely.get_num_coordinates(s.polygon) <= max_vertices for s in shapes)
@@ -110,7 +117,7 @@ def test_cut_shapes_keep_to_their_size_and_lose_nothing(image, max_vertices):
 
 @settings(deadline=None, max_examples=60)
 @given(label_images())
-def test_sieved_shapes_cover_the_sieved_labels(image):
+def test_sieved_shapes_cover_the_sieved_labels(image: NDArray[np.uint8]) -> None:
     sieved, _ = read_sieved(ArraySource(image), Rect(0, 0, *image.shape), 5)
 
     areas = Counter()
@@ -120,7 +127,7 @@ def test_sieved_shapes_cover_the_sieved_labels(image):
     assert areas == Counter(dict(zip(*np.unique(sieved, return_counts=True), strict=True)))
 
 
-def test_confidence_is_the_mean_over_the_shape_across_tiles():
+def test_confidence_is_the_mean_over_the_shape_across_tiles() -> None:
     rng = np.random.default_rng(0)
     image = (np.indices((50, 50)).sum(axis=0) > 60).astype(np.uint8)
     confidence = rng.integers(0, 256, image.shape, dtype=np.uint8)
@@ -132,11 +139,11 @@ def test_confidence_is_the_mean_over_the_shape_across_tiles():
         assert shape.mean_confidence == pytest.approx(confidence[image == shape.class_id].mean(), rel=1e-12)
 
 
-def test_no_confidence_is_none():
+def test_no_confidence_is_none() -> None:
     assert drawn(np.zeros((3, 3), dtype=np.uint8))[0].mean_confidence is None
 
 
-def test_threads_change_nothing():
+def test_threads_change_nothing() -> None:
     image = np.random.default_rng(1).integers(0, 3, (100, 100), dtype=np.uint8)
 
     one = drawn(image, tile=16, threads=1, tolerance_px=1.0)
@@ -145,11 +152,11 @@ def test_threads_change_nothing():
     assert [(s.class_id, s.polygon.wkb) for s in one] == [(s.class_id, s.polygon.wkb) for s in two]
 
 
-def test_finished_shapes_leave_while_the_image_is_still_being_read():
+def test_finished_shapes_leave_while_the_image_is_still_being_read() -> None:
     read = []
 
     class Slow(ArraySource):
-        def read(self, rect):
+        def read(self, rect: Rect) -> NDArray[np.uint8]:
             read.append(rect)
             return super().read(rect)
 
@@ -161,11 +168,11 @@ def test_finished_shapes_leave_while_the_image_is_still_being_read():
     assert len(read) == 1
 
 
-def test_a_shape_waits_no_longer_than_one_row_of_tiles():
+def test_a_shape_waits_no_longer_than_one_row_of_tiles() -> None:
     read = []
 
     class Watched(ArraySource):
-        def read(self, rect):
+        def read(self, rect: Rect) -> NDArray[np.uint8]:
             read.append(rect)
             return super().read(rect)
 
@@ -180,21 +187,21 @@ def test_a_shape_waits_no_longer_than_one_row_of_tiles():
     assert max(r.y0 for r in read) <= 32
 
 
-def test_memory_does_not_grow_with_the_image():
+def test_memory_does_not_grow_with_the_image() -> None:
     pattern = (np.indices((64, 64)).sum(axis=0) // 7 % 3).astype(np.uint8)
 
     class Endless(ArraySource):
-        def __init__(self, height):
+        def __init__(self, height: int):
             self.shape_ = (height, 128)
 
         @property
-        def shape(self):
+        def shape(self) -> tuple[int, int]:
             return self.shape_
 
-        def read(self, rect):
+        def read(self, rect: Rect) -> NDArray[np.uint8]:
             return pattern[np.ix_(np.arange(rect.y0, rect.y1) % 64, np.arange(rect.x0, rect.x1) % 64)]
 
-    def peak(height):
+    def peak(height: int) -> tuple[int, int]:
         tracemalloc.start()
         count = sum(1 for _ in vectorise(Endless(height), PolygonSettings(tile=64, max_vertices=2000)))
         _, most = tracemalloc.get_traced_memory()
@@ -208,7 +215,9 @@ def test_memory_does_not_grow_with_the_image():
     assert most < 1.5 * little
 
 
-def test_noise_that_cannot_be_seen_as_a_whole_is_covered_all_the_same(monkeypatch):
+def test_noise_that_cannot_be_seen_as_a_whole_is_covered_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sieve, "FIRST_MARGIN", 4)
     monkeypatch.setattr(sieve, "LAST_MARGIN", 4)
     noise = np.random.default_rng(0).integers(0, 8, (160, 160)).astype(np.uint8)
@@ -222,7 +231,7 @@ def test_noise_that_cannot_be_seen_as_a_whole_is_covered_all_the_same(monkeypatc
     assert shapely.union_all([s.polygon for s in shapes]).area == sum(s.area_px for s in shapes) == noise.size
 
 
-def test_straight_outlines_carry_no_corner_on_former_seams():
+def test_straight_outlines_carry_no_corner_on_former_seams() -> None:
     image = np.zeros((64, 64), dtype=np.uint8)
     image[5:59, 5:59] = 1
 
@@ -231,7 +240,7 @@ def test_straight_outlines_carry_no_corner_on_former_seams():
     assert shapely.get_num_coordinates(inside.polygon) == 5
 
 
-def test_the_tally_counts_what_could_not_be_done(monkeypatch):
+def test_the_tally_counts_what_could_not_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sieve, "LAST_MARGIN", sieve.FIRST_MARGIN)
     tangle = (np.indices((4, 400)).sum(axis=0) % 2).astype(np.uint8)
     tangle[:, 0] = 2
@@ -255,18 +264,18 @@ def test_the_tally_counts_what_could_not_be_done(monkeypatch):
         ("threads", 0),
     ],
 )
-def test_settings_out_of_range_are_refused(name, value):
+def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(UsageError):
         PolygonSettings(**{name: value})
 
 
 @pytest.fixture(scope="module")
-def breast_mask(shared_data):
+def breast_mask(shared_data: Path) -> NDArray[np.uint8]:
     with Image.open(shared_data / "label_masks" / "bcss_TCGA-A1-A0SK.png") as image:
         return np.array(image)
 
 
-def test_a_pathologists_mask_is_drawn_exactly(breast_mask):
+def test_a_pathologists_mask_is_drawn_exactly(breast_mask: NDArray[np.uint8]) -> None:
     shapes = drawn(breast_mask, max_vertices=10**6)
 
     for value, pixels in zip(*np.unique(breast_mask, return_counts=True), strict=True):
@@ -275,7 +284,7 @@ def test_a_pathologists_mask_is_drawn_exactly(breast_mask):
     assert outlines(shapes) == outlines(drawn(breast_mask, tile=512, max_vertices=10**6))
 
 
-def test_a_pathologists_mask_keeps_its_areas_when_simplified(breast_mask):
+def test_a_pathologists_mask_keeps_its_areas_when_simplified(breast_mask: NDArray[np.uint8]) -> None:
     shapes = drawn(breast_mask, tile=512, tolerance_px=1.5, min_area_px=50)
 
     found = polygons(shapes)
@@ -287,7 +296,7 @@ def test_a_pathologists_mask_keeps_its_areas_when_simplified(breast_mask):
         assert sum(s.polygon.area for s in of_class) == pytest.approx(pixels, rel=0.01)
 
 
-def class_areas(shapes):
+def class_areas(shapes: Iterable[Shape]) -> tuple[Counter[int], Counter[int]]:
     """Simplified and exact area of each class."""
     simplified, exact = Counter(), Counter()
     for shape in shapes:
@@ -298,20 +307,22 @@ def class_areas(shapes):
 
 @settings(deadline=None, max_examples=100)
 @given(label_images(), st.sampled_from([1.0, 1.5, 8.0]), st.sampled_from([1, 5]))
-def test_simplifying_costs_no_class_more_than_a_hundredth_of_its_area(image, tolerance_px, min_area_px):
+def test_simplifying_costs_no_class_more_than_a_hundredth_of_its_area(
+    image: NDArray[np.uint8], tolerance_px: float, min_area_px: int
+) -> None:
     shapes = drawn(image, tile=16, tolerance_px=tolerance_px, min_area_px=min_area_px)
     simplified, exact = class_areas(shapes)
     for class_id, area in exact.items():
         assert abs(simplified[class_id] - area) <= 0.01 * area
 
 
-def corners(shapes):
+def corners(shapes: Iterable[Shape]) -> int:
     return int(shapely.get_num_coordinates(polygons(shapes)).sum())
 
 
 @settings(deadline=None, max_examples=30)
 @given(label_images(), st.sampled_from([1, 5]))
-def test_more_tolerance_never_gives_more_corners(image, min_area_px):
+def test_more_tolerance_never_gives_more_corners(image: NDArray[np.uint8], min_area_px: int) -> None:
     counts = [
         corners(drawn(image, tile=16, tolerance_px=tolerance_px, min_area_px=min_area_px))
         for tolerance_px in (0, 1, 1.5, 3, 12)
@@ -319,7 +330,7 @@ def test_more_tolerance_never_gives_more_corners(image, min_area_px):
     assert counts == sorted(counts, reverse=True)
 
 
-def test_an_outline_that_turns_once_in_a_tile_gains_no_corners():
+def test_an_outline_that_turns_once_in_a_tile_gains_no_corners() -> None:
     image = np.zeros((32, 32), dtype=np.uint8)
     image[15:, 15:] = 1
     image[:8, :8] = 1  # so that half a pixel is within a hundredth of the class in the first tile
@@ -327,7 +338,9 @@ def test_an_outline_that_turns_once_in_a_tile_gains_no_corners():
     assert corners(drawn(image, tile=16, tolerance_px=1)) == corners(drawn(image, tile=16))
 
 
-def test_more_tolerance_never_gives_more_corners_of_a_pathologists_mask(breast_mask):
+def test_more_tolerance_never_gives_more_corners_of_a_pathologists_mask(
+    breast_mask: NDArray[np.uint8],
+) -> None:
     counts = []
     for tolerance_px in (0, 1.5, 16, 40, 400):
         shapes = drawn(breast_mask, tolerance_px=tolerance_px, min_area_px=50)
@@ -339,7 +352,7 @@ def test_more_tolerance_never_gives_more_corners_of_a_pathologists_mask(breast_m
     assert counts[-1] < 4500
 
 
-def test_the_tally_tells_how_far_each_class_was_simplified():
+def test_the_tally_tells_how_far_each_class_was_simplified() -> None:
     image = np.zeros((200, 200), dtype=np.uint8)
     y, x = np.mgrid[:200, :200]
     image[np.hypot(x - 60, y - 100) < 50] = 1

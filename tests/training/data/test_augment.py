@@ -56,7 +56,7 @@ def coded_batch(count: int, height: int, width: int, block: int = 16) -> tuple[T
     return rgb.to(torch.uint8), torch.where(code == 4, IGNORE, code).to(torch.uint8)
 
 
-def test_nothing_changes_when_all_is_off():
+def test_nothing_changes_when_all_is_off() -> None:
     rgb, classes = noise_batch(3, 40, 56)
     pixels, out = Augmentation(NONE, (40, 56))(rgb, classes, generator())
     assert pixels.dtype == torch.float32
@@ -73,7 +73,9 @@ def test_nothing_changes_when_all_is_off():
     width=st.integers(40, 130),
     rotation=st.sampled_from([0.0, 30.0, 180.0]),
 )
-def test_classes_stay_with_their_pixels(seed, side, height, width, rotation):
+def test_classes_stay_with_their_pixels(
+    seed: int, side: int, height: int, width: int, rotation: float
+) -> None:
     rgb, classes = coded_batch(6, height, width)
     changes = GEOMETRY.model_copy(update={"rotation": rotation})
     pixels, out = Augmentation(changes, (side, side))(rgb, classes, generator(seed))
@@ -94,7 +96,9 @@ def test_classes_stay_with_their_pixels(seed, side, height, width, rotation):
     low=st.floats(0.5, 1.5),
     width=st.integers(30, 90),
 )
-def test_nothing_lies_outside_of_the_input_size_that_is_asked_for(seed, rotation, low, width):
+def test_nothing_lies_outside_of_the_input_size_that_is_asked_for(
+    seed: int, rotation: float, low: float, width: int
+) -> None:
     changes = only(rotation=rotation, scale=(low, 1.6), flip_vertical=True)
     augmentation = Augmentation(changes, (50, width))
     rgb, classes = coded_batch(4, *augmentation.input_size)
@@ -103,13 +107,13 @@ def test_nothing_lies_outside_of_the_input_size_that_is_asked_for(seed, rotation
     assert not (out == IGNORE).any()
 
 
-def test_the_input_size_is_no_larger_than_needed():
+def test_the_input_size_is_no_larger_than_needed() -> None:
     assert Augmentation(NONE, (50, 70)).input_size == (50, 70)
     assert Augmentation(only(scale=(0.8, 1.25)), (256, 512)).input_size == (320, 640)
     assert Augmentation(only(rotation=180), (100, 100)).input_size == (142, 142)
 
 
-def test_what_lies_outside_is_unknown_and_mirrored():
+def test_what_lies_outside_is_unknown_and_mirrored() -> None:
     rgb, classes = noise_batch(1, 32, 32)
     classes[:] = 1
     pixels, out = Augmentation(NONE, (48, 48))(rgb, classes, generator())
@@ -122,7 +126,7 @@ def test_what_lies_outside_is_unknown_and_mirrored():
 
 
 @pytest.mark.parametrize(("name", "axis"), [("flip_horizontal", -1), ("flip_vertical", -2)])
-def test_horizontal_is_left_to_right(name, axis):
+def test_horizontal_is_left_to_right(name: str, axis: int) -> None:
     rgb, classes = noise_batch(64, 12, 20)
     pixels, out = Augmentation(only(**{name: True}), (12, 20))(rgb, classes, generator())
     flipped = 0
@@ -136,7 +140,7 @@ def test_horizontal_is_left_to_right(name, axis):
     assert 16 < flipped < 48
 
 
-def test_quarter_turns_are_exact_and_all_four_occur():
+def test_quarter_turns_are_exact_and_all_four_occur() -> None:
     rgb, classes = noise_batch(64, 24, 24)
     pixels, out = Augmentation(only(quarter_turns=True), (24, 24))(rgb, classes, generator())
     turns = []
@@ -147,7 +151,7 @@ def test_quarter_turns_are_exact_and_all_four_occur():
     assert set(turns) == {0, 1, 2, 3}
 
 
-def test_what_is_not_scaled_is_cut_out_as_it_is_at_any_place():
+def test_what_is_not_scaled_is_cut_out_as_it_is_at_any_place() -> None:
     rgb, classes = noise_batch(200, 12, 13)
     pixels, out = Augmentation(NONE, (10, 10))(rgb, classes, generator())
     places = set()
@@ -163,7 +167,7 @@ def test_what_is_not_scaled_is_cut_out_as_it_is_at_any_place():
     assert len(places) == 12
 
 
-def test_scale_makes_things_larger():
+def test_scale_makes_things_larger() -> None:
     rgb = torch.zeros(1, 3, 101, 101, dtype=torch.uint8)
     rgb[..., 40:61, 40:61] = 200
     classes = (rgb[:, 0] > 0).to(torch.uint8)
@@ -175,7 +179,7 @@ def test_scale_makes_things_larger():
         assert ((pixels[0, 0] > 100) & (out[0] != IGNORE)).sum().sqrt() == pytest.approx(21 * factor, abs=1)
 
 
-def test_the_generator_decides_everything():
+def test_the_generator_decides_everything() -> None:
     batch = noise_batch(5, 40, 40)
     augmentation = Augmentation(AugmentSettings(rotation=20), (32, 32))
     draw = generator(3)
@@ -197,7 +201,7 @@ def test_the_generator_decides_everything():
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 5))
-def test_ranges_and_input_left_alone(seed, count):
+def test_ranges_and_input_left_alone(seed: int, count: int) -> None:
     rgb, classes = noise_batch(count, 32, 40)
     before = rgb.clone(), classes.clone()
     strong = AugmentSettings(
@@ -223,7 +227,7 @@ def test_ranges_and_input_left_alone(seed, count):
     assert not pixels.requires_grad
 
 
-def test_stain_keeps_white_and_black():
+def test_stain_keeps_white_and_black() -> None:
     changes = only(stain=0.5, stain_residual=0.5)
     rgb = torch.full((50, 3, 8, 8), 255, dtype=torch.uint8)
     classes = torch.zeros(50, 8, 8, dtype=torch.uint8)
@@ -233,7 +237,7 @@ def test_stain_keeps_white_and_black():
     assert 245 < white.min() < 252
 
 
-def test_stain_changes_the_amount_of_each_dye():
+def test_stain_changes_the_amount_of_each_dye() -> None:
     dyes = np.array([[0.650, 0.704, 0.286], [0.072, 0.990, 0.105]])
     dyes /= np.linalg.norm(dyes, axis=1, keepdims=True)
     amounts = np.random.default_rng(0).uniform(0.1, 0.7, (30, 30, 2))
@@ -255,7 +259,7 @@ def test_stain_changes_the_amount_of_each_dye():
     assert np.abs(ratio - factors[:, None, None]).mean() < 0.02
 
 
-def test_colours_change_as_named():
+def test_colours_change_as_named() -> None:
     rgb, classes = noise_batch(20, 16, 16)
     rgb = 64 + rgb // 2
     source = rgb.double().numpy()
@@ -285,7 +289,7 @@ def test_colours_change_as_named():
     assert (turned - 130).abs().max() < 0.2
 
 
-def test_blur_is_gaussian_and_does_not_mix_patches():
+def test_blur_is_gaussian_and_does_not_mix_patches() -> None:
     rgb, classes = noise_batch(12, 40, 40)
     pixels, _ = Augmentation(only(blurred=0.5, blur=1.2), (40, 40))(rgb, classes, generator())
     blurred = 0
@@ -301,7 +305,7 @@ def test_blur_is_gaussian_and_does_not_mix_patches():
     assert 2 <= blurred <= 10
 
 
-def test_noise_is_grey_and_as_strong_as_told():
+def test_noise_is_grey_and_as_strong_as_told() -> None:
     rgb = torch.full((40, 3, 64, 64), 128, dtype=torch.uint8)
     classes = torch.zeros(40, 64, 64, dtype=torch.uint8)
     pixels, _ = Augmentation(only(noisy=0.5, noise=8), (64, 64))(rgb, classes, generator())
@@ -313,7 +317,7 @@ def test_noise_is_grey_and_as_strong_as_told():
 
 
 @pytest.mark.parametrize("beyond", [IGNORE, 0])
-def test_fields_end_on_any_one_side_in_one_light_grey(beyond: int):
+def test_fields_end_on_any_one_side_in_one_light_grey(beyond: int) -> None:
     rgb = torch.full((80, 3, 64, 96), 100, dtype=torch.uint8)
     classes = torch.ones(80, 64, 96, dtype=torch.uint8)
     pixels, out = Augmentation(only(cut_off=0.5), (64, 96), beyond)(rgb, classes, generator())
@@ -336,7 +340,7 @@ def test_fields_end_on_any_one_side_in_one_light_grey(beyond: int):
     assert len(sides) == 4
 
 
-def test_settings_are_checked():
+def test_settings_are_checked() -> None:
     with pytest.raises(UsageError, match="square"):
         Augmentation(AugmentSettings(), (64, 128))
     with pytest.raises(ValidationError, match="swap"):
@@ -345,7 +349,7 @@ def test_settings_are_checked():
         AugmentSettings.model_validate({"flip": True})
 
 
-def test_the_batch_may_lie_on_another_device_than_the_generator():
+def test_the_batch_may_lie_on_another_device_than_the_generator() -> None:
     # PyTorch's "meta" device holds no values, but refuses to be mixed with another as a GPU does.
     rgb, truth = (tensor.to("meta") for tensor in noise_batch(4, 40, 40))
     everything = AugmentSettings(rotation=10, blurred=1, noisy=1, cut_off=1)
@@ -355,7 +359,7 @@ def test_the_batch_may_lie_on_another_device_than_the_generator():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_a_gpu_gives_the_same():
+def test_a_gpu_gives_the_same() -> None:
     batch = noise_batch(6, 40, 40)
     augmentation = Augmentation(AugmentSettings(rotation=20), (32, 32))
     here = augmentation(*batch, generator())

@@ -9,7 +9,7 @@ from helpers.trainings import Picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsi_seg.data.sources import IGNORE
+from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.training.data.cache import BLOCK, BYTES_PER_PIXEL, PixelCache
 
@@ -56,7 +56,7 @@ class Counting:
         self.reads = 0
         self.name, self.size, self.class_map = LARGE.name, LARGE.size, LARGE.class_map
 
-    def read(self, rect: Rect):
+    def read(self, rect: Rect) -> LabelledPixels:
         self.reads += 1
         return LARGE.read(rect)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_is_written_comes_back(path: Path):
+def test_what_is_written_comes_back(path: Path) -> None:
     found = SafeCheckpoints().load_checkpoint(path)
     assert torch.equal(found.pop("weights"), CONTENT["weights"])
     assert found == {key: value for key, value in CONTENT.items() if key != "weights"}
@@ -32,7 +33,7 @@ def test_what_is_written_comes_back(path: Path):
     assert not path.exists()
 
 
-def test_a_failed_write_leaves_the_one_before(path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_failed_write_leaves_the_one_before(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Path, data: bytes) -> int:
         with self.open("wb") as file:
             file.write(data[:100])
@@ -57,14 +58,14 @@ def read_or_refused(path: Path) -> torch.Tensor | None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_file_cut_short_is_refused(path: Path, seed: int):
+def test_a_file_cut_short_is_refused(path: Path, seed: int) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: random.Random(seed).randrange(len(content))])
     assert read_or_refused(path) is None
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_no_flipped_bit_changes_a_weight(path: Path, seed: int):
+def test_no_flipped_bit_changes_a_weight(path: Path, seed: int) -> None:
     """One in what nothing reads, such as padding, may pass."""
     chance = random.Random(seed)
     content = bytearray(path.read_bytes())
@@ -75,7 +76,7 @@ def test_no_flipped_bit_changes_a_weight(path: Path, seed: int):
     assert weights is None or torch.equal(weights, CONTENT["weights"])
 
 
-def test_a_missing_file_is_one_line(tmp_path: Path):
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="damaged checkpoint"):
         SafeCheckpoints().load_checkpoint(tmp_path / "none.ckpt")
 
@@ -84,12 +85,14 @@ class Malicious:
     def __init__(self, target: Path) -> None:
         self.target = target
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[object, ...]:
         return Path.touch, (self.target,)
 
 
 @pytest.mark.parametrize("write", [pickle.dump, torch.save])
-def test_code_in_a_checkpoint_is_not_run(write, path: Path, tmp_path: Path):
+def test_code_in_a_checkpoint_is_not_run(
+    write: Callable[[object, Path], object], path: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "taken over"
     with path.open("wb") as file:
         write({"step": Malicious(target)}, file)

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
 from wsi_seg.models.classes import ClassSchema, TissueClass
-from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.models.espnet import ESPNet
+from wsi_seg.models.espnet_config import ESPNetConfig
 from wsi_seg.paper.networks.segnet import SegNet, SegNetConfig
 from wsi_seg.training.engine.inherit import take_over
 

@@ -8,11 +8,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.models.espnet import ESPNet
+from wsi_seg.models.espnet_config import ESPNetConfig
 from wsi_seg.training.engine.parts import Parts
 
 
-def small_network():
+def small_network() -> ESPNet:
     torch.manual_seed(0)
     return ESPNet(ESPNetConfig(classes=3, p=1, q=1)).to(memory_format=torch.channels_last)
 
@@ -21,7 +22,7 @@ def loss_of(network: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> 
     return functional.cross_entropy(network(images).float(), classes)
 
 
-def batch(seed=0, count=4):
+def batch(seed: int = 0, count: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     images = torch.randn(count, 3, 32, 32, generator=generator)
     return images, torch.randint(3, (count, 32, 32), generator=generator)
@@ -29,7 +30,7 @@ def batch(seed=0, count=4):
 
 @pytest.mark.parametrize("count", [1, 2, 4])
 @pytest.mark.parametrize("cast", [False, True])
-def test_losses_gradients_and_statistics_are_the_means_of_the_parts(count: int, cast: bool):
+def test_losses_gradients_and_statistics_are_the_means_of_the_parts(count: int, cast: bool) -> None:
     network, (images, classes) = small_network(), batch()
     losses, gradients, buffers = [], [], []
     with torch.autocast("cpu", torch.bfloat16, enabled=cast):
@@ -49,7 +50,7 @@ def test_losses_gradients_and_statistics_are_the_means_of_the_parts(count: int, 
         torch.testing.assert_close(own.double(), torch.stack([b.double() for b in each]).mean(dim=0))
 
 
-def test_the_same_to_the_bit_with_one_core():
+def test_the_same_to_the_bit_with_one_core() -> None:
     def trained(threads: int) -> list[torch.Tensor]:
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
@@ -68,14 +69,14 @@ def test_the_same_to_the_bit_with_one_core():
     assert all(torch.equal(a, b) for a, b in zip(trained(1), trained(2), strict=True))
 
 
-def test_the_state_is_that_of_one_network():
+def test_the_state_is_that_of_one_network() -> None:
     network = small_network()
     names = set(network.state_dict())
     Parts(network, loss_of, 2)(*batch()).backward()
     assert set(network.state_dict()) == names
 
 
-def test_a_part_that_fails_fails_the_batch():
+def test_a_part_that_fails_fails_the_batch() -> None:
     def broken(network: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
         raise torch.OutOfMemoryError("no more")
 
@@ -83,7 +84,7 @@ def test_a_part_that_fails_fails_the_batch():
         Parts(small_network(), broken, 2)(*batch())
 
 
-def test_other_threads_keep_their_cores():
+def test_other_threads_keep_their_cores() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     try:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import nn
 
 from wsi_seg.data.sources import IGNORE
-from wsi_seg.models.espnet import ESPNet, ESPNetConfig
+from wsi_seg.models.espnet import ESPNet
+from wsi_seg.models.espnet_config import ESPNetConfig
 from wsi_seg.training.engine.loss import SegmentationLoss
 from wsi_seg.training.engine.step_graphs import MOST, Recorded, replica
 
@@ -37,7 +39,7 @@ def batch(seed: int, side: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.fixture(autouse=True)
-def float32():
+def float32() -> Iterator[None]:
     LOSS.to(DEVICE)
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
@@ -49,7 +51,7 @@ def all_gradients(network: nn.Module) -> torch.Tensor:
     return torch.cat([p.grad.flatten() for p in network.parameters()])
 
 
-def test_a_replica_is_the_network_itself_but_for_its_gradients():
+def test_a_replica_is_the_network_itself_but_for_its_gradients() -> None:
     network = small_network()
     twin = replica(network)
     recorded = Recorded(network, loss_of)
@@ -69,8 +71,10 @@ def test_a_replica_is_the_network_itself_but_for_its_gradients():
         assert own is other
 
 
-def test_what_cannot_be_recorded_is_computed_all_the_same(monkeypatch, caplog):
-    def fail(self, given):
+def test_what_cannot_be_recorded_is_computed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(self, given: object) -> None:
         raise RuntimeError("no graph\nand more")
 
     monkeypatch.setattr(Recorded, "_record", fail)
@@ -84,7 +88,7 @@ def test_what_cannot_be_recorded_is_computed_all_the_same(monkeypatch, caplog):
 
 @on_a_gpu
 @pytest.mark.parametrize("cast", [False, True])
-def test_losses_gradients_and_statistics_are_those_of_plain_steps(cast: bool):
+def test_losses_gradients_and_statistics_are_those_of_plain_steps(cast: bool) -> None:
     network = small_network()
     plain = copy.deepcopy(network)
     recorded = Recorded(network, loss_of)
@@ -105,7 +109,7 @@ def test_losses_gradients_and_statistics_are_those_of_plain_steps(cast: bool):
 
 
 @on_a_gpu
-def test_a_network_learns_by_recorded_steps_as_by_plain_ones():
+def test_a_network_learns_by_recorded_steps_as_by_plain_ones() -> None:
     def trained(record: bool) -> list[float]:
         network = small_network()
         compute = Recorded(network, loss_of) if record else lambda *given: loss_of(network, *given)
@@ -125,7 +129,7 @@ def test_a_network_learns_by_recorded_steps_as_by_plain_ones():
 
 
 @on_a_gpu
-def test_more_shapes_than_are_recorded_are_computed_all_the_same():
+def test_more_shapes_than_are_recorded_are_computed_all_the_same() -> None:
     network = small_network()
     recorded = Recorded(network, loss_of)
     for number in range(MOST + 2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from multiprocessing.synchronize import Event as EventType
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def finish(folder: TrainingFolder) -> None:
     folder.finish()
 
 
-def test_an_unfinished_training_is_gone_on_with_only_if_asked(tmp_path: Path):
+def test_an_unfinished_training_is_gone_on_with_only_if_asked(tmp_path: Path) -> None:
     begin(tmp_path)
     with (
         pytest.raises(OutputError, match="unfinished training: continue with --resume, or start again with"),
@@ -52,14 +53,14 @@ def test_an_unfinished_training_is_gone_on_with_only_if_asked(tmp_path: Path):
         assert not list(folder.stage(1, "full").glob(f"*{PARTIAL}"))
 
 
-def test_where_nothing_is_to_go_on_with_it_begins(tmp_path: Path):
+def test_where_nothing_is_to_go_on_with_it_begins(tmp_path: Path) -> None:
     begin(tmp_path, checkpoint=False)
     folder = TrainingFolder(tmp_path, False, resume=True)
     with folder.locked(RECORD):
         assert not folder.resumed
 
 
-def test_another_training_is_not_gone_on_with(tmp_path: Path):
+def test_another_training_is_not_gone_on_with(tmp_path: Path) -> None:
     folder = begin(tmp_path)
     with (
         pytest.raises(OutputError, match=r"classes and recipe\.epochs \(3 then, 4 now\): give the same"),
@@ -69,19 +70,19 @@ def test_another_training_is_not_gone_on_with(tmp_path: Path):
     assert (folder.stage(1, "full") / "last.ckpt").exists()
 
 
-def test_what_has_not_got_to_a_checkpoint_is_in_nobodys_way(tmp_path: Path):
+def test_what_has_not_got_to_a_checkpoint_is_in_nobodys_way(tmp_path: Path) -> None:
     begin(tmp_path, checkpoint=False)
     with TrainingFolder(tmp_path, False, False).locked({"recipe": "another"}):
         pass
 
 
-def test_to_resume_where_nothing_was_begun_is_to_begin(tmp_path: Path):
+def test_to_resume_where_nothing_was_begun_is_to_begin(tmp_path: Path) -> None:
     with TrainingFolder(tmp_path / "new", False, resume=True).locked(RECORD):
         pass
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_a_finished_model_is_not_written_over(resume: bool, tmp_path: Path):
+def test_a_finished_model_is_not_written_over(resume: bool, tmp_path: Path) -> None:
     folder = begin(tmp_path)
     finish(folder)
     with (
@@ -93,7 +94,7 @@ def test_a_finished_model_is_not_written_over(resume: bool, tmp_path: Path):
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_a_training_killed_after_its_model_is_there_is_finished(resume: bool, tmp_path: Path):
+def test_a_training_killed_after_its_model_is_there_is_finished(resume: bool, tmp_path: Path) -> None:
     folder = begin(tmp_path)
     folder.model.write_text("weights")
     with (
@@ -105,7 +106,7 @@ def test_a_training_killed_after_its_model_is_there_is_finished(resume: bool, tm
     assert not folder.stage(1, "full").exists()
 
 
-def test_a_training_to_go_on_with_keeps_its_resolution(tmp_path: Path):
+def test_a_training_to_go_on_with_keeps_its_resolution(tmp_path: Path) -> None:
     record = {**RECORD, "resolution": [1.868, None]}
     begin(tmp_path / "begun", record)
     assert TrainingFolder(tmp_path / "begun", False, resume=True).begun_at_mpp == 1.868
@@ -116,7 +117,7 @@ def test_a_training_to_go_on_with_keeps_its_resolution(tmp_path: Path):
     assert TrainingFolder(tmp_path / "images", False, resume=True).begun_at_mpp is None
 
 
-def test_overwriting_removes_what_is_ours_and_nothing_else(tmp_path: Path):
+def test_overwriting_removes_what_is_ours_and_nothing_else(tmp_path: Path) -> None:
     folder = begin(tmp_path)
     finish(folder)
     mine = tmp_path / "notes.txt"
@@ -129,7 +130,7 @@ def test_overwriting_removes_what_is_ours_and_nothing_else(tmp_path: Path):
     assert mine.read_text() == "mine"
 
 
-def test_a_finished_training_keeps_its_logs_but_no_checkpoints(tmp_path: Path):
+def test_a_finished_training_keeps_its_logs_but_no_checkpoints(tmp_path: Path) -> None:
     folder = begin(tmp_path)
     finish(folder)
     assert not folder.stage(1, "full").exists()
@@ -137,7 +138,7 @@ def test_a_finished_training_keeps_its_logs_but_no_checkpoints(tmp_path: Path):
     assert {p.name for p in tmp_path.iterdir()} == {".wsi-seg", "logs", "report", "model.safetensors"}
 
 
-def test_a_damaged_record_is_one_line(tmp_path: Path):
+def test_a_damaged_record_is_one_line(tmp_path: Path) -> None:
     begin(tmp_path)
     (tmp_path / ".wsi-seg" / "training.json").write_text("{")
     with (
@@ -151,13 +152,13 @@ def test_a_damaged_record_is_one_line(tmp_path: Path):
         pass
 
 
-def hold(path: Path, held, release) -> None:
+def hold(path: Path, held: EventType, release: EventType) -> None:
     with locked(path, path / ".wsi-seg"):
         held.set()
         release.wait(60)
 
 
-def test_two_trainings_do_not_share_a_folder(tmp_path: Path):
+def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     held, release = context.Event(), context.Event()
     other = context.Process(target=hold, args=(tmp_path, held, release))
@@ -176,14 +177,14 @@ def test_two_trainings_do_not_share_a_folder(tmp_path: Path):
         pass
 
 
-def test_a_process_that_only_helps_touches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_process_that_only_helps_touches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_RANK", "1")
     with TrainingFolder(tmp_path / "out", False, False).locked(RECORD):
         pass
     assert not (tmp_path / "out").exists()
 
 
-def test_a_setting_that_has_come_since_does_not_make_it_another_training(tmp_path: Path):
+def test_a_setting_that_has_come_since_does_not_make_it_another_training(tmp_path: Path) -> None:
     """As when a network has got a setting: what is not on record is what it is by default."""
     recipe = override(Recipe(training=TrainingRecipe(epochs=1)), ["model.name=segnet"])
     now = recorded(recipe)

@@ -63,16 +63,16 @@ class Pictures(HTMLParser):
         self.files: list[str] = []
         self.text = ""
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "img":
             self.files.append(dict(attrs)["src"])
         elif tag != "meta":
             self.open.append(tag)
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.text += data
 
 
@@ -84,7 +84,7 @@ def read_page(text: str) -> Pictures:
     return page
 
 
-def test_all_files_are_there_and_the_page_shows_them(tmp_path: Path):
+def test_all_files_are_there_and_the_page_shows_them(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "report"
     path = write_report(folder, report())
     assert path == folder / "report.html"
@@ -105,7 +105,7 @@ def test_all_files_are_there_and_the_page_shows_them(tmp_path: Path):
         assert "betas: 0.9, 0.999" in said
 
 
-def test_json_holds_what_was_given(tmp_path: Path):
+def test_json_holds_what_was_given(tmp_path: Path) -> None:
     write_report(tmp_path, report())
     data = json.loads((tmp_path / "report.json").read_text())
     assert data["command"] == report().command
@@ -128,7 +128,7 @@ def test_json_holds_what_was_given(tmp_path: Path):
     assert data["history"][2]["val_miou"] is None
 
 
-def test_scores_follow_from_the_confusion_matrix(tmp_path: Path):
+def test_scores_follow_from_the_confusion_matrix(tmp_path: Path) -> None:
     write_report(tmp_path, report())
     scores = json.loads((tmp_path / "report.json").read_text())["scores"]
     iou = [800 / 1050, 450 / 600, 2000 / 2100]
@@ -144,7 +144,7 @@ def test_scores_follow_from_the_confusion_matrix(tmp_path: Path):
     assert re.search(r"\| Tumour +\| 0\.952 \| 0\.976 \|", text)
 
 
-def test_a_class_without_pixels(tmp_path: Path):
+def test_a_class_without_pixels(tmp_path: Path) -> None:
     confusion = CONFUSION.copy()
     confusion[1] = confusion[:, 1] = 0
     write_report(tmp_path, report(confusion=confusion))
@@ -154,7 +154,7 @@ def test_a_class_without_pixels(tmp_path: Path):
     assert "Not in the truth, so not part of the means: Stroma." in (tmp_path / "report.md").read_text()
 
 
-def test_nothing_validated_and_an_older_report_in_the_folder(tmp_path: Path):
+def test_nothing_validated_and_an_older_report_in_the_folder(tmp_path: Path) -> None:
     write_report(tmp_path, report())
     bare = report(history=(), confusion=np.zeros((3, 3), np.int64), examples=(), facts={})
     page = read_page(write_report(tmp_path, bare).read_text())
@@ -174,12 +174,12 @@ def test_nothing_validated_and_an_older_report_in_the_folder(tmp_path: Path):
         tuple(HistoryRow(i, 0, i * 0.3, 1e-3, 1 / (i + 1)) for i in range(500)),
     ],
 )
-def test_any_history_can_be_drawn(history):
+def test_any_history_can_be_drawn(history: list[HistoryRow]) -> None:
     figure = draw_curves(history)
     figure.draw_without_rendering()
 
 
-def test_curves_hold_the_numbers_that_were_given():
+def test_curves_hold_the_numbers_that_were_given() -> None:
     losses, miou, rate = draw_curves(HISTORY).axes[:3]
     train, validation = losses.lines[:2]
     assert train.get_xydata().tolist() == [[10, 1.5], [20, 1.0]]
@@ -188,7 +188,7 @@ def test_curves_hold_the_numbers_that_were_given():
     assert rate.lines[0].get_ydata().tolist() == [1e-3, 5e-4, 1e-4]
 
 
-def test_no_curve_leads_from_one_stage_to_the_next():
+def test_no_curve_leads_from_one_stage_to_the_next() -> None:
     rows = [HistoryRow(10 * i, 0, i, 1e-3, 1 / (i % 100 + 1), stage=1 + i // 100) for i in range(200)]
     losses, _, rate = draw_curves(rows).axes[:3]
     for line in (*losses.lines[:2], rate.lines[0]):
@@ -199,7 +199,7 @@ def test_no_curve_leads_from_one_stage_to_the_next():
 
 
 @pytest.mark.parametrize("count", [2, 9, 40])
-def test_names_are_drawn_whole_or_shortened_whatever_they_hold(count):
+def test_names_are_drawn_whole_or_shortened_whatever_they_hold(count: int) -> None:
     names = [
         f"Klasse {i} Größe $x_{i} 腫瘍 with a name that goes on and on and on and on" for i in range(count)
     ]
@@ -216,14 +216,14 @@ def test_names_are_drawn_whole_or_shortened_whatever_they_hold(count):
         assert names[-1] in page
 
 
-def test_confusion_cells_say_shares_of_rows_and_counts():
+def test_confusion_cells_say_shares_of_rows_and_counts() -> None:
     texts = [t.get_text() for t in draw_confusion(report().scores, report().names).axes[0].texts]
     for said in ("80.0", "800", "10.0", "100", "90.0", "450", "2 k", "1,000", "500", "2,000"):
         assert said in texts
     assert "0.0" not in texts
 
 
-def test_unknown_pixels_are_veiled_and_indices_become_label_values():
+def test_unknown_pixels_are_veiled_and_indices_become_label_values() -> None:
     schema = ClassSchema(
         name="ids",
         classes=(TissueClass(id=7, name="a", color=(0, 0, 0)), TissueClass(id=3, name="b", color=(9, 9, 9))),
@@ -232,7 +232,7 @@ def test_unknown_pixels_are_veiled_and_indices_become_label_values():
     assert values.tolist() == [[7, 3, OUTSIDE_ID]]
 
 
-def test_names_are_no_markup():
+def test_names_are_no_markup() -> None:
     evil = "<b>*x*</b> [y](javascript:z) | `a` _b_ my_class # &lt;"
     classes = tuple(TissueClass(id=i, name=f"{evil}{i}", color=(i, 0, 0)) for i in range(2))
     content = report(
@@ -253,17 +253,17 @@ def test_names_are_no_markup():
     assert "&lt;b&gt;" in page
 
 
-def test_the_command_is_said_once():
+def test_the_command_is_said_once() -> None:
     content = report(facts=FACTS | {"command": report().command})
     assert render_markdown(compose(content)).count("wsi-seg train") == 1
 
 
-def test_a_confusion_matrix_of_another_size_is_refused():
+def test_a_confusion_matrix_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="3 classes"):
         report(confusion=np.zeros((2, 2), np.int64))
 
 
-def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path):
+def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write_report(tmp_path / "file" / "report", report())
