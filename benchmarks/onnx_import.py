@@ -64,8 +64,8 @@ slide needs a file of its own.
 Its reach has no bound: a pixel's class depends on what else the tile holds. Moved down and right by a
 quarter, its tiles keep the class of {moved} of the pixels that they share, by its program's own functions.
 Its program's tiles (1024 px, filled up with white) are not the patches here (mirrored at the slide's edge),
-so the two give other classes wherever that matters. On equal tiles "stain separation in front" gives its
-program's classes ({alike} of the pixels of {tiles} tiles).\
+so the two give other classes wherever that matters; whether that is all of the difference was not tested.
+On equal tiles "stain separation in front" gives its program's classes ({alike} of the pixels of {tiles} tiles).\
 """
 
 HEAD = (
