@@ -65,7 +65,8 @@ Its reach has no bound: a pixel's class depends on what else the tile holds. Mov
 quarter, its tiles keep the class of {moved} of the pixels that they share, by its program's own functions.
 Its program's tiles (1024 px, filled up with white) are not the patches here (mirrored at the slide's edge),
 so the two give other classes wherever that matters; whether that is all of the difference was not tested.
-On equal tiles "stain separation in front" gives its program's classes ({alike} of the pixels of {tiles} tiles).\
+On equal tiles "stain separation in front" gives its program's classes ({alike} of the pixels of {tiles}
+tiles).\
 """
 
 HEAD = (
