@@ -141,7 +141,7 @@ def test_a_copy_of_a_slide_is_the_slide(tmp_path: Path, pair: SlidePair) -> None
     assert [(slide.path, slide.copies) for slide in slides] == [(pair.slide, (copy,)), (other, ())]
     assert slides[0].fingerprint != slides[1].fingerprint
     assert slides[0].remarks == (
-        f"{copy}: the same slide as {pair.slide}: one slide, with the shapes drawn on both",
+        f"{copy}: the same slide as {pair.slide}: taken as one slide, with the shapes drawn on both",
     )
     counts = np.bincount(slides[0].read(Rect(0, 0, 500, 700)).classes.ravel(), minlength=256)
     assert counts[:3].tolist() == [400, 0, 200 * 200]

@@ -95,5 +95,5 @@ def test_a_document_that_is_not_there_or_no_file_is_one_line(tmp_path: Path) -> 
         DocumentError, match=r"a\.json: cannot be read \(No such file or directory\): make it"
     ):
         Second.read(tmp_path / "a.json", "make it again")
-    with pytest.raises(DocumentError, match=r"cannot be read \(Is a directory\)"):
+    with pytest.raises(DocumentError, match=r"cannot be read \(is a folder\)"):
         Second.read(tmp_path, "make it again")

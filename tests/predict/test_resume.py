@@ -154,7 +154,7 @@ def test_a_region_that_is_lost_while_the_run_goes_on_is_not_published(
     out = tmp_path / "tissue"
     shutil.copytree(unfinished, out)
     zarr = ResultFolder(out).unfinished_zarr
-    with pytest.raises(OutputError, match=r"1/2.*: missing since this run wrote it: run the same command"):
+    with pytest.raises(OutputError, match=r"1/2 is missing\): remove it and run `wsi-seg predict` again"):
         predict_slide(slide_path, out, settings(model_path, ngff), Lose())
     assert not (out / "slide.ome.zarr").exists()
 

@@ -202,7 +202,8 @@ def test_a_setting_that_has_come_since_does_not_make_it_another_training(tmp_pat
 
 def timed(minutes: float, **changes: object) -> dict:
     """The record of a training of one stage that is bounded in time."""
-    return {"recipe": {"training": {"minutes": minutes, "stages": ["full"]}}, "classes": ["a"], **changes}
+    recipe = recorded(Recipe(training=TrainingRecipe(minutes=minutes, stages=("full",))))
+    return {"recipe": recipe, "classes": ["a"], **changes}
 
 
 def end(path: Path, record: dict) -> TrainingFolder:
@@ -247,7 +248,10 @@ def test_a_finished_training_continues_with_more_minutes_and_its_model_stays(tmp
         (timed(5), True),
         (timed(30, classes=["b"]), True),
         (
-            {"recipe": {"training": {"minutes": None, "epochs": 9, "stages": ["full"]}}, "classes": ["a"]},
+            {
+                "recipe": recorded(Recipe(training=TrainingRecipe(epochs=9, stages=("full",)))),
+                "classes": ["a"],
+            },
             True,
         ),
     ],
@@ -277,7 +281,9 @@ def test_one_whose_last_state_is_gone_is_named(tmp_path: Path):
 
 def test_several_stages_share_the_minutes_and_are_not_lengthened(tmp_path: Path):
     def two(minutes: float) -> dict:
-        return {"recipe": {"training": {"minutes": minutes, "stages": ["encoder", "full"]}}}
+        return {
+            "recipe": recorded(Recipe(training=TrainingRecipe(minutes=minutes, stages=("encoder", "full"))))
+        }
 
     begin(tmp_path, two(10))
     with (
