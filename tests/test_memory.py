@@ -56,8 +56,8 @@ def mapped_for(size: int) -> list[int]:
 
 @needs_glibc
 def test_large_arrays_of_a_run_stay_out_of_the_heaps() -> None:
-    # By itself, glibc takes to the heaps whatever is as large as what was freed before. This runs in a process
-    # of its own, as an array may lie in what other tests have left free.
+    # By itself, glibc takes to the heaps whatever is as large as what was freed before. This runs in a
+    # process of its own, as an array may lie in what other tests have left free.
     code = "from test_memory import ARRAY, mapped_for; print(min(mapped_for(ARRAY)) >= ARRAY)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, check=False

@@ -78,7 +78,7 @@ def test_both_losses_are_added_by_their_weight():
 @pytest.mark.slow
 def test_diagnoses_are_learned_and_reported(tmp_path: Path):
     folder = write_diagnosed(tmp_path / "tiles")
-    recipe = tiny_recipe(*SETTINGS, "training.epochs=4", "training.epoch_steps=12", "augment.cut_off=0")
+    recipe = tiny_recipe(*SETTINGS, "training.epochs=8", "training.epoch_steps=12", "augment.cut_off=0")
     result = train(TrainRequest(DataRequest((folder,)), recipe, tmp_path / "out"))
     bundle = load_bundle(result.model)
     assert isinstance(bundle.network, BiopsyNet)

@@ -281,13 +281,12 @@ def test_one_whose_last_state_is_gone_is_named(tmp_path: Path):
 
 def test_several_stages_share_the_minutes_and_are_not_lengthened(tmp_path: Path):
     def two(minutes: float) -> dict:
-        return {
-            "recipe": recorded(Recipe(training=TrainingRecipe(minutes=minutes, stages=("encoder", "full"))))
-        }
+        training = TrainingRecipe(minutes=minutes, stages=("encoder", "full"))
+        return {"recipe": recorded(Recipe(training=training))}
 
     begin(tmp_path, two(10))
     with (
-        pytest.raises(OutputError, match=r"another recipe\.training\.minutes \(10 then, 30 now\)"),
+        pytest.raises(OutputError, match=r"another recipe\.training\.minutes \(10\.0 then, 30\.0 now\)"),
         TrainingFolder(tmp_path, False, resume=True).locked(two(30)),
     ):
         pass
