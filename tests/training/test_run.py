@@ -105,7 +105,7 @@ def test_the_model_says_where_it_comes_from(trained: tuple[Trained, Path, Listen
     assert bundle.training["scores"]["mean_iou"] == pytest.approx(result.confusion.mean_iou, abs=1e-4)
     assert bundle.training["recipe"]["training"]["epochs"] == 3
     assert bundle.training["data"]["sources"] == ["slide"]
-    assert "no pixel of theirs is trained on" in bundle.training["split"]
+    assert "no pixel that is kept out is trained on" in bundle.training["split"]
     report = json.loads(result.report.with_suffix(".json").read_text())
     assert report["scores"]["mean_iou"] == pytest.approx(result.confusion.mean_iou)
     assert [row["step"] for row in report["history"]] == [10, 20, 20, 30, 40, 40, 50, 60, 60]
