@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import tissue_rgb, write_model, write_tiff
 from helpers.drawn import write_boxes
+from helpers.program import Program
 from PIL import Image
 
-from wsi_seg.cli.main import main
 from wsi_seg.cli.suggest import command_after
 from wsi_seg.results.qupath.check import check_file
 
@@ -21,32 +20,10 @@ WINDOW = "240"
 """um: 120 px, of which five by four fit on the slide of 700 x 500 px."""
 
 
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def line(self) -> str:
-        """The one line that an error is."""
-        lines = [line for line in self.err.splitlines() if line.startswith("wsi-seg: ")]
-        assert len(lines) == 1, self.err
-        assert "Traceback" not in self.err
-        return lines[0]
-
-
 @pytest.fixture
-def suggest(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def suggest(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Program:
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["wsi-seg", "suggest", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), captured.out, captured.err)
-
-    return run
+    return Program(capsys, monkeypatch, before=("suggest",))
 
 
 def boxes(path: Path) -> list[tuple[float, ...]]:
@@ -61,7 +38,7 @@ def named(path: Path) -> list[dict[str, Any]]:
 
 
 def test_windows_open_in_qupath_and_are_the_same_again(
-    suggest, slide_path: Path, model_path: Path, tmp_path: Path
+    suggest: Program, slide_path: Path, model_path: Path, tmp_path: Path
 ) -> None:
     given = (slide_path, "--model", model_path, "--window-um", WINDOW, "--windows", 4)
     ended = suggest(*given)
@@ -85,7 +62,7 @@ def test_windows_open_in_qupath_and_are_the_same_again(
 
 
 def test_what_is_outlined_is_not_suggested_again(
-    suggest, slide_path: Path, model_path: Path, tmp_path: Path
+    suggest: Program, slide_path: Path, model_path: Path, tmp_path: Path
 ) -> None:
     given = (slide_path, "--model", model_path, "--window-um", WINDOW, "--windows", 6)
     assert suggest(*given, "-o", "first.geojson").code == 0
@@ -101,7 +78,7 @@ def test_what_is_outlined_is_not_suggested_again(
 
 
 def test_several_slides_share_the_windows_and_have_a_file_each(
-    suggest, slide_path: Path, model_path: Path, tmp_path: Path
+    suggest: Program, slide_path: Path, model_path: Path, tmp_path: Path
 ) -> None:
     other = write_tiff(tmp_path / "other.tiff", tissue_rgb(300, 420, seed=5))
     copy = tmp_path / "copy.tiff"
@@ -152,7 +129,7 @@ def test_doubtful_outlines_are_listed_worst_first(suggest, slide_path: Path, tmp
 
 
 def test_a_file_that_somebody_drew_into_is_kept(
-    suggest, slide_path: Path, model_path: Path, tmp_path: Path
+    suggest: Program, slide_path: Path, model_path: Path, tmp_path: Path
 ) -> None:
     given = (slide_path, "--model", model_path, "--window-um", WINDOW)
     assert suggest(*given).code == 0
@@ -182,7 +159,7 @@ def test_a_file_that_somebody_drew_into_is_kept(
     ],
 )
 def test_what_does_not_fit_is_one_line(
-    suggest, slide_path: Path, model_path: Path, given: tuple[str, ...], code: int, said: str
+    suggest: Program, slide_path: Path, model_path: Path, given: tuple[str, ...], code: int, said: str
 ) -> None:
     ended = suggest(slide_path, "--model", model_path, *given)
     assert ended.code == code

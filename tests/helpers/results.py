@@ -22,7 +22,11 @@ class Recorder(Progress):
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.names: list[str] = []
         self.regions = 0
+
+    def begin(self, slide: str, regions: int, done: int, megapixels: float, unit: str = "regions") -> None:
+        self.names.append(slide)
 
     def say(self, text: str) -> None:
         self.said.append(text)

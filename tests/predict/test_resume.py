@@ -88,6 +88,7 @@ def test_each_damaged_region_is_done_again_and_no_other(
     predict_slide(slide_path, out, settings(model_path, ngff), heard)
     assert "resuming: 1 of 6 regions are finished" in heard.said
     assert "5 finished regions are missing or damaged: doing them again" in heard.said
+    assert heard.names == [slide_path.name]  # and not that of a region
     assert heard.regions == 5
     assert fingerprints(out) == fingerprints(finished)
 
@@ -154,7 +155,7 @@ def test_a_region_that_is_lost_while_the_run_goes_on_is_not_published(
     out = tmp_path / "tissue"
     shutil.copytree(unfinished, out)
     zarr = ResultFolder(out).unfinished_zarr
-    with pytest.raises(OutputError, match=r"1/2 is missing\): remove it and run `wsi-seg predict` again"):
+    with pytest.raises(OutputError, match=r"1/2 is missing\): run `wsi-seg predict` again"):
         predict_slide(slide_path, out, settings(model_path, ngff), Lose())
     assert not (out / "slide.ome.zarr").exists()
 

@@ -248,7 +248,7 @@ def _refuse_changed_slide(result: ResultFolder, plan: Plan) -> None:
 def _segment_regions(
     client: Client,
     job: RegionJob,
-    name: str,
+    slide_name: str,
     progress: Progress,
     arrivals: Arrivals,
     beside: Iterable[Future[Any]],
@@ -259,7 +259,7 @@ def _segment_regions(
     for name in done:
         arrivals.add(regions[name].label_rect)
     left = [region for name, region in regions.items() if name not in done]
-    progress.begin(name, len(regions), len(done), sum(_megapixels(r) for r in left))
+    progress.begin(slide_name, len(regions), len(done), sum(_megapixels(r) for r in left))
     try:
         with closing(run_regions(client, job, left, progress.say)) as records:
             for finished in records:

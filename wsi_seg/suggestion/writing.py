@@ -54,14 +54,12 @@ def paths_for(path: Path, slides: Sequence[Path]) -> list[Path]:
     """
     if len(slides) == 1:
         return [path]
-    ending = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
-    stem = path.name.removesuffix(ending)
     taken: dict[str, int] = {}
     names = []
     for slide in slides:
         taken[slide.stem.casefold()] = count = taken.get(slide.stem.casefold(), 0) + 1
         names.append(slide.stem if count == 1 else f"{slide.stem}-{count}")
-    return [path.with_name(f"{stem}-{name}{ending}") for name in names]
+    return [path.with_name(f"{path.stem}-{name}{path.suffix}") for name in names]
 
 
 def check_replaceable(path: Path) -> None:

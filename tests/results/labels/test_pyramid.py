@@ -294,7 +294,7 @@ def test_damage_is_difference_to_labels(tmp_path: Path, labels: np.ndarray) -> N
     content = bytearray(shard.read_bytes())
     content[40] ^= 1
     shard.write_bytes(content)
-    damaged = r"slide\.ome\.zarr: cannot be read \(.*\): remove it and run `wsi-seg predict` again"
+    damaged = r"slide\.ome\.zarr: cannot be read \(.*\): run `wsi-seg predict` again, and if"
     with pytest.raises(OutputError, match=damaged):
         read_labels(writer.path).read(REGIONS[0])
     with pytest.raises(OutputError, match=damaged):

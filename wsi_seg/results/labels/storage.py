@@ -172,7 +172,11 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError, RuntimeError) as error:
         refused = isinstance(error, PermissionError)
-        remedy = "make it readable" if refused else "remove it and run `wsi-seg predict` again"
+        remedy = (
+            "make it readable"
+            if refused
+            else "run `wsi-seg predict` again, and if that is refused, remove it first"
+        )
         raise OutputError(f"{path}: cannot be read ({_reason(error)}): {remedy}") from error
 
 

@@ -31,7 +31,7 @@ CONVERTED = AS_STORED | JPEG_2000
 """Compressions whose samples are converted here, if they are declared YBR_FULL."""
 
 PHOTOMETRICS = {
-    **dict.fromkeys(CONVERTED, frozenset({"RGB", "YBR_FULL", GREY})),
+    **dict.fromkeys(AS_STORED, frozenset({"RGB", "YBR_FULL", GREY})),
     "JPEG": frozenset({"RGB", "YBR_FULL_422", "YBR_FULL", GREY}),
     **dict.fromkeys(JPEG_2000, frozenset({"RGB", "YBR_FULL", GREY}) | TRANSFORMED),
     "JPEG XL": frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT", "XYB", GREY}),

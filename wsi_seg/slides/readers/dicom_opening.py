@@ -64,8 +64,9 @@ def _describe(path: Path, series: SeriesFiles, file: Path) -> str:
 def _refuse_contradictions(path: Path) -> None:
     """Refuse JPEG 2000 that OpenSlide would read, if it is not clear which colours it holds."""
     series = find_series(path)
-    for volume in () if series is None else series.volumes:
-        assert series is not None
+    if series is None:
+        return
+    for volume in series.volumes:
         header = series.headers[volume]
         if header.photometric in TRANSFORMED:
             try:

@@ -37,6 +37,9 @@ SIDE_UM = 128.0
 SQUARES = 400
 """Squares to look at, of outlined places and of all tissue each."""
 
+ENOUGH = 20
+"""Outlined squares, or there is nothing to compare with."""
+
 SLIDES = 8
 """Slides to look at, evenly from all: more would take minutes."""
 
@@ -132,10 +135,6 @@ def find_unshown(data: TrainingData) -> Unshown | None:
     unlike = _unlike(outlined, tissue)
     found = [square for square, is_unlike in zip(tissue, unlike, strict=True) if is_unlike]
     return Unshown(len(found) / len(tissue), _kinds(found, len(tissue), data), len(tissue))
-
-
-ENOUGH = 20
-"""Outlined squares, or there is nothing to compare with."""
 
 
 def _outlined_squares(survey: Survey, side: int, most: int) -> list[Rect]:
