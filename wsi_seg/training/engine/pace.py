@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 
     from wsi_seg.training.recipe import OptimiserRecipe
 
-WARM_SHARE = 0.1
-"""Share of a stage after which the rate has risen, however few steps that is: a stage of 60 steps with 50 of
-warm-up would never learn at its rate."""
-
 ENDLESS = 1 << 40
 """Number of steps in a stage that ends by its time."""
 
@@ -70,7 +66,7 @@ class Pace(Callback):
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of the step after `step` steps."""
         r = self._recipe
-        warmup = min(1.0, max((step + 1) / (r.warmup_steps + 1), self.progress(step) / WARM_SHARE))
+        warmup = min(1.0, (step + 1) / (r.warmup_steps + 1))
         if r.schedule == "step":
             decay = r.step_factor ** (step // self._epoch_steps // r.step_epochs)
         else:
