@@ -43,7 +43,9 @@ def in_one_line(device: torch.device, folder: Path) -> Iterator[None]:
             "and start again with --overwrite"
         ) from error
     except WsiSegError as error:
-        # A reading process sends its traceback as the message; the last line is the error's own message.
-        line = str(error).strip().splitlines()[-1]
+        message = str(error.args[0])
+        if not message.startswith("Caught "):  # not from a reading process, which sends its traceback, too
+            raise
+        line = message.strip().splitlines()[-1]  # the traceback's last line ends with the error's own message
         own = line.removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")
         raise type(error)(own) from error
