@@ -57,6 +57,12 @@ def test_an_export_is_called_what_it_is(
     assert list((tmp_path / "new").iterdir()) == []
 
 
+def test_an_unfinished_result_is_not_exported(run: Program, tmp_path: Path) -> None:
+    (tmp_path / "half" / ".wsi-seg").mkdir(parents=True)
+    ended = run("export", tmp_path / "half")
+    assert (ended.code, "half: not finished: run `wsi-seg predict` again" in ended.line) == (1, True)
+
+
 def test_labels_with_a_hole_are_exported_from_nowhere(
     predict: Program, run: Program, slide_path: Path, tmp_path: Path
 ) -> None:

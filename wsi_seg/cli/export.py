@@ -68,7 +68,7 @@ def export(
 
     from wsi_seg.cli.pictures import option_name
     from wsi_seg.errors import UsageError, explain
-    from wsi_seg.results.folder import folder_of, labels_in
+    from wsi_seg.results.folder import folder_of, labels_in, require_finished
     from wsi_seg.results.labels.reading import read_labels
     from wsi_seg.results.polygon_files import (
         file_for,
@@ -86,7 +86,9 @@ def export(
         raise UsageError(
             f"{out}: the name must end in .gz with --gzip, and only then: QuPath relies on the name"
         )
-    pyramid = read_labels(labels_in(result))
+    zarr = labels_in(result)
+    require_finished(zarr)
+    pyramid = read_labels(zarr)
     own = settings_beside(folder_of(pyramid.path))
     packed = next(choice for choice in (named, gzip, own.gzip) if choice is not None)
     suffix = "csv" if file_format == "csv" else "geojson.gz" if packed else "geojson"

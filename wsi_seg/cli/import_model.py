@@ -131,7 +131,7 @@ def import_model(
 def _runs_shown(path: Path, progress: Progress) -> Callable[[int, int, float], None]:
     """Show trial runs as they end."""
 
-    def heard(done: int, count: int, megapixels: float) -> None:
+    def report(done: int, count: int, megapixels: float) -> None:
         if done:
             progress.advance(megapixels)
         else:
@@ -139,7 +139,7 @@ def _runs_shown(path: Path, progress: Progress) -> Callable[[int, int, float], N
         if done == count:
             progress.end()
 
-    return heard
+    return report
 
 
 def network_in_words(header: ModelHeader) -> str:

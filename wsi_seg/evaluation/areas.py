@@ -66,7 +66,7 @@ class Comparison:
                 total = total + part
                 progress.advance(known[rect] / 1e6)
         finally:
-            # After an error or an interruption, no other rectangle is begun.
+            # After an error or an interruption, no other rectangle is started.
             threads.shutdown(cancel_futures=True)
             progress.end()
         return total

@@ -96,13 +96,13 @@ def evaluate_images(
 def _decoded(sources: Sequence[LabelledImage]) -> Iterator[tuple[LabelledImage, LabelledPixels]]:
     """Read images, each while the previous one is segmented."""
     with ThreadPoolExecutor(1, thread_name_prefix="read") as reader:
-        begun: deque[tuple[LabelledImage, Future[LabelledPixels]]] = deque()
+        started: deque[tuple[LabelledImage, Future[LabelledPixels]]] = deque()
         for source in sources:
-            begun.append((source, reader.submit(source.decode)))
-            if len(begun) > 1:
-                ready, picture = begun.popleft()
+            started.append((source, reader.submit(source.decode)))
+            if len(started) > 1:
+                ready, picture = started.popleft()
                 yield ready, picture.result()
-        for ready, picture in begun:
+        for ready, picture in started:
             yield ready, picture.result()
 
 

@@ -10,13 +10,13 @@ from wsi_seg.annotations.on_slide import place
 from wsi_seg.annotations.reading import AnnotationFiles
 from wsi_seg.data.naming import check_classes
 from wsi_seg.data.truth import SlideTruth, TruthSettings
-from wsi_seg.errors import OutputError, UsageError
+from wsi_seg.errors import UsageError
 from wsi_seg.evaluation.areas import Comparison
 from wsi_seg.evaluation.evaluation import Evaluation
 from wsi_seg.evaluation.matching import match_classes
 from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.progress import Progress
-from wsi_seg.results.folder import ResultFolder, folder_of, labels_in
+from wsi_seg.results.folder import ResultFolder, folder_of, labels_in, require_finished
 from wsi_seg.results.labels.ngff import OVERVIEW
 from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.results.labels.storage import array_to_read, reading
@@ -129,9 +129,8 @@ def _open(zarr: Path) -> LabelPyramid:
     trained = result.folder / "model.safetensors"
     if trained.is_file():
         raise UsageError(f"{result.folder}: is a training: give its model, {trained}")
-    if not result.zarr.is_dir() and result.work.is_dir():
-        raise OutputError(f"{result.folder}: not finished: run `wsi-seg predict` again, which resumes it")
-    return read_labels(result.zarr)
+    require_finished(zarr)
+    return read_labels(zarr)
 
 
 def _truth(

@@ -162,7 +162,7 @@ class ESPNetConfig(NetworkConfig):
     def ablations(self) -> tuple[str, ...]:
         """How this network differs from the paper's own, in words; empty for those."""
         published = self.variant in ("C", "full")
-        told = {
+        notes = {
             f"{BLOCK_TITLES[self.block]} blocks {self.block_width} wide" if self.block != "esp" else "": True,
             "plain strided convolutions": self.down == "conv",
             "3x3 reduction": self.reduce == 3,
@@ -172,7 +172,7 @@ class ESPNetConfig(NetworkConfig):
             "input reinforcement": not published and self.reinforces,
             "ReLU": self.activation == "relu",
         }
-        return tuple(words for words, applies in told.items() if words and applies)
+        return tuple(words for words, applies in notes.items() if words and applies)
 
     @property
     def shape(self) -> str:

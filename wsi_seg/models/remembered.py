@@ -84,7 +84,7 @@ class RememberedStain(BaseModel):
     covariance : three of (float, float, float)
         Of the stained pixels.
     dyes : RememberedDyes or None
-        None where two dyes could not be told apart.
+        None where two dyes could not be distinguished.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -219,3 +219,16 @@ def folder_of(zarr: Path) -> ResultFolder | None:
     """Return the result folder of an OME-Zarr; None if it has another name."""
     folder = ResultFolder(zarr.parent)
     return folder if zarr == folder.zarr else None
+
+
+def require_finished(zarr: Path) -> None:
+    """Refuse labels whose run has not finished.
+
+    Raises
+    ------
+    OutputError
+        If the result folder of an OME-Zarr holds an unfinished run, and no labels.
+    """
+    result = folder_of(zarr)
+    if result is not None and not zarr.is_dir() and result.work.is_dir():
+        raise OutputError(f"{result.folder}: not finished: run `wsi-seg predict` again, which resumes it")

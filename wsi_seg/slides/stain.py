@@ -90,7 +90,7 @@ class Stain:
     covariance : float array, shape (3, 3)
         Of the stained pixels.
     dyes : Dyes or None
-        None where two cannot be told apart.
+        None where two cannot be distinguished.
     """
 
     white: NDArray[np.float64]

@@ -227,8 +227,8 @@ def test_trial_runs_are_few_small_and_heard_of(tmp_path: Path) -> None:
     free, fixed = (
         write_onnx(tmp_path / f"{side}.onnx", kernel=1, side=side, batch=1) for side in (None, 224)
     )
-    import_onnx(free, schema(), UNIT, heard=lambda *run: heard.append(run))
+    import_onnx(free, schema(), UNIT, report=lambda *run: heard.append(run))
     assert heard == [(done, 8, 512 * 256 / 1e6) for done in range(9)]
     heard.clear()
-    import_onnx(fixed, schema(), UNIT, heard=lambda *run: heard.append(run))
+    import_onnx(fixed, schema(), UNIT, report=lambda *run: heard.append(run))
     assert heard == [(done, 8, 224 * 224 / 1e6) for done in range(9)]

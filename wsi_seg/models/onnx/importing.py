@@ -39,7 +39,7 @@ def import_onnx(
     overrides: InputOverrides,
     stated: Stated | None = None,
     name: str | None = None,
-    heard: Heard | None = None,
+    report: Heard | None = None,
 ) -> tuple[OnnxNet, ModelHeader]:
     """Make a model from an ONNX file; `wsi_seg.models.bundle.save_bundle` takes the result.
 
@@ -55,7 +55,7 @@ def import_onnx(
         Properties that need not be found by trying.
     name : str, optional
         The model's name; the file's by default.
-    heard : callable, optional
+    report : callable, optional
         Receives the progress of trial runs: how many are done, of how many, and the megapixels of one.
 
     Returns
@@ -74,7 +74,7 @@ def import_onnx(
     spec = _input(path, overrides)
     graph = read_graph(path)
     config = find_out(path, graph, spec, len(schema), stated or Stated())
-    reach = _measured(path, _network(config, graph.data), spec, heard)
+    reach = _measured(path, _network(config, graph.data), spec, report)
     config = replace(config, reach=reach.pixels)
     header = ModelHeader(
         name=name or path.stem,
@@ -106,7 +106,7 @@ def _input(path: Path, overrides: InputOverrides) -> InputSpec:
         raise UsageError(f"the input is not valid: {' '.join(str(error).split())}") from error
 
 
-def _measured(path: Path, network: OnnxNet, spec: InputSpec, heard: Heard | None) -> Reach:
+def _measured(path: Path, network: OnnxNet, spec: InputSpec, report: Heard | None) -> Reach:
     """Measure a network's reach, on images of its fixed size if it has one."""
     side = network.config.side
     megapixels = (side or SIDE) * (side or SIDE // NARROW) / 1e6
@@ -116,12 +116,12 @@ def _measured(path: Path, network: OnnxNet, spec: InputSpec, heard: Heard | None
         nonlocal done
         logits: Tensor = network(pixels_of(noise, spec))
         done += 1
-        if heard:
-            heard(done, RUNS, megapixels)
+        if report:
+            report(done, RUNS, megapixels)
         return logits
 
-    if heard:
-        heard(0, RUNS, megapixels)
+    if report:
+        report(0, RUNS, megapixels)
     try:
         return measure_reach(segment, side or SIDE, square=side is not None)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What the minutes of a training buy: told in its first seconds, while there is time to change them."""
+"""What the minutes of a training buy: said in its first seconds, while there is time to change them."""
 
 from __future__ import annotations
 
