@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from wsi_seg.errors import ModelError
 from wsi_seg.models.bundle import builtin_models, load_bundle, save_bundle
-from wsi_seg.models.remembered import RememberedTissue, Spread
+from wsi_seg.models.remembered import RememberedStain, RememberedTissue, Spread
 
 TISSUE = RememberedTissue(
     patches=2,
@@ -35,6 +36,33 @@ def test_a_model_file_keeps_it(model_path: Path, tmp_path: Path) -> None:
     assert bundle.tissue is None
     save_bundle(path, bundle.network, bundle.header.model_copy(update={"tissue": TISSUE}))
     assert load_bundle(path).tissue == TISSUE
+
+
+EQUAL = ((0.3, 0.0, 0.0), (0.0, 0.2, 0.0), (0.0, 0.0, 0.1))
+
+
+@pytest.mark.parametrize(
+    ("directions", "covariance", "words"),
+    [
+        (((0.6, 0.8, 0.0), (0.6, 0.8, 0.0)), EQUAL, "both dyes have the same direction"),
+        (((0.6, 0.8, 0.0), (0.0, 0.5, 0.0)), EQUAL, "a dye's direction is not of length 1"),
+        (((0.6, 0.8, 0.0), (0.0, 0.0, 1.0)), ((0.3, 0.1, 0.0), *EQUAL[1:]), "covariance is not symmetric"),
+        (((0.6, 0.8, 0.0), (0.0, 0.0, 1.0)), ((-0.3, 0.0, 0.0), *EQUAL[1:]), "has a negative variance"),
+    ],
+)
+def test_a_stain_that_cannot_be_is_refused(
+    directions: tuple[tuple[float, float, float], tuple[float, float, float]],
+    covariance: tuple[tuple[float, ...], ...],
+    words: str,
+) -> None:
+    stored = {
+        "white": (0.0, 0.0, 0.0),
+        "mean": (0.5, 0.7, 0.4),
+        "covariance": covariance,
+        "dyes": {"directions": directions, "amounts": (1.0, 1.0)},
+    }
+    with pytest.raises(ValidationError, match=words):
+        RememberedStain.model_validate(stored)
 
 
 def test_a_newer_form_is_refused(model_path: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from wsi_seg.errors import ModelError
@@ -12,7 +13,6 @@ from wsi_seg.files.document import Document, DocumentError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
 Number = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
@@ -25,6 +25,9 @@ BESIDE = ".tissue.json"
 
 DIGITS = 5
 """Significant digits that are stored."""
+
+ROUNDING = 1e-3
+"""By which what is stored may miss what it must be."""
 
 SMALLEST = 1e-4
 """Standard deviation that is stored at least: features that are always 0 have none."""
@@ -73,6 +76,14 @@ class RememberedDyes(BaseModel):
     directions: tuple[Triple, Triple]
     amounts: tuple[Positive, Positive]
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if np.abs(np.linalg.norm(self.directions, axis=1) - 1).max() > ROUNDING:
+            raise ValueError("a dye's direction is not of length 1")
+        if np.abs(np.cross(*self.directions)).max() < ROUNDING / 2:
+            raise ValueError("both dyes have the same direction")
+        return self
+
 
 class RememberedStain(BaseModel):
     """The stain of all patches together: see `wsi_seg.slides.stain.Stain`.
@@ -93,6 +104,16 @@ class RememberedStain(BaseModel):
     mean: Triple
     covariance: tuple[Triple, Triple, Triple]
     dyes: RememberedDyes | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        matrix = np.array(self.covariance)
+        scale = max(np.abs(matrix).max(), SMALLEST)
+        if np.abs(matrix - matrix.T).max() > ROUNDING * scale:
+            raise ValueError("the stain's covariance is not symmetric")
+        if np.linalg.eigvalsh(matrix)[0] < -ROUNDING * scale:
+            raise ValueError("the stain's covariance has a negative variance")
+        return self
 
 
 class RememberedTissue(Document):
