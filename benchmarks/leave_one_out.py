@@ -1,0 +1,221 @@
+"""How good is a training on a lesion that it has not seen?
+
+    python benchmarks/leave_one_out.py SLIDE ANNOTATIONS --rest CLASS [--steps 350] [--seeds 0 1]
+        [--recipes "quick" "plain loop"] [--folder FOLDER]
+
+Leaves out each lesion in turn, with the tissue around it, trains on the rest of the slide, and scores what
+was left out: "lesion" is all outlined classes against the rest. A large lesion that is the only one of its
+class is left out by halves. All recipes train the same number of steps, keep the last weights, and start
+from the same seeds. Finished rows are kept in the folder, and not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import shapely
+from loop_cases import REGION, Drawn, write
+from machine import keep
+from training import PLAIN
+
+import wsi_seg as ws
+from wsi_seg.evaluation.metrics import Confusion
+
+RECIPES: dict[str, dict[str, object]] = {
+    "quick": {},
+    "plain loop": PLAIN,
+    "quick, no averaging": {"training.averaging": None},
+    "quick, random weights": {"training.init": None},
+    "quick, stain as it is": dict.fromkeys(
+        ("augment.stain", "augment.stain_residual", "augment.stain_shift"), 0
+    ),
+}
+
+SMALL_MM2 = 0.05
+"""Lesions below this are left out with what lies beside them, never alone."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A lesion that is left out.
+
+    Attributes
+    ----------
+    name : str
+    left_out_xy : Polygon
+        With the tissue around it, in level-0 pixels.
+    """
+
+    name: str
+    left_out_xy: shapely.Polygon
+
+
+def folds(drawn: Drawn, mpp: float, around_um: float) -> Iterator[Fold]:
+    """Each lesion, grown by `around_um`; by halves if it is the only one of its class."""
+    large = [(name, shape) for name, shape in drawn if shape.area * mpp**2 / 1e6 >= SMALL_MM2]
+    for number, (name, shape) in enumerate(large):
+        x0, y0, x1, y1 = shape.buffer(around_um / mpp).bounds
+        if [other for other, _ in large].count(name) > 1:
+            yield Fold(f"{name} {number + 1}", shapely.box(x0, y0, x1, y1))
+        else:
+            middle = (y0 + y1) / 2
+            yield Fold(f"{name} {number + 1}, upper half", shapely.box(x0, y0, x1, middle))
+            yield Fold(f"{name} {number + 1}, lower half", shapely.box(x0, middle, x1, y1))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One recipe on one fold with one seed."""
+
+    recipe: str
+    fold: str
+    seed: int
+
+
+class Trials:
+    """Trains and scores; rows are kept in ``rows.jsonl``."""
+
+    def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
+        self.arguments, self.folder = arguments, folder
+        self.log = folder / "rows.jsonl"
+        with ws.open_slide(arguments.slide) as slide:
+            self.extent, self.mpp = shapely.box(0, 0, *slide.size), slide.mpp[0]
+        self.drawn: Drawn = []
+        for feature in json.loads(arguments.annotations.read_text())["features"]:
+            shape = shapely.make_valid(shapely.geometry.shape(feature["geometry"]))
+            self.drawn.append((feature["properties"]["classification"]["name"], shape))
+        self.lesions = sorted({name for name, _ in self.drawn})
+        self.folds = list(folds(self.drawn, self.mpp, arguments.around_um))
+
+    def known(self) -> dict[Trial, list[list[int]]]:
+        """Return the confusion of each row that is done at this number of steps."""
+        if not self.log.is_file():
+            return {}
+        rows = [json.loads(line) for line in self.log.read_text().splitlines()]
+        wanted = self.arguments.steps
+        return {
+            Trial(row["recipe"], row["fold"], row["seed"]): row["confusion"]
+            for row in rows
+            if row["steps"] == wanted
+        }
+
+    def outlined(self, name: str, region_xy: shapely.Geometry) -> Path:
+        path = self.folder / f"{name}.geojson"
+        cut = [(n, part) for n, s in self.drawn for part in shapely.get_parts(s & region_xy)]
+        areas = [(n, part) for n, part in cut if part.geom_type == "Polygon"]
+        write(path, [(REGION, region_xy), *areas])
+        return path
+
+    def run(self, trial: Trial) -> list[list[int]]:
+        fold = next(fold for fold in self.folds if fold.name == trial.fold)
+        settings: dict[str, object] = {
+            **RECIPES[trial.recipe],
+            "training.minutes": None,
+            "training.epochs": 1,
+            "training.epoch_steps": self.arguments.steps,
+            "training.early_stop": None,
+            "training.seed": trial.seed,
+            "data.validation": "none",
+        }
+        asked = {"rest": self.arguments.rest, "roi_class": REGION}
+        trained = ws.train(
+            [(self.arguments.slide, self.outlined("train", self.extent - fold.left_out_xy))],
+            out=self.folder / "training",
+            working_mpp=self.arguments.mpp,
+            settings=settings,
+            overwrite=True,
+            **asked,
+        )
+        scored = self.outlined("score", self.extent & fold.left_out_xy)
+        scores = ws.evaluate(trained.model, [(self.arguments.slide, scored)], **asked)
+        confusion = Confusion(scores.confusion)
+        groups = [
+            [i for i, name in enumerate(scores.names) if (name in self.lesions) is lesion]
+            for lesion in (True, False)
+        ]
+        return confusion.merged(groups).counts.tolist()
+
+    def all(self) -> dict[Trial, list[list[int]]]:
+        done = self.known()
+        for seed in self.arguments.seeds:
+            for fold in self.folds:
+                for recipe in self.arguments.recipes:
+                    trial = Trial(recipe, fold.name, seed)
+                    if trial in done:
+                        continue
+                    done[trial] = self.run(trial)
+                    row = {
+                        **trial.__dict__,
+                        "steps": self.arguments.steps,
+                        "confusion": done[trial],
+                    }
+                    with self.log.open("a") as file:
+                        file.write(json.dumps(row) + "\n")
+                    print(f"{recipe}, {fold.name}, seed {seed}: {lesion_iou(done[trial]):.3f}", flush=True)
+        return done
+
+
+def lesion_iou(counts: Sequence[Sequence[int]]) -> float:
+    return float(Confusion(np.array(counts)).iou[0])
+
+
+def table(done: dict[Trial, list[list[int]]], arguments: argparse.Namespace, names: Sequence[str]) -> str:
+    """A row for each lesion, a column for each recipe: each seed's lesion IoU."""
+    lines = [f"| left out | {' | '.join(arguments.recipes)} |", f"|{' --- |' * (len(arguments.recipes) + 1)}"]
+    for name in names:
+        cells = [
+            " / ".join(f"{lesion_iou(done[Trial(r, name, s)]):.3f}" for s in arguments.seeds)
+            for r in arguments.recipes
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    means, spreads, pooled = [], [], []
+    for recipe in arguments.recipes:
+        values = np.array([[lesion_iou(done[Trial(recipe, n, s)]) for n in names] for s in arguments.seeds])
+        means.append(f"{values.mean():.3f}")
+        spreads.append(f"{values.std():.3f}")
+        sums = [np.sum([done[Trial(recipe, n, s)] for n in names], axis=0) for s in arguments.seeds]
+        pooled.append(" / ".join(f"{lesion_iou(counts):.3f}" for counts in sums))
+    lines.append(f"| **mean over lesions and seeds** | {' | '.join(means)} |")
+    lines.append(f"| standard deviation of these | {' | '.join(spreads)} |")
+    lines.append(f"| all pixels left out, together | {' | '.join(pooled)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("slide", type=Path)
+    parser.add_argument("annotations", type=Path)
+    parser.add_argument("--rest", required=True)
+    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=["quick", "plain loop"])
+    parser.add_argument("--steps", type=int, default=350)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    parser.add_argument("--around-um", type=float, default=300)
+    parser.add_argument("--mpp", type=float, default=1.87, help="Trained at; the same for all.")
+    parser.add_argument("--folder", type=Path, help="Where finished rows are kept.")
+    parser.add_argument("--result", default="leave-one-out", help="Name of the result file.")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = arguments.folder or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        trials = Trials(arguments, folder)
+        done = trials.all()
+    names = [fold.name for fold in trials.folds]
+    keep(
+        arguments.result,
+        f"{arguments.slide.name}, --rest {arguments.rest!r}; left out is each lesion in turn with "
+        f"{arguments.around_um:g} um around it (its bounding box); {arguments.steps} steps of each recipe at "
+        f"{arguments.mpp:g} um per px, the last weights kept; seeds {arguments.seeds}. Lesion IoU, one value "
+        f"for each seed:\n\n{table(done, arguments, names)}",
+    )
+
+
+if __name__ == "__main__":
+    main()
