@@ -25,6 +25,7 @@ from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
 from wsi_seg.predict import session
 from wsi_seg.predict.run import predict_on
+from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.slides.slide import Slide
 
 
@@ -272,6 +273,8 @@ def test_dicom_slides_are_called_as_their_folders(model_path: Path, tmp_path: Pa
     assert "case-2: 1 region, 0.1 MP" in result.stderr
     assert "case-2: finished in " in result.stdout
     assert "l0.dcm" not in result.output
+    for case in ("case-1", "case-2"):
+        assert read_labels(tmp_path / "o" / case / "slide.ome.zarr").attributes["slide"] == case
 
 
 def test_a_slide_may_be_named_by_a_link_to_where_its_other_files_are_not(

@@ -69,7 +69,7 @@ def place(files: Sequence[AnnotationFile], slide: str, frames: Frames) -> Placed
     ----------
     files : sequence of AnnotationFile
     slide : str
-        The slide's file name.
+        What the slide is called; of all but DICOM its file's name.
     frames : Frames
         The slide's frames.
 
@@ -106,7 +106,7 @@ def read_regions(path: Path, slide: str, frames: Frames) -> Regions:
     path : Path
         In a file with TMA cores only, the cores are the regions.
     slide : str
-        File name of the slide that they were drawn on.
+        What the slide that they were drawn on is called; of all but DICOM its file's name.
     frames : Frames
         The slide's frames.
 

@@ -71,9 +71,11 @@ def _lacking(folder: Path, outcome: Outcome, parts: int) -> Damage | None:
 
     `parts` of a slide's path, from its end, are what tells it from the others of the batch.
     """
+    from wsi_seg.slides.naming import bare_name
+
     slide = Path(outcome.slide)
     # The folder may have been moved, so only its name counts. A slide that failed may have a result by now.
-    result = folder / (Path(outcome.result).name if outcome.result else slide.stem)
+    result = folder / (Path(outcome.result).name if outcome.result else bare_name(slide))
     if outcome.error is not None:
         done = _is_of(result, outcome.slide, parts) and record_digest(result) != outcome.left
         done |= outcome.result is None and _has_pictures(result, slide.stem)

@@ -93,7 +93,9 @@ class Runner:
         series = None if job.entry is None else job.entry.series
         settings = self._session.settings_for(mpp=self._mpp(job), series=series)
         with open_slide(job.path, settings.labels) as slide:
-            slide.name = job.name
+            slide.called = job.name
+            if slide.format == "dicom":  # as its result is
+                slide.name = job.name
             alike = self._done.setdefault(slide.fingerprint, [])
             for done in alike:
                 # An equal hash is not enough: two slides that differ in one tile are not copies.

@@ -154,10 +154,12 @@ def _settings(windows: int, window_um: float, labels: dict[str, object]) -> Sugg
 
 
 def _print(found: Suggestions, window_um: float, doubts: bool) -> None:
+    from wsi_seg.slides.naming import shown_name
+
     several = len({window.slide for window in found.windows}) > 1
     say(f"{counted(len(found.windows), 'windows')} of {window_um:g} um to outline next:")
     for window in found.windows:
-        say(f"  {window.rank}  {f'{window.slide.name}: ' if several else ''}{window.reason}")
+        say(f"  {window.rank}  {f'{shown_name(window.slide)}: ' if several else ''}{window.reason}")
     if doubts:
         said = "outlines that the network contradicts"
         say(f"{counted(len(found.doubtful), said)}{':' if found.doubtful else ''}")

@@ -204,8 +204,8 @@ def open_labelled_slides(
             recorded, channel = overview.recorded, only_channel(overview.pixels)
             tissue = overview.tissue if settings.rest_is_tissue else None
             level, levels = LevelRead.of(slide, frames), slide.levels_read
-            on_levels, own_files = remarks_on_levels(slide), slide.files
-        placed = place(drawn[fingerprint], group[0].slide.name, frames)
+            on_levels, own_files, shown = remarks_on_levels(slide), slide.files, slide.name
+        placed = place(drawn[fingerprint], shown, frames)
         classes = [shape.class_name for file in drawn[fingerprint] for shape in file.shapes]
         truth = SlideTruth.of(placed.outlines_label, classes, schema, settings, tissue, recorded)
         copies = tuple({pair.slide.resolve(): pair.slide for pair in group}.values())[1:]

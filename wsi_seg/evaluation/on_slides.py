@@ -15,6 +15,7 @@ from wsi_seg.inference.stream.region import RegionSegmenter
 from wsi_seg.models.classes import OUTSIDE_ID
 from wsi_seg.predict.plan import Plan
 from wsi_seg.progress import Progress
+from wsi_seg.slides.naming import stem_of
 from wsi_seg.slides.slide import Slide
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ def evaluate_slides(
             tallies.append(_evaluate(labelled, plan, segmenter, schema, table, progress or Progress()))
     return Evaluation(
         subject=bundle.name,
-        data=", ".join(slide.path.name if slide.name == slide.path.stem else slide.name for slide in slides),
+        data=", ".join(
+            slide.path.name if slide.name == stem_of(slide.path) else slide.name for slide in slides
+        ),
         schema=schema,
         tallies=tuple(tallies),
         remarks=(*notices(bundle), *_seen(bundle, slides), *(r for slide in slides for r in slide.remarks)),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +14,7 @@ from wsi_seg.data.slide_list import mpp_of, read_csv
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.predict.named import Named, once, told_apart, twins
 from wsi_seg.slides.in_folder import slides_in
+from wsi_seg.slides.naming import dicom_name, stem_of
 from wsi_seg.slides.picture import SUFFIXES as IMAGE_SUFFIXES
 from wsi_seg.slides.readers.tiff import is_picture, is_tiff
 from wsi_seg.slides.readers.zarr_store import is_store
@@ -27,12 +26,6 @@ if TYPE_CHECKING:
     from wsi_seg.data.projects.entry import ProjectEntry
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
-
-UID = re.compile(r"[0-2](\.\d+){4,}")
-"""A DICOM UID as a name of files or of folders, which says nothing to people."""
-
-UNSAID = frozenset({"", "unknown", "none", "anonymous"})
-"""Container identifiers, in lower case, that do not name a container."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +214,10 @@ def _result_names(slides: Sequence[Named]) -> list[str]:
 def _short_name(slide: Named, slides: Sequence[Named]) -> str:
     if slide.entry is not None and slide.entry.name != slide.path.name:
         return slide.entry.result_name
-    return _stem(slide.place) if slide.series is None else _dicom_name(slide, slides)
+    if slide.series is None:
+        return stem_of(slide.place)
+    beside = [s.series for s in slides if s.series and s.identity[0] == slide.identity[0] and s != slide]
+    return dicom_name(slide.place, slide.series, beside)
 
 
 def _longer_name(slide: Named, name: str) -> str:
@@ -229,29 +225,3 @@ def _longer_name(slide: Named, name: str) -> str:
     if slide.entry is not None:
         return f"{name}__{slide.entry.number}"
     return slide.place.name if slide.series is None else name
-
-
-def _stem(place: Path) -> str:
-    """Return a slide's name without its suffix; of an image inside a Zarr, with the name of that."""
-    if not is_store(place):
-        return place.stem
-    if is_store(place.parent):
-        return f"{_stem(place.parent)}__{place.name}"
-    return re.sub(r"(\.ome)?\.zarr$", "", place.name, flags=re.IGNORECASE) or place.name
-
-
-def _dicom_name(slide: Named, slides: Sequence[Named]) -> str:
-    """Name a DICOM slide after its folder, or after its container if the folder's name is not enough."""
-    assert slide.series is not None  # it is a DICOM slide
-    folder = slide.place.name or "dicom"
-    beside = [other.series for other in slides if other.series and other.identity[0] == slide.identity[0]]
-    if len(beside) == 1 and not UID.fullmatch(folder):
-        return folder
-    container = slide.series.container
-    own = [one.container for one in beside].count(container) == 1
-    name = re.sub(r"[^\w.-]+", "_", container).strip("._")
-    if own and name.lower() not in UNSAID:
-        return name
-    if len(beside) == 1:
-        return folder
-    return f"{folder}__{hashlib.sha256(slide.series.uid.encode()).hexdigest()[:8]}"

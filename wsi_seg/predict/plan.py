@@ -111,7 +111,7 @@ class Plan:
         frames = slide.frames(working_mpp(bundle, labels), labels.allow_coarser)
         regions = None
         if labels.roi is not None:
-            regions = read_regions(labels.roi, slide.path.name, frames)
+            regions = read_regions(labels.roi, slide.name, frames)
         lattice, batch_size = lay_out(frames.label_size, labels, bundle, device)
         return cls(
             slide=slide,
@@ -182,7 +182,7 @@ class Plan:
         """The provenance in the label pyramid; nothing in it differs from one run to the next."""
         return {
             "wsi_seg_version": __version__,
-            "slide": self.slide.path.name,
+            "slide": self.slide.name,
             "model": self.bundle.name,
             "model_fingerprint": self.bundle.fingerprint,
             "notice": self.bundle.notice,

@@ -208,7 +208,7 @@ def _segment(
         try:
             with plan.timed("segment"):
                 job = hand_out(result, plan, record, writer, ledger)
-                _segment_regions(client, job, plan.slide.name, progress, arrivals, (overview, polygons))
+                _segment_regions(client, job, plan.slide.called, progress, arrivals, (overview, polygons))
         finally:
             arrivals.end()
         segmented = time.perf_counter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import openslide
 
@@ -16,6 +16,7 @@ from wsi_seg.slides.readers.zarr_images import no_image
 from wsi_seg.slides.readers.zarr_store import is_store, is_zip
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 SLIDE_SUFFIXES = frozenset(
@@ -44,6 +45,12 @@ class DicomSeries:
 
     uid: str
     container: str
+
+    @classmethod
+    def of(cls, properties: Mapping[str, str], path: Path | None = None) -> Self:
+        """Return the series that an open slide states; without its UID, the file stands for it."""
+        uid = properties.get("dicom.SeriesInstanceUID", "" if path is None else path.name)
+        return cls(str(uid), str(properties.get("dicom.ContainerIdentifier", "")).strip())
 
 
 def slides_in(folder: Path) -> FolderSlides:
@@ -109,8 +116,7 @@ def dicom_series(path: Path) -> DicomSeries | None:
     try:
         refuse_special(path)
         with openslide.OpenSlide(str(path)) as slide:
-            uid = str(slide.properties.get("dicom.SeriesInstanceUID", path.name))
-            return DicomSeries(uid, str(slide.properties.get("dicom.ContainerIdentifier", "")).strip())
+            return DicomSeries.of(slide.properties, path)
     except (openslide.OpenSlideError, SlideError, OSError):
         return None  # it fails later as a slide, with its own message
 

@@ -19,8 +19,10 @@ import openslide
 from wsi_seg.errors import MppError, SlideError
 from wsi_seg.slides.content import SlideFiles, fingerprint, stamp
 from wsi_seg.slides.frames import Bounds, Frames
+from wsi_seg.slides.in_folder import DicomSeries
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.levels import LevelChoice
+from wsi_seg.slides.naming import dicom_name
 from wsi_seg.slides.readers.closed import ClosedReader
 from wsi_seg.slides.readers.opening import open_reader
 from wsi_seg.slides.resample import resample
@@ -81,8 +83,10 @@ class Slide:
     Attributes
     ----------
     name : str
-        What it is called in lines of progress: its file, of a DICOM slide its folder. Whoever has several
-        slides may set another.
+        What it is called in results, on pictures and in messages: its file's name; of a DICOM slide its
+        folder's or its container's, or that of its result.
+    called : str
+        What it is called in lines of progress: the same. Whoever has several slides may set another.
 
     Raises
     ------
@@ -108,10 +112,8 @@ class Slide:
         self._reader: Reader = open_reader(self.path, series)
         self.files = SlideFiles.of(self.path, self._reader.properties, opened)
         self.format = self._reader.format
-        self.name = self.path.name
-        if self.format == "dicom":
-            self.name = Path(os.path.abspath(self.path)).parent.name or self.name
         self.properties = self._reader.properties
+        self.name = self.called = self._own_name()
         self.size: tuple[int, int] = (self._reader.levels[0].width, self._reader.levels[0].height)
         if max(self.size) > MAX_SIDE:
             raise SlideError(
@@ -255,6 +257,13 @@ class Slide:
             )
         inside = (b.clipped(*frames.label_size) for b in bad)
         return SlidePixels(rgb, present, tuple(sorted({b for b in inside if b.area > 0})))
+
+    def _own_name(self) -> str:
+        """Return its name as long as no result gives it another."""
+        if self.format != "dicom":
+            return self.path.name
+        series = DicomSeries.of(self.properties)
+        return dicom_name(Path(os.path.abspath(self.path)).parent, series)
 
     def _bounds(self) -> Bounds:
         """Return the slide's stated bounds if they make sense, else the whole of level 0."""

@@ -107,8 +107,8 @@ class Ground:
             frames = slide.frames(working_mpp, labels.allow_coarser)
             overview = Overview(slide, frames)
             tissue, channel = overview.tissue, only_channel(overview.pixels)
-            levels, on_levels = slide.levels_read, remarks_on_levels(slide)
-        placed = place(drawn, asked.path.name, frames)
+            levels, on_levels, name = slide.levels_read, remarks_on_levels(slide), slide.name
+        placed = place(drawn, name, frames)
         grey = f"{asked.path}: has no colour: `predict` takes such slides with --allow-grey"
         return cls(
             path=asked.path,

@@ -11,6 +11,7 @@ from wsi_seg.annotations.reading import AnnotationFiles
 from wsi_seg.errors import AnnotationError, SlideError, UsageError
 from wsi_seg.predict.plan import working_mpp
 from wsi_seg.progress import Progress
+from wsi_seg.slides.naming import shown_name
 from wsi_seg.suggestion.choosing import choose
 from wsi_seg.suggestion.doubtful import Doubts, worst_first
 from wsi_seg.suggestion.features import POINT, SeeingNetwork
@@ -235,7 +236,7 @@ def _look_at(
             continue
         doubts = Doubts(ground, bundle.schema)
         megapixels = patches[i].pixels / 1e6
-        progress.begin(ground.path.name, len(own), 0, len(own) * megapixels, "windows")
+        progress.begin(shown_name(ground.path), len(own), 0, len(own) * megapixels, "windows")
         try:
             with ground.open() as slide:
                 for window in own:

@@ -11,6 +11,7 @@ from wsi_seg.errors import AnnotationError, OutputError
 from wsi_seg.files.files import replacing
 from wsi_seg.files.jsonfile import read_json
 from wsi_seg.results.polygons.geojson import outline_id
+from wsi_seg.slides.naming import bare_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,9 +57,9 @@ def paths_for(path: Path, slides: Sequence[Path]) -> list[Path]:
         return [path]
     taken: dict[str, int] = {}
     names = []
-    for slide in slides:
-        taken[slide.stem.casefold()] = count = taken.get(slide.stem.casefold(), 0) + 1
-        names.append(slide.stem if count == 1 else f"{slide.stem}-{count}")
+    for name in map(bare_name, slides):
+        taken[name.casefold()] = count = taken.get(name.casefold(), 0) + 1
+        names.append(name if count == 1 else f"{name}-{count}")
     return [path.with_name(f"{path.stem}-{name}{path.suffix}") for name in names]
 
 

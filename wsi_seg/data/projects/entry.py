@@ -15,6 +15,7 @@ from wsi_seg.errors import (
     printable,
     shortened,
 )
+from wsi_seg.slides.naming import suffix_of
 from wsi_seg.slides.resolution import alike, mpp_in_words, suspicion
 from wsi_seg.slides.slide import Slide
 
@@ -67,7 +68,7 @@ class ProjectEntry:
     @property
     def stem(self) -> str:
         """Its name without the suffix of its file, if it has that one."""
-        suffix = self.path.suffix if self.path is not None else ""
+        suffix = "" if self.path is None else suffix_of(self.path)
         if suffix and self.name.lower().endswith(suffix.lower()):
             return self.name[: -len(suffix)]
         return self.name
