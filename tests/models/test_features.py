@@ -1,4 +1,4 @@
-"""The deepest maps of networks, pooled."""
+"""What networks see: their deepest maps, pooled, and their widest ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
-from wsi_seg.models.features import pooled_features
+from wsi_seg.models.features import WidestMaps, pooled_features
 from wsi_seg.models.network import Network, NetworkConfig
 
 
@@ -40,3 +40,17 @@ class Plain(Network):
 def test_a_network_without_normalisation_gives_its_logits() -> None:
     features, logits = pooled_features(Plain(), torch.randn(1, 3, 8, 8))
     assert features[0].tolist() == pytest.approx(logits.mean(dim=(2, 3))[0].tolist())
+
+
+def test_the_widest_maps_of_an_espnet_are_what_its_encoder_ends_with() -> None:
+    torch.manual_seed(0)
+    network, image = ESPNet(ESPNetConfig(classes=3, p=1, q=1)).eval(), torch.randn(1, 3, 64, 64)
+    kept: list[torch.Tensor] = []
+    hook = network.encoder.level3_merge.register_forward_hook(lambda _, __, found: kept.append(found))
+    widest = WidestMaps(network)
+    network(image)
+    hook.remove()
+    maps = widest.take()
+    assert maps is not None
+    assert torch.equal(maps, kept[0])
+    assert widest.take() is None

@@ -17,9 +17,9 @@ from wsi_seg.models.network import NetworkConfig
 from wsi_seg.settings import LabelSettings
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.suggestion.asked import AskedSlide
-from wsi_seg.suggestion.features import POINT, SeeingNetwork, Seen
 from wsi_seg.suggestion.ground import Ground, Window
 from wsi_seg.suggestion.looking import Patches, look, points_along, summarise
+from wsi_seg.suggestion.seeing import POINT, SeeingNetwork, Seen
 
 MPP = 2.0
 

@@ -16,7 +16,7 @@ from wsi_seg.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wsi_seg.api.suggesting import Suggestions
+    from wsi_seg.api.suggestions import Suggestions
     from wsi_seg.suggestion.asked import SuggestSettings
 
 reading = partial(typer.Option, rich_help_panel="How slides are read")
@@ -99,7 +99,8 @@ def suggest(
     settings = _settings(windows, window_um, labels)
     # Only now, as PyTorch takes seconds to import.
     from wsi_seg.api.model import load_model
-    from wsi_seg.api.suggesting import Targets, suggest_into
+    from wsi_seg.api.suggesting import suggest_into
+    from wsi_seg.suggestion.drawings import Targets
 
     with shown(1, quiet) as progress:
         found = suggest_into(

@@ -1,4 +1,10 @@
-"""What a network sees in an image as a whole: its deepest maps, pooled to one number a channel."""
+"""What a network sees in an image: the two kinds of features that are taken from within it.
+
+- Of an image as a whole (`pooled_features`): the deepest maps before their activation, a number a channel.
+  Model files remember these of their training tissue, so they stay what they are.
+- Of each place (`WidestMaps`): the maps that its widest convolution is given, so after their activation.
+  A folded network, in which normalisations are part of the convolutions, has these, too.
+"""
 
 from __future__ import annotations
 
@@ -58,3 +64,31 @@ def pooled_features(network: Network, images: Tensor) -> tuple[Tensor, Tensor]:
 def _pooled(maps: Tensor) -> tuple[int, Tensor]:
     """Return the number of pixels of a map, and its mean over them for each image and channel."""
     return maps[0, 0].numel(), maps.float().mean(dim=(2, 3))
+
+
+class WidestMaps:
+    """Keeps what the convolution that takes the most channels is given, of equal ones the last.
+
+    Of an ESPNet that is what its encoder ends with, at 1/8 of the image's sides.
+
+    Parameters
+    ----------
+    network : Module
+        It shows its maps from now on, to one thread at a time.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self._kept: Tensor | None = None
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                module.register_forward_pre_hook(self._keep_widest)
+
+    def _keep_widest(self, _: nn.Module, given: tuple[Tensor, ...]) -> None:
+        (maps,) = given
+        if self._kept is None or maps.shape[1] >= self._kept.shape[1]:
+            self._kept = maps
+
+    def take(self) -> Tensor | None:
+        """Return the maps of the last run, (N, channels, h, w), and forget them; None without a run."""
+        kept, self._kept = self._kept, None
+        return kept

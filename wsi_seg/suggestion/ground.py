@@ -132,6 +132,12 @@ class Ground:
         """Open the slide again, to be read as it was looked over."""
         return Slide(self.path, self.given_mpp, self.levels_read, self.series)
 
+    def box_qupath(self, box_label: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        """Convert a box (left, top, right, bottom) from the label frame to QuPath's."""
+        corners = self.frames.label_to_qupath([box_label[:2], box_label[2:]])
+        (x0, y0), (x1, y1) = corners.tolist()
+        return x0, y0, x1, y1
+
     def side(self, window_um: float) -> tuple[int, int]:
         """Return the width and height of a window in label pixels."""
         x, y = self.frames.label_mpp

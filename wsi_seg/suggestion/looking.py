@@ -12,7 +12,7 @@ from wsi_seg.inference.stream.region import mirrored
 from wsi_seg.predict.sizes import STEP, patch_and_halo
 from wsi_seg.settings import LabelSettings
 from wsi_seg.slides.lattice import Lattice, Rect
-from wsi_seg.suggestion.features import POINT
+from wsi_seg.suggestion.seeing import POINT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from wsi_seg.models.network import NetworkConfig
     from wsi_seg.slides.slide import Slide
-    from wsi_seg.suggestion.features import Seen
     from wsi_seg.suggestion.ground import Ground, Window
+    from wsi_seg.suggestion.seeing import Seen
 
 CELLS = 4
 """Cells along a window's side: what is small in a window must not drown in the mean over all of it."""

@@ -14,10 +14,10 @@ from wsi_seg.progress import Progress
 from wsi_seg.slides.naming import shown_name
 from wsi_seg.suggestion.choosing import choose
 from wsi_seg.suggestion.doubtful import Doubts, worst_first
-from wsi_seg.suggestion.features import POINT, SeeingNetwork
 from wsi_seg.suggestion.ground import Ground
 from wsi_seg.suggestion.looking import Patches, look, points_along, summarise
 from wsi_seg.suggestion.reasons import reason
+from wsi_seg.suggestion.seeing import POINT, SeeingNetwork
 from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
@@ -67,6 +67,11 @@ class Suggested:
     reason: str
     unsure: float
     unlike: float | None
+
+    @property
+    def box_label(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom, in label pixels."""
+        return self.rect.x0, self.rect.y0, self.rect.x1, self.rect.y1
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from wsi_seg.errors import DeviceError
@@ -13,6 +12,7 @@ from wsi_seg.inference.network.float32 import float32_proper
 from wsi_seg.inference.network.folding import folded
 from wsi_seg.inference.network.forms import run_as
 from wsi_seg.inference.network.pixels import Normalisation
+from wsi_seg.models.features import WidestMaps
 from wsi_seg.models.onnx.network import OnnxNet
 
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ class Seen(NamedTuple):
 class SeeingNetwork:
     """A network run by PyTorch, one patch at a time, in float32.
 
-    Features are the input of the convolution that takes the most channels, of equal ones the last: of an
-    ESPNet what its encoder ends with, at 1/8 of the image's sides. A network of others, in ONNX, shows no
-    such map: its probabilities take its place.
+    Features are its `WidestMaps`. A network of others, in ONNX, shows none: its probabilities take their
+    place.
 
     Parameters
     ----------
@@ -60,7 +59,6 @@ class SeeingNetwork:
 
     def __init__(self, bundle: ModelBundle, device: torch.device) -> None:
         self._device, self._normalise = device, Normalisation(bundle.input, device)
-        self._given: Tensor | None = None
         self._onnx = (
             run_as("plain", bundle.network, bundle.input, device)
             if isinstance(bundle.network, OnnxNet)
@@ -68,14 +66,7 @@ class SeeingNetwork:
         )
         if self._onnx is None:
             self._network = folded(bundle.network).to(device)
-            for module in self._network.modules():
-                if isinstance(module, nn.Conv2d):
-                    module.register_forward_pre_hook(self._keep_widest)
-
-    def _keep_widest(self, _: nn.Module, given: tuple[Any, ...]) -> None:
-        (maps,) = given
-        if self._given is None or maps.shape[1] >= self._given.shape[1]:
-            self._given = maps
+            self._widest = WidestMaps(self._network)
 
     @torch.inference_mode()
     def __call__(self, rgb: NDArray[np.uint8]) -> Seen:
@@ -101,12 +92,14 @@ class SeeingNetwork:
             unsure = functional.adaptive_avg_pool2d(doubt, size)[0, 0] / torch.log(
                 torch.tensor(float(logits.shape[1]))
             )
-            features = probabilities if self._given is None else self._given[0]
+            widest = None if self._onnx is not None else self._widest.take()
+            features = probabilities if widest is None else widest[0]
         except torch.OutOfMemoryError as error:
             what = f"{self._device}: out of memory at a patch of {rgb.shape[1]} px"
             raise DeviceError(f"{what}: give a smaller --window-um, or --device cpu") from error
         finally:
-            self._given = None
+            if self._onnx is None:
+                self._widest.take()  # also of a run that failed
         return Seen(*(maps.float().cpu().numpy() for maps in (probabilities, unsure, features)))
 
     def _logits(self, pixels: Tensor) -> Tensor:
