@@ -27,7 +27,8 @@ from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.inference.tissue.comparison import compare
 from wsi_seg.inference.tissue.looks import SIDE, Looks
-from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
+from wsi_seg.models.bundle import ModelBundle, load_bundle
+from wsi_seg.models.lookup import resolve_model
 from wsi_seg.predict.adapt import choose
 from wsi_seg.predict.familiar import familiarity
 from wsi_seg.predict.plan import Plan

@@ -37,9 +37,10 @@ from wsi_seg.inference.network.pixels import Normalisation, decide
 from wsi_seg.inference.network.pool import SegmenterPool
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.inference.plain_images import resize_like_opencv
-from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
+from wsi_seg.models.bundle import ModelBundle, load_bundle
 from wsi_seg.models.classes import load_schema
 from wsi_seg.models.cost import count_macs
+from wsi_seg.models.lookup import resolve_model
 from wsi_seg.models.negligible import clear
 from wsi_seg.models.upstream import import_checkpoint
 from wsi_seg.slides.slide import Slide

@@ -26,7 +26,8 @@ from machine import keep
 
 import wsi_seg as ws
 from wsi_seg.inference.network.segmenter import choose_device
-from wsi_seg.models.bundle import load_bundle, resolve_model
+from wsi_seg.models.bundle import load_bundle
+from wsi_seg.models.lookup import resolve_model
 from wsi_seg.settings import LabelSettings
 from wsi_seg.suggestion.asked import AskedSlide, SuggestSettings
 from wsi_seg.suggestion.choosing import Chosen, choose

@@ -109,7 +109,8 @@ def run_floor(slide: Path, model: str, mpp: float | None) -> dict:
     from wsi_seg.inference.network.pool import LANES, SegmenterPool
     from wsi_seg.inference.stream.extent import Extent
     from wsi_seg.inference.stream.region import RegionSegmenter
-    from wsi_seg.models.bundle import load_bundle, resolve_model
+    from wsi_seg.models.bundle import load_bundle
+    from wsi_seg.models.lookup import resolve_model
     from wsi_seg.predict.plan import Plan
     from wsi_seg.settings import LabelSettings, PredictSettings
     from wsi_seg.slides.slide import Slide

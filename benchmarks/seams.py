@@ -18,7 +18,8 @@ from PIL import Image
 
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.inference.stream.region import mirrored
-from wsi_seg.models.bundle import load_bundle, resolve_model
+from wsi_seg.models.bundle import load_bundle
+from wsi_seg.models.lookup import resolve_model
 from wsi_seg.slides.lattice import Lattice, Rect
 from wsi_seg.slides.slide import Slide
 

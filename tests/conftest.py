@@ -19,10 +19,11 @@ from wsi_seg.compiled.build import find_compiler
 from wsi_seg.errors import KernelsError
 from wsi_seg.inference.fast.library import load_kernels
 from wsi_seg.models.architecture import architecture_of
-from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
+from wsi_seg.models.bundle import save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
+from wsi_seg.models.header import InputSpec, ModelHeader
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of ours
 settings.load_profile("untimed")

@@ -26,7 +26,8 @@ from wsi_seg.results.summary import Summary
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.slide import Slide
-from wsi_seg.training.data.gathering import DataRequest, TrainingData, open_data
+from wsi_seg.training.data.gathering import DataRequest, open_data
+from wsi_seg.training.data.training_data import TrainingData
 
 LABELS = LabelSettings(patch=192, overlap=64, region_cores=1)
 

@@ -165,7 +165,8 @@ def _version(package: str) -> str | None:
 
 
 def _models() -> Iterator[Finding]:
-    from wsi_seg.models.bundle import builtin_models, load_bundle
+    from wsi_seg.models.bundle import load_bundle
+    from wsi_seg.models.lookup import builtin_models
 
     models = builtin_models()
     if not models:

@@ -17,9 +17,10 @@ from helpers.program import Program
 from PIL import Image
 
 from wsi_seg.models.architecture import architecture_of
-from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
+from wsi_seg.models.bundle import save_bundle
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
+from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.results.summary import Status
 
 

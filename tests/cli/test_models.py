@@ -13,14 +13,14 @@ from typer.testing import CliRunner, Result
 
 from wsi_seg.cli.models import app
 from wsi_seg.errors import ModelError, UsageError, WsiSegError
-from wsi_seg.models import bundle as bundle_module
-from wsi_seg.models import export
+from wsi_seg.models import export, lookup
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
-from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, read_header, save_bundle
+from wsi_seg.models.bundle import load_bundle, read_header, save_bundle
 from wsi_seg.models.classes import load_schema
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
+from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.upstream_names import upstream_names
 
 NOTICE = "Demo model. Not for diagnosis."
@@ -143,7 +143,7 @@ def test_list_names_the_built_in_and_the_given(
     folder = tmp_path / ("a long name of a folder " * 5)
     folder.mkdir()
     (folder / "mine.safetensors").write_bytes(model.read_bytes())
-    monkeypatch.setattr(bundle_module, "WEIGHTS_FOLDER", model.parent)
+    monkeypatch.setattr(lookup, "WEIGHTS_FOLDER", model.parent)
     result = run("list", folder)
     assert result.exit_code == 0
     about = "a [red]demo; ESPNet, 8 classes; 1.87 um/px"
@@ -158,7 +158,7 @@ def test_list_names_the_built_in_and_the_given(
 def test_list_reports_what_it_cannot_read(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundle_module, "WEIGHTS_FOLDER", tmp_path / "absent")
+    monkeypatch.setattr(lookup, "WEIGHTS_FOLDER", tmp_path / "absent")
     assert "No models" in run("list").stdout
     (tmp_path / "a.safetensors").write_bytes(model.read_bytes()[:1000])
     (tmp_path / "b.safetensors").write_bytes(model.read_bytes())
@@ -234,7 +234,7 @@ def test_show_checks_the_whole_file(model: Path, tmp_path: Path) -> None:
 
 def test_help_needs_no_torch() -> None:
     code = "import sys, wsi_seg.cli.models; print('torch' in sys.modules, 'pydantic' in sys.modules)"
-    root = Path(bundle_module.__file__).parents[2]
+    root = Path(lookup.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False False"
 

@@ -20,9 +20,10 @@ from typer.testing import CliRunner, Result
 from wsi_seg.cli.app import app
 from wsi_seg.errors import MppError, SlideError, UsageError, WsiSegError
 from wsi_seg.models.architecture import architecture_of
-from wsi_seg.models.bundle import InputSpec, ModelHeader, save_bundle
+from wsi_seg.models.bundle import save_bundle
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
+from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.predict import session
 from wsi_seg.predict.run import predict_on
 from wsi_seg.results.labels.reading import read_labels

@@ -11,8 +11,9 @@ import torch
 from wsi_seg.demo.crops import GLASS, Shelf, restain
 from wsi_seg.demo.fields import FIELD_MPP, draw_field
 from wsi_seg.demo.train import NAME, NOTICE, VALIDATION_SEED, Recipe, describe, train, validate
-from wsi_seg.models.bundle import builtin_models, load_bundle
+from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.classes import load_schema
+from wsi_seg.models.lookup import builtin_models
 
 
 def test_a_field_is_the_same_every_time() -> None:

@@ -12,8 +12,8 @@ from helpers.pages import ROOT
 
 from wsi_seg.data.tiling import TilesAbout, TilingSettings
 from wsi_seg.inference.stream.ledger import RegionRecord
-from wsi_seg.models.bundle import InputSpec, ModelHeader
 from wsi_seg.models.classes import ClassSchema, TissueClass
+from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.remembered import RememberedDyes, RememberedStain, RememberedTissue, Spread
 from wsi_seg.predict.batch import BatchSummary, NoResult, Outcome
 from wsi_seg.results import summary

@@ -18,10 +18,11 @@ from wsi_seg.evaluation.on_images import evaluate_images
 from wsi_seg.evaluation.tables import as_text
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.models.architecture import architecture_of
-from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader, load_bundle, save_bundle
+from wsi_seg.models.bundle import ModelBundle, load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, load_schema
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
+from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.upstream import import_checkpoint
 
 CPU = torch.device("cpu")

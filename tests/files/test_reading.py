@@ -21,8 +21,9 @@ from wsi_seg.errors import OutputError, SlideError, WsiSegError
 from wsi_seg.files.digests import digest_file
 from wsi_seg.files.document import read_object
 from wsi_seg.files.reading import MAX_TEXT_BYTES, in_words, open_plain, read_plain
-from wsi_seg.models.bundle import load_bundle, resolve_model
+from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.classes import load_schema
+from wsi_seg.models.lookup import resolve_model
 from wsi_seg.models.upstream import read_state_dict
 from wsi_seg.pipelines import load_pipeline
 from wsi_seg.predict.jobs import collect_jobs, is_plain_image

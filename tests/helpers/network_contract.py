@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from wsi_seg.models.architecture import architecture_of, build_network
-from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader, load_bundle, save_bundle
+from wsi_seg.models.bundle import ModelBundle, load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.models.export import CHECKED, Format, export_model, images_of, open_onnx, open_torchscript
+from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.network import Network, NetworkConfig
 
 SIZES = ((1, 1, 1), (2, 5, 8), (3, 3, 17))

@@ -19,10 +19,11 @@ from wsi_seg.inference import plain_images as images
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.inference.plain_images import label_image, overlaid, predict_image, read_rgb, resize_like_opencv
 from wsi_seg.models.architecture import architecture_of
-from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader
+from wsi_seg.models.bundle import ModelBundle
 from wsi_seg.models.classes import ClassSchema, TissueClass, load_schema
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
+from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.upstream import import_checkpoint
 from wsi_seg.slides import picture
 

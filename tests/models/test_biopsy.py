@@ -20,8 +20,9 @@ from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.models.architecture import architecture_of, build_network
 from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet, count_unused
 from wsi_seg.models.biopsy_blocks import POOL_PERIOD, PooledBranch, Pyramid, enlarge
-from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, save_bundle
+from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
+from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.network import Network, NetworkConfig
 from wsi_seg.predict.run import predict_slide
 from wsi_seg.results.qupath.check import check_file

@@ -20,9 +20,10 @@ from wsi_seg.errors import ModelError, UsageError
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.models import export
 from wsi_seg.models.architecture import architecture_of
-from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader, load_bundle, save_bundle
+from wsi_seg.models.bundle import ModelBundle, load_bundle, save_bundle
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
+from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.negligible import NEGLIGIBLE
 
 BGR = InputSpec(channels="bgr", mean=(170, 110, 180), std=(50, 45, 40), scale=255, mpp=0.5)

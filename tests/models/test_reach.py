@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wsi_seg.models.bundle import load_bundle, resolve_model
+from wsi_seg.models.bundle import load_bundle
+from wsi_seg.models.lookup import resolve_model
 from wsi_seg.models.negligible import clear
 from wsi_seg.models.reach import RUNS, measure_reach
 

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from wsi_seg.errors import ModelError, UsageError
 from wsi_seg.models import registry
 from wsi_seg.models.architecture import architecture_of, build_network
-from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, read_header, save_bundle
+from wsi_seg.models.bundle import load_bundle, read_header, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
+from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.network import Network, NetworkConfig
 from wsi_seg.models.registry import find_network, name_of, network_names, register_network
 from wsi_seg.training.recipe import Recipe, TrainingRecipe, override
@@ -250,8 +251,9 @@ def test_configs_that_derive_from_the_common_one_give_the_header_that_there_was(
 
 def test_the_product_imports_nothing_that_only_the_paper_needs() -> None:
     code = (
-        "import sys, wsi_seg.models.bundle as b, wsi_seg.training.recipe as r; "
-        "b.load_bundle(b.resolve_model('breast-demo')); r.Recipe(training=r.TrainingRecipe(epochs=1)); "
+        "import sys, wsi_seg.training.recipe as r; "
+        "import wsi_seg.models.bundle as b, wsi_seg.models.lookup as l; "
+        "b.load_bundle(l.resolve_model('breast-demo')); r.Recipe(training=r.TrainingRecipe(epochs=1)); "
         "print(*[m for m in sys.modules if m.startswith('wsi_seg.paper')])"
     )
     root = Path(registry.__file__).parents[2]

@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from wsi_seg.errors import ModelError
-from wsi_seg.models.bundle import builtin_models, load_bundle, save_bundle
+from wsi_seg.models.bundle import load_bundle, save_bundle
+from wsi_seg.models.lookup import builtin_models
 from wsi_seg.models.remembered import RememberedStain, RememberedTissue, Spread
 
 TISSUE = RememberedTissue(

@@ -13,8 +13,9 @@ from wsi_seg.errors import UsageError
 from wsi_seg.inference.network.pool import SegmenterPool
 from wsi_seg.inference.network.segmenter import Segmenter, choose_device
 from wsi_seg.inference.plain_images import label_image
-from wsi_seg.models.bundle import load_bundle, resolve_model
+from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.given import load_given, model_of
+from wsi_seg.models.lookup import resolve_model
 from wsi_seg.predict.arrays import label_array
 from wsi_seg.settings import LabelSettings, RunSettings
 

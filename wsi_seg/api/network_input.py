@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from wsi_seg.api.asked import AnyPath, number_of, shown, text_of
 from wsi_seg.data.naming import schema_of_names
 from wsi_seg.errors import UsageError, explain
-from wsi_seg.models.bundle import InputSpec
 from wsi_seg.models.classes import load_schema
+from wsi_seg.models.header import InputSpec
 
 if TYPE_CHECKING:
     from wsi_seg.models.classes import ClassSchema

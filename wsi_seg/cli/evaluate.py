@@ -195,7 +195,8 @@ def _trial(
     from wsi_seg.api.evaluating import ModelTrial
     from wsi_seg.errors import UsageError, explain
     from wsi_seg.inference.network.segmenter import choose_device
-    from wsi_seg.models.bundle import load_bundle, resolve_model
+    from wsi_seg.models.bundle import load_bundle
+    from wsi_seg.models.lookup import resolve_model
     from wsi_seg.settings import LabelSettings, PredictSettings
 
     try:

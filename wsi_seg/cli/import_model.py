@@ -16,7 +16,7 @@ from wsi_seg.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wsi_seg.models.bundle import ModelHeader
+    from wsi_seg.models.header import ModelHeader
     from wsi_seg.progress import Progress
 
 Triple = tuple[float, float, float]

@@ -22,8 +22,9 @@ from wsi_seg.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wsi_seg.models.bundle import InputSpec, ModelBundle
+    from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.models.header import InputSpec
     from wsi_seg.models.network import Network
     from wsi_seg.models.remembered import RememberedTissue
 
@@ -47,7 +48,8 @@ def list_models(
     ] = None,
 ) -> None:
     """List the built-in models, and the model files in FOLDERS."""
-    from wsi_seg.models.bundle import builtin_models, read_header
+    from wsi_seg.models.bundle import read_header
+    from wsi_seg.models.lookup import builtin_models
 
     entries = [(name, path, "built in") for name, path in builtin_models().items()]
     for folder in folders or []:
@@ -76,7 +78,8 @@ def show_model(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
 ) -> None:
     """Show all information in a model file, after checking the whole file."""
-    from wsi_seg.models.bundle import load_bundle, resolve_model
+    from wsi_seg.models.bundle import load_bundle
+    from wsi_seg.models.lookup import resolve_model
 
     bundle = load_bundle(resolve_model(model))
     if as_json:
@@ -113,7 +116,8 @@ def export_model(
     logits at full size. NAME.config.json has classes, resolution and normalisation, as WSInfer's models do.
     """
     from wsi_seg.models import export
-    from wsi_seg.models.bundle import load_bundle, resolve_model
+    from wsi_seg.models.bundle import load_bundle
+    from wsi_seg.models.lookup import resolve_model
 
     suffix = export.SUFFIXES[form.value]
     if output.suffix != suffix:

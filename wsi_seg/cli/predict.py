@@ -169,7 +169,8 @@ def predict(
     jobs.require_the_only_one()
     # Only now, as PyTorch takes seconds to import: a file that is missing is named at once.
     from wsi_seg.cli.runner import Runner, run_jobs
-    from wsi_seg.models.bundle import load_bundle, resolve_model
+    from wsi_seg.models.bundle import load_bundle
+    from wsi_seg.models.lookup import resolve_model
     from wsi_seg.pipelines import load_pipeline
     from wsi_seg.predict.plan import takes_slides
 

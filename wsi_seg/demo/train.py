@@ -21,10 +21,12 @@ from wsi_seg.demo.tissue import GENERATOR_VERSION
 from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.inference.network.pixels import decide
 from wsi_seg.models.architecture import architecture_of
-from wsi_seg.models.bundle import WEIGHTS_FOLDER, InputSpec, ModelHeader, save_bundle
+from wsi_seg.models.bundle import save_bundle
 from wsi_seg.models.classes import load_schema
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
+from wsi_seg.models.header import InputSpec, ModelHeader
+from wsi_seg.models.lookup import WEIGHTS_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -8,105 +8,29 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import ValidationError
 
 from wsi_seg.errors import ModelError, shortened
-from wsi_seg.files.document import Document as StoredDocument
 from wsi_seg.files.document import DocumentError, refuse_newer
 from wsi_seg.files.files import replacing
-from wsi_seg.files.reading import check_plain
 from wsi_seg.models.architecture import Architecture, build_network
 from wsi_seg.models.bounded import fault_of, no_larger_than
-from wsi_seg.models.classes import ClassSchema, Name
 from wsi_seg.models.container import Document, damaged, pack, read_all, read_document
+from wsi_seg.models.header import TRAINED_ON, ModelHeader
 from wsi_seg.models.remembered import RememberedTissue, tissue_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
+    from pydantic import JsonValue
+
+    from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.models.header import InputSpec
     from wsi_seg.models.network import Network
-
-WEIGHTS_FOLDER = Path(__file__).resolve().parent / "weights"
-
-Statistic = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
-Positive = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
-Resolution = Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)]
-Side = Annotated[int, Field(gt=0, le=2**13)]
-"""Limits on mean, std, scale and size, so that normalised pixels and images stay within reason."""
-
-
-class InputSpec(BaseModel):
-    """The input that a network was trained on.
-
-    Attributes
-    ----------
-    channels : {"rgb", "bgr"}
-        Order of the colour channels.
-    mean, std : (float, float, float)
-        Per channel, in that order, for pixel values of 0 to 255.
-    scale : float
-        The network sees ``(pixel - mean) / std / scale``; the ESPNet authors divided by 255 on top.
-    mpp : float or None
-        Working resolution in micrometres per pixel, for slides.
-    size : (int, int) or None
-        Width and height that plain images are resized to, bilinearly and without antialiasing.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    channels: Literal["rgb", "bgr"]
-    mean: tuple[Statistic, Statistic, Statistic]
-    std: tuple[Positive, Positive, Positive]
-    scale: Positive = 1.0
-    mpp: Resolution | None = None
-    size: tuple[Side, Side] | None = None
-
-
-TRAINED_ON = "slides"
-"""Where a model's training provenance names the slides, by their fingerprints."""
-
-
-class ModelHeader(StoredDocument):
-    """How a model file describes itself.
-
-    Attributes
-    ----------
-    name : str
-        Name of the model, for users.
-    architecture : Architecture
-        The network.
-    classes : ClassSchema
-        The classes of its output channels.
-    input : InputSpec
-        The input that it was trained on.
-    notice : str or None
-        A sentence that users must see before they trust the results.
-    training : dict
-        Where the weights come from: data, recipe, figures, licence.
-    tissue : RememberedTissue or None
-        What its training tissue looked like; None in files that do not say, and for plain images.
-    """
-
-    name: Name
-    architecture: Architecture
-    classes: ClassSchema
-    input: InputSpec
-    notice: Annotated[str, Field(max_length=2000)] | None = None
-    training: dict[str, JsonValue] = Field(default_factory=dict)
-    tissue: RememberedTissue | None = None
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.architecture.config.classes != len(self.classes):
-            raise ValueError(
-                f"the network has {self.architecture.config.classes} output channels, "
-                f"but the class schema {self.classes.name!r} has {len(self.classes)} classes"
-            )
-        return self
 
 
 @dataclass(frozen=True)
@@ -173,35 +97,6 @@ class ModelBundle:
         """Fingerprints of the slides that it was trained on, as far as its file names them."""
         slides = self.training.get(TRAINED_ON)
         return frozenset(str(slide) for slide in slides) if isinstance(slides, list) else frozenset()
-
-
-def builtin_models() -> dict[str, Path]:
-    """Return the model files that come with the package, by name."""
-    return {path.stem: path for path in sorted(WEIGHTS_FOLDER.glob("*.safetensors"))}
-
-
-def resolve_model(name_or_path: str) -> Path:
-    """Find a model: a built-in one by its name, or a file.
-
-    Raises
-    ------
-    ModelError
-        If there is neither.
-    """
-    builtin = builtin_models()
-    if name_or_path in builtin:
-        return builtin[name_or_path]
-    path = Path(name_or_path)
-    try:
-        check_plain(path)
-    except OSError as error:
-        problem = "no such model" if isinstance(error, FileNotFoundError) else error.strerror
-    else:
-        return path
-    known = ", ".join(builtin) or "none installed"
-    raise ModelError(
-        f"{name_or_path}: {problem}: give the path of a .safetensors file, or a built-in model ({known})"
-    )
 
 
 def save_bundle(path: Path, network: Network, header: ModelHeader) -> str:

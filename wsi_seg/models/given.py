@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from wsi_seg.errors import ModelError, UsageError, shortened
 from wsi_seg.models.architecture import Architecture
-from wsi_seg.models.bundle import InputSpec, ModelBundle, ModelHeader, file_of, load_bundle
+from wsi_seg.models.bundle import ModelBundle, file_of, load_bundle
+from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.network import Network, NetworkConfig
 from wsi_seg.models.reach import measure_reach
 from wsi_seg.models.registry import LARGEST_MULTIPLE, LARGEST_STRIDE

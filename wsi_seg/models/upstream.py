@@ -19,9 +19,9 @@ from torch import Tensor
 from wsi_seg.errors import ModelError, UsageError
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bounded import check_packed, held_in, no_larger_than
-from wsi_seg.models.bundle import InputSpec, ModelHeader
 from wsi_seg.models.classes import load_schema
 from wsi_seg.models.espnet import ESPNet
+from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.upstream_names import infer_config, translate
 
 if TYPE_CHECKING:

@@ -24,8 +24,9 @@ from wsi_seg.inference.stream.ledger import Ledger
 from wsi_seg.inference.stream.regions import run_regions
 from wsi_seg.inference.stream.workers import probe
 from wsi_seg.memory import release_freed
-from wsi_seg.models.bundle import ModelBundle, load_bundle, resolve_model
+from wsi_seg.models.bundle import ModelBundle, load_bundle
 from wsi_seg.models.given import REGISTER, is_given
+from wsi_seg.models.lookup import resolve_model
 from wsi_seg.models.onnx.network import OnnxNet
 from wsi_seg.predict import resume
 from wsi_seg.predict.adapt import adapt, require_stain

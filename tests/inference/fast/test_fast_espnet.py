@@ -10,10 +10,10 @@ from torch import nn
 
 from wsi_seg.inference.fast.fast_espnet import FastESPNet, can_rearrange
 from wsi_seg.inference.network.pixels import Normalisation
-from wsi_seg.models.bundle import InputSpec
 from wsi_seg.models.classes import load_schema
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
+from wsi_seg.models.header import InputSpec
 from wsi_seg.models.upstream import import_checkpoint
 
 SPEC = InputSpec(channels="bgr", mean=(180.0, 150.0, 190.0), std=(50.0, 55.0, 45.0))

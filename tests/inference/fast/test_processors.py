@@ -16,9 +16,9 @@ from wsi_seg.errors import KernelsError
 from wsi_seg.inference.fast import library
 from wsi_seg.inference.fast.fast_espnet import FastESPNet
 from wsi_seg.inference.fast.library import load_kernels
-from wsi_seg.models.bundle import InputSpec
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
+from wsi_seg.models.header import InputSpec
 
 NEEDED = {
     "x86-64-v2": {"sse4_2", "ssse3", "popcnt"},

@@ -7,9 +7,9 @@ from torch import nn
 from wsi_seg.errors import KernelsError, UsageError
 from wsi_seg.inference.network import forms as networks
 from wsi_seg.inference.network.forms import Compile, choose_form, run_as
-from wsi_seg.models.bundle import InputSpec
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
+from wsi_seg.models.header import InputSpec
 
 ESPNET = ESPNet(ESPNetConfig(2, p=1, q=1))
 

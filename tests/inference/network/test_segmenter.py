@@ -15,9 +15,10 @@ from wsi_seg.errors import DeviceError, UsageError
 from wsi_seg.inference.network.pixels import enlarge
 from wsi_seg.inference.network.segmenter import Segmenter, choose_device
 from wsi_seg.models.architecture import architecture_of
-from wsi_seg.models.bundle import InputSpec, ModelHeader, load_bundle, save_bundle
+from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
+from wsi_seg.models.header import InputSpec, ModelHeader
 
 CPU = torch.device("cpu")
 

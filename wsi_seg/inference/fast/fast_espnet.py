@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from wsi_seg.models.bundle import InputSpec
+    from wsi_seg.models.header import InputSpec
 
 SETTINGS = {"classes", "p", "q", "branches", "variant", "decoder_width", "decoder_skip"}
 """Settings in which a network may differ from its config's defaults and still be rearranged here."""

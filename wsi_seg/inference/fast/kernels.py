@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsi_seg.inference.fast.maps import Maps, Window
-    from wsi_seg.models.bundle import InputSpec
+    from wsi_seg.models.header import InputSpec
 
 OVERHEAD = 2
 """Reading a tile's input costs as much as computing this many of its channels."""

@@ -16,7 +16,8 @@ from wsi_seg.models.biopsy import BiopsyNet, diagnoses
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wsi_seg.models.bundle import InputSpec, ModelBundle
+    from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.models.header import InputSpec
 
 
 @dataclass(frozen=True)

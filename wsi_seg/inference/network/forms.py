@@ -27,7 +27,7 @@ from wsi_seg.models.onnx.session import in_words
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from wsi_seg.models.bundle import InputSpec
+    from wsi_seg.models.header import InputSpec
     from wsi_seg.models.network import Network
 
 Precision = Literal["float32", "bfloat16", "float16"]

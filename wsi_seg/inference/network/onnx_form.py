@@ -13,7 +13,7 @@ from wsi_seg.models.onnx.network import run
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from wsi_seg.models.bundle import InputSpec
+    from wsi_seg.models.header import InputSpec
     from wsi_seg.models.onnx.network import OnnxNet
     from wsi_seg.models.onnx.session import Session
 

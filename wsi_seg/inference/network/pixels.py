@@ -10,7 +10,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from wsi_seg.models.bundle import InputSpec
+    from wsi_seg.models.header import InputSpec
 
 FEWEST = 4
 """With this many channels or more, PyTorch's interpolation does not depend on the number of threads."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsi_seg.models.bundle import InputSpec
+    from wsi_seg.models.header import InputSpec
     from wsi_seg.models.network import Network, NetworkConfig
 
 SIDE = 256

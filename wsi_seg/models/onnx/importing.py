@@ -11,7 +11,7 @@ import torch
 
 from wsi_seg.errors import ModelError, UsageError
 from wsi_seg.models.architecture import architecture_of
-from wsi_seg.models.bundle import InputSpec, ModelHeader
+from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.onnx.graph import read_graph
 from wsi_seg.models.onnx.network import OnnxNet
 from wsi_seg.models.onnx.ports import Stated

@@ -11,7 +11,7 @@ from wsi_seg.models.onnx.network import Element, Layout
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wsi_seg.models.bundle import InputSpec
+    from wsi_seg.models.header import InputSpec
     from wsi_seg.models.onnx.graph import Graph, Port
 
 RGB = 3

@@ -11,16 +11,11 @@ from safetensors import torch as safetensors
 
 from wsi_seg.errors import UsageError
 from wsi_seg.models.architecture import build_network
-from wsi_seg.models.bundle import (
-    InputSpec,
-    ModelBundle,
-    ModelHeader,
-    builtin_models,
-    load_bundle,
-    resolve_model,
-)
+from wsi_seg.models.bundle import ModelBundle, load_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.models.cost import count_parameters
+from wsi_seg.models.header import InputSpec, ModelHeader
+from wsi_seg.models.lookup import builtin_models, resolve_model
 from wsi_seg.paper.bench.catalogue import CATALOGUE
 
 if TYPE_CHECKING:

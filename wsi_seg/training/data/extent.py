@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.slides.lattice import Rect
-    from wsi_seg.training.data.gathering import TrainingData
     from wsi_seg.training.data.survey import Survey
+    from wsi_seg.training.data.training_data import TrainingData
 
 SCATTER = 0.25
 """Standard deviation of a class's IoU from place to place, roughly."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.data.sources import IGNORE
-from wsi_seg.models.bundle import InputSpec
+from wsi_seg.models.header import InputSpec
 from wsi_seg.training.data.draws import PatchDraws
 from wsi_seg.training.data.split import whole
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.training.data.cache import PixelCache
-    from wsi_seg.training.data.gathering import TrainingData
+    from wsi_seg.training.data.training_data import TrainingData
     from wsi_seg.training.recipe import Recipe
 
 MEASURED = 64

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsi_seg.training.data.gathering import TrainingData
     from wsi_seg.training.data.survey import Survey
+    from wsi_seg.training.data.training_data import TrainingData
 
 SIDE_UM = 128.0
 """Side of a square: about a gland, or a few fat cells."""

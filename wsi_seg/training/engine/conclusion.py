@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from wsi_seg.progress import TrainingProgress
     from wsi_seg.training.data.extent import ClassExtent
-    from wsi_seg.training.data.gathering import TrainingData
+    from wsi_seg.training.data.training_data import TrainingData
     from wsi_seg.training.data.unshown import Unshown
     from wsi_seg.training.engine.score import Scored
     from wsi_seg.training.recipe import Recipe

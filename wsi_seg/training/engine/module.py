@@ -18,7 +18,7 @@ from wsi_seg.training.engine.parts import Parts
 from wsi_seg.training.engine.step_graphs import Recorded
 
 if TYPE_CHECKING:
-    from wsi_seg.models.bundle import InputSpec
+    from wsi_seg.models.header import InputSpec
     from wsi_seg.models.network import Network
     from wsi_seg.training.data.draws import Draw
     from wsi_seg.training.recipe import OptimiserRecipe, Recipe

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from wsi_seg.data.truth import TruthSettings
     from wsi_seg.evaluation.metrics import Confusion
-    from wsi_seg.models.bundle import InputSpec, ModelBundle
-    from wsi_seg.training.data.gathering import TrainingData
+    from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.models.header import InputSpec
+    from wsi_seg.training.data.training_data import TrainingData
     from wsi_seg.training.request import TrainRequest
 
 LINES_NAMED = 20

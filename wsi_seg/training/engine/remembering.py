@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsi_seg.models.bundle import InputSpec
+    from wsi_seg.models.header import InputSpec
     from wsi_seg.models.network import Network
     from wsi_seg.models.remembered import RememberedTissue
     from wsi_seg.slides.lattice import Rect
     from wsi_seg.training.data.cache import PixelCache
-    from wsi_seg.training.data.gathering import TrainingData
+    from wsi_seg.training.data.training_data import TrainingData
 
 PATCHES = 96
 

@@ -18,10 +18,10 @@ from wsi_seg.training.report.contents import Example
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wsi_seg.models.bundle import InputSpec
+    from wsi_seg.models.header import InputSpec
     from wsi_seg.models.network import Network
     from wsi_seg.progress import TrainingProgress
-    from wsi_seg.training.data.gathering import TrainingData
+    from wsi_seg.training.data.training_data import TrainingData
     from wsi_seg.training.engine.validation import Images, Tiles
 
 EXAMPLES = 8

@@ -15,12 +15,18 @@ from wsi_seg.training.data.draws import Draw, fitted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wsi_seg.models.header import InputSpec
     from wsi_seg.training.data.cache import PixelCache
     from wsi_seg.training.data.split import Split
     from wsi_seg.training.data.survey import Survey
+    from wsi_seg.training.data.training_data import TrainingData
+    from wsi_seg.training.recipe import Recipe
 
 BATCH = 4
 """Number of tiles, or images of one size, that go through the network together."""
+
+LARGEST_WHOLE = 1 << 22
+"""Images of more pixels are validated tile by tile, unless the model resizes them."""
 
 CORE, MARGIN = 384, 64
 """Side of a tile whose classes count, and width of the margin around it that the network needs to see."""
@@ -147,3 +153,18 @@ def _cores(rect: Rect) -> list[Rect]:
         for y in range(rect.y0, rect.y1, CORE)
         for x in range(rect.x0, rect.x1, CORE)
     ]
+
+
+def kept_out(
+    data: TrainingData, cache: PixelCache, spec: InputSpec, recipe: Recipe, limit: int | None
+) -> Tiles | Images:
+    """Choose how to validate: on whole images where they are small or resized, else on tiles."""
+    small = max(width * height for width, height in data.sizes) <= LARGEST_WHOLE
+    if data.mpp is None and (spec.size is not None or small):
+        return Images(cache, data.split, spec.size, limit, recipe.model.config(2).multiple)
+    return Tiles(cache, data.split, data.surveys, limit)
+
+
+def described(validation: Tiles | Images, split: Split) -> str:
+    """Return how many these are, and whether training has seen them."""
+    return f"{validation} " + ("kept out" if split.unseen else "trained on")
