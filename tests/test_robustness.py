@@ -40,17 +40,17 @@ def undisturbed(big_slide: Path, model_path: Path, tmp_path_factory: pytest.Temp
     return out / "big"
 
 
-def test_ten_kills_at_random_moments_leave_the_same_bytes(
+def test_kills_at_random_moments_leave_the_same_bytes(
     undisturbed: Path, big_slide: Path, model_path: Path, tmp_path: Path
 ) -> None:
     moments = random.Random(20)
     expected = fingerprints(undisturbed)
     kills = rounds = 0
-    while kills < 10:
+    while kills < 6:
         rounds += 1
-        assert rounds < 30
+        assert rounds < 20
         out = tmp_path / str(rounds)
-        while kills < 10:
+        while kills < 6:
             run = subprocess.Popen(command(big_slide, out, model_path), stderr=subprocess.PIPE, text=True)
             assert run.stderr is not None
             run.stderr.readline()  # the first line comes once the slide is open
@@ -122,7 +122,7 @@ def run_batch(folder: Path, out: Path, model: Path, *more: str) -> list[dict[str
 def test_damaged_slides_end_in_a_line_each(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
     folder = tmp_path / "slides"
     folder.mkdir()
-    copies = damaged_copies(folder, slide_path, 60, seed=1)
+    copies = damaged_copies(folder, slide_path, 24, seed=1)
     outcomes = run_batch(folder, tmp_path / "out", model_path)
     assert len(outcomes) == len(copies)
     for outcome in outcomes:
@@ -136,9 +136,9 @@ def test_damaged_slides_end_in_a_line_each(slide_path: Path, model_path: Path, t
 def test_damaged_real_slides_end_in_a_line_each(shared_data: Path, model_path: Path, tmp_path: Path) -> None:
     folder = tmp_path / "slides"
     folder.mkdir()
-    damaged_copies(folder, shared_data / "slides" / "CMU-1-Small-Region.svs", 40, seed=2)
+    damaged_copies(folder, shared_data / "slides" / "CMU-1-Small-Region.svs", 16, seed=2)
     outcomes = run_batch(folder, tmp_path / "out", model_path, "--working-mpp", "8", "--mpp", "0.5")
-    assert len(outcomes) == 40
+    assert len(outcomes) == 16
 
 
 def test_damage_in_a_tile_is_never_called_done(slide_path: Path, model_path: Path, tmp_path: Path) -> None:

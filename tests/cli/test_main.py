@@ -38,6 +38,19 @@ def test_help_needs_no_heavy_imports() -> None:
     assert "wsi-seg predict slide.svs" in done.stdout
 
 
+def test_a_call_that_a_signal_left_unmade_is_not_shown() -> None:
+    code = (
+        "import sys; sys.argv = ['wsi-seg', 'models', 'list']\n"
+        "from wsi_seg.cli import app\n"
+        "from wsi_seg.cli.main import main\n"
+        "async def call(): pass\n"
+        "app.app = call  # never awaited\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("command", [["predict", "a.svs"], ["train", "a.svs", "a.geojson", "-o", "out"]])
 def test_a_missing_file_is_named_before_pytorch_is_imported(command: list[str], tmp_path: Path) -> None:
     code = (

@@ -44,8 +44,7 @@ def undisturbed(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", [0, 30])
-@pytest.mark.parametrize("after", [1, 3, 5, 6, 7, 11, HEARD])
+@pytest.mark.parametrize(("after", "seconds"), [(1, 30), (5, 0), (6, 30), (7, 0), (11, 30), (HEARD, 0)])
 def test_broken_off_after_a_step_or_validation_it_goes_on_to_the_same_weights(
     pair: Pair, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, seconds: int
 ) -> None:
@@ -85,13 +84,10 @@ def terminate() -> None:
     ("hook", "at", "act"),
     [
         ("training_step", 1, press_ctrl_c),
-        ("training_step", 4, press_ctrl_c),
         ("training_step", 6, press_ctrl_c),
-        ("training_step", 10, press_ctrl_c),
         ("optimizer_step", 4, press_ctrl_c),
         ("validation_step", 1, press_ctrl_c),
         ("training_step", 7, terminate),
-        ("training_step", 5, terminate),
     ],
 )
 def test_interrupted_in_the_middle_it_goes_on_to_the_same_weights(

@@ -35,6 +35,7 @@ def main() -> None:
 def _run() -> int:
     try:
         import logging
+        import warnings
 
         check_memory()
         from wsi_seg.cli.app import app
@@ -43,6 +44,8 @@ def _run() -> int:
         # tracebacks.
         for name in ("asyncio", "tornado"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        # A signal may also end calls of Dask that were just to be made: nothing that users can act on.
+        warnings.filterwarnings("ignore", r"coroutine '.*' was never awaited", RuntimeWarning)
         # Without a folder for its cache, as without a home, it takes a temporary one and prints three lines.
         logging.getLogger("matplotlib").setLevel(logging.ERROR)
         for given in sys.argv[1:]:

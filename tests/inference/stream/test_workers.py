@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib import import_module
 from types import SimpleNamespace
 
+import dask
 import pytest
 from distributed import Client, KilledWorker, LocalCluster
 
@@ -28,6 +29,7 @@ def cluster() -> Iterator[LocalCluster]:
     """Two workers that talk over TCP, as those on other machines do."""
     with (
         connecting._quiet(),
+        dask.config.set({"distributed.comm.timeouts.connect": "2s"}),  # closing waits for a lost scheduler
         LocalCluster(
             n_workers=2,
             threads_per_worker=1,
