@@ -6,11 +6,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from helpers.dicom_slides import NATIVE, Written, write_level
+from helpers.drawn_tiffs import RGB
 from helpers.snippets import snippets
 from helpers.trainings import write_outlined
 
 import wsi_seg as ws
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.slide import Slide
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = 'settings=["data.patch=64", "training.epochs=1", "training.epoch_steps=2"]'
@@ -79,3 +84,19 @@ def test_the_page_lists_what_is_public() -> None:
     page = (ROOT / "docs" / "python.md").read_text()
     listed = page.partition("<!-- public -->")[2].partition("<!-- /public -->")[0]
     assert re.findall(r"`(\w+)`", listed) == ws.__all__
+
+
+@pytest.mark.parametrize(("colours", "bits"), [("RGB", 16), ("RGB", 12), ("MONOCHROME2", 16)])
+def test_the_page_of_files_converts_dicom_to_8_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, colours: str, bits: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rgb = RGB if colours == "RGB" else RGB[..., 0]
+    deep = (rgb.astype(np.uint16) << (bits - 8)) + 7
+    facts = (("BitsAllocated", 16), ("BitsStored", bits), ("HighBit", bits - 1))
+    write_level(tmp_path / "slide.dcm", deep, how=Written(NATIVE, colours, facts=facts))
+    run("docs/formats.md")
+    with Slide(tmp_path / "slide.tiff", 2.0) as slide:
+        frames = slide.frames(2.0)
+        shown = slide.read(Rect(0, 0, *rgb.shape[:2]), frames).rgb
+    np.testing.assert_array_equal(shown, RGB if colours == "RGB" else np.repeat(rgb[..., None], 3, 2))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from helpers.dicom_slides import NATIVE, RLE, Written, write_level
 from helpers.drawn_tiffs import RGB, write
 
 from wsi_seg.errors import SlideError
@@ -117,3 +118,34 @@ def test_the_header_of_a_real_file(shared_data: Path) -> None:
 def test_a_qupath_project_is_no_slide(tmp_path: Path) -> None:
     (tmp_path / "project.qpproj").write_text('{"version": "0.5.1", "images": []}')
     assert "a QuPath project, which lists slides: name one of them" in refusal(tmp_path / "project.qpproj")
+
+
+@pytest.mark.parametrize(("syntax", "colours"), [(NATIVE, "RGB"), (NATIVE, "MONOCHROME2"), (RLE, "RGB")])
+def test_dicom_of_16_bits_by_either_reader(tmp_path: Path, syntax: str, colours: str) -> None:
+    deep = RGB[:256, :256].astype(np.uint16) << 8
+    facts = (("BitsAllocated", 16), ("BitsStored", 16), ("HighBit", 15))
+    how = Written(syntax, colours, encode=lambda tile: tile.tobytes(), facts=facts)
+    path = write_level(tmp_path / "l0.dcm", deep if colours == "RGB" else deep[..., 0], how=how)
+    assert refusal(path) == f"{path}: holds 16 bits per sample: convert it to 8 bits per channel"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PlanarConfiguration", 1, "states colours in planes (PlanarConfiguration 1), which are not read: "),
+        ("PixelRepresentation", 1, "holds signed samples: convert it"),
+        ("HighBit", 6, "of which bit 6 is the highest: convert it"),
+    ],
+)
+def test_dicom_of_other_samples(tmp_path: Path, name: str, value: int, said: str) -> None:
+    facts = ((name, value),)
+    path = write_level(tmp_path / "l0.dcm", RGB[:256, :256], how=Written(NATIVE, facts=facts))
+    assert said in refusal(path)
+
+
+def test_dicom_whose_other_file_has_16_bits(tmp_path: Path) -> None:
+    path = write_level(tmp_path / "l0.dcm", RGB[:256, :256], how=Written(NATIVE))
+    facts = (("BitsAllocated", 16), ("BitsStored", 16), ("HighBit", 15))
+    how = Written(NATIVE, number=2, encode=lambda tile: tile.tobytes(), facts=facts)
+    write_level(tmp_path / "l1.dcm", RGB[:128, :128].astype(np.uint16), 4.0, how)
+    assert "a DICOM slide whose file l1.dcm holds 16 bits per sample: convert it" in refusal(path)

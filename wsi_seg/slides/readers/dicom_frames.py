@@ -22,6 +22,7 @@ from wsi_seg.errors import SlideError
 from wsi_seg.files.reading import open_plain
 from wsi_seg.process import WhileNeeded, silent
 from wsi_seg.slides.readers.dicom_level import ITEM, ITEM_HEADER, DicomLevel, Encoding, Part
+from wsi_seg.slides.readers.dicom_samples import STATED, why_samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,14 +136,9 @@ def find_levels(paths: tuple[Path, ...]) -> tuple[DicomLevel, ...]:
 def _open(path: Path, stack: ExitStack) -> _File:
     try:
         facts = read_facts(path)
-        bits = int(facts.get("BitsAllocated", 8)), int(facts.get("BitsStored", 8))
-        if bits != (8, 8):
-            raise SlideError(f"{path}: holds {bits[1]} bits per sample: convert it to 8 bits per channel")
-        if facts.get("PlanarConfiguration"):
-            raise SlideError(
-                f"{path}: states colours in planes (PlanarConfiguration 1), which wsidicom does not read: "
-                "decode it with DCMTK, or export it again"
-            )
+        why = why_samples({name: facts[name].value for name in STATED if facts.get(name) is not None})
+        if why is not None:
+            raise SlideError(f"{path}: {why}")
         stream = next(WsiDicomStreamOpener().open(path))
         stack.callback(stream.close)
         return _File(path, FrameFinder(stream), facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import openslide
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers.compressions import BY_OPENSLIDE, codec_of, is_installed
 from wsi_seg.slides.readers.dicom import BESIDE_A_SLIDE, DicomHeader, read_dicom_header
+from wsi_seg.slides.readers.dicom_samples import why_samples
 from wsi_seg.slides.readers.dicom_series import READ, REFUSED, describe_syntax, find_series
 from wsi_seg.slides.readers.images import read_images
 from wsi_seg.slides.readers.tiff import STRIP_TAGS, TILE_TAGS, is_tiff, read_pages
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 OTHER_FILE = re.compile(r"Reading (?P<file>.+): Unsupported transfer syntax (?P<syntax>[0-9.]+)")
 """OpenSlide's message about a DICOM file that it cannot decode: the named one, or another, such as a
 label."""
+
+ATTRIBUTE = re.compile(r"Reading (?P<file>.+): Attribute (?P<name>\w+) value (?P<value>-?\d+) != ")
+"""OpenSlide's message about a sound DICOM file whose samples are of a kind that it does not decode."""
 
 
 def why_refused(path: Path, said: str = "") -> str | None:
@@ -41,7 +46,11 @@ def why_refused(path: Path, said: str = "") -> str | None:
     header = read_dicom_header(path)
     if header is None:
         return None
-    why, other = _why_dicom(path, header), OTHER_FILE.search(said)
+    why, other, attribute = _why_dicom(path, header), OTHER_FILE.search(said), ATTRIBUTE.search(said)
+    if why is None and attribute is not None:
+        why = why_samples({attribute["name"]: int(attribute["value"])})
+        if why is not None and attribute["file"] != str(path):
+            why = f"a DICOM slide whose file {os.path.basename(attribute['file'])} {why}"
     return why if why or other is None else _why_syntax(other["syntax"], other["file"])
 
 
