@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsi_seg.cli.display import BarProgress
@@ -23,7 +22,8 @@ from wsi_seg.results.summary import Status
 from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.predict.batch import BatchSummary
@@ -196,13 +196,14 @@ def run_jobs(jobs: Jobs, record: Path, runner: Runner, progress: Progress, quiet
         copies = sum(outcome.status == NoResult.COPY for outcome in batch.outcomes)
         also = f", {copies} of them {'copies' if copies > 1 else 'a copy'}" if copies else ""
         say(f"{counted(len(batch.outcomes), 'slides')}{also}, {bad} with errors: {record}")
-        _tell_unfamiliar(batch)
+        _tell_unfamiliar(batch, {str(job.out): job.name for job in jobs.jobs})
     return batch.good
 
 
-def _tell_unfamiliar(batch: BatchSummary) -> None:
+def _tell_unfamiliar(batch: BatchSummary, names_by_result: Mapping[str, str]) -> None:
     """Name the slides that are unlike what the model was trained on."""
-    names = [Path(o.slide).name for o in batch.outcomes if o.familiarity == Verdict.UNFAMILIAR]
+    unlike = [outcome for outcome in batch.outcomes if outcome.familiarity == Verdict.UNFAMILIAR]
+    names = [names_by_result[o.result] for o in unlike if o.result is not None]
     if names:
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         say(f"unfamiliar to the model, check by eye: {', '.join(names[:NAMED])}{more}")
