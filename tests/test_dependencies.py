@@ -42,6 +42,7 @@ def test_all_that_is_imported_is_asked_for():
     assert {"onnx_ir", "skimage", "torch"} <= others
     distributions = packages_distributions()
     distributions["pynvml"] = ["nvidia-ml-py"]  # of the extra `bench`, which tests do without
+    distributions.setdefault("pyarrow", ["pyarrow"])  # of the extra `geo`, which not all have
     missing = [
         name
         for name in sorted(others)

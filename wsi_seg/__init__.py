@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wsi_seg.api.checking import check_geojson
     from wsi_seg.api.evaluating import evaluate
+    from wsi_seg.api.measuring import measure
     from wsi_seg.api.model import Model, load_model
     from wsi_seg.api.opening import open_slide
     from wsi_seg.api.result import Result, open_result
@@ -32,6 +33,7 @@ __all__ = [
     "check_geojson",
     "evaluate",
     "load_model",
+    "measure",
     "open_result",
     "open_slide",
     "segment",
@@ -47,6 +49,7 @@ _HOMES = {
     "check_geojson": "api.checking",
     "evaluate": "api.evaluating",
     "load_model": "api.model",
+    "measure": "api.measuring",
     "open_result": "api.result",
     "open_slide": "api.opening",
     "segment": "api.segmenting",

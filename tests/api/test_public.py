@@ -24,6 +24,7 @@ def test_the_list_is_what_the_page_lists() -> None:
         "check_geojson",
         "evaluate",
         "load_model",
+        "measure",
         "open_result",
         "open_slide",
         "segment",

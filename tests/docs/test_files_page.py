@@ -12,6 +12,8 @@ from helpers.pages import ROOT
 
 from wsi_seg.data.tiling import TilesAbout, TilingSettings
 from wsi_seg.inference.stream.ledger import RegionRecord
+from wsi_seg.measures import table
+from wsi_seg.measures.settings import MeasureSettings
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.remembered import RememberedDyes, RememberedStain, RememberedTissue, Spread
@@ -95,6 +97,8 @@ def test_every_column_is_described() -> None:
     for header, section in (
         (geojson.CSV_HEADER, "slide.geojson.gz"),
         (summary.CSV_HEADER, "summary.json"),
+        (table.columns(MeasureSettings("Tumour")), "measures.csv"),
+        (table.boundary_columns(), "measures.csv"),
     ):
         assert set(header) - set(re.findall(r"`([^`]+)`", described[section])) == set()
 

@@ -11,15 +11,18 @@ import pytest
 from helpers.pages import ROOT
 
 import wsi_seg as ws
+from wsi_seg.api.measuring import Measures
 from wsi_seg.api.opening import OpenSlide
 
 CALLS = [
     *(ws.check_geojson, ws.evaluate, ws.load_model, ws.open_result, ws.open_slide, ws.segment, ws.suggest),
     *(ws.train, ws.Model.from_torch, ws.Model.segment, ws.Runner.segment, OpenSlide.read),
-    *(ws.Result.polygons, ws.Result.to_geojson, ws.Result.to_geopandas),
+    *(ws.Result.polygons, ws.Result.to_geojson, ws.Result.to_geopandas, ws.measure),
+    *(Measures.save, Measures.to_geojson),
 ]
 RETURNED = {
     *("OpenSlide", "SlideImage", "LabelImage", "Familiarity", "Polygon", "Training", "Scores", "CheckReport"),
+    "Measures",
 }
 
 

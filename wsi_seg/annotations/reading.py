@@ -45,12 +45,16 @@ class Annotation:
         The class's colour, if the file gives one.
     order : int
         Its place in the file, from 1; a later shape was drawn later.
+    name, object_id : str or None
+        The name and the id that QuPath gives to this one object.
     """
 
     geometry: shapely.Polygon | shapely.MultiPolygon
     class_name: str | None
     color: Rgb | None
     order: int
+    name: str | None = None
+    object_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -186,7 +190,7 @@ def _checked(path: Path, format_: Format, frame: Frame, drawn: Drawn) -> Annotat
         if geometry.is_empty:
             refused.append(f"{_named(outline)}: negative regions leave nothing of it")
         else:
-            shapes.append(Annotation(geometry, outline.class_name, outline.color, outline.number))
+            shapes.append(_annotation(outline, geometry))
     return AnnotationFile(
         path=path,
         format=format_,
@@ -200,7 +204,13 @@ def _checked(path: Path, format_: Format, frame: Frame, drawn: Drawn) -> Annotat
         ),
         refused=tuple(refused),
         skipped=_skips(drawn.skipped),
-        cores=tuple(Annotation(m.geometry, o.class_name, o.color, o.number) for o, m in cores),
+        cores=tuple(_annotation(outline, repaired.geometry) for outline, repaired in cores),
+    )
+
+
+def _annotation(outline: Outline, geometry: shapely.Geometry) -> Annotation:
+    return Annotation(
+        geometry, outline.class_name, outline.color, outline.number, outline.name, outline.object_id
     )
 
 

@@ -19,13 +19,14 @@ from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import UsageError
 from wsi_seg.evaluation.benchmarks import open_submission
 from wsi_seg.evaluation.on_images import evaluate_images
-from wsi_seg.evaluation.on_results import evaluate_results, is_result
+from wsi_seg.evaluation.on_results import evaluate_results
 from wsi_seg.evaluation.on_slides import evaluate_slides
 from wsi_seg.evaluation.tables import as_text
 from wsi_seg.inference.network.segmenter import Segmenter, choose_device
 from wsi_seg.models.classes import load_schema
 from wsi_seg.predict.plan import working_mpp
 from wsi_seg.progress import Progress
+from wsi_seg.results.folder import is_result
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from wsi_seg.cli import (
     evaluate,
     export,
     info,
+    measure,
     models,
     paper,
     predict,
@@ -35,6 +36,7 @@ app = typer.Typer(
 RESULT, TRAINING, CARE, PAPER = "From slide to result", "Train", "Look after", "The paper"
 app.command("predict", rich_help_panel=RESULT)(predict.predict)
 app.command("export", rich_help_panel=RESULT)(export.export)
+app.command("measure", rich_help_panel=RESULT)(measure.measure)
 app.command("info", rich_help_panel=RESULT)(info.info)
 app.command("train", rich_help_panel=TRAINING)(train.train)
 app.command("suggest", rich_help_panel=TRAINING)(suggest.suggest)

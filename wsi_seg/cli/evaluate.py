@@ -109,9 +109,10 @@ def evaluate(
     from wsi_seg.cli.display import shown
     from wsi_seg.data.pairs import is_data_set
     from wsi_seg.data.truth import TruthSettings
-    from wsi_seg.evaluation.on_results import evaluate_results, is_result
+    from wsi_seg.evaluation.on_results import evaluate_results
     from wsi_seg.files.files import check_writable
     from wsi_seg.models.classes import load_schema
+    from wsi_seg.results.folder import is_result
 
     of_images: _Options = {"--split": split, "--submission": submission}
     of_truth: _Options = {"--rest": rest, "--roi-class": roi_class}
@@ -173,7 +174,7 @@ def _there(data: Path) -> None:
 
 def _result_pairs(subject: str, data: list[Path]) -> list[tuple[Path, Path]]:
     from wsi_seg.errors import UsageError
-    from wsi_seg.evaluation.on_results import is_result
+    from wsi_seg.results.folder import is_result
 
     paths = [Path(subject), *data]
     pairs = list(zip(paths[::2], paths[1::2], strict=False))

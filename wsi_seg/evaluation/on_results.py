@@ -16,7 +16,7 @@ from wsi_seg.evaluation.evaluation import Evaluation
 from wsi_seg.evaluation.matching import match_classes
 from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.progress import Progress
-from wsi_seg.results.folder import ResultFolder, folder_of, labels_in, require_finished
+from wsi_seg.results.folder import folder_of, labels_in, require_finished
 from wsi_seg.results.labels.ngff import OVERVIEW
 from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.results.labels.storage import array_to_read, reading
@@ -35,12 +35,6 @@ if TYPE_CHECKING:
     from wsi_seg.annotations.reading import AnnotationFile
     from wsi_seg.models.classes import ClassSchema
     from wsi_seg.results.labels.reading import LabelPyramid
-
-
-def is_result(path: Path) -> bool:
-    """Return whether a folder is a result folder of `predict`, or the OME-Zarr in it."""
-    result = ResultFolder(path)
-    return path.name.endswith(".zarr") or result.work.is_dir() or result.zarr.is_dir()
 
 
 def evaluate_results(

@@ -210,6 +210,12 @@ class ResultFolder:
             move(self.unfinished_zarr, self.zarr)
 
 
+def is_result(path: Path) -> bool:
+    """Return whether a folder is a result folder of `predict`, or the OME-Zarr in it."""
+    result = ResultFolder(path)
+    return path.name.endswith(".zarr") or result.work.is_dir() or result.zarr.is_dir()
+
+
 def labels_in(path: Path) -> Path:
     """Return the OME-Zarr of a path: the path itself, or the one in a result folder."""
     return path if path.name.endswith(".zarr") else ResultFolder(path).zarr

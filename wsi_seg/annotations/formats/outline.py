@@ -45,6 +45,8 @@ class Outline:
         A negative outline cuts only outlines of its own layer.
     negative : bool
         Whether it is not a shape of its own, but is cut out of the larger shapes of its layer.
+    name, object_id : str or None
+        The name and the id of this one object, which QuPath's files may give.
     """
 
     number: int
@@ -55,6 +57,8 @@ class Outline:
     remark: str = ""
     layer: int = 0
     negative: bool = False
+    name: str | None = None
+    object_id: str | None = None
 
 
 class Skipped(NamedTuple):

@@ -9,6 +9,7 @@ Coordinates are pixels of the image that QuPath shows: their origin is the corne
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,10 @@ from wsi_seg.annotations.formats.outline import NAME_LENGTH, Drawn, Outline, ell
 from wsi_seg.annotations.formats.qupath_objects import AREAS, items, plain_geometries
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wsi_seg.annotations.formats.outline import Ring
+    from wsi_seg.annotations.formats.qupath_objects import Item
 
 OTHERS = {"Point": "a point", "MultiPoint": "points", "LineString": "a line", "MultiLineString": "lines"}
 
@@ -31,24 +35,49 @@ def read_qupath(content: object) -> Drawn:
         The parsed JSON.
     """
     drawn = Drawn()
+    for number, item, geometry in numbered(content):
+        class_name, color = classification(item.properties)
+        if geometry is None:
+            drawn.skip(number, "without a geometry", class_name)
+            continue
+        kind = str(geometry.get("type"))
+        if item.is_core and item.properties.get("isMissing") is True:
+            drawn.skip(number, "a missing core", class_name)
+        elif kind in AREAS:
+            outline = replace(
+                _outline(number, geometry, class_name, color),
+                name=_text(item.properties.get("name")),
+                object_id=_text(item.value.get("id")),
+            )
+            (drawn.cores if item.is_core else drawn.outlines).append(outline)
+        else:
+            unknown = f"of type {kind[:NAME_LENGTH]!r}" if "type" in geometry else "without a type"
+            drawn.skip(number, OTHERS.get(kind, unknown), class_name)
+    return drawn
+
+
+def numbered(content: object) -> Iterator[tuple[int, Item, dict[str, Any] | None]]:
+    """Yield the things in a GeoJSON file: their numbers, which count from 1, their objects and geometries.
+
+    An object may have several geometries, each a thing of its own, or none: then it is one, without.
+
+    Parameters
+    ----------
+    content : object
+        The parsed JSON.
+    """
+    number = 0
     for item in items(content):
         if item.role == "hierarchy" or item.is_root or not isinstance(item.value, dict):
             continue
-        name, color = classification(item.properties)
         plain = list(plain_geometries(item.value if item.role == "other" else item.geometry))
-        if not plain:
-            drawn.skip(drawn.number(), "without a geometry", name)
-        for geometry in plain:
-            number, kind = drawn.number(), str(geometry.get("type"))
-            if item.is_core and item.properties.get("isMissing") is True:
-                drawn.skip(number, "a missing core", name)
-            elif kind in AREAS:
-                outline = _outline(number, geometry, name, color)
-                (drawn.cores if item.is_core else drawn.outlines).append(outline)
-            else:
-                unknown = f"of type {kind[:NAME_LENGTH]!r}" if "type" in geometry else "without a type"
-                drawn.skip(number, OTHERS.get(kind, unknown), name)
-    return drawn
+        for geometry in plain or (None,):
+            number += 1
+            yield number, item, geometry
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _outline(

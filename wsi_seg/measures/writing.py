@@ -1,0 +1,107 @@
+"""Write tables of measures, each file completely or not at all."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from wsi_seg.errors import UsageError
+from wsi_seg.files.csvlines import csv_line
+from wsi_seg.files.files import check_writable, write_text
+from wsi_seg.measures.parquet import SUFFIX, require_pyarrow, write_parquet
+from wsi_seg.measures.table import boundary_columns, boundary_rows, class_rows, columns, stated
+from wsi_seg.results.folder import ResultFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from wsi_seg.measures.run import Measured
+    from wsi_seg.measures.table import Row
+
+DECIMALS = {"mm2": 6, "share": 6, "um": 2}
+"""Decimals of the CSV's numbers, by the part of the column's name that is found first: enough for a pixel."""
+
+
+def boundaries_beside(table: Path) -> Path:
+    """Return the file of the borders beside a table: ``x-boundaries.csv`` beside ``x.csv``."""
+    return table.with_name(f"{table.stem}-boundaries{table.suffix}")
+
+
+def check_tables(table: Path) -> None:
+    """See that both tables can be written, before anything is measured.
+
+    Raises
+    ------
+    UsageError
+        If the name has another ending than those of tables, a file is a folder or a result's own, or pyarrow
+        is missing.
+    OutputError
+        If they cannot be written.
+    """
+    if table.suffix.lower() not in {".csv", SUFFIX}:
+        raise UsageError(f"{table}: not a name for a table: it must end in .csv or {SUFFIX}")
+    if _is_parquet(table):
+        require_pyarrow(table)
+    for path in (table, boundaries_beside(table)):
+        require_free(path)
+        check_writable(path)
+
+
+def require_free(path: Path) -> None:
+    """Refuse to write over a folder, or over what belongs to a result.
+
+    Raises
+    ------
+    UsageError
+        Naming the file.
+    """
+    if os.path.isdir(path):
+        raise UsageError(f"{path}: is a folder: name a file with -o")
+    there = ResultFolder(path.resolve().parent)
+    if there.zarr.exists() or there.record_path.exists():
+        own = there.owns_polygons(path) or path.resolve() in there.documents
+        if own:
+            raise UsageError(f"{path}: is a result's own: name another file with -o")
+
+
+def write_tables(measured: Measured, table: Path) -> Path:
+    """Write the table of classes, and beside it the table of borders, whose path is returned.
+
+    Raises
+    ------
+    UsageError, OutputError
+        As for `check_tables`.
+    """
+    check_tables(table)
+    beside = boundaries_beside(table)
+    # The table that is named comes last: where it is new, so is the other.
+    tables = (
+        (beside, boundary_columns(), boundary_rows(measured)),
+        (table, columns(measured.settings), class_rows(measured)),
+    )
+    for path, header, rows in tables:
+        if _is_parquet(table):
+            write_parquet(path, header, rows, stated(measured))
+        else:
+            write_text(path, _csv(header, rows))
+    return beside
+
+
+def _is_parquet(table: Path) -> bool:
+    return table.suffix.lower() == SUFFIX
+
+
+def _csv(header: Sequence[str], rows: Iterable[Row]) -> str:
+    lines = [csv_line(header)]
+    lines += [csv_line(_cell(name, row.get(name)) for name in header) for row in rows]
+    return "".join(lines)
+
+
+def _cell(column: str, value: str | float | None) -> str | int:
+    if value is None:
+        return ""
+    if not isinstance(value, float):
+        return value
+    decimals = next((count for part, count in DECIMALS.items() if part in column), None)
+    return repr(value) if decimals is None else f"{value:.{decimals}f}"
