@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.results import features_of, labels_of
+from helpers.results import features_of, labels_of, share_that_comes_back
 from rasterio.features import rasterize
 from shapely import transform
 from shapely.geometry import shape
@@ -29,19 +29,19 @@ def predicted(slide: Path, out: Path, **labels: float) -> Path:
     return out
 
 
-@pytest.mark.parametrize(
-    ("name", "mpp"),
-    [
-        ("CMU-1-Small-Region.svs", None),
-        ("Mirax2-Fluorescence-2.mrxs", None),
-        ("test3-DAPI.ndpi", None),
-        ("no_mpp.svs", 0.5),
-    ],
-)
-def test_polygons_painted_back_are_the_labels(
-    shared_data: Path, name: str, mpp: float | None, tmp_path: Path
-) -> None:
-    out = predicted(shared_data / "slides" / name, tmp_path / "out", **({} if mpp is None else {"mpp": mpp}))
+MPP = {"no_mpp.svs": 0.5}
+MIRAX = "Mirax2-Fluorescence-2.mrxs"
+
+
+@pytest.fixture(scope="module", params=["CMU-1-Small-Region.svs", MIRAX, "test3-DAPI.ndpi", "no_mpp.svs"])
+def out(request: pytest.FixtureRequest, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The result of a slide; several tests look at it."""
+    known = {name: mpp for name, mpp in MPP.items() if name == request.param}
+    labels = {} if not known else {"mpp": known[request.param]}
+    return predicted(shared_data / "slides" / request.param, tmp_path_factory.mktemp("out"), **labels)
+
+
+def test_polygons_painted_back_are_the_labels(out: Path) -> None:
     labels, frames = labels_of(out), read_labels(out / "slide.ome.zarr").frames
     ids = {c["name"]: c["id"] for c in json.loads((out / "summary.json").read_text())["classes"]}
     shapes = [
@@ -56,9 +56,13 @@ def test_polygons_painted_back_are_the_labels(
     np.testing.assert_array_equal(painted, labels)
 
 
-def test_polygons_lie_within_what_qupath_shows(shared_data: Path, tmp_path: Path) -> None:
+def test_labels_come_back_from_polygons(out: Path) -> None:
+    assert share_that_comes_back(out) >= 0.9999
+
+
+@pytest.mark.parametrize("out", [MIRAX], indirect=True)
+def test_polygons_lie_within_what_qupath_shows(out: Path) -> None:
     """QuPath shows the bounds of a MIRAX slide alone, and counts pixels from their corner."""
-    out = predicted(shared_data / "slides" / "Mirax2-Fluorescence-2.mrxs", tmp_path / "out")
     x0, y0, x1, y1 = np.array([shape(f["geometry"]).bounds for f in features_of(out)]).T
     assert min(x0.min(), y0.min()) >= 0
     assert x1.max() <= 10_439 + 6.25

@@ -12,6 +12,9 @@ import numpy as np
 import shapely
 from shapely.geometry import shape
 
+from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.data.sources import IGNORE
+from wsi_seg.data.truth import SlideTruth, TruthSettings
 from wsi_seg.progress import Progress
 from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.slides.lattice import Rect
@@ -65,3 +68,25 @@ def shapes_of(result: Path) -> set[tuple[str, bytes]]:
         (f["properties"]["classification"]["name"], shapely.normalize(shape(f["geometry"])).wkb)
         for f in features_of(result)
     }
+
+
+def share_that_comes_back(result: Path) -> float:
+    """Read a result's polygons back and paint them; return the share of pixels with the class they had."""
+    pyramid = read_labels(result / "slide.ome.zarr")
+    height, width = pyramid.shape
+    file = read_annotations(result / "slide.geojson.gz")
+    assert (file.repaired, file.refused, file.skipped) == ((), (), ())
+    truth = SlideTruth.of(
+        file.outlines_label(pyramid.frames),
+        [shape.class_name for shape in file.shapes],
+        pyramid.schema,
+        TruthSettings(),
+        tissue=None,
+    )
+    expected = np.full((height, width), IGNORE, np.uint8)
+    stored = labels_of(result)
+    for index, kind in enumerate(pyramid.schema.classes):
+        if kind.name != pyramid.schema.background:
+            expected[stored == kind.id] = index
+    assert len(np.unique(expected)) > 1
+    return float((truth.read(Rect(0, 0, height, width)) == expected).mean())
