@@ -198,7 +198,11 @@ class NetworkContract(Built):
 
 
 class OnnxContract(Built):
-    """The export that takes long, and so is tested for fewer shapes."""
+    """The export that takes long, and so is tested for fewer networks.
+
+    Each export compares itself with the network. What is tried are kinds of layers: ESP modules, channel
+    shuffles, pooling to given sizes (PSPNet), unpooling (SegNet).
+    """
 
     @pytest.mark.slow
     @torch.no_grad()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import tissue_rgb, write_tiff
-from helpers.network_contract import NetworkContract, OnnxContract
+from helpers.network_contract import NetworkContract
 from helpers.results import labels_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,10 +41,6 @@ class TestContract(NetworkContract):
     def outputs(self, network: Network, image: Tensor) -> tuple[Tensor, ...]:
         assert isinstance(network, BiopsyNet)
         return (network(image),) if network.diagnosis is None else network.diagnose(image)
-
-
-@pytest.mark.parametrize("config", [BiopsyConfig(3)], ids=str)
-class TestOnnx(OnnxContract): ...
 
 
 @pytest.fixture(autouse=True)

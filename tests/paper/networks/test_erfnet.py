@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers.network_contract import NetworkContract, OnnxContract
+from helpers.network_contract import NetworkContract
 from torch import nn
 from torch.nn import functional
 
@@ -14,10 +14,6 @@ from wsi_seg.paper.networks.erfnet import Block, ERFNet, ERFNetConfig
 @pytest.mark.parametrize("config", [ERFNetConfig(3)], ids=str)
 class TestContract(NetworkContract):
     threads = (1, 2)  # its transposed convolutions round differently on more
-
-
-@pytest.mark.parametrize("config", [ERFNetConfig(3)], ids=str)
-class TestOnnx(OnnxContract): ...
 
 
 def weights_by_hand(classes: int) -> int:
