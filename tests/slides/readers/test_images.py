@@ -166,3 +166,27 @@ def test_of_a_set_of_files_the_image_in_the_named_file_is_read(tmp_path: Path, a
             assert slide.mpp == (0.15, 0.15)
         with pytest.raises(SlideError, match=r"parts of the image lie in other files: export it as one file"):
             Slide(one, series=1)
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ({"SizeX": 10**12, "SizeY": 10**12}, f"{10**12} x {10**12} px in 3 planes"),
+        ({"SizeZ": 10**15}, f"420 x 300 px in {3 * 10**15} planes"),
+        ({"SizeC": 10**7, "SizeT": 10**7}, f"420 x 300 px in {10**14} planes"),
+    ],
+)
+def test_planes_that_no_file_holds_are_refused_before_memory_is_taken_for_them(
+    tmp_path: Path, stated: dict[str, int], said: str
+) -> None:
+    sizes = {"SizeX": WIDTH, "SizeY": HEIGHT, "SizeC": 3, "SizeZ": 1, "SizeT": 1} | stated
+    written = " ".join(f'{name}="{size}"' for name, size in sizes.items())
+    xml = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0"><Pixels '
+        f'ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" {written}><TiffData IFD="0" PlaneCount="1"/>'
+        "</Pixels></Image></OME>"
+    )
+    path = tmp_path / "slide.ome.tiff"
+    tifffile.imwrite(path, RGB, photometric="rgb", tile=(128, 128), description=xml, metadata=None)
+    with pytest.raises(SlideError, match=f"its OME-XML describes an image of {said}, which the file does"):
+        Slide(path)

@@ -16,6 +16,7 @@ from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers.dicom import WHOLE_SLIDE, read_dicom_header
 from wsi_seg.slides.slide import Slide
 
+CONVERT = "convert it to a tiled TIFF, OME-TIFF or DICOM"
 STRIPS = {"tile": "leave", "rowsperstrip": 16}
 
 
@@ -149,3 +150,24 @@ def test_dicom_whose_other_file_has_16_bits(tmp_path: Path) -> None:
     how = Written(NATIVE, number=2, encode=lambda tile: tile.tobytes(), facts=facts)
     write_level(tmp_path / "l1.dcm", RGB[:128, :128].astype(np.uint16), 4.0, how)
     assert "a DICOM slide whose file l1.dcm holds 16 bits per sample: convert it" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("slide.zip", b"PK\3\4", "is a ZIP archive: unpack it, and name the slide in it"),
+        ("slide.svs.gz", b"\x1f\x8b\x08", "is packed by gzip: unpack it, and name the slide in it"),
+        ("slide.mrxs", b"\xff\xd8\xff", "its folder slide is missing beside it: copy that, too"),
+        ("slide.isyntax", b"<xml>", f"Philips iSyntax is not read: {CONVERT}"),
+    ],
+)
+def test_what_no_slide_is_by_itself(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content + bytes(100))
+    assert refusal(path) == f"{path}: {said}"
+
+
+def test_the_small_picture_in_another_makes_file_is_not_the_slide(tmp_path: Path) -> None:
+    """A VSI file is a TIFF; the slide itself lies in files beside it."""
+    path = write(tmp_path / "slide.tiff", RGB, photometric="rgb", **STRIPS).rename(tmp_path / "slide.VSI")
+    assert refusal(path) == f"{path}: Olympus VSI is not read: {CONVERT}"

@@ -71,7 +71,8 @@ class LevelReader:
     @property
     def how(self) -> str:
         """The software that decodes the pixels."""
-        beside = "" if self._tiles is None else ", JPEG tiles by libjpeg-turbo"
+        by_turbo = self._tiles is not None and self._tiles.decodes(0)
+        beside = ", JPEG tiles by libjpeg-turbo" if by_turbo else ""
         return f"OpenSlide {openslide.__library_version__}{beside}"
 
     @property

@@ -11,6 +11,7 @@ import tifffile
 
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.slides.readers.image_levels import LeftOut, find_levels, size_of_page
+from wsi_seg.slides.readers.ome import stated_most
 from wsi_seg.slides.readers.tiff import ERRORS, is_tiff, quiet
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ SMALL = 4
 
 LOOKED_AT = 64
 """Pages whose size is compared with what OME-XML describes."""
+
+MOST_PLANES, TILE_AREA = 1 << 20, 1 << 16
+"""Planes that OME-XML may describe, in units of the first page, which may be as small as a thumbnail."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,7 @@ def read_images(path: Path) -> tuple[TiffImage, ...]:
     """
     try:
         with quiet(), tifffile.TiffFile(path) as tiff:
+            _refuse_absurd(path, tiff)
             sizes = [size_of_page(page) for page in islice(tiff.pages, LOOKED_AT)] if tiff.is_ome else []
             images = tuple(
                 _describe(tiff, index, series)
@@ -144,6 +149,18 @@ def read_images(path: Path) -> tuple[TiffImage, ...]:
             "stored: export it again"
         )
     return images
+
+
+def _refuse_absurd(path: Path, tiff: tifffile.TiffFile) -> None:
+    """Refuse OME-XML of more planes than a file has: tifffile takes memory for each, there or not."""
+    if not tiff.is_ome:
+        return
+    width, height, planes = stated_most(tiff.pages.first.description)
+    if width * height * planes > MOST_PLANES * max(_area(size_of_page(tiff.pages.first)), TILE_AREA):
+        raise SlideError(
+            f"{path}: its OME-XML describes an image of {width} x {height} px in {planes} planes, which the "
+            "file does not hold: export it again"
+        )
 
 
 def choose_image(path: Path, images: Sequence[TiffImage], series: int | None) -> TiffImage:

@@ -70,6 +70,10 @@ class JpegTiles:
         """Close the file."""
         self._close()
 
+    def decodes(self, index: int) -> bool:
+        """Return whether tiles of a level are decoded here."""
+        return self._table(index) is not None
+
     def read(self, index: int, rect: Rect) -> NDArray[np.uint8] | None:
         """Decode a rectangle of a level.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import ParseError
@@ -108,6 +109,18 @@ def read_ome(description: str, page: int = 0) -> OmeImage | None:
         )
     except ValueError:
         return None
+
+
+def stated_most(description: str) -> tuple[int, int, int]:
+    """Return width, height and planes of the image that OME-XML gives most pixels; zeros without any."""
+    found = [(0, 0, 0)]
+    try:
+        for pixels in fromstring(description.encode()).findall(".//{*}Pixels"):
+            x, y, c, z, t = (int(pixels.get(f"Size{axis}", 1)) for axis in "XYCZT")
+            found.append((x, y, c * z * t))
+    except (ParseError, DefusedXmlException, ValueError):
+        pass  # no image is found by it, and none is missed
+    return max(found, key=math.prod)
 
 
 def _pixels_of(root: Element, page: int) -> Element | None:

@@ -10,7 +10,7 @@ from wsi_seg.slides.readers.decode import LevelReader
 from wsi_seg.slides.readers.dicom_opening import open_dicom
 from wsi_seg.slides.readers.images import TiffImage, choose_image, read_images
 from wsi_seg.slides.readers.picture_reader import PictureReader, is_picture_file
-from wsi_seg.slides.readers.refused import is_sound_tiff, refuse_unreadable
+from wsi_seg.slides.readers.refused import is_sound_tiff, refuse_other_makes, refuse_unreadable
 from wsi_seg.slides.readers.significant import counted_bits, refuse_unclear
 from wsi_seg.slides.readers.statements import statements
 from wsi_seg.slides.readers.tiff_reader import TiffReader
@@ -49,6 +49,7 @@ def open_reader(path: Path, series: int | None = None) -> Reader:
         raise SlideError(f"{path}: is a packed Zarr: unpack it, and name its folder")
     if is_picture_file(path):
         return _of_one_image(PictureReader(path), path, series)
+    refuse_other_makes(path)
     beyond = open_dicom(path)
     if beyond is not None:
         return _of_one_image(beyond, path, series)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import openslide
 
 from wsi_seg.errors import SlideError
+from wsi_seg.files.reading import open_plain
 from wsi_seg.slides.readers.compressions import BY_OPENSLIDE, codec_of, is_installed
 from wsi_seg.slides.readers.dicom import BESIDE_A_SLIDE, DicomHeader, read_dicom_header
 from wsi_seg.slides.readers.dicom_samples import why_samples
@@ -28,9 +29,26 @@ label."""
 ATTRIBUTE = re.compile(r"Reading (?P<file>.+): Attribute (?P<name>\w+) value (?P<value>-?\d+) != ")
 """OpenSlide's message about a sound DICOM file whose samples are of a kind that it does not decode."""
 
+PACKED = {
+    b"PK\3\4": "a ZIP archive",
+    b"\x1f\x8b": "packed by gzip",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!": "a RAR archive",
+}
+"""How files begin that slides are sent in."""
+
+NOT_READ = {
+    ".vsi": "Olympus VSI",
+    ".isyntax": "Philips iSyntax",
+    ".i2syntax": "Philips iSyntax",
+    ".lif": "Leica LIF",
+    ".nd2": "Nikon ND2",
+}
+"""Formats that are not read, by their suffixes."""
+
 
 def why_refused(path: Path, said: str = "") -> str | None:
-    """Return why OpenSlide refuses a sound DICOM file or a QuPath project, and the remedy; None if unknown.
+    """Return why OpenSlide refuses a file that is not damaged, and the remedy; None if unknown.
 
     Parameters
     ----------
@@ -45,13 +63,25 @@ def why_refused(path: Path, said: str = "") -> str | None:
         )
     header = read_dicom_header(path)
     if header is None:
-        return None
+        return _why_no_slide(path)
     why, other, attribute = _why_dicom(path, header), OTHER_FILE.search(said), ATTRIBUTE.search(said)
     if why is None and attribute is not None:
         why = why_samples({attribute["name"]: int(attribute["value"])})
         if why is not None and attribute["file"] != str(path):
             why = f"a DICOM slide whose file {os.path.basename(attribute['file'])} {why}"
     return why if why or other is None else _why_syntax(other["syntax"], other["file"])
+
+
+def refuse_other_makes(path: Path) -> None:
+    """Refuse a slide of a make that is not read, though its file may be a TIFF of small pictures, as VSI is.
+
+    Raises
+    ------
+    SlideError
+    """
+    make = NOT_READ.get(path.suffix.lower())
+    if make is not None and path.is_file():
+        raise SlideError(f"{path}: {make} is not read: convert it to a tiled TIFF, OME-TIFF or DICOM")
 
 
 def is_sound_tiff(path: Path) -> bool:
@@ -89,6 +119,19 @@ def refuse_unreadable(path: Path, image: TiffImage) -> None:
     else:
         return
     raise SlideError(f"{path}: a sound TIFF, but {what}: {remedy}")
+
+
+def _why_no_slide(path: Path) -> str | None:
+    """Return what a file is that is no slide by itself."""
+    with open_plain(path) as file:
+        head = file.read(max(map(len, PACKED)))
+    for magic, what in PACKED.items():
+        if head.startswith(magic):
+            return f"is {what}: unpack it, and name the slide in it"
+    folder = path.with_suffix("")
+    if path.suffix.lower() == ".mrxs" and not folder.is_dir():
+        return f"its folder {folder.name} is missing beside it: copy that, too"
+    return None
 
 
 def _why_dicom(path: Path, header: DicomHeader) -> str | None:
