@@ -28,11 +28,11 @@ def test_a_result_is_measured_as_its_summary_has_it(
         (c["name"], pytest.approx(c["mm2"], abs=1e-6)) for c in summary["classes"]
     ]
     assert [r["share"] for r in rows] == [
-        "" if c["share"] is None else f"{c['share']:.6f}" for c in summary["classes"]
+        "" if c["share"] is None else f"{c['share']:.9g}" for c in summary["classes"]
     ]
     assert {r["model_fingerprint"] for r in rows} == {summary["model_fingerprint"]}
     measures = ws.measure(ws.open_result(result))
-    assert [row["mm2"] for row in measures.rows] == pytest.approx([float(r["mm2"]) for r in rows], abs=1e-6)
+    assert [row["mm2"] for row in measures.rows] == pytest.approx([float(r["mm2"]) for r in rows])
     again = measures.save(tmp_path / "again.csv").read_text()
     assert again == table.read_text()
 
@@ -52,8 +52,8 @@ def test_several_results_have_a_region_file_each(case: Path, run: Program, tmp_p
     assert (ended.code, "2 results, 2 regions" in ended.out) == (0, True)
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [(r["slide"], r["regions"], r["region_mm2"]) for r in rows[::3]] == [
-        ("case.svs", "1.geojson", "0.000400"),
-        ("other.svs", "2.geojson", "0.000800"),
+        ("case.svs", "1.geojson", "0.0004"),
+        ("other.svs", "2.geojson", "0.0008"),
     ]
     ended = run("measure", case, other, "--regions", files[0], "-o", table)
     assert (ended.code, "1 file of regions for 2 results: give --regions once for each" in ended.line) == (
@@ -115,3 +115,23 @@ def test_python_takes_what_the_command_takes(case: Path, tmp_path: Path) -> None
             ws.measure(case, **wrong)  # type: ignore[arg-type]
     with pytest.raises(ws.WsiSegError, match="results=3: give a path, or several"):
         ws.measure(3)  # type: ignore[arg-type]
+
+
+def test_a_folder_has_a_file_for_each_result_by_its_name(case: Path, run: Program, tmp_path: Path) -> None:
+    other = write_labels(tmp_path / "results" / "other", np.ones((40, 40), dtype=np.uint8))
+    folder, table = tmp_path / "outlines", tmp_path / "table.csv"
+    folder.mkdir()
+    for number, name in ((2, "other.geojson"), (1, "case.json")):
+        write_boxes(folder / name, ("A", (0, 0, 20 * number, 20)))
+    assert run("measure", case, other / "slide.ome.zarr", "--regions", folder, "-o", table).code == 0
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [(r["slide"], r["regions"]) for r in rows[::3]] == [
+        ("case.svs", "case.json"),
+        ("other.svs", "other.geojson"),
+    ]
+    write_boxes(folder / "case.geojson", ("A", (0, 0, 20, 20)))
+    ended = run("measure", case, "--regions", folder, "-o", table)
+    assert (ended.code, "both are named after the result" in ended.line) == (2, True)
+    (folder / "other.geojson").unlink()
+    ended = run("measure", other, "--regions", folder, "-o", table)
+    assert (ended.code, "name its regions other.geojson" in ended.line) == (2, True)

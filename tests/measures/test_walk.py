@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,3 +124,28 @@ def test_a_class_that_labels_lack_is_refused() -> None:
 def test_bands_that_are_none_are_refused(ends: tuple[float, ...]) -> None:
     with pytest.raises(UsageError, match="give 2 to 100 ends, rising from 0 on"):
         MeasureSettings("Tumour", ends)
+
+
+class Watched:
+    """Labels of one class that are nowhere, and the largest piece of them that was asked for."""
+
+    def __init__(self, side: int) -> None:
+        self.shape = (side, side)
+        self.largest = 0
+
+    def __getitem__(self, slices: tuple[slice, slice]) -> Labels:
+        height, width = (part.stop - part.start for part in slices)
+        self.largest = max(self.largest, height * width)
+        return np.ones((height, width), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("side", [200, 400])
+def test_no_more_than_a_tile_and_its_margin_is_read_at_a_time(side: int) -> None:
+    watched = Watched(side)
+    small = in_memory(np.ones((4, 4), dtype=np.uint8))
+    frames = small.frames.model_copy(update={"label_size": (side, side)})
+    pyramid = replace(small, frames=frames, levels=(watched,))  # type: ignore[arg-type]
+    asked = MeasureSettings("Tumour", (0.0, 20.0))
+    (tally,) = count_regions(pyramid, [Region.whole(frames)], asked, side=32)
+    assert int(tally.pixels[1]) == side * side
+    assert watched.largest == (32 + 2 * 11) ** 2  # 20 um are ten pixels

@@ -47,13 +47,13 @@ def test_there_is_a_row_for_each_region_and_class(measured: Measured, tmp_path: 
         for number, name in (("1", "A"), ("2", "B"))
         for found in ("Glass", "Stroma", "'=1+1")
     ]
-    assert [r["mm2"] for r in rows[:3]] == ["0.000000", "0.004800", "0.001600"]
-    assert rows[2]["share"] == "0.250000"
+    assert [r["mm2"] for r in rows[:3]] == ["0", "0.0048", "0.0016"]
+    assert rows[2]["share"] == "0.25"
     assert {r["share"] for r in rows if r["class"] == "Glass"} == {""}
     assert {(r["distance_to"], r["model"], r["model_fingerprint"]) for r in rows} == {
         ("'=1+1", "a-model", "abc123")
     }
-    assert rows[2]["mm2_0_4_um"] == f"{(400 - 16 * 16) * 4e-6:.6f}"
+    assert rows[2]["mm2_0_4_um"] == "0.000576"
 
     assert beside == tmp_path / "new" / "table-boundaries.csv"
     borders = list(csv.DictReader(beside.read_text().splitlines()))

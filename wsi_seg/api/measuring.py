@@ -113,8 +113,8 @@ def measure(
     results : Result, str or path, or several of them
         Results, or their folders.
     regions : str or path, or several of them, optional
-        Annotation file whose shapes are measured one by one; one for each result, in their order. By default
-        the whole slide is one region.
+        Annotation file whose shapes are measured one by one; one for each result, in their order, or a folder
+        of files that are named after the results. By default the whole slide is one region.
     distance_to : str, optional
         Measure how much of each class lies in bands around the border of this class, too.
     bands_um : sequence of float

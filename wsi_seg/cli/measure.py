@@ -26,7 +26,7 @@ def measure(
         typer.Option(
             metavar="FILE",
             help="Annotation file whose shapes are measured one by one. With several results, once for each, "
-            "in their order. [default: the whole slide]",
+            "in their order, or a folder of files named after the results. [default: the whole slide]",
             show_default=False,
         ),
     ] = None,
@@ -84,7 +84,7 @@ def measure(
     pairs = pair_regions(results, regions or [])
     check_tables(out)
     if geojson is not None:
-        check_copy(regions or [], geojson)
+        check_copy([path for _, path in pairs if path is not None], geojson)
     signals.working()
     with shown(1, quiet) as progress:
         measured = measure_results(pairs, settings, progress)

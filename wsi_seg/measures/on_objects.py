@@ -13,7 +13,7 @@ from wsi_seg.annotations.formats.qupath_objects import AREAS
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.files.files import check_writable, replacing
 from wsi_seg.files.jsonfile import read_json
-from wsi_seg.measures.writing import require_free
+from wsi_seg.measures.writing import DIGITS, require_free
 from wsi_seg.results.polygon_files import packed_by_name
 from wsi_seg.results.qupath.check import NAMES
 
@@ -117,22 +117,22 @@ def _measurements(
     region: RegionMeasures, result: MeasuredResult, measured: Measured
 ) -> Iterator[tuple[str, float]]:
     """Yield the measurements of a region; nothing for what does not apply."""
-    yield "Region: Area mm^2", round(region.mm2, 6)
-    yield "Tissue: Area mm^2", round(region.tissue_mm2, 6)
-    yield "Unprocessed: Area mm^2", round(region.unprocessed_mm2, 6)
-    yield "Outside: Area mm^2", round(region.outside_mm2, 6)
-    yield "Off slide: Area mm^2", round(region.off_slide_mm2, 6)
+    yield "Region: Area mm^2", _rounded(region.mm2)
+    yield "Tissue: Area mm^2", _rounded(region.tissue_mm2)
+    yield "Unprocessed: Area mm^2", _rounded(region.unprocessed_mm2)
+    yield "Outside: Area mm^2", _rounded(region.outside_mm2)
+    yield "Off slide: Area mm^2", _rounded(region.off_slide_mm2)
     for found in region.classes:
-        yield f"{found.name}: Area mm^2", round(found.mm2, 6)
+        yield f"{found.name}: Area mm^2", _rounded(found.mm2)
         if found.share is not None:
-            yield f"{found.name}: Area %", round(100 * found.share, 4)
+            yield f"{found.name}: Area %", _rounded(100 * found.share)
         yield f"{found.name}: Components", found.components
-        yield f"{found.name}: Perimeter um", round(found.perimeter_um, 2)
-        yield f"{found.name}: Cut um", round(found.cut_um, 2)
+        yield f"{found.name}: Perimeter um", _rounded(found.perimeter_um)
+        yield f"{found.name}: Cut um", _rounded(found.cut_um)
         yield from _near(found, result.distance_to, measured)
     for border in region.boundaries:
         if border.um:
-            yield f"{border.name} - {border.other}: Boundary um", round(border.um, 2)
+            yield f"{border.name} - {border.other}: Boundary um", _rounded(border.um)
 
 
 def _near(found: ClassMeasures, distance_to: str | None, measured: Measured) -> Iterator[tuple[str, float]]:
@@ -140,6 +140,10 @@ def _near(found: ClassMeasures, distance_to: str | None, measured: Measured) -> 
         measured.settings.bands, found.near_mm2, found.near_shares, strict=True
     ):
         band = f"{low:g}-{high:g} um from {distance_to}"
-        yield f"{found.name}: Area mm^2, {band}", round(mm2, 6)
+        yield f"{found.name}: Area mm^2, {band}", _rounded(mm2)
         if share is not None:
-            yield f"{found.name}: %, {band}", round(100 * share, 4)
+            yield f"{found.name}: %, {band}", _rounded(100 * share)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")

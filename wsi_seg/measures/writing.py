@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from wsi_seg.measures.run import Measured
     from wsi_seg.measures.table import Row
 
-DECIMALS = {"mm2": 6, "share": 6, "um": 2}
-"""Decimals of the CSV's numbers, by the part of the column's name that is found first: enough for a pixel."""
+DIGITS = 9
+"""Significant digits of the CSV's numbers: a pixel counts in an area of a thousand million of them."""
 
 
 def boundaries_beside(table: Path) -> Path:
@@ -94,14 +94,11 @@ def _is_parquet(table: Path) -> bool:
 
 def _csv(header: Sequence[str], rows: Iterable[Row]) -> str:
     lines = [csv_line(header)]
-    lines += [csv_line(_cell(name, row.get(name)) for name in header) for row in rows]
+    lines += [csv_line(_cell(row.get(name)) for name in header) for row in rows]
     return "".join(lines)
 
 
-def _cell(column: str, value: str | float | None) -> str | int:
+def _cell(value: str | float | None) -> str | int:
     if value is None:
         return ""
-    if not isinstance(value, float):
-        return value
-    decimals = next((count for part, count in DECIMALS.items() if part in column), None)
-    return repr(value) if decimals is None else f"{value:.{decimals}f}"
+    return f"{value:.{DIGITS}g}" if isinstance(value, float) else value
