@@ -69,11 +69,19 @@ def test_dicom_slides_are_not_named_after_uids(tmp_path: Path) -> None:
         assert opened.name == "S-7"
 
 
-def test_a_zarr_is_shown_as_its_folder_and_its_files_are_named_without_suffixes(tmp_path: Path) -> None:
+def test_a_zarr_is_shown_as_its_folder_and_its_files_are_named_without_suffixes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slide = write_zarr(tmp_path / "a.ome.zarr")
     within = write_zarr(tmp_path / "b.zarr" / "0")
     write_attributes(tmp_path / "b.zarr", {})
     assert (shown_name(slide), bare_name(slide), suffix_of(slide)) == ("a.ome.zarr", "a", ".ome.zarr")
-    assert (bare_name(within), suffix_of(within)) == ("b__0", "")
+    assert (shown_name(within), bare_name(within), suffix_of(within)) == ("b__0", "b__0", "")
     assert slide_names([slide, within]) == ["a", "b__0"]
+    assert [job.name for job in collect_jobs([slide, within], tmp_path, None).jobs] == ["a.ome.zarr", "b__0"]
+    with Slide(within) as opened:
+        assert opened.name == "b__0"
+    monkeypatch.chdir(slide)
+    with Slide(Path()) as opened:
+        assert (opened.name, bare_name(Path())) == ("a.ome.zarr", "a")
     assert suffix_of(tmp_path / "c.svs") == ".svs"

@@ -14,7 +14,7 @@ from wsi_seg.data.slide_list import mpp_of, read_csv
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.predict.named import Named, once, told_apart, twins
 from wsi_seg.slides.in_folder import slides_in
-from wsi_seg.slides.naming import dicom_name, stem_of
+from wsi_seg.slides.naming import dicom_name, file_name, stem_of
 from wsi_seg.slides.picture import SUFFIXES as IMAGE_SUFFIXES
 from wsi_seg.slides.readers.tiff import is_picture, is_tiff
 from wsi_seg.slides.readers.zarr_store import is_store
@@ -54,7 +54,7 @@ class Job:
     @property
     def name(self) -> str:
         """What it is called in lines of progress: its file's name, or its result's."""
-        return self.path.name if self.file_says_it else self.out.name
+        return file_name(self.path) if self.file_says_it else self.out.name
 
 
 @dataclass(frozen=True)

@@ -65,16 +65,22 @@ def dicom_name(folder: Path, series: DicomSeries, beside: Sequence[DicomSeries] 
     return f"{place}__{hashlib.sha256(series.uid.encode()).hexdigest()[:8]}" if beside else place
 
 
+def file_name(path: Path) -> str:
+    """Return the name of a slide's file; of an image inside a Zarr, with the name of that."""
+    path = _absolute(path)
+    return stem_of(path) if is_store(path) and is_store(path.parent) else path.name
+
+
 def shown_name(path: Path) -> str:
     """Return what a slide is called where it is shown alone: its file's name, or a DICOM slide's own."""
     series = _series_of(path)
-    return path.name if series is None else dicom_name(_absolute(path).parent, series)
+    return file_name(path) if series is None else dicom_name(_absolute(path).parent, series)
 
 
 def bare_name(path: Path) -> str:
     """Return what files about a slide are named after: its file without suffix, or a DICOM slide's name."""
     series = _series_of(path)
-    return stem_of(path) if series is None else dicom_name(_absolute(path).parent, series)
+    return stem_of(_absolute(path)) if series is None else dicom_name(_absolute(path).parent, series)
 
 
 def slide_names(paths: Sequence[Path]) -> list[str]:

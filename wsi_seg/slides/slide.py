@@ -22,7 +22,7 @@ from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.in_folder import DicomSeries
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.levels import LevelChoice
-from wsi_seg.slides.naming import dicom_name
+from wsi_seg.slides.naming import dicom_name, file_name
 from wsi_seg.slides.readers.closed import ClosedReader
 from wsi_seg.slides.readers.opening import open_reader
 from wsi_seg.slides.resample import resample
@@ -261,7 +261,7 @@ class Slide:
     def _own_name(self) -> str:
         """Return its name as long as no result gives it another."""
         if self.format != "dicom":
-            return self.path.name
+            return file_name(self.path)
         series = DicomSeries.of(self.properties)
         return dicom_name(Path(os.path.abspath(self.path)).parent, series)
 
