@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import tissue_rgb, write_tiff
+from helpers.dicom_slides import write_level
 from helpers.qupath_projects import image, server, uri_of, write_project, write_project_of
 from helpers.zarrs import RGB, write_zarr
 
@@ -97,6 +98,16 @@ def test_all_files_that_are_not_there_are_named_in_one_line(listed: Callable[...
 def test_a_folder_among_files_is_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match="is a folder: give a data set alone"):
         read_pairs([folder / "a.tiff", folder])
+
+
+def test_the_folder_of_a_dicom_slide_is_answered_with_a_file_in_it(folder: Path) -> None:
+    (folder / "case").mkdir()
+    slide = write_level(folder / "case" / "l0.dcm", RGB[:64, :64])
+    with pytest.raises(UsageError, match=f"SLIDE ANNOTATIONS, each a file, such as {slide}$"):
+        read_pairs([folder / "case", folder / "a.xml"])
+    (folder / "empty").mkdir()
+    with pytest.raises(UsageError, match=r"each a file$"):
+        read_pairs([folder / "empty", folder / "a.xml"])
 
 
 @pytest.mark.parametrize("names", [(), ("a.tiff",), ("a.tiff", "a.xml", "b.tiff")])

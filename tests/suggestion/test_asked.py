@@ -46,5 +46,5 @@ def test_a_slide_and_its_copy_are_one(tmp_path: Path) -> None:
     copy.write_bytes(slide.read_bytes())
     asked = [AskedSlide(slide, (Path("a"),)), AskedSlide(copy, (Path("b"), Path("a")))]
     assert each_once(asked, None) == [AskedSlide(slide, (Path("a"), Path("b")))]
-    with pytest.raises(UsageError, match="is a folder: name the slides in it"):
+    with pytest.raises(UsageError, match=f"is a folder: name the slides in it, such as {copy}"):
         each_once([AskedSlide(tmp_path)], None)

@@ -9,6 +9,7 @@ from wsi_seg.data.projects.reading import find_project, read_project
 from wsi_seg.data.slide_list import mpp_of, read_csv
 from wsi_seg.errors import UsageError
 from wsi_seg.files.reading import check_plain
+from wsi_seg.slides.in_folder import such_as
 from wsi_seg.slides.readers.zarr_store import is_store
 
 if TYPE_CHECKING:
@@ -105,7 +106,10 @@ def _check_files(paths: Sequence[Path]) -> None:
     """Refuse what cannot be slides and annotations in turn."""
     folder = next((path for path in paths if path.is_dir() and not is_store(path)), None)
     if folder is not None:
-        raise UsageError(f"{folder}: is a folder: give a data set alone, or SLIDE ANNOTATIONS, each a file")
+        raise UsageError(
+            f"{folder}: is a folder: give a data set alone, or SLIDE ANNOTATIONS, each a file"
+            f"{such_as(folder)}"
+        )
     _refuse_absent([str(path) for path in paths if not path.exists()], "give SLIDE ANNOTATIONS")
     for path in paths:
         _refuse_special(path)

@@ -99,6 +99,14 @@ def slides_in(folder: Path) -> FolderSlides:
     return FolderSlides(tuple(slides), tuple(passed_over))
 
 
+def such_as(folder: Path) -> str:
+    """Return ", such as " and the first slide in a folder, for a message; nothing if there is none."""
+    try:
+        return f", such as {slides_in(folder).slides[0]}"
+    except (SlideError, OSError):
+        return ""  # the message is about the folder
+
+
 def may_be_dicom(path: Path) -> bool:
     """Return whether to look at a file as DICOM, which often has a UID for a name and no suffix."""
     suffix = path.suffix.lower()

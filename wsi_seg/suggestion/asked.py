@@ -11,6 +11,7 @@ from wsi_seg.data.pairs import read_pairs
 from wsi_seg.data.projects.reading import find_project
 from wsi_seg.errors import UsageError
 from wsi_seg.settings import LabelSettings, Positive
+from wsi_seg.slides.in_folder import such_as
 from wsi_seg.slides.readers.zarr_store import is_store
 from wsi_seg.slides.slide import Slide
 
@@ -126,7 +127,7 @@ def each_once(asked: Sequence[AskedSlide], series: int | None) -> list[AskedSlid
     first: dict[str, tuple[AskedSlide, SlideFiles]] = {}
     for one in asked:
         if one.path.is_dir() and not is_store(one.path):
-            raise UsageError(f"{one.path}: is a folder: name the slides in it")
+            raise UsageError(f"{one.path}: is a folder: name the slides in it{such_as(one.path)}")
         with Slide(one.path, one.mpp, series=series if one.series is None else one.series) as slide:
             fingerprint, files = slide.fingerprint, slide.files
         before = first.get(fingerprint)
