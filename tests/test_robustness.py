@@ -71,7 +71,7 @@ def test_kills_at_random_moments_leave_the_same_bytes(
         assert fingerprints(out / "big") == expected
 
 
-@pytest.mark.parametrize("most_bytes", [60_000, 5_000, 500])
+@pytest.mark.parametrize("most_bytes", [60_000, 500])
 def test_a_disk_that_is_full_costs_nothing_that_was_done(
     undisturbed: Path, big_slide: Path, model_path: Path, tmp_path: Path, most_bytes: int
 ) -> None:
@@ -122,7 +122,7 @@ def run_batch(folder: Path, out: Path, model: Path, *more: str) -> list[dict[str
 def test_damaged_slides_end_in_a_line_each(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
     folder = tmp_path / "slides"
     folder.mkdir()
-    copies = damaged_copies(folder, slide_path, 24, seed=1)
+    copies = damaged_copies(folder, slide_path, 16, seed=1)
     outcomes = run_batch(folder, tmp_path / "out", model_path)
     assert len(outcomes) == len(copies)
     for outcome in outcomes:
@@ -136,9 +136,9 @@ def test_damaged_slides_end_in_a_line_each(slide_path: Path, model_path: Path, t
 def test_damaged_real_slides_end_in_a_line_each(shared_data: Path, model_path: Path, tmp_path: Path) -> None:
     folder = tmp_path / "slides"
     folder.mkdir()
-    damaged_copies(folder, shared_data / "slides" / "CMU-1-Small-Region.svs", 16, seed=2)
+    damaged_copies(folder, shared_data / "slides" / "CMU-1-Small-Region.svs", 10, seed=2)
     outcomes = run_batch(folder, tmp_path / "out", model_path, "--working-mpp", "8", "--mpp", "0.5")
-    assert len(outcomes) == 16
+    assert len(outcomes) == 10
 
 
 def test_damage_in_a_tile_is_never_called_done(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_damage_in_a_tile_is_never_called_done(slide_path: Path, model_path: Pat
     with tifffile.TiffFile(slide_path) as tiff:
         page = tiff.pages[0]
         tiles = list(zip(page.dataoffsets, page.databytecounts, strict=True))
-    for i in range(12):
+    for i in range(8):
         content = bytearray(slide_path.read_bytes())
         offset, count = chance.choice(tiles)
         content[offset + chance.randrange(count)] ^= 1 << chance.randrange(8)
@@ -164,7 +164,7 @@ def test_damage_in_a_tile_is_never_called_done(slide_path: Path, model_path: Pat
             np.testing.assert_array_equal(labels, intact)
         else:
             assert (~good).sum() * 4e-6 == pytest.approx(outcome["unprocessed_mm2"])
-    assert sum(outcome["unprocessed_mm2"] != 0 for outcome in outcomes) >= 10
+    assert sum(outcome["unprocessed_mm2"] != 0 for outcome in outcomes) >= 6
 
 
 def test_a_signal_ends_a_run_in_one_line(big_slide: Path, model_path: Path, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_signal_ends_a_run_in_one_line(big_slide: Path, model_path: Path, tmp_
 
 def test_some_kills_and_damages_of_the_benchmark_show_no_fault(tmp_path: Path) -> None:
     """Its short form; the long one is in benchmarks/results/robustness.md."""
-    counts = ["--kills", "4", "--damages", "12", "--jobs", "2"]
+    counts = ["--kills", "3", "--damages", "9", "--jobs", "2"]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.robustness", *counts, "--folder", str(tmp_path / "tried")],
         cwd=Path(__file__).resolve().parents[1],
@@ -195,6 +195,6 @@ def test_some_kills_and_damages_of_the_benchmark_show_no_fault(tmp_path: Path) -
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (tmp_path / "tried").exists()
     kills, damages = done.stdout.split("## Damaged inputs")
-    assert int(re.search(r"^(\d+) kills", kills, re.MULTILINE)[1]) >= 4
-    assert int(re.search(r"^(\d+) inputs", damages, re.MULTILINE)[1]) >= 12
+    assert int(re.search(r"^(\d+) kills", kills, re.MULTILINE)[1]) >= 3
+    assert int(re.search(r"^(\d+) inputs", damages, re.MULTILINE)[1]) >= 9
     assert damages.rstrip().endswith("None.")

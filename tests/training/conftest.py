@@ -8,6 +8,8 @@ import pytest
 import torch
 from helpers.trainings import Pair, write_outlined
 
+from wsi_seg import charts
+
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
@@ -16,6 +18,13 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _small_charts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports are written whole, but drawn small where no test looks at them."""
+    if request.path.parent.name != "report":
+        monkeypatch.setattr(charts, "DPI", 20)
 
 
 @pytest.fixture(scope="module")

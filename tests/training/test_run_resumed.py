@@ -109,12 +109,9 @@ def test_broken_off_time_and_again_in_two_stages(pair: Pair, tmp_path: Path) -> 
     stages = ("training.stages=[encoder, full]", "loss.class_weights=log", "loss.dice=0.5")
     train(requested(pair, tmp_path / "a", *stages))
     request = requested(pair, tmp_path / "b", *stages, resume=True)
-    breaks = 0
-    for after in (3, 9, 2, 4, 8, 5):
+    for after in (3, 9, 4, 5):
         with pytest.raises(StoppedError):
             train(request, Stopping(after))
-        breaks += 1
-    assert breaks == 6
     train(request)
     assert_same(tmp_path / "a", tmp_path / "b")
 
