@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from helpers.networks import layer
 from hypothesis import settings
 from numpy.typing import NDArray
+from torch import nn
 
 from wsi_seg.compiled.build import find_compiler
 from wsi_seg.errors import KernelsError
@@ -127,7 +129,7 @@ def write_model(path: Path, constant: int | None = None, seed: int = 0) -> Path:
     network = ESPNet(config)
     if constant is not None:
         assert network.decoder is not None
-        norm = network.decoder.level1_merge[1][0]
+        norm = layer(network.decoder, "level1_merge.1.0", nn.BatchNorm2d)
         torch.nn.init.zeros_(norm.weight)
         torch.nn.init.ones_(norm.bias)
         torch.nn.init.zeros_(network.decoder.level1_up.weight)

@@ -40,7 +40,7 @@ def test_all_that_is_imported_is_asked_for():
                 imported.add(node.module.partition(".")[0])
     others = imported - sys.stdlib_module_names - {"wsi_seg"}
     assert {"onnx_ir", "skimage", "torch"} <= others
-    distributions = packages_distributions()
+    distributions = dict(packages_distributions())
     distributions["pynvml"] = ["nvidia-ml-py"]  # of the extra `bench`, which tests do without
     distributions.setdefault("pyarrow", ["pyarrow"])  # of the extra `geo`, which not all have
     missing = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from conftest import SCHEMA, tissue_rgb
 from helpers.drawn import write_boxes
 from helpers.pyramids import mean, nearest, write_pyramid, ycbcr
-from helpers.results import labels_of
+from helpers.results import labels_of, level_read
 from helpers.trainings import tiny_recipe
 
 from wsi_seg.cli.main import main
@@ -59,8 +60,8 @@ def test_a_level_in_wrong_colours_does_not_change_the_map(
     summary = predict(slides["faulty"], tmp_path / "faulty", model_path)
     np.testing.assert_array_equal(labels_of(tmp_path / "faulty"), labels_of(tmp_path / "alone"))
     assert len(np.unique(labels_of(tmp_path / "alone"))) > 1
-    assert (right.read_from.level, right.level_remarks) == (0, ())
-    assert summary.read_from.level == 0
+    assert (level_read(right), right.level_remarks) == (0, ())
+    assert level_read(summary) == 0
     assert summary.status == "finished"
     assert "levels 1, 2 of the file show something else than level 0" in summary.level_remarks[0]
     written = json.loads((tmp_path / "faulty" / "summary.json").read_text())
@@ -71,12 +72,12 @@ def test_a_level_in_wrong_colours_does_not_change_the_map(
 def test_from_level_0_the_other_levels_have_no_say(
     slides: dict[str, Path], model_path: Path, tmp_path: Path
 ) -> None:
-    assert predict(slides["nearest"], tmp_path / "nearest", model_path).read_from.level == 1
+    assert level_read(predict(slides["nearest"], tmp_path / "nearest", model_path)) == 1
     with pytest.raises(OutputError, match=r"levels read \(\[0, 1\] then, \[0\] now\).*--overwrite"):
         predict(slides["nearest"], tmp_path / "nearest", model_path, from_level_0=True)
     found = {}
     for name in ("alone", "nearest", "mean"):
-        assert predict(slides[name], tmp_path / "0" / name, model_path, True).read_from.level == 0
+        assert level_read(predict(slides[name], tmp_path / "0" / name, model_path, True)) == 0
         found[name] = labels_of(tmp_path / "0" / name)
     np.testing.assert_array_equal(found["nearest"], found["alone"])
     np.testing.assert_array_equal(found["mean"], found["alone"])
@@ -91,7 +92,7 @@ def test_evaluation_and_training_read_the_same_and_say_so(
     drawn = write_boxes(tmp_path / "drawn.geojson", ("Tumour", (300, 200, 700, 600)))
     rest, bundle = TruthSettings(rest="Stroma"), load_bundle(model_path)
     whole = Rect(0, 0, 500, 700)
-    read = {}
+    read: dict[str, Any] = {}
     for name, reading in (("alone", None), ("faulty", None), ("nearest", SlideReading(from_level_0=True))):
         _, (labelled,) = open_labelled_slides([(slides[name], drawn)], SCHEMA, 2.0, rest, reading)
         read[name] = labelled.read(whole)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.slow
 EXACT = ExportSettings(simplify_um=0, min_area_um2=0)
 
 
-def predicted(slide: Path, out: Path, **labels: float) -> Path:
+def predicted(slide: Path, out: Path, **labels: Any) -> Path:
     settings = LabelSettings(**labels, allow_grey=True)  # one of them is in one dye
     predict_slide(slide, out, PredictSettings(export=EXACT, labels=settings))
     assert not check_file(out / "slide.geojson.gz").faults

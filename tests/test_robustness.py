@@ -195,6 +195,6 @@ def test_some_kills_and_damages_of_the_benchmark_show_no_fault(tmp_path: Path) -
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (tmp_path / "tried").exists()
     kills, damages = done.stdout.split("## Damaged inputs")
-    assert int(re.search(r"^(\d+) kills", kills, re.MULTILINE)[1]) >= 3
-    assert int(re.search(r"^(\d+) inputs", damages, re.MULTILINE)[1]) >= 9
+    assert int(re.findall(r"^(\d+) kills", kills, re.MULTILINE)[0]) >= 3
+    assert int(re.findall(r"^(\d+) inputs", damages, re.MULTILINE)[0]) >= 9
     assert damages.rstrip().endswith("None.")

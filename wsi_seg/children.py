@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from multiprocessing.context import BaseContext
     from multiprocessing.process import BaseProcess
     from types import FrameType, TracebackType
 
@@ -37,7 +36,7 @@ GRACE_SECONDS = 5.0
 """A process that cannot start waits so long before it says why: if this one ends, that is why."""
 
 
-def spawning() -> BaseContext:
+def spawning() -> SpawnContext:
     """Return the context of `multiprocessing` to start processes by, anew and not as a copy of this one."""
     if not hasattr(signal, "pthread_sigmask"):  # as on Windows
         return multiprocessing.get_context("spawn")

@@ -141,7 +141,7 @@ def test_nan_in_measurements_is_no_fault(written: Callable[..., Path]) -> None:
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line(
-    written: Callable[..., Path], content: object, says: str
+    written: Callable[..., Path], content: str, says: str
 ) -> None:
     path = written(content)
 
@@ -275,9 +275,7 @@ THIEF = '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]><Annotations>&a;<
         (ASAP.replace('X="120"', ""), "shape 1 (Tumor): a coordinate is not a finite number"),
     ],
 )
-def test_unusable_xml_is_refused_in_one_line(
-    written: Callable[..., Path], content: object, says: str
-) -> None:
+def test_unusable_xml_is_refused_in_one_line(written: Callable[..., Path], content: str, says: str) -> None:
     with pytest.raises(AnnotationError, match=re.escape(says)) as caught:
         read_annotations(written(content.encode(), "shapes.xml"))
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,41 +15,48 @@ ROOT = Path(__file__).parent
 RGB = np.zeros((64, 64, 3), np.uint8)
 
 
-def network(**changed: object) -> ws.Model:
+WS: Any = ws
+"""The same, called with values of a wrong type on purpose."""
+
+
+def network(**changed: object) -> Any:
     given = {**NETWORK, **changed}
-    return ws.Model.from_torch(nn.Conv2d(3, 3, 3, padding=1), **given)  # type: ignore[arg-type]
+    return WS.Model.from_torch(nn.Conv2d(3, 3, 3, padding=1), **given)
 
 
 @pytest.mark.parametrize(
     ("call", "line"),
     [
-        (lambda: ws.load_model(3), "3: not a path: give a string or a Path"),
-        (lambda: ws.open_slide(None), "None: not a path"),
-        (lambda: ws.open_slide("s.tiff", mpp="a"), "mpp='a': not a number"),
-        (lambda: ws.load_model("breast-demo").segment(RGB, mpp="2"), "mpp='2': not a number"),
-        (lambda: ws.load_model("breast-demo").segment(RGB, precision="x"), "precision='x': "),
-        (lambda: ws.load_model("breast-demo").segment(RGB, compile=True), "compile=True: "),
+        (lambda: WS.load_model(3), "3: not a path: give a string or a Path"),
+        (lambda: WS.open_slide(None), "None: not a path"),
+        (lambda: WS.open_slide("s.tiff", mpp="a"), "mpp='a': not a number"),
+        (lambda: WS.load_model("breast-demo").segment(RGB, mpp="2"), "mpp='2': not a number"),
+        (lambda: WS.load_model("breast-demo").segment(RGB, precision="x"), "precision='x': "),
+        (lambda: WS.load_model("breast-demo").segment(RGB, compile=True), "compile=True: "),
         (lambda: network(classes=3), "classes=3: give their names"),
         (lambda: network(mean=0.5), "mean=0.5: give three numbers"),
         (lambda: network(name=5), "name=5: give a string"),
-        (lambda: ws.train([("s", "a")], out="t", rest=5), "rest=5: "),
-        (lambda: ws.train([("s", "a")], out="t", minutes="1"), "minutes='1': not a number"),
-        (lambda: ws.train([("s", "a")], out="t", mpp="1"), "mpp='1': not a number"),
-        (lambda: ws.train([("s", "a")], out="t", overwrite="no"), "overwrite='no': give True or False"),
+        (lambda: WS.train([("s", "a")], out="t", rest=5), "rest=5: "),
+        (lambda: WS.train([("s", "a")], out="t", minutes="1"), "minutes='1': not a number"),
+        (lambda: WS.train([("s", "a")], out="t", mpp="1"), "mpp='1': not a number"),
+        (lambda: WS.train([("s", "a")], out="t", overwrite="no"), "overwrite='no': give True or False"),
         (
-            lambda: ws.train([("s", "a")], out="t", settings=[5]),
+            lambda: WS.train([("s", "a")], out="t", settings=[5]),
             "settings: 5: give part.name=value, or a dict",
         ),
-        (lambda: ws.Runner(confidence="yes"), "confidence='yes': give True or False"),
-        (lambda: ws.Runner(gzip=0), "gzip=0: give True or False"),
-        (lambda: ws.Runner(overwrite="no"), "overwrite='no': give True or False"),
-        (lambda: ws.Runner(workers=True), "workers=True: give a number"),
-        (lambda: ws.open_slide("s.tiff", from_level_0=1), "from_level_0=1: give True or False"),
-        (lambda: ws.check_geojson("a", coverage="no"), "coverage='no': give True or False"),
-        (lambda: ws.evaluate("breast-demo", [], from_level_0="no"), "from_level_0='no': give True or False"),
-        (lambda: ws.evaluate("breast-demo", None), "None: not data"),
-        (lambda: ws.evaluate("breast-demo", [5]), "5 is not a pair"),
-        (lambda: ws.load_model("breast-demo", network=5), "network=5: give a torch.nn.Module"),
+        (lambda: WS.Runner(confidence="yes"), "confidence='yes': give True or False"),
+        (lambda: WS.Runner(gzip=0), "gzip=0: give True or False"),
+        (lambda: WS.Runner(overwrite="no"), "overwrite='no': give True or False"),
+        (lambda: WS.Runner(workers=True), "workers=True: give a number"),
+        (lambda: WS.open_slide("s.tiff", from_level_0=1), "from_level_0=1: give True or False"),
+        (lambda: WS.check_geojson("a", coverage="no"), "coverage='no': give True or False"),
+        (
+            lambda: WS.evaluate("breast-demo", [], from_level_0="no"),
+            "from_level_0='no': give True or False",
+        ),
+        (lambda: WS.evaluate("breast-demo", None), "None: not data"),
+        (lambda: WS.evaluate("breast-demo", [5]), "5 is not a pair"),
+        (lambda: WS.load_model("breast-demo", network=5), "network=5: give a torch.nn.Module"),
         (lambda: network(mean=[]), "mean=[]: give three numbers"),
         (lambda: network(std="abc"), "std='abc': give three numbers"),
         (lambda: network(std=[0.2, 0.2, "0.2"]), "std=[0.2, 0.2, '0.2']: give three numbers"),
@@ -57,21 +65,27 @@ def network(**changed: object) -> ws.Model:
         (lambda: network(mpp=0), "mpp=0: input should be"),
         (lambda: network(channels="x"), "channels='x': input should be 'rgb' or 'bgr'"),
         (lambda: network(classes=ROOT / "none.yaml"), "none.yaml: cannot be read"),
-        (lambda: ws.open_slide("s.tiff", mpp=10**400), "mpp=1000"),
-        (lambda: ws.Runner(workers="2"), "workers='2': give a number"),
-        (lambda: ws.Runner(scheduler=5), "scheduler=5: give a string or a Path"),
-        (lambda: ws.Runner(progress="bar"), "progress='bar': give a wsi_seg.progress.Progress"),
-        (lambda: ws.load_model("breast-demo").segment(RGB, device=5), "device=5: input should be"),
-        (lambda: ws.evaluate("breast-demo", [], device=5), "device=5: input should be"),
-        (lambda: ws.evaluate("breast-demo", [], classes=5), "classes=5: give a string or a Path"),
-        (lambda: ws.evaluate("breast-demo", [], progress=5), "progress=5: give a wsi_seg.progress.Progress"),
-        (lambda: ws.train([("s", "a")], out="t", pipeline=None), "pipeline=None: give a string or a Path"),
-        (lambda: ws.train([("s", "a")], out="t", classes=5), "classes=5: give a string or a Path"),
-        (lambda: ws.train([("s", "a")], out="t", init=5), "init=5: give a string or a Path"),
-        (lambda: ws.train([("s", "a")], out="t", device=5), "device=5: input should be"),
-        (lambda: ws.train([("s", "a")], out="t", settings=5), "settings: 5: give part.name=value"),
+        (lambda: WS.open_slide("s.tiff", mpp=10**400), "mpp=1000"),
+        (lambda: WS.Runner(workers="2"), "workers='2': give a number"),
+        (lambda: WS.Runner(scheduler=5), "scheduler=5: give a string or a Path"),
+        (lambda: WS.Runner(progress="bar"), "progress='bar': give a wsi_seg.progress.Progress"),
+        (lambda: WS.load_model("breast-demo").segment(RGB, device=5), "device=5: input should be"),
+        (lambda: WS.evaluate("breast-demo", [], device=5), "device=5: input should be"),
+        (lambda: WS.evaluate("breast-demo", [], classes=5), "classes=5: give a string or a Path"),
         (
-            lambda: ws.train([("s", "a")], out="t", progress="bar"),
+            lambda: WS.evaluate("breast-demo", [], progress=5),
+            "progress=5: give a wsi_seg.progress.Progress",
+        ),
+        (
+            lambda: WS.train([("s", "a")], out="t", pipeline=None),
+            "pipeline=None: give a string or a Path",
+        ),
+        (lambda: WS.train([("s", "a")], out="t", classes=5), "classes=5: give a string or a Path"),
+        (lambda: WS.train([("s", "a")], out="t", init=5), "init=5: give a string or a Path"),
+        (lambda: WS.train([("s", "a")], out="t", device=5), "device=5: input should be"),
+        (lambda: WS.train([("s", "a")], out="t", settings=5), "settings: 5: give part.name=value"),
+        (
+            lambda: WS.train([("s", "a")], out="t", progress="bar"),
             "progress='bar': give a wsi_seg.progress.TrainingProgress",
         ),
     ],
@@ -119,7 +133,7 @@ def test_a_network_that_does_not_pad_hears_the_sizes() -> None:
     with pytest.raises(
         ws.WsiSegError, match=r"logits of 190 x 318 for 192 x 320 pixels.*pad its convolutions"
     ):
-        ws.Model.from_torch(nn.Conv2d(3, 3, 3), **NETWORK)  # type: ignore[arg-type]
+        WS.Model.from_torch(nn.Conv2d(3, 3, 3), **NETWORK)
 
 
 def test_schemas_may_be_named_by_paths(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,12 +28,12 @@ class TwoLayers(nn.Module):
         return logits
 
 
-IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+IMAGENET: dict[str, Any] = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
 def model(**given: object) -> ws.Model:
     torch.manual_seed(0)
-    return ws.Model.from_torch(TwoLayers(), classes=NAMES[:2], mpp=2.0, **(IMAGENET | given))  # type: ignore[arg-type]
+    return ws.Model.from_torch(TwoLayers(), classes=NAMES[:2], mpp=2.0, **(IMAGENET | given))
 
 
 def test_mean_and_std_are_on_the_scale_that_they_are_of() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_areas_come_from_the_sealed_labels_and_not_from_a_summary_that_was_edite
 def test_polygons_are_drawn_as_the_results_own_unless_asked_otherwise(
     tmp_path: Path, model_path: Path, slide_path: Path
 ) -> None:
-    asked = {"min_area_um2": 4000, "simplify_um": 8, "include_background": True}
+    asked: dict[str, Any] = {"min_area_um2": 4000, "simplify_um": 8, "include_background": True}
     made = ws.segment(slide_path, model_path, out=tmp_path / "r", device="cpu", workers=1, **asked)
     own = len(features_of(made.path))
     for result in (made, ws.open_result(tmp_path / "r")):

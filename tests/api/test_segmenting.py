@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import tissue_rgb, write_tiff
@@ -40,13 +41,13 @@ def test_a_result_is_the_commands_byte_for_byte(slide_path: Path, model_path: Pa
     assert fingerprints(result.path) == fingerprints(tmp_path / "by command")
     assert result.summary.command == "wsi_seg.segment"
     heard = Recorder()
-    again = {"patch": 256, "confidence": True, "min_area_um2": 2000, "workers": 1}
+    again: dict[str, Any] = {"patch": 256, "confidence": True, "min_area_um2": 2000, "workers": 1}
     ws.segment(slide_path, model_path, out=result.path, device="cpu", progress=heard, **again)
     assert heard.said == ["already finished: nothing to do (--overwrite makes it again)"]
 
 
 def test_all_settings_have_an_argument_with_their_default() -> None:
-    fields = {}
+    fields: dict[str, object] = {}
     for part in (LabelSettings, ExportSettings, RunSettings):
         fields |= {name: field.default for name, field in part.model_fields.items()}
     asked = inspect.signature(ws.segment).parameters

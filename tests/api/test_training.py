@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ def test_settings_are_taken_by_their_names_too(monkeypatch: pytest.MonkeyPatch, 
     assert asked[0] == asked[1]
     assert [recipe.training.epochs for recipe in asked] == [3, 3, 3]
     assert asked[0].loss.dice == 1e-05
-    for settings, line in (
+    wrong: list[tuple[Any, str]] = [
         ({"training.epoch": 3}, "settings: 'training.epoch': no such setting: use one of training.minutes, "),
         ({"epochs": 3}, "settings: 'epochs': no such setting: use one of model. ..., data. ..., "),
         ({5: 3}, "settings: 5: no such setting: "),
@@ -85,9 +86,10 @@ def test_settings_are_taken_by_their_names_too(monkeypatch: pytest.MonkeyPatch, 
             ["training.epoch=3"],
             "--set training.epoch=3: no such setting: use NAME=VALUE with one of training.",
         ),
-    ):
+    ]
+    for value, line in wrong:
         with pytest.raises(UsageError) as refused:
-            ws.train([("s", "a")], out=tmp_path, settings=settings)  # type: ignore[arg-type]
+            ws.train([("s", "a")], out=tmp_path, settings=value)
         assert str(refused.value).startswith(line)
 
 

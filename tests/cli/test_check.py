@@ -103,7 +103,7 @@ def test_colours_that_qupath_keeps_are_told_with_the_line_that_sets_the_files(
     path = tmp_path / "slide.geojson"
     classification = {"name": "Necrosis", "color": [255, 0, 0]}
     geometry = {"type": "Polygon", "coordinates": [RING]}
-    shapes = [
+    shapes: list[dict[str, object]] = [
         {"geometry": geometry, "properties": {"classification": classification}},
         {"geometry": geometry, "properties": {"objectType": "tmaCore"}},
         {"geometry": {"type": "Point", "coordinates": [1, 2]}, "properties": {}},

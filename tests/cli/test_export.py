@@ -200,7 +200,9 @@ def test_a_summary_of_an_older_version_is_read_and_brought_up_to_date(
     ]
     path.write_text(json.dumps(old))
     folder = ResultFolder(path.parent)
-    folder.write_record(folder.read_record().model_copy(update={"files": None}))  # nor had it digests
+    record = folder.read_record()
+    assert record is not None
+    folder.write_record(record.model_copy(update={"files": None}))  # nor had it digests
     assert predict(slide_path).code == 0
     assert json.loads(path.read_text()) == old
     assert run("export", path.parent).code == 0

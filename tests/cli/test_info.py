@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tifffile
@@ -39,7 +40,7 @@ def test_info_as_text_and_as_json(run: Program, slide_path: Path) -> None:
 def test_info_says_how_a_slide_is_read_and_what_is_wrong_with_its_resolution(
     run: Program, tmp_path: Path
 ) -> None:
-    dots = {"resolution": (300, 300), "resolutionunit": "INCH"}
+    dots: dict[str, Any] = {"resolution": (300, 300), "resolutionunit": "INCH"}
     ended = run("info", write(tmp_path / "planes.tiff", PLANES, metadata={"axes": "CYX"}, **dots))
     assert ended.code == 0
     assert re.search(
@@ -82,7 +83,7 @@ def test_the_images_of_a_zarr_are_listed(tmp_path: Path) -> None:
 
 def test_what_is_no_level_is_named_with_the_reason(tmp_path: Path) -> None:
     """A picture of another shape in a SubIFD, such as a label; a level in strips; one that grows again."""
-    tiles = {"tile": (128, 128), "photometric": "rgb", "compression": "deflate"}
+    tiles: dict[str, Any] = {"tile": (128, 128), "photometric": "rgb", "compression": "deflate"}
     with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as tiff:
         tiff.write(DRAWN, subifds=5, metadata={"axes": "YXS"}, **tiles)
         tiff.write(DRAWN[::2, ::2], subfiletype=1, **tiles)

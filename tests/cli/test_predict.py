@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tifffile
@@ -204,7 +205,7 @@ def test_a_batch_survives_what_nobody_foresaw(
         write_tiff(tmp_path / f"{name}.tiff", tissue_rgb(200, 200, seed=number))
     clients = []
 
-    def failing(client: object, slide: Path, *more: object) -> object:
+    def failing(client: Any, slide: Slide, *more: Any) -> object:
         clients.append(client)
         if slide.path.stem == "b":
             raise ZeroDivisionError("no room")
@@ -236,7 +237,7 @@ def test_an_interrupted_batch_leaves_its_record(
     for number, name in enumerate("ab"):
         write_tiff(tmp_path / f"{name}.tiff", tissue_rgb(200, 200, seed=number))
 
-    def interrupted(client: object, slide: Path, *more: object) -> object:
+    def interrupted(client: Any, slide: Slide, *more: Any) -> object:
         if slide.path.stem == "b":
             raise KeyboardInterrupt
         return predict_on(client, slide, *more)

@@ -156,7 +156,7 @@ def test_a_slide_has_one_resolution(tmp_path: Path, pair: SlidePair) -> None:
 
 
 def test_classes_come_from_the_annotations_if_no_schema_is_given(pair: SlidePair) -> None:
-    schema, slides = open_labelled_slides([tuple(pair[:2])], None, 2.0, TruthSettings(rest="Other tissue"))
+    schema, slides = open_labelled_slides([pair[:2]], None, 2.0, TruthSettings(rest="Other tissue"))
 
     assert [(c.id, c.name, c.color) for c in schema.classes] == [
         (0, "Other tissue", (200, 200, 200)), (1, "Tumour", (200, 0, 0)),

@@ -99,10 +99,12 @@ def test_what_changes_after_the_check_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SlideError, match=r"gone\.png: cannot be read as an image"):
         source.read(WHOLE)
     source = labelled(tmp_path, "lost")
+    assert source.mask is not None
     source.mask.unlink()
     with pytest.raises(AnnotationError, match=r"lost_mask\.png: cannot be read as a mask"):
         source.read(WHOLE)
     source = labelled(tmp_path, "other")
+    assert source.mask is not None
     save(source.mask, VALUES[:2])
     with pytest.raises(AnnotationError, match=r"other_mask\.png: 4 x 2, but .*other\.png is 4 x 3"):
         source.read(WHOLE)

@@ -14,7 +14,9 @@ from wsi_seg.models.classes import ClassSchema, Rgb, TissueClass
 RED, BLUE = (200, 0, 0), (0, 0, 200)
 
 
-def annotated(*classes: str | tuple[str | None, Rgb] | None, name: str = "a.geojson") -> AnnotationFile:
+def annotated(
+    *classes: str | tuple[str | None, Rgb | None] | None, name: str = "a.geojson"
+) -> AnnotationFile:
     """A file of unit squares of these classes; a class may come with its colour."""
     named = [c if isinstance(c, tuple) else (c, None) for c in classes]
     shapes = [

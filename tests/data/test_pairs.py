@@ -142,7 +142,7 @@ def test_a_project_and_a_folder_of_outlines_are_pairs(folder: Path, project: Pat
     assert paired.pairs == [pair]
     assert paired.remarks == (f"{project}: 2 images without outlines: b.tiff, c.tiff",)
     assert read_pairs([project.parent, outlines]).pairs == [pair]
-    plain = [folder / "b.tiff", folder / "b.geojson"]
+    plain = (folder / "b.tiff", folder / "b.geojson")
     assert read_pairs([*plain, project, outlines]).pairs == [SlidePair(*plain), pair]
 
 

@@ -65,8 +65,8 @@ def test_tiles_hold_what_the_slide_holds(pair: tuple[Path, Path], tmp_path: Path
     whole = slide.read(Rect(0, 0, HEIGHT, WIDTH))
     seen = np.full((384, 512), IGNORE, np.uint8)
     for source in dataset.sources:
-        name, x, y = source.name.rsplit("_", 2)
-        x, y = int(x[1:]), int(y[1:])
+        name, column, row = source.name.rsplit("_", 2)
+        x, y = int(column[1:]), int(row[1:])
         assert (name, source.size) == ("slide", (128, 128))
         tile = source.read(Rect(0, 0, 128, 128))
         seen[y : y + 128, x : x + 128] = tile.classes
@@ -89,6 +89,7 @@ def test_masks_show_the_colours_of_the_classes(pair: tuple[Path, Path], tmp_path
         assert mask.mode == "P"
         assert set(np.unique(np.asarray(mask)).tolist()) == {1, 255}
         colors = mask.convert("RGB").getcolors()
+        assert colors is not None
     assert {color for _, color in colors} == {(200, 0, 0), (0, 0, 0)}
 
 

@@ -124,6 +124,7 @@ def test_two_minutes_of_the_example_are_at_two_um(tmp_path: Path) -> None:
     slide = write_tiff(tmp_path / "demo.tiff", tissue_rgb(64, 64), mpp=0.5)
     pair = SlidePair(slide, shipped_folder("annotations") / "demo.geojson")
     quick, cpu = load_pipeline("quick").train, torch.device("cpu")
+    assert quick is not None
 
     def recommended(*settings: str, device: torch.device = cpu) -> float:
         return recommend_mpp([pair], megapixels=megapixels(override(quick, [*settings]), device))
@@ -142,7 +143,7 @@ def test_an_unknown_resolution_is_asked_for(outlined: Callable[..., SlidePair], 
     with pytest.raises(MppError, match="--mpp"):
         recommend_mpp([(slide, annotations)])
     assert recommend_mpp([(slide, annotations)], mpp=0.5) == 2.0
-    assert recommend_mpp([(slide, annotations, 0.25)], mpp=0.5) == 1.0
+    assert recommend_mpp([SlidePair(slide, annotations, 0.25)], mpp=0.5) == 1.0
 
 
 def test_real_lesions_are_seen_at_a_quarter(shared_data: Path) -> None:

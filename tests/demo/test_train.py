@@ -13,6 +13,7 @@ from wsi_seg.demo.fields import FIELD_MPP, draw_field
 from wsi_seg.demo.train import NAME, NOTICE, VALIDATION_SEED, Recipe, describe, train, validate
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.classes import load_schema
+from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.lookup import builtin_models
 
 
@@ -104,6 +105,7 @@ def test_the_shipped_model_knows_generated_tissue() -> None:
     assert bundle.notice == NOTICE
     assert bundle.input.mpp == FIELD_MPP
     assert bundle.path.stat().st_size < 1_000_000
+    assert isinstance(bundle.network, ESPNet)
     fields = [draw_field(VALIDATION_SEED + 500 + i, 256) for i in range(6)]
     score = validate(bundle.network, bundle.input, fields)
     assert score.pixel_accuracy > 0.85

@@ -16,7 +16,7 @@ def schema(*names: str | tuple[str, ...], first_id: int = 0) -> ClassSchema:
     return ClassSchema(
         name="test",
         classes=tuple(
-            TissueClass(id=i, name=name, color=(0, 0, 0), aliases=aliases)
+            TissueClass(id=i, name=name, color=(0, 0, 0), aliases=tuple(aliases))
             for i, (name, *aliases) in enumerate(every, first_id)
         ),
     )

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pydicom
@@ -19,9 +19,12 @@ from pydicom.encaps import generate_frames
 from pydicom.sequence import Sequence
 
 from helpers.dicom_slides import NATIVE, RLE, Written, write_level
+from helpers.tiff_pages import page_of
 
 Picture = NDArray[np.uint8]
 """Shape (height, width, 3)."""
+
+L = TypeVar("L")
 
 Mpp = tuple[float, float] | None
 """Micrometres per pixel in x and y, or none stated."""
@@ -67,7 +70,7 @@ class Container:
         folder.mkdir(parents=True)
         return self.write(folder, levels, mpp, unit or next(iter(self.units), ""))
 
-    def levels_of(self, levels: list[Picture]) -> list[Picture]:
+    def levels_of(self, levels: list[L]) -> list[L]:
         """Return the levels that it holds of those given."""
         return levels[:1] if self.flat else levels
 
@@ -156,7 +159,7 @@ def _segment(page: tifffile.TiffPage, row: int, column: int) -> int:
 def spoil_tiff(path: Path, row: int, column: int) -> None:
     """Overwrite a tile of the first page."""
     with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages[0]
+        page = page_of(tiff, 0)
         tile = _segment(page, row, column)
         offset, count = page.dataoffsets[tile], page.databytecounts[tile]
     with path.open("r+b") as file:
@@ -167,7 +170,7 @@ def spoil_tiff(path: Path, row: int, column: int) -> None:
 def omit_tiff(path: Path, row: int, column: int) -> None:
     """Leave a tile of the first page out."""
     with tifffile.TiffFile(path, mode="r+") as tiff:
-        page = tiff.pages[0]
+        page = page_of(tiff, 0)
         tile = _segment(page, row, column)
         for name in ("TileOffsets", "TileByteCounts"):
             tag = page.tags[name]
@@ -186,7 +189,7 @@ def _zarr(version: str, channels_last: bool = False) -> Callable[[Path, list[Pic
         for index, rgb in enumerate(levels):
             pixels = rgb if channels_last else planes(rgb)
             chunks = (TILE, TILE, 3) if channels_last else (3, TILE, TILE)
-            keys = {"name": "v2" if version == "0.4" else "default", "separator": "/"}
+            keys: dict[str, Any] = {"name": "v2" if version == "0.4" else "default", "separator": "/"}
             group.create_array(str(index), data=pixels, chunks=chunks, chunk_key_encoding=keys)
             um = {"micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3}[unit]
             step = levels[0].shape[1] // rgb.shape[1]
@@ -202,12 +205,11 @@ def _zarr(version: str, channels_last: bool = False) -> Callable[[Path, list[Pic
             ]
             datasets.append({"path": str(index), "coordinateTransformations": transforms})
         axes = [*spatial, *channel] if channels_last else [*channel, *spatial]
-        multiscales = [{"name": "slide", "version": version, "axes": axes, "datasets": datasets}]
+        multiscale: dict[str, Any] = {"name": "slide", "axes": axes, "datasets": datasets}
         if version == "0.4":
-            group.attrs["multiscales"] = multiscales
+            group.attrs["multiscales"] = [{**multiscale, "version": version}]
         else:
-            del multiscales[0]["version"]
-            group.attrs["ome"] = {"version": version, "multiscales": multiscales}
+            group.attrs["ome"] = {"version": version, "multiscales": [multiscale]}
         return path
 
     return write
@@ -292,7 +294,7 @@ def omit_dicom(path: Path, row: int, column: int) -> None:
     write_level(path, decode_dicom(path), 2.0, how)
 
 
-TIFF = {"decode": decode_tiff, "spoil": spoil_tiff, "omit": omit_tiff}
+TIFF: dict[str, Any] = {"decode": decode_tiff, "spoil": spoil_tiff, "omit": omit_tiff}
 OME_UNITS = ("µm", "nm", "mm")
 
 PAGES = Container("TIFF", write_pages, units=("cm", "inch"), **TIFF)
@@ -305,7 +307,7 @@ OME_PAGES = Container(
     "OME-TIFF in pages", _ome("pages", "CYX", planes, photometric="minisblack"), units=OME_UNITS, **TIFF
 )
 
-ZARR = {"decode": decode_zarr, "spoil": spoil_zarr, "omit": omit_zarr}
+ZARR: dict[str, Any] = {"decode": decode_zarr, "spoil": spoil_zarr, "omit": omit_zarr}
 NGFF_UNITS = ("micrometer", "nanometer", "millimeter")
 
 ZARR_0_4 = Container(
@@ -323,7 +325,13 @@ PNG = Container("PNG", write_png, units=(), flat=True, decode=decode_picture)
 
 CONTAINERS = (PAGES, SVS, OME_TIFF, OME_PLANES, OME_PAGES, ZARR_0_4, ZARR_0_5, DICOM_NATIVE, DICOM_RLE, PNG)
 """Those that are read."""
-NAMES = {"ids": lambda container: container.name}
+
+
+def name_of(container: Container) -> str:
+    """Its name, by which a test with it is called."""
+    return container.name
+
+
 PYRAMIDS = [container for container in CONTAINERS if not container.flat]
 SPOILT = [container for container in CONTAINERS if container.spoil is not None]
 """Those that have tiles of which not any bytes are pixels."""

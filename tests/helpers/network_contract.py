@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from helpers.networks import channels_last
 from wsi_seg.models.architecture import architecture_of, build_network
 from wsi_seg.models.bundle import ModelBundle, load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
@@ -108,7 +109,7 @@ class NetworkContract(Built):
     def test_gradients_reach_every_parameter(self, network: Network, config: NetworkConfig) -> None:
         # Not in training mode, where a convolution's bias is lost in the norm that follows.
         outputs = self.outputs(network, images(config, 2, 12, 8))
-        sum(output.square().sum() for output in outputs).backward()
+        torch.stack([output.square().sum() for output in outputs]).sum().backward()
         for name, parameter in network.named_parameters():
             assert parameter.grad is not None, name
             assert torch.isfinite(parameter.grad).all(), name
@@ -117,11 +118,11 @@ class NetworkContract(Built):
     def test_a_step_of_training_changes_every_parameter(
         self, network: Network, config: NetworkConfig
     ) -> None:
-        network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        channels_last(network.train())
         before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
         image = images(config, 2, 8, 8).to(memory_format=torch.channels_last)
         optimiser = torch.optim.Adam(network.parameters(), 1e-2)
-        sum(output.square().sum() for output in self.outputs(network, image)).backward()
+        torch.stack([output.square().sum() for output in self.outputs(network, image)]).sum().backward()
         optimiser.step()
         for name, parameter in network.named_parameters():
             assert torch.isfinite(parameter).all(), name

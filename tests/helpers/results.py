@@ -17,7 +17,14 @@ from wsi_seg.data.sources import IGNORE
 from wsi_seg.data.truth import SlideTruth, TruthSettings
 from wsi_seg.progress import Progress
 from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.summary import Summary
 from wsi_seg.slides.lattice import Rect
+
+
+def level_read(summary: Summary) -> int:
+    """The level of the file that a slide was read from."""
+    assert summary.read_from is not None
+    return summary.read_from.level
 
 
 class Recorder(Progress):

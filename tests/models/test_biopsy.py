@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -128,7 +129,8 @@ def bilinear(x: Tensor, size: torch.Size) -> Tensor:
 def pooled(x: Tensor, pyramid: Pyramid) -> Tensor:
     """The published pyramid: adaptive pools of fixed sizes, as a map of fixed size has them."""
     maps = [x]
-    for share, branch in zip(AUTHORS_POOLS, pyramid.branches, strict=True):
+    branches: Any = pyramid.branches
+    for share, branch in zip(AUTHORS_POOLS, branches, strict=True):
         side = round(x.shape[-1] * share)
         maps.append(bilinear(branch.project(functional.adaptive_avg_pool2d(x, side)), x.shape[-2:]))
     return torch.cat(maps, dim=1)
@@ -137,7 +139,7 @@ def pooled(x: Tensor, pyramid: Pyramid) -> Tensor:
 def published(network: BiopsyNet, image: Tensor) -> Tensor:
     """The network as the table of its layers has it; for sides that are multiples of 192."""
 
-    def level(x: Tensor, layers: nn.Module) -> Tensor:
+    def level(x: Tensor, layers: Any) -> Tensor:
         first = x = layers.down(x)
         for block in layers.blocks:
             r = functional.conv2d(x, block.reduce.weight, padding=1)
@@ -146,14 +148,16 @@ def published(network: BiopsyNet, image: Tensor) -> Tensor:
                 for b, d in zip(block.branches, (1, 2, 4, 8), strict=True)
             )
             x = block.norm_act(torch.cat([d1, d2, d2 + d4, d2 + d4 + d8], dim=1) + x)
-        return layers.merge(torch.cat([first, x], dim=1))
+        merged: Tensor = layers.merge(torch.cat([first, x], dim=1))
+        return merged
 
     def head(x: Tensor, layers: nn.Sequential) -> Tensor:
         pyramid, *rest = layers
+        assert isinstance(pyramid, Pyramid)
         x = nn.Sequential(*rest)(pooled(x, pyramid))
         return bilinear(x, torch.Size([2 * side for side in x.shape[-2:]]))
 
-    level1 = network.level1(image)
+    level1: Tensor = network.level1(image)
     level2 = level(level1, network.level2)
     coarse = head(level(level2, network.level3), network.head3)
     middle = head(torch.cat([coarse, level2], dim=1), network.head2)

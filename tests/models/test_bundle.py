@@ -8,6 +8,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,13 +59,18 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def rewritten(source: Path, target: Path, document: dict[str, Any] | None = None, **tensors: Any) -> Path:
+def rewritten(
+    source: Path,
+    target: Path,
+    document: dict[str, Any] | None = None,
+    tensors: Mapping[str, torch.Tensor | None] | None = None,
+) -> Path:
     """Copy a model file with other metadata or tensors, and a checksum that fits them."""
     data = source.read_bytes()
     end = 8 + int.from_bytes(data[:8], "little")
     content = json.loads(json.loads(data[8:end])["__metadata__"][METADATA_KEY]) | (document or {})
     content.pop("checksum")
-    state = {name: tensor for name, tensor in (load(data) | tensors).items() if tensor is not None}
+    state = {name: tensor for name, tensor in {**load(data), **(tensors or {})}.items() if tensor is not None}
     target.write_bytes(pack(target, content, state))
     return target
 
@@ -253,7 +259,7 @@ def test_a_field_that_older_readers_can_do_without_is_ignored(model_file: Path, 
 def test_wrong_tensors_are_refused(
     model_file: Path, tmp_path: Path, tensor: torch.Tensor | None, reason: str
 ) -> None:
-    path = rewritten(model_file, tmp_path / "model.safetensors", **{"encoder.head.weight": tensor})
+    path = rewritten(model_file, tmp_path / "model.safetensors", tensors={"encoder.head.weight": tensor})
     assert reason in refused(path)
 
 
@@ -262,7 +268,7 @@ def test_negative_variances_are_refused_and_not_written(model_file: Path, tmp_pa
     name, variances = next((n, b) for n, b in network.named_buffers() if n.endswith("running_var"))
     damaged = variances.clone()
     damaged[0] = -1e-3
-    path = rewritten(model_file, tmp_path / "model.safetensors", **{name: damaged})
+    path = rewritten(model_file, tmp_path / "model.safetensors", tensors={name: damaged})
     assert f"{name} holds negative variances" in refused(path)
     variances[0] = -1e-3
     with pytest.raises(ModelError, match="holds negative variances"):
@@ -296,7 +302,7 @@ def test_a_network_is_no_larger_than_its_file(
 
 
 def test_an_extra_tensor_is_refused(model_file: Path, tmp_path: Path) -> None:
-    path = rewritten(model_file, tmp_path / "model.safetensors", extra=torch.zeros(1))
+    path = rewritten(model_file, tmp_path / "model.safetensors", tensors={"extra": torch.zeros(1)})
     assert "extra is not part of the network" in refused(path)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from helpers.network_contract import NetworkContract, OnnxContract
+from helpers.networks import channels_last, layer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -138,9 +139,16 @@ def test_sides_that_do_not_fit_are_refused_with_the_size_that_does() -> None:
 @pytest.mark.parametrize(("outputs", "thin", "first"), [(64, 12, 16), (128, 25, 28), (20, 4, 4)])
 def test_esp_splits_as_released(outputs: int, thin: int, first: int) -> None:
     esp = ESP(outputs, outputs, ESPNetConfig(2))
-    shapes = [tuple(branch.weight.shape[:2]) for branch in esp.branches]
+    branches = [layer(esp, f"branches.{i}", nn.Conv2d) for i in range(5)]
+    shapes = [tuple(branch.weight.shape[:2]) for branch in branches]
     assert shapes == [(first, thin)] + [(thin, thin)] * 4
-    assert [branch.dilation[0] for branch in esp.branches] == [1, 2, 4, 8, 16]
+    assert len(esp.branches) == len(branches)
+    assert [branch.dilation[0] for branch in branches] == [1, 2, 4, 8, 16]
+
+
+def branch_weights(esp: ESP) -> list[torch.Tensor]:
+    """The weights of its dilated convolutions."""
+    return [layer(esp, f"branches.{i}", nn.Conv2d).weight for i in range(len(esp.branches))]
 
 
 def test_esp_merges_as_released(seeded: None) -> None:
@@ -148,8 +156,8 @@ def test_esp_merges_as_released(seeded: None) -> None:
     x = torch.randn(1, 64, 40, 40)
     reduced = functional.conv2d(x, esp.reduce.weight)
     d1, d2, d4, d8, d16 = (
-        functional.conv2d(reduced, branch.weight, padding=2**k, dilation=2**k)
-        for k, branch in enumerate(esp.branches)
+        functional.conv2d(reduced, weight, padding=2**k, dilation=2**k)
+        for k, weight in enumerate(branch_weights(esp))
     )
     merged = torch.cat([d1, d2, d2 + d4, d2 + d4 + d8, d2 + d4 + d8 + d16], dim=1) + x
     torch.testing.assert_close(esp(x), esp.norm_act(merged))
@@ -208,7 +216,7 @@ def test_channels_last_gives_the_same(seeded: None) -> None:
     network = ESPNet(ESPNetConfig(4, p=1, q=1)).eval()
     image = torch.randn(1, 3, 64, 40)
     expected = network(image)
-    network = network.to(memory_format=torch.channels_last)
+    network = channels_last(network)
     actual = network(image.to(memory_format=torch.channels_last))
     torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
 
@@ -218,7 +226,8 @@ def test_channels_last_gives_the_same(seeded: None) -> None:
 def test_every_ablation_keeps_the_shape_and_changes_the_network(
     ablation: dict[str, Any], variant: str, seeded: None
 ) -> None:
-    config = ESPNetConfig(**({"classes": 3, "p": 1, "q": 1, "variant": variant} | ablation))
+    chosen: dict[str, Any] = {"classes": 3, "p": 1, "q": 1, "variant": variant, **ablation}
+    config = ESPNetConfig(**chosen)
     network = ESPNet(config)
     logits = network(torch.randn(2, 3, 64, 72))
     assert logits.shape == (2, 3, 64 // config.output_stride, 72 // config.output_stride)
@@ -253,7 +262,8 @@ def test_the_published_networks_have_no_ablations() -> None:
     ids=str,
 )
 def test_what_an_ablation_costs(ablation: dict[str, Any], more: int) -> None:
-    config = ESPNetConfig(**({"classes": 20, "variant": "C"} | ablation))
+    chosen: dict[str, Any] = {"classes": 20, "variant": "C", **ablation}
+    config = ESPNetConfig(**chosen)
     assert count_parameters(ESPNet(config)) == 187_529 + more
 
 
@@ -281,8 +291,8 @@ def test_without_fusion_the_branches_lie_side_by_side(seeded: None) -> None:
     x = torch.randn(1, 20, 40, 40)
     reduced = functional.conv2d(x, plain.reduce.weight, padding=1)
     maps = [
-        functional.conv2d(reduced, branch.weight, padding=2**k, dilation=2**k)
-        for k, branch in enumerate(plain.branches)
+        functional.conv2d(reduced, weight, padding=2**k, dilation=2**k)
+        for k, weight in enumerate(branch_weights(plain))
     ]
     torch.testing.assert_close(plain(x), plain.norm_act(torch.cat(maps, dim=1)))
     assert not torch.allclose(plain(x), fused(x))

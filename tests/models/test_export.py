@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import SCHEMA, tissue_rgb
+from helpers.networks import layer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from wsi_seg.errors import ModelError, UsageError
@@ -130,7 +131,7 @@ def weights_of(path: Path, kind: export.Format) -> list[Tensor]:
 def test_weights_that_have_decayed_to_nothing_are_zero(
     kind: export.Format, bundle: ModelBundle, tmp_path: Path
 ) -> None:
-    reduce = bundle.network.encoder.level2[0].reduce.weight
+    reduce = layer(bundle.network, "encoder.level2.0.reduce", nn.Conv2d).weight
     with torch.no_grad():
         reduce[:3] *= 1e-39
         reduce[3] *= 1e-22

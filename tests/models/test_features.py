@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.networks import layer
 from torch import nn
 
 from wsi_seg.models.espnet import ESPNet
@@ -16,7 +17,8 @@ def test_of_an_espnet_they_are_the_third_level_of_the_encoder() -> None:
     torch.manual_seed(0)
     network, image = ESPNet(ESPNetConfig(classes=3, p=1, q=1)).eval(), torch.randn(2, 3, 64, 64)
     kept: list[torch.Tensor] = []
-    hook = network.encoder.level3_merge[0].register_forward_hook(lambda _, __, found: kept.append(found))
+    norm = layer(network, "encoder.level3_merge.0", nn.BatchNorm2d)
+    hook = norm.register_forward_hook(lambda _, __, found: kept.append(found))
     features, logits = pooled_features(network, image)
     hook.remove()
     assert features.shape == (2, 256)

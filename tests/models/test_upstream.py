@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from helpers.networks import espnet_config
 from torch import Tensor
 
 from wsi_seg.errors import ModelError, UsageError
@@ -84,7 +85,7 @@ def test_released_weights_give_the_released_outputs(
     save_bundle(tmp_path / "model.safetensors", *import_checkpoint(path, CITYSCAPES))
     bundle = load_bundle(tmp_path / "model.safetensors")
 
-    config = bundle.architecture.config
+    config = espnet_config(bundle.architecture.config)
     assert (config.p, config.q, config.branches, config.classes) == (2, q, 5, 20)
     assert config.variant == ("C" if kind == "encoder" else "full")
     assert sum(p.numel() for p in bundle.network.parameters()) == COUNTS[kind, q]

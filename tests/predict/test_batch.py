@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -103,10 +104,14 @@ def test_a_failed_slide_names_no_folder_that_is_not_there(tmp_path: Path) -> Non
     assert not list(tmp_path.glob("*.traceback.txt"))
 
 
+def not_reached(*_: object) -> NoReturn:
+    pytest.fail("called")
+
+
 def test_a_record_that_cannot_be_written_is_told_and_the_slides_are_done(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
-        run_batch(jobs_of(tmp_path, "a"), tmp_path / "file" / "batch.json", pytest.fail, pytest.fail)
+        run_batch(jobs_of(tmp_path, "a"), tmp_path / "file" / "batch.json", not_reached, not_reached)
     record = tmp_path / "batch.json"
     done: list[str] = []
     told: list[str] = []

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import tifffile
@@ -180,7 +181,7 @@ def damaged(content: bytes) -> Iterator[bytes]:
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 @pytest.mark.parametrize("bigtiff", [False, True])
 def test_a_tiled_tiff_is_no_picture_whatever_became_of_it(
-    tmp_path: Path, name: str, byteorder: str, bigtiff: bool
+    tmp_path: Path, name: str, byteorder: Literal["<", ">"], bigtiff: bool
 ) -> None:
     whole, path = tmp_path / "whole.tiff", tmp_path / name
     with tifffile.TiffWriter(whole, bigtiff=bigtiff, byteorder=byteorder) as tiff:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,6 +69,7 @@ def test_python_reads_and_segments_an_image_by_its_number(
             ws.segment(slide, model_path, out=tmp_path / "out", series=1)
     ws.segment(several, model_path, out=tmp_path / "out", series=2, patch=192, overlap=64, workers=1)
     assert labels_of(tmp_path / "out").shape == (120, 150)
+    wrong: Any
     for wrong in (-1, 1.5, True, "1"):
         with pytest.raises(UsageError, match=r"series=.*: give the number of an image, from 0 on"):
             ws.open_slide(several, series=wrong)

@@ -8,6 +8,7 @@ import pytest
 import tifffile
 from conftest import damage_tile, tissue_rgb
 from helpers.pyramids import BAD, GOOD, Making, Picture, mean, write_pyramid, ycbcr
+from helpers.tiff_pages import page_of
 
 from wsi_seg.slides.agreement import LIMIT, Agreement, Verdict
 from wsi_seg.slides.lattice import Rect
@@ -149,7 +150,7 @@ def test_a_missing_level_is_no_glass(tmp_path: Path) -> None:
     rgb = tissue_rgb(512, 512)
     path = write_pyramid(tmp_path / "slide.tiff", rgb, mean(rgb, 2))
     with tifffile.TiffFile(path, mode="r+") as tiff:
-        counts = tiff.pages[1].tags["TileByteCounts"]
+        counts = page_of(tiff, 1).tags["TileByteCounts"]
         counts.overwrite([0] * counts.count)
     with Slide(path) as slide:
         assert slide.levels_read == (0,)

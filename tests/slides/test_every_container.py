@@ -12,13 +12,13 @@ import pytest
 from conftest import tissue_rgb
 from helpers.containers import (
     CONTAINERS,
-    NAMES,
     OMITTED,
     SPOILT,
     STATED,
     TILE,
     Container,
     copy_slide,
+    name_of,
 )
 from helpers.pyramids import mean
 
@@ -32,7 +32,7 @@ RGB = tissue_rgb(HEIGHT, WIDTH)
 LEVELS = [RGB, mean(RGB, 2)]
 
 
-@pytest.fixture(scope="module", params=CONTAINERS, **NAMES)
+@pytest.fixture(scope="module", params=CONTAINERS, ids=name_of)
 def container(request: pytest.FixtureRequest) -> Container:
     return request.param
 
@@ -80,7 +80,7 @@ def test_it_reads_the_same_in_another_process_and_in_threads(slide: Slide) -> No
     )
 
 
-@pytest.mark.parametrize("container", STATED, **NAMES)
+@pytest.mark.parametrize("container", STATED, ids=name_of)
 def test_its_resolution_may_be_stated_in_any_unit(container: Container, tmp_path: Path) -> None:
     for unit in container.units:
         sides = (0.5, 0.5) if container.squared else (0.5, 0.4)
@@ -122,9 +122,10 @@ def test_a_change_while_it_is_open_is_noticed(slide: Slide, tmp_path: Path) -> N
             opened.files.refuse_changed()
 
 
-@pytest.mark.parametrize("container", SPOILT, **NAMES)
+@pytest.mark.parametrize("container", SPOILT, ids=name_of)
 def test_damage_is_reported_where_it_is(container: Container, tmp_path: Path) -> None:
     path = container.make(tmp_path / "slide", LEVELS[:1])
+    assert container.spoil is not None
     container.spoil(path, 1, 1)
     with Slide(path) as slide:
         pixels = whole(slide, 4.0)
@@ -136,9 +137,10 @@ def test_damage_is_reported_where_it_is(container: Container, tmp_path: Path) ->
     np.testing.assert_array_equal(pixels.rgb[outside], LEVELS[1][outside])
 
 
-@pytest.mark.parametrize("container", OMITTED, **NAMES)
+@pytest.mark.parametrize("container", OMITTED, ids=name_of)
 def test_a_tile_that_is_left_out_is_no_damage(container: Container, tmp_path: Path) -> None:
     path = container.make(tmp_path / "slide", LEVELS[:1])
+    assert container.omit is not None
     container.omit(path, 1, 1)
     with Slide(path) as slide:
         pixels = whole(slide, 2.0)

@@ -126,7 +126,7 @@ MICROMETRES = {
     "PhysicalSizeXUnit": "µm",
     "PhysicalSizeYUnit": "µm",
 }
-DPI = {"resolution": (300, 300), "resolutionunit": "INCH"}
+DPI: dict[str, Any] = {"resolution": (300, 300), "resolutionunit": "INCH"}
 NONE = {"resolution": None, "resolutionunit": "NONE"}
 
 

@@ -11,6 +11,7 @@ from conftest import damage_tile, tissue_rgb, write_tiff
 
 from wsi_seg.errors import MppError, SlideError
 from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.readers.decode import LevelReader
 from wsi_seg.slides.slide import Slide
 
 SLIDES = ["breast_A03.tiff", "CMU-1-Small-Region.svs", "Mirax2-Fluorescence-2.mrxs", "test3-DAPI.ndpi"]
@@ -63,6 +64,7 @@ def test_bounds_are_honoured(shared_data: Path) -> None:
         assert (slide.bounds.x, slide.bounds.y) == (9153, 102_664)
         frames = slide.frames(4 * 0.3225)
         assert frames.label_size == (2610, 1910)
+        assert isinstance(slide._reader, LevelReader)
         direct = slide._reader.handle.read_region((9153 + 4 * 512, 102_664 + 4 * 256), 2, (64, 64))
         ours = slide.read(Rect(256, 512, 320, 576), frames).rgb
         assert np.abs(ours.astype(int) - np.asarray(direct)[..., :3]).mean() < 2

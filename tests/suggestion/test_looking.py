@@ -37,7 +37,7 @@ def config(model_path: Path) -> NetworkConfig:
 def colours(rgb: NDArray[np.uint8]) -> Seen:
     """Show a patch's own pixels in the place of features, as a network would its map at 1/8."""
     centres = rgb[POINT // 2 :: POINT, POINT // 2 :: POINT].transpose(2, 0, 1).astype(np.float32)
-    return Seen(centres / 255, centres[0] / 255, centres)
+    return Seen(centres / np.float32(255), centres[0] / np.float32(255), centres)
 
 
 @pytest.mark.parametrize("rect", [Rect(0, 0, 120, 120), Rect(137, 203, 257, 323), Rect(380, 580, 500, 700)])

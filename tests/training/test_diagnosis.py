@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.networks import provenance_of
 from helpers.trainings import SCHEMA, striped, tiny_recipe, write_outlined, write_tiles
 from PIL import Image
 from torch.nn import functional
@@ -84,7 +85,7 @@ def test_diagnoses_are_learned_and_reported(tmp_path: Path):
     bundle = load_bundle(result.model)
     assert isinstance(bundle.network, BiopsyNet)
     assert bundle.network.config == BiopsyConfig(2, diagnoses=2)
-    scores = bundle.training["scores"]
+    scores = provenance_of(bundle)["scores"]
     assert scores["diagnosis"] == {"accuracy": 1.0, "right": 4, "diagnosed": 4}
     report = json.loads((result.report.parent / "report.json").read_text())
     assert report["facts"]["diagnosis"] == scores["diagnosis"]

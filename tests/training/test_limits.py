@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import shapely
+from helpers.networks import provenance_of
 from helpers.trainings import tiny_recipe, write_outlined
 
 from wsi_seg.models.bundle import load_bundle
@@ -59,7 +60,7 @@ def test_from_few_outlines_no_best_is_kept_and_nothing_stops_early(tmp_path: Pat
     assert [each.outlines for each in limits.classes] == [1, 1]
     assert all(each.doubt for each in limits.classes)
     assert limits.still_rising is None
-    training = load_bundle(result.model).training
+    training = provenance_of(load_bundle(result.model))
     assert training["limits"] == limits.as_json()
     assert training["limits"]["classes"][1]["trusted"] is False
     assert training["scored"].startswith("weights kept: the last, averaged")
@@ -97,7 +98,7 @@ def test_a_finished_training_goes_on_with_more_minutes(tmp_path: Path):
     assert f"{out / 'model-0.04min.safetensors'}: the model so far, kept" in listener.lines
     assert second.limits.steps > first.limits.steps
     assert second.seconds > first.seconds
-    earlier = load_bundle(out / "model-0.04min.safetensors").training["limits"]["steps"]
+    earlier = provenance_of(load_bundle(out / "model-0.04min.safetensors"))["limits"]["steps"]
     assert earlier == first.limits.steps
     rows = json.loads((out / "report" / "report.json").read_text())["history"]
     assert [row["step"] for row in rows] == sorted(row["step"] for row in rows)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.networks import espnet_config
 from helpers.trainings import tiny_recipe
 
 from wsi_seg.errors import UsageError
@@ -78,17 +79,17 @@ def test_minutes_and_epochs_take_each_others_place() -> None:
 def test_the_network_can_be_exchanged_with_values_of_its_own() -> None:
     changed = override(PLAIN, ["model.name=biopsy", "model.block=residual"])
     assert changed.model.name == "biopsy"
-    assert changed.model.block == "residual"
-    assert override(changed, ["model.name=espnet", "model.q=5"]).model.q == 5
+    assert changed.model.model_dump()["block"] == "residual"
+    assert override(changed, ["model.name=espnet", "model.q=5"]).model.model_dump()["q"] == 5
 
 
 def test_ablations_and_blocks_reach_the_network_of_every_stage() -> None:
     changed = override(PLAIN, ["model.block=resnext", "model.block_width=40", "model.activation=relu"])
     for stage in ("encoder", "full"):
-        config = changed.model.architecture(4, stage).config
+        config = espnet_config(changed.model.architecture(4, stage).config)
         assert (config.block, config.block_width, config.activation) == ("resnext", 40, "relu")
     plain = override(PLAIN, ["model.hff=false", "model.residual=false", "model.reduce=3", "model.down=conv"])
-    config = plain.model.architecture(4, "full").config
+    config = espnet_config(plain.model.architecture(4, "full").config)
     assert (config.hff, config.residual, config.reduce, config.down) == (False, False, 3, "conv")
     with pytest.raises(UsageError, match="hff is False: resnext blocks have no such setting"):
         override(changed, ["model.hff=false"])
@@ -115,7 +116,7 @@ def test_variants_without_a_decoder_are_trained_alone(variant: str) -> None:
 def test_a_budget_settles_how_wide_blocks_are(settings: list[str], width: int) -> None:
     changed = override(PLAIN, ["model.block=mobilenet", *settings])
     for stage in ("encoder", "full"):
-        assert changed.model.architecture(20, stage).config.block_width == width
+        assert espnet_config(changed.model.architecture(20, stage).config).block_width == width
     with pytest.raises(UsageError, match="max_parameters and max_macs determine block_width"):
         override(changed, ["model.block_width=9"])
     with pytest.raises(

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import write_tiff
+from helpers.networks import CONVOLUTIONS, provenance_of
 from helpers.pictures import save
 from helpers.results import labels_of
 from helpers.trainings import (
@@ -101,11 +102,12 @@ def test_the_model_says_where_it_comes_from(trained: tuple[Trained, Path, Listen
     assert bundle.input.mpp == 2
     colours = np.array([c.color for c in SCHEMA.classes[:2]])
     np.testing.assert_allclose(bundle.input.mean, colours.mean(axis=0), atol=8)
-    assert bundle.training["command"] == "wsi-seg train it"
-    assert bundle.training["scores"]["mean_iou"] == pytest.approx(result.confusion.mean_iou, abs=1e-4)
-    assert bundle.training["recipe"]["training"]["epochs"] == 3
-    assert bundle.training["data"]["sources"] == ["slide"]
-    assert "no pixel that is kept out is trained on" in bundle.training["split"]
+    provenance = provenance_of(bundle)
+    assert provenance["command"] == "wsi-seg train it"
+    assert provenance["scores"]["mean_iou"] == pytest.approx(result.confusion.mean_iou, abs=1e-4)
+    assert provenance["recipe"]["training"]["epochs"] == 3
+    assert provenance["data"]["sources"] == ["slide"]
+    assert "no pixel that is kept out is trained on" in provenance["split"]
     report = json.loads(result.report.with_suffix(".json").read_text())
     assert report["scores"]["mean_iou"] == pytest.approx(result.confusion.mean_iou)
     assert [row["step"] for row in report["history"]] == [10, 20, 20, 30, 40, 40, 50, 60, 60]
@@ -148,7 +150,7 @@ def state_of_the_process() -> dict[str, object]:
         cores = thread.submit(torch.get_num_threads).result()
     return {
         "threads": (torch.get_num_threads(), cores),
-        "float32": (torch.backends.cudnn.conv.fp32_precision, torch.get_float32_matmul_precision()),
+        "float32": (CONVOLUTIONS.fp32_precision, torch.get_float32_matmul_precision()),
         "cudnn": (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "smallest number": (torch.tensor(1e-40) * 1).item(),
@@ -196,7 +198,7 @@ def test_a_class_without_pixels_is_told_and_passed_over(pair: Pair, tmp_path: Pa
     result = train(requested(pair, tmp_path / "out", f"data.classes={schema}"), listener)
     assert "Nerve: no pixels to train on, so not learned" in listener.said
     assert result.confusion.counts.sum(axis=1)[2] == 0
-    scores = load_bundle(result.model).training["scores"]["iou"]
+    scores = provenance_of(load_bundle(result.model))["scores"]["iou"]
     assert scores["Stroma"] > 0
     assert not scores["Nerve"]  # none, or nothing where it is still predicted somewhere
 
@@ -213,7 +215,7 @@ def test_finer_training_keeps_what_fits(trained: tuple[Trained, Path, Listening]
     bundle, earlier = load_bundle(result.model), load_bundle(trained[0].model)
     assert bundle.input == earlier.input
     assert len(bundle.schema) == 3
-    assert bundle.training["data"]["started from"] == init
+    assert provenance_of(bundle)["data"]["started from"] == init
 
 
 def test_a_model_to_start_from_must_fit(

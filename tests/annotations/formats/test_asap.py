@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
-from numpy.typing import NDArray
 
 from wsi_seg.annotations.reading import AnnotationFile, read_annotations
 
@@ -137,18 +136,18 @@ def test_real_files(shared_data: Path, name: str) -> None:
     path = shared_data / "annotations" / name
     root = ET.parse(path).getroot()
     stored = list(root.iter("Annotation"))
-    rings = [[(float(c.get("X")), float(c.get("Y"))) for c in a.iter("Coordinate")] for a in stored]
+    rings = [[(float(c.attrib["X"]), float(c.attrib["Y"])) for c in a.iter("Coordinate")] for a in stored]
     by_hand = [shoelace(ring) for ring in rings]
 
     file = read_annotations(path)
 
     assert Counter(s.class_name for s in file.shapes) == Counter(a.get("PartOfGroup") for a in stored)
-    groups = {g.get("Name"): tuple(bytes.fromhex(g.get("Color")[1:])) for g in root.iter("Group")}
+    groups = {g.get("Name"): tuple(bytes.fromhex(g.get("Color", "")[1:])) for g in root.iter("Group")}
     assert {(s.class_name, s.color) for s in file.shapes} == set(groups.items())
     np.testing.assert_allclose([s.geometry.area for s in file.shapes], by_hand, rtol=1e-3)
     assert len(file.repaired) == sum(not shapely.Polygon(ring).is_valid for ring in rings)
 
 
-def shoelace(ring: NDArray[np.float64]) -> float:
+def shoelace(ring: Sequence[tuple[float, float]]) -> float:
     x, y = np.array(ring).T
     return abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2

@@ -115,7 +115,7 @@ def test_an_area_ends_where_it_began(
 
 @pytest.mark.parametrize(("endcaps", "corners", "closed"), [(0, 4, True), (1, 4, True), (1, 5, False)])
 def test_a_negative_region_is_a_hole_however_open(
-    read: Callable[..., AnnotationFile], endcaps: int, corners: Sequence[tuple[float, float]], closed: bool
+    read: Callable[..., AnnotationFile], endcaps: int, corners: int, closed: bool
 ) -> None:
     inner = ((2, 2), (6, 2), (6, 6), (2, 6), (2, 2))[:corners]
 
@@ -152,7 +152,7 @@ def test_a_real_file_with_holes(shared_data: Path) -> None:
         rings = [
             (
                 r.get("NegativeROA"),
-                shapely.Polygon([(float(v.get("X")), float(v.get("Y"))) for v in r.iter("V")]),
+                shapely.Polygon([(float(v.attrib["X"]), float(v.attrib["Y"])) for v in r.iter("V")]),
             )
             for r in layer.iter("Region")
         ]
@@ -160,7 +160,7 @@ def test_a_real_file_with_holes(shared_data: Path) -> None:
             if negative == "0":
                 inside = [hole for sign, hole in rings if sign == "1" and ring.contains(hole)]
                 holes += len(inside)
-                expected.append((layer.get("Name"), ring.area - sum(hole.area for hole in inside)))
+                expected.append((layer.attrib["Name"], ring.area - sum(hole.area for hole in inside)))
 
     file = read_annotations(path)
 

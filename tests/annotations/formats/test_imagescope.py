@@ -176,7 +176,7 @@ def test_a_region_that_negative_ones_leave_nothing_of_is_named(read: Callable[..
 
 def test_the_dialect_with_attributes(shared_data: Path) -> None:
     path = shared_data / "annotations" / "imagescope_TCGA-EJ-5518.xml"
-    stated = [float(r.get("Area")) for r in ET.parse(path).getroot().iter("Region")]
+    stated = [float(r.attrib["Area"]) for r in ET.parse(path).getroot().iter("Region")]
 
     file = read_annotations(path)
 
@@ -189,11 +189,11 @@ def test_the_dialect_with_attributes(shared_data: Path) -> None:
 def test_the_dialect_without_attributes(shared_data: Path) -> None:
     path = shared_data / "annotations" / "imagescope_NP015.xml"
     region_ = next(ET.parse(path).getroot().iter("Region"))
-    ring = [(float(v.get("X")), float(v.get("Y"))) for v in region_.iter("Vertex")]
+    ring = [(float(v.attrib["X"]), float(v.attrib["Y"])) for v in region_.iter("Vertex")]
 
     file = read_annotations(path)
 
     assert len(file.shapes) == 1
     assert file.shapes[0].geometry.area == pytest.approx(shapely.Polygon(ring).area)
-    assert file.shapes[0].geometry.area == pytest.approx(float(region_.get("Area")), rel=1e-4)
+    assert file.shapes[0].geometry.area == pytest.approx(float(region_.attrib["Area"]), rel=1e-4)
     assert file.skipped == ("shapes 2, 3 (PLP Colour decon1-v4 output): each copied by an analysis",)

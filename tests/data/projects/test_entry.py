@@ -73,8 +73,8 @@ def test_an_image_is_the_series_that_the_project_states(tmp_path: Path) -> None:
     slide = write_series(tmp_path / "a.ome.tif", {f"{height}": tissue_rgb(height, 96) for height in (64, 32)})
     second = replace(entry(slide, (0.5, 0.5), (96, 32)), series=1)
     assert second.mpp_for_slide() is None
-    with second.open() as slide:
-        assert (slide.size, slide.mpp) == ((96, 32), (0.5, 0.5))
+    with second.open() as opened:
+        assert (opened.size, opened.mpp) == ((96, 32), (0.5, 0.5))
     with pytest.raises(SlideError, match=r"has 96 x 32 px in QuPath, but .* has 96 x 64 px"):
         replace(second, series=0).mpp_for_slide()
     with pytest.raises(SlideError, match=r"^project\.qpproj: 'Case 1': .* image"):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import tissue_rgb
+from helpers.networks import disturb, layer
 from torch import nn
 
 from wsi_seg.inference.fast.fast_espnet import FastESPNet, can_rearrange
@@ -37,10 +38,7 @@ def trained(config: ESPNetConfig) -> ESPNet:
     network = ESPNet(config).eval()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_()
-            module.running_var.uniform_(0.1, 3)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias)
+            disturb(module)
         if isinstance(module, nn.PReLU):
             nn.init.uniform_(module.weight, -0.3, 0.5)
     return network
@@ -93,7 +91,7 @@ def test_the_same_bytes_for_any_threads_and_after_other_images(threads: int) -> 
 
 def test_weights_that_have_decayed_to_nothing_change_nothing() -> None:
     network, rgb = trained(CONFIGS["full"]), tissue_rgb(64, 64)
-    network.encoder.level2[0].branches[1].weight.data[:6] *= 1e-40
+    layer(network, "encoder.level2.0.branches.1", nn.Conv2d).weight.data[:6] *= 1e-40
     expected = plainly(network, rgb)
     found = FastESPNet(network, SPEC).logits(rgb)
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())

@@ -50,6 +50,7 @@ def test_it_is_what_the_network_says_of_what_it_sees(tmp_path: Path, size: tuple
     rgb = tissue_rgb(48, 64)
     diagnosis = diagnose_image(rgb, bundle, Diagnoser.of(bundle, CPU))
     assert diagnosis is not None
+    assert isinstance(bundle.network, BiopsyNet)
     images = Normalisation(bundle.input, CPU)(torch.from_numpy(rgb).permute(2, 0, 1)[None])
     with torch.inference_mode():
         expected = bundle.network.diagnose(images)[1]

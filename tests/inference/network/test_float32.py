@@ -4,11 +4,10 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-import torch
+from helpers.networks import CONVOLUTIONS
 
 from wsi_seg.inference.network.float32 import float32_proper
 
-CONVOLUTIONS = torch.backends.cudnn.conv
 WAIT = 20
 
 

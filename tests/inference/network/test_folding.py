@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.networks import disturb
 from torch import nn
 
 from wsi_seg.inference.network.folding import folded
@@ -13,10 +14,7 @@ from wsi_seg.models.espnet_config import ESPNetConfig
 def uneven(network: nn.Module) -> nn.Module:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_()
-            module.running_var.uniform_(0.1, 3)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias)
+            disturb(module)
     return network.eval()
 
 
@@ -63,8 +61,11 @@ def test_a_norm_that_others_see_the_input_of_stays() -> None:
 def test_weights_too_small_to_matter_become_zero() -> None:
     layer = nn.Conv2d(1, 1, 1)
     nn.init.constant_(layer.weight, 1e-39)
+    assert layer.bias is not None
     nn.init.constant_(layer.bias, 1e-5)
-    fast = folded(nn.Sequential(layer))[0]
+    (fast,) = folded(nn.Sequential(layer)).children()
+    assert isinstance(fast, type(layer))
+    assert fast.bias is not None
     assert fast.weight.item() == 0
     assert fast.bias.item() == pytest.approx(1e-5)
     assert layer.weight.item() != 0

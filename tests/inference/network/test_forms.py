@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.networks import CONVOLUTIONS
 from torch import nn
 
 from wsi_seg.errors import KernelsError, UsageError
@@ -52,17 +53,18 @@ def test_a_gpu_records_graphs_where_asked_to(wanted: Compile, form: str) -> None
 
 
 def test_float32_is_not_rounded_and_other_code_keeps_its_setting() -> None:
-    seen, before = [], torch.backends.cudnn.conv.fp32_precision
+    seen: list[str] = []
+    before = CONVOLUTIONS.fp32_precision
 
     class Watching(nn.Conv2d):
         output_stride = 1
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            seen.append(torch.backends.cudnn.conv.fp32_precision)
+            seen.append(CONVOLUTIONS.fp32_precision)
             return super().forward(x)
 
     spec = InputSpec(channels="rgb", mean=(0, 0, 0), std=(1, 1, 1))
     network = run_as("plain", Watching(3, 2, 1).eval(), spec, torch.device("cpu"))  # type: ignore[arg-type]
     network.best(torch.zeros(1, 8, 8, 3, dtype=torch.uint8), 0)
     assert seen == ["ieee"]
-    assert torch.backends.cudnn.conv.fp32_precision == before
+    assert CONVOLUTIONS.fp32_precision == before

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import tissue_rgb, write_model
+from helpers.networks import layer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 from torch.nn import functional
 
 from wsi_seg.inference.network import pixels
@@ -73,9 +75,9 @@ def test_logits_are_enlarged_and_not_the_mask() -> None:
 def undecided(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
     """A model to which the second and the third class are always equally likely, and the first never."""
     bundle = load_bundle(write_model(tmp_path_factory.mktemp("undecided") / "m.safetensors", constant=1))
-    weight = bundle.network.decoder.level1_up.weight  # type: ignore[union-attr]
+    weight = layer(bundle.network, "decoder.level1_up", nn.ConvTranspose2d).weight
     with torch.no_grad():
-        weight[:, 2] = weight[:, 1]  # type: ignore[index]
+        weight[:, 2] = weight[:, 1]
     return bundle
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -104,7 +104,7 @@ def test_batches_too_large_for_the_device_are_halved(
     expected = segmenter(batch(5, 64), 8, confidence)
     plain = segmenter._segment
 
-    def limited(pixels: Callable[[], torch.Tensor], *more: object) -> object:
+    def limited(pixels: Callable[[], torch.Tensor], *more: Any) -> object:
         seen.append(len(pixels()))
         if seen[-1] > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")

@@ -36,7 +36,8 @@ def test_a_worker_that_is_heard_of_is_waited_for(monkeypatch: pytest.MonkeyPatch
 def test_one_silent_worker_of_several_is_named_once_and_again_when_it_was_heard_of_between(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    now, lines = [0.0], []
+    now = [0.0]
+    lines: list[str] = []
     monkeypatch.setattr(watching.time, "monotonic", lambda: now[0])
 
     def at(seconds: float, silent_heard: float) -> list[str]:

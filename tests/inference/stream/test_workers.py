@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import import_module
 from types import SimpleNamespace
+from typing import Any
 
 import dask
 import pytest
@@ -80,6 +81,12 @@ def records(client: Client, during: Callable[[], object]) -> int:
     return done
 
 
+def scheduler_of(cluster: LocalCluster) -> Any:
+    """The scheduler, which runs in this process."""
+    assert cluster.scheduler is not None
+    return cluster.scheduler
+
+
 def test_a_worker_that_is_lost_costs_nothing(
     client: Client, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,7 +100,7 @@ def test_when_all_workers_are_lost_the_run_ends_with_their_names(
     monkeypatch.setattr(stream, "process_region", _slow)
     monkeypatch.setattr(stream, "LOOK_SECONDS", 0.2)
     monkeypatch.setattr(watch, "LOST_SECONDS", 1.0)
-    name = next(iter(cluster.scheduler.workers))
+    name = next(iter(scheduler_of(cluster).workers))
     with pytest.raises(SchedulerError, match=rf"all workers are lost \(.*{name}.*run the same command"):
         records(client, lambda: cluster.scale(0))
 
@@ -104,7 +111,7 @@ def test_when_the_scheduler_is_lost_one_line_says_so(
     monkeypatch.setattr(stream, "process_region", _slow)
     address = cluster.scheduler_address
     with pytest.raises(SchedulerError, match=rf"{address}: the Dask scheduler was lost"):
-        records(client, lambda: cluster.sync(cluster.scheduler.close))
+        records(client, lambda: cluster.sync(scheduler_of(cluster).close))
     assert capfd.readouterr().err == ""
 
 
@@ -127,7 +134,7 @@ def test_a_worker_that_joined_without_the_package_is_named(
 ) -> None:
     monkeypatch.setattr(stream, "process_region", _absent)
     monkeypatch.setattr(workers, "introduce", _absent_here)
-    names = "|".join(cluster.scheduler.workers)
+    names = "|".join(scheduler_of(cluster).workers)
     with pytest.raises(SchedulerError, match=rf"^worker ({names}): cannot load wsi-seg .*No module named"):
         records(client, lambda: None)
 
@@ -167,7 +174,7 @@ def test_all_workers_say_what_they_compute_with(client: Client) -> None:
 
 def test_without_workers_it_is_said_at_once(client: Client, cluster: LocalCluster) -> None:
     cluster.scale(0)
-    while cluster.scheduler.workers:
+    while scheduler_of(cluster).workers:
         time.sleep(0.05)
     with pytest.raises(SchedulerError, match=r"tcp://.*: has no workers: start some"):
         probe(client, "cpu")

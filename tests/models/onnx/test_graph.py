@@ -21,7 +21,7 @@ def test_a_content_is_checked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     checked: list[int] = []
     check = onnx.checker.check_model
 
-    def counted(model: object) -> None:
+    def counted(model: onnx.ModelProto) -> None:
         checked.append(1)
         check(model)
 

@@ -181,7 +181,7 @@ def test_negligible_weights_become_0_and_single_numbers_stay(tmp_path: Path) -> 
         numbers = np.frombuffer(weight.raw_data, np.float32).copy()
         numbers[1] = 1e-38
         weight.raw_data = numbers.tobytes()
-        model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(1e-30), "eps"))
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(1e-30, np.float32), "eps"))
 
     graph = read_graph(write_onnx(tmp_path / "net.onnx", change=tiny))
     held = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from helpers.network_contract import NetworkContract
+from helpers.networks import layer
 from torch import nn
 
 from wsi_seg.paper.networks.enet import Bottleneck, Down, ENet, ENetConfig, Up
@@ -51,16 +52,18 @@ def test_values_go_back_to_where_the_maxima_lay() -> None:
     x = torch.randn(2, 4, 6, 10)
     down, up = Down(4, 8, 0.0).eval(), Up(8, 4).eval()
     _, places = down(x)
-    for layer in (up.project[0], up.extension[0][0][0]):
-        nn.init.ones_(layer.weight)
-    nn.init.zeros_(up.extension[2][0].weight)
+    for name in ("project.0", "extension.0.0.0"):
+        nn.init.ones_(layer(up, name, nn.Conv2d).weight)
+    nn.init.zeros_(layer(up, "extension.2.0", nn.Conv2d).weight)
     marks = up(torch.ones(2, 8, 3, 5), places) > 0
     squares = x.unfold(2, 2, 2).unfold(3, 2, 2)
     assert torch.equal(x[marks].sort().values, squares.amax(dim=(-2, -1)).flatten().sort().values)
 
 
 def test_dilations_are_the_papers() -> None:
-    middles = [m.extension[1][0] for m in ENet(ENetConfig(2)).modules() if isinstance(m, Bottleneck)]
+    middles = [
+        m.get_submodule("extension.1.0") for m in ENet(ENetConfig(2)).modules() if isinstance(m, Bottleneck)
+    ]
     seen = [m.dilation[0] if isinstance(m, nn.Conv2d) else "5x1, 1x5" for m in middles]
     repeated = [1, 2, "5x1, 1x5", 4, 1, 8, "5x1, 1x5", 16]
     assert seen == [1] * 4 + repeated + repeated + [1] * 3

@@ -52,7 +52,10 @@ def test_a_block_is_two_factorised_convolutions() -> None:
     block = Block(4, dilation=3, dropout=0.5).eval()
     x = torch.randn(1, 4, 20, 30)
     y = x
-    for (tall, _, wide, norm), dilation in ((block.first[0], 1), (block.second[0], 3)):
+    for pair, dilation in ((block.first[0], 1), (block.second[0], 3)):
+        tall, _, wide, norm = pair.children()
+        assert isinstance(tall, nn.Conv2d)
+        assert isinstance(wide, nn.Conv2d)
         assert isinstance(norm, nn.BatchNorm2d)
         y = functional.conv2d(y, tall.weight, tall.bias, padding=(dilation, 0), dilation=(dilation, 1)).relu()
         y = functional.conv2d(y, wide.weight, wide.bias, padding=(0, dilation), dilation=(1, dilation))

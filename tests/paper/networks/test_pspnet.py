@@ -68,9 +68,16 @@ def test_titles_count_the_layers() -> None:
     assert PSPNetConfig(2, (3, 4, 6, 3)).title == "PSPNet-50"
 
 
+def middle_of(block: Block) -> nn.Conv2d:
+    """The convolution in the middle of its three."""
+    middle = block.get_submodule("layers.1.0.0")
+    assert isinstance(middle, nn.Conv2d)
+    return middle
+
+
 def test_it_is_dilated_from_the_third_stage_on() -> None:
     network = PSPNet(SMALL)
-    middles = [[b.layers[1][0][0] for b in stage if isinstance(b, Block)] for stage in network.stages]
+    middles = [[middle_of(b) for b in stage.children() if isinstance(b, Block)] for stage in network.stages]
     assert [{m.dilation for m in stage} for stage in middles] == [{(1, 1)}, {(1, 1)}, {(2, 2)}, {(4, 4)}]
     assert network.stages(network.stem(torch.randn(2, 3, 64, 96))).shape == (2, 128, 8, 12)
 

@@ -17,7 +17,7 @@ def test_same_as_torch(height: int, width: int, layout: torch.memory_format) -> 
     pooled, places = functional.max_pool2d(x, 2, ceil_mode=True, return_indices=True)
     maps = torch.randn_like(pooled).requires_grad_()
     ours = unpool(maps, places, height, width)
-    theirs = functional.max_unpool2d(maps, places, 2, output_size=(height, width))
+    theirs = functional.max_unpool2d(maps, places, [2, 2], output_size=(height, width))
     assert torch.equal(ours, theirs)
     upstream = torch.randn_like(theirs)
     assert torch.equal(*(torch.autograd.grad(y, maps, upstream)[0] for y in (ours, theirs)))

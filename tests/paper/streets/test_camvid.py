@@ -69,6 +69,7 @@ def test_real_streets(shared_data: Path) -> None:
         assert all(source.size == (480, 360) for source in dataset.sources)
         source = dataset.sources[count // 2]
         classes = source.read(Rect(0, 0, 360, 480)).classes
+        assert source.mask is not None
         with Image.open(source.mask) as image:
             values = np.asarray(image)
         assert np.array_equal(classes, np.where(values == 11, IGNORE, values))

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from cityscapesscripts.helpers.labels import labels, trainId2label
 from helpers.pictures import save
+from numpy.typing import NDArray
 from PIL import Image
 
 from wsi_seg.data.dataset import dataset_splits, read_dataset
@@ -23,7 +25,7 @@ WHOLE = Rect(0, 0, 1024, 2048)
 def write(folder: Path, kinds: Iterable[str], split: str = "train", name: str = "ulm_000001_000019") -> None:
     """Write an image whose mask's columns hold each label id in turn."""
     ids = np.arange(34, dtype=np.uint8).reshape(1, -1)
-    forms = {
+    forms: dict[str, NDArray[Any]] = {
         "labelIds": ids,
         "labelTrainIds": np.array([[CLASS_OF_ID[i] for i in range(34)]], np.uint8),
         "instanceIds": np.where(ids >= 24, ids * np.uint16(1000) + 7, ids).astype(np.uint16),
@@ -57,9 +59,9 @@ def test_the_schemas_are_the_official_ones() -> None:
     ],
 )
 @pytest.mark.parametrize("schema", [None, "cityscapes-void"])
-def test_every_label_id_in_every_form(tmp_path: Path, kinds: Iterable[str], schema: str) -> None:
+def test_every_label_id_in_every_form(tmp_path: Path, kinds: Iterable[str], schema: str | None) -> None:
     write(tmp_path, kinds)
-    dataset = read_dataset(tmp_path, "train", schema and load_schema(schema))
+    dataset = read_dataset(tmp_path, "train", load_schema(schema) if schema else None)
     (source,) = dataset.sources
     assert source.name == "ulm_000001_000019_leftImg8bit"
     assert source.read(Rect(0, 0, 1, 34)).classes.tolist() == [[CLASS_OF_ID[i] for i in range(34)]]

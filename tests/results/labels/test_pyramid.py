@@ -21,7 +21,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.models.classes import UNPROCESSED_ID, ClassSchema, TissueClass
 from wsi_seg.results.labels.halving import halve_labels, halve_mean
-from wsi_seg.results.labels.ngff import PyramidLayout
+from wsi_seg.results.labels.ngff import NgffVersion, PyramidLayout
 from wsi_seg.results.labels.pyramid import PyramidWriter
 from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.slides.frames import Bounds, Frames
@@ -63,7 +63,7 @@ def confidence() -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH), dtype=np.uint8)
 
 
-def new_writer(folder: Path, ngff: str = "0.5", confidence: bool = False) -> PyramidWriter:
+def new_writer(folder: Path, ngff: NgffVersion = "0.5", confidence: bool = False) -> PyramidWriter:
     layout = PyramidLayout(FRAMES, SCHEMA, LATTICE.region, 1, ngff, confidence)
     writer = PyramidWriter(folder / "slide.ome.zarr", layout)
     writer.create({"model": {"name": "toy"}})
@@ -108,7 +108,7 @@ def test_halve_mean_rounds_the_mean_of_four(values: np.ndarray) -> None:
 
 @pytest.mark.parametrize("ngff", ["0.5", "0.4"])
 def test_levels_equal_those_of_the_whole_array(
-    tmp_path: Path, labels: np.ndarray, confidence: np.ndarray, ngff: str
+    tmp_path: Path, labels: np.ndarray, confidence: np.ndarray, ngff: NgffVersion
 ) -> None:
     writer = new_writer(tmp_path, ngff, confidence=True)
     for rect in REGIONS:
@@ -130,7 +130,7 @@ def test_levels_equal_those_of_the_whole_array(
 
 @pytest.mark.parametrize("ngff", ["0.5", "0.4"])
 def test_bytes_do_not_depend_on_order_threads_or_history(
-    tmp_path: Path, labels: np.ndarray, ngff: str
+    tmp_path: Path, labels: np.ndarray, ngff: NgffVersion
 ) -> None:
     labels = labels.copy()
     for unprocessed in REGIONS[3:6]:
@@ -195,10 +195,10 @@ def test_overview_is_stored_by_channel_and_reduced_by_mean(tmp_path: Path) -> No
     writer = new_writer(tmp_path)
     rgb = np.random.default_rng(2).integers(0, 256, (167, 300, 3), dtype=np.uint8)
     writer.write_overview(rgb)
-    root = zarr.open_group(writer.path, mode="r")
-    np.testing.assert_array_equal(root["0"][:], rgb.transpose(2, 0, 1))
-    np.testing.assert_array_equal(root["1"][:], halve_mean(rgb.transpose(2, 0, 1)))
-    assert root["2"].shape == (3, 42, 75)
+    first, second, third = (zarr.open_array(writer.path, path=str(i), mode="r") for i in range(3))
+    np.testing.assert_array_equal(first[:], rgb.transpose(2, 0, 1))
+    np.testing.assert_array_equal(second[:], halve_mean(rgb.transpose(2, 0, 1)))
+    assert third.shape == (3, 42, 75)
     with pytest.raises(UsageError, match=r"not uint8 of shape \(167, 300, 3\)"):
         writer.write_overview(rgb[1:])
 

@@ -80,7 +80,9 @@ def test_legend_holds_every_swatch_in_columns_that_fit() -> None:
     ]
     wide, narrow = draw_legend(entries, (), 1520), draw_legend(entries, ("necrosis",), 500)
     for picture in (wide, narrow):
-        counts = {color: count for count, color in picture.getcolors(1 << 16)}
+        found = picture.getcolors(1 << 16)
+        assert found is not None
+        counts = {color: count for count, color in found}
         assert all(counts[color] == SWATCH[0] * SWATCH[1] for color in colors)
     assert (wide.width, narrow.width) == (1520, 500)
     assert narrow.height > 2 * wide.height

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ def labels() -> np.ndarray:
     return labels
 
 
-def share_of(picture: Image.Image, color: tuple[int, int, int]) -> float:
+def share_of(picture: Image.Image, color: Sequence[float]) -> float:
     close = np.abs(np.asarray(picture).astype(int) - color).max(axis=2) <= 1
     return float(close.mean())
 
@@ -154,6 +155,7 @@ def test_a_class_has_the_same_colour_in_the_legend_as_in_the_map(labels: np.ndar
     scene = scene_of(labels)
     scene.rgb[labels == 1] = 150, 60, 120  # dark tissue
     fill = overview._entries(scene)[0].swatch.getpixel((18, 11))
+    assert isinstance(fill, tuple)
     assert share_of(draw_overview(scene), fill) > 0.01
 
 

@@ -107,7 +107,7 @@ def test_the_report_counts_what_is_in_the_file(path: Path) -> None:
         ({"include_unprocessed": True}, ["Tumour", "Unprocessed"]),
     ],
 )
-def test_what_is_left_out_by_default(path: Path, chosen: GeoJsonSettings, names: list[str]) -> None:
+def test_what_is_left_out_by_default(path: Path, chosen: dict[str, Any], names: list[str]) -> None:
     shapes = [Shape(i, shapely.box(i, 0, i + 1, 1), 1, None) for i in (0, 1, 254, 255)]
 
     written, _ = write(path, shapes, GeoJsonSettings(gzip=False, **chosen))

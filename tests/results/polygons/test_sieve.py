@@ -26,7 +26,7 @@ class Watched:
     def __init__(self, array: NDArray[np.uint8]):
         self.array = array
         self.shape = array.shape
-        self.reads = []
+        self.reads: list[Rect] = []
 
     def read(self, rect: Rect) -> NDArray[np.uint8]:
         self.reads.append(rect)
@@ -42,7 +42,7 @@ def sieved_slowly(image: NDArray[np.uint8], min_area: int) -> NDArray[np.uint8]:
     waiting = {i for i, v in value.items() if v < 254 and area[i] < min_area}
     height, width = image.shape
     while True:
-        votes = {i: Counter() for i in waiting}
+        votes: dict[int, Counter[int]] = {i: Counter() for i in waiting}
         for y in range(height):
             for x in range(width):
                 for v, u in ((y + 1, x), (y - 1, x), (y, x + 1), (y, x - 1)):

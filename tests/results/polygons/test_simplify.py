@@ -112,7 +112,7 @@ def test_a_border_dropped_in_one_polygon_is_dropped_in_its_neighbour() -> None:
 
 
 def test_tolerance_zero_changes_nothing() -> None:
-    polygons, _, (simpler, tolerance, sound) = simplified([[1, 2], [2, 1]], 0)
+    polygons, _, (simpler, tolerance, sound) = simplified(np.array([[1, 2], [2, 1]], np.uint8), 0)
 
     assert sound
     assert (tolerance == 0).all()
@@ -176,7 +176,9 @@ def test_outlines_held_back_are_as_if_the_others_were_simplified_without_them(
 
     monkeypatch.setattr(shapely, "coverage_simplify", counted)
     for step in steps_within(3):
-        after, active = simplify_module._take(step, before, class_id, exact)
+        taken = simplify_module._take(step, before, class_id, exact)
+        assert taken is not None
+        after, active = taken
         expected = before.copy()
         expected[active] = geos(before[active], step, simplify_boundary=False)
         assert shapely.equals_exact(shapely.normalize(after), shapely.normalize(expected)).all()

@@ -5,7 +5,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from rasterio.features import shapes as gdal_polygonise
 
 from wsi_seg.results.polygons.components import find_components
@@ -15,7 +15,7 @@ IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=10), ele
 
 
 def traced(
-    image: NDArray[np.uint8], origin_xy: tuple[int, int] = (0, 0)
+    image: ArrayLike, origin_xy: tuple[int, int] = (0, 0)
 ) -> tuple[NDArray[np.int32], NDArray[np.object_]]:
     components = find_components(np.asarray(image))
     component = components.paint(np.arange(len(components), dtype=np.int32))

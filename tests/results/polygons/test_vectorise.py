@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,7 @@ def test_cut_shapes_keep_to_their_size_and_lose_nothing(image: NDArray[np.uint8]
 def test_sieved_shapes_cover_the_sieved_labels(image: NDArray[np.uint8]) -> None:
     sieved, _ = read_sieved(ArraySource(image), Rect(0, 0, *image.shape), 5)
 
-    areas = Counter()
+    areas: defaultdict[int, float] = defaultdict(float)
     for shape in drawn(image, tile=16, min_area_px=5):
         areas[shape.class_id] += shape.polygon.area
 
@@ -265,8 +265,9 @@ def test_the_tally_counts_what_could_not_be_done(monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
+    wrong: dict[str, Any] = {name: value}
     with pytest.raises(UsageError):
-        PolygonSettings(**{name: value})
+        PolygonSettings(**wrong)
 
 
 @pytest.fixture(scope="module")
@@ -296,9 +297,10 @@ def test_a_pathologists_mask_keeps_its_areas_when_simplified(breast_mask: NDArra
         assert sum(s.polygon.area for s in of_class) == pytest.approx(pixels, rel=0.01)
 
 
-def class_areas(shapes: Iterable[Shape]) -> tuple[Counter[int], Counter[int]]:
+def class_areas(shapes: Iterable[Shape]) -> tuple[dict[int, float], dict[int, float]]:
     """Simplified and exact area of each class."""
-    simplified, exact = Counter(), Counter()
+    simplified: defaultdict[int, float] = defaultdict(float)
+    exact: defaultdict[int, float] = defaultdict(float)
     for shape in shapes:
         simplified[shape.class_id] += shape.polygon.area
         exact[shape.class_id] += shape.area_px

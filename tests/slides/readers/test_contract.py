@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 from conftest import tissue_rgb
-from helpers.containers import CONTAINERS, NAMES, OMITTED, PAGES, PYRAMIDS, SPOILT, TILE, Container
+from helpers.containers import CONTAINERS, OMITTED, PAGES, PYRAMIDS, SPOILT, TILE, Container, Picture, name_of
 from helpers.pyramids import bicubic, mean
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,7 +33,7 @@ MARGIN = 40
 """How far rectangles reach beyond a level."""
 
 
-@pytest.fixture(scope="module", params=CONTAINERS, **NAMES)
+@pytest.fixture(scope="module", params=CONTAINERS, ids=name_of)
 def container(request: pytest.FixtureRequest) -> Container:
     return request.param
 
@@ -113,18 +113,21 @@ def test_it_says_what_the_file_is(container: Container, reader: Reader) -> None:
     assert reader.icc_profile is None
 
 
-@pytest.mark.parametrize("container", PYRAMIDS, **NAMES)
+@pytest.mark.parametrize("container", PYRAMIDS, ids=name_of)
 @pytest.mark.parametrize("how", [mean, bicubic], ids=["rounded down", "rounded up"])
-def test_levels_of_odd_sides_have_whole_scales(container: Container, tmp_path: Path, how: object) -> None:
+def test_levels_of_odd_sides_have_whole_scales(
+    container: Container, tmp_path: Path, how: Callable[[Picture, int], Picture]
+) -> None:
     rgb = tissue_rgb(HEIGHT + 1, WIDTH + 1)
     opened = open_reader(container.make(tmp_path / "slide", [rgb, how(rgb, 2)]))
     assert [(level.scale_x, level.scale_y) for level in opened.levels] == [(1.0, 1.0), (2.0, 2.0)]
     opened.close()
 
 
-@pytest.mark.parametrize("container", SPOILT, **NAMES)
+@pytest.mark.parametrize("container", SPOILT, ids=name_of)
 def test_damage_costs_the_tile_it_is_in(container: Container, tmp_path: Path) -> None:
     path = container.make(tmp_path / "slide", LEVELS)
+    assert container.spoil is not None
     container.spoil(path, ROW, COLUMN)
     opened = open_reader(path)
     for rect in (ALL, Rect(130, 130, 140, 140)):
@@ -137,9 +140,10 @@ def test_damage_costs_the_tile_it_is_in(container: Container, tmp_path: Path) ->
     opened.close()
 
 
-@pytest.mark.parametrize("container", OMITTED, **NAMES)
+@pytest.mark.parametrize("container", OMITTED, ids=name_of)
 def test_a_tile_that_the_file_leaves_out_is_transparent(container: Container, tmp_path: Path) -> None:
     path = container.make(tmp_path / "slide", LEVELS)
+    assert container.omit is not None
     container.omit(path, ROW, COLUMN)
     opened = open_reader(path)
     rgba, unreadable = opened.read(0, ALL)

@@ -13,7 +13,7 @@ from conftest import tissue_rgb
 from wsi_seg.slides.readers.jpeg_ls import JpegLsDecoder
 
 RGB = tissue_rgb(200, 260)
-FRAME = imagecodecs.jpegls_encode(RGB)
+FRAME = bytes(imagecodecs.jpegls_encode(RGB))
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_damaged_frame_is_refused_and_the_next_is_decoded(decoder: JpegLsDecod
 def test_a_frame_that_takes_too_long_ends_the_process_and_not_this_one() -> None:
     """A sound frame, and less time than any takes."""
     hasty = JpegLsDecoder(seconds=1e-6)
-    large = imagecodecs.jpegls_encode(np.tile(RGB, (8, 8, 1)))
+    large = bytes(imagecodecs.jpegls_encode(np.tile(RGB, (8, 8, 1))))
     for _ in range(2):
         with pytest.raises(ValueError, match="not decoded within 1e-06 s of processor time"):
             hasty.decode(large)

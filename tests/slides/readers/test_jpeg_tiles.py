@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -12,6 +13,7 @@ import openslide
 import pytest
 import tifffile
 from conftest import damage_tile
+from helpers.tiff_pages import page_of
 
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.readers.decode import LevelReader
@@ -42,7 +44,7 @@ def write(
     path: Path, picture: np.ndarray, stored: str = "ycbcr", stated: str = "", chroma: str = "420"
 ) -> Path:
     """Write JPEG tiles in one colour space, in a TIFF that states it or another."""
-    tiles = [
+    tiles: list[Any] = [  # which tifffile takes as they are
         imagecodecs.jpeg8_encode(
             np.pad(part, ((0, TILE - part.shape[0]), (0, TILE - part.shape[1]), (0, 0)), mode="edge"),
             level=85,
@@ -163,7 +165,7 @@ def test_an_absent_tile_is_left_to_openslide(tmp_path: Path, picture: np.ndarray
     with tifffile.TiffFile(path, mode="r+") as tiff:
         sizes = list(tiff.pages[0].databytecounts)
         sizes[4] = 0
-        tiff.pages[0].tags["TileByteCounts"].overwrite(sizes)
+        page_of(tiff, 0).tags["TileByteCounts"].overwrite(sizes)
     reader = LevelReader(path)
     assert reader._tiles is not None
     assert reader._tiles.read(0, Rect(0, 0, 200, 200)) is None
@@ -176,7 +178,7 @@ def test_a_damaged_size_costs_no_memory(tmp_path: Path, picture: np.ndarray) -> 
     with tifffile.TiffFile(path, mode="r+") as tiff:
         sizes = list(tiff.pages[0].databytecounts)
         sizes[4] = 2**32 - 1
-        tiff.pages[0].tags["TileByteCounts"].overwrite(sizes)
+        page_of(tiff, 0).tags["TileByteCounts"].overwrite(sizes)
     reader = LevelReader(path)
     assert reader._tiles is not None
     tracemalloc.start()

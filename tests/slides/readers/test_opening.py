@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from conftest import tissue_rgb, write_tiff
 from helpers.drawn_tiffs import GREY, HEIGHT, PLANES, RGB, WIDTH, channels, write
+from helpers.tiff_pages import page_of
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.lattice import Rect
@@ -115,7 +116,7 @@ def test_a_stack_is_read_in_its_first_plane(tmp_path: Path) -> None:
         (spoilt(DEEP << 4, ONE, 65535), {"photometric": "rgb"}, "uses 12 of them"),
         (spoilt(DEEP << 4, HOT, 40000), {"photometric": "rgb"}, "uses 12 of them"),
         (spoilt(DEEP << 4, PAD, 65535), {"photometric": "rgb"}, "uses 12 of them"),
-        (spoilt(DEEP, np.s_[:], 65535), {"photometric": "rgb"}, "uses 0 of them"),
+        (spoilt(DEEP, np.s_[:, :], 65535), {"photometric": "rgb"}, "uses 0 of them"),
         (
             spoilt(DEEP << 4, ONE, 16383),
             {"photometric": "rgb", "ome": True, "metadata": {"axes": "YXS", "SignificantBits": 14}},
@@ -156,7 +157,7 @@ def test_a_value_beyond_the_stated_bits_costs_its_tile(tmp_path: Path) -> None:
 def test_a_level_higher_than_the_slide_is_damage(tmp_path: Path) -> None:
     path = write_tiff(tmp_path / "a.tiff", tissue_rgb(512, 512), levels=3)
     with tifffile.TiffFile(path) as tiff:
-        height = tiff.pages[1].tags["ImageLength"].valueoffset
+        height = page_of(tiff, 1).tags["ImageLength"].valueoffset
     with path.open("r+b") as file:
         file.seek(height)
         file.write((1100).to_bytes(2, "little"))

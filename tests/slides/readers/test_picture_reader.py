@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ ALL = Rect(0, 0, HEIGHT, WIDTH)
 IMAGE = Image.fromarray(RGB)
 
 
-def save(path: Path, image: Image.Image = IMAGE, **options: object) -> Path:
+def save(path: Path, image: Image.Image = IMAGE, **options: Any) -> Path:
     image.save(path, **options)
     return path
 

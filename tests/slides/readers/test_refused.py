@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from helpers.dicom_slides import NATIVE, RLE, Written, write_level
 from helpers.drawn_tiffs import RGB, write
+from helpers.tiff_pages import page_of
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.readers.dicom import WHOLE_SLIDE, read_dicom_header
@@ -49,7 +50,7 @@ def test_tiffs_of_other_samples(
 def test_a_compression_that_nobody_knows(tmp_path: Path) -> None:
     path = write(tmp_path / "slide.tiff", RGB, photometric="rgb", compression="lzma")
     with tifffile.TiffFile(path, mode="r+") as tiff:
-        tiff.pages[0].tags["Compression"].overwrite(34999)
+        page_of(tiff, 0).tags["Compression"].overwrite(34999)
     assert "a sound TIFF, but compressed by scheme 34999, which is not read: export it" in refusal(path)
 
 

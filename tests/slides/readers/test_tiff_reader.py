@@ -13,6 +13,7 @@ import pytest
 import tifffile
 from conftest import damage_tile, write_tiff
 from helpers.drawn_tiffs import GREY, HEIGHT, PLANES, RGB, WIDTH, halves, write, write_pyramid
+from helpers.tiff_pages import page_of
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.lattice import Rect
@@ -23,7 +24,7 @@ from wsi_seg.slides.readers.tiff_reader import TiffReader
 from wsi_seg.slides.slide import Slide
 
 ALL = Rect(0, 0, HEIGHT, WIDTH)
-STRIPS = {"tile": "leave", "rowsperstrip": 16}
+STRIPS: dict[str, Any] = {"tile": "leave", "rowsperstrip": 16}
 
 
 def read(path: Path, rect: Rect = ALL, level: int = 0) -> np.ndarray:
@@ -75,12 +76,12 @@ def write_ycbcr(path: Path, photometric: str, compression: int, description: str
     """Write JPEG 2000 whose samples are YCbCr, lossless, without a colour transform of its own."""
     padded = np.pad(to_ycbcr(RGB), ((0, -HEIGHT % 128), (0, -WIDTH % 128), (0, 0)))
     tiles = (padded[y : y + 128, x : x + 128] for y in range(0, HEIGHT, 128) for x in range(0, WIDTH, 128))
-    coded = (
+    coded: Any = (  # which tifffile takes as they are
         imagecodecs.jpeg2k_encode(t, level=0, reversible=True, codecformat="j2k", mct=False) for t in tiles
     )
     options: dict[str, Any] = {"subsampling": (1, 1)} if photometric == "ycbcr" else {}
     options |= {"photometric": photometric, "compression": compression, "description": description}
-    shape = {"shape": RGB.shape, "dtype": np.uint8, "tile": (128, 128)}
+    shape: dict[str, Any] = {"shape": RGB.shape, "dtype": np.uint8, "tile": (128, 128)}
     tifffile.imwrite(path, coded, metadata=None, **shape, **options)
     return path
 
@@ -250,7 +251,7 @@ def test_a_size_of_0_is_damage(tmp_path: Path, tag: str) -> None:
     options = {} if tag == "TileWidth" else STRIPS
     path = write(tmp_path / "slide.tiff", RGB, photometric="rgb", compression="lzma", **options)
     with tifffile.TiffFile(path, mode="r+") as tiff:
-        tiff.pages[0].tags[tag].overwrite(0)
+        page_of(tiff, 0).tags[tag].overwrite(0)
     with pytest.raises(SlideError, match=r"slide\.tiff: .*damaged"):
         open_reader(path)
 
@@ -281,15 +282,17 @@ def test_pieces_of_all_readers_share_one_cache() -> None:
     one, other = cache.new_owner(), cache.new_owner()
     made: list[tuple[int, int]] = []
 
-    def piece(owner: int, place: int) -> np.ndarray | None:
+    def piece(owner: int, place: int) -> np.ndarray:
         def decode() -> np.ndarray:
             made.append((owner, place))
             return np.full(40, place, np.uint8)
 
-        return cache.get(owner, place, decode)
+        kept = cache.get(owner, place, decode)
+        assert kept is not None
+        return kept
 
     for owner, place in ((one, 1), (other, 1), (one, 1), (one, 2), (other, 1)):
-        assert (piece(owner, place) == place).all()
+        assert np.array_equal(piece(owner, place), np.full(40, place))
     assert made == [(one, 1), (other, 1), (one, 2), (other, 1)]
     cache.forget(other)
     piece(other, 1)

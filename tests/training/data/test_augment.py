@@ -285,8 +285,8 @@ def test_colours_change_as_named() -> None:
         )
         assert np.abs(turned - source).mean() > 1
     greys = torch.full((20, 3, 16, 16), 130, dtype=torch.uint8)
-    turned, _ = Augmentation(only(saturation=0.5, hue=90), (16, 16))(greys, classes, generator())
-    assert (turned - 130).abs().max() < 0.2
+    kept, _ = Augmentation(only(saturation=0.5, hue=90), (16, 16))(greys, classes, generator())
+    assert (kept - 130).abs().max() < 0.2
 
 
 def test_blur_is_gaussian_and_does_not_mix_patches() -> None:

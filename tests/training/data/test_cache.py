@@ -54,7 +54,8 @@ class Counting:
 
     def __init__(self) -> None:
         self.reads = 0
-        self.name, self.size, self.class_map = LARGE.name, LARGE.size, LARGE.class_map
+        self.name, self.size = LARGE.name, LARGE.size
+        self.class_map, self.diagnosis = LARGE.class_map, LARGE.diagnosis
 
     def read(self, rect: Rect) -> LabelledPixels:
         self.reads += 1

@@ -12,7 +12,8 @@ import pytest
 from helpers.qupath_projects import write_project_of
 from helpers.trainings import tiny_recipe, write_outlined, write_tiles
 
-from wsi_seg.data.sources import IGNORE
+from wsi_seg.data.annotated_slides import LabelledSlide
+from wsi_seg.data.sources import IGNORE, Source
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.slides.slide import Slide
@@ -58,7 +59,7 @@ def test_tiles_of_a_slide_go_together(tmp_path: Path) -> None:
 
 
 def test_slides_are_kept_out_whole_from_four_on(tmp_path: Path) -> None:
-    paths = []
+    paths: list[Path] = []
     for number in range(4):
         paths += write_outlined(tmp_path, f"s{number}", (192, 128), seed=number)
     three = open_data(DataRequest(tuple(paths[:6]), working_mpp=2), tiny_recipe("data.patch=32"), None)
@@ -69,8 +70,13 @@ def test_slides_are_kept_out_whole_from_four_on(tmp_path: Path) -> None:
     assert lacking(four) == []
 
 
+def fingerprint_of(source: Source) -> str:
+    assert isinstance(source, LabelledSlide)
+    return Slide(source.path).fingerprint
+
+
 def test_copies_of_a_slide_are_one_slide_for_the_split(tmp_path: Path) -> None:
-    paths = []
+    paths: list[Path] = []
     for number in range(4):
         paths += write_outlined(tmp_path, f"s{number}", (192, 128), seed=number)
     copy = tmp_path / "copy.tiff"
@@ -88,7 +94,7 @@ def test_copies_of_a_slide_are_one_slide_for_the_split(tmp_path: Path) -> None:
     for seed in range(4):
         recipe = tiny_recipe(f"training.seed={seed}")
         data = open_data(DataRequest((*paths, copy, paths[1]), working_mpp=2), recipe, None)
-        content = [Slide(source.path).fingerprint for source in data.sources]
+        content = [fingerprint_of(source) for source in data.sources]
         kept = {content[number] for number, _ in data.split.validation}
         assert len(data.sources) == 4
         assert kept.isdisjoint({content[number] for number in data.split.training})
@@ -152,9 +158,9 @@ def test_what_means_nothing_for_images_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_resolution_that_is_none_is_refused(wrong: float, tmp_path: Path) -> None:
     request = DataRequest((tmp_path / "a.tiff", tmp_path / "a.geojson"), working_mpp=2)
-    for option in ("mpp", "working_mpp"):
+    for changed in (replace(request, mpp=wrong), replace(request, working_mpp=wrong)):
         with pytest.raises(UsageError, match="not a resolution: give um per pixel"):
-            open_data(replace(request, **{option: wrong}), tiny_recipe(), None)
+            open_data(changed, tiny_recipe(), None)
 
 
 def test_images_that_are_trained_on_whole_are_kept_out_whole(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_no_patch_ever_sees_a_pixel_that_is_validated_on(
         assert not kept_out[number][near.slices].any()
     counts = [
         np.bincount(np.concatenate([s.classes[k] for s, k in zip(sources, kept_out, strict=True)]))[:2],
-        sum(s.without(h).pixels(2) for s, h in zip(surveys, split.held_out, strict=True)),
+        np.sum([s.without(h).pixels(2) for s, h in zip(surveys, split.held_out, strict=True)], axis=0),
     ]
     assert all((count > 0).all() for count in counts)
 
@@ -135,7 +135,7 @@ def test_groups_go_one_way_together(groups: list[str], seed: int) -> None:
     assert kept | set(split.training) == set(range(len(sources)))
     assert {groups[i] for i in kept}.isdisjoint({groups[i] for i in split.training})
     for side in (kept, split.training):
-        assert (sum(surveys[i].pixels(2) for i in side) > 0).all()
+        assert (np.sum([surveys[i].pixels(2) for i in side], axis=0) > 0).all()
     for number, rect in split.validation:
         assert (rect.width, rect.height) == sources[number].size
 

@@ -6,6 +6,7 @@ import pickle
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ import torch
 from wsi_seg.errors import ModelError, OutputError
 from wsi_seg.training.engine.checkpoints import SafeCheckpoints
 
-CONTENT = {"weights": torch.arange(1000.0), "step": 7, "rows": [{"loss": None, "name": "a"}]}
+CONTENT: dict[str, Any] = {"weights": torch.arange(1000.0), "step": 7, "rows": [{"loss": None, "name": "a"}]}
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ class Malicious:
 
 @pytest.mark.parametrize("write", [pickle.dump, torch.save])
 def test_code_in_a_checkpoint_is_not_run(
-    write: Callable[[object, Path], object], path: Path, tmp_path: Path
+    write: Callable[[object, BinaryIO], object], path: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "taken over"
     with path.open("wb") as file:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from helpers.networks import channels_last
 from torch import nn
 from torch.nn import functional
 
@@ -15,7 +16,7 @@ from wsi_seg.training.engine.parts import Parts
 
 def small_network() -> ESPNet:
     torch.manual_seed(0)
-    return ESPNet(ESPNetConfig(classes=3, p=1, q=1)).to(memory_format=torch.channels_last)
+    return channels_last(ESPNet(ESPNetConfig(classes=3, p=1, q=1)))
 
 
 def loss_of(network: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:

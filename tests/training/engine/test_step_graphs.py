@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from helpers.networks import channels_last
 from torch import nn
 
 from wsi_seg.data.sources import IGNORE
@@ -23,7 +24,7 @@ LOSS = SegmentationLoss(torch.tensor([1.0, 2.0, 3.0]), dice=1)
 def small_network() -> nn.Module:
     torch.manual_seed(0)
     network = ESPNet(ESPNetConfig(classes=3, p=1, q=1))
-    return network.to(DEVICE, memory_format=torch.channels_last).train()
+    return channels_last(network.to(DEVICE)).train()
 
 
 def loss_of(network: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
@@ -48,7 +49,8 @@ def float32() -> Iterator[None]:
 
 
 def all_gradients(network: nn.Module) -> torch.Tensor:
-    return torch.cat([p.grad.flatten() for p in network.parameters()])
+    gradients = [parameter.grad for parameter in network.parameters()]
+    return torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])
 
 
 def test_a_replica_is_the_network_itself_but_for_its_gradients() -> None:
@@ -67,8 +69,8 @@ def test_a_replica_is_the_network_itself_but_for_its_gradients() -> None:
             parameter.mul_(2)
     for own, other in zip(network.parameters(), twin.parameters(), strict=True):
         assert own.data_ptr() == other.data_ptr()
-    for own, other in zip(network.buffers(), twin.buffers(), strict=True):
-        assert own is other
+    for buffer, shared in zip(network.buffers(), twin.buffers(), strict=True):
+        assert buffer is shared
 
 
 def test_what_cannot_be_recorded_is_computed_all_the_same(

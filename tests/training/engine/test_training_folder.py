@@ -7,6 +7,7 @@ from multiprocessing.synchronize import Event as EventType
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from wsi_seg.errors import FinishedError, OutputError
 from wsi_seg.files.files import PARTIAL, locked
@@ -15,10 +16,10 @@ from wsi_seg.training.engine.stage_plan import ENDED
 from wsi_seg.training.engine.training_folder import TrainingFolder
 from wsi_seg.training.recipe import Recipe, TrainingRecipe, override, recorded
 
-RECORD = {"recipe": {"epochs": 3}, "classes": ["a", "b"]}
+RECORD: dict[str, JsonValue] = {"recipe": {"epochs": 3}, "classes": ["a", "b"]}
 
 
-def begin(path: Path, record: dict = RECORD, checkpoint: bool = True) -> TrainingFolder:
+def begin(path: Path, record: dict[str, JsonValue] = RECORD, checkpoint: bool = True) -> TrainingFolder:
     """Leave a training unfinished."""
     folder = TrainingFolder(path, overwrite=False, resume=False)
     with folder.locked(record):
@@ -107,7 +108,7 @@ def test_a_training_killed_after_its_model_is_there_is_finished(resume: bool, tm
 
 
 def test_a_training_to_go_on_with_keeps_its_resolution(tmp_path: Path) -> None:
-    record = {**RECORD, "resolution": [1.868, None]}
+    record: dict[str, JsonValue] = {**RECORD, "resolution": [1.868, None]}
     begin(tmp_path / "begun", record)
     assert TrainingFolder(tmp_path / "begun", False, resume=True).begun_at_mpp == 1.868
     assert TrainingFolder(tmp_path / "begun", overwrite=True, resume=False).begun_at_mpp is None

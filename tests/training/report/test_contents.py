@@ -7,6 +7,7 @@ import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,8 +42,8 @@ def example(size: int = 40) -> Example:
     return Example("a.tiff, x 100", rgb, truth, np.ones_like(truth))
 
 
-def report(**changes: object) -> TrainingReport:
-    content: dict[str, object] = {
+def report(**changes: Any) -> TrainingReport:
+    content: dict[str, Any] = {
         "title": "Training of a < b",
         "command": "wsi-seg train a.tiff a.geojson --rest 'Other & more'",
         "schema": SCHEMA,
@@ -65,7 +66,7 @@ class Pictures(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "img":
-            self.files.append(dict(attrs)["src"])
+            self.files.append(dict(attrs)["src"] or "")
         elif tag != "meta":
             self.open.append(tag)
 
@@ -182,19 +183,19 @@ def test_any_history_can_be_drawn(history: list[HistoryRow]) -> None:
 def test_curves_hold_the_numbers_that_were_given() -> None:
     losses, miou, rate = draw_curves(HISTORY).axes[:3]
     train, validation = losses.lines[:2]
-    assert train.get_xydata().tolist() == [[10, 1.5], [20, 1.0]]
-    assert validation.get_xydata().tolist() == [[20, 0.9]]
-    assert miou.lines[0].get_xydata().tolist() == [[20, 0.4]]
-    assert rate.lines[0].get_ydata().tolist() == [1e-3, 5e-4, 1e-4]
+    assert np.asarray(train.get_xydata()).tolist() == [[10, 1.5], [20, 1.0]]
+    assert np.asarray(validation.get_xydata()).tolist() == [[20, 0.9]]
+    assert np.asarray(miou.lines[0].get_xydata()).tolist() == [[20, 0.4]]
+    assert np.asarray(rate.lines[0].get_ydata()).tolist() == [1e-3, 5e-4, 1e-4]
 
 
 def test_no_curve_leads_from_one_stage_to_the_next() -> None:
     rows = [HistoryRow(10 * i, 0, i, 1e-3, 1 / (i % 100 + 1), stage=1 + i // 100) for i in range(200)]
     losses, _, rate = draw_curves(rows).axes[:3]
     for line in (*losses.lines[:2], rate.lines[0]):
-        broken = np.isnan(line.get_xydata()[:, 1])
+        broken = np.isnan(np.asarray(line.get_xydata())[:, 1])
         assert np.flatnonzero(broken).tolist() == [100]
-    mean = losses.lines[1].get_ydata()
+    mean = np.asarray(losses.lines[1].get_ydata())
     assert mean[99] < 0.02 < 0.2 < mean[101]
 
 
