@@ -118,7 +118,8 @@ def tissue_rgb(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     noise = rng.integers(-20, 20, (height, width, 3))
     pink, purple = np.array([225, 150, 200]), np.array([110, 60, 150])
     mix = fine[..., :1] * pink + (1 - fine[..., :1]) * purple
-    return np.clip(mix + noise, 0, 255).astype(np.uint8)
+    rgb: NDArray[np.uint8] = np.clip(mix + noise, 0, 255).astype(np.uint8)
+    return rgb
 
 
 def write_model(path: Path, constant: int | None = None, seed: int = 0) -> Path:

@@ -30,7 +30,7 @@ def pins(file: str) -> dict[str, Version]:
     return {canonicalize_name(name): Version(version) for name, _, version in names}
 
 
-def test_all_that_is_imported_is_asked_for():
+def test_all_that_is_imported_is_asked_for() -> None:
     imported = set()
     for path in (ROOT / "wsi_seg").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -51,20 +51,20 @@ def test_all_that_is_imported_is_asked_for():
     assert missing == []
 
 
-def test_the_docs_explain_all_that_is_asked_for_and_nothing_else():
+def test_the_docs_explain_all_that_is_asked_for_and_nothing_else() -> None:
     rows = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
     explained = {canonicalize_name(name.strip()) for row in rows for name in row.split(",")}
     assert explained - {"package", "-"} == NAMES
 
 
-def test_the_version_of_shapely_that_overruns_memory_is_excluded():
+def test_the_version_of_shapely_that_overruns_memory_is_excluded() -> None:
     (shapely,) = (requirement for requirement in ASKED if requirement.name == "shapely")
     assert "2.1.0" not in shapely.specifier
     assert "2.1.1" in shapely.specifier
 
 
 @pytest.mark.parametrize("requirement", ASKED, ids=lambda requirement: requirement.name)
-def test_the_lowest_version_is_the_one_that_is_tried(requirement: Requirement):
+def test_the_lowest_version_is_the_one_that_is_tried(requirement: Requirement) -> None:
     (bound,) = requirement.specifier
     assert bound.operator == ">="
     floor, name = Version(bound.version), canonicalize_name(requirement.name)

@@ -26,7 +26,7 @@ def test_extras_are_there_or_lack_what_is_named(monkeypatch: pytest.MonkeyPatch)
         "no-such-b ; extra == 'some-day'",
         "no-such-c; extra == 'dev'",
     ]
-    monkeypatch.setattr(doctor.metadata, "requires", lambda _: required)
+    monkeypatch.setattr("wsi_seg.doctor.metadata.requires", lambda _: required)
     remedy = "some-day lacks no-such-a, no-such-b: pip install 'wsi-seg[some-day]'"
     assert found("extras") == Finding("extras", True, "train", remedy)
     monkeypatch.setattr(doctor, "PACKAGES", ("numpy", "no-such-d"))
@@ -45,7 +45,7 @@ def test_a_part_that_cannot_be_imported_is_a_finding(monkeypatch: pytest.MonkeyP
 
 def test_a_broken_package_of_an_extra_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken_package("wsidicom", "raise OSError('no such library')", tmp_path, monkeypatch)
-    monkeypatch.setattr(doctor.metadata, "requires", lambda _: ["wsidicom>=0.3; extra == 'dicom'"])
+    monkeypatch.setattr("wsi_seg.doctor.metadata.requires", lambda _: ["wsidicom>=0.3; extra == 'dicom'"])
     broken = [finding for finding in examine() if not finding.good]
     assert broken == [
         Finding(

@@ -31,7 +31,7 @@ def mapped() -> int:
     """Bytes that glibc has given out as memory of its own, outside of its heaps."""
     mallinfo2 = ctypes.CDLL(None).mallinfo2
     mallinfo2.restype = Mallinfo2
-    return mallinfo2().hblkhd
+    return int(mallinfo2().hblkhd)
 
 
 needs_glibc = pytest.mark.skipif(

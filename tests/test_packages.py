@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ def test_every_optional_package_that_is_broken_gives_one_line(
 ) -> None:
     for name in ("geopandas", "onnx", "onnxruntime", "tensorboard", "pynvml"):
         broken_package(name, "raise OSError('no such library')", tmp_path, monkeypatch)
-    calls = {
+    calls: dict[str, Callable[[], object]] = {
         "geopandas": lambda: to_geopandas(list, "slide"),
         "onnx": onnx_package,
         "onnxruntime": onnx_runtime,

@@ -33,17 +33,19 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (SlideError("a.svs: damaged"), None),
     ],
 )
-def test_a_shortage_is_difference_to_an_error_or_what_it_comes_from(error: Exception, lack: Shortage | None):
+def test_a_shortage_is_difference_to_an_error_or_what_it_comes_from(
+    error: Exception, lack: Shortage | None
+) -> None:
     assert shortage(error) == lack
 
 
-def test_an_error_that_is_its_own_context_is_looked_at_once():
+def test_an_error_that_is_its_own_context_is_looked_at_once() -> None:
     error, other = ValueError("a"), ValueError("b")
     error.__context__, other.__context__ = other, error
     assert shortage(error) is None
 
 
-def test_a_limit_that_libraries_do_not_survive_is_refused(monkeypatch: pytest.MonkeyPatch):
+def test_a_limit_that_libraries_do_not_survive_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (700_000 << 10, -1))
     with pytest.raises(DeviceError, match=r"is allowed \(700000 kB by `ulimit -v`\): allow"):
         check_memory()

@@ -24,7 +24,7 @@ from wsi_seg.wording import counted
         (1, "tiles of 256 px", "1 tile of 256 px"),
     ],
 )
-def test_one_is_not_many(count: int, what: str, said: str):
+def test_one_is_not_many(count: int, what: str, said: str) -> None:
     assert counted(count, what) == said
 
 

@@ -9,7 +9,7 @@ import shapely
 from helpers.drawn import Box
 
 from wsi_seg.annotations.on_slide import place, read_regions
-from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.annotations.reading import AnnotationFile, read_annotations
 from wsi_seg.errors import AnnotationError
 from wsi_seg.slides.frames import Bounds, Frames
 
@@ -144,10 +144,12 @@ def test_cores_of_a_tissue_microarray_are_regions_of_interest_where_nothing_else
     assert regions.remarks == (f"{path}: 1 TMA core: left out, not outlines of tissue",)
 
 
-def test_regions_of_interest_that_change_while_they_are_read_are_refused(drawn, monkeypatch):
+def test_regions_of_interest_that_change_while_they_are_read_are_refused(
+    drawn: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = drawn(ON)
 
-    def read_and_change(path, places):
+    def read_and_change(path: Path, places: bool) -> AnnotationFile:
         file = read_annotations(path, places)
         drawn(OFF)
         return file

@@ -32,7 +32,7 @@ def test_a_name_is_as_good_as_a_file() -> None:
 @pytest.mark.parametrize("size", [(500, 700), (37, 21), (1, 1), (1, 90)])
 def test_an_array_of_any_size_is_segmented(model_path: Path, size: tuple[int, int]) -> None:
     ids = ws.load_model(model_path).segment(tissue_rgb(*size), device="cpu")
-    assert (ids.shape, ids.dtype) == (size, np.uint8)
+    assert (ids.shape, ids.dtype) == (size, np.dtype(np.uint8))
     assert set(np.unique(ids)) <= set(SCHEMA.ids)
 
 

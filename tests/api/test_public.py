@@ -44,7 +44,7 @@ def test_every_name_is_there_and_documented(name: str) -> None:
 
 def test_no_other_name_is_there() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'predict_slides'"):
-        _ = ws.predict_slides  # type: ignore[attr-defined]
+        _ = ws.predict_slides
 
 
 def test_importing_it_imports_nothing_heavy() -> None:

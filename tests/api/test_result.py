@@ -65,7 +65,7 @@ def test_polygons_are_drawn_as_the_results_own_unless_asked_otherwise(
 
 def test_labels_are_read_like_an_array(folder: Path) -> None:
     whole, image = labels_of(folder), ws.open_result(folder).labels
-    assert (image.shape, image.dtype, len(image)) == (whole.shape, np.uint8, 500)
+    assert (image.shape, image.dtype, len(image)) == (whole.shape, np.dtype(np.uint8), 500)
     np.testing.assert_array_equal(image[0:512, 0:512], whole[0:512, 0:512])
     np.testing.assert_array_equal(image[30:60, 600:], whole[30:60, 600:])
     np.testing.assert_array_equal(image[-10:, :-600], whole[-10:, :-600])

@@ -65,10 +65,10 @@ def test_all_settings_have_an_argument_with_their_default() -> None:
 def test_a_runner_keeps_its_cluster(
     slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wsi_seg.predict import session
+    from wsi_seg.predict import run, session
 
     opened = []
-    connect = session.connect
+    connect = run.connect
 
     def noted(settings: PredictSettings) -> AbstractContextManager[Client]:
         opened.append(settings)

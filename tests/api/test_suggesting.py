@@ -21,7 +21,7 @@ def test_windows_come_as_objects_and_nothing_is_written_unasked(
         assert (x1 - x0, y1 - y0) == (120, 120)
         assert 0 < window.unsure <= 1
         assert window.unlike is None
-    assert found.files == found.doubtful == ()
+    assert (found.files, found.doubtful) == ((), ())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -130,7 +130,7 @@ def test_classes_that_a_result_lacks_are_named_as_the_results(model_path: Path, 
         (model, [(slide, drawn)], "the model"),
     ):
         with pytest.raises(AnnotationError) as refused:
-            ws.evaluate(evaluated, data, device="cpu")  # type: ignore[arg-type]
+            ws.evaluate(evaluated, data, device="cpu")
         assert str(refused.value).startswith(f"classes that {owner} lacks: 'Tumour' (")
         assert str(refused.value).endswith(
             "it has Glass, Stroma; rename them, or give --classes with these as aliases"

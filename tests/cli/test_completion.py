@@ -9,7 +9,7 @@ from wsi_seg.cli.app import app
 @pytest.mark.parametrize(
     ("typed", "completed"), [("pre", "predict"), ("eval", "evaluate"), ("doc", "doctor")]
 )
-def test_bash_completes_a_command(typed: str, completed: str):
+def test_bash_completes_a_command(typed: str, completed: str) -> None:
     asked = {
         "_WSI_SEG_COMPLETE": "complete_bash",
         "COMP_WORDS": f"wsi-seg {typed}",

@@ -8,11 +8,10 @@ import pytest
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from wsi_seg.cli import display
 from wsi_seg.cli.display import BarTraining, PlainTraining
 
 
-def test_a_miou_says_what_it_is_of(capsys: pytest.CaptureFixture[str]):
+def test_a_miou_says_what_it_is_of(capsys: pytest.CaptureFixture[str]) -> None:
     plain = PlainTraining()
     plain.begin(1, 1, "8 of 41 tiles kept out")
     plain.advance(1.0, 120.4, 0.25, 0.9012)
@@ -22,9 +21,9 @@ def test_a_miou_says_what_it_is_of(capsys: pytest.CaptureFixture[str]):
 
 def test_scoring_is_told_every_ten_seconds(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     seconds = iter(range(1000, 2000, 4))
-    monkeypatch.setattr(display.time, "monotonic", lambda: float(next(seconds)))
+    monkeypatch.setattr("wsi_seg.cli.display.time.monotonic", lambda: float(next(seconds)))
     plain = PlainTraining()
     for done in range(8):
         plain.score(done, 7, "tiles")
@@ -32,7 +31,7 @@ def test_scoring_is_told_every_ten_seconds(
     assert capsys.readouterr().err == "  3/7 tiles\n  6/7 tiles\n"
 
 
-def test_scoring_has_a_bar_that_goes_when_it_is_done():
+def test_scoring_has_a_bar_that_goes_when_it_is_done() -> None:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     console = Console(file=io.StringIO(), width=80)
     with Progress(*columns, TextColumn("{task.fields[figures]}"), console=console) as bars:

@@ -102,7 +102,7 @@ def test_several_slides_share_the_windows_and_have_a_file_each(
     assert "is one more than there are slides" in ended.line
 
 
-def test_doubtful_outlines_are_listed_worst_first(suggest, slide_path: Path, tmp_path: Path) -> None:
+def test_doubtful_outlines_are_listed_worst_first(suggest: Program, slide_path: Path, tmp_path: Path) -> None:
     model = write_model(tmp_path / "stroma.safetensors", constant=1)
     drawn = write_boxes(
         tmp_path / "drawn.geojson",
@@ -166,7 +166,9 @@ def test_what_does_not_fit_is_one_line(
     assert said.format(slide=slide_path) in ended.line
 
 
-def test_glass_a_picture_and_a_folder_are_one_line(suggest, model_path: Path, tmp_path: Path) -> None:
+def test_glass_a_picture_and_a_folder_are_one_line(
+    suggest: Program, model_path: Path, tmp_path: Path
+) -> None:
     rng = np.random.default_rng(0)
     glass = rng.integers(238, 246, (500, 700, 3)).astype(np.uint8)
     ended = suggest(write_tiff(tmp_path / "glass.tiff", glass), "--model", model_path, "--window-um", WINDOW)
@@ -182,7 +184,7 @@ def test_glass_a_picture_and_a_folder_are_one_line(suggest, model_path: Path, tm
     assert "folder: is a folder" in ended.line
 
 
-def test_glass_and_gaps_are_not_suggested(suggest, model_path: Path, tmp_path: Path) -> None:
+def test_glass_and_gaps_are_not_suggested(suggest: Program, model_path: Path, tmp_path: Path) -> None:
     rgb = np.random.default_rng(0).integers(238, 246, (480, 720, 3)).astype(np.uint8)
     rgb[:, :360] = tissue_rgb(480, 360)
     slide = write_tiff(tmp_path / "half.tiff", rgb)

@@ -107,7 +107,7 @@ def test_a_full_disk_is_said_and_not_the_compilers_fault(
         load_kernels()
 
     monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", "echo 'collect2: error' >&2; exit 1"))
-    monkeypatch.setattr(build.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    monkeypatch.setattr("wsi_seg.compiled.build.shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(KernelsError, match=remedy):
         load_kernels()
 
@@ -140,7 +140,7 @@ def test_a_library_that_cannot_be_loaded_is_said_with_what_helps(
         raise OSError(f"{path}: {said}")
 
     monkeypatch.setenv("CXX", compiler(elsewhere.parent / "c++", copying(made)))
-    monkeypatch.setattr(kept.ctypes, "CDLL", refuse)
+    monkeypatch.setattr("wsi_seg.compiled.kept.ctypes.CDLL", refuse)
     with pytest.raises(KernelsError, match=told):
         load_kernels()
 

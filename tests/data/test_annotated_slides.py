@@ -233,7 +233,7 @@ def test_outlines_lie_on_what_they_outline(shared_data: Path) -> None:
     def contrast(dy: int, dx: int) -> float:
         brightness = np.roll(read.rgb.mean(axis=2), (dy, dx), axis=(0, 1))
         inside, outside = (read.classes == 1) | (read.classes == 2), read.classes == 0
-        return brightness[outside].mean() - brightness[inside].mean()
+        return float(brightness[outside].mean() - brightness[inside].mean())
 
     shifted = [contrast(dy, dx) for dy, dx in ((-4, 0), (4, 0), (0, -4), (0, 4))]
     filling = (read.rgb == 240).all(axis=2)

@@ -45,7 +45,7 @@ def test_values_are_class_ids(tmp_path: Path, form: Callable[[NDArray[np.uint8]]
     path = save(tmp_path / "mask.png", form(VALUES))
     assert np.array_equal(read_mask(path, CODING), CLASSES)
     content = read_content(path)
-    assert (content.size, content.values) == ((4, 3), {0, 3, 7, 255})
+    assert (content.size, content.values) == ((4, 3), frozenset({0, 3, 7, 255}))
     assert not content.painted
     assert CODING.undefined(content) == []
 

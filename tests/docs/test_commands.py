@@ -46,12 +46,12 @@ def fault(line: str) -> str | None:
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_command_line_understands_every_line(page: Path):
+def test_the_command_line_understands_every_line(page: Path) -> None:
     said = [(number, line, fault(line)) for number, line in commands(page)]
     assert [one for one in said if one[-1] is not None] == []
 
 
-def test_there_are_commands_and_wrong_ones_are_found():
+def test_there_are_commands_and_wrong_ones_are_found() -> None:
     assert sum(1 for page in WRITTEN for _ in commands(page)) > 40
     assert fault("predict slide.svs --model m.safetensors  # a remark") is None
     assert fault("predict slide.svs --no-such-option") is not None

@@ -18,11 +18,11 @@ WITH_EXAMPLES = sorted(
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
-def test_the_examples_of_a_module_hold(name: str):
+def test_the_examples_of_a_module_hold(name: str) -> None:
     outcome = doctest.testmod(importlib.import_module(name))
     assert outcome.attempted
     assert outcome.failed == 0
 
 
-def test_there_are_examples():
+def test_there_are_examples() -> None:
     assert len(WITH_EXAMPLES) >= 5

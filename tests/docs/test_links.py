@@ -25,7 +25,7 @@ def _fault(start: Path, target: str, anchor: str) -> str | None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_somewhere(page: Path):
+def test_every_link_leads_somewhere(page: Path) -> None:
     faults = []
     for number, line in prose(page):
         for link in LINK.findall(line):
@@ -36,7 +36,7 @@ def test_every_link_leads_somewhere(page: Path):
     assert faults == []
 
 
-def test_there_are_links_and_a_broken_one_is_found():
+def test_there_are_links_and_a_broken_one_is_found() -> None:
     assert sum(len(LINK.findall(line)) for page in PAGES for _, line in prose(page)) > 100
     docs = ROOT / "docs"
     assert _fault(docs, "design.md", "frames") is None
@@ -44,7 +44,7 @@ def test_there_are_links_and_a_broken_one_is_found():
     assert _fault(docs, "no-such-page.md", "") == "no-such-page.md: not there"
 
 
-def test_every_page_that_the_program_names_is_there():
+def test_every_page_that_the_program_names_is_there() -> None:
     files = [path for path in (ROOT / "wsi_seg").rglob("*") if path.suffix in {".py", ".cpp"}]
     files += [ROOT / "Makefile", ROOT / "pyproject.toml", *(ROOT / "pipelines").glob("*.yaml")]
     named = {found.groups(default="") for path in files for found in NAMED.finditer(path.read_text())}

@@ -26,7 +26,7 @@ RETURNED = {
 }
 
 
-def test_the_reference_is_complete():
+def test_the_reference_is_complete() -> None:
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     entries = re.findall(r"^::: ([\w.]+)$", page, re.MULTILINE)
     names = {entry.rpartition(".")[2]: entry for entry in entries}
@@ -39,7 +39,7 @@ def test_the_reference_is_complete():
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__qualname__)
-def test_every_argument_is_described(call: Callable[..., object]):
+def test_every_argument_is_described(call: Callable[..., object]) -> None:
     text = inspect.getdoc(call) or ""
     section = re.split(r"\n(?:Returns|Raises)\n---", text.partition("Parameters\n---")[2])[0]
     described = set(re.findall(r"\w+", " ".join(re.findall(r"^(\w[\w, ]*?)(?: :|$)", section, re.MULTILINE))))

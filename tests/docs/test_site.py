@@ -30,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_every_page_is_built(site: Path):
+def test_every_page_is_built(site: Path) -> None:
     pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
     written = {f"{path.stem}.html" for path in (ROOT / "docs").glob("*.md")}
     assert written | {"CHANGELOG.html", "findings/index.html", "benchmarks/results/predict.html"} <= pages
@@ -38,7 +38,7 @@ def test_every_page_is_built(site: Path):
 
 
 @pytest.mark.slow
-def test_no_page_asks_another_host(site: Path):
+def test_no_page_asks_another_host(site: Path) -> None:
     asked = {
         f"{path.relative_to(site)}: {next(filter(None, found.groups()))}"
         for path in site.rglob("*")
@@ -48,7 +48,7 @@ def test_no_page_asks_another_host(site: Path):
     assert asked == set()
 
 
-def test_a_page_that_asks_another_host_is_found():
+def test_a_page_that_asks_another_host_is_found() -> None:
     assert ASKED_FOR.search('<script src="https://cdn.example/x.js">')
     assert ASKED_FOR.search('<link rel="stylesheet" href="https://fonts.example/css">')
     assert ASKED_FOR.search("body { background: url(//cdn.example/x.png) }")

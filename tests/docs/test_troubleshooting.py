@@ -37,10 +37,10 @@ def is_said(message: str) -> bool:
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_the_program_says_so(message: str):
+def test_the_program_says_so(message: str) -> None:
     assert is_said(message)
 
 
-def test_there_are_messages_and_a_wrong_one_is_found():
+def test_there_are_messages_and_a_wrong_one_is_found() -> None:
     assert len(MESSAGES) > 20
     assert not is_said("the moon is in the way")

@@ -277,7 +277,8 @@ def decode_dicom(path: Path) -> Picture:
     height, width = data.TotalPixelMatrixRows, data.TotalPixelMatrixColumns
     rows, columns = -(-height // TILE), -(-width // TILE)
     frames = data.pixel_array.reshape(rows, columns, TILE, TILE, 3)
-    return frames.transpose(0, 2, 1, 3, 4).reshape(rows * TILE, columns * TILE, 3)[:height, :width]
+    whole: Picture = frames.transpose(0, 2, 1, 3, 4).reshape(rows * TILE, columns * TILE, 3)
+    return whole[:height, :width]
 
 
 def spoil_dicom(path: Path, row: int, column: int) -> None:

@@ -29,7 +29,7 @@ Tile = NDArray[np.uint8]
 
 def rle(tile: Tile) -> bytes:
     samples = tile.shape[2] if tile.ndim == 3 else 1
-    return RLELosslessEncoder.encode(
+    coded: bytes = RLELosslessEncoder.encode(
         np.ascontiguousarray(tile),
         rows=tile.shape[0],
         columns=tile.shape[1],
@@ -42,6 +42,7 @@ def rle(tile: Tile) -> bytes:
         planar_configuration=0,
         encoding_plugin="pydicom",
     )
+    return coded
 
 
 def lossless_jpeg(tile: Tile) -> bytes:
@@ -107,7 +108,9 @@ class Written:
     facts: tuple[tuple[str, Any], ...] = ()
 
 
-def write_level(path: Path, pixels: Tile, mpp: float | None = 2.0, how: Written | None = None) -> Path:
+def write_level(
+    path: Path, pixels: NDArray[Any], mpp: float | None = 2.0, how: Written | None = None
+) -> Path:
     """Write one level of a slide; its sides need be no multiples of the tile's."""
     how = how or Written()
     tiles = cut(pixels, how.omit or frozenset())

@@ -6,7 +6,6 @@ class TestContract(NetworkContract): ...
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from helpers.networks import channels_last
+from helpers.networks import backward, channels_last, open_script
 from wsi_seg.models.architecture import architecture_of, build_network
 from wsi_seg.models.bundle import ModelBundle, load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
@@ -109,7 +108,7 @@ class NetworkContract(Built):
     def test_gradients_reach_every_parameter(self, network: Network, config: NetworkConfig) -> None:
         # Not in training mode, where a convolution's bias is lost in the norm that follows.
         outputs = self.outputs(network, images(config, 2, 12, 8))
-        torch.stack([output.square().sum() for output in outputs]).sum().backward()
+        backward(torch.stack([output.square().sum() for output in outputs]).sum())
         for name, parameter in network.named_parameters():
             assert parameter.grad is not None, name
             assert torch.isfinite(parameter.grad).all(), name
@@ -122,7 +121,7 @@ class NetworkContract(Built):
         before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
         image = images(config, 2, 8, 8).to(memory_format=torch.channels_last)
         optimiser = torch.optim.Adam(network.parameters(), 1e-2)
-        torch.stack([output.square().sum() for output in self.outputs(network, image)]).sum().backward()
+        backward(torch.stack([output.square().sum() for output in self.outputs(network, image)]).sum())
         optimiser.step()
         for name, parameter in network.named_parameters():
             assert torch.isfinite(parameter).all(), name
@@ -176,8 +175,7 @@ class NetworkContract(Built):
     def test_torchscript_agrees(self, network: Network, config: NetworkConfig, tmp_path: Path) -> None:
         path = tmp_path / "model.pt"
         check_export(network, config, path, "torchscript")
-        with warnings.catch_warnings(action="ignore"):
-            graph = str(torch.jit.load(path).inlined_graph)
+        graph = str(open_script(path).inlined_graph)
         assert 'value="cpu"' not in graph  # or it would not run on a GPU
 
     def test_it_says_what_it_is(self, config: NetworkConfig) -> None:

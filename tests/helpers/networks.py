@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -10,6 +11,8 @@ from torch import nn
 from wsi_seg.models.espnet_config import ESPNetConfig
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.network import NetworkConfig
 
@@ -51,3 +54,14 @@ def disturb(norm: nn.BatchNorm2d) -> None:
     norm.running_var.uniform_(0.1, 3)
     nn.init.uniform_(norm.weight, 0.5, 1.5)
     nn.init.normal_(norm.bias)
+
+
+def backward(loss: torch.Tensor) -> None:
+    """Find the gradients."""
+    loss.backward()  # type: ignore[no-untyped-call]
+
+
+def open_script(path: Path, extra: dict[str, str] | None = None) -> Any:
+    """A network that was exported as TorchScript; beside it the files whose names `extra` has."""
+    with warnings.catch_warnings(action="ignore"):
+        return torch.jit.load(path, _extra_files=extra)  # type: ignore[no-untyped-call]

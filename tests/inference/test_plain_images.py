@@ -17,7 +17,7 @@ from torch.nn import functional
 from wsi_seg.errors import OutputError, SlideError
 from wsi_seg.inference import plain_images as images
 from wsi_seg.inference.network.segmenter import Segmenter
-from wsi_seg.inference.plain_images import label_image, overlaid, predict_image, read_rgb, resize_like_opencv
+from wsi_seg.inference.plain_images import label_image, overlaid, predict_image, resize_like_opencv
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import ModelBundle
 from wsi_seg.models.classes import ClassSchema, TissueClass, load_schema
@@ -26,6 +26,7 @@ from wsi_seg.models.espnet_config import ESPNetConfig
 from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.upstream import import_checkpoint
 from wsi_seg.slides import picture
+from wsi_seg.slides.picture import read_rgb
 
 CPU = torch.device("cpu")
 IDS = (3, 0, 200)
@@ -49,7 +50,8 @@ def seen_by(bundle: ModelBundle, rgb: np.ndarray) -> torch.Tensor:
     """Logits of an image with sides that are multiples of 8, normalised here by hand."""
     pixels = torch.from_numpy(rgb).permute(2, 0, 1)[None].float()
     with torch.inference_mode():
-        return bundle.network((pixels - 128) / 64)
+        logits: torch.Tensor = bundle.network((pixels - 128) / 64)
+        return logits
 
 
 @pytest.fixture

@@ -200,7 +200,7 @@ def test_a_flat_map_stays_flat_through_the_pools() -> None:
 @pytest.mark.parametrize("channels", [1, 3, 4, 9])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_enlarging_is_the_same_for_any_threads(channels: int, dtype: torch.dtype) -> None:
-    maps = torch.randn(2, channels, 107, 61).to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    maps = torch.randn(2, channels, 107, 61).to(dtype, memory_format=torch.channels_last)
     before = torch.get_num_threads()
     try:
         answers = []

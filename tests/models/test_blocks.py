@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from helpers.networks import backward
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -63,7 +66,7 @@ def test_what_a_pixel_sees(name: BlockName, reach: int) -> None:
     made(x)[:, :, 12, 12].sum().backward()
     assert x.grad is not None
     rows = torch.nonzero(x.grad.abs().sum(dim=(0, 1, 3)))
-    assert (rows.min(), rows.max()) == (12 - reach, 12 + reach)
+    assert (int(rows.min()), int(rows.max())) == (12 - reach, 12 + reach)
 
 
 @pytest.mark.parametrize("name", ["resnet", "dilated", "bottleneck", "resnext", "shufflenet"])
@@ -83,10 +86,13 @@ def test_shuffling_deals_the_groups_out() -> None:
 def test_after_the_shuffle_every_channel_sees_every_input() -> None:
     made = block("shufflenet", 16).eval()
 
+    body: Any = made.body
+
     def seen(x: Tensor) -> Tensor:
-        return made.body(x)[0, 0].sum()  # type: ignore[operator, index]
+        total: Tensor = body(x)[0, 0].sum()
+        return total
 
     x = torch.randn(1, M, 6, 6, requires_grad=True)
-    seen(x).backward()
+    backward(seen(x))
     assert x.grad is not None
     assert (x.grad.abs().sum(dim=(0, 2, 3)) > 0).all()

@@ -171,7 +171,7 @@ def test_esp_sees_33_pixels() -> None:
     esp(x)[0, :, 32, 32].sum().backward()
     assert x.grad is not None
     rows = torch.nonzero(x.grad.abs().sum(dim=(0, 1, 3)))
-    assert (rows.min(), rows.max()) == (32 - 16, 32 + 16)
+    assert (int(rows.min()), int(rows.max())) == (32 - 16, 32 + 16)
 
 
 def test_norm_act_has_the_released_constants() -> None:

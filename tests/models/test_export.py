@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 import zipfile
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import SCHEMA, tissue_rgb
-from helpers.networks import layer
+from helpers.networks import layer, open_script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -119,8 +118,7 @@ def test_what_described_another_network_does_not_stay(tmp_path: Path) -> None:
 def weights_of(path: Path, kind: export.Format) -> list[Tensor]:
     """All floats that an exported file holds."""
     if kind == "torchscript":
-        with warnings.catch_warnings(action="ignore"):
-            return [t for t in torch.jit.load(path).state_dict().values() if t.is_floating_point()]
+        return [t for t in open_script(path).state_dict().values() if t.is_floating_point()]
     import onnx
 
     arrays = [onnx.numpy_helper.to_array(each) for each in onnx.load(path).graph.initializer]
@@ -146,8 +144,7 @@ def test_weights_that_have_decayed_to_nothing_are_zero(
 def test_the_header_goes_along(bundle: ModelBundle, tmp_path: Path) -> None:
     export.export_model(bundle, tmp_path / "network.pt", "torchscript", 256)
     found = {export.HEADER_KEY: ""}
-    with warnings.catch_warnings(action="ignore"):
-        torch.jit.load(tmp_path / "network.pt", _extra_files=found)
+    open_script(tmp_path / "network.pt", found)
     assert ModelHeader.model_validate_json(found[export.HEADER_KEY]) == bundle.header
 
 

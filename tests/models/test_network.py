@@ -33,7 +33,8 @@ class Coarse(Network):
     def forward(self, image: Tensor) -> Tensor:
         self.check_sides(image)
         coarse = self.coarse(functional.avg_pool2d(image, LARGEST_MULTIPLE))
-        return self.fine(image) + functional.interpolate(coarse, scale_factor=float(LARGEST_MULTIPLE))
+        fine: Tensor = self.fine(image)
+        return fine + functional.interpolate(coarse, scale_factor=float(LARGEST_MULTIPLE))
 
 
 @pytest.fixture(autouse=True)

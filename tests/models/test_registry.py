@@ -186,7 +186,8 @@ class Wide(Network):
 
     def forward(self, image: Tensor) -> Tensor:
         self.check_sides(image)
-        return self.classify(image)
+        logits: Tensor = self.classify(image)
+        return logits
 
 
 def test_a_network_registered_in_this_process_is_one_like_others() -> None:

@@ -15,6 +15,7 @@ from shapely.geometry import shape
 
 from wsi_seg.errors import OutputError, SlideError
 from wsi_seg.predict import run as predict
+from wsi_seg.predict.finish import export_again
 from wsi_seg.predict.run import predict_slide
 from wsi_seg.settings import ExportSettings
 
@@ -88,7 +89,7 @@ def test_polygons_are_not_made_again_beside_another_slide(
     slide, out = tmp_path / "s.tiff", tmp_path / "out"
     shutil.copy(slide_path, slide)
     predict_slide(slide, out, settings(model_path))
-    draw = predict.export_again
+    draw = export_again
 
     def replace_and_draw(*given: Any) -> Any:
         write_tiff(slide, tissue_rgb(500, 700, seed=1))

@@ -26,7 +26,6 @@ from wsi_seg.errors import (
     SlideError,
     UsageError,
 )
-from wsi_seg.files import files
 from wsi_seg.inference.network import forms as network
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.classes import OUTSIDE_ID
@@ -223,7 +222,7 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_is_compiled(
         raise AssertionError("compiled")
 
     monkeypatch.setattr(predict, "choose_form", too_late)
-    monkeypatch.setattr(files.os, "access", lambda *_: False)
+    monkeypatch.setattr("wsi_seg.files.files.os.access", lambda *_: False)
     with pytest.raises(OutputError, match=rf"^{tmp_path}: cannot be written"):
         predict_slide(slide_path, tmp_path / "out", settings(model_path))
     assert not (tmp_path / "out").exists()

@@ -13,6 +13,7 @@ from wsi_seg.results import polygon_files
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.results.polygon_files import write_polygons
+from wsi_seg.results.polygons.export import export_polygons
 from wsi_seg.results.whole import check_result
 from wsi_seg.settings import ExportSettings, LabelSettings, PredictSettings, RunSettings
 
@@ -26,7 +27,7 @@ def test_no_run_and_no_other_export_writes_to_a_result_meanwhile(
     settings = PredictSettings(model=str(model_path), labels=labels, run=RunSettings(workers=1))
     predict_slide(slide_path, result.folder, settings)
     anew = settings.model_copy(update={"run": RunSettings(workers=1, overwrite=True)})
-    export = polygon_files.export_polygons
+    export = export_polygons
     own, pyramid = result.geojson(True), read_labels(result.zarr)
 
     def disturbed(*given: Any) -> Any:

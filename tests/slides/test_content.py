@@ -17,6 +17,7 @@ from wsi_seg.slides import content
 from wsi_seg.slides import slide as slide_module
 from wsi_seg.slides.content import SlideFiles, stamp
 from wsi_seg.slides.readers.contract import Reader
+from wsi_seg.slides.readers.opening import open_reader
 from wsi_seg.slides.slide import Slide
 
 
@@ -47,7 +48,7 @@ def remove(path: Path) -> None:
 @pytest.mark.parametrize("change", [append, truncate, overwrite_a_byte, replace, remove])
 def test_a_slide_that_changes_after_it_is_opened_is_refused(
     change: Callable[[Path], object], tmp_path: Path
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     path = write_tiff(tmp_path / "s.tiff", tissue_rgb(500, 700))
     with Slide(path) as slide:
         slide.files.refuse_changed()
@@ -72,7 +73,7 @@ def test_a_slide_that_is_replaced_while_it_is_opened_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_tiff(tmp_path / "s.tiff", tissue_rgb(500, 700))
-    opening = slide_module.open_reader
+    opening = open_reader
 
     def open_and_replace(path: Path, series: int | None) -> Reader:
         reader = opening(path, series)

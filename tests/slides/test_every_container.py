@@ -34,7 +34,8 @@ LEVELS = [RGB, mean(RGB, 2)]
 
 @pytest.fixture(scope="module", params=CONTAINERS, ids=name_of)
 def container(request: pytest.FixtureRequest) -> Container:
-    return request.param
+    given: Container = request.param
+    return given
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def test_a_stain_is_turned_into_another() -> None:
 
     def picture(dyes: list[list[float]]) -> np.ndarray:
         light = np.exp(-amounts @ np.array(dyes))
-        return np.round(light * 255).astype(np.uint8).reshape(100, 200, 3)
+        return np.asarray(np.round(light * 255), np.uint8).reshape(100, 200, 3)
 
     here, there = picture([[0.9, 0.7, 0.3], [0.1, 1.0, 0.5]]), picture([[0.6, 0.7, 0.4], [0.2, 0.7, 0.5]])
     source, target = Stain.of(here.reshape(-1, 3)), Stain.of(there.reshape(-1, 3))

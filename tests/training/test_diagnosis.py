@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.networks import provenance_of
+from helpers.networks import backward, provenance_of
 from helpers.trainings import SCHEMA, striped, tiny_recipe, write_outlined, write_tiles
 from PIL import Image
 from torch.nn import functional
@@ -50,20 +50,20 @@ def module(weight: float = 1.0) -> SegmentationModule:
     return SegmentationModule(build_network(recipe.model.architecture(2, "full")), spec, None, recipe)
 
 
-def test_the_loss_is_the_mean_over_those_that_are_known():
+def test_the_loss_is_the_mean_over_those_that_are_known() -> None:
     logits = torch.randn(4, 3)
     truth = torch.tensor([2, IGNORE, 0, IGNORE])
     expected = functional.cross_entropy(logits[[0, 2]], truth[[0, 2]])
     torch.testing.assert_close(diagnosis_loss(logits, truth), expected)
     logits.requires_grad_()
     nothing = diagnosis_loss(logits, torch.full((4,), IGNORE))
-    nothing.backward()
+    backward(nothing)
     assert nothing == 0
     assert logits.grad is not None
     assert not logits.grad.any()
 
 
-def test_both_losses_are_added_by_their_weight():
+def test_both_losses_are_added_by_their_weight() -> None:
     rgb, classes = striped(64, 64)
     pixels = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None]
     batch = Draw(pixels, torch.from_numpy(classes.copy())[None], torch.tensor([1]))
@@ -78,7 +78,7 @@ def test_both_losses_are_added_by_their_weight():
 
 
 @pytest.mark.slow
-def test_diagnoses_are_learned_and_reported(tmp_path: Path):
+def test_diagnoses_are_learned_and_reported(tmp_path: Path) -> None:
     folder = write_diagnosed(tmp_path / "tiles")
     recipe = tiny_recipe(*SETTINGS, "training.epochs=2", "training.epoch_steps=12", "augment.cut_off=0")
     result = train(TrainRequest(DataRequest((folder,)), recipe, tmp_path / "out"))
@@ -105,21 +105,21 @@ def test_diagnoses_are_learned_and_reported(tmp_path: Path):
 )
 def test_data_without_such_diagnoses_are_refused(
     tmp_path: Path, diagnoses: tuple[int | None, ...], said: str
-):
+) -> None:
     folder = write_diagnosed(tmp_path / "tiles", diagnoses)
     with pytest.raises(UsageError, match=said) as error:
         train(TrainRequest(DataRequest((folder,)), tiny_recipe(*SETTINGS), tmp_path / "out"))
     assert "\n" not in str(error.value)
 
 
-def test_slides_have_no_diagnoses_to_learn(tmp_path: Path):
+def test_slides_have_no_diagnoses_to_learn(tmp_path: Path) -> None:
     pair = write_outlined(tmp_path)
     request = TrainRequest(DataRequest(pair), tiny_recipe(*SETTINGS), tmp_path / "out")
     with pytest.raises(UsageError, match="slides have no diagnoses to learn: leave them out"):
         train(request)
 
 
-def test_classes_by_name_are_taken_over_from_the_segmentation_not_the_diagnosis():
+def test_classes_by_name_are_taken_over_from_the_segmentation_not_the_diagnosis() -> None:
     from wsi_seg.training.engine.inherit import take_over
 
     earlier, network = (BiopsyNet(BiopsyConfig(2, diagnoses=d)) for d in (3, 2))

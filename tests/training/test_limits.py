@@ -45,7 +45,7 @@ def few_outlines(folder: Path) -> tuple[Path, Path]:
     return slide, drawn
 
 
-def test_from_few_outlines_no_best_is_kept_and_nothing_stops_early(tmp_path: Path):
+def test_from_few_outlines_no_best_is_kept_and_nothing_stops_early(tmp_path: Path) -> None:
     pair, listener = few_outlines(tmp_path), Said()
     settings = ("training.epochs=5", "training.epoch_steps=1", "training.early_stop=1")
     request = TrainRequest(DataRequest(pair, working_mpp=2), tiny_recipe(*settings), tmp_path / "out")
@@ -69,7 +69,7 @@ def test_from_few_outlines_no_best_is_kept_and_nothing_stops_early(tmp_path: Pat
     assert "without stopping early" in page
 
 
-def test_with_enough_kept_out_the_best_is_kept(tmp_path: Path):
+def test_with_enough_kept_out_the_best_is_kept(tmp_path: Path) -> None:
     pair = write_outlined(tmp_path, size=(1024, 768))
     settings = ("training.epochs=2", "training.epoch_steps=1", "training.early_stop=1")
     recipe = tiny_recipe(*settings)
@@ -82,7 +82,7 @@ def test_with_enough_kept_out_the_best_is_kept(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_a_finished_training_goes_on_with_more_minutes(tmp_path: Path):
+def test_a_finished_training_goes_on_with_more_minutes(tmp_path: Path) -> None:
     pair, out = write_outlined(tmp_path, size=(1024, 768)), tmp_path / "out"
     short = ("training.minutes=0.04", "training.validations=3", "training.enough_steps=100000")
     request = TrainRequest(DataRequest(pair, working_mpp=2), tiny_recipe(*short), out)

@@ -150,4 +150,4 @@ def test_real_files(shared_data: Path, name: str) -> None:
 
 def shoelace(ring: Sequence[tuple[float, float]]) -> float:
     x, y = np.array(ring).T
-    return abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
+    return float(abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2)

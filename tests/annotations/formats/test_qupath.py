@@ -93,7 +93,7 @@ def test_what_a_collection_of_geometries_holds_is_of_its_features_class(
 
 
 def box(x0: float, y0: float, x1: float, y1: float) -> dict[str, Any]:
-    return shapely.geometry.mapping(shapely.box(x0, y0, x1, y1))
+    return dict(shapely.geometry.mapping(shapely.box(x0, y0, x1, y1)))
 
 
 def test_children_are_shapes_with_classes_of_their_own(read: Callable[..., AnnotationFile]) -> None:

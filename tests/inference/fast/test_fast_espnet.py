@@ -47,7 +47,8 @@ def trained(config: ESPNetConfig) -> ESPNet:
 def plainly(network: ESPNet, rgb: np.ndarray, spec: InputSpec = SPEC) -> np.ndarray:
     normalise = Normalisation(spec, torch.device("cpu"))
     with torch.inference_mode():
-        return network(normalise(torch.from_numpy(rgb).permute(2, 0, 1)[None]).contiguous())[0].numpy()
+        logits: torch.Tensor = network(normalise(torch.from_numpy(rgb).permute(2, 0, 1)[None]).contiguous())
+        return logits[0].numpy()
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -45,7 +45,7 @@ def write_model(path: Path, diagnoses: int | None, size: tuple[int, int] | None 
 
 
 @pytest.mark.parametrize("size", [None, (64, 48)])
-def test_it_is_what_the_network_says_of_what_it_sees(tmp_path: Path, size: tuple[int, int] | None):
+def test_it_is_what_the_network_says_of_what_it_sees(tmp_path: Path, size: tuple[int, int] | None) -> None:
     bundle = write_model(tmp_path / "m.safetensors", 3, size)
     rgb = tissue_rgb(48, 64)
     diagnosis = diagnose_image(rgb, bundle, Diagnoser.of(bundle, CPU))
@@ -59,7 +59,7 @@ def test_it_is_what_the_network_says_of_what_it_sees(tmp_path: Path, size: tuple
     assert f"diagnosis {diagnosis.number} of 0 to 2" in str(diagnosis)
 
 
-def test_sides_of_any_length_are_taken_and_other_models_say_nothing(tmp_path: Path):
+def test_sides_of_any_length_are_taken_and_other_models_say_nothing(tmp_path: Path) -> None:
     bundle = write_model(tmp_path / "m.safetensors", 2)
     assert diagnose_image(tissue_rgb(41, 53), bundle, Diagnoser.of(bundle, CPU)) is not None
     plain = write_model(tmp_path / "plain.safetensors", None)
@@ -68,13 +68,13 @@ def test_sides_of_any_length_are_taken_and_other_models_say_nothing(tmp_path: Pa
     assert predict_image(image, plain, tmp_path / "out", CPU).diagnosis is None
 
 
-def test_very_large_images_get_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_very_large_images_get_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = write_model(tmp_path / "m.safetensors", 2)
     monkeypatch.setattr("wsi_seg.inference.plain_images.MAX_PIXELS_AT_OWN_SIZE", 1000)
     assert diagnose_image(tissue_rgb(40, 48), bundle, Diagnoser.of(bundle, CPU)) is None
 
 
-def test_predict_and_evaluate_tell_it(tmp_path: Path):
+def test_predict_and_evaluate_tell_it(tmp_path: Path) -> None:
     model = tmp_path / "m.safetensors"
     bundle = write_model(model, 3)
     data = tmp_path / "data"

@@ -122,7 +122,7 @@ def test_other_software_is_refused(handed: Handed, name: str) -> None:
 
 
 def test_source_that_differs_is_other_software(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    here = Software.here.__wrapped__(Software)  # type: ignore[attr-defined]
+    here = Software.here.__wrapped__(Software)
     assert here == Software.here()
     package = Path(shutil.copytree(Path(__file__).parents[3] / "wsi_seg" / "inference", tmp_path / "wsi_seg"))
     hashes = []
@@ -130,7 +130,7 @@ def test_source_that_differs_is_other_software(monkeypatch: pytest.MonkeyPatch, 
     for line in ("", "LABELS_VERSION = 0\n"):
         with (package / "region.py").open("a") as file:
             file.write(line)
-        hashes.append(Software.here.__wrapped__(Software).wsi_seg)  # type: ignore[attr-defined]
+        hashes.append(Software.here.__wrapped__(Software).wsi_seg)
     assert hashes[0] != hashes[1]
 
 

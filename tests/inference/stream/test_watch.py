@@ -38,7 +38,7 @@ def test_one_silent_worker_of_several_is_named_once_and_again_when_it_was_heard_
 ) -> None:
     now = [0.0]
     lines: list[str] = []
-    monkeypatch.setattr(watching.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("wsi_seg.inference.stream.watch.time.monotonic", lambda: now[0])
 
     def at(seconds: float, silent_heard: float) -> list[str]:
         """Look at a time at which the other worker was heard of just now."""

@@ -160,7 +160,7 @@ class _Unreadable:
 def test_a_worker_that_cannot_read_its_tasks_is_named_and_not_lost(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers.Software, "here", _Unreadable)
+    monkeypatch.setattr("wsi_seg.inference.stream.workers.Software.here", _Unreadable)
     monkeypatch.setattr(workers, "LOADED_FIRST", "wsi_seg.inference.not_there:Software")
     with pytest.raises(
         SchedulerError, match=r"^worker tcp://.*: cannot load wsi-seg .*No module named .*not_there"

@@ -139,7 +139,7 @@ def test_a_network_that_does_not_fit_is_told_and_the_others_go_on(
         raise OutOfMemoryError
 
     subject = find_subject(str(model_path))
-    monkeypatch.setattr(measuring.Runner, "passes", full)
+    monkeypatch.setattr(Runner, "passes", full)
     row = measure(subject, SMALL, QUICK)
     assert (row.single, row.best) == (None, None)
     assert row.remarks == ("out of memory at one image",)

@@ -73,7 +73,8 @@ def always(_: int) -> bool:
 def test_the_batch_grows_for_as_long_as_it_pays() -> None:
     rising = {2: 20.0, 4: 30.0, 8: 30.1, 16: 29.0, 32: 99.0}
     best, ended = search_batch(timed(1, 10), rates(rising), always, 1e9, lambda: 0)
-    assert (best.batch, best.images_per_second, ended) == (8, pytest.approx(30.1), "")
+    assert (best.batch, ended) == (8, "")
+    assert best.images_per_second == pytest.approx(30.1)
     dip = {2: 9.0, 4: 30.0, 8: 9.0, 16: 9.0}
     assert search_batch(timed(1, 10), rates(dip), always, 1e9, lambda: 0)[0].batch == 4
 

@@ -18,6 +18,7 @@ from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID, ClassSchema, Tiss
 from wsi_seg.results.labels.ngff import PyramidLayout
 from wsi_seg.results.labels.pyramid import PyramidWriter
 from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.pictures.lettering import INK
 from wsi_seg.results.pictures.overview import draw_overview, round_length, write_overview_picture
 from wsi_seg.results.pictures.painting import FILL, OUTLINE_SHADE
 from wsi_seg.results.pictures.scene import Scene
@@ -110,7 +111,7 @@ def test_scale_bar_is_as_long_as_it_says(labels: np.ndarray) -> None:
     pixels = np.asarray(draw_overview(scene_of(labels))).astype(int)
     filled = np.flatnonzero((np.abs(pixels - FILL_ON_GLASS).max(axis=2) <= 1).sum(axis=0) > 100)
     block = filled[-1] - filled[0] + 1
-    dark = np.abs(pixels[:, : pixels.shape[1] // 2] - overview.INK).max(axis=2) == 0
+    dark = np.abs(pixels[:, : pixels.shape[1] // 2] - INK).max(axis=2) == 0
     bar = dark.sum(axis=1).max()
     assert bar == pytest.approx(block / 20 * 10, rel=0.03)
 
@@ -169,7 +170,7 @@ def test_an_empty_result_says_so(labels: np.ndarray) -> None:
     assert scene_of(np.full_like(labels, UNPROCESSED_ID)).emptiness == "Nothing could be analysed"
     pixels = np.asarray(draw_overview(scene_of(glass)))
     right_panel = pixels[300:-200, pixels.shape[1] // 2 + 60 : -60]
-    assert (right_panel == overview.INK).all(axis=2).any()
+    assert (right_panel == INK).all(axis=2).any()
 
 
 def test_pictures_of_different_size_are_refused(labels: np.ndarray) -> None:

@@ -33,7 +33,8 @@ def simplified(
 
 
 def corners(polygons: NDArray[np.object_]) -> NDArray[np.int32]:
-    return shapely.get_num_coordinates(polygons)
+    counts: NDArray[np.int32] = shapely.get_num_coordinates(polygons)
+    return counts
 
 
 def points(polygons: NDArray[np.object_]) -> set[tuple[float, ...]]:
@@ -47,7 +48,7 @@ def enlarged(image: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
 def lump_and_specks(speck_class: int) -> NDArray[np.uint8]:
     """Paint a large disc of class 1 on the left, and small ones on the right."""
     y, x = np.mgrid[:200, :400]
-    image = (np.hypot(x - 100, y - 100) < 80).astype(np.uint8)
+    image: NDArray[np.uint8] = (np.hypot(x - 100, y - 100) < 80).astype(np.uint8)
     image[(np.hypot(x % 18 - 9, y % 18 - 9) < 5.3) & (x > 216) & (y < 198)] = speck_class
     return image
 

@@ -68,7 +68,8 @@ def test_each_component_becomes_one_exact_shape(image: NDArray[np.uint8]) -> Non
 
 def boxes(mask: NDArray[np.bool_]) -> NDArray[np.object_]:
     y, x = np.nonzero(mask)
-    return shapely.box(x, y, x + 1, y + 1)
+    squares: NDArray[np.object_] = shapely.box(x, y, x + 1, y + 1)
+    return squares
 
 
 @settings(deadline=None, max_examples=60)
@@ -199,7 +200,9 @@ def test_memory_does_not_grow_with_the_image() -> None:
             return self.shape_
 
         def read(self, rect: Rect) -> NDArray[np.uint8]:
-            return pattern[np.ix_(np.arange(rect.y0, rect.y1) % 64, np.arange(rect.x0, rect.x1) % 64)]
+            rows, columns = np.arange(rect.y0, rect.y1) % 64, np.arange(rect.x0, rect.x1) % 64
+            part: NDArray[np.uint8] = pattern[np.ix_(rows, columns)]
+            return part
 
     def peak(height: int) -> tuple[int, int]:
         tracemalloc.start()

@@ -35,7 +35,8 @@ MARGIN = 40
 
 @pytest.fixture(scope="module", params=CONTAINERS, ids=name_of)
 def container(request: pytest.FixtureRequest) -> Container:
-    return request.param
+    given: Container = request.param
+    return given
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,8 @@ def test_pixels_are_those_of_the_file(container: Container, reader: Reader) -> N
     assert [(level.height, level.width) for level in reader.levels] == [rgb.shape[:2] for rgb in held]
     for index, rgb in enumerate(held):
         rgba, unreadable = reader.read(index, Rect(0, 0, *rgb.shape[:2]))
-        assert (rgba.dtype, unreadable) == (np.uint8, [])
+        assert rgba.dtype == np.uint8
+        assert unreadable == []
         np.testing.assert_array_equal(rgba, expected(index, Rect(0, 0, *rgb.shape[:2])))
 
 

@@ -18,7 +18,7 @@ from wsi_seg.slides.readers.dicom import WHOLE_SLIDE, read_dicom_header
 from wsi_seg.slides.slide import Slide
 
 CONVERT = "convert it to a tiled TIFF, OME-TIFF or DICOM"
-STRIPS = {"tile": "leave", "rowsperstrip": 16}
+STRIPS: dict[str, Any] = {"tile": "leave", "rowsperstrip": 16}
 
 
 def refusal(path: Path) -> str:

@@ -69,7 +69,8 @@ def to_ycbcr(rgb: np.ndarray) -> np.ndarray:
     """Convert as ITU-T T.871 (JFIF) says."""
     red, green, blue = np.moveaxis(rgb.astype(float), 2, 0)
     y = 0.299 * red + 0.587 * green + 0.114 * blue
-    return np.rint(np.dstack([y, 128 + (blue - y) / 1.772, 128 + (red - y) / 1.402])).astype(np.uint8)
+    ycbcr = np.dstack([y, 128 + (blue - y) / 1.772, 128 + (red - y) / 1.402])
+    return np.asarray(np.rint(ycbcr), np.uint8)
 
 
 def write_ycbcr(path: Path, photometric: str, compression: int, description: str = "") -> Path:

@@ -86,7 +86,7 @@ def test_classes_stay_with_their_pixels(
     assert known.any()
     told = CODE[out[known].long()].float()
     torch.testing.assert_close(pixels.permute(0, 2, 3, 1)[known], told, rtol=0, atol=0.1)
-    assert set(out.unique().tolist()) <= {0, 1, 2, 3, IGNORE}
+    assert set(out.flatten().tolist()) <= {0, 1, 2, 3, IGNORE}
 
 
 @settings(max_examples=25, deadline=None)

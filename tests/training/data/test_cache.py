@@ -26,7 +26,7 @@ SMALL = Picture.at_random(50, 40, seed=1)
 )
 def test_reading_by_way_of_the_cache_changes_no_pixel(
     megabytes: int, corners: list[tuple[int, int]], width: int, height: int
-):
+) -> None:
     cache = PixelCache([SMALL, LARGE], megabytes)
     for x0, y0 in corners:
         rect = Rect(y0, x0, y0 + height, x0 + width)
@@ -41,7 +41,7 @@ def test_reading_by_way_of_the_cache_changes_no_pixel(
         np.testing.assert_array_equal(pixels.classes, classes)
 
 
-def test_beyond_the_edges_pixels_are_mirrored_however_far():
+def test_beyond_the_edges_pixels_are_mirrored_however_far() -> None:
     pixels = PixelCache([SMALL], 1).read(0, Rect(-130, -7, 60, 180))
     mirrored = np.pad(SMALL.rgb, ((130, 20), (7, 130), (0, 0)), mode="symmetric")
     np.testing.assert_array_equal(pixels.rgb, mirrored)
@@ -62,7 +62,7 @@ class Counting:
         return LARGE.read(rect)
 
 
-def test_what_is_kept_is_not_read_again_and_memory_is_bounded():
+def test_what_is_kept_is_not_read_again_and_memory_is_bounded() -> None:
     source = Counting()
     cache = PixelCache([source], 64)
     for _ in range(3):
@@ -80,13 +80,13 @@ def test_what_is_kept_is_not_read_again_and_memory_is_bounded():
     assert source.reads == 0
 
 
-def test_nothing_is_kept_beyond_one_block_if_nothing_may_be():
+def test_nothing_is_kept_beyond_one_block_if_nothing_may_be() -> None:
     cache = PixelCache([LARGE], 0)
     cache.read(0, Rect(0, 0, 700, 1300))
     assert len(cache._blocks) == 1
 
 
-def test_a_pickled_cache_arrives_empty_and_reads_the_same():
+def test_a_pickled_cache_arrives_empty_and_reads_the_same() -> None:
     cache = PixelCache([SMALL, LARGE], 64)
     rect = Rect(100, 100, 300, 400)
     expected = cache.read(1, rect)

@@ -39,7 +39,7 @@ def rare() -> Picture:
     return Picture("rare", rgb, classes)
 
 
-def test_a_draw_is_a_function_of_seed_and_number():
+def test_a_draw_is_a_function_of_seed_and_number() -> None:
     sources = [Picture.at_random(200, 160, 3, seed=i) for i in range(2)]
     first, again, other = (patch_draws(sources, seed=seed) for seed in (5, 5, 6))
     forwards = [first[i] for i in range(20)]
@@ -52,7 +52,7 @@ def test_a_draw_is_a_function_of_seed_and_number():
     assert not all(torch.equal(first[i].rgb, other[i].rgb) for i in range(20))
 
 
-def test_every_class_is_drawn_as_often_as_any_other():
+def test_every_class_is_drawn_as_often_as_any_other() -> None:
     """A patch lies around a pixel of the class drawn, so even a rare class is in a third of all patches."""
     draws = patch_draws([rare()], side=16)
     count = 600
@@ -66,7 +66,7 @@ def test_every_class_is_drawn_as_often_as_any_other():
     assert having[2] == expected
 
 
-def test_a_class_near_what_is_kept_out_is_not_drawn_less():
+def test_a_class_near_what_is_kept_out_is_not_drawn_less() -> None:
     source = rare()
     source.classes[source.classes == 1] = 0
     source.classes[120:180, 200:212] = 1  # few of the patches around these lie right of the gap
@@ -77,7 +77,7 @@ def test_a_class_near_what_is_kept_out_is_not_drawn_less():
     assert having == pytest.approx(100, abs=3 * np.sqrt(300 * 2 / 9))
 
 
-def test_sources_are_drawn_by_what_they_hold_of_a_class():
+def test_sources_are_drawn_by_what_they_hold_of_a_class() -> None:
     """Three quarters of class 1 in the second picture."""
     pictures = []
     for number, rows in enumerate((20, 60)):
@@ -90,7 +90,7 @@ def test_sources_are_drawn_by_what_they_hold_of_a_class():
     assert np.mean(of_second) == pytest.approx(0.75, abs=0.1)
 
 
-def test_patches_lie_inside_wherever_they_fit():
+def test_patches_lie_inside_wherever_they_fit() -> None:
     small, large = Picture.at_random(24, 80, seed=1), Picture.at_random(90, 70, seed=2)
     for source in (small, large):
         draws = patch_draws([source], side=48)
@@ -102,7 +102,7 @@ def test_patches_lie_inside_wherever_they_fit():
                 assert draws[i].rgb.shape == (3, 48, 48)
 
 
-def test_classes_without_pixels_are_passed_over_and_one_alone_is_refused():
+def test_classes_without_pixels_are_passed_over_and_one_alone_is_refused() -> None:
     source = rare()
     source.classes[source.classes == 2] = IGNORE
     seen = {int(v) for i in range(40) for v in np.unique(patch_draws([source])[i].classes)}
@@ -112,7 +112,7 @@ def test_classes_without_pixels_are_passed_over_and_one_alone_is_refused():
         patch_draws([source])
 
 
-def test_where_no_patch_fits_it_says_so():
+def test_where_no_patch_fits_it_says_so() -> None:
     source = Picture.at_random(200, 200, 3)
     block = Rect(60, 60, 140, 140)
     split = Split((0,), ((block.padded(40),),), ((0, block),), "")
@@ -130,7 +130,9 @@ def image_draws(count: int, batch: int, passes: list[tuple[int, int]], seed: int
 
 @settings(max_examples=30, deadline=None)
 @given(count=st.integers(1, 9), batch=st.integers(1, 5), sizes=st.integers(1, 3), seed=st.integers(0, 5))
-def test_each_image_comes_once_a_pass_and_sizes_in_turn(count: int, batch: int, sizes: int, seed: int):
+def test_each_image_comes_once_a_pass_and_sizes_in_turn(
+    count: int, batch: int, sizes: int, seed: int
+) -> None:
     passes = [(48, 32), (96, 64), (64, 64)][:sizes]
     draws = image_draws(count, batch, passes, seed)
     assert draws.pass_batches == -(-count // batch)
@@ -144,13 +146,13 @@ def test_each_image_comes_once_a_pass_and_sizes_in_turn(count: int, batch: int, 
         assert set(numbers[count:]) <= set(numbers[: len(numbers) - count])
 
 
-def test_the_order_of_images_changes_from_pass_to_pass():
+def test_the_order_of_images_changes_from_pass_to_pass() -> None:
     draws = image_draws(9, 3, [(48, 32)])
     orders = {tuple(int(draws[9 * p + i].rgb[0, 0, 0]) for i in range(9)) for p in range(6)}
     assert len(orders) > 3
 
 
-def test_images_keep_their_aspect_and_what_is_beside_them_is_unknown():
+def test_images_keep_their_aspect_and_what_is_beside_them_is_unknown() -> None:
     pixels = LabelledPixels(*striped(40, 80))
     small = fitted(pixels, (64, 64))
     assert small.rgb.shape == (64, 64, 3)
@@ -161,14 +163,14 @@ def test_images_keep_their_aspect_and_what_is_beside_them_is_unknown():
     assert (near.classes != IGNORE).all()
 
 
-def test_an_image_of_the_right_size_is_left_as_it_is():
+def test_an_image_of_the_right_size_is_left_as_it_is() -> None:
     pixels = LabelledPixels(*striped(40, 80))
     same = fitted(pixels, (80, 40))
     np.testing.assert_array_equal(same.rgb, pixels.rgb)
     np.testing.assert_array_equal(same.classes, pixels.classes)
 
 
-def test_draws_know_what_their_picture_as_a_whole_was_found_to_be():
+def test_draws_know_what_their_picture_as_a_whole_was_found_to_be() -> None:
     classes = striped(160, 256)[1]
     pictures = [
         Picture(str(i), np.full((160, 256, 3), i, np.uint8), classes, diagnosis)
@@ -197,7 +199,7 @@ def test_draws_know_what_their_picture_as_a_whole_was_found_to_be():
 )
 def test_processes_share_the_numbers_out_and_go_on_where_they_were(
     stop: int, first: int, batch: int, world: int
-):
+) -> None:
     def taken(begin: int) -> list[int]:
         shares = [list(Numbers(begin, stop, batch, rank, world)) for rank in range(world)]
         return [n for step in zip(*shares, strict=True) for share in step for n in share]
@@ -208,11 +210,11 @@ def test_processes_share_the_numbers_out_and_go_on_where_they_were(
     assert len(Numbers(first, stop, batch)) == stop
 
 
-def test_an_endless_stage_begins_at_once():
+def test_an_endless_stage_begins_at_once() -> None:
     assert list(islice(Numbers(3, 1 << 40, 2), 2)) == [[6, 7], [8, 9]]
 
 
-def test_a_survey_of_a_slide_is_all_that_is_kept_of_it():
+def test_a_survey_of_a_slide_is_all_that_is_kept_of_it() -> None:
     """Points are those of cells, so a large class costs no more than its cells."""
     source = Picture.at_random(400, 300, 3)
     coarse = Survey.of(source, many=True)

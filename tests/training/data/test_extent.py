@@ -33,18 +33,18 @@ ENOUGH = ClassExtent("Tumour", 9, 100_000, 20_000, 4e-6, 5)
         (ClassExtent("Tumour", None, 100_000, 20, None, 1), "1 image kept out, 5 needed"),
     ],
 )
-def test_why_a_score_cannot_be_trusted(given: ClassExtent, doubt: str | None):
+def test_why_a_score_cannot_be_trusted(given: ClassExtent, doubt: str | None) -> None:
     assert given.doubt == doubt
 
 
-def test_one_class_in_doubt_is_enough_not_to_choose_but_an_absent_one_is_not():
+def test_one_class_in_doubt_is_enough_not_to_choose_but_an_absent_one_is_not() -> None:
     doubtful = ClassExtent("Stroma", 1, 100, 100, 4e-6, 1)
     absent = ClassExtent("Nerve", 0, 0, 0, 4e-6, 0)
     assert can_tell((ENOUGH, absent))
     assert not can_tell((ENOUGH, doubtful))
 
 
-def test_pieces_are_counted_where_they_touch_and_large_ones_by_the_square_millimetre():
+def test_pieces_are_counted_where_they_touch_and_large_ones_by_the_square_millimetre() -> None:
     cells = np.full((100, 100), IGNORE, np.uint8)
     cells[2:12, 2:12] = 1  # 0.01 mm2 at 10 um a cell
     cells[12:20, 12:20] = 1  # touches it at a corner
@@ -58,7 +58,7 @@ def test_pieces_are_counted_where_they_touch_and_large_ones_by_the_square_millim
     assert _places(survey, 1, cell_mm2=3e-2) == 4 + 3 + 1, "4.92, 3 and 0.12 mm2"
 
 
-def test_of_a_slide_outlines_and_areas_on_both_sides(tmp_path: Path):
+def test_of_a_slide_outlines_and_areas_on_both_sides(tmp_path: Path) -> None:
     slide, drawn = write_outlined(tmp_path)
     data = open_data(DataRequest((slide, drawn), working_mpp=2), tiny_recipe(), None)
     stroma, tumour = extents(data)
@@ -69,7 +69,7 @@ def test_of_a_slide_outlines_and_areas_on_both_sides(tmp_path: Path):
         assert 2 <= each.pieces <= 24
 
 
-def test_outlines_that_are_large_are_kept_out_in_pieces_of_one(tmp_path: Path):
+def test_outlines_that_are_large_are_kept_out_in_pieces_of_one(tmp_path: Path) -> None:
     """Two fields and a block out of each: one place of each class, whatever its area."""
     slide, drawn = write_outlined(tmp_path, size=(1536, 1024))
     features = [
@@ -88,7 +88,7 @@ def test_outlines_that_are_large_are_kept_out_in_pieces_of_one(tmp_path: Path):
     assert not can_tell(classes)
 
 
-def test_of_images_pieces_are_those_that_show_the_class(tmp_path: Path):
+def test_of_images_pieces_are_those_that_show_the_class(tmp_path: Path) -> None:
     folder = write_tiles(tmp_path / "tiles", count=10, classes=2)
     data = open_data(DataRequest((folder,)), tiny_recipe(), None)
     kept_out = len(data.split.validation)

@@ -158,7 +158,7 @@ def test_a_data_sets_own_split_and_none() -> None:
     assert "not on unseen tissue" in none.description
 
 
-def test_outlines_where_nothing_was_scanned_are_named_as_that():
+def test_outlines_where_nothing_was_scanned_are_named_as_that() -> None:
     picture = Picture("slide", np.zeros((512, 512, 3), np.uint8), np.full((512, 512), IGNORE, np.uint8))
     with pytest.raises(AnnotationError, match="slide: nothing was scanned where the outlines lie"):
         by_blocks([picture], survey_all([picture]), 2, 0.2, 0, 64)

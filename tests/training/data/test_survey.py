@@ -18,7 +18,7 @@ SIDES = st.integers(1, 200)
 
 @settings(max_examples=60, deadline=None)
 @given(width=SIDES, height=SIDES, seed=st.integers(0, 9), many=st.booleans())
-def test_cells_hold_the_class_at_their_centres(width: int, height: int, seed: int, many: bool):
+def test_cells_hold_the_class_at_their_centres(width: int, height: int, seed: int, many: bool) -> None:
     picture = Picture.at_random(width, height, seed=seed)
     survey = Survey.of(picture, many)
     assert survey.stride == (min(4, width, height) if many else 1)
@@ -31,7 +31,7 @@ def test_cells_hold_the_class_at_their_centres(width: int, height: int, seed: in
     assert survey.pixels(2).sum() == total * survey.stride**2
 
 
-def test_pixels_are_counted_nearly_as_they_are():
+def test_pixels_are_counted_nearly_as_they_are() -> None:
     picture = Picture.at_random(640, 480, classes=3)
     exact = np.bincount(picture.classes.ravel(), minlength=256)[:3]
     np.testing.assert_array_equal(Survey.of(picture).pixels(3), exact)
@@ -46,7 +46,9 @@ def test_pixels_are_counted_nearly_as_they_are():
     height=st.integers(1, 90),
     many=st.booleans(),
 )
-def test_what_is_left_out_leaves_no_cell_that_meets_it(x0: int, y0: int, width: int, height: int, many: bool):
+def test_what_is_left_out_leaves_no_cell_that_meets_it(
+    x0: int, y0: int, width: int, height: int, many: bool
+) -> None:
     survey = Survey.of(Picture.at_random(120, 90), many)
     rect = Rect(y0, x0, y0 + height, x0 + width)
     side = survey.stride
@@ -58,7 +60,7 @@ def test_what_is_left_out_leaves_no_cell_that_meets_it(x0: int, y0: int, width: 
     assert survey.within(rect).size == (meets_y[:, None] & meets_x).sum()
 
 
-def test_large_pictures_are_surveyed_coarsely(monkeypatch: pytest.MonkeyPatch):
+def test_large_pictures_are_surveyed_coarsely(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_CELLS", 1000)
     monkeypatch.setattr(module, "SMALL", 1000)
     survey = Survey.of(Picture.at_random(400, 300))
@@ -66,7 +68,7 @@ def test_large_pictures_are_surveyed_coarsely(monkeypatch: pytest.MonkeyPatch):
     assert survey.cells.size <= 1000
 
 
-def test_many_pictures_are_surveyed_coarsely(monkeypatch: pytest.MonkeyPatch):
+def test_many_pictures_are_surveyed_coarsely(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = [Picture.at_random(40, 30, seed=i) for i in range(3)]
     assert [survey.stride for survey in survey_all(pictures)] == [1, 1, 1]
     monkeypatch.setattr(module, "FEW", 2 * 40 * 30)

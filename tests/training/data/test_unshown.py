@@ -31,11 +31,11 @@ def flat(color: tuple[int, int, int], noise: int = 0) -> np.ndarray:
         (flat((120, 80, 160), 60), "purple, coarse"),
     ],
 )
-def test_looks_are_put_into_words(rgb: np.ndarray, look: str):
+def test_looks_are_put_into_words(rgb: np.ndarray, look: str) -> None:
     assert look_of(features(rgb)) == look
 
 
-def test_what_no_outline_shows_is_found_with_its_share_and_a_place(tmp_path: Path):
+def test_what_no_outline_shows_is_found_with_its_share_and_a_place(tmp_path: Path) -> None:
     """The left half is striped and outlined as ever; the right half is brown all over."""
     slide, drawn = write_outlined(tmp_path, size=(384, 512))
     rgb, _ = striped(512, 768)
@@ -54,19 +54,19 @@ def test_what_no_outline_shows_is_found_with_its_share_and_a_place(tmp_path: Pat
     assert find_unshown(data) == found
 
 
-def test_where_all_is_outlined_there_is_none(tmp_path: Path):
+def test_where_all_is_outlined_there_is_none(tmp_path: Path) -> None:
     slide, drawn = write_outlined(tmp_path, size=SIZE)
     found = find_unshown(open_data(DataRequest((slide, drawn), working_mpp=2), tiny_recipe(), None))
     assert found is not None
     assert (found.share, found.kinds) == (0, ())
 
 
-def test_of_images_there_is_nothing_to_say(tmp_path: Path):
+def test_of_images_there_is_nothing_to_say(tmp_path: Path) -> None:
     folder = write_tiles(tmp_path / "tiles")
     assert find_unshown(open_data(DataRequest((folder,)), tiny_recipe(), None)) is None
 
 
-def test_of_a_slide_without_tissue_there_is_nothing_to_say(tmp_path: Path):
+def test_of_a_slide_without_tissue_there_is_nothing_to_say(tmp_path: Path) -> None:
     slide, drawn = write_outlined(tmp_path, size=SIZE)
     noise = np.random.default_rng(0).integers(-2, 3, (512, 768, 3))
     write_tiff(slide, (243 + noise).astype(np.uint8))

@@ -54,14 +54,14 @@ def said_of(seconds: float, step_seconds: float, *, enough: int | None = 700, co
     return listener.lines
 
 
-def test_it_is_said_once_how_many_steps_the_minutes_will_buy():
+def test_it_is_said_once_how_many_steps_the_minutes_will_buy() -> None:
     """270 s without the slow steps, at half a second: 540 steps, less twenty for validations."""
     (line,) = said_of(300, 0.5, enough=None)
     steps = int(line.removeprefix("at this rate, 5 minutes will give about ").removesuffix(" steps"))
     assert steps == pytest.approx(300 / 0.5 - 27 - 20, abs=2)
 
 
-def test_too_few_steps_are_said_with_what_it_would_take():
+def test_too_few_steps_are_said_with_what_it_would_take() -> None:
     (line,) = said_of(300, 4.0)
     assert line.startswith("at this rate, 5 minutes will give about ")
     words = line.split()
@@ -72,17 +72,17 @@ def test_too_few_steps_are_said_with_what_it_would_take():
     assert "recipe needs" not in said_of(300, 0.2)[0]
 
 
-def test_of_a_stage_among_several_it_is_said_of_that_stage():
+def test_of_a_stage_among_several_it_is_said_of_that_stage() -> None:
     (line,) = said_of(60, 0.5, count=2)
     assert line.startswith("at this rate, 2 minutes will give about ")
     assert "in stage 1 of 2" in line
 
 
-def test_where_time_is_up_before_anything_is_measured_nothing_is_said():
+def test_where_time_is_up_before_anything_is_measured_nothing_is_said() -> None:
     assert said_of(3, 2.0) == []
 
 
-def test_validations_take_time_by_what_they_look_at():
+def test_validations_take_time_by_what_they_look_at() -> None:
     """Four tiles with their margins have the pixels of two steps; ten times, at a third of the cost."""
     recipe = tiny_recipe("training.batch_size=8", "data.patch=256")
     tiles = [Rect(0, 0, 384, 384)] * 4
@@ -102,10 +102,10 @@ def test_validations_take_time_by_what_they_look_at():
         ("wsi-seg train a b --set=training.minutes=5", "wsi-seg train a b"),
     ],
 )
-def test_the_command_that_goes_on_is_the_same_with_more_minutes(typed: str, expected: str):
+def test_the_command_that_goes_on_is_the_same_with_more_minutes(typed: str, expected: str) -> None:
     assert continuing(typed, 12) == f"{expected} --resume --minutes 12"
     assert shlex.split(continuing(typed, 12))[2:4] == shlex.split(typed)[2:4]
 
 
-def test_from_python_it_is_the_same_call():
+def test_from_python_it_is_the_same_call() -> None:
     assert continuing("wsi_seg.train", 12) == "the same call with resume=True, minutes=12"

@@ -52,10 +52,11 @@ def test_a_failed_write_leaves_the_one_before(path: Path, monkeypatch: pytest.Mo
 def read_or_refused(path: Path) -> torch.Tensor | None:
     """The weights, unless the file is refused, in one line."""
     try:
-        return SafeCheckpoints().load_checkpoint(path)["weights"]
+        weights: torch.Tensor = SafeCheckpoints().load_checkpoint(path)["weights"]
     except ModelError as error:
         assert str(error) == f"{path}: damaged checkpoint: start the training again with --overwrite"  # noqa: PT017
         return None
+    return weights
 
 
 @pytest.mark.parametrize("seed", range(6))

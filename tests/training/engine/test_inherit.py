@@ -37,7 +37,7 @@ def copy_of(network: torch.nn.Module) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
 
-def test_the_same_network_is_kept_whole():
+def test_the_same_network_is_kept_whole() -> None:
     network, other = espnet(3, 0), espnet(3, 1)
     kept = take_over(network, other.state_dict(), SCHEMA, SCHEMA)
     assert all(torch.equal(a, other.state_dict()[n]) for n, a in network.state_dict().items())
@@ -49,7 +49,7 @@ def test_the_same_network_is_kept_whole():
 
 @pytest.mark.parametrize("width", [None, 3, 4])
 @pytest.mark.parametrize("variant", ["full", "C"])
-def test_classes_of_the_same_name_keep_their_outputs(variant: str, width: int | None):
+def test_classes_of_the_same_name_keep_their_outputs(variant: str, width: int | None) -> None:
     """Also where the decoder is as wide as either has classes, and the axes look alike."""
     shape = {} if variant == "C" or width is None else {"decoder_width": width, "branches": 2}
     network, other = espnet(3, 0, variant, **shape), espnet(4, 1, variant, **shape)
@@ -68,7 +68,7 @@ def test_classes_of_the_same_name_keep_their_outputs(variant: str, width: int | 
     assert "classes of the same name in " + last in str(kept)
 
 
-def test_reordered_classes_keep_their_meaning():
+def test_reordered_classes_keep_their_meaning() -> None:
     """As many classes as the decoder is wide: an output is found where its name is, not where it was."""
     schema = ClassSchema(name="reversed", classes=SCHEMA.classes[::-1])
     network, other = (espnet(3, seed, decoder_width=3, branches=2).eval() for seed in (0, 1))
@@ -77,7 +77,7 @@ def test_reordered_classes_keep_their_meaning():
     torch.testing.assert_close(network(image), other(image).flip(1))
 
 
-def test_a_last_layers_bias_goes_with_its_weight():
+def test_a_last_layers_bias_goes_with_its_weight() -> None:
     schema = ClassSchema(name="reversed", classes=SCHEMA.classes[::-1])
     network, other = SegNet(SegNetConfig(3, width=2)).eval(), SegNet(SegNetConfig(3, width=2)).eval()
     assert other.classify.bias is not None
@@ -88,7 +88,7 @@ def test_a_last_layers_bias_goes_with_its_weight():
     torch.testing.assert_close(network(image), other(image).flip(1))
 
 
-def test_the_encoder_goes_over_into_the_full_network():
+def test_the_encoder_goes_over_into_the_full_network() -> None:
     encoder, full = espnet(3, 0, "C"), espnet(3, 1)
     fresh = copy_of(full)
     kept = take_over(full, encoder.state_dict(), SCHEMA, SCHEMA)
@@ -104,7 +104,7 @@ def test_the_encoder_goes_over_into_the_full_network():
     assert torch.equal(narrow.state_dict()[head], encoder.state_dict()[head])
 
 
-def test_nothing_fits_another_kind_of_network():
+def test_nothing_fits_another_kind_of_network() -> None:
     network = BiopsyNet(BiopsyConfig(classes=3))
     fresh = copy_of(network)
     kept = take_over(network, espnet(3, 0).state_dict(), SCHEMA, SCHEMA)
@@ -116,7 +116,7 @@ def test_nothing_fits_another_kind_of_network():
     assert str(kept).endswith(" ...")
 
 
-def test_no_class_in_common_leaves_the_outputs_new():
+def test_no_class_in_common_leaves_the_outputs_new() -> None:
     strangers = ClassSchema(
         name="strangers",
         classes=tuple(TissueClass(id=i, name=f"class {i}", color=(i, i, i)) for i in range(3)),
@@ -129,7 +129,7 @@ def test_no_class_in_common_leaves_the_outputs_new():
     assert torch.equal(network.state_dict()[last], fresh[last])
 
 
-def test_the_last_layer_of_a_network_that_diagnoses_is_its_segmentation_s():
+def test_the_last_layer_of_a_network_that_diagnoses_is_its_segmentation_s() -> None:
     torch.manual_seed(0)
     network, other = (BiopsyNet(BiopsyConfig(classes, diagnoses=3)) for classes in (3, 4))
     kept = take_over(network, other.state_dict(), SCHEMA, OTHER)

@@ -41,7 +41,7 @@ def by_pixel(
         both[index] += shares[index]
         found += shares
         true[index] += 1
-    return total / weight + dice * (1 - ((2 * both + 1) / (found + true + 1)).mean())
+    return float(total / weight + dice * (1 - ((2 * both + 1) / (found + true + 1)).mean()))
 
 
 @settings(max_examples=20, deadline=None)
@@ -51,7 +51,9 @@ def by_pixel(
     dice=st.sampled_from([0.0, 0.7]),
     stride=st.sampled_from([1, 8]),
 )
-def test_it_is_what_its_definition_says(seed: int, weights: list[float] | None, dice: float, stride: int):
+def test_it_is_what_its_definition_says(
+    seed: int, weights: list[float] | None, dice: float, stride: int
+) -> None:
     logits, truth = batch(seed, stride=stride)
     truth[:, stride // 2, stride // 2] = 1
     loss = SegmentationLoss(None if weights is None else torch.tensor(weights), dice)(logits, truth)
@@ -60,7 +62,7 @@ def test_it_is_what_its_definition_says(seed: int, weights: list[float] | None, 
 
 
 @pytest.mark.parametrize("stride", [1, 8])
-def test_unknown_pixels_have_no_say(stride: int):
+def test_unknown_pixels_have_no_say(stride: int) -> None:
     logits, truth = batch(3, stride=stride)
     loss = SegmentationLoss(torch.tensor([1.0, 2.0, 3.0]), 0.5)
     loss(logits, truth).backward()
@@ -76,7 +78,7 @@ def test_unknown_pixels_have_no_say(stride: int):
 
 @pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 3.0])])
 @pytest.mark.parametrize("dice", [0.0, 1.0])
-def test_nothing_known_gives_nothing_to_learn(weights: torch.Tensor | None, dice: float):
+def test_nothing_known_gives_nothing_to_learn(weights: torch.Tensor | None, dice: float) -> None:
     logits, truth = batch(1)
     loss = SegmentationLoss(weights, dice)(logits, torch.full_like(truth, IGNORE))
     loss.backward()
@@ -85,7 +87,7 @@ def test_nothing_known_gives_nothing_to_learn(weights: torch.Tensor | None, dice
     assert (logits.grad == 0).all()
 
 
-def test_half_precision_logits_lose_nothing_in_the_sum():
+def test_half_precision_logits_lose_nothing_in_the_sum() -> None:
     logits, truth = batch(2)
     coarse = logits.detach().to(torch.bfloat16)
     loss = SegmentationLoss(None, 0.0)
@@ -93,7 +95,7 @@ def test_half_precision_logits_lose_nothing_in_the_sum():
     assert loss(coarse, truth).dtype == torch.float32
 
 
-def test_class_weights_follow_the_authors_formula():
+def test_class_weights_follow_the_authors_formula() -> None:
     pixels = np.array([900, 90, 10, 0])
     weights = class_weights(pixels, LossRecipe(class_weights="log"))
     assert weights is not None
@@ -102,7 +104,7 @@ def test_class_weights_follow_the_authors_formula():
     assert class_weights(pixels, LossRecipe()) is None
 
 
-def test_square_root_weights_stay_finite_where_a_class_has_no_pixel():
+def test_square_root_weights_stay_finite_where_a_class_has_no_pixel() -> None:
     weights = class_weights(np.array([900, 100, 0]), LossRecipe(class_weights="sqrt"))
     assert weights is not None
     assert weights.tolist() == pytest.approx([0.9**-0.5, 0.1**-0.5, 1000**0.5], rel=1e-6)

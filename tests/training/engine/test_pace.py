@@ -38,7 +38,7 @@ def trainer() -> SimpleNamespace:
     )
 
 
-def test_a_cosine_over_the_steps_after_a_warm_up():
+def test_a_cosine_over_the_steps_after_a_warm_up() -> None:
     pace = Pace(OptimiserRecipe(learning_rate=0.1, warmup_steps=4), 100, None, 10)
     assert [pace.learning_rate(i) for i in range(5)] == pytest.approx(
         [0.1 * (i + 1) / 5 * 0.5 * (1 + math.cos(math.pi * i / 100)) for i in range(5)]
@@ -48,7 +48,7 @@ def test_a_cosine_over_the_steps_after_a_warm_up():
     assert pace.learning_rate(130) == pytest.approx(0, abs=1e-12)
 
 
-def test_steps_down_every_so_many_epochs():
+def test_steps_down_every_so_many_epochs() -> None:
     recipe = OptimiserRecipe(
         learning_rate=0.1, schedule="step", step_epochs=3, step_factor=0.5, warmup_steps=0
     )
@@ -57,7 +57,7 @@ def test_steps_down_every_so_many_epochs():
     assert rates == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.025, 0.0125])
 
 
-def test_the_rate_is_set_before_each_step():
+def test_the_rate_is_set_before_each_step() -> None:
     pace = Pace(OptimiserRecipe(learning_rate=0.1, warmup_steps=0), 100, None, 10)
     running = trainer()
     running.global_step = 50
@@ -80,19 +80,19 @@ def run(pace: Pace, clock: Clock, step_seconds: float, running: SimpleNamespace)
     return validated
 
 
-def test_a_stage_bounded_in_time_ends_and_validates_at_even_shares_of_it(clock: Clock):
+def test_a_stage_bounded_in_time_ends_and_validates_at_even_shares_of_it(clock: Clock) -> None:
     pace, running = Pace(OptimiserRecipe(), None, 100.0, 10, validations=4), trainer()
     assert run(pace, clock, 1.0, running) == [25, 50, 75, 100]
     assert running.global_step == 100
     assert pace.learning_rate(100) == pytest.approx(0, abs=1e-12)
 
 
-def test_a_step_that_takes_ages_is_followed_by_one_validation_only(clock: Clock):
+def test_a_step_that_takes_ages_is_followed_by_one_validation_only(clock: Clock) -> None:
     pace, running = Pace(OptimiserRecipe(), None, 100.0, 10, validations=4), trainer()
     assert run(pace, clock, 60.0, running) == [1, 2]
 
 
-def test_a_resumed_stage_goes_on_with_its_clock_and_its_validations(clock: Clock):
+def test_a_resumed_stage_goes_on_with_its_clock_and_its_validations(clock: Clock) -> None:
     pace, running = Pace(OptimiserRecipe(), None, 100.0, 10, validations=4), trainer()
     pace.on_train_start(running, None)  # type: ignore[arg-type]
     clock.now += 60
@@ -106,7 +106,7 @@ def test_a_resumed_stage_goes_on_with_its_clock_and_its_validations(clock: Clock
     assert run(resumed, clock, 1.0, running) == [15, 40]
 
 
-def test_a_stage_of_so_many_steps_is_not_ended_by_the_clock(clock: Clock):
+def test_a_stage_of_so_many_steps_is_not_ended_by_the_clock(clock: Clock) -> None:
     pace, running = Pace(OptimiserRecipe(), 5, None, 10), trainer()
     pace.on_train_start(running, None)  # type: ignore[arg-type]
     clock.now += 1e9
@@ -115,7 +115,7 @@ def test_a_stage_of_so_many_steps_is_not_ended_by_the_clock(clock: Clock):
     assert running.val_check_batch == ENDLESS
 
 
-def test_a_short_stage_is_warmed_up_over_as_many_steps_as_a_long_one(clock: Clock):
+def test_a_short_stage_is_warmed_up_over_as_many_steps_as_a_long_one(clock: Clock) -> None:
     recipe = OptimiserRecipe(learning_rate=0.1, warmup_steps=50)
     timed = Pace(recipe, None, 100.0, 10)
     timed.on_train_start(trainer(), None)  # type: ignore[arg-type]
@@ -125,7 +125,7 @@ def test_a_short_stage_is_warmed_up_over_as_many_steps_as_a_long_one(clock: Cloc
     assert Pace(recipe, 60, None, 10).learning_rate(6) == pytest.approx(0.1 * 7 / 51 * begun)
 
 
-def test_what_is_used_up_first_ends_the_cosine(clock: Clock):
+def test_what_is_used_up_first_ends_the_cosine(clock: Clock) -> None:
     pace = Pace(OptimiserRecipe(), 100, 100.0, 10)
     pace.on_train_start(trainer(), None)  # type: ignore[arg-type]
     clock.now += 20
@@ -133,7 +133,7 @@ def test_what_is_used_up_first_ends_the_cosine(clock: Clock):
     assert pace.progress(70) == pytest.approx(0.7)
 
 
-def test_with_more_time_the_schedule_follows_what_is_left(clock: Clock):
+def test_with_more_time_the_schedule_follows_what_is_left(clock: Clock) -> None:
     pace, running = Pace(OptimiserRecipe(), None, 100.0, 10, validations=4), trainer()
     run(pace, clock, 1.0, running)
     more, running = Pace(OptimiserRecipe(learning_rate=0.1), None, 200.0, 10, validations=4), trainer()

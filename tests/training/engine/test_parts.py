@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from helpers.networks import channels_last
+from helpers.networks import backward, channels_last
 from torch import nn
 from torch.nn import functional
 
@@ -42,7 +42,7 @@ def test_losses_gradients_and_statistics_are_the_means_of_the_parts(count: int, 
             buffers.append(list(alone.buffers()))
 
         loss = Parts(network, loss_of, count)(images, classes)
-    (3 * loss).backward()
+    backward(3 * loss)
 
     torch.testing.assert_close(loss, torch.stack(losses).mean())
     for parameter, *each in zip(network.parameters(), *gradients, strict=True):
@@ -61,7 +61,7 @@ def test_the_same_to_the_bit_with_one_core() -> None:
             optimiser = torch.optim.SGD(network.parameters(), 0.1)
             for step in range(3):
                 optimiser.zero_grad()
-                parts(*batch(step)).backward()
+                backward(parts(*batch(step)))
                 optimiser.step()
             return [*network.parameters(), *network.buffers()]
         finally:
@@ -73,7 +73,7 @@ def test_the_same_to_the_bit_with_one_core() -> None:
 def test_the_state_is_that_of_one_network() -> None:
     network = small_network()
     names = set(network.state_dict())
-    Parts(network, loss_of, 2)(*batch()).backward()
+    backward(Parts(network, loss_of, 2)(*batch()))
     assert set(network.state_dict()) == names
 
 

@@ -23,7 +23,7 @@ def tiles_with(*known: Rect) -> Tiles:
     return Tiles(PixelCache(sources, 64), nothing_held_out(sources), survey_all(sources))
 
 
-def test_tiles_of_which_little_is_known_are_not_shown():
+def test_tiles_of_which_little_is_known_are_not_shown() -> None:
     sliver, much, third = (
         Rect(0, 0, CORE, 16),
         Rect(0, CORE, CORE, 2 * CORE),
@@ -32,11 +32,11 @@ def test_tiles_of_which_little_is_known_are_not_shown():
     assert telling(tiles_with(sliver, much, third)) == {1, 2}
 
 
-def test_where_little_is_known_of_any_the_best_is_shown():
+def test_where_little_is_known_of_any_the_best_is_shown() -> None:
     assert telling(tiles_with(Rect(0, 0, 64, 16), Rect(0, CORE, 64, CORE + 32))) == {1}
 
 
-def test_the_worst_class_is_shown_where_it_is_worst():
+def test_the_worst_class_is_shown_where_it_is_worst() -> None:
     """The second class has the lowest IoU; most of its errors lie in the third place."""
     good, missed = [[90, 10, 0], [10, 90, 0]], [[90, 10, 0], [60, 40, 0]]
     false = [[20, 80, 0], [0, 10, 0]]

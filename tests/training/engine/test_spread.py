@@ -15,7 +15,7 @@ def places(hits: list[int], unit: str = "tiles", sources: list[int] | None = Non
     return Places(counts, sources or [0] * len(hits), unit)
 
 
-def test_places_that_are_alike_give_a_range_of_no_width():
+def test_places_that_are_alike_give_a_range_of_no_width() -> None:
     ranges = places([80] * 6).ranges()
     iou = 80 / 120
     assert ranges.mean == pytest.approx((iou, iou))
@@ -23,7 +23,7 @@ def test_places_that_are_alike_give_a_range_of_no_width():
     assert (ranges.places, ranges.unit) == (6, "tiles")
 
 
-def test_places_that_differ_give_a_range_around_the_score():
+def test_places_that_differ_give_a_range_around_the_score() -> None:
     hits = [100, 95, 90, 60, 20, 5, 99, 80]
     given = places(hits)
     low, high = given.ranges().mean or (0, 0)
@@ -33,12 +33,12 @@ def test_places_that_differ_give_a_range_around_the_score():
     assert given.ranges() == given.ranges(), "the same places give the same range"
 
 
-def test_few_places_give_none():
+def test_few_places_give_none() -> None:
     assert places([80] * 4).ranges().mean is None
     assert places([80] * 4).ranges().classes == (None, None)
 
 
-def test_a_class_in_few_places_has_none_and_so_has_the_mean():
+def test_a_class_in_few_places_has_none_and_so_has_the_mean() -> None:
     given = places([80] * 8)
     given.counts[:5, 1] = 0  # the second class is true in three places
     ranges = given.ranges()
@@ -47,7 +47,7 @@ def test_a_class_in_few_places_has_none_and_so_has_the_mean():
     assert ranges.mean is None
 
 
-def test_whole_slides_are_drawn_where_there_are_enough():
+def test_whole_slides_are_drawn_where_there_are_enough() -> None:
     """Tiles of one slide are alike: eight slides of which half fail scatter more than 32 tiles at random."""
     hits = [95] * 16 + [5] * 16
     by_tile = places(hits).ranges()

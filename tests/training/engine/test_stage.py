@@ -24,7 +24,7 @@ from wsi_seg.training.engine.stage_plan import StagePlan
 )
 def test_the_best_is_kept_only_where_validations_can_tell(
     chooses: bool, early_stop: str, kinds: set[type], tmp_path: Path
-):
+) -> None:
     plan = StagePlan(
         number=1,
         count=1,

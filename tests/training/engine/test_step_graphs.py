@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from helpers.networks import channels_last
+from helpers.networks import backward, channels_last
 from torch import nn
 
 from wsi_seg.data.sources import IGNORE
@@ -28,7 +28,8 @@ def small_network() -> nn.Module:
 
 
 def loss_of(network: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-    return LOSS(network(images), classes)
+    loss: torch.Tensor = LOSS(network(images), classes)
+    return loss
 
 
 def batch(seed: int, side: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
@@ -61,7 +62,7 @@ def test_a_replica_is_the_network_itself_but_for_its_gradients() -> None:
     _, gradients = recorded._compute((images, classes))
     assert all(p.grad is None for p in network.parameters())
     expected = copy.deepcopy(network)
-    loss_of(expected, images, classes).backward()
+    backward(loss_of(expected, images, classes))
     torch.testing.assert_close(torch.cat([g.flatten() for g in gradients]), all_gradients(expected))
 
     with torch.no_grad():
@@ -76,14 +77,14 @@ def test_a_replica_is_the_network_itself_but_for_its_gradients() -> None:
 def test_what_cannot_be_recorded_is_computed_all_the_same(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(self, given: object) -> None:
+    def fail(self: Recorded, given: object) -> None:
         raise RuntimeError("no graph\nand more")
 
     monkeypatch.setattr(Recorded, "_record", fail)
     network = small_network()
     recorded = Recorded(network, loss_of)
     for _ in range(2):
-        recorded(*batch(1)).backward()
+        backward(recorded(*batch(1)))
     assert all_gradients(network).norm() > 0
     assert caplog.messages == ["training is slower than it could be: its steps cannot be recorded (no graph)"]
 
@@ -100,8 +101,8 @@ def test_losses_gradients_and_statistics_are_those_of_plain_steps(cast: bool) ->
             loss, expected = recorded(images, classes), loss_of(plain, images, classes)
         network.zero_grad()
         plain.zero_grad()
-        (3 * loss).backward()
-        (3 * expected).backward()
+        backward(3 * loss)
+        backward(3 * expected)
 
         torch.testing.assert_close(loss, expected, rtol=1e-2 if cast else 1e-4, atol=0)
         own, other = all_gradients(network), all_gradients(plain)
@@ -120,7 +121,7 @@ def test_a_network_learns_by_recorded_steps_as_by_plain_ones() -> None:
         for _ in range(20):
             optimiser.zero_grad()
             loss = compute(*batch(7))
-            loss.backward()
+            backward(loss)
             optimiser.step()
             losses.append(float(loss.detach()))
         return losses
@@ -136,5 +137,5 @@ def test_more_shapes_than_are_recorded_are_computed_all_the_same() -> None:
     recorded = Recorded(network, loss_of)
     for number in range(MOST + 2):
         network.zero_grad()
-        recorded(*batch(1, 32 + 8 * number)).backward()
+        backward(recorded(*batch(1, 32 + 8 * number)))
         assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())

@@ -201,13 +201,13 @@ def test_a_setting_that_has_come_since_does_not_make_it_another_training(tmp_pat
         pass
 
 
-def timed(minutes: float, **changes: object) -> dict:
+def timed(minutes: float, **changes: JsonValue) -> dict[str, JsonValue]:
     """The record of a training of one stage that is bounded in time."""
     recipe = recorded(Recipe(training=TrainingRecipe(minutes=minutes, stages=("full",))))
     return {"recipe": recipe, "classes": ["a"], **changes}
 
 
-def end(path: Path, record: dict) -> TrainingFolder:
+def end(path: Path, record: dict[str, JsonValue]) -> TrainingFolder:
     """Leave a training finished, with the state at its end."""
     folder = begin(path, record)
     state = {"callbacks": {"EarlyStopping{}": 1, "ModelCheckpoint{}": 2, "Pace": 3}, "state_dict": {}}
@@ -216,7 +216,7 @@ def end(path: Path, record: dict) -> TrainingFolder:
     return folder
 
 
-def test_a_finished_training_keeps_the_state_at_its_end_and_no_other(tmp_path: Path):
+def test_a_finished_training_keeps_the_state_at_its_end_and_no_other(tmp_path: Path) -> None:
     folder = end(tmp_path, timed(10))
     assert [path.name for path in folder.stage(1, "full").iterdir()] == [ENDED]
     with (
@@ -226,7 +226,7 @@ def test_a_finished_training_keeps_the_state_at_its_end_and_no_other(tmp_path: P
         pass
 
 
-def test_a_finished_training_continues_with_more_minutes_and_its_model_stays(tmp_path: Path):
+def test_a_finished_training_continues_with_more_minutes_and_its_model_stays(tmp_path: Path) -> None:
     folder = end(tmp_path, timed(10))
     more = TrainingFolder(tmp_path, False, resume=True)
     with more.locked(timed(30)):
@@ -258,8 +258,8 @@ def test_a_finished_training_continues_with_more_minutes_and_its_model_stays(tmp
     ],
 )
 def test_without_resume_or_with_less_or_with_other_data_it_is_refused(
-    record: dict, resume: bool, tmp_path: Path
-):
+    record: dict[str, JsonValue], resume: bool, tmp_path: Path
+) -> None:
     folder = end(tmp_path, timed(10))
     with (
         pytest.raises(OutputError, match="this training is finished with another"),
@@ -269,7 +269,7 @@ def test_without_resume_or_with_less_or_with_other_data_it_is_refused(
     assert folder.model.exists()
 
 
-def test_one_whose_last_state_is_gone_is_named(tmp_path: Path):
+def test_one_whose_last_state_is_gone_is_named(tmp_path: Path) -> None:
     folder = begin(tmp_path, timed(10), checkpoint=False)
     finish(folder)
     with (
@@ -280,8 +280,8 @@ def test_one_whose_last_state_is_gone_is_named(tmp_path: Path):
     assert folder.model.exists()
 
 
-def test_several_stages_share_the_minutes_and_are_not_lengthened(tmp_path: Path):
-    def two(minutes: float) -> dict:
+def test_several_stages_share_the_minutes_and_are_not_lengthened(tmp_path: Path) -> None:
+    def two(minutes: float) -> dict[str, JsonValue]:
         training = TrainingRecipe(minutes=minutes, stages=("encoder", "full"))
         return {"recipe": recorded(Recipe(training=training))}
 
@@ -293,7 +293,7 @@ def test_several_stages_share_the_minutes_and_are_not_lengthened(tmp_path: Path)
         pass
 
 
-def test_a_state_whose_model_was_removed_is_of_no_training_that_begins(tmp_path: Path):
+def test_a_state_whose_model_was_removed_is_of_no_training_that_begins(tmp_path: Path) -> None:
     folder = end(tmp_path, timed(10))
     folder.model.unlink()
     fresh = TrainingFolder(tmp_path, False, resume=False)

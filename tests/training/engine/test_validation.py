@@ -28,7 +28,9 @@ def tiles_of(sources: list[Picture], split: Split, limit: int | None = None) -> 
     y0=st.integers(0, 200),
     seed=st.integers(0, 3),
 )
-def test_every_known_pixel_counts_once_and_none_beside(width: int, height: int, x0: int, y0: int, seed: int):
+def test_every_known_pixel_counts_once_and_none_beside(
+    width: int, height: int, x0: int, y0: int, seed: int
+) -> None:
     source = Picture.at_random(width, height, seed=seed)
     rect = Rect(y0, x0, height - 40, width - 30)
     tiles = tiles_of([source], Split((0,), ((),), ((0, rect),), ""))
@@ -49,7 +51,7 @@ def test_every_known_pixel_counts_once_and_none_beside(width: int, height: int, 
     np.testing.assert_array_equal(counts, expected)
 
 
-def test_tiles_that_hold_nothing_known_are_left_out():
+def test_tiles_that_hold_nothing_known_are_left_out() -> None:
     rgb, truth = striped(800, 1600)
     classes = np.full_like(truth, IGNORE)
     classes[500:510, 1200:1210] = 1
@@ -58,7 +60,7 @@ def test_tiles_that_hold_nothing_known_are_left_out():
     assert [core for _, core in tiles.tiles] == [Rect(384, 1152, 768, 1536)]
 
 
-def test_a_limit_takes_evenly_from_all():
+def test_a_limit_takes_evenly_from_all() -> None:
     sources = [Picture.at_random(800, 800, seed=i) for i in range(3)]
     every = tiles_of(sources, nothing_held_out(sources))
     some = tiles_of(sources, nothing_held_out(sources), 6)
@@ -73,7 +75,7 @@ def test_a_limit_takes_evenly_from_all():
 
 
 @pytest.mark.parametrize("limit", [None, 2])
-def test_whole_images_come_at_the_models_size(limit: int | None):
+def test_whole_images_come_at_the_models_size(limit: int | None) -> None:
     sources = [Picture.at_random(90, 60, seed=i) for i in range(4)]
     images = Images(PixelCache(sources, 64), nothing_held_out(sources), (96, 64), limit)
     assert len(images) == (limit or 4)

@@ -37,7 +37,7 @@ LIMITS = Limits(
 )
 
 
-def test_the_table_says_for_each_class_whether_its_score_can_be_trusted():
+def test_the_table_says_for_each_class_whether_its_score_can_be_trusted() -> None:
     heading, stroma, tumour, weights = LIMITS.table()
     assert heading.split("  ")[0] == "Class"
     assert heading.endswith("  Trusted")
@@ -58,11 +58,13 @@ def test_the_table_says_for_each_class_whether_its_score_can_be_trusted():
         ((SURE, ABSENT), False, False, "the last"),
     ],
 )
-def test_which_weights_are_kept(classes: tuple[ClassExtent, ...], may_stop: bool, averaged: bool, kept: str):
+def test_which_weights_are_kept(
+    classes: tuple[ClassExtent, ...], may_stop: bool, averaged: bool, kept: str
+) -> None:
     assert chosen_weights(classes, may_stop, averaged).startswith(kept)
 
 
-def test_at_the_end_it_says_whether_more_time_would_help_and_how():
+def test_at_the_end_it_says_whether_more_time_would_help_and_how() -> None:
     assert LIMITS.verdict() == (
         "62 steps were done; this recipe needs about 700",
         "still rising: mean IoU 0.530 in the last third of the validations, 0.470 before",
@@ -73,7 +75,7 @@ def test_at_the_end_it_says_whether_more_time_would_help_and_how():
     assert len(replace(LIMITS, rise=None, continue_with=None).verdict()) == 1
 
 
-def test_before_it_begins_it_says_what_the_data_cannot_teach():
+def test_before_it_begins_it_says_what_the_data_cannot_teach() -> None:
     one, never = before_training(CLASSES, LIMITS.unshown)
     assert one.startswith("Tumour rests on one outline: ")
     assert never == (
@@ -84,7 +86,7 @@ def test_before_it_begins_it_says_what_the_data_cannot_teach():
     assert before_training((SURE,), None) == ()
 
 
-def test_as_json_it_can_be_written_and_holds_all():
+def test_as_json_it_can_be_written_and_holds_all() -> None:
     written = json.loads(json.dumps(LIMITS.as_json(), allow_nan=False))
     assert [each["trusted"] for each in written["classes"]] == [True, False, False]
     assert written["classes"][0]["iou_range"] == [0.85, 0.95]
@@ -96,5 +98,5 @@ def test_as_json_it_can_be_written_and_holds_all():
     assert none.method == "no ranges: too few of the 2 tiles kept out show each class"
 
 
-def test_a_trust_that_is_given_rests_on_an_error_that_is_said():
+def test_a_trust_that_is_given_rests_on_an_error_that_is_said() -> None:
     assert f"{0.25 / np.sqrt(5):.2f}" in why_trusted()

@@ -30,19 +30,19 @@ def history(*scores: float, stage: int = 1) -> list[HistoryRow]:
         ((0.2, math.nan, 0.3, 0.4), True),
     ],
 )
-def test_the_last_third_is_compared_with_what_came_before(scores: tuple[float, ...], rising: bool):
+def test_the_last_third_is_compared_with_what_came_before(scores: tuple[float, ...], rising: bool) -> None:
     rise = rise_of(history(*scores))
     assert rise is not None
     assert rise.rising is rising
 
 
-def test_of_few_validations_nothing_is_said():
+def test_of_few_validations_nothing_is_said() -> None:
     assert rise_of([]) is None
     assert rise_of(history(0.2, 0.9)) is None
     assert rise_of(history(0.2, math.nan, 0.9)) is None
 
 
-def test_only_the_last_stage_counts():
+def test_only_the_last_stage_counts() -> None:
     rows = [*history(0.1, 0.2, 0.3), *history(0.6, 0.6, 0.6, stage=2)]
     rise = rise_of(rows)
     assert rise is not None
