@@ -85,10 +85,16 @@ def test_what_is_no_object_of_its_own_is_refused(result: Path, tmp_path: Path) -
     polygon = {"type": "Polygon", "coordinates": BOX}
     held = {**feature(), "geometry": {"type": "GeometryCollection", "geometries": [polygon, polygon]}}
     several.write_text(json.dumps(collection(held)))
-    for path, said in ((bare, "shape 1 is a bare geometry"), (several, "shapes 1 and 2 are one object")):
+    xml = tmp_path / "drawn.xml"
+    xml.write_text("<ASAP_Annotations/>")
+    for path, said in (
+        (bare, "shape 1 is a bare geometry"),
+        (several, "shapes 1 and 2 are one object"),
+        (xml, "is XML, and measurements are written for QuPath"),
+    ):
         with pytest.raises(AnnotationError, match=said):
             check_copy([path], tmp_path / "copy.geojson")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bare.geojson", "several.geojson"]
+    assert not (tmp_path / "copy.geojson").exists()
 
 
 def test_a_copy_goes_nowhere_else(result: Path, tmp_path: Path) -> None:

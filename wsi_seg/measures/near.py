@@ -52,41 +52,46 @@ def within(
     -------
     bool array, shape (height, width)
     """
-    height, width = (side - 2 * margin for side in source.shape)
-    if not source.any():
-        return np.zeros((height, width), dtype=bool)
-    reach = np.concatenate(
-        [
-            _reach(_gap(source[:, left : left + STRIP], margin), radius_um * TIES, mpp)
-            for left in range(0, source.shape[1], STRIP)
-        ],
-        axis=1,
-    )
-    column = np.arange(source.shape[1], dtype=np.int32)
+    return _covered(_gaps(source, margin), margin, radius_um, mpp)
+
+
+def _covered(
+    gaps: NDArray[np.int32], margin: int, radius_um: float, mpp: tuple[float, float]
+) -> NDArray[np.bool_]:
+    """Return which pixels are within a radius, from `_gaps`."""
+    by_gap = _reach_by_gap(radius_um * TIES, mpp)
+    reach = by_gap[np.minimum(gaps, len(by_gap) - 1)]
+    column = np.arange(gaps.shape[1], dtype=np.int32)
     right_end = np.where(reach >= 0, column + reach, np.int32(-1))
-    left_end = np.where(reach >= 0, column - reach, np.int32(source.shape[1]))
-    from_left = np.maximum.accumulate(right_end, axis=1) >= column
-    from_right = np.minimum.accumulate(left_end[:, ::-1], axis=1)[:, ::-1] <= column
-    covered: NDArray[np.bool_] = (from_left | from_right)[:, margin : margin + width]
-    return covered
+    left_end = np.where(reach >= 0, column - reach, np.int32(gaps.shape[1]))
+    covered: NDArray[np.bool_] = np.maximum.accumulate(right_end, axis=1) >= column
+    covered |= np.minimum.accumulate(left_end[:, ::-1], axis=1)[:, ::-1] <= column
+    return covered[:, margin : gaps.shape[1] - margin]
 
 
-def _gap(source: NDArray[np.bool_], margin: int) -> NDArray[np.int32]:
+def _gaps(source: NDArray[np.bool_], margin: int) -> NDArray[np.int32]:
     """Return how many rows away the nearest source pixel in the column is; about `FAR` if there is none.
 
-    The margin of rows is left out of what is returned.
+    The margin of rows is left out of what is returned, that of columns is not.
     """
     rows = np.arange(len(source), dtype=np.int32)[:, None]
-    above = np.maximum.accumulate(np.where(source, rows, -FAR), axis=0)
-    below = np.minimum.accumulate(np.where(source, rows, FAR)[::-1], axis=0)[::-1]
-    gap: NDArray[np.int32] = np.minimum(rows - above, below - rows)[margin : len(source) - margin]
-    return gap
+    gaps = np.empty((len(source) - 2 * margin, source.shape[1]), dtype=np.int32)
+    for left in range(0, source.shape[1], STRIP):
+        strip = source[:, left : left + STRIP]
+        above = np.maximum.accumulate(np.where(strip, rows, -FAR), axis=0)
+        below = np.minimum.accumulate(np.where(strip, rows, FAR)[::-1], axis=0)[::-1]
+        nearest = np.minimum(rows - above, below - rows)
+        gaps[:, left : left + STRIP] = nearest[margin : len(source) - margin]
+    return gaps
 
 
-def _reach(gap: NDArray[np.int32], radius_um: float, mpp: tuple[float, float]) -> NDArray[np.int32]:
-    """Return how many columns away from a source pixel a row is still within the radius; -1 for none."""
+def _reach_by_gap(radius_um: float, mpp: tuple[float, float]) -> NDArray[np.int32]:
+    """Return how many columns away from a pixel a row is still within the radius of a source pixel.
+
+    The index is how many rows away that is; the last one, and all beyond it, reach nothing: -1.
+    """
     x, y = mpp
-    across = np.maximum(gap - 0.5, 0) * y
+    across = np.maximum(np.arange(int(radius_um / y + 0.5) + 2) - 0.5, 0) * y
     left = radius_um**2 - across**2
     reach = np.floor(np.sqrt(np.maximum(left, 0)) / x + 0.5)
     return np.where(left >= 0, reach, -1).astype(np.int32)
@@ -125,8 +130,8 @@ def bands_of(
     core = (slice(margin, len(own) - margin), slice(margin, own.shape[1] - margin))
     inside = own[core]
     band = np.full(inside.shape, NEARER, dtype=np.int8)
-    for index in reversed(range(len(ends_um))):
-        near = within(own, margin, ends_um[index], mpp) & ~inside
-        near |= within(others, margin, ends_um[index], mpp) & inside
-        band[near] = index - 1
+    for source, asked in ((own, ~inside), (others, inside)):
+        gaps = _gaps(source, margin)
+        for index in reversed(range(len(ends_um))):
+            band[_covered(gaps, margin, ends_um[index], mpp) & asked] = index - 1
     return band

@@ -12,7 +12,9 @@ from wsi_seg.annotations.formats.qupath import numbered
 from wsi_seg.annotations.formats.qupath_objects import AREAS
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.files.files import check_writable, replacing
-from wsi_seg.files.jsonfile import read_json
+from wsi_seg.files.jsonfile import parse_json, read_json
+from wsi_seg.files.unpack import read_unpacked
+from wsi_seg.files.xmlfile import is_xml
 from wsi_seg.measures.writing import DIGITS, require_free
 from wsi_seg.results.polygon_files import packed_by_name
 from wsi_seg.results.qupath.check import NAMES
@@ -47,7 +49,13 @@ def check_copy(regions: Sequence[Path], target: Path) -> None:
         raise UsageError(f"{target}: is the region file itself: name another file for the copy")
     if not target.name.lower().removesuffix(".gz").endswith(NAMES):
         raise UsageError(f"{target}: not a name for QuPath, which reads .geojson and .geojson.gz")
-    _objects(regions[0], read_json(regions[0]).value)
+    content, packed = read_unpacked(regions[0])
+    if is_xml(content):
+        raise AnnotationError(
+            f"{regions[0]}: is XML, and measurements are written for QuPath, which reads GeoJSON: leave "
+            "--geojson out"
+        )
+    _objects(regions[0], parse_json(regions[0], content, packed).value)
     require_free(target)
     check_writable(target)
 
