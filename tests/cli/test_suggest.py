@@ -210,3 +210,16 @@ def test_after_a_training_the_command_names_what_it_was_given(data: tuple[str, .
     assert command_after(paths, Path("t/model.safetensors"), None, False, False, None) == said
     whole = command_after(paths, Path("t/model.safetensors"), 0.5, True, True, 1)
     assert whole == f"{said} --mpp 0.5 --allow-coarser --from-level-0 --series 1"
+
+
+def test_of_several_slides_each_window_says_whose_it_is(
+    suggest: Program, slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    """Also where one slide has them all."""
+    other = write_tiff(tmp_path / "glass.tiff", np.full((500, 700, 3), 240, np.uint8))
+    ended = suggest(slide_path, other, "--model", model_path, "--window-um", WINDOW, "--windows", 2)
+    assert ended.code == 0, ended.err
+    assert [line[:5] for line in ended.out.splitlines() if f" {slide_path.name}: " in line] == [
+        "  1  ",
+        "  2  ",
+    ]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from conftest import tissue_rgb, write_tiff
+from helpers.qupath_projects import write_project_of
 
-from wsi_seg.errors import UsageError
+from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.settings import LabelSettings
 from wsi_seg.suggestion.asked import AskedSlide, each_once, read_asked
 
@@ -48,3 +49,23 @@ def test_a_slide_and_its_copy_are_one(tmp_path: Path) -> None:
     assert each_once(asked, None) == [AskedSlide(slide, (Path("a"), Path("b")))]
     with pytest.raises(UsageError, match=f"is a folder: name the slides in it, such as {copy}"):
         each_once([AskedSlide(tmp_path)], None)
+
+
+def test_a_project_stands_for_all_of_its_images_outlined_or_not(tmp_path: Path) -> None:
+    slides = [write_tiff(tmp_path / f"{n}.tiff", tissue_rgb(200, 200, n), mpp=0.5) for n in range(2)]
+    gone = tmp_path / "gone.svs"
+    project = write_project_of(tmp_path / "project.qpproj", *slides, gone)
+    outlines = tmp_path / "outlines"
+    outlines.mkdir()
+    drawn = outlines / "0.geojson"
+    drawn.touch()
+    asked, remarks = read_asked([project], [outlines], LABELS)
+    assert asked == [AskedSlide(slides[0], (drawn,)), AskedSlide(slides[1])]
+    assert remarks[0].endswith("2 images without outlines: 1.tiff, gone.svs")
+    assert remarks[1].startswith(f"{project}: 'gone.svs': {gone}: no such file: ")
+    assert read_asked([project], [], LABELS)[0] == [AskedSlide(slide) for slide in slides]
+    (outlines / "gone.geojson").touch()
+    with pytest.raises(SlideError, match=r"'gone\.svs'"):
+        read_asked([project], [outlines], LABELS)
+    with pytest.raises(SlideError, match="no image of it can be taken: "):
+        read_asked([write_project_of(tmp_path / "lost.qpproj", gone)], [], LABELS)

@@ -157,7 +157,7 @@ def _settings(windows: int, window_um: float, labels: dict[str, object]) -> Sugg
 def _print(found: Suggestions, window_um: float, doubts: bool) -> None:
     from wsi_seg.slides.naming import shown_name
 
-    several = len({window.slide for window in found.windows}) > 1
+    several = len(found.files) > (2 if doubts else 1)  # of each slide one, or two
     say(f"{counted(len(found.windows), 'windows')} of {window_um:g} um to outline next:")
     for window in found.windows:
         say(f"  {window.rank}  {f'{shown_name(window.slide)}: ' if several else ''}{window.reason}")
@@ -166,7 +166,7 @@ def _print(found: Suggestions, window_um: float, doubts: bool) -> None:
         say(f"{counted(len(found.doubtful), said)}{':' if found.doubtful else ''}")
     for doubt in found.doubtful if doubts else ():
         said = f"drawn as {doubt.drawn_as}, taken for {doubt.taken_for} on {doubt.share:.0%} of it"
-        say(f"  {doubt.rank}  {said}")
+        say(f"  {doubt.rank}  {f'{shown_name(doubt.slide)}: ' if several else ''}{said}")
     for path in found.files:
         say(f"  {path}")
     say(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from wsi_seg.data.pairs import read_pairs
-from wsi_seg.data.projects.reading import find_project
-from wsi_seg.errors import UsageError
+from wsi_seg.data.projects.outlines import match_outlines
+from wsi_seg.data.projects.reading import find_project, read_project
+from wsi_seg.errors import MppError, SlideError, UsageError
 from wsi_seg.settings import LabelSettings, Positive
 from wsi_seg.slides.in_folder import such_as
 from wsi_seg.slides.readers.zarr_store import is_store
@@ -72,7 +73,7 @@ def read_asked(
 
     Files of outlines belong to the slides in their order, and slides after the last file have none; of one
     slide, all files are its own. A QuPath project in the place of a slide takes a folder of outlines in the
-    place of a file. A CSV file alone lists slides and annotations.
+    place of a file, and stands for all of its images. A CSV file alone lists slides and annotations.
 
     Parameters
     ----------
@@ -83,6 +84,8 @@ def read_asked(
     ------
     UsageError
         If a file does not exist, or there are more files of outlines than slides.
+    SlideError, MppError
+        If a project cannot be read, or an image of it that has outlines cannot be taken, or none can.
     """
     if not slides:
         raise UsageError("no slide is given: name slides, or a CSV file with the columns slide,annotations")
@@ -105,13 +108,37 @@ def read_asked(
     remarks: list[str] = []
     for number, slide in enumerate(slides):
         own = tuple(outlines[number : number + 1])
-        if find_project(slide) is None:
+        project = find_project(slide)
+        if project is None:
             found.append(AskedSlide(slide, own))
             continue
-        pairs = read_pairs([slide, *own], settings.mpp, settings.series)
-        found += [AskedSlide(p.slide, (p.annotations,), p.mpp, p.series) for p in pairs.pairs]
-        remarks += pairs.remarks
+        images, said = _of_project(project, own, settings)
+        found += images
+        remarks += said
     return found, tuple(remarks)
+
+
+def _of_project(
+    project: Path, outlines: Sequence[Path], settings: LabelSettings
+) -> tuple[list[AskedSlide], list[str]]:
+    """Return all images of a project, those without outlines too; of these, a line for each that fails."""
+    entries = read_project(project)
+    matched = match_outlines(entries, outlines[0]) if outlines else None
+    drawn = {} if matched is None else dict(matched.pairs)
+    found: list[AskedSlide] = []
+    remarks = [] if matched is None else list(matched.remarks)
+    for entry in entries:
+        own = (drawn[entry],) if entry in drawn else ()
+        try:
+            mpp = entry.mpp_for_slide(settings.mpp, settings.series)
+            found.append(AskedSlide(entry.require(), own, mpp, entry.series))
+        except (SlideError, MppError) as error:
+            if own:
+                raise
+            remarks.append(f"{error}: left out")
+    if not found:
+        raise SlideError(f"{project}: no image of it can be taken: {remarks[-1]}")
+    return found, remarks
 
 
 def each_once(asked: Sequence[AskedSlide], series: int | None) -> list[AskedSlide]:

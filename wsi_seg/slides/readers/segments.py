@@ -115,8 +115,8 @@ def read_piece(
             decoded = None if data is None else _decode(page, data, index)
         else:
             decoded = _rows(page, layout, place[0] * layout.piece_height, plane, lock)
-        if decoded is None:
-            return None
+        if decoded is None or decoded.shape[:2] == (layout.piece_height, layout.piece_width):
+            return decoded  # a piece may have 128 MiB: no copy of it is made
         whole = np.zeros((layout.piece_height, layout.piece_width, decoded.shape[-1]), dtype=decoded.dtype)
         inside = decoded[: layout.piece_height, : layout.piece_width]
         whole[: inside.shape[0], : inside.shape[1]] = inside
