@@ -39,6 +39,8 @@ Rule = Callable[[Sequence[Looked], int], list[Chosen]]
 ROUNDS = (1, 3, 6, 9, 12)
 """Windows that are outlined after each round."""
 
+MOST_DRAWN = 100
+
 ANY_MODEL = "breast-demo"
 """Only to draw the first window: a random choice asks no model, but windows need one's resolution."""
 
@@ -138,9 +140,17 @@ class Loop:
         return trained.model.path
 
     def first(self, seed: int) -> tuple[list[Box], Path, tuple[float, float]]:
-        boxes = self.find(None, ANY_MODEL, 1, at_random(seed))
+        """The first window drawn that shows two classes: from one alone nothing can be trained."""
+        drawn = self.find(None, ANY_MODEL, MOST_DRAWN, at_random(seed))
+        boxes = [next(box for box in drawn if self.shows_two(box))]
         model = self.train(self.outline(boxes, "first"), "first", None)
         return boxes, model, self.case.score(model)
+
+    def shows_two(self, box: Box) -> bool:
+        outlined = self.case.truth(box)
+        names = {name for name, _ in outlined}
+        with_rest = sum(shape.area for _, shape in outlined) < 0.95 * shapely.box(*box).area
+        return len(names) + with_rest > 1
 
     def go_on(self, name: str, rule: Rule, boxes: list[Box], model: Path) -> list[tuple[float, float]]:
         figures = []
