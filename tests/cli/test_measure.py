@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,11 @@ def test_a_result_is_measured_as_its_summary_has_it(
         "" if c["share"] is None else f"{c['share']:.9g}" for c in summary["classes"]
     ]
     assert {r["model_fingerprint"] for r in rows} == {summary["model_fingerprint"]}
-    measures = ws.measure(ws.open_result(result))
+    opened = ws.open_result(result)
+    shapes = opened.polygons(min_area_um2=0, simplify_um=0, include_background=True)
+    count = Counter(shape.class_name for shape in shapes)
+    assert [int(r["components"]) for r in rows] == [count[r["class"]] for r in rows]
+    measures = ws.measure(opened)
     assert [row["mm2"] for row in measures.rows] == pytest.approx([float(r["mm2"]) for r in rows])
     again = measures.save(tmp_path / "again.csv").read_text()
     assert again == table.read_text()
