@@ -84,7 +84,8 @@ def test_a_result_is_evaluated_and_exported(
     with pytest.raises(SystemExit) as end:
         main()
     assert not end.value.code, capsys.readouterr().err
-    assert read_summary(golden / "finished/summary.json").settings["export"]["simplify_um"] == 6  # type: ignore[index]
+    settings: dict[str, Any] = dict(read_summary(golden / "finished/summary.json").settings)
+    assert settings["export"]["simplify_um"] == 6
 
 
 def test_a_model_a_batch_and_tiles_are_read(golden: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.networks import provenance_of
 from helpers.results import labels_of
 from helpers.trainings import NAMES, striped, write_outlined
 from torch import Tensor, nn
@@ -88,9 +89,9 @@ def test_it_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     )
     assert trained.scores.mean_iou > 0.9
     assert ours.fingerprint == model().fingerprint, "the model that was given stays as it is"
-    assert trained.model.bundle.training["recipe"]["model"]["name"] == "given"  # type: ignore[index, call-overload]
-    data = trained.model.bundle.training["data"]
-    assert data["started from"] == "TwoLayers (a network given in Python)"  # type: ignore[index, call-overload]
+    assert provenance_of(trained.model.bundle)["recipe"]["model"]["name"] == "given"
+    data = provenance_of(trained.model.bundle)["data"]
+    assert data["started from"] == "TwoLayers (a network given in Python)"
     ws.segment(slide, trained.model, out=tmp_path / "after")
     truth = striped(256, 384)[1]
     assert (labels_of(tmp_path / "after") == truth).mean() > 0.9

@@ -131,7 +131,7 @@ class NetworkContract(Built):
     def test_logits_depend_on_no_neighbours_and_hardly_on_threads(
         self, network: Network, config: NetworkConfig
     ) -> None:
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        channels_last(network)
         image = images(config, 2, 9, 17).to(memory_format=torch.channels_last)
         expected = network(image)
         before = torch.get_num_threads()
@@ -150,7 +150,7 @@ class NetworkContract(Built):
     def test_the_memory_layout_changes_nothing(self, network: Network, config: NetworkConfig) -> None:
         image = images(config, 1, 8, 5)
         expected = network(image)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        channels_last(network)
         same(network(image.to(memory_format=torch.channels_last)), expected)
 
     @torch.inference_mode()

@@ -72,7 +72,10 @@ def test_what_a_pixel_sees(name: BlockName, reach: int) -> None:
 @pytest.mark.parametrize("name", ["resnet", "dilated", "bottleneck", "resnext", "shufflenet"])
 def test_residual_blocks_add_their_input(name: BlockName) -> None:
     made = block(name, 8).eval()
-    nn.init.zeros_(made.body[-1].weight)  # type: ignore[union-attr, index]
+    assert isinstance(made.body, nn.Sequential)
+    last = made.body[-1]
+    assert isinstance(last, nn.BatchNorm2d)
+    nn.init.zeros_(last.weight)
     x = torch.randn(1, M, 8, 8)
     torch.testing.assert_close(made(x), functional.relu(x))
 

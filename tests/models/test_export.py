@@ -6,6 +6,7 @@ import json
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -76,7 +77,7 @@ def test_with_its_description_it_gives_what_predict_sees(
 
 
 def test_the_description_is_what_wsinfers_zoo_reads(bundle: ModelBundle) -> None:
-    config = export.describe(bundle, 256)
+    config: dict[str, Any] = export.describe(bundle, 256)
     assert list(config) == [
         "spec_version",
         "architecture",
@@ -89,9 +90,9 @@ def test_the_description_is_what_wsinfers_zoo_reads(bundle: ModelBundle) -> None
     assert (config["spec_version"], config["architecture"], config["num_classes"]) == ("1.0", "ESPNet-C", 3)
     assert (config["patch_size_pixels"], config["spacing_um_px"]) == (256, 0.5)
     assert config["class_names"] == ["Glass", "Stroma", "Tumour"]
-    normalise = config["transform"][1]["arguments"]  # type: ignore[index, call-overload]
-    assert normalise["mean"] == pytest.approx([180 / 255, 110 / 255, 170 / 255])  # type: ignore[index, call-overload]
-    assert normalise["std"] == pytest.approx([40, 45, 50])  # type: ignore[index, call-overload]
+    normalise = config["transform"][1]["arguments"]
+    assert normalise["mean"] == pytest.approx([180 / 255, 110 / 255, 170 / 255])
+    assert normalise["std"] == pytest.approx([40, 45, 50])
 
 
 def test_a_model_of_no_resolution_has_no_description(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 import zarr
+from helpers.networks import CONVOLUTIONS
 from helpers.results import Recorder
 from PIL import Image
 
@@ -42,7 +43,7 @@ def in_a_new_thread(ask: Callable[[], int]) -> int:
 
 def state(loggers: set[str]) -> dict[str, Any]:
     """All that is one for a process, and that somebody might set."""
-    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    convolutions = CONVOLUTIONS
     return {
         "torch's threads": (torch.get_num_threads(), in_a_new_thread(torch.get_num_threads)),
         "torch's settings": (

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from helpers.networks import disturb
@@ -33,9 +35,9 @@ def norms(network: nn.Module) -> int:
     ids=["biopsy", "residual", "espnet", "norm first"],
 )
 @torch.inference_mode()
-def test_a_folded_network_is_the_same_function(network: object, fewer: bool) -> None:
+def test_a_folded_network_is_the_same_function(network: Callable[[], nn.Module], fewer: bool) -> None:
     torch.manual_seed(0)
-    plain = uneven(network())  # type: ignore[operator]
+    plain = uneven(network())
     before, count = torch.cat([t.flatten() for t in plain.state_dict().values()]), norms(plain)
     fast = folded(plain)
     image = torch.randn(1, 3, 64, 96)
@@ -50,8 +52,9 @@ def test_a_folded_network_is_the_same_function(network: object, fewer: bool) -> 
 def test_a_norm_that_others_see_the_input_of_stays() -> None:
     class Both(nn.Sequential):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            convolved = self[0](x)
-            return convolved + self[1](convolved)  # type: ignore[no-any-return]
+            convolved: torch.Tensor = self[0](x)
+            normed: torch.Tensor = self[1](convolved)
+            return convolved + normed
 
     plain = uneven(nn.Sequential(nn.ReLU(), Both(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))))
     image = torch.randn(1, 3, 8, 8)

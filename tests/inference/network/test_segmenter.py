@@ -151,7 +151,9 @@ def test_compiled_or_not_the_labels_are_the_same(tmp_path: Path, variant: Litera
     assert (compiled.choice.form, plain.choice.form) == ("compiled", "plain")
     one, other = compiled(batch(), 16, confidence=True), plain(batch(), 16, confidence=True)
     assert (one.labels == other.labels).mean() >= 0.9999
-    assert np.abs(one.confidence.astype(int) - other.confidence).max() <= 1  # type: ignore[union-attr]
+    assert one.confidence is not None
+    assert other.confidence is not None
+    assert np.abs(one.confidence.astype(int) - other.confidence).max() <= 1
     np.testing.assert_array_equal(one.labels, compiled(batch(), 16).labels)
 
 
