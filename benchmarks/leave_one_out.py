@@ -134,12 +134,11 @@ class Trials:
         )
         scored = self.outlined("score", self.extent & fold.left_out_xy)
         scores = ws.evaluate(trained.model, [(self.arguments.slide, scored)], **asked)
-        confusion = Confusion(scores.confusion)
         groups = [
-            [i for i, name in enumerate(scores.names) if (name in self.lesions) is lesion]
+            [i for i, name in enumerate(scores.classes) if (name in self.lesions) is lesion]
             for lesion in (True, False)
         ]
-        return confusion.merged(groups).counts.tolist()
+        return scores.counted.merged(groups).counts.tolist()
 
     def all(self) -> dict[Trial, list[list[int]]]:
         done = self.known()

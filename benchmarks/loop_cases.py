@@ -128,9 +128,9 @@ def real(folder: Path, slide: Path, annotations: Path, rest: str, cut: int) -> C
 
     def score(model: Path) -> tuple[float, float]:
         scores = ws.evaluate(model, [(files["score"], known)], rest=rest, roi_class=REGION)
-        counts = Confusion(scores.confusion)
+        counts = scores.counted
         groups = [
-            [i for i, name in enumerate(scores.names) if (name in lesions) is lesion]
+            [i for i, name in enumerate(scores.classes) if (name in lesions) is lesion]
             for lesion in (True, False)
         ]
         return scores.mean_iou, float(counts.merged(groups).iou[0])
