@@ -18,7 +18,6 @@ from wsi_seg.demo.score import TruthImage, score_labels
 from wsi_seg.demo.slide import truth_path, write_slide
 from wsi_seg.demo.stain import Stain
 from wsi_seg.demo.tissue import Tissue
-from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.models.classes import load_schema
 from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.slides.lattice import Rect
