@@ -102,7 +102,9 @@ def test_results_that_are_none_are_refused(result: Path, tmp_path: Path) -> None
     (tmp_path / "half" / ".wsi-seg").mkdir(parents=True)
     with pytest.raises(OutputError, match="half: not finished: run `wsi-seg predict` again"):
         measure_results([(tmp_path / "half", None)])
-    with pytest.raises(UsageError, match=r"holds 1 result, and is none itself: name them, such as .*half"):
+    with pytest.raises(
+        UsageError, match=r"holds 1 result, and is none itself: name them, such as .*half, or .*/\*/ for all"
+    ):
         measure_results([(tmp_path, None)])
     (tmp_path / "empty").mkdir()
     with pytest.raises(OutputError, match="empty: not a result: give a result folder"):

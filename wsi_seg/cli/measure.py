@@ -64,6 +64,8 @@ def measure(
 
         wsi-seg measure results/slide --regions drawn.geojson --geojson measured.geojson
 
+        wsi-seg measure results/*/ --regions outlines/ -o areas.csv
+
         wsi-seg measure results/slide --distance-to Tumour --bands 0,50,200 -o margin.parquet
     """
     from wsi_seg.cli.display import shown

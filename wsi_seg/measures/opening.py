@@ -62,7 +62,7 @@ def open_whole(path: Path) -> Opened:
         if results:
             raise UsageError(
                 f"{path}: holds {counted(len(results), 'results')}, and is none itself: name them, such as "
-                f"{results[0]}"
+                f"{results[0]}, or {path / '*'}/ for all"
             )
         raise OutputError(f"{path}: not a result: give a result folder of `wsi-seg predict`")
     labels = read_labels(zarr)
