@@ -50,7 +50,10 @@ def test_pixels_are_those_that_were_written(tmp_path: Path, axes: str, ngff: str
         {"ngff": "0.4", "chunk_key_encoding": {"name": "v2", "separator": "/"}},
         {"order": "F", "ngff": "0.4"},
     ],
-    ids=str,
+    ids=[
+        *("sharded", "small chunks", "chunks of two channels", "no compression", "gzip", "blosc"),
+        *("0.4, zlib after delta", "0.4, keys with points", "0.4, order F"),
+    ],
 )
 def test_however_its_chunks_are_stored(tmp_path: Path, options: dict[str, Any]) -> None:
     path = write_zarr(tmp_path / "s.zarr", **options)
