@@ -80,7 +80,7 @@ def test_all_faults_are_told_at_once(tiles: Path) -> None:
         "masks without an image (1): z.png; "
         "masks with values that are not a class of 'tissue' (1): g.png (5, 9); "
         "masks with another size than their image (1): h.png; "
-        "files that cannot be used (2): i.jpg (cannot be read as an image (...): give a sound PNG, "
+        "files that cannot be used (2): i.jpg (Pillow cannot read it as an image (...): give a sound PNG, "
         "JPEG or TIFF), j.jpg (JPEG alters the values of a mask: export it as PNG): "
         "repair or remove these, and start again"
     )

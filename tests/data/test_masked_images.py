@@ -96,7 +96,7 @@ def test_nothing_is_known_without_a_mask(tmp_path: Path) -> None:
 def test_what_changes_after_the_check_is_one_line(tmp_path: Path) -> None:
     source = labelled(tmp_path, "gone")
     source.image.unlink()
-    with pytest.raises(SlideError, match=r"gone\.png: cannot be read as an image"):
+    with pytest.raises(SlideError, match=r"gone\.png: Pillow cannot read it as an image"):
         source.read(WHOLE)
     source = labelled(tmp_path, "lost")
     assert source.mask is not None

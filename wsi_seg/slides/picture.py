@@ -127,7 +127,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     except DECODE_ERRORS as error:
         reason = why_unreadable(path, error)
         raise SlideError(
-            f"{path}: cannot be read as an image ({reason}): give a sound PNG, JPEG or TIFF"
+            f"{path}: Pillow cannot read it as an image ({reason}): give a sound PNG, JPEG or TIFF"
         ) from error
 
 

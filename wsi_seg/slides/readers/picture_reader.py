@@ -72,8 +72,8 @@ class PictureReader:
 
     @property
     def how(self) -> str:
-        """The software that decodes the pixels."""
-        return f"Pillow {PIL.__version__}"
+        """The software that decodes the pixels, and why it is this software."""
+        return f"Pillow {PIL.__version__}: a picture, in one level"
 
     def close(self) -> None:
         """Do nothing: no file is kept open."""
