@@ -44,6 +44,7 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	MYPYPATH=benchmarks $(BIN)/mypy benchmarks --exclude benchmarks/robustness/
 	$(BIN)/lint-imports --no-cache
 
 # The site of the documentation, in site/. A link that leads nowhere is an error.

@@ -12,6 +12,7 @@ import csv
 import json
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from machine import RESULTS
 
@@ -53,12 +54,12 @@ def main() -> None:
     (RESULTS / "bench.md").write_text("\n\n".join(parts) + "\n")
 
 
-def in_words(row: dict) -> str:
+def in_words(row: dict[str, Any]) -> str:
     form = "network alone" if row["form"] == "plain" else "as predict runs it"
     return f"{row['width']} x {row['height']}, {row['device']}, {row['precision']}, {form}"
 
 
-def table(rows: list[dict]) -> str:
+def table(rows: list[dict[str, Any]]) -> str:
     lines = [line(HEADINGS), line(["--"] * len(HEADINGS)), *(line(cells(row)) for row in rows)]
     said: dict[str, list[str]] = {}
     for row in rows:
@@ -68,7 +69,7 @@ def table(rows: list[dict]) -> str:
     return "\n".join([*lines, "", *notes]).rstrip()
 
 
-def cells(row: dict) -> list[str]:
+def cells(row: dict[str, Any]) -> list[str]:
     latency = "-"
     if row["latency_ms"] is not None:
         spread = f"{three(row['latency_ms_q1'])} - {three(row['latency_ms_q3'])}"

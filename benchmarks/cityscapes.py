@@ -60,7 +60,7 @@ def reference(dataset: Dataset, folder: Path) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if not hasattr(np, "in1d"):  # cityscapesscripts 2.3 calls it, numpy 2.4 has it no more
-            np.in1d = np.isin  # noqa: NPY201
+            np.in1d = np.isin  # type: ignore[attr-defined]  # noqa: NPY201
         from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as script  # noqa: N813
 
         script.args.quiet, script.args.JSONOutput = True, False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openslide
@@ -27,7 +28,7 @@ def write_ome_tiff(source: Path, path: Path, width: int, height: int) -> None:
         Of the part, in level-0 pixels.
     """
     with tifffile.TiffFile(source) as slide, tifffile.TiffWriter(path, ome=True, bigtiff=True) as tiff:
-        levels = [level.pages[0] for level in slide.series[0].levels]
+        levels = [first_page(level) for level in slide.series[0].levels]
         first = levels[0]
         mpp = 1e4 / (first.resolution[0])
         for page in levels:
@@ -46,6 +47,12 @@ def write_ome_tiff(source: Path, path: Path, width: int, height: int) -> None:
                 subfiletype=0 if page is first else 1,
                 metadata=physical(mpp) if page is first else None,
             )
+
+
+def first_page(level: tifffile.TiffPageSeries) -> tifffile.TiffPage:
+    page = level.pages[0]
+    assert isinstance(page, tifffile.TiffPage)
+    return page
 
 
 def physical(mpp: float) -> dict[str, object]:
@@ -84,7 +91,7 @@ def write_ome_zarr(source: Path, path: Path, width: int, height: int) -> None:
         group.attrs["ome"] = {"version": "0.5", "multiscales": [multiscale(slide.level_downsamples, mpp)]}
 
 
-def multiscale(downsamples: tuple[float, ...], mpp: float) -> dict[str, object]:
+def multiscale(downsamples: tuple[float, ...], mpp: float) -> dict[str, Any]:
     """Return NGFF metadata; a level's first pixel is centred at (step - 1) / 2 of level 0's."""
     axes = [{"name": "c", "type": "channel"}]
     axes += [{"name": axis, "type": "space", "unit": "micrometer"} for axis in "yx"]

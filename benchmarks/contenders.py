@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from timed_reader import Piece, Task
 
@@ -35,7 +36,7 @@ class Contender:
     task: Task | None = None
     refused: str = ""
 
-    def read(self, threads: int) -> dict:
+    def read(self, threads: int) -> dict[str, Any]:
         """Read all rectangles once, in a process of its own; return seconds and what was seen."""
         assert self.task is not None
         command = [self.python, str(Path(__file__).with_name("timed_reader.py"))]
@@ -43,7 +44,8 @@ class Contender:
         done = subprocess.run(command, input=given, capture_output=True, text=True)
         if done.returncode:
             return {"missing": f"failed: {done.stderr.strip().splitlines()[-1]}"}
-        return json.loads(done.stdout.splitlines()[-1])
+        read: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return read
 
 
 def rectangles(frames: Frames, coarse: Frames) -> list[Rect]:

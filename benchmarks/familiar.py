@@ -46,7 +46,7 @@ MARGIN = 16
 
 LOST = 0.10
 SPREADS = (1.0, 2.0, 3.0)
-SCANNERS: dict[str, dict[str, float]] = {
+SCANNERS: dict[str, dict[str, Any]] = {
     "blur 1 um": {"blur_um": 1.0},
     "blur 2 um": {"blur_um": 2.0},
     "blur 3 um": {"blur_um": 3.0},

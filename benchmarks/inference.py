@@ -24,12 +24,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from machine import keep
 from PIL import Image
-from torch import nn
 
 from wsi_seg.inference.network.folding import folded
 from wsi_seg.inference.network.forms import Compile
@@ -94,17 +94,20 @@ def steps(bundle: ModelBundle, pixels: np.ndarray) -> dict[str, tuple[Step, Step
     image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
     normalise = Normalisation(bundle.input, CPU)
 
-    def by_torch(network: nn.Module, layout: torch.memory_format, dtype: torch.dtype) -> tuple[Step, Step]:
+    def by_torch(
+        network: Callable[..., Any], layout: torch.memory_format, dtype: torch.dtype
+    ) -> tuple[Step, Step]:
         def logits() -> torch.Tensor:
-            return network(normalise(image).to(dtype).contiguous(memory_format=layout)).float()
+            found: torch.Tensor = network(normalise(image).to(dtype).contiguous(memory_format=layout)).float()
+            return found
 
         return logits, lambda: decide(logits())[0]
 
     planes, pixelwise = torch.contiguous_format, torch.channels_last
     flushed = copy.deepcopy(bundle.network)
     clear(flushed)
-    last = copy.deepcopy(flushed).to(memory_format=pixelwise)
-    fold = folded(bundle.network).to(memory_format=pixelwise)
+    last = copy.deepcopy(flushed).to(memory_format=pixelwise)  # type: ignore[call-overload]
+    fold = folded(bundle.network).to(memory_format=pixelwise)  # type: ignore[call-overload]
     half = copy.deepcopy(fold).bfloat16()
     torch._inductor.config.compile_threads = 1
     inductor = torch.compile(copy.deepcopy(fold), dynamic=False)
@@ -138,14 +141,19 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 @torch.no_grad()
-def measure(name: str, data: Path, threads: int, repeats: int) -> dict:
+def measure(name: str, data: Path, threads: int, repeats: int) -> dict[str, Any]:
     """Run all steps of a network in turn."""
     torch.set_num_threads(threads)
     bundle, pixels = subject(name, data)
     ways = steps(bundle, pixels)
-    labels, first = {}, {}
+    labels: dict[str, torch.Tensor] = {}
+    first: dict[str, float] = {}
+
+    def label(way: str, classes: Step) -> None:
+        labels[way] = classes()
+
     for way, (_, classes) in ways.items():
-        first[way] = seconds(lambda w=way, c=classes: labels.__setitem__(w, c()))
+        first[way] = seconds(partial(label, way, classes))
     times: dict[str, list[list[float]]] = {way: [[], []] for way in ways}
     for turn in range(repeats):
         for way, both in ways.items():
@@ -176,22 +184,26 @@ def golden_agreement(channels: np.ndarray, bundle: ModelBundle, data: Path) -> f
 
 
 @torch.no_grad()
-def measure_side_by_side(name: str, data: Path, repeats: int) -> dict:
+def measure_side_by_side(name: str, data: Path, repeats: int) -> dict[str, Any]:
     """Run two networks side by side, as `predict` does, plain and compiled in turn."""
     bundle, pixels = subject(name, data)
     forms: tuple[Compile, ...] = ("no", "yes")
     pools = {form: SegmenterPool(bundle, CPU, compiled=form) for form in forms}
     times: dict[str, list[float]] = {form: [] for form in pools}
     with ThreadPoolExecutor(2) as callers:
+
+        def four(pool: SegmenterPool) -> None:
+            list(callers.map(pool, [pixels[None]] * 4))
+
         for turn in range(repeats + 1):
             for form, pool in pools.items():
-                spent = seconds(lambda p=pool: list(callers.map(p, [pixels[None]] * 4))) / 4
+                spent = seconds(partial(four, pool)) / 4
                 if turn:
                     times[form].append(spent)
     return {form: statistics.median(t) for form, t in times.items()}
 
 
-def in_a_process(mode: str, *arguments: object) -> dict:
+def in_a_process(mode: str, *arguments: object) -> dict[str, Any]:
     command = [sys.executable, __file__, "--mode", mode, *map(str, arguments)]
     with tempfile.TemporaryDirectory() as cache:  # so that compilers start from nothing
         done = subprocess.run(
@@ -201,10 +213,11 @@ def in_a_process(mode: str, *arguments: object) -> dict:
             text=True,
             env={**os.environ, "TORCHINDUCTOR_CACHE_DIR": cache},
         )
-    return json.loads(done.stdout.splitlines()[-1])
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
-def table(result: dict) -> str:
+def table(result: dict[str, Any]) -> str:
     """Write one network's steps at one number of threads."""
     plain = result["seconds"][PLAIN]
     rates = dict(zip(("float32", "bfloat16"), result["matmul"], strict=True))
@@ -269,11 +282,12 @@ def compare(args: argparse.Namespace) -> None:
     keep("inference", "\n\n".join([EXPLANATION, *texts]))
 
 
-def part(folder: Path | None, name: str, run: Callable[[], dict]) -> dict:
+def part(folder: Path | None, name: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Take a part from an earlier call, or run it."""
     path = None if folder is None else folder / f"{name}.json"
     if path is not None and path.exists():
-        return json.loads(path.read_text())
+        earlier: dict[str, Any] = json.loads(path.read_text())
+        return earlier
     result = run()
     if path is not None:
         path.parent.mkdir(exist_ok=True)

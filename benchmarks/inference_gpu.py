@@ -115,7 +115,7 @@ class Form:
         dtype, normalise = DTYPES[self.precision], Normalisation(bundle.input, GPU)
         layout = torch.contiguous_format if self.planes else torch.channels_last
         network = folded(bundle.network) if self.folded else copy.deepcopy(bundle.network)
-        network = network.to(GPU, dtype).to(memory_format=layout)
+        network = network.to(GPU, dtype).to(memory_format=layout)  # type: ignore[call-overload]
 
         def best(pixels: torch.Tensor) -> torch.Tensor:
             images = normalise(pixels.permute(0, 3, 1, 2)).to(dtype).contiguous(memory_format=layout)
@@ -185,7 +185,7 @@ def measure_segmenter(bundle: ModelBundle, pixels: np.ndarray, limit: float) -> 
     """Time what `predict` runs, from main memory to main memory."""
     rows = []
     for precision in ("float32", "float16"):
-        segmenter = Segmenter(bundle, GPU, precision)  # type: ignore[arg-type]
+        segmenter = Segmenter(bundle, GPU, precision)
         for batch in (1, 16):
             images = np.repeat(pixels[None], batch, axis=0)
             each = seconds_of(partial(segmenter, images), limit) / batch

@@ -138,7 +138,8 @@ class Trials:
             [i for i, name in enumerate(scores.classes) if (name in self.lesions) is lesion]
             for lesion in (True, False)
         ]
-        return scores.counted.merged(groups).counts.tolist()
+        counts: list[list[int]] = scores.counted.merged(groups).counts.tolist()
+        return counts
 
     def all(self) -> dict[Trial, list[list[int]]]:
         done = self.known()

@@ -150,7 +150,7 @@ class Loop:
         outlined = self.case.truth(box)
         names = {name for name, _ in outlined}
         with_rest = sum(shape.area for _, shape in outlined) < 0.95 * shapely.box(*box).area
-        return len(names) + with_rest > 1
+        return bool(len(names) + with_rest > 1)
 
     def go_on(self, name: str, rule: Rule, boxes: list[Box], model: Path) -> list[tuple[float, float]]:
         figures = []
@@ -238,7 +238,8 @@ def main() -> None:
                 f"Mean IoU of classes that cover under 5 %:\n\n{table(found, 1, arguments.window_um)}"
             )
         if arguments.slide:
-            cut = real(folder, *arguments.slide, arguments.rest, arguments.cut)
+            slide, annotations = arguments.slide
+            cut = real(folder, slide, annotations, arguments.rest, arguments.cut)
             starts = [(seed, replace(cut, name=f"{cut.name}, start {seed}")) for seed in arguments.starts]
             found = play(starts, arguments, folder)
             parts.append(

@@ -88,7 +88,7 @@ def generated(folder: Path, seed: int, stain: int, side_px: int, mpp: float) -> 
         rare = [i for i, share in enumerate(confusion.true_pixels / confusion.pixels) if 0 < share < 0.05]
         return confusion.mean_iou, float(np.nanmean(confusion.iou[rare]))
 
-    settings = {"training.init": None, "data.mpp": 2.0}
+    settings: dict[str, object] = {"training.init": None, "data.mpp": 2.0}
     return Case(
         f"seed {seed}, stain {stain}", slides[0], truth, score, GENERATED_REST, settings, "breast-biopsy"
     )
@@ -108,9 +108,16 @@ def real(folder: Path, slide: Path, annotations: Path, rest: str, cut: int) -> C
     files = {}
     for part, (x0, x1) in parts.items():
         files[part] = folder / f"{slide.stem}-{part}.tiff"
-        size = {"tile": (256, 256), "photometric": "rgb", "compression": "deflate", "metadata": None}
-        resolution = {"resolution": (1e4 / mpp, 1e4 / mpp), "resolutionunit": "CENTIMETER"}
-        tifffile.imwrite(files[part], pixels[:, x0:x1], **size, **resolution)
+        tifffile.imwrite(
+            files[part],
+            pixels[:, x0:x1],
+            tile=(256, 256),
+            photometric="rgb",
+            compression="deflate",
+            metadata=None,
+            resolution=(1e4 / mpp, 1e4 / mpp),
+            resolutionunit="CENTIMETER",
+        )
     del pixels
 
     def within(box: Box, left: int) -> Drawn:

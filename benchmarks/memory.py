@@ -16,20 +16,25 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import numpy as np
 from machine import keep
 
+if TYPE_CHECKING:
+    from wsi_seg.inference.network.segmenter import Segmented
+
 MPP = 2.0
 
 
-def run_one(side: int, model: str, cheap: bool) -> dict:
+def run_one(side: int, model: str, cheap: bool) -> dict[str, Any]:
     from wsi_seg.inference.stream import job
     from wsi_seg.predict.run import predict_slide
     from wsi_seg.settings import PredictSettings
 
     if cheap:
-        job.SegmenterPool = Threshold
+        mock.patch.object(job, "SegmenterPool", Threshold).start()
     with tempfile.TemporaryDirectory() as folder:
         slide = Path(folder) / "slide.tiff"
         made = subprocess.run(
@@ -60,10 +65,10 @@ def make(path: Path, side: int) -> None:
 class Threshold:
     """In the network's place: two classes by the green channel of 8 x 8 pixels, at next to no cost."""
 
-    def __init__(self, *_) -> None:
+    def __init__(self, *_: object) -> None:
         pass
 
-    def __call__(self, patches, margin=0, confidence=False):
+    def __call__(self, patches: np.ndarray, margin: int = 0, confidence: bool = False) -> Segmented:
         from wsi_seg.inference.network.segmenter import Segmented
 
         inner = patches[:, margin : patches.shape[1] - margin, margin : patches.shape[2] - margin]

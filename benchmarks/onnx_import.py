@@ -135,9 +135,11 @@ def try_out(case: Case, folder: Path) -> Outcome:
     summary = json.loads((result / "summary.json").read_text())
     record = ResultFolder(result).read_record()
     assert record is not None
-    patches, patch, halo = summary["patches"], int(record.labels["patch"]), int(record.labels["overlap"]) // 2
+    patches, patch, overlap = summary["patches"], record.labels["patch"], record.labels["overlap"]
+    assert isinstance(patch, int)
+    assert isinstance(overlap, int)
     seconds = alone(bundle, patches, patch)
-    return Outcome(config, imported, predicted, seconds, patches, patch, halo, result)
+    return Outcome(config, imported, predicted, seconds, patches, patch, overlap // 2, result)
 
 
 def alone(bundle: ModelBundle, patches: int, side: int) -> float:
@@ -145,6 +147,7 @@ def alone(bundle: ModelBundle, patches: int, side: int) -> float:
     import onnxruntime
 
     config = bundle.network.config
+    assert isinstance(config, OnnxConfig)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     data = bundle.network.state_dict()["graph"].numpy().tobytes()

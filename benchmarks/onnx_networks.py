@@ -23,6 +23,7 @@ import torch
 from torch.nn import functional
 
 if TYPE_CHECKING:
+    import onnx
     import pyvips
 
 PACKAGES = {
@@ -88,7 +89,7 @@ def make_unet(out: Path, steps: int) -> None:
         logits = network((images / 255 - mean) / std)
         loss = functional.cross_entropy(logits, labels)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
         if step % 20 == 0:
@@ -152,7 +153,8 @@ def same_on_tiles(slide: Path, network: Path, stained: Path) -> dict[str, float]
 
     def theirs(y: int, x: int) -> np.ndarray:
         tile = np.ascontiguousarray(rgb[y : y + TILE, x : x + TILE])
-        return run_inference(apply_eho_chunked(tile, **found), model, roi_size=(TILE, TILE))
+        classes: np.ndarray = run_inference(apply_eho_chunked(tile, **found), model, roi_size=(TILE, TILE))
+        return classes
 
     for y in range(0, rgb.shape[0] - TILE - quarter, TILE):
         for x in range(0, rgb.shape[1] - TILE - quarter, TILE):
@@ -166,7 +168,7 @@ def same_on_tiles(slide: Path, network: Path, stained: Path) -> dict[str, float]
     return {"tiles": len(alike), "alike": float(np.mean(alike)), "moved": float(np.mean(moved))}
 
 
-def separation(slide: Path, opset: int, ir: int) -> object:
+def separation(slide: Path, opset: int, ir: int) -> onnx.ModelProto:
     """Return RGB to eosin, haematoxylin and optical density, as lavlab-shell makes them of a slide.
 
     Stains and percentiles are those of the slide's thumbnail, estimated by its own functions; each tile is
@@ -220,7 +222,7 @@ def separation(slide: Path, opset: int, ir: int) -> object:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir)
 
 
-def decision(opset: int, ir: int) -> object:
+def decision(opset: int, ir: int) -> onnx.ModelProto:
     """Return its decision as scores of which the largest is the class.
 
     Epithelium, wherever its probability is above a half and above the background's; else stroma, likewise;

@@ -24,12 +24,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from machine import keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Row = dict[str, Any]
 
 FIGURES = [
     *("label MP", "patches"),
@@ -64,7 +67,7 @@ class Stopwatch:
         }
 
 
-def run_bare(slide: Path, model: str, mpp: float | None) -> dict:
+def run_bare(slide: Path, model: str, mpp: float | None) -> Row:
     """Do what `run_whole` does, but for the polygons."""
     from wsi_seg.predict import finish
     from wsi_seg.results.polygons.export import Exported
@@ -76,11 +79,11 @@ def run_bare(slide: Path, model: str, mpp: float | None) -> dict:
         path.touch()
         return Exported(ExportReport({}, {}, {}, 0, 0, 0, 0), Tally(), PolygonSettings(), 1.0)
 
-    finish.export_polygons = none
-    return run_whole(slide, model, mpp)
+    with mock.patch.object(finish, "export_polygons", none):
+        return run_whole(slide, model, mpp)
 
 
-def run_whole(slide: Path, model: str, mpp: float | None) -> dict:
+def run_whole(slide: Path, model: str, mpp: float | None) -> Row:
     from wsi_seg.predict.run import predict_slide
     from wsi_seg.settings import LabelSettings, PredictSettings
 
@@ -101,7 +104,7 @@ def run_whole(slide: Path, model: str, mpp: float | None) -> dict:
     }
 
 
-def run_floor(slide: Path, model: str, mpp: float | None) -> dict:
+def run_floor(slide: Path, model: str, mpp: float | None) -> Row:
     """Time reading alone and the model alone, each on what the run reads and computes."""
     import numpy as np
     import torch
@@ -146,12 +149,13 @@ def run_floor(slide: Path, model: str, mpp: float | None) -> dict:
 MODES = {"whole": run_whole, "bare": run_bare, "floor": run_floor}
 
 
-def in_a_process(mode: str, slide: Path, model: str, mpp: float | None) -> dict:
+def in_a_process(mode: str, slide: Path, model: str, mpp: float | None) -> Row:
     command = [sys.executable, __file__, "--mode", mode, "--model", model, str(slide)]
     if mpp is not None:
         command += ["--mpp", str(mpp)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    measured: Row = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
 def main() -> None:
@@ -188,23 +192,26 @@ def main() -> None:
     )
 
 
-def figures(rounds: list[dict[str, dict]]) -> list[str]:
+def figures(rounds: list[dict[str, Row]]) -> list[str]:
     """Return what `FIGURES` names, from rounds of one run in each mode."""
 
-    def median(pick: Callable[[dict, dict, dict], float]) -> float:
+    def median(pick: Callable[[Row, Row, Row], float]) -> float:
         return statistics.median(pick(r["whole"], r["bare"], r["floor"]) for r in rounds)
 
-    whole, floor = rounds[0]["whole"], rounds[0]["floor"]
-    cells = [f"{whole['megapixels']:.1f}", str(whole["patches"])]
-    for kind in ("wall", "cpu"):
-        cells += [
-            f"{median(lambda w, b, f, k=kind: w['seconds'][k]):.2f}",
-            f"{median(lambda w, b, f, k=kind: f['read'][k]):.2f}",
-            f"{median(lambda w, b, f, k=kind: f['model'][k]):.2f}",
-            f"{median(lambda w, b, f, k=kind: w['seconds'][k] / max(f['read'][k], f['model'][k])):.2f}",
+    def seconds(k: str) -> list[str]:
+        return [
+            f"{median(lambda w, b, f: w['seconds'][k]):.2f}",
+            f"{median(lambda w, b, f: f['read'][k]):.2f}",
+            f"{median(lambda w, b, f: f['model'][k]):.2f}",
+            f"{median(lambda w, b, f: w['seconds'][k] / max(f['read'][k], f['model'][k])):.2f}",
         ]
+
+    whole, floor = rounds[0]["whole"], rounds[0]["floor"]
     return [
-        *cells,
+        f"{whole['megapixels']:.1f}",
+        str(whole["patches"]),
+        *seconds("wall"),
+        *seconds("cpu"),
         f"{floor['halo']:.2f}",
         f"{median(lambda w, b, f: 100 - 100 * b['seconds']['wall'] / w['seconds']['wall']):.1f} %",
         f"{median(lambda w, b, f: 100 - 100 * b['seconds']['cpu'] / w['seconds']['cpu']):.1f} %",

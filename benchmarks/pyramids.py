@@ -37,7 +37,8 @@ def reduced(rgb: np.ndarray, factor: int, how: str) -> np.ndarray:
         return rgb[::factor, ::factor]
     image = Image.fromarray(rgb)
     if how == "cubic splines":
-        return np.asarray(image.resize((rgb.shape[1] // factor, rgb.shape[0] // factor), Image.BICUBIC))
+        size = rgb.shape[1] // factor, rgb.shape[0] // factor
+        return np.asarray(image.resize(size, Image.Resampling.BICUBIC))
     image = image.reduce(factor)
     if how == "mean, JPEG 75":
         file = io.BytesIO()
@@ -50,7 +51,7 @@ def write(path: Path, rgb: np.ndarray, mpp: float, how: str | None) -> Path:
     with tifffile.TiffWriter(path, bigtiff=True) as tiff:
         for factor in (1, *(FACTORS if how else ())):
             tiff.write(
-                rgb if factor == 1 else reduced(rgb, factor, how),
+                rgb if how is None or factor == 1 else reduced(rgb, factor, how),
                 tile=(256, 256),
                 photometric="rgb",
                 compression="deflate",

@@ -24,6 +24,7 @@ import tempfile
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from containers import CONTAINERS
@@ -35,7 +36,7 @@ from wsi_seg.slides.slide import Slide
 
 THREADS = (1, 2)
 
-Round = dict[int, dict]
+Round = dict[int, dict[str, Any]]
 """A reading by its number of threads."""
 
 
@@ -59,7 +60,7 @@ def rounds_of(takers: list[Contender], repeats: int) -> dict[str, list[Round]]:
 
 
 def middle(rounds: list[Round], threads: int, figure: str) -> float:
-    return statistics.median(one[threads][figure] for one in rounds)
+    return float(statistics.median(one[threads][figure] for one in rounds))
 
 
 def times_faster(rounds: list[Round], beside: list[Round]) -> list[float]:
@@ -104,7 +105,8 @@ def shares(takers: list[Contender], rounds: dict[str, list[Round]]) -> list[str]
             for figure in ("processor", "reader", "resample")
         )
         decoding = None
-        if rounds[FLOOR] and not task.path.endswith(".zarr") and task.level == floor.level:
+        alike = floor is not None and task.level == floor.level
+        if rounds[FLOOR] and not task.path.endswith(".zarr") and alike:
             decoding = 1000 * middle(rounds[FLOOR], 1, "processor") / megapixels(task)
         parts = [whole, decoding, reader - (decoding or 0), resampling, whole - reader - resampling]
         lines.append(line([taker.name, *("-" if part is None else f"{part:.1f}" for part in parts)]))

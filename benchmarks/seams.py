@@ -20,6 +20,7 @@ from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.inference.stream.region import mirrored
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.lookup import resolve_model
+from wsi_seg.slides.frames import Frames
 from wsi_seg.slides.lattice import Lattice, Rect
 from wsi_seg.slides.slide import Slide
 
@@ -31,16 +32,18 @@ CONTEXT = 512
 NEAR = 16
 
 
-def whole_pass(slide: Slide, segmenter: Segmenter, frames, field: Rect) -> np.ndarray:
+def whole_pass(slide: Slide, segmenter: Segmenter, frames: Frames, field: Rect) -> np.ndarray:
     wide = field.padded(CONTEXT).clipped(*frames.label_size)
     # Where a pass over the whole slide would have its strides; a start in between shifts all answers a bit.
     y0, x0 = -(-wide.y0 // 32) * 32, -(-wide.x0 // 32) * 32
     wide = Rect(y0, x0, wide.y1 - (wide.y1 - y0) % 8, wide.x1 - (wide.x1 - x0) % 8)
-    labels = segmenter(slide.read(wide, frames).rgb[None]).labels[0]
+    labels: np.ndarray = segmenter(slide.read(wide, frames).rgb[None]).labels[0]
     return labels[field.relative_to(wide).slices]
 
 
-def by_patches(slide: Slide, segmenter: Segmenter, frames, field: Rect, lattice: Lattice):
+def by_patches(
+    slide: Slide, segmenter: Segmenter, frames: Frames, field: Rect, lattice: Lattice
+) -> tuple[np.ndarray, np.ndarray]:
     labels = np.zeros((field.height, field.width), dtype=np.uint8)
     near = np.zeros_like(labels, dtype=bool)
     width, height = frames.label_size

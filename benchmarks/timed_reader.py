@@ -100,7 +100,7 @@ class Watched:
 
 
 def open_wsi_seg(task: Task) -> tuple[Read, dict[str, Clock]]:
-    module = importlib.import_module("wsi_seg.slides.slide")
+    module: Any = importlib.import_module("wsi_seg.slides.slide")
     lattice = importlib.import_module("wsi_seg.slides.lattice")
     slide = module.Slide(task.path, levels_read=task.levels_read)
     frames = slide.frames(task.mpp)
@@ -111,7 +111,8 @@ def open_wsi_seg(task: Task) -> tuple[Read, dict[str, Clock]]:
 
     def read(piece: Piece) -> np.ndarray:
         x, y, width, height = piece.label
-        return slide.read(lattice.Rect(y, x, y + height, x + width), frames).rgb
+        rgb: np.ndarray = slide.read(lattice.Rect(y, x, y + height, x + width), frames).rgb
+        return rgb
 
     return read, clocks
 

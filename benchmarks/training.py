@@ -108,7 +108,8 @@ def main() -> None:
     ]
     rows = [head, ["---"] * len(head)]
     with tempfile.TemporaryDirectory() as folder:
-        runs = [(m, {}) for m in arguments.minutes] + [(m, PLAIN) for m in arguments.plain]
+        runs: list[tuple[float, dict[str, Any]]] = [(m, {}) for m in arguments.minutes]
+        runs += [(m, PLAIN) for m in arguments.plain]
         for minutes, settings in runs:
             rows.append(train(arguments, minutes, settings, Path(folder)))
             print(*rows[-1], flush=True)

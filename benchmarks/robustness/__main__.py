@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 for name in (
@@ -100,10 +100,10 @@ def prepare(folder: Path, data: Path | None) -> tuple[Killer, Damager]:
     return killer, Damager(all_trials(inputs, finished, unfinished, data), cases)
 
 
-def numbers(log: Log, wanted: int, count: object) -> Iterator[int]:
+def numbers(log: Log, wanted: int, count: Callable[[Row], int]) -> Iterator[int]:
     """Yield numbers of cases that are not done yet, until enough are."""
     done, number = {row["number"] for row in log.rows}, 0
-    while sum(map(count, log.rows)) < wanted:  # type: ignore[arg-type]
+    while sum(map(count, log.rows)) < wanted:
         if number not in done:
             yield number
         number += 1

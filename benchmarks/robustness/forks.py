@@ -20,7 +20,10 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
 
 TICK = 0.004
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -244,9 +247,9 @@ def _count_events(folder: Path, log: Path, kill: Kill | None) -> None:
 
     synced = os.fsync
 
-    def fsync(file: int) -> None:
+    def fsync(fd: FileDescriptorLike) -> None:
         happens("fsync")
-        synced(file)
+        synced(fd)
 
     os.fsync = fsync
     sys.addaudithook(hear)
