@@ -18,6 +18,7 @@ from wsi_seg import __version__
 from wsi_seg.errors import KernelsError, WsiSegError
 from wsi_seg.files.reading import in_words
 from wsi_seg.packages import ImportFault
+from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +81,7 @@ def _ours() -> Iterator[Finding]:
 def _torch() -> Iterator[Finding]:
     import torch
 
-    yield Finding("torch", True, f"{torch.__version__}, {torch.get_num_threads()} threads")
+    yield Finding("torch", True, f"{torch.__version__}, {counted(torch.get_num_threads(), 'threads')}")
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
         yield Finding("GPU", True, ", ".join(names))

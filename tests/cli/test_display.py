@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from wsi_seg.cli.display import BarTraining, PlainTraining
+from wsi_seg.cli.display import BarTraining, PlainProgress, PlainTraining
 
 
 def test_a_miou_says_what_it_is_of(capsys: pytest.CaptureFixture[str]) -> None:
@@ -17,6 +17,24 @@ def test_a_miou_says_what_it_is_of(capsys: pytest.CaptureFixture[str]) -> None:
     plain.advance(1.0, 120.4, 0.25, 0.9012)
 
     assert capsys.readouterr().err == "  100 %, 120 s, loss 0.250, mIoU 0.901 on 8 of 41 tiles kept out\n"
+
+
+def test_the_time_left_is_said_only_once_enough_is_done_to_foresee_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter(range(1000, 2000, 20))
+    monkeypatch.setattr("wsi_seg.cli.display.time.monotonic", lambda: float(next(seconds)))
+    plain = PlainProgress()
+    plain.begin("slide.svs", 3, 0, 2.0)
+    for megapixels in (0.001, 0.999, 1.0):
+        plain.advance(megapixels)
+
+    assert capsys.readouterr().err.splitlines() == [
+        "slide.svs: 3 regions, 2.0 MP",
+        "  1/3 regions, 0.00 MP/s",
+        "  2/3 regions, 0.03 MP/s, 40 s left",
+        "  3/3 regions, 0.03 MP/s, 0 s left",
+    ]
 
 
 def test_scoring_is_told_every_ten_seconds(

@@ -51,6 +51,20 @@ def test_the_command_line_understands_every_line(page: Path) -> None:
     assert [one for one in said if one[-1] is not None] == []
 
 
+def test_the_first_commands_follow_one_another() -> None:
+    """A second model does not write to the first one's result, which it would be refused."""
+    written = [
+        (
+            words[words.index("--model") + 1] if "--model" in words else "",
+            words[words.index("-o") + 1] if "-o" in words else "results",
+        )
+        for _, line in commands(ROOT / "README.md")
+        if (words := shlex.split(line, comments=True))[0] == "predict"
+    ]
+    assert len(written) == 2
+    assert len({folder for _, folder in written}) == len({model for model, _ in written}) == 2
+
+
 def test_there_are_commands_and_wrong_ones_are_found() -> None:
     assert sum(1 for page in WRITTEN for _ in commands(page)) > 40
     assert fault("predict slide.svs --model m.safetensors  # a remark") is None

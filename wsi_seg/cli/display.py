@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 10.0
 
+FORESEEN_FROM = 0.02
+"""The share of the work from which on the time left is said: a sliver of a region tells nothing of it."""
+
 
 class PlainProgress(Progress):
     """Plain lines on stderr, one every ten seconds at most."""
@@ -47,8 +50,10 @@ class PlainProgress(Progress):
             return
         self._last = now
         rate = self._finished / max(now - self._begin, 1e-6)
-        left = max(self._megapixels - self._finished, 0.0) / max(rate, 1e-6)
-        self.say(f"  {self._done}/{self._regions} {self._unit}, {rate:.2f} MP/s, {left:.0f} s left")
+        line = f"  {self._done}/{self._regions} {self._unit}, {rate:.2f} MP/s"
+        if self._finished >= FORESEEN_FROM * self._megapixels:
+            line += f", {max(self._megapixels - self._finished, 0.0) / max(rate, 1e-6):.0f} s left"
+        self.say(line)
 
 
 class BarProgress(Progress):

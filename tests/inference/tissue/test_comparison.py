@@ -42,6 +42,9 @@ def test_features_and_a_lack_of_confidence_add_up() -> None:
     assert found.distance == pytest.approx(2.5, abs=0.3)
     assert found.verdict is Verdict.UNFAMILIAR
     assert found.differs == ("tissue",)
+    assert found.line == (
+        "unfamiliar: its tissue is unlike what the model was trained on: check the result by eye"
+    )
     surer = compare(replace(TRAINED, confidence=TRAINED.confidence + 0.06), TISSUE, 2.0, 0.5)
     assert surer is not None
     assert surer.distance == pytest.approx(0, abs=0.01)

@@ -82,7 +82,7 @@ def compare(
         if not differs or by_features >= STRIKING:
             differs.append("tissue")
     line = ADVICE[verdict]
-    if differs:
+    if differs and differs != ["tissue"]:  # that it is unlike the training tissue is said already
         line += f"; {'but it differs' if verdict == Verdict.FAMILIAR else 'it differs'} in {_listed(differs)}"
     if verdict != Verdict.FAMILIAR:
         line += ": check the result by eye"
