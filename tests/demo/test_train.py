@@ -83,7 +83,7 @@ def one_thread() -> Iterator[None]:
 @pytest.mark.usefixtures("one_thread")
 def test_training_learns_and_repeats() -> None:
     recipe = Recipe(
-        steps=60, batches=((2, 96), (1, 128)), field_side=160, first_fields=4, steps_per_field=15, warmup=5
+        steps=40, batches=((2, 96), (1, 128)), field_side=160, first_fields=4, steps_per_field=20, warmup=5
     )
     losses: list[str] = []
     network, spec = train(recipe, losses.append)

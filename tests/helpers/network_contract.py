@@ -200,7 +200,7 @@ class OnnxContract(Built):
     """The export that takes long, and so is tested for fewer networks.
 
     Each export compares itself with the network. What is tried are kinds of layers: ESP modules, channel
-    shuffles, pooling to given sizes (PSPNet), unpooling (SegNet).
+    shuffles, and pooling to given sizes (PSPNet).
     """
 
     @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers.network_contract import NetworkContract, OnnxContract
+from helpers.network_contract import NetworkContract
 
 from wsi_seg.paper.networks.segnet import SegNet, SegNetConfig
 
@@ -16,10 +16,6 @@ VGG16 = ((3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256,
 
 @pytest.mark.parametrize("config", [SegNetConfig(3, width=8)], ids=str)
 class TestContract(NetworkContract): ...
-
-
-@pytest.mark.parametrize("config", [SegNetConfig(3, width=8)], ids=str)
-class TestOnnx(OnnxContract): ...
 
 
 @pytest.mark.parametrize(("classes", "count"), [(11, 29_449_355), (20, 29_454_548), (21, 29_455_125)])
