@@ -106,7 +106,7 @@ def test_jpeg_2000_declared_ycbcr_is_refused_where_it_is_not_clear_what_it_holds
 def test_the_other_compressions_are_openslides(tmp_path: Path, compression: str | None) -> None:
     with Slide(write(tmp_path / "slide.tiff", RGB, photometric="rgb", compression=compression)) as slide:
         assert slide.read_with.startswith("OpenSlide ")
-        assert slide.read_with.endswith(": the default, and it opens the file")
+        assert ", which opens the file" in slide.read_with
 
 
 @pytest.mark.parametrize("pixels", [RGB, PLANES], ids=["interleaved", "planes"])

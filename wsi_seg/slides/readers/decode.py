@@ -73,7 +73,7 @@ class LevelReader:
         """The software that decodes the pixels, and why it is this software."""
         by_turbo = self._tiles is not None and self._tiles.decodes(0)
         beside = ", JPEG tiles by libjpeg-turbo" if by_turbo else ""
-        return f"OpenSlide {openslide.__library_version__}{beside}: the default, and it opens the file"
+        return f"OpenSlide {openslide.__library_version__}, which opens the file{beside}"
 
     @property
     def icc_profile(self) -> bytes | None:
