@@ -73,12 +73,15 @@ def state(loggers: set[str]) -> dict[str, Any]:
 
 
 def ours(before: set[threading.Thread]) -> list[str]:
-    """The names of threads that are there since then, but for those that libraries keep."""
-    return [
-        thread.name
+    """The names of threads that stay since then, but for those that libraries keep."""
+    added = [
+        thread
         for thread in threading.enumerate()
         if thread not in before and not thread.name.startswith(LIBRARIES)
     ]
+    for thread in added:  # one that was told to end may need a moment
+        thread.join(10)
+    return [thread.name for thread in added if thread.is_alive()]
 
 
 @pytest.fixture(scope="module", autouse=True)

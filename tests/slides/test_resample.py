@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wsi_seg.slides.area import load_area, weigh
@@ -29,6 +29,7 @@ def brute_force(source: np.ndarray, y: AxisGrid, x: AxisGrid, height: int, width
 
 
 @settings(max_examples=25, deadline=None)
+@example(3.0, 0.0, 0)
 @given(st.floats(0.6, 4.5), st.floats(0, 2), st.integers(0, 2**32 - 1))
 def test_it_is_the_area_weighted_mean(scale: float, offset: float, seed: int) -> None:
     source = np.random.default_rng(seed).integers(0, 256, (14, 15, 4), dtype=np.uint8)
@@ -38,8 +39,10 @@ def test_it_is_the_area_weighted_mean(scale: float, offset: float, seed: int) ->
         return
     rgb, present = resample(source, (0, 0), (y, x), (0, height), (0, width))
     mean = brute_force(source, y, x, height, width)
-    assert np.abs(rgb - mean[..., :3]).max() <= 0.5 + 1e-3
-    clear = np.abs(mean[..., 3] - 127.5) > 1e-3
+    # By whole factors, sums of whole numbers are rounded: see the test below.
+    spare = 1e-3 + (0.5 / scale**2 if scale.is_integer() and offset.is_integer() else 0)
+    assert np.abs(rgb - mean[..., :3]).max() <= 0.5 + spare
+    clear = np.abs(mean[..., 3] - 127.5) > spare
     np.testing.assert_array_equal(present[clear], mean[clear, 3] > 127.5)
 
 
