@@ -1,4 +1,4 @@
-"""Measure results: areas, borders, islands and distances, region by region."""
+"""Measure results: areas, borders, components and distances, region by region."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`wsi-seg measure`: areas, borders, islands and distances of the classes of results, as a table."""
+"""`wsi-seg measure`: areas, components, borders and distances of the classes of results, as a table."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def measure(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors.")] = False,
 ) -> None:
-    """Measure each class: area, share, islands, length of its borders, distance from another class.
+    """Measure each class: area, share, components, length of its borders, distance from another class.
 
     The table has a row for each result, region and class.
 

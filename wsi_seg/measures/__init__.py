@@ -1,1 +1,1 @@
-"""Areas, borders, islands and distances of classes, in regions of a result: by label pixels, tile by tile."""
+"""Areas, borders, components and distances of classes, in regions of a result: on label pixels, by tiles."""

@@ -36,7 +36,7 @@ class ClassMeasures:
         Share of the region's tissue, which is all classes but the background; None for the background, and
         where there is no tissue.
     components : int
-        Islands: pixels that are connected by their edges.
+        Components: pixels that are connected by their edges.
     perimeter_um : float
         Length of its borders inside the region.
     cut_um : float
@@ -136,7 +136,7 @@ def measure(tally: Tally, schema: ClassSchema, frames: Frames) -> RegionMeasures
                 name=c.name,
                 mm2=float(areas[i]),
                 share=float(areas[i] / tissue) if tissue and c.id != schema.background_id else None,
-                components=int(tally.islands[i]),
+                components=int(tally.components[i]),
                 perimeter_um=float(lengths[i, : kinds.beyond].sum()),
                 cut_um=float(lengths[i, kinds.beyond]),
                 near_mm2=tuple((tally.near[i] * pixel_mm2).tolist()),

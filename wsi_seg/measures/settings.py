@@ -1,4 +1,4 @@
-"""What is measured beside areas, borders and islands."""
+"""What is measured beside areas, borders and components."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.measures.borders import count_crossings
-from wsi_seg.measures.islands import Islands
+from wsi_seg.measures.components import Components
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,12 +44,12 @@ class Tally:
         self.pixels: NDArray[np.int64] = np.zeros(count, dtype=np.int64)
         self.crossings: NDArray[np.int64] = np.zeros((3, count, count), dtype=np.int64)
         self.near: NDArray[np.int64] = np.zeros((count, bands), dtype=np.int64)
-        self._islands = Islands(region.rect, kinds.classes)
+        self._components = Components(region.rect, kinds.classes)
 
     @property
-    def islands(self) -> NDArray[np.int64]:
-        """Islands of each class, shape (classes,)."""
-        return self._islands.count
+    def components(self) -> NDArray[np.int64]:
+        """Components of each class, shape (classes,)."""
+        return self._components.count
 
     def add(self, tile: Tile, band: NDArray[np.int8] | None) -> None:
         """Count what the region covers of a tile.
@@ -75,7 +75,7 @@ class Tally:
             return
         own = part.inner[rect.relative_to(beside).slices]
         self.pixels += np.bincount(own.reshape(-1), minlength=count)
-        self._islands.add(rect, own)
+        self._components.add(rect, own)
         if band is not None and self.near.size:
             near = band[rect.relative_to(tile.rect).slices]
             found = near >= 0

@@ -1,8 +1,8 @@
-"""The number of islands of each class: connected components, counted across the borders of tiles.
+"""The number of components of each class: connected components, counted across the borders of tiles.
 
 Pixels are connected by their edges (4 neighbours), as in polygons: two pixels that only touch at a corner are
-two islands, and two polygons. What is known of earlier tiles is one row of pixels above the next tiles and
-one column to their left, so memory does not grow with the number of islands.
+two components, and two polygons. What is known of earlier tiles is one row of pixels above the next tiles and
+one column to their left, so memory does not grow with the number of components.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 NONE = -1
 
 
-class Islands:
-    """Counts the islands in a rectangle from its tiles, which come row by row.
+class Components:
+    """Counts the components in a rectangle from its tiles, which come row by row.
 
     Parameters
     ----------
     rect : Rect
         In label pixels.
     classes : int
-        The number of classes; the other kinds of pixels have no islands.
+        The number of classes; the other kinds of pixels have no components.
     """
 
     def __init__(self, rect: Rect, classes: int) -> None:
         self._rect = rect
         self._classes = classes
         self.count: NDArray[np.int64] = np.zeros(classes, dtype=np.int64)
-        # The island of each pixel just above the next tile's row, and just left of the next tile.
+        # The component of each pixel just above the next tile's row, and just left of the next tile.
         self._above: NDArray[np.int32] = np.full(rect.width, NONE, dtype=np.int32)
         self._left: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         self._kind: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
@@ -56,11 +56,11 @@ class Islands:
             self._left = np.full(rect.height, NONE, dtype=np.int32)
         known = len(self._kind)
         found = find_components(kinds)
-        island = found.paint(np.arange(known, known + len(found), dtype=np.int32))
+        of_pixel = found.paint(np.arange(known, known + len(found), dtype=np.int32))
         kind = np.concatenate([self._kind, found.value.astype(np.int64)])
         columns = slice(rect.x0 - self._rect.x0, rect.x1 - self._rect.x0)
         one = np.concatenate([self._above[columns], self._left])
-        other = np.concatenate([island[0], island[:, 0]])
+        other = np.concatenate([of_pixel[0], of_pixel[:, 0]])
         joined = one != NONE
         joined[joined] = kind[one[joined]] == kind[other[joined]]
         edges = (np.ones(np.count_nonzero(joined), dtype=bool), (one[joined], other[joined]))
@@ -69,15 +69,15 @@ class Islands:
         whole[component] = kind
         self.count += self._of_classes(whole) - self._of_classes(self._kind)
 
-        self._above[columns] = island[-1]
-        self._left = island[:, -1].copy()
+        self._above[columns] = of_pixel[-1]
+        self._left = of_pixel[:, -1].copy()
         self._keep(component, whole)
 
     def _of_classes(self, kind: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.bincount(kind, minlength=self._classes)[: self._classes]
 
     def _keep(self, component: NDArray[np.int32], kind: NDArray[np.int64]) -> None:
-        """Keep the islands that later tiles may continue, numbered from 0."""
+        """Keep the components that later tiles may continue, numbered from 0."""
         edge = np.concatenate([self._above, self._left])
         edge[edge != NONE] = component[edge[edge != NONE]]
         edge[edge != NONE] = np.where(kind[edge[edge != NONE]] < self._classes, edge[edge != NONE], NONE)
