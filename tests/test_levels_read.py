@@ -73,7 +73,7 @@ def test_from_level_0_the_other_levels_have_no_say(
     slides: dict[str, Path], model_path: Path, tmp_path: Path
 ) -> None:
     assert level_read(predict(slides["nearest"], tmp_path / "nearest", model_path)) == 1
-    with pytest.raises(OutputError, match=r"levels read \(\[0, 1\] then, \[0\] now\).*--overwrite"):
+    with pytest.raises(OutputError, match=r"from other levels of the slide \(--from-level-0\).*--overwrite"):
         predict(slides["nearest"], tmp_path / "nearest", model_path, from_level_0=True)
     found = {}
     for name in ("alone", "nearest", "mean"):

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import tissue_rgb, write_tiff
 from distributed import Client
@@ -14,6 +15,8 @@ from PIL import Image
 import wsi_seg as ws
 from wsi_seg.errors import MppError, NoSchedulerError, SlideError, UsageError
 from wsi_seg.predict.run import predict_slide
+from wsi_seg.results.familiarity import Familiarity, Verdict
+from wsi_seg.results.pictures.overview import AMBER_FILL
 from wsi_seg.settings import ExportSettings, LabelSettings, PredictSettings, RunSettings
 
 NOT_ASKED = {"region_cores", "max_vertices"}
@@ -44,6 +47,23 @@ def test_a_result_is_the_commands_byte_for_byte(slide_path: Path, model_path: Pa
     again: dict[str, Any] = {"patch": 256, "confidence": True, "min_area_um2": 2000, "workers": 1}
     ws.segment(slide_path, model_path, out=result.path, device="cpu", progress=heard, **again)
     assert heard.said == ["already finished: nothing to do (--overwrite makes it again)"]
+
+
+def test_an_unfamiliar_slide_is_warned_of_and_its_overview_says_so(
+    slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = ws.segment(slide_path, model_path, out=tmp_path / "plain", device="cpu")
+    unlike = Familiarity(verdict=Verdict.UNFAMILIAR, line="unfamiliar: check the result by eye")
+    monkeypatch.setattr("wsi_seg.predict.plan.familiarity", lambda plan: unlike)
+    with pytest.warns(UserWarning, match="warned: unfamiliar: check the result by eye"):
+        warned = ws.segment(slide_path, model_path, out=tmp_path / "warned", device="cpu")
+    assert warned.familiarity == unlike
+
+    def amber(result: ws.Result) -> int:
+        pixels = np.asarray(Image.open(result.path / "overview.png").convert("RGB"))
+        return int((pixels == AMBER_FILL).all(axis=2).sum())
+
+    assert amber(warned) > amber(plain)
 
 
 def test_all_settings_have_an_argument_with_their_default() -> None:

@@ -39,6 +39,11 @@ def test_a_training_gives_a_model_its_report_and_its_scores(tmp_path: Path) -> N
     assert scores.classes == tuple(names)
     assert str(scores).startswith("model ") or "mean IoU" in str(scores)
     assert any("was trained on parts of this slide" in remark for remark in scores.remarks)
+    said = "the model was trained with --rest 'Other tissue': give it here too"
+    assert any(remark.startswith(said) for remark in scores.remarks)
+    alike = ws.evaluate(trained.model, [pair], rest="Other tissue", device="cpu")
+    assert not any(remark.startswith(said) for remark in alike.remarks)
+    assert alike.pixels > scores.pixels
 
 
 def test_scores_are_those_of_the_pixels(model_path: Path, tmp_path: Path) -> None:

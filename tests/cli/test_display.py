@@ -31,9 +31,9 @@ def test_the_time_left_is_said_only_once_enough_is_done_to_foresee_it(
 
     assert capsys.readouterr().err.splitlines() == [
         "slide.svs: 3 regions, 2.0 MP",
-        "  1/3 regions, 0.00 MP/s",
-        "  2/3 regions, 0.03 MP/s, 40 s left",
-        "  3/3 regions, 0.03 MP/s, 0 s left",
+        "  1/3 regions",
+        "  2/3 regions, 0.025 MP/s, 40 s left",
+        "  3/3 regions, 0.0333 MP/s, 0 s left",
     ]
 
 

@@ -55,7 +55,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         classes=load_schema("breast-biopsy"),
         input=InputSpec(channels="rgb", mean=(200.5, 150, 190), std=(30, 40, 35), mpp=1.87),
         notice=NOTICE,
-        training={"data": {"name": "painted", "patches": 12}, "loss": [1.5, 0.5]},
+        training={
+            "data": {"name": "painted", "patches": 12},
+            "loss": [1.5, 0.5],
+            "recipe": {"training": {"epochs": 77}},
+        },
     )
     path = tmp_path_factory.mktemp("models") / "demo.safetensors"
     save_bundle(path, ESPNet(config), header)
@@ -193,6 +197,8 @@ def test_show_tells_everything(model: Path) -> None:
         "loss [1.5, 0.5]",
     ):
         assert fact in words
+    assert "recipe: see --json" in words
+    assert "77" not in shown.split("Training")[1], "dozens of settings hide what is worth reading"
     for c in bundle.schema.classes:
         red, green, blue = c.color
         assert f"{c.id} ██ {red}, {green}, {blue} {c.name}" in words

@@ -14,6 +14,7 @@ from helpers.program import Program
 from PIL import Image
 
 from wsi_seg.cli.suggest import command_after
+from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.results.qupath.check import check_file
 
 WINDOW = "240"
@@ -210,6 +211,17 @@ def test_after_a_training_the_command_names_what_it_was_given(data: tuple[str, .
     assert command_after(paths, Path("t/model.safetensors"), None, False, False, None) == said
     whole = command_after(paths, Path("t/model.safetensors"), 0.5, True, True, 1)
     assert whole == f"{said} --mpp 0.5 --allow-coarser --from-level-0 --series 1"
+
+
+def test_what_to_train_with_names_the_class_that_the_model_learned_for_the_rest(
+    suggest: Program, slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    bundle = load_bundle(model_path)
+    taught = bundle.header.model_copy(update={"training": {"truth": {"rest": "Other tissue"}}})
+    save_bundle(tmp_path / "taught.safetensors", bundle.network, taught)
+    for model, said in ((model_path, "CLASS"), (tmp_path / "taught.safetensors", "'Other tissue'")):
+        ended = suggest(slide_path, "--model", model, "--window-um", WINDOW, "--windows", 1)
+        assert ended.out.splitlines()[-1].endswith(f"train with --roi-class 'Region*' --rest {said}")
 
 
 def test_of_several_slides_each_window_says_whose_it_is(

@@ -76,7 +76,7 @@ def test_a_result_that_is_adapted_and_one_that_is_not_are_not_mixed(
     predict_slide(other, tmp_path, asked(model), heard)
     assert heard.said == ["stain adapted as when the run was started", heard.said[-1]]
     assert heard.said[-1].startswith("already finished")
-    with pytest.raises(OutputError, match="other inputs: adapt"):
+    with pytest.raises(OutputError, match="made with --adapt: use another -o"):
         predict_slide(other, tmp_path, asked(model, adapt=False))
 
 

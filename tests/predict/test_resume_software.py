@@ -42,7 +42,7 @@ def begun_with(out: Path, **versions: str) -> ResultFolder:
     record = result.read_record()
     assert record is not None
     assert record.software is not None
-    assert {"torch", "openslide"} == record.software.keys()
+    assert {"torch", "openslide", "simplejpeg", "imagecodecs"} == record.software.keys()
     result.write_record(record.model_copy(update={"software": record.software | versions}))
     return result
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from wsi_seg.api.asked import AnyPath, checked, flag_of, image_of, listener_of, path_of, shown, text_of
@@ -30,7 +31,7 @@ from wsi_seg.results.folder import is_result
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import torch
@@ -98,7 +99,16 @@ class ModelTrial:
             SlideReading(labels.mpp, labels.allow_coarser, labels.from_level_0, labels.series),
         )
         evaluation = evaluate_slides(slides, schema, self.bundle, self.device, self.settings, self.progress)
-        return replace(evaluation, remarks=(*left_out, *evaluation.remarks))
+        return replace(evaluation, remarks=(*left_out, *self._as_trained(truth), *evaluation.remarks))
+
+    def _as_trained(self, truth: TruthSettings) -> Iterator[str]:
+        """Say that the model learned a class for tissue that nobody outlined, if none is given here."""
+        rest = self.bundle.rest
+        if rest is not None and truth == TruthSettings():
+            yield (
+                f"the model was trained with --rest {quote(rest)}: give it here too if all tissue that is "
+                "not outlined is of that class; only outlined pixels are counted now"
+            )
 
 
 def evaluate(

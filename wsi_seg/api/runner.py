@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Literal, Self
 
 from wsi_seg.api.asked import AnyPath, checked, image_of, listener_of, number_of, path_of, text_of
@@ -158,6 +159,11 @@ class Runner:
         WsiSegError
             If the slide, a setting, the device, the scheduler or the output folder fails. Finished regions
             are kept, and the same call resumes the run.
+
+        Warns
+        -----
+        UserWarning
+            If the slide's tissue is unlike what the model was trained on.
         """
         self._require_open()
         folder = path_of(out)
@@ -168,7 +174,9 @@ class Runner:
             for name, value in (("mpp", mpp), ("series", series)):
                 if value is not None:
                     raise UsageError(f"{slide.path}: is already open: give its {name} to open_slide")
-            self._session.segment(slide.slide, folder, settings)
+            summary = self._session.segment(slide.slide, folder, settings)
         else:
-            self._session.segment(path_of(slide), folder, settings)
+            summary = self._session.segment(path_of(slide), folder, settings)
+        if summary.familiarity is not None and summary.familiarity.doubtful:
+            warnings.warn(f"{folder}: {summary.familiarity.line}", stacklevel=2)
         return Result(ResultFolder(folder).zarr)

@@ -123,6 +123,11 @@ def segment(
     ------
     WsiSegError
         One line that says what is wrong and what to do. Finished regions are kept.
+
+    Warns
+    -----
+    UserWarning
+        If the slide's tissue is unlike what the model was trained on.
     """
     with Runner(
         model,

@@ -24,6 +24,17 @@ FORESEEN_FROM = 0.02
 """The share of the work from which on the time left is said: a sliver of a region tells nothing of it."""
 
 
+def said(rate: float) -> str:
+    """Return a rate in MP/s in three digits, after a comma; nothing of one that is next to none.
+
+    Examples
+    --------
+    >>> said(23.456), said(0.0345), said(0.00001)
+    (', 23.5 MP/s', ', 0.0345 MP/s', '')
+    """
+    return f", {rate:.3g} MP/s" if rate >= 0.001 else ""
+
+
 class PlainProgress(Progress):
     """Plain lines on stderr, one every ten seconds at most."""
 
@@ -50,7 +61,7 @@ class PlainProgress(Progress):
             return
         self._last = now
         rate = self._finished / max(now - self._begin, 1e-6)
-        line = f"  {self._done}/{self._regions} {self._unit}, {rate:.2f} MP/s"
+        line = f"  {self._done}/{self._regions} {self._unit}{said(rate)}"
         if self._finished >= FORESEEN_FROM * self._megapixels:
             line += f", {max(self._megapixels - self._finished, 0.0) / max(rate, 1e-6):.0f} s left"
         self.say(line)
@@ -77,7 +88,7 @@ class BarProgress(Progress):
         assert self._slide is not None  # `begin` comes first
         self._finished += megapixels
         rate = self._finished / max(time.monotonic() - self._begin, 1e-6)
-        self._bars.update(self._slide, advance=1, unit=f"{self._unit}, {rate:.2f} MP/s")
+        self._bars.update(self._slide, advance=1, unit=f"{self._unit}{said(rate)}")
 
     def end(self) -> None:
         if self._slide is not None:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from wsi_seg.models.network import Network
     from wsi_seg.models.remembered import RememberedTissue
 
+AT_LENGTH = ("recipe", "input", "limits", "slides")
+"""Parts of the training provenance of dozens of values each: `show` leaves them to ``--json``."""
+
 app = typer.Typer(help="Import, list, inspect and export model files.", no_args_is_help=True)
 
 
@@ -94,7 +97,11 @@ def show_model(
     _print(_plain(bundle.name, style="bold"), *notice, _indented(_facts(_summary(bundle))))
     _print(Text("Classes", style="bold"), _indented(_class_table(bundle.schema)))
     if bundle.training:
-        _print(Text("Training", style="bold"), _indented(_facts(_flattened(bundle.training))))
+        brief = {name: fact for name, fact in bundle.training.items() if name not in AT_LENGTH}
+        _print(Text("Training", style="bold"), _indented(_facts(_flattened(brief))))
+        left_out = [name for name in AT_LENGTH if name in bundle.training]
+        if left_out:
+            _print(_plain(f"{', '.join(left_out)}: see --json", style="dim"))
 
 
 @app.command("export")

@@ -102,13 +102,14 @@ def suggest(
     from wsi_seg.api.suggesting import suggest_into
     from wsi_seg.suggestion.drawings import Targets
 
+    looking = load_model(model)
     with shown(1, quiet) as progress:
         found = suggest_into(
-            Targets(out, doubtful), slides, outlines or [], load_model(model), settings, device, progress
+            Targets(out, doubtful), slides, outlines or [], looking, settings, device, progress
         )
         for remark in found.remarks:
             progress.say(remark)
-    _print(found, window_um, doubtful is not None)
+    _print(found, window_um, doubtful is not None, looking.bundle.rest)
 
 
 def command_after(
@@ -154,7 +155,7 @@ def _settings(windows: int, window_um: float, labels: dict[str, object]) -> Sugg
         raise UsageError(f"--{said}: see `wsi-seg suggest --help`") from error
 
 
-def _print(found: Suggestions, window_um: float, doubts: bool) -> None:
+def _print(found: Suggestions, window_um: float, doubts: bool, rest: str | None) -> None:
     from wsi_seg.slides.naming import shown_name
 
     several = len(found.files) > (2 if doubts else 1)  # of each slide one, or two
@@ -171,5 +172,5 @@ def _print(found: Suggestions, window_um: float, doubts: bool) -> None:
         say(f"  {path}")
     say(
         "  outline all that is in the windows, export, and train with "
-        f"--roi-class {shlex.quote('Region*')} --rest CLASS"
+        f"--roi-class {shlex.quote('Region*')} --rest {'CLASS' if rest is None else shlex.quote(rest)}"
     )

@@ -160,5 +160,6 @@ def _print(trained: Trained) -> None:
     if trained.diagnoses.pixels:
         say(f"diagnosis correct for {trained.diagnoses.pixel_accuracy:.1%} of {trained.diagnoses.pixels}")
     what = "SLIDE" if trained.for_slides else "IMAGE"
-    say(f"  {trained.model}: wsi-seg predict {what} --model {trained.model}")
+    name = shlex.quote(f"{trained.model.parent.name}-results")  # else beside another model's results
+    say(f"  {trained.model}: wsi-seg predict {what} --model {shlex.quote(str(trained.model))} -o {name}")
     say(f"  {trained.report}: curves, scores, examples")

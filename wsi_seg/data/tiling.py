@@ -141,7 +141,7 @@ def write_tiles(
     pixels = np.zeros(256, np.int64)
     for name, slide in named.items():
         rects = list(_promising(slide, settings))
-        progress.begin(name, len(rects), 0, len(rects) * settings.size**2 / 1e6, unit="tiles")
+        progress.begin(name, len(rects), 0, len(rects) * settings.size**2 / 1e6, unit="squares")
         for rect in rects:
             tile = _cut(slide, rect)
             if (tile.classes != IGNORE).mean() >= settings.min_labelled:

@@ -19,7 +19,7 @@ from wsi_seg.files.files import replacing
 from wsi_seg.models.architecture import Architecture, build_network
 from wsi_seg.models.bounded import fault_of, no_larger_than
 from wsi_seg.models.container import Document, damaged, pack, read_all, read_document
-from wsi_seg.models.header import TRAINED_ON, ModelHeader
+from wsi_seg.models.header import TRAINED_ON, TRUTH, ModelHeader
 from wsi_seg.models.remembered import RememberedTissue, tissue_beside
 
 if TYPE_CHECKING:
@@ -91,6 +91,13 @@ class ModelBundle:
     def tissue(self) -> RememberedTissue | None:
         """What its training tissue looked like, as far as it remembers."""
         return self.header.tissue or self.beside
+
+    @property
+    def rest(self) -> str | None:
+        """The class that it learned for tissue that nobody outlined, if its file states one."""
+        truth = self.training.get(TRUTH)
+        rest = truth.get("rest") if isinstance(truth, dict) else None
+        return rest if isinstance(rest, str) else None
 
     @property
     def trained_on(self) -> frozenset[str]:

@@ -48,6 +48,9 @@ class InputSpec(BaseModel):
 TRAINED_ON = "slides"
 """Where a model's training provenance names the slides, by their fingerprints."""
 
+TRUTH = "truth"
+"""Where it states the class of what nobody outlined (`rest`) and of the shapes in which all is outlined."""
+
 
 class ModelHeader(Document):
     """How a model file describes itself.

@@ -56,9 +56,5 @@ def begun(record: RunRecord | None) -> Adaptation | None:
         return Adaptation(
             Restaining.of_rows(np.array(rows, np.int64)), "stain adapted as when the run was started"
         )
-    except (
-        TypeError,
-        ValueError,
-        OverflowError,
-    ):  # of no form known here: the run is refused as one with other inputs
+    except (TypeError, ValueError, OverflowError):  # of no form known here: the run is refused as another
         return None

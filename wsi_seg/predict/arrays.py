@@ -9,7 +9,7 @@ import numpy as np
 
 from wsi_seg.inference.stream.extent import Extent
 from wsi_seg.inference.stream.region import RegionSegmenter
-from wsi_seg.predict.plan import lay_out
+from wsi_seg.predict.sizes import lay_out
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.slide import SlidePixels
 

@@ -13,7 +13,6 @@ import torch
 
 from wsi_seg import __version__
 from wsi_seg.models.classes import UNPROCESSED_ID
-from wsi_seg.predict.familiar import familiarity
 from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.results.pictures.overview import write_overview_picture
 from wsi_seg.results.polygons.awaited import AwaitedLabels
@@ -26,7 +25,6 @@ from wsi_seg.slides.tissue import TissueMask
 if TYPE_CHECKING:
     from wsi_seg.predict.plan import Plan
     from wsi_seg.progress import Progress
-    from wsi_seg.results.familiarity import Familiarity
     from wsi_seg.results.folder import ResultFolder
     from wsi_seg.results.labels.reading import LabelPyramid
     from wsi_seg.results.polygons.awaited import Arrivals
@@ -101,12 +99,13 @@ def draw_overview(
     OutputError
         If the labels or the tissue mask are damaged, the mask is another, or the picture cannot be written.
     """
+    familiar = plan.familiarity
     with plan.timed("overview"):
         rgb = plan.overview_srgb
         tissue = None
         if plan.settings.labels.tissue_mask:
             tissue = TissueMask.load(result.tissue_mask, seal).at(Rect(0, 0, *rgb.shape[:2]), plan.factor)
-        write_overview_picture(result.overview, rgb, labels, pixels, tissue)
+        write_overview_picture(result.overview, rgb, labels, pixels, tissue, familiar)
 
 
 def finish(result: ResultFolder, plan: Plan, record: RunRecord, exported: Exported, begin: float) -> Summary:
@@ -128,9 +127,8 @@ def finish(result: ResultFolder, plan: Plan, record: RunRecord, exported: Export
     OutputError
         If a file cannot be written.
     """
-    familiar = familiarity(plan)
     plan.seconds["total"] = time.perf_counter() - begin
-    summary = _summarise(plan, record, exported, familiar)
+    summary = _summarise(plan, record, exported)
     summary.write(result.summary_json, result.summary_csv)
     files = record.files
     if files is not None:
@@ -142,7 +140,7 @@ def finish(result: ResultFolder, plan: Plan, record: RunRecord, exported: Export
     return summary
 
 
-def _summarise(plan: Plan, record: RunRecord, exported: Exported, familiar: Familiarity | None) -> Summary:
+def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
     totals = _totals_of(record)
     mm2 = plan.frames.label_pixel_um2 / 1e6
     outlined = exported.outlined
@@ -176,7 +174,7 @@ def _summarise(plan: Plan, record: RunRecord, exported: Exported, familiar: Fami
         polygons=sum(outlined.polygons.values()),
         simplify=outlined.simplify,
         remarks=outlined.remarks,
-        familiarity=familiar,
+        familiarity=plan.familiarity,
         roi_remarks=() if plan.regions is None else plan.regions.remarks,
         patches=totals.patches,
         network=str(plan.choice),

@@ -17,7 +17,8 @@ from wsi_seg.inference.network.forms import choose_form
 from wsi_seg.inference.stream.software import Software
 from wsi_seg.models.onnx.network import OnnxNet
 from wsi_seg.predict.adapted import ADAPT, stated
-from wsi_seg.predict.sizes import patch_and_halo
+from wsi_seg.predict.familiar import familiarity
+from wsi_seg.predict.sizes import lay_out
 from wsi_seg.results.labels.ngff import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
 from wsi_seg.slides.lattice import Lattice
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from wsi_seg.annotations.on_slide import Regions
     from wsi_seg.inference.network.forms import Choice
     from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.results.familiarity import Familiarity
     from wsi_seg.results.record import Key
     from wsi_seg.settings import LabelSettings, PredictSettings
     from wsi_seg.slides.frames import Frames
@@ -43,12 +45,6 @@ if TYPE_CHECKING:
 
 LABELS_VERSION = 7
 """Increased whenever the same slide, model and settings would give other labels than before."""
-
-BATCH_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 24}
-"""Pixels of a batch, by kind of device."""
-
-REGION_CORES = {"cpu": 2, "cuda": 4}
-"""Cores along a region's side, by kind of device: a GPU needs more patches at a time."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +206,11 @@ class Plan:
         """The overview as a screen shows it, with the slide's colour profile applied."""
         return to_srgb(self.overview.rgb, self.slide.icc_profile)
 
+    @cached_property
+    def familiarity(self) -> Familiarity | None:
+        """How familiar the slide's tissue is to the model; None if it has none."""
+        return familiarity(self)
+
     def refuse_colourless(self) -> None:
         """Refuse a slide without a picture, or, unless the settings allow it, one without colour.
 
@@ -249,33 +250,6 @@ class Plan:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
-
-
-def lay_out(
-    label_size: tuple[int, int], labels: LabelSettings, bundle: ModelBundle, device: str
-) -> tuple[Lattice, int]:
-    """Choose the lattice of a label frame, and how many patches go through the network together.
-
-    Parameters
-    ----------
-    label_size : (int, int)
-        Width and height in label pixels.
-    labels : LabelSettings
-    bundle : ModelBundle
-        Its network may have a size of its own, and a reach that the halo has to cover.
-    device : str
-
-    Raises
-    ------
-    UsageError
-        If sizes do not fit together.
-    """
-    width, height = label_size
-    patch, halo = patch_and_halo(labels, bundle.architecture.config, max(width, height))
-    kind = device.partition(":")[0]
-    cores = labels.region_cores or REGION_CORES[kind]
-    lattice = Lattice(width, height, patch, halo, cores)
-    return lattice, labels.batch_size or max(1, min(BATCH_PIXELS[kind] // patch**2, cores**2))
 
 
 def takes_slides(bundle: ModelBundle, labels: LabelSettings) -> bool:

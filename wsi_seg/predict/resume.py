@@ -10,7 +10,7 @@ import shapely
 from wsi_seg.errors import OutputError
 from wsi_seg.files.files import move, remove_partial, replacing, writing
 from wsi_seg.inference.stream.ledger import Ledger
-from wsi_seg.predict.plan import LABELS_VERSION
+from wsi_seg.predict.difference import how_made
 from wsi_seg.results.labels.pyramid import PyramidWriter
 from wsi_seg.results.labels.seals import DamagedError, document_path
 from wsi_seg.results.record import RegionTotals, RunRecord, differences
@@ -28,17 +28,16 @@ if TYPE_CHECKING:
     from wsi_seg.predict.plan import Plan
     from wsi_seg.progress import Progress
     from wsi_seg.results.folder import ResultFolder
-    from wsi_seg.results.record import Key
     from wsi_seg.slides.lattice import Lattice
 
 
 def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
-    """Find what is left to do; refuse a result that was made with other inputs, or is damaged.
+    """Find what is left to do; refuse a result of something else, or a damaged one.
 
     Raises
     ------
     OutputError
-        If the result was made with other inputs, or has changed since it was finished.
+        If the result is of something else, or has changed since it was finished.
     """
     if plan.settings.run.overwrite:
         result.clear()
@@ -56,7 +55,7 @@ def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
         return fresh
     if record.labels != plan.labels_key:
         raise OutputError(
-            f"{result.folder}: holds a result {_how_made(record.labels, plan.labels_key)}: "
+            f"{result.folder}: holds a result {how_made(record.labels, plan.labels_key)}: "
             "use another -o, or --overwrite to replace it"
         )
     if result.zarr.is_symlink() and not result.zarr.exists():
@@ -113,20 +112,6 @@ def _software_of(result: ResultFolder, record: RunRecord, plan: Plan) -> dict[st
             "install that again, use another -o, or --overwrite to start again"
         )
     return now
-
-
-def _how_made(old: Key, new: Key) -> str:
-    """Describe how a result differs from a new one, by the most important difference."""
-    known = [name for name in ("slide", "slide content") if name in old]
-    if len(known) == 2 and old["slide"] != new["slide"] and old["slide content"] == new["slide content"]:
-        return "of another image in the same file (--series)"
-    if any(old[name] != new[name] for name in known):
-        return "of another slide"
-    version = old.get("version")
-    if version != LABELS_VERSION:
-        later = isinstance(version, int) and version > LABELS_VERSION
-        return f"made by {'a later' if later else 'an earlier'} wsi-seg, whose labels differ"
-    return f"made with other inputs: {differences(old, new)}"
 
 
 def _begin_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress) -> RunRecord:

@@ -1,13 +1,14 @@
-"""How large patches are, and how wide their halos: as asked for, as the network needs, or as measured."""
+"""How large patches, halos, regions and batches are: as asked for, as the network needs, or as measured."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import UsageError
-from wsi_seg.slides.lattice import ALIGNMENT
+from wsi_seg.slides.lattice import ALIGNMENT, Lattice
 
 if TYPE_CHECKING:
+    from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.network import NetworkConfig
     from wsi_seg.settings import LabelSettings
 
@@ -19,6 +20,39 @@ WIDEST_HALO = 256
 """By default: half of a patch's side is left to its core."""
 
 STEP = 2 * ALIGNMENT
+
+BATCH_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 24}
+"""Pixels of a batch, by kind of device."""
+
+REGION_CORES = {"cpu": 2, "cuda": 4}
+"""Cores along a region's side, by kind of device: a GPU needs more patches at a time."""
+
+
+def lay_out(
+    label_size: tuple[int, int], labels: LabelSettings, bundle: ModelBundle, device: str
+) -> tuple[Lattice, int]:
+    """Choose the lattice of a label frame, and how many patches go through the network together.
+
+    Parameters
+    ----------
+    label_size : (int, int)
+        Width and height in label pixels.
+    labels : LabelSettings
+    bundle : ModelBundle
+        Its network may have a size of its own, and a reach that the halo has to cover.
+    device : str
+
+    Raises
+    ------
+    UsageError
+        If sizes do not fit together.
+    """
+    width, height = label_size
+    patch, halo = patch_and_halo(labels, bundle.architecture.config, max(width, height))
+    kind = device.partition(":")[0]
+    cores = labels.region_cores or REGION_CORES[kind]
+    lattice = Lattice(width, height, patch, halo, cores)
+    return lattice, labels.batch_size or max(1, min(BATCH_PIXELS[kind] // patch**2, cores**2))
 
 
 def patch_and_halo(labels: LabelSettings, config: NetworkConfig, longest: int) -> tuple[int, int]:

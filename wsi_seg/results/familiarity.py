@@ -40,3 +40,8 @@ class Familiarity(BaseModel):
     differs: tuple[str, ...] = ()
     distance: float | None = None
     patches: int = 0
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the tissue is unlike the training tissue, at least in part."""
+        return self.verdict in {Verdict.PARTLY, Verdict.UNFAMILIAR}

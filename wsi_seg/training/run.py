@@ -11,7 +11,7 @@ from wsi_seg.errors import UsageError
 from wsi_seg.files.files import check_folder
 from wsi_seg.inference.network.segmenter import choose_device
 from wsi_seg.models.bundle import load_bundle, save_bundle
-from wsi_seg.models.header import TRAINED_ON, InputSpec, ModelHeader
+from wsi_seg.models.header import TRAINED_ON, TRUTH, InputSpec, ModelHeader
 from wsi_seg.models.lookup import resolve_model
 from wsi_seg.progress import TrainingProgress
 from wsi_seg.training.data.cache import PixelCache
@@ -206,7 +206,13 @@ def _finish(
         architecture=request.recipe.model.architecture(len(data.schema), request.recipe.training.stages[-1]),
         classes=data.schema,
         input=spec,
-        training={**provenance, TRAINED_ON: slides_of(data), "scores": final, "limits": limits.as_json()},
+        training={
+            **provenance,
+            TRAINED_ON: slides_of(data),
+            TRUTH: request.data.truth.model_dump(mode="json"),
+            "scores": final,
+            "limits": limits.as_json(),
+        },
         tissue=remember(network, spec, data, course.cache),
     )
     report = TrainingReport(

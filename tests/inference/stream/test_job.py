@@ -111,7 +111,7 @@ def test_a_model_that_is_not_there_or_another_is_told(handed: Handed) -> None:
     refused(handed, ModelError, r"m\.safetensors: .*every worker needs")
 
 
-@pytest.mark.parametrize("name", ["wsi_seg", "torch", "openslide"])
+@pytest.mark.parametrize("name", ["wsi_seg", "torch", "openslide", "simplejpeg", "imagecodecs"])
 def test_other_software_is_refused(handed: Handed, name: str) -> None:
     job, result = handed
     software = replace(job.software, **{name: "0.0.1"})

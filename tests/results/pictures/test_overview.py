@@ -125,7 +125,7 @@ def test_round_length_is_the_longest_round_one(limit: float) -> None:
 
 def test_notice_is_on_the_picture(labels: np.ndarray) -> None:
     plain = scene_of(labels)
-    warned = draw_overview(replace(plain, notice="Demo model. Not for diagnosis."))
+    warned = draw_overview(replace(plain, notices=("Demo model. Not for diagnosis.",)))
     assert share_of(draw_overview(plain), overview.AMBER_FILL) == 0
     assert share_of(warned, overview.AMBER_FILL) > 0.01
     assert share_of(warned, overview.AMBER_INK) > 0.0005

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Self
 
@@ -26,7 +27,8 @@ class Software:
         The version, and a hash of the source, as two checkouts may have the same version.
     torch : str
         The version without the build's suffix: builds for a GPU and for a CPU count as the same.
-    openslide : str
+    openslide, simplejpeg, imagecodecs : str
+        What decodes slides.
     onnxruntime : str or None
         Its version if it runs the network; None if PyTorch does.
     """
@@ -34,6 +36,8 @@ class Software:
     wsi_seg: str
     torch: str
     openslide: str
+    simplejpeg: str
+    imagecodecs: str
     onnxruntime: str | None = None
 
     @classmethod
@@ -55,6 +59,8 @@ class Software:
             wsi_seg=f"{wsi_seg.__version__} ({_source_hash()})",
             torch=str(torch.__version__).partition("+")[0],
             openslide=openslide.__library_version__,
+            simplejpeg=metadata.version("simplejpeg"),
+            imagecodecs=metadata.version("imagecodecs"),
             onnxruntime=str(onnx_runtime().__version__) if onnx else None,
         )
 

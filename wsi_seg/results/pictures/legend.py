@@ -80,4 +80,4 @@ def format_share(share: float) -> str:
     >>> format_share(0.4567), format_share(0.0001)
     ('45.7 %', '<0.1 %')
     """
-    return "<0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
+    return "<0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"

@@ -33,12 +33,13 @@ from wsi_seg.results.summary import summarise_classes
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from wsi_seg.results.familiarity import Familiarity
     from wsi_seg.results.labels.reading import LabelPyramid
 
 LONGEST_SIDE = 1600
@@ -65,6 +66,7 @@ def write_overview_picture(
     labels: LabelPyramid,
     pixels: Mapping[int, int],
     tissue: NDArray[np.bool_] | None = None,
+    familiarity: Familiarity | None = None,
 ) -> None:
     """Draw a finished result and save the picture as a PNG, completely or not at all.
 
@@ -80,6 +82,8 @@ def write_overview_picture(
         Number of label pixels by label value, over the whole slide.
     tissue : array of bool, shape (h, w), optional
         The tissue, at the resolution of `rgb`.
+    familiarity : Familiarity, optional
+        What to warn of if the slide is unlike the model's training tissue.
 
     Raises
     ------
@@ -102,10 +106,17 @@ def write_overview_picture(
         unprocessed_mm2=pixels.get(UNPROCESSED_ID, 0) * labels.frames.label_pixel_um2 / 1e6,
         slide=str(attributes.get("slide", labels.path.name)),
         model=str(attributes.get("model", "")),
-        notice=attributes.get("notice"),
+        notices=tuple(_notices(attributes.get("notice"), familiarity)),
         tissue=tissue,
     )
     save_png(draw_overview(scene), path)
+
+
+def _notices(notice: str | None, familiarity: Familiarity | None) -> Iterator[str]:
+    if notice:
+        yield notice
+    if familiarity is not None and familiarity.doubtful:
+        yield f"{familiarity.line[0].upper()}{familiarity.line[1:]}"
 
 
 def save_png(picture: Image.Image, path: Path) -> None:
@@ -138,17 +149,17 @@ def draw_overview(scene: Scene) -> Image.Image:
 
 
 def _draw_heading(scene: Scene, width: int) -> Image.Image:
-    """Draw the slide's name, the facts of the run, and the notice on amber."""
-    notice = wrapped(scene.notice or "", NOTICE, width - 36)
-    picture = Image.new("RGB", (width, 68 + (len(notice) * 30 + 38 if notice else 0)), "white")
+    """Draw the slide's name, the facts of the run, and the notices on amber."""
+    lines = [line for notice in scene.notices for line in wrapped(notice, NOTICE, width - 36)]
+    picture = Image.new("RGB", (width, 68 + (len(lines) * 30 + 38 if lines else 0)), "white")
     draw = ImageDraw.Draw(picture)
     draw_text(draw, (0, 30), fitted(scene.slide, TITLE, width), TITLE)
     facts = [scene.model and f"Model: {scene.model}", f"Classified: {format_area(scene.classified_mm2)}"]
     draw_text(draw, (0, 62), fitted(" · ".join(filter(None, facts)), SUBTITLE, width), SUBTITLE)
-    if notice:
+    if lines:
         draw.rectangle((0, 84, width, picture.height), fill=AMBER_FILL)
         draw.rectangle((0, 84, 6, picture.height), fill=AMBER_BAR)
-        for i, line in enumerate(notice):
+        for i, line in enumerate(lines):
             draw_text(draw, (22, 114 + 30 * i), line, NOTICE)
     return picture
 

@@ -36,8 +36,8 @@ class Scene:
         Area that could not be analysed.
     slide, model : str
         Names for the heading.
-    notice : str or None
-        What the model's maker wants every reader to know.
+    notices : tuple of str
+        What every reader must know before the result is trusted.
     tissue : array of bool, shape (h, w), optional
         Where tissue was found.
     """
@@ -50,7 +50,7 @@ class Scene:
     unprocessed_mm2: float
     slide: str
     model: str
-    notice: str | None = None
+    notices: tuple[str, ...] = ()
     tissue: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
