@@ -21,7 +21,6 @@ from wsi_seg.predict.familiar import familiarity
 from wsi_seg.predict.sizes import lay_out
 from wsi_seg.results.labels.ngff import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
-from wsi_seg.slides.lattice import Lattice
 from wsi_seg.slides.levels import LevelRead
 from wsi_seg.slides.monochrome import only_channel
 from wsi_seg.slides.overview import Overview
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from wsi_seg.results.record import Key
     from wsi_seg.settings import LabelSettings, PredictSettings
     from wsi_seg.slides.frames import Frames
+    from wsi_seg.slides.lattice import Lattice
     from wsi_seg.slides.restain import Restaining
     from wsi_seg.slides.slide import Slide, SlidePixels
     from wsi_seg.slides.tissue import TissueMask
