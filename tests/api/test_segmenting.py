@@ -54,7 +54,7 @@ def test_an_unfamiliar_slide_is_warned_of_and_its_overview_says_so(
 ) -> None:
     plain = ws.segment(slide_path, model_path, out=tmp_path / "plain", device="cpu")
     unlike = Familiarity(verdict=Verdict.UNFAMILIAR, line="unfamiliar: check the result by eye")
-    monkeypatch.setattr("wsi_seg.predict.plan.familiarity", lambda plan: unlike)
+    monkeypatch.setattr("wsi_seg.predict.run.familiarity", lambda plan: unlike)
     with pytest.warns(UserWarning, match="warned: unfamiliar: check the result by eye"):
         warned = ws.segment(slide_path, model_path, out=tmp_path / "warned", device="cpu")
     assert warned.familiarity == unlike

@@ -25,6 +25,7 @@ from wsi_seg.slides.tissue import TissueMask
 if TYPE_CHECKING:
     from wsi_seg.predict.plan import Plan
     from wsi_seg.progress import Progress
+    from wsi_seg.results.familiarity import Familiarity
     from wsi_seg.results.folder import ResultFolder
     from wsi_seg.results.labels.reading import LabelPyramid
     from wsi_seg.results.polygons.awaited import Arrivals
@@ -52,7 +53,9 @@ def export_as_they_come(result: ResultFolder, plan: Plan, arrivals: Arrivals) ->
     return exported, time.perf_counter()
 
 
-def export_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress) -> Exported:
+def export_again(
+    result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress, familiar: Familiarity | None
+) -> Exported:
     """Write the polygons, and draw the overview, of labels that are finished.
 
     Raises
@@ -64,7 +67,8 @@ def export_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: 
     labels = read_labels(result.zarr)
     # Drawing uses one core, and polygons mostly do too: in parallel they take the time of one.
     with ThreadPoolExecutor(1, thread_name_prefix="overview") as beside:
-        drawing = beside.submit(draw_overview, result, plan, labels, _totals_of(record).pixels, record.tissue)
+        pixels = _totals_of(record).pixels
+        drawing = beside.submit(draw_overview, result, plan, labels, pixels, record.tissue, familiar)
         with plan.timed("polygons"):
             exported = _export(result, plan, labels)
         drawing.result()
@@ -79,7 +83,12 @@ def _export(result: ResultFolder, plan: Plan, labels: LabelPyramid) -> Exported:
 
 
 def draw_overview(
-    result: ResultFolder, plan: Plan, labels: LabelPyramid, pixels: dict[int, int], seal: MaskSeal | None
+    result: ResultFolder,
+    plan: Plan,
+    labels: LabelPyramid,
+    pixels: dict[int, int],
+    seal: MaskSeal | None,
+    familiar: Familiarity | None,
 ) -> None:
     """Draw the slide, and the classes over it.
 
@@ -93,13 +102,14 @@ def draw_overview(
         Label pixels by label value.
     seal : MaskSeal or None
         The identity of the labels' tissue mask; None for a result that does not record it.
+    familiar : Familiarity or None
+        How familiar the slide is to the model.
 
     Raises
     ------
     OutputError
         If the labels or the tissue mask are damaged, the mask is another, or the picture cannot be written.
     """
-    familiar = plan.familiarity
     with plan.timed("overview"):
         rgb = plan.overview_srgb
         tissue = None
@@ -108,7 +118,14 @@ def draw_overview(
         write_overview_picture(result.overview, rgb, labels, pixels, tissue, familiar)
 
 
-def finish(result: ResultFolder, plan: Plan, record: RunRecord, exported: Exported, begin: float) -> Summary:
+def finish(
+    result: ResultFolder,
+    plan: Plan,
+    record: RunRecord,
+    exported: Exported,
+    familiar: Familiarity | None,
+    begin: float,
+) -> Summary:
     """Write the summary, and mark the result finished.
 
     Parameters
@@ -119,6 +136,8 @@ def finish(result: ResultFolder, plan: Plan, record: RunRecord, exported: Export
         Of a run with complete labels.
     exported : Exported
         The report on the polygons.
+    familiar : Familiarity or None
+        How familiar the slide is to the model; None if it has no tissue.
     begin : float
         The time of the run's begin, by `time.perf_counter`.
 
@@ -128,7 +147,7 @@ def finish(result: ResultFolder, plan: Plan, record: RunRecord, exported: Export
         If a file cannot be written.
     """
     plan.seconds["total"] = time.perf_counter() - begin
-    summary = _summarise(plan, record, exported)
+    summary = _summarise(plan, record, exported, familiar)
     summary.write(result.summary_json, result.summary_csv)
     files = record.files
     if files is not None:
@@ -140,7 +159,7 @@ def finish(result: ResultFolder, plan: Plan, record: RunRecord, exported: Export
     return summary
 
 
-def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
+def _summarise(plan: Plan, record: RunRecord, exported: Exported, familiar: Familiarity | None) -> Summary:
     totals = _totals_of(record)
     mm2 = plan.frames.label_pixel_um2 / 1e6
     outlined = exported.outlined
@@ -174,7 +193,7 @@ def _summarise(plan: Plan, record: RunRecord, exported: Exported) -> Summary:
         polygons=sum(outlined.polygons.values()),
         simplify=outlined.simplify,
         remarks=outlined.remarks,
-        familiarity=plan.familiarity,
+        familiarity=familiar,
         roi_remarks=() if plan.regions is None else plan.regions.remarks,
         patches=totals.patches,
         network=str(plan.choice),

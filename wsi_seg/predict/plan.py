@@ -17,7 +17,6 @@ from wsi_seg.inference.network.forms import choose_form
 from wsi_seg.inference.stream.software import Software
 from wsi_seg.models.onnx.network import OnnxNet
 from wsi_seg.predict.adapted import ADAPT, stated
-from wsi_seg.predict.familiar import familiarity
 from wsi_seg.predict.sizes import lay_out
 from wsi_seg.results.labels.ngff import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from wsi_seg.annotations.on_slide import Regions
     from wsi_seg.inference.network.forms import Choice
     from wsi_seg.models.bundle import ModelBundle
-    from wsi_seg.results.familiarity import Familiarity
     from wsi_seg.results.record import Key
     from wsi_seg.settings import LabelSettings, PredictSettings
     from wsi_seg.slides.frames import Frames
@@ -205,11 +203,6 @@ class Plan:
     def overview_srgb(self) -> NDArray[np.uint8]:
         """The overview as a screen shows it, with the slide's colour profile applied."""
         return to_srgb(self.overview.rgb, self.slide.icc_profile)
-
-    @cached_property
-    def familiarity(self) -> Familiarity | None:
-        """How familiar the slide's tissue is to the model; None if it has none."""
-        return familiarity(self)
 
     def refuse_colourless(self) -> None:
         """Refuse a slide without a picture, or, unless the settings allow it, one without colour.

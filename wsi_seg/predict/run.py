@@ -31,6 +31,7 @@ from wsi_seg.models.onnx.network import OnnxNet
 from wsi_seg.predict import resume
 from wsi_seg.predict.adapt import adapt, require_stain
 from wsi_seg.predict.adapted import begun
+from wsi_seg.predict.familiar import familiarity
 from wsi_seg.predict.finish import draw_overview, export_again, export_as_they_come, finish
 from wsi_seg.predict.handout import hand_out
 from wsi_seg.predict.plan import Plan
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from wsi_seg.results.familiarity import Familiarity
     from wsi_seg.results.polygons.export import Exported
     from wsi_seg.results.record import RunRecord
     from wsi_seg.settings import LabelSettings
@@ -155,11 +157,12 @@ def predict_on(
         if record.progress == "finished":
             return read_summary(result.summary_json)
         if record.progress == "segmenting":
-            record, exported = _segment(client, result, plan, record, progress)
+            record, exported, familiar = _segment(client, result, plan, record, progress)
         else:
-            exported = export_again(result, plan, record, progress)
+            familiar = familiarity(plan)
+            exported = export_again(result, plan, record, progress, familiar)
             _refuse_changed_slide(result, plan)
-        return finish(result, plan, record, exported, begin)
+        return finish(result, plan, record, exported, familiar, begin)
 
 
 def open_slide(path: Path | str, labels: LabelSettings) -> Slide:
@@ -195,7 +198,7 @@ def _choose_form(
 
 def _segment(
     client: Client, result: ResultFolder, plan: Plan, record: RunRecord, progress: Progress
-) -> tuple[RunRecord, Exported]:
+) -> tuple[RunRecord, Exported, Familiarity | None]:
     """Complete the label pyramid, from any state; make the polygons and the overview meanwhile."""
     progress.say(f"network {plan.choice} ({plan.settings.labels.precision})")
     writer = PyramidWriter(result.unfinished_zarr, plan.layout)
@@ -222,7 +225,9 @@ def _segment(
             writer.seal(totals.pixels, files)
         if not polygons.done():
             progress.say("making polygons")
-        draw_overview(result, plan, read_labels(result.unfinished_zarr), totals.pixels, record.tissue)
+        familiar = familiarity(plan)
+        labels = read_labels(result.unfinished_zarr)
+        draw_overview(result, plan, labels, totals.pixels, record.tissue, familiar)
         exported, drawn = polygons.result()
         plan.seconds["polygons"] = max(0.0, drawn - segmented)
     with plan.timed("pyramid"):
@@ -233,7 +238,7 @@ def _segment(
     made = {"progress": "exporting", "export": plan.export_key, "totals": totals, "files": files}
     record = record.model_copy(update=made)
     result.write_record(record)
-    return record, exported
+    return record, exported, familiar
 
 
 def _refuse_changed_slide(result: ResultFolder, plan: Plan) -> None:
