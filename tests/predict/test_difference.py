@@ -41,7 +41,6 @@ THERE: Key = {
         ({"levels read": [0]}, "made from other levels of the slide (--from-level-0)"),
         ({"network": "plain"}, "made with the compiled network, not the plain one (--compile)"),
         ({"adapt": "left as it is"}, "made without --adapt"),
-        ({"model": "4d", "version": LABELS_VERSION - 1}, "made by an earlier wsi-seg, whose labels differ"),
         ({"slide": "6f", "model": "4d"}, "of another image in the same file (--series)"),
         ({"slide content": "6f", "model": "4d"}, "of another slide"),
     ],

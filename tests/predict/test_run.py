@@ -83,7 +83,7 @@ def test_other_settings_or_models_are_not_mixed_in(
 ) -> None:
     before = fingerprints(result)
     wider = SMALL.model_copy(update={"overlap": 128})
-    with pytest.raises(OutputError, match=r"overlap \(64 then, 128 now\).*--overwrite"):
+    with pytest.raises(OutputError, match=r"made with --overlap 64, not 128: .*--overwrite"):
         predict_slide(slide_path, result, settings(model_path, wider))
     other = write_model(tmp_path / "other.safetensors", seed=1)
     with pytest.raises(OutputError, match=r"model .*--overwrite"):
@@ -253,7 +253,9 @@ def test_a_run_goes_on_with_the_network_that_it_was_begun_with(
     by_itself = predict_slide(slide_path, tmp_path / "compiled", settings(model_path))
     assert by_itself.network == "compiled: for this processor"
     assert (labels_of(tmp_path / "compiled") == labels_of(out)).mean() >= 0.9999
-    with pytest.raises(OutputError, match=r"network \(compiled then, plain now\).*--overwrite"):
+    with pytest.raises(
+        OutputError, match=r"the compiled network, not the plain one \(--compile\): .*--overwrite"
+    ):
         predict_slide(slide_path, tmp_path / "compiled", settings(model_path, plain))
 
 

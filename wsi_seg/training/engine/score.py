@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = 8
 
-LEAST_KNOWN = 0.25
+LEAST_KNOWN = 0.1
 """Share of known pixels from which a tile is preferred as an example."""
 
 
