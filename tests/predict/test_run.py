@@ -86,7 +86,7 @@ def test_other_settings_or_models_are_not_mixed_in(
     with pytest.raises(OutputError, match=r"made with --overlap 64, not 128: .*--overwrite"):
         predict_slide(slide_path, result, settings(model_path, wider))
     other = write_model(tmp_path / "other.safetensors", seed=1)
-    with pytest.raises(OutputError, match="made by another model: .*--overwrite"):
+    with pytest.raises(OutputError, match=r"made by another model: .*--overwrite"):
         predict_slide(slide_path, result, settings(other))
     slide = write_tiff(tmp_path / "tissue.tiff", tissue_rgb(500, 700, seed=5))
     with pytest.raises(OutputError, match="holds a result of another slide: use another -o"):
