@@ -57,6 +57,25 @@ def test_an_export_is_called_what_it_is(
     assert list((tmp_path / "new").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--format", "csv", "--gzip"), "--gzip: has no effect on --format csv: leave it out"),
+        (
+            ("--format", "csv", "--no-gzip", "--object-type", "detection"),
+            "--object-type, --no-gzip: has no effect on --format csv: leave it out",
+        ),
+        (("--format", "shp"), "--format shp: use geojson"),
+        (("--simplify", "-1"), "--simplify: "),
+    ],
+)
+def test_an_option_without_effect_and_an_unknown_format_are_refused(
+    run: Program, tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    ended = run("export", tmp_path / "nothing", *options)
+    assert (ended.code, words in ended.line) == (2, True)
+
+
 def test_an_unfinished_result_is_not_exported(run: Program, tmp_path: Path) -> None:
     (tmp_path / "half" / ".wsi-seg").mkdir(parents=True)
     ended = run("export", tmp_path / "half")

@@ -1,15 +1,18 @@
-"""`wsi-seg export`: make polygons again from finished labels, with other settings."""
+"""`wsi-seg export`: a finished result in another format, or its polygons with other settings."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wsi_seg.cli import signals
 from wsi_seg.cli.terminal import say
-from wsi_seg.wording import counted
+from wsi_seg.exports.formats import FORMATS, Format, format_named
+
+if TYPE_CHECKING:
+    from wsi_seg.exports.options import Options
 
 
 def export(
@@ -21,7 +24,8 @@ def export(
         Path | None, typer.Option("-o", "--out", help="File to write. [default: in the result folder]")
     ] = None,
     file_format: Annotated[
-        str, typer.Option("--format", help="geojson (for QuPath) or csv (one line for each polygon).")
+        str,
+        typer.Option("--format", help=", ".join(f"{name} ({each.says})" for name, each in FORMATS.items())),
     ] = "geojson",
     min_area: Annotated[
         float | None,
@@ -64,57 +68,45 @@ def export(
 
     Example: `wsi-seg export results/slide --simplify 4 --min-area 2000`
     """
-    from pydantic import ValidationError
-
-    from wsi_seg.cli.pictures import option_name
-    from wsi_seg.errors import UsageError, explain
-    from wsi_seg.results.folder import folder_of, labels_in, require_finished
-    from wsi_seg.results.labels.reading import read_labels
-    from wsi_seg.results.polygon_files import (
-        file_for,
-        packed_by_name,
-        settings_beside,
-        write_polygons,
-    )
+    from wsi_seg.exports.options import Options
+    from wsi_seg.exports.source import Source
     from wsi_seg.results.whole import require_whole
-    from wsi_seg.settings import ExportSettings
 
-    if file_format not in {"geojson", "csv"}:
-        raise UsageError(f"--format {file_format}: use geojson or csv")
-    named = None if out is None else packed_by_name(out)
-    if file_format == "geojson" and None not in {named, gzip} and gzip != named:
-        raise UsageError(
-            f"{out}: the name must end in .gz with --gzip, and only then: QuPath relies on the name"
-        )
-    zarr = labels_in(result)
-    require_finished(zarr)
-    pyramid = read_labels(zarr)
-    own = settings_beside(folder_of(pyramid.path))
-    packed = next(choice for choice in (named, gzip, own.gzip) if choice is not None)
-    suffix = "csv" if file_format == "csv" else "geojson.gz" if packed else "geojson"
-    folder, target = file_for(pyramid.path, out, suffix)
-    unknown = require_whole(pyramid.path)
+    chosen = format_named(file_format)
+    options = Options(
+        simplify_um=simplify,
+        min_area_um2=min_area,
+        object_type=object_type,
+        gzip=gzip,
+        include_background=include_background,
+        max_vertices=max_vertices,
+    )
+    _check(options, chosen, file_format)
+    source = Source.at(result)
+    write = chosen.prepare(source, out, options)
+    unknown = require_whole(source.zarr)
     if unknown is not None:
         say(f"wsi-seg: {unknown}", err=True)
-    given = {
-        "simplify_um": simplify,
-        "min_area_um2": min_area,
-        "object_type": object_type,
-        "gzip": packed,
-        "include_background": include_background,
-        "max_vertices": max_vertices,
-    }
-    chosen = {name: value for name, value in given.items() if value is not None}
+    signals.working()
+    written = write()
+    say(f"{written.path}: {written.what}")
+    for line in written.lines:
+        say(f"  {line}")
+
+
+def _check(options: Options, chosen: Format, name: str) -> None:
+    """Refuse options that the format has no use for, and values that no polygons can be made with."""
+    from pydantic import ValidationError
+
+    from wsi_seg.cli.flags import option_given, option_name
+    from wsi_seg.errors import UsageError, explain
+    from wsi_seg.settings import ExportSettings
+
+    unused = [option_given(key, value) for key, value in options.given.items() if key not in chosen.uses]
+    if unused:
+        raise UsageError(f"{', '.join(unused)}: has no effect on --format {name}: leave it out")
     try:
-        settings = ExportSettings.model_validate({**own.model_dump(), **chosen})
+        ExportSettings.model_validate(options.of_polygons)
     except ValidationError as error:
         setting, _, said = explain(error).partition(": ")
         raise UsageError(f"{option_name(setting)}: {said}: see `wsi-seg export --help`") from error
-    signals.working()
-    report = write_polygons(pyramid, folder, target, settings, file_format)
-    shapes, vertices = sum(report.file.polygons.values()), report.file.vertices
-    say(f"{target}: {counted(shapes, 'shapes')}, {counted(vertices, 'vertices')}")
-    tolerance = report.outlined.simplify
-    say(f"  islands from {settings.min_area_um2:g} um2, outlines simplified by {tolerance}")
-    for what, count in report.remarks.items():
-        say(f"  {counted(count, what)}")

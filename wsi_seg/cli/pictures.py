@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wsi_seg.cli.flags import option_given
 from wsi_seg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,14 +18,6 @@ if TYPE_CHECKING:
 USED = frozenset({"precision", "compile", "device", "overwrite"})
 """Settings that have an effect on a plain image; its files are always written again, even without
 `overwrite`."""
-
-OPTIONS = {"simplify_um": "--simplify", "min_area_um2": "--min-area"}
-"""Options whose name differs from their setting."""
-
-
-def option_name(setting: str) -> str:
-    """Return the name of a setting's option."""
-    return OPTIONS.get(setting, f"--{setting.replace('_', '-')}")
 
 
 def refuse_for_images(jobs: Jobs, for_slides: bool, settings: PredictSettings, base: PredictSettings) -> None:
@@ -69,7 +62,7 @@ def _unused(settings: BaseModel, base: BaseModel, part: str) -> Iterator[str]:
         value = getattr(settings, name)
         by_pipeline = name in base.model_fields_set and value == getattr(base, name)
         if not by_pipeline:
-            yield option_name(name) if value is not False else f"--no-{option_name(name)[2:]}"
+            yield option_given(name, value)
         elif value != field.default:
             yield f"predict.{part}.{name} in the pipeline"
 

@@ -229,7 +229,7 @@ def _override(base: Settings, given: dict[str, Any]) -> Settings:
     """Apply the command line's settings over the pipeline's."""
     from pydantic import ValidationError
 
-    from wsi_seg.cli.pictures import option_name
+    from wsi_seg.cli.flags import option_name
     from wsi_seg.errors import UsageError, explain
 
     values = base.model_dump(exclude_unset=True)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.results.folder import ResultFolder, folder_of
-from wsi_seg.results.polygons.export import export_csv, export_polygons
+from wsi_seg.results.polygons.export import export_polygons
 from wsi_seg.results.qupath.check import NAMES
 from wsi_seg.results.summary import read_summary
 from wsi_seg.results.whole import require_own
@@ -28,9 +28,8 @@ def write_polygons(
     folder: ResultFolder | None,
     target: Path,
     settings: ExportSettings,
-    file_format: str = "geojson",
 ) -> Exported:
-    """Write polygons; where they are a result's own, its record and summary follow.
+    """Write polygons for QuPath; where they are a result's own, its record and summary follow.
 
     Parameters
     ----------
@@ -40,7 +39,6 @@ def write_polygons(
     target : Path
         What `file_for` returns beside it.
     settings : ExportSettings
-    file_format : {"geojson", "csv"}
 
     Raises
     ------
@@ -49,15 +47,14 @@ def write_polygons(
     OutputError
         If the labels are damaged, a file cannot be written, or a run or another export works on the result.
     """
-    export = export_csv if file_format == "csv" else export_polygons
     own = folder if folder is not None and folder.owns_polygons(target) else None
     if own is None:
-        return export(pyramid, target, settings)
+        return export_polygons(pyramid, target, settings)
     # Until record and summary say what the polygons are, nobody else may write here.
     with own.locked() if own.record_path.exists() else nullcontext():
         require_own(own, target)
         own.disown_polygons(target)
-        report = export(pyramid, target, settings)
+        report = export_polygons(pyramid, target, settings)
         own.remove_other_polygons(target)
         if own.summary_json.exists():
             drawn = read_summary(own.summary_json).with_polygons(
