@@ -71,7 +71,7 @@ def run_bare(slide: Path, model: str, mpp: float | None) -> Row:
     """Do what `run_whole` does, but for the polygons."""
     from wsi_seg.predict import finish
     from wsi_seg.results.polygons.export import Exported
-    from wsi_seg.results.polygons.geojson import ExportReport
+    from wsi_seg.results.polygons.report import ExportReport
     from wsi_seg.results.polygons.tally import Tally
     from wsi_seg.results.polygons.vectorise import PolygonSettings
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from traceback import walk_tb
+from typing import TYPE_CHECKING
 
-from wsi_seg.errors import shortened
+from wsi_seg.errors import UsageError, shortened
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 OURS = "wsi_seg"
 AGAIN = "install wsi-seg again"
@@ -51,6 +56,31 @@ class ImportFault:
         remedy = AGAIN if package == OURS else f"pip install --force-reinstall {_distribution(package)}"
         said = shortened(" ".join(f"{type(error).__name__}: {error}".split()))
         return cls(package, f"cannot be imported ({said}): {remedy}")
+
+
+def required(what: str, extra: str, *modules: str) -> ModuleType:
+    """Import modules that only some commands need, and return the first.
+
+    Parameters
+    ----------
+    what : str
+        What needs them: a file, or a function.
+    extra : str
+        The extra of wsi-seg that installs them.
+    modules : str
+        A package, and those of its modules that are used.
+
+    Raises
+    ------
+    UsageError
+        If one is not installed, or broken.
+    """
+    try:
+        first, *_ = [import_module(module) for module in modules]
+    except Exception as error:  # a broken installation may raise anything
+        fault = ImportFault.of(error, extra)
+        raise UsageError(f"{what}: needs {fault.package}, which {fault.says}") from error
+    return first
 
 
 def _imported(error: Exception) -> str | None:

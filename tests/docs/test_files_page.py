@@ -11,6 +11,7 @@ import pytest
 from helpers.pages import ROOT
 
 from wsi_seg.data.tiling import TilesAbout, TilingSettings
+from wsi_seg.exports import geoparquet, stated
 from wsi_seg.inference.stream.ledger import RegionRecord
 from wsi_seg.measures import table
 from wsi_seg.measures.settings import MeasureSettings
@@ -99,6 +100,8 @@ def test_every_column_is_described() -> None:
         (summary.CSV_HEADER, "summary.json"),
         (table.columns(MeasureSettings("Tumour")), "measures.csv"),
         (table.boundary_columns(), "measures.csv"),
+        (geoparquet.COLUMNS, "slide.parquet"),
+        (tuple(stated.Stated.__annotations__), "What exported files state"),
     ):
         assert set(header) - set(re.findall(r"`([^`]+)`", described[section])) == set()
 

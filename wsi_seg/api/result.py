@@ -7,13 +7,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from wsi_seg.api.asked import AnyPath, checked, path_of, shown
+from wsi_seg.api.exporting import Exporting
 from wsi_seg.api.label_image import LabelImage
 from wsi_seg.api.polygons import Polygon, polygon_in, to_geopandas
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.results.folder import ResultFolder, folder_of, labels_in
 from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.results.labels.seals import read_seal
-from wsi_seg.results.polygon_files import file_for, packed_by_name, settings_beside, write_polygons
+from wsi_seg.results.polygon_files import settings_beside
 from wsi_seg.results.polygons.objects import class_polygons
 from wsi_seg.results.summary import read_summary, summarise_classes
 from wsi_seg.results.whole import require_whole
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from wsi_seg.slides.frames import Frames
 
 
-class Result:
+class Result(Exporting):
     """The result of segmenting a slide. `wsi_seg.segment` and `wsi_seg.open_result` return one.
 
     Labels are in the label frame: pixels at the working resolution, from the corner of the slide's bounds.
@@ -171,55 +172,6 @@ class Result:
         if not isinstance(frame, str) or frame not in ("slide", "qupath", "label"):
             raise UsageError(f"frame={shown(frame)}: use 'slide', 'qupath' or 'label'")
         return [polygon_in(frame, drawn, self.frames) for drawn in class_polygons(self._pyramid, settings)]
-
-    def to_geojson(
-        self,
-        path: AnyPath,
-        *,
-        simplify_um: float | None = None,
-        min_area_um2: float | None = None,
-        object_type: Literal["annotation", "detection"] | None = None,
-        include_background: bool | None = None,
-    ) -> Path:
-        """Write the polygons for QuPath, in its frame, as `wsi-seg export` does.
-
-        Parameters
-        ----------
-        path : str or path
-            ``.geojson``, or ``.geojson.gz`` to compress it: QuPath decides by the ending. The result's own
-            polygon file may be replaced, and the summary is then updated; other files of a result may not.
-        simplify_um, min_area_um2, include_background
-            As for `polygons`.
-        object_type : {"annotation", "detection"}, optional
-            The type of the shapes in QuPath.
-
-        Returns
-        -------
-        Path
-            The file.
-
-        Raises
-        ------
-        UsageError
-            If a setting is not valid, or the path is a folder, has another ending, or belongs to another
-            result.
-        OutputError
-            If the labels are damaged, or the file cannot be written.
-        """
-        target = path_of(path)
-        settings = self._drawn_by(
-            {
-                "simplify_um": simplify_um,
-                "min_area_um2": min_area_um2,
-                "object_type": object_type,
-                "gzip": packed_by_name(target),
-                "include_background": include_background,
-            }
-        )
-        suffix = "geojson.gz" if settings.gzip else "geojson"
-        folder, target = file_for(self.zarr, target, suffix)
-        write_polygons(self._pyramid, folder, target, settings)
-        return target
 
     def to_geopandas(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -13,6 +13,8 @@ from wsi_seg.exports.formats import FORMATS, Format, format_named
 
 if TYPE_CHECKING:
     from wsi_seg.exports.options import Options
+
+Choice = TypeVar("Choice", bound=str)
 
 
 def export(
@@ -60,15 +62,43 @@ def export(
     max_vertices: Annotated[
         int | None, typer.Option(help="Split polygons with more corners. [default: the result's own]")
     ] = None,
+    frame: Annotated[
+        str | None,
+        typer.Option(
+            help="Frame of the coordinates of parquet: slide, qupath, label or um. [default: slide]",
+            show_default=False,
+        ),
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            help="Picture in a spatialdata store: overview (the result's), slide (the slide itself, at the "
+            "labels' resolution) or none. [default: overview]",
+            show_default=False,
+        ),
+    ] = None,
+    slide: Annotated[
+        Path | None,
+        typer.Option(
+            help="The slide that the result was made of, where it lies now. [default: where it lay]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Make polygons again from a finished label pyramid, without inference.
+    """Write a finished result in another format, or make its polygons again; without inference.
 
     What no option changes is as in the result's own polygons. An OME-Zarr alone has none, and gets the
     defaults of `wsi-seg predict`.
 
-    Example: `wsi-seg export results/slide --simplify 4 --min-area 2000`
+    Examples
+    --------
+        wsi-seg export results/slide --simplify 4 --min-area 2000
+
+        wsi-seg export results/slide --format parquet -o slide.parquet
+
+        wsi-seg export results/slide --format spatialdata --image slide
     """
-    from wsi_seg.exports.options import Options
+    from wsi_seg.exports.options import FRAMES, IMAGES, Options
     from wsi_seg.exports.source import Source
     from wsi_seg.results.whole import require_whole
 
@@ -80,6 +110,9 @@ def export(
         gzip=gzip,
         include_background=include_background,
         max_vertices=max_vertices,
+        frame=_one_of("--frame", frame, tuple(FRAMES)),
+        image=_one_of("--image", image, IMAGES),
+        slide=slide,
     )
     _check(options, chosen, file_format)
     source = Source.at(result)
@@ -92,6 +125,18 @@ def export(
     say(f"{written.path}: {written.what}")
     for line in written.lines:
         say(f"  {line}")
+
+
+def _one_of(option: str, given: str | None, known: tuple[Choice, ...]) -> Choice | None:
+    """Return a choice that is among those known."""
+    from wsi_seg.errors import UsageError
+
+    if given is None:
+        return None
+    for choice in known:
+        if choice == given:
+            return choice
+    raise UsageError(f"{option} {given}: use {', '.join(known[:-1])} or {known[-1]}")
 
 
 def _check(options: Options, chosen: Format, name: str) -> None:

@@ -56,6 +56,12 @@ class Format:
 FORMATS = {
     "geojson": Format("for QuPath", OUTLINES | {"object_type", "gzip"}, "wsi_seg.exports.geojson:prepare"),
     "csv": Format("a line for each polygon", OUTLINES, "wsi_seg.exports.csv:prepare"),
+    "parquet": Format("GeoParquet, for GeoPandas", OUTLINES | {"frame"}, "wsi_seg.exports.parquet:prepare"),
+    "spatialdata": Format(
+        "a store with labels, polygons and a picture",
+        OUTLINES | {"image", "slide"},
+        "wsi_seg.exports.spatialdata.store:prepare",
+    ),
 }
 """The formats by name, in the order of the help."""
 

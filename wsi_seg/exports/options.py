@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from wsi_seg.settings import ExportSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wsi_seg.exports.source import Source
+
+
+Frame = Literal["slide", "qupath", "label", "um"]
+
+Image = Literal["overview", "slide", "none"]
+
+IMAGES: tuple[Image, ...] = ("overview", "slide", "none")
+"""The pictures that may lie beside labels: the result's own, and the slide at the labels' resolution."""
+
+FRAMES: dict[Frame, str] = {
+    "slide": "level-0 pixels",
+    "qupath": "level-0 pixels from the corner of the slide's bounds",
+    "label": "label pixels",
+    "um": "micrometres from the corner of the slide's bounds",
+}
+"""The frames that coordinates may be in, and what they count."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +37,12 @@ class Options:
     ----------
     simplify_um, min_area_um2, object_type, gzip, include_background, max_vertices
         As in `wsi_seg.settings.ExportSettings`. What is not asked is as in the result's own polygons.
+    frame : {"slide", "qupath", "label", "um"} or None
+        The frame of the coordinates.
+    image : {"overview", "slide", "none"} or None
+        The picture beside the labels.
+    slide : Path or None
+        Where the slide lies now.
     """
 
     simplify_um: float | None = None
@@ -27,6 +51,9 @@ class Options:
     gzip: bool | None = None
     include_background: bool | None = None
     max_vertices: int | None = None
+    frame: Frame | None = None
+    image: Image | None = None
+    slide: Path | None = None
 
     @property
     def given(self) -> dict[str, object]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from wsi_seg.results.folder import ResultFolder
     from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.results.record import RunRecord
     from wsi_seg.settings import ExportSettings
 
 
@@ -52,6 +53,18 @@ class Source:
     def folder(self) -> ResultFolder | None:
         """The result folder that the OME-Zarr lies in; None for one that lies alone."""
         return folder_of(self.zarr)
+
+    @cached_property
+    def record(self) -> RunRecord | None:
+        """The record of the run; None for an OME-Zarr alone, or a copy without hidden files.
+
+        Raises
+        ------
+        OutputError
+            If it is damaged.
+        """
+        folder = self.folder
+        return folder.read_record() if folder is not None and folder.record_path.exists() else None
 
     @cached_property
     def own_settings(self) -> ExportSettings:

@@ -32,11 +32,13 @@ class Written:
     lines: tuple[str, ...] = ()
 
     @classmethod
-    def of_polygons(cls, path: Path, report: Exported, settings: ExportSettings) -> Self:
-        """Describe a file of polygons."""
+    def of_polygons(cls, path: Path, report: Exported, settings: ExportSettings, *lines: str) -> Self:
+        """Describe a file of polygons; further lines come after those on how they were made."""
         shapes, vertices = sum(report.file.polygons.values()), report.file.vertices
         drawn = (
             f"islands from {settings.min_area_um2:g} um2, outlines simplified by {report.outlined.simplify}"
         )
         remarks = (counted(count, what) for what, count in report.remarks.items())
-        return cls(path, f"{counted(shapes, 'shapes')}, {counted(vertices, 'vertices')}", (drawn, *remarks))
+        return cls(
+            path, f"{counted(shapes, 'shapes')}, {counted(vertices, 'vertices')}", (drawn, *lines, *remarks)
+        )

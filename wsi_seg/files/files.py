@@ -57,6 +57,27 @@ def replacing(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def making(path: Path) -> Iterator[Path]:
+    """Yield a path to make a folder at; then move it to `path` in one step.
+
+    Whoever writes its files sees that they are on the disk. At any time, `path` holds nothing or all.
+
+    Raises
+    ------
+    OutputError
+        In place of any `OSError`, as where `path` has come to hold something else meanwhile.
+    """
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            partial.rename(path)
+        finally:
+            remove(partial)
+
+
 def check_folder(folder: Path) -> None:
     """Refuse a folder that cannot be written to or made, before long work begins; nothing is made.
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from wsi_seg.errors import UsageError
 from wsi_seg.files.files import replacing
-from wsi_seg.packages import ImportFault
+from wsi_seg.packages import required
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,14 +33,7 @@ def require_pyarrow(path: Path) -> ModuleType:
     UsageError
         Naming the file that needs it, and the extra that installs it.
     """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except Exception as error:  # a broken installation may raise anything
-        fault = ImportFault.of(error, "geo")
-        raise UsageError(f"{path}: needs {fault.package}, which {fault.says}") from error
-    module: ModuleType = pyarrow
-    return module
+    return required(str(path), "geo", "pyarrow", "pyarrow.parquet")
 
 
 def write_parquet(path: Path, header: Sequence[str], rows: Iterable[Row], stated: object) -> None:

@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from wsi_seg.errors import OutputError, UsageError
-from wsi_seg.results.folder import ResultFolder, folder_of
+from wsi_seg.results.folder import folder_of
 from wsi_seg.results.polygons.export import export_polygons
 from wsi_seg.results.qupath.check import NAMES
 from wsi_seg.results.summary import read_summary
+from wsi_seg.results.targets import refuse_owned, target_for
 from wsi_seg.results.whole import require_own
 from wsi_seg.settings import ExportSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wsi_seg.results.folder import ResultFolder
     from wsi_seg.results.labels.reading import LabelPyramid
     from wsi_seg.results.polygons.export import Exported
+
+TABLES = {"csv": (".csv",), "parquet": (".parquet", ".geoparquet")}
+"""Files of polygons that are not for QuPath: the ends of their names, by what they are."""
 
 
 def write_polygons(
@@ -73,7 +78,7 @@ def file_for(zarr: Path, out: Path | None, suffix: str) -> tuple[ResultFolder | 
     zarr : Path
     out : Path or None
         The file that is named, if any.
-    suffix : {"geojson", "geojson.gz", "csv"}
+    suffix : {"geojson", "geojson.gz", "csv", "parquet"}
         What is to be written.
 
     Raises
@@ -82,24 +87,12 @@ def file_for(zarr: Path, out: Path | None, suffix: str) -> tuple[ResultFolder | 
         If no file is named for labels that are no folder's own; or the one that is named is another result's,
         no file of polygons, a folder, or is called what its content is not.
     """
-    folder = folder_of(zarr)
-    if out is None and folder is None:
-        raise UsageError(
-            f"{zarr}: is not the slide.ome.zarr of a result folder: name the output file with -o"
-        )
-    target = zarr.parent / f"slide.{suffix}" if out is None else out
+    target = target_for(zarr, out, f"slide.{suffix}")
     if os.path.isdir(target):
         raise UsageError(f"{target}: is a folder: name a file, such as {target / f'slide.{suffix}'}")
-    there = ResultFolder(target.resolve().parent)
-    if there.zarr.exists() or there.record_path.exists():
-        others = folder is None or folder.folder.resolve() != there.folder
-        polygons = there.owns_polygons(target)
-        if polygons and others:
-            raise UsageError(f"{target}: is another result's own: name another file with -o")
-        if (polygons and suffix == "csv") or target.resolve() in there.documents:
-            raise UsageError(f"{target}: is a result's own, and no file for this: name another with -o")
+    refuse_owned(target, zarr, polygons=suffix not in TABLES)
     _check_name(target, suffix)
-    return folder, target
+    return folder_of(zarr), target
 
 
 def packed_by_name(path: Path) -> bool:
@@ -109,10 +102,10 @@ def packed_by_name(path: Path) -> bool:
 
 def _check_name(target: Path, suffix: str) -> None:
     """See that a file is called what programs will take it for."""
-    name, endings = target.name.lower(), NAMES if suffix != "csv" else (".csv",)
-    bare = name if suffix == "csv" else name.removesuffix(".gz")
+    name, endings = target.name.lower(), TABLES.get(suffix, NAMES)
+    bare = name if suffix in TABLES else name.removesuffix(".gz")
     if not bare.endswith(endings):
-        use = "it must end in .csv" if suffix == "csv" else "QuPath reads .geojson and .geojson.gz"
+        use = f"it must end in .{suffix}" if suffix in TABLES else "QuPath reads .geojson and .geojson.gz"
         raise UsageError(f"{target}: not a name for polygons in this format: {use}")
 
 

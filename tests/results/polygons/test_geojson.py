@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from wsi_seg.errors import OutputError
 from wsi_seg.models.classes import ClassSchema, TissueClass
-from wsi_seg.results.polygons.geojson import ExportReport, write_csv, write_geojson
+from wsi_seg.results.polygons.geojson import write_csv, write_geojson
 from wsi_seg.results.polygons.join import Shape
+from wsi_seg.results.polygons.report import ExportReport
 from wsi_seg.results.polygons.vectorise import ArraySource, PolygonSettings, vectorise
 from wsi_seg.results.polygons.written import GeoJsonSettings
 from wsi_seg.results.qupath.check import check_file

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wsi_seg.results.polygons.geojson import ExportReport, write_csv, write_geojson
+from wsi_seg.results.polygons.geojson import write_csv, write_geojson
 from wsi_seg.results.polygons.tally import Tally
 from wsi_seg.results.polygons.vectorise import PolygonSettings, vectorise
 from wsi_seg.results.polygons.written import GeoJsonSettings
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wsi_seg.models.classes import ClassSchema
     from wsi_seg.results.labels.reading import LabelPyramid
     from wsi_seg.results.polygons.join import Shape
+    from wsi_seg.results.polygons.report import ExportReport
     from wsi_seg.settings import ExportSettings
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.lattice import Rect
@@ -117,7 +118,7 @@ def export_polygons(pyramid: LabelPyramid, path: Path, settings: ExportSettings)
     OutputError
         If the labels are damaged, or the file cannot be written.
     """
-    return _export(write_geojson, pyramid, path, settings)
+    return export_as(write_geojson, pyramid, path, settings)
 
 
 def export_csv(pyramid: LabelPyramid, path: Path, settings: ExportSettings) -> Exported:
@@ -128,7 +129,7 @@ def export_csv(pyramid: LabelPyramid, path: Path, settings: ExportSettings) -> E
     OutputError
         If the labels are damaged, or the file cannot be written.
     """
-    return _export(write_csv, pyramid, path, settings)
+    return export_as(write_csv, pyramid, path, settings)
 
 
 def polygon_settings(settings: ExportSettings, frames: Frames) -> PolygonSettings:
@@ -143,7 +144,21 @@ def polygon_settings(settings: ExportSettings, frames: Frames) -> PolygonSetting
     )
 
 
-def _export(write: Writer, pyramid: LabelPyramid, path: Path, settings: ExportSettings) -> Exported:
+def export_as(write: Writer, pyramid: LabelPyramid, path: Path, settings: ExportSettings) -> Exported:
+    """Write the polygons of a label pyramid by a writer of files.
+
+    Parameters
+    ----------
+    write : callable
+        Like `wsi_seg.results.polygons.geojson.write_geojson`.
+    pyramid, path, settings
+        As for `export_polygons`.
+
+    Raises
+    ------
+    OutputError
+        If the labels are damaged, or the file cannot be written.
+    """
     chosen, tally = polygon_settings(settings, pyramid.frames), Tally()
     confidence = ConfidenceSource(pyramid) if pyramid.confidence else None
     shapes = vectorise(pyramid, chosen, confidence, tally)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import uuid
-from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 import orjson
@@ -16,6 +14,7 @@ import shapely
 from wsi_seg.files.csvlines import csv_line
 from wsi_seg.files.files import replacing
 from wsi_seg.results.polygons.placing import Placed, place
+from wsi_seg.results.polygons.report import FileTally
 from wsi_seg.results.polygons.written import visible, written_classes
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from wsi_seg.models.classes import ClassSchema, Rgb
     from wsi_seg.results.polygons.join import Shape
+    from wsi_seg.results.polygons.report import ExportReport
     from wsi_seg.results.polygons.written import GeoJsonSettings
     from wsi_seg.slides.frames import Frames
 
@@ -37,72 +37,6 @@ CSV_HEADER = (
     "id", "class_id", "class", "area_um2", "label_area_um2", "perimeter_um", "centroid_x", "centroid_y",
     "mean_confidence",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class ExportReport:
-    """The content of a file.
-
-    Attributes
-    ----------
-    polygons : dict of int to int
-        Number of shapes of each class id in the file.
-    area_um2 : dict of int to float
-        Their area in square micrometres, by their outlines: what QuPath measures.
-    label_area_um2 : dict of int to float
-        Their area in square micrometres, by the label pixels in them.
-    vertices : int
-        Points of all outlines, closing points included.
-    repaired : int
-        Shapes whose outline was snapped to a coarser grid to be valid in QuPath.
-    dropped : int
-        Shapes left out because nothing of them remained at QuPath's precision.
-    bytes : int
-        Size of the file.
-    """
-
-    polygons: dict[int, int]
-    area_um2: dict[int, float]
-    label_area_um2: dict[int, float]
-    vertices: int
-    repaired: int
-    dropped: int
-    bytes: int
-
-
-@dataclass
-class _Tally:
-    polygons: Counter[int] = field(default_factory=Counter)
-    pixels: Counter[int] = field(default_factory=Counter)
-    outlined_px2: dict[int, float] = field(default_factory=dict)
-    vertices: int = 0
-    repaired: int = 0
-    dropped: int = 0
-
-    def kept(self, placed: Iterable[Placed]) -> Iterator[Placed]:
-        """Count shapes, and pass on those with an outline."""
-        for item in placed:
-            self.repaired += item.repaired
-            if item.outline_qupath.is_empty:
-                self.dropped += 1
-                continue
-            class_id = item.shape.class_id
-            self.polygons[class_id] += 1
-            self.pixels[class_id] += item.shape.area_px
-            self.outlined_px2[class_id] = self.outlined_px2.get(class_id, 0.0) + item.outline_qupath.area
-            self.vertices += int(shapely.get_num_coordinates(item.outline_qupath))
-            yield item
-
-    def report(self, path: Path, frames: Frames) -> ExportReport:
-        return ExportReport(
-            polygons=dict(sorted(self.polygons.items())),
-            area_um2={i: px2 * frames.slide_pixel_um2 for i, px2 in sorted(self.outlined_px2.items())},
-            label_area_um2={i: n * frames.label_pixel_um2 for i, n in sorted(self.pixels.items())},
-            vertices=self.vertices,
-            repaired=self.repaired,
-            dropped=self.dropped,
-            bytes=path.stat().st_size,
-        )
 
 
 def write_geojson(
@@ -132,7 +66,7 @@ def write_geojson(
     OutputError
         If the file cannot be written, or a label value is not in the schema.
     """
-    tally = _Tally()
+    tally = FileTally()
     classes = written_classes(schema, settings)
     with _replacing(path, settings.gzip) as file:
         file.write(b'{"type":"FeatureCollection","features":[')
@@ -163,7 +97,7 @@ def write_csv(
     OutputError
         If the file cannot be written, or a label value is not in the schema.
     """
-    tally = _Tally()
+    tally = FileTally()
     classes = written_classes(schema, settings)
     with _replacing(path, compressed=False) as file:
         file.write(csv_line(CSV_HEADER).encode())

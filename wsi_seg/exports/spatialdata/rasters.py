@@ -1,0 +1,205 @@
+"""The images of a store: those of the result, and its slide at the labels' resolution; shard by shard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+
+from wsi_seg.errors import OutputError
+from wsi_seg.exports.spatialdata.metadata import channels, class_labels, raster_attributes
+from wsi_seg.models.classes import UNPROCESSED_ID
+from wsi_seg.results.labels.halving import halve_mean
+from wsi_seg.results.labels.ngff import PyramidLayout
+from wsi_seg.results.labels.storage import array_to_read, array_to_write, create_array, reading
+from wsi_seg.slides.lattice import Rect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from wsi_seg.exports.spatialdata.metadata import JsonObject
+    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.slides.slide import Slide
+
+SMALLEST = 256
+"""Levels of a picture both of whose sides are smaller are left out."""
+
+SHARD = 2048
+"""About the side of a shard, for labels that were not written in any."""
+
+
+@dataclass(frozen=True)
+class Raster:
+    """An image or labels, level by level.
+
+    Attributes
+    ----------
+    group : str
+        Its place in the store.
+    axes : {"cyx", "yx"}
+    shapes : tuple of tuple of int
+        Of its levels.
+    um : (float, float)
+        Micrometres in x and y of a pixel of the first level.
+    read : callable
+        Returns a rectangle of a level, the channels first.
+    further : dict
+        See `raster_attributes`.
+    halved : bool
+        Only the first level is read; each other one is made of the one before.
+    fill : int
+        The value that takes no room.
+    unreadable : callable
+        Returns how many tiles could not be read so far.
+    """
+
+    group: str
+    axes: str
+    shapes: tuple[tuple[int, ...], ...]
+    um: tuple[float, float]
+    read: Callable[[Rect, int], NDArray[np.uint8]]
+    further: JsonObject
+    halved: bool = False
+    fill: int = 0
+    unreadable: Callable[[], int] = int
+
+    @property
+    def name(self) -> str:
+        """What it is called in the store."""
+        return self.group.rpartition("/")[-1]
+
+
+def layout_for(pyramid: LabelPyramid) -> PyramidLayout:
+    """Return how arrays are laid out in the store: in shards as large as the result's own."""
+    array = pyramid.levels[0]
+    chunk = array.chunks[0]
+    side = array.shards[0] if array.shards else chunk * max(1, SHARD // chunk)
+    return PyramidLayout(pyramid.frames, pyramid.schema, side, pyramid.frames.overview_level)
+
+
+def tissue(pyramid: LabelPyramid, layout: PyramidLayout) -> Raster:
+    """Return the class ids."""
+    return Raster(
+        "labels/tissue",
+        "yx",
+        tuple(array.shape for array in pyramid.levels),
+        pyramid.frames.label_mpp,
+        pyramid.read,
+        class_labels(layout),
+        fill=UNPROCESSED_ID,
+    )
+
+
+def confidence(pyramid: LabelPyramid) -> Raster:
+    """Return the confidence: numbers, and so an image of one channel."""
+    return Raster(
+        "images/confidence",
+        "cyx",
+        tuple((1, *array.shape) for array in pyramid.confidence),
+        pyramid.frames.label_mpp,
+        lambda rect, level: pyramid.read_confidence(rect, level)[None],
+        channels(confidence="FFFFFF"),
+    )
+
+
+def overview(pyramid: LabelPyramid) -> Raster:
+    """Return the result's picture of the whole slide.
+
+    Raises
+    ------
+    OutputError
+        If its files are damaged.
+    """
+    path = pyramid.path
+    try:
+        stored: JsonObject = zarr.open_group(path, mode="r").attrs.asdict()
+        datasets = stored.get("ome", stored)["multiscales"][0]["datasets"]
+        _, um_y, um_x = datasets[0]["coordinateTransformations"][0]["scale"]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise OutputError(
+            f"{path}: its overview cannot be read: leave it out, with `--image none`"
+        ) from error
+    with reading(path):
+        arrays = [array_to_read(path / dataset["path"]) for dataset in datasets]
+    kept = [array for array in arrays[1:] if max(array.shape) >= SMALLEST]
+    levels = (arrays[0], *kept)
+
+    def read(rect: Rect, level: int) -> NDArray[np.uint8]:
+        with reading(path):
+            return np.asarray(levels[level][:, *rect.slices])
+
+    return Raster(
+        "images/overview", "cyx", tuple(array.shape for array in levels), (um_x, um_y), read, _rgb()
+    )
+
+
+def slide_picture(slide: Slide, pyramid: LabelPyramid) -> Raster:
+    """Return the slide at the labels' resolution, pixel for pixel."""
+    frames, damaged = pyramid.frames, 0
+    width, height = frames.label_size
+
+    def read(rect: Rect, _: int) -> NDArray[np.uint8]:
+        nonlocal damaged
+        found = slide.read(rect, frames)
+        damaged += len(found.unreadable)
+        return np.moveaxis(found.rgb, -1, 0)
+
+    shapes: list[tuple[int, ...]] = [(3, height, width)]
+    while max(shapes[-1]) > SMALLEST:
+        shapes.append((3, *(-(-side // 2) for side in shapes[-1][1:])))
+    return Raster(
+        "images/slide",
+        "cyx",
+        tuple(shapes),
+        frames.label_mpp,
+        read,
+        _rgb(),
+        halved=True,
+        unreadable=lambda: damaged,
+    )
+
+
+def write_raster(store: Path, raster: Raster, layout: PyramidLayout) -> None:
+    """Write an image or labels, a shard at a time.
+
+    Raises
+    ------
+    OutputError
+        If what is read is damaged.
+    SlideError
+        If the slide cannot be read.
+    """
+    path = store / raster.group
+    attributes = raster_attributes(raster.name, raster.axes, raster.shapes, raster.um, raster.further)
+    zarr.create_group(path, zarr_format=3, attributes=attributes)
+    for level, shape in enumerate(raster.shapes):
+        create_array(path / str(level), layout, shape, raster.fill)
+        array = array_to_write(path / str(level), {})
+        below = array_to_read(path / str(level - 1)) if raster.halved and level > 0 else None
+        for rect in _shards(shape, layout.region):
+            pixels = raster.read(rect, level) if below is None else _halved(below, rect)
+            array[..., *rect.slices] = pixels
+
+
+def _halved(below: zarr.Array[Any], rect: Rect) -> NDArray[np.uint8]:
+    height, width = below.shape[-2:]
+    under = Rect(2 * rect.y0, 2 * rect.x0, 2 * rect.y1, 2 * rect.x1).clipped(width, height)
+    return halve_mean(np.asarray(below[..., *under.slices]))
+
+
+def _shards(shape: tuple[int, ...], side: int) -> Iterator[Rect]:
+    """Yield the rectangles of the shards of an array, row by row."""
+    height, width = shape[-2:]
+    for y0 in range(0, height, side):
+        for x0 in range(0, width, side):
+            yield Rect(y0, x0, y0 + side, x0 + side).clipped(width, height)
+
+
+def _rgb() -> JsonObject:
+    """Return the names by which viewers know a picture in colour."""
+    return channels(r="FF0000", g="00FF00", b="0000FF")
