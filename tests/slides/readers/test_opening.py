@@ -172,3 +172,18 @@ def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
     (tmp_path / "text.svs").write_text("no slide")
     with pytest.raises(SlideError, match=r"text\.svs: not a slide .*: copy or export it again$"):
         open_reader(tmp_path / "text.svs")
+
+
+@pytest.mark.parametrize("side", [16, 48, 240])
+@pytest.mark.parametrize("pixels", [RGB, GREY])
+def test_uncompressed_tiles_that_openslide_opens_and_does_not_read(
+    tmp_path: Path, pixels: np.ndarray, side: int
+) -> None:
+    """Their bytes are no multiple of 1,024."""
+    kind = "rgb" if pixels.ndim == 3 else "minisblack"
+    path = write(tmp_path / "slide.tiff", pixels, tile=(side, side), compression=None, photometric=kind)
+    reader = open_reader(path)
+    assert reader.how.endswith("OpenSlide reads none of its uncompressed tiles")
+    reader.close()
+    wanted = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2)
+    np.testing.assert_array_equal(read(path), wanted)

@@ -44,6 +44,11 @@ MOST_PLANES, TILE_AREA = 1 << 20, 1 << 16
 """Planes that OME-XML may describe, in units of the first page, which may be as small as a thumbnail."""
 
 
+LIBTIFF_BLOCK = 1024
+"""Bytes. OpenSlide opens a TIFF of uncompressed tiles of any size, but its libtiff takes a tile for damaged
+whose bytes are no multiple of this (``findings/openslide-uncompressed-tiles.sh``)."""
+
+
 @dataclass(frozen=True)
 class TiffImage:
     """An image of a TIFF: pages of one size and kind, with their coarser levels.
@@ -65,6 +70,8 @@ class TiffImage:
         Only for a TIFF that is not a BigTIFF.
     tiled : bool
         Stored in tiles, not in strips.
+    odd_tiles : bool
+        A level has uncompressed tiles of which OpenSlide reads none: see `LIBTIFF_BLOCK`.
     compression, photometric : int
         The values of the TIFF tags.
     samples : int
@@ -95,6 +102,7 @@ class TiffImage:
     height: int
     big_endian: bool
     tiled: bool
+    odd_tiles: bool
     compression: int
     photometric: int
     samples: int
@@ -247,6 +255,7 @@ def _describe(tiff: tifffile.TiffFile, index: int, series: Any) -> TiffImage:
         height=int(page.imagelength),
         big_endian=tiff.byteorder == ">" and not tiff.is_bigtiff,
         tiled=bool(page.is_tiled),
+        odd_tiles=any(_has_odd_tiles(pages[0]) for pages in levels),
         compression=int(page.compression),
         photometric=int(page.photometric),
         samples=int(page.samplesperpixel),
@@ -259,6 +268,13 @@ def _describe(tiff: tifffile.TiffFile, index: int, series: Any) -> TiffImage:
         description=tiff.pages.first.description if tiff.is_ome else page.description,
         left_out=left_out,
     )
+
+
+def _has_odd_tiles(page: Any) -> bool:
+    bits = max(page.bitspersample) if isinstance(page.bitspersample, tuple) else page.bitspersample
+    samples = 1 if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE else page.samplesperpixel
+    stored = page.tilewidth * page.tilelength * samples * bits // 8
+    return bool(page.is_tiled and page.compression == tifffile.COMPRESSION.NONE and stored % LIBTIFF_BLOCK)
 
 
 def _size_of(image: TiffImage) -> tuple[int, int]:

@@ -87,7 +87,7 @@ def _open_other(path: Path, series: int | None, opened: LevelReader) -> TiffRead
     channels = find_channels(path, image)
     first = image.page == 0
     if channels is None:
-        if first:
+        if first and not image.odd_tiles:
             return None
         raise SlideError(f"{path}: image {image} has colours that are not read: export it as RGB")
     coarser = opened.format == "generic-tiff" and len(image.levels) > len(opened.levels)
@@ -95,6 +95,8 @@ def _open_other(path: Path, series: int | None, opened: LevelReader) -> TiffRead
         why = f"image {image} of {len(images)}"
     elif not channels.plain:
         why = "OpenSlide would show other values"
+    elif image.odd_tiles:
+        why = "OpenSlide reads none of its uncompressed tiles"
     elif coarser:
         why = f"OpenSlide finds {len(opened.levels)} of its {len(image.levels)} levels"
     else:
