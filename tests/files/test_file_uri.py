@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import platform
 import re
 from pathlib import Path
 
@@ -64,3 +66,20 @@ def test_a_windows_path_is_shown_as_on_windows() -> None:
     assert in_words("/C:/data/a b.svs") == "C:/data/a b.svs"
     assert in_words("/data/a.svs") == "/data/a.svs"
     assert local_path("/data/a.svs") == Path("/data/a.svs")
+
+
+@pytest.mark.parametrize(
+    ("release", "path", "here"),
+    [
+        ("5.15.153.1-microsoft-standard-WSL2", "/C:/a b/c.svs", "/mnt/c/a b/c.svs"),
+        ("4.4.0-19041-Microsoft", "/D:/c.svs", "/mnt/d/c.svs"),
+        ("5.15.153.1-microsoft-standard-WSL2", "/home/c.svs", "/home/c.svs"),
+        ("6.1.0-amd64", "/C:/c.svs", "/C:/c.svs"),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="of Windows itself, which has the drives as they are")
+def test_linux_on_windows_has_the_drives(
+    release: str, path: str, here: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "release", lambda: release)
+    assert local_path(path) == Path(here)

@@ -312,3 +312,45 @@ def test_series_of_one_file_are_not_one(tmp_path: Path) -> None:
     jobs = collect_jobs([write_project(tmp_path / "project.qpproj", *images)], tmp_path / "out", None)
     assert [job.out.name for job in jobs.jobs] == ["S0", "S1", "S2"]
     assert jobs.passed_over == ()
+
+
+def test_images_of_a_project_are_chosen_by_number_and_keep_their_results_names(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.svs").touch()
+    called = {"Same": "a", "Same ": "b", "Again": "a", "Other": "c"}
+    images = [
+        image(name.strip(), server(uri_of(tmp_path / f"{file}.svs")), number)
+        for number, (name, file) in enumerate(called.items(), 1)
+    ]
+    project = write_project(tmp_path / "project.qpproj", *images)
+
+    def chosen(*numbers: int) -> tuple[list[str], tuple[str, ...]]:
+        jobs = collect_jobs([tmp_path], tmp_path / "out", None, numbers)
+        return [job.out.name for job in jobs.jobs], jobs.passed_over
+
+    assert chosen(2) == (["Same__2"], ())
+    assert chosen(4, 1, 4) == (["Same__1", "Other"], ())
+    twin = f"{project}: 'Again': the same slide as {project}: 'Same': its result is Same__1"
+    assert chosen(3) == (["Same__1"], (twin,))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "number", "says"),
+    [
+        (
+            ["p.qpproj"],
+            3,
+            "p.qpproj: has no image 3: it has 1 (a.svs), 2 (b.svs); save the project in QuPath",
+        ),
+        (["a.svs"], 1, "--image 1: is an image of a QuPath project: give one project alone"),
+        (["p.qpproj", "a.svs"], 1, "--image 1: is an image of a QuPath project: give one project alone"),
+    ],
+)
+def test_a_number_that_is_no_image_of_the_project_is_refused(
+    tmp_path: Path, inputs: list[str], number: int, says: str
+) -> None:
+    for name in ("a.svs", "b.svs"):
+        (tmp_path / name).touch()
+    write_project_of(tmp_path / "p.qpproj", tmp_path / "a.svs", tmp_path / "b.svs")
+    with pytest.raises(UsageError, match=re.escape(says)):
+        collect_jobs([tmp_path / name for name in inputs], tmp_path / "out", None, [number])

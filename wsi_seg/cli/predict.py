@@ -55,6 +55,14 @@ def predict(
             help="Which image of the slide file, as `info` numbers them. [default: the largest in colour]",
         ),
     ] = None,
+    image: Annotated[
+        list[int] | None,
+        segmenting(
+            metavar="NUMBER",
+            help="Of a QuPath project, only the image with this number, which is that of its folder in the "
+            "project's data folder. Can be repeated.",
+        ),
+    ] = None,
     working_mpp: Annotated[
         float | None,
         segmenting(help="Segment at this um per pixel, not the model's."),
@@ -165,7 +173,7 @@ def predict(
     from wsi_seg.predict.jobs import collect_jobs
     from wsi_seg.settings import PredictSettings
 
-    jobs = collect_jobs(inputs, out, mpp)
+    jobs = collect_jobs(inputs, out, mpp, image or ())
     jobs.require_the_only_one()
     # Only now, as PyTorch takes seconds to import: a file that is missing is named at once.
     from wsi_seg.cli.runner import Runner, run_jobs

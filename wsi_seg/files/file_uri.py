@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import posixpath
 import re
 from pathlib import Path
@@ -45,8 +46,18 @@ def path_of_uri(uri: str) -> str:
 
 
 def local_path(path: str) -> Path:
-    """Return the path on this machine; a Windows path elsewhere names no file that exists."""
-    return Path(path[1:] if os.name == "nt" and DRIVE.match(path) else path)
+    """Return the path on this machine.
+
+    A Windows path leads into the drives where Linux on Windows (WSL) has them, and elsewhere to no file.
+    """
+    drive = DRIVE.match(path)
+    if drive is None:
+        return Path(path)
+    if os.name == "nt":
+        return Path(path[1:])
+    if "microsoft" in platform.release().lower():
+        return Path(f"/mnt/{drive[1].lower()}{path[drive.end() :]}")
+    return Path(path)
 
 
 def in_words(path: str) -> str:

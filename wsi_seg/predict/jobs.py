@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
 
+LISTED = 5
+"""Number of images that a line names; the others are counted."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -79,7 +82,7 @@ class Jobs:
             raise SlideError(f"{self.jobs[0].path}: no such file")
 
 
-def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None) -> Jobs:
+def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None, numbers: Sequence[int] = ()) -> Jobs:
     """Find the slides that a command line names.
 
     Parameters
@@ -92,13 +95,17 @@ def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None) -> Jobs:
         folder; for an image of a project, after its name there.
     mpp : float, optional
         For all slides without a value of their own in a CSV file.
+    numbers : sequence of int, optional
+        Of the one project that is given, only the images with these numbers. Their results have the same
+        names as with all.
 
     Raises
     ------
     SlideError
         If an input is missing, a folder holds no slide, or a project cannot be read.
     UsageError
-        If a CSV is malformed, a slide is given two resolutions, or a name cannot name a folder.
+        If a CSV is malformed, a slide is given two resolutions, a name cannot name a folder, or `numbers`
+        are not those of one project's images.
     """
     named: list[Named] = []
     passed_over: list[str] = []
@@ -120,11 +127,15 @@ def collect_jobs(inputs: Sequence[Path], out: Path, mpp: float | None) -> Jobs:
     slides = once(named)
     names = _result_names(slides)
     files = Counter(slide.path.name for slide in slides)
+    if numbers:
+        named, passed_over = _images(numbers, inputs, named), []
+    asked_for = {one.identity for one in named}
     jobs = tuple(
         Job(
             slide.path, slide.mpp, out / name, slide.entry, slide.file_says_it and files[slide.path.name] == 1
         )
         for slide, name in zip(slides, names, strict=True)
+        if slide.identity in asked_for
     )
     passed_over += twins(named, slides, names)
     return Jobs(jobs, tuple(dict.fromkeys(passed_over)))
@@ -165,6 +176,22 @@ def _read_csv(path: Path) -> list[tuple[Path, float | None]]:
             raise UsageError(f"{path}: line {row.line} lacks a slide: fill it in, or remove the line")
         slides.append((path.parent / row.values["slide"], mpp_of(path, row)))
     return slides
+
+
+def _images(numbers: Sequence[int], inputs: Sequence[Path], named: Sequence[Named]) -> list[Named]:
+    """Return the images of the one project with these numbers, which are QuPath's own."""
+    entries = {one.entry.number: one for one in named if one.entry is not None}
+    if len(inputs) != 1 or not entries:
+        raise UsageError(f"--image {numbers[0]}: is an image of a QuPath project: give one project alone")
+    missing = next((number for number in numbers if number not in entries), None)
+    if missing is not None:
+        there = [f"{number} ({one.entry.name})" for number, one in entries.items() if one.entry is not None]
+        more = f" and {len(there) - LISTED} more" if len(there) > LISTED else ""
+        raise UsageError(
+            f"{inputs[0]}: has no image {missing}: it has {', '.join(there[:LISTED])}{more}; save the "
+            "project in QuPath if the image is new"
+        )
+    return [entries[number] for number in dict.fromkeys(numbers)]
 
 
 def _beside(project: Path, folder: Path, images: Sequence[Named]) -> Iterator[str]:

@@ -1,0 +1,7 @@
+package qupath.lib.scripting
+
+class Entry {
+    String ID
+    String originalImageName
+    Server server
+}

@@ -1,0 +1,7 @@
+package qupath.lib.scripting
+
+class Server {
+    Collection<URI> URIs
+    int width
+    int height
+}
