@@ -55,5 +55,6 @@ try {
     println "NOT EXPORTED: ${image}: ${file} cannot be written (${error})"
     return
 }
-println "${image}: exported: ${classified.size()}; left out: ${drawn.size() - classified.size()} without a class, " +
+println "${image}: exported: ${classified.size()}; left out: " +
+    "${drawn.size() - classified.size()} without a class, " +
     "${getAnnotationObjects().size() - drawn.size()} of a result: ${file}"

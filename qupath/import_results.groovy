@@ -79,8 +79,8 @@ def importResult = {
         it.getMeasurements().containsKey('Label area um^2') && !readIds.contains(it.getID())
     }
     if (others && !besideOthers) {
-        return "NOT IMPORTED: ${image}: polygons of another result are there (${others.size()}): send those that " +
-            'you corrected with send_corrected.groovy, and delete them all; this selects them: ' +
+        return "NOT IMPORTED: ${image}: polygons of another result are there (${others.size()}): send those " +
+            'that you corrected with send_corrected.groovy, and delete them all; this selects them: ' +
             "selectObjects { it.getMeasurements().containsKey('Label area um^2') }"
     }
     if (colours) {

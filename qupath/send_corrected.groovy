@@ -42,7 +42,24 @@ if (classified.isEmpty()) {
     return
 }
 
-def json = { file -> GsonTools.getInstance().fromJson(file.getText('UTF-8'), Map) }
+// Gson reads each number as a double. Whole ones are written as whole: 255.0 is no part of a colour.
+def whole
+whole = { value ->
+    if (value instanceof Map) {
+        return value.collectEntries { key, inner -> [key, whole(inner)] }
+    }
+    if (value instanceof List) {
+        return value.collect { whole(it) }
+    }
+    value instanceof Double && value == value.longValue() ? value.longValue() : value
+}
+def featuresOf = { path ->
+    def features = GsonTools.getInstance().fromJson(path.toFile().getText('UTF-8'), Map).features
+    if (!(features instanceof List)) {
+        throw new IOException("${path} holds no features: move it away")
+    }
+    whole(features)
+}
 def file = getProject().getPath().resolveSibling(corrected).resolve(fileName(entry) + '.geojson')
 def part = file.resolveSibling("${file.getFileName()}.part")
 def kept = []
@@ -50,16 +67,16 @@ try {
     Files.createDirectories(file.getParent())
     exportObjectsToGeoJson(classified, part.toString(), 'FEATURE_COLLECTION')
     if (Files.exists(file)) {
-        def sent = json(part.toFile()).features
+        def sent = featuresOf(part)
         def sentIds = sent.collect { it.id } as Set
-        kept = json(file.toFile()).features.findAll { !sentIds.contains(it.id) }
+        kept = featuresOf(file).findAll { !sentIds.contains(it.id) }
         def all = [type: 'FeatureCollection', features: kept + sent]
         part.toFile().setText(GsonTools.getInstance().toJson(all), 'UTF-8')
     }
     Files.move(part, file, ATOMIC_MOVE, REPLACE_EXISTING)
 } catch (IOException | RuntimeException error) {
     part.toFile().delete()
-    println "NOT SENT: ${image}: ${file} cannot be written, or what it holds cannot be read (${error})"
+    println "NOT SENT: ${image}: ${file} cannot be written, or what was sent before cannot be read (${error})"
     return
 }
 println "${image}: sent: ${classified.size()}; sent before: ${kept.size()}; left out: " +

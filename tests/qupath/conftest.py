@@ -84,6 +84,8 @@ def _steps(folder: Path, work: Path, images: list[Json], first: str) -> Steps:
     program.write_text(SAYS)
     program.chmod(0o755)
     (folder / "blocked").touch()
+    (folder / "alone").mkdir()
+    (folder / "alone" / "Case 1.tiff.geojson").write_text(json.dumps(feature()))
     polygon = {"type": "Polygon", "coordinates": BESIDE}
 
     steps = Steps(work, folder / "project.qpproj", images)
@@ -106,6 +108,9 @@ def _steps(folder: Path, work: Path, images: list[Json], first: str) -> Steps:
     steps.add("send", "send_corrected", select=[first, UNCLASSIFIED])
     steps.add("send another", "send_corrected", select=[OUTLINED])
     steps.add("send again", "send_corrected", select=[first], move=[first], to=polygon)
+    steps.add(
+        "send beside a lone feature", "send_corrected", settings={"corrected": "'alone'"}, select=[first]
+    )
     steps.add("import beside others", "import_results", draw=str(another))
     steps.add("import beside others, wanted", "import_results", settings={"besideOthers": "true"})
     steps.add(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 from conftest import SCHEMA
 from helpers.pages import ROOT
-from helpers.qupath_features import BESIDE
+from helpers.qupath_features import BESIDE, feature
 from helpers.qupath_scripts import COMMAND, OF_ANOTHER, OUTLINED, SCRIPTS, UNCLASSIFIED, Study
 
 from wsi_seg.annotations.reading import read_annotations
@@ -129,7 +130,22 @@ def test_checked_objects_are_sent_and_sent_again(study: Study) -> None:
     assert check_file(file, coverage=False).ok
     shapes = {shape.object_id: shape for shape in read_annotations(file).shapes}
     assert list(shapes) == [OUTLINED, first]
-    assert shapes[first].area.bounds == (10, 0, 20, 10)
+    assert shapes[first].geometry.bounds == (10, 0, 20, 10)
+    colours = {kind.name: kind.color for kind in SCHEMA.classes}
+    assert [shape.color for shape in shapes.values()] == [
+        colours[shape.class_name or ""] for shape in shapes.values()
+    ]
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_what_was_sent_before_and_cannot_be_read_is_kept(study: Study) -> None:
+    file = study.folder / "alone" / "Case 1.tiff.geojson"
+    said = study.said("send beside a lone feature")
+    assert said.startswith(
+        f"NOT SENT: Case: 1.tiff: {file} cannot be written, or what was sent before cannot "
+    )
+    assert f"{file} holds no features: move it away" in said
+    assert json.loads(file.read_text()) == feature()
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
