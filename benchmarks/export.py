@@ -137,20 +137,21 @@ def rounds(result: Path, repeats: int) -> dict[str, list[dict[str, Any]]]:
 
 def table(found: dict[str, list[dict[str, Any]]]) -> list[str]:
     lines = [
-        "| format | seconds | of the GeoJSON's | processor seconds | peak MB | size MB | files |",
-        "|--|--|--|--|--|--|--|",
+        "| format | seconds | to GeoJSON | processor seconds | to GeoJSON | peak MB | MB | files |",
+        "|--|--|--|--|--|--|--|--|",
     ]
     first = found["geojson"]
     for case, done in found.items():
         if "refused" in done[-1]:
-            lines.append(f"| {case} | refused: {done[-1]['refused']} | | | | | |")
+            lines.append(f"| {case} | refused: {done[-1]['refused']} | | | | | | |")
             continue
-        ratio = statistics.median(
-            own["seconds"] / other["seconds"] for own, other in zip(done, first, strict=True)
+        wall, cpu = (
+            statistics.median(own[key] / other[key] for own, other in zip(done, first, strict=True))
+            for key in ("seconds", "cpu")
         )
         middle = {key: statistics.median(each[key] for each in done) for key in done[0] if key != "what"}
         lines.append(
-            f"| {case} | {middle['seconds']:.1f} | {ratio:.2f} | {middle['cpu']:.1f} "
+            f"| {case} | {middle['seconds']:.1f} | {wall:.2f} | {middle['cpu']:.1f} | {cpu:.2f} "
             f"| {middle['peak_mb']:.0f} | {middle['mb']:.2f} | {middle['files']:.0f} |"
         )
     return lines

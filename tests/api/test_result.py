@@ -174,6 +174,26 @@ def test_polygons_as_a_table(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
         result.to_geopandas()
 
 
+def test_polygons_and_labels_are_written_for_other_programs(folder: Path, tmp_path: Path) -> None:
+    geopandas = pytest.importorskip("geopandas", reason="geopandas is not installed: pip install '.[geo]'")
+    result = ws.open_result(folder)
+    path = result.to_parquet(str(tmp_path / "slide.parquet"), min_area_um2=2000, frame="um")
+    table, drawn = geopandas.read_parquet(path), result.polygons(min_area_um2=2000)
+    assert list(table["id"]) == [p.id for p in drawn]
+    np.testing.assert_allclose(table.area, [p.area_um2 for p in drawn], rtol=1e-6)
+    store = result.to_spatialdata(tmp_path / "slide.zarr", image="none", min_area_um2=2000)
+    inside = geopandas.read_parquet(store / "shapes" / "polygons" / "shapes.parquet")
+    assert inside.equals(table)
+    wrong: Any = "px"
+    with pytest.raises(UsageError, match=r"^frame='px': use 'slide', 'qupath', 'label' or 'um'$"):
+        result.to_parquet(tmp_path / "a.parquet", frame=wrong)
+    with pytest.raises(UsageError, match=r"^image='px': use 'overview', 'slide' or 'none'$"):
+        result.to_spatialdata(tmp_path / "a.zarr", image=wrong)
+    with pytest.raises(UsageError, match=r"^min_area_um2=-1: "):
+        result.to_parquet(tmp_path / "a.parquet", min_area_um2=-1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["slide.parquet", "slide.zarr"]
+
+
 def test_a_damaged_result_is_not_opened(folder: Path, tmp_path: Path) -> None:
     import shutil
 

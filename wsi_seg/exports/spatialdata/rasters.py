@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import zarr
@@ -18,6 +19,7 @@ from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -25,6 +27,13 @@ if TYPE_CHECKING:
     from wsi_seg.exports.spatialdata.metadata import JsonObject
     from wsi_seg.results.labels.reading import LabelPyramid
     from wsi_seg.slides.slide import Slide
+
+    class Read(Protocol):
+        """Reads a rectangle of a level."""
+
+        def __call__(self, rect: Rect, level: int) -> NDArray[np.uint8]:
+            """Return it, the channels first."""
+
 
 SMALLEST = 256
 """Levels of a picture both of whose sides are smaller are left out."""
@@ -47,7 +56,7 @@ class Raster:
     um : (float, float)
         Micrometres in x and y of a pixel of the first level.
     read : callable
-        Returns a rectangle of a level, the channels first.
+        Returns a rectangle of a level, the channels first; may be called from several threads.
     further : dict
         See `raster_attributes`.
     halved : bool
@@ -62,7 +71,7 @@ class Raster:
     axes: str
     shapes: tuple[tuple[int, ...], ...]
     um: tuple[float, float]
-    read: Callable[[Rect, int], NDArray[np.uint8]]
+    read: Read
     further: JsonObject
     halved: bool = False
     fill: int = 0
@@ -140,13 +149,12 @@ def overview(pyramid: LabelPyramid) -> Raster:
 
 def slide_picture(slide: Slide, pyramid: LabelPyramid) -> Raster:
     """Return the slide at the labels' resolution, pixel for pixel."""
-    frames, damaged = pyramid.frames, 0
+    frames, damaged = pyramid.frames, list[Rect]()
     width, height = frames.label_size
 
-    def read(rect: Rect, _: int) -> NDArray[np.uint8]:
-        nonlocal damaged
+    def read(rect: Rect, level: int) -> NDArray[np.uint8]:
         found = slide.read(rect, frames)
-        damaged += len(found.unreadable)
+        damaged.extend(found.unreadable)
         return np.moveaxis(found.rgb, -1, 0)
 
     shapes: list[tuple[int, ...]] = [(3, height, width)]
@@ -160,12 +168,20 @@ def slide_picture(slide: Slide, pyramid: LabelPyramid) -> Raster:
         read,
         _rgb(),
         halved=True,
-        unreadable=lambda: damaged,
+        unreadable=lambda: len(damaged),
     )
 
 
-def write_raster(store: Path, raster: Raster, layout: PyramidLayout) -> None:
-    """Write an image or labels, a shard at a time.
+def write_raster(store: Path, raster: Raster, layout: PyramidLayout, pool: Executor) -> None:
+    """Write an image or labels, a shard for each thread at a time.
+
+    Parameters
+    ----------
+    store : Path
+    raster : Raster
+    layout : PyramidLayout
+    pool : Executor
+        Of few threads.
 
     Raises
     ------
@@ -181,9 +197,13 @@ def write_raster(store: Path, raster: Raster, layout: PyramidLayout) -> None:
         create_array(path / str(level), layout, shape, raster.fill)
         array = array_to_write(path / str(level), {})
         below = array_to_read(path / str(level - 1)) if raster.halved and level > 0 else None
-        for rect in _shards(shape, layout.region):
-            pixels = raster.read(rect, level) if below is None else _halved(below, rect)
-            array[..., *rect.slices] = pixels
+        read = partial(raster.read, level=level) if below is None else partial(_halved, below)
+        for _ in pool.map(partial(_write_shard, array, read), _shards(shape, layout.region)):
+            pass
+
+
+def _write_shard(array: zarr.Array[Any], read: Callable[[Rect], NDArray[np.uint8]], rect: Rect) -> None:
+    array[..., *rect.slices] = read(rect)
 
 
 def _halved(below: zarr.Array[Any], rect: Rect) -> NDArray[np.uint8]:

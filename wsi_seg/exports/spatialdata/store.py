@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from wsi_seg.exports.spatialdata.rasters import Raster
     from wsi_seg.results.polygons.export import Exported
     from wsi_seg.settings import ExportSettings
+
+THREADS = min(4, os.cpu_count() or 1)
+"""How many shards are copied at a time."""
 
 NAME = "slide.spatialdata.zarr"
 """What the store is called in a result folder."""
@@ -92,10 +96,11 @@ def _write(asked: _Asked) -> Written:
     pyramid, target = asked.source.pyramid, asked.target
     says = stated(asked.source, asked.settings)
     layout = layout_for(pyramid)
-    with making(target) as store, ExitStack() as open_files:
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="export")
+    with making(target) as store, ExitStack() as open_files, pool:
         zarr.create_group(store, zarr_format=3, attributes=root_attributes(says))
         zarr.create_group(store / "labels", zarr_format=3, attributes=labels_attributes(["tissue"]))
-        write_raster(store, tissue(pyramid, layout), layout)
+        write_raster(store, tissue(pyramid, layout), layout, pool)
         images = [confidence(pyramid)] if pyramid.confidence else []
         if asked.image == "overview":
             images.append(overview(pyramid))
@@ -105,7 +110,7 @@ def _write(asked: _Asked) -> Written:
         if images:
             zarr.create_group(store / "images", zarr_format=3)
         for image in images:
-            write_raster(store, image, layout)
+            write_raster(store, image, layout, pool)
         report = _write_polygons(store, asked, GeoParquet("um", says))
         for path in store.rglob("zarr.json"):
             flush(path)
