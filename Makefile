@@ -9,10 +9,11 @@ DEMO := demo-out
 LOWEST := .venv-lowest
 LOWEST_PYTHON := $(shell command -v python3.11 || echo $(PYTHON))
 TRIED := $(LOWEST)/tried
+SPATIALDATA := .venv-spatialdata
 # A process for each core, each with one thread: on two cores this halves the time.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: help demo test test-fast check docs lowest wheel clean
+.PHONY: help demo test test-fast check docs lowest spatialdata wheel clean
 
 help:
 	@echo "make demo       generate a slide, segment it, and score the result"
@@ -21,6 +22,7 @@ help:
 	@echo "make check      ruff, mypy and the import rules"
 	@echo "make docs       the site of the documentation, in site/"
 	@echo "make lowest     try the lowest versions of the dependencies"
+	@echo "make spatialdata  open exported stores with spatialdata, which needs an older Dask"
 	@echo "make wheel      a wheel, in dist/"
 	@echo "make clean      remove what these made, but .venv"
 
@@ -68,6 +70,10 @@ lowest: $(LOWEST)/installed
 	$(LOWEST)/bin/wsi-seg paper bench espnet-c --size 64x64 --plot $(TRIED)/bench.png
 	@echo "The lowest versions work."
 
+# What `export --format spatialdata` writes, opened by that package in an environment of its own.
+spatialdata: $(VENV)/installed-dev $(SPATIALDATA)/installed
+	WSI_SEG_SPATIALDATA=$(CURDIR)/$(SPATIALDATA)/bin/python $(BIN)/pytest tests/exports/test_spatialdata.py
+
 wheel: $(VENV)/installed-dev
 	$(BIN)/python -m build --wheel
 
@@ -88,6 +94,11 @@ $(VENV)/installed-dev: $(VENV)/installed
 $(LOWEST)/installed: pyproject.toml constraints-lowest.txt
 	$(LOWEST_PYTHON) -m venv --clear $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e '.[train,onnx,bench,dicom]'
+	touch $@
+
+$(SPATIALDATA)/installed:
+	$(PYTHON) -m venv --clear $(SPATIALDATA)
+	$(SPATIALDATA)/bin/python -m pip install --quiet --disable-pip-version-check spatialdata==0.7.3
 	touch $@
 
 clean:

@@ -1,9 +1,6 @@
 """A SpatialData store: labels, picture and polygons lie in one place, and `spatialdata` opens it.
 
-That package needs an older Dask than ours. Its test runs in an environment of its own:
-
-    python -m venv other && other/bin/pip install spatialdata
-    WSI_SEG_SPATIALDATA=other/bin/python pytest tests/exports
+That package needs an older Dask than ours, so it runs in an environment of its own: `make spatialdata`.
 """
 
 from __future__ import annotations
@@ -47,7 +44,7 @@ def opened(store: Path) -> dict[str, Any]:
     """What `spatialdata` finds; skips where it isn't."""
     python = os.environ.get("WSI_SEG_SPATIALDATA")
     if not python:
-        pytest.skip("no Python with spatialdata: name one in WSI_SEG_SPATIALDATA")
+        pytest.skip("no Python with spatialdata is named in WSI_SEG_SPATIALDATA: `make spatialdata` does")
     script = Path(__file__).parents[1] / "helpers" / "open_spatialdata.py"
     bare = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "PYTHONHOME"}}
     done = subprocess.run(
