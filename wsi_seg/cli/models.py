@@ -81,10 +81,12 @@ def show_model(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
 ) -> None:
     """Show all information in a model file, after checking the whole file."""
-    from wsi_seg.models.bundle import load_bundle
     from wsi_seg.models.lookup import resolve_model
 
-    bundle = load_bundle(resolve_model(model))
+    path = resolve_model(model)
+    from wsi_seg.models.bundle import load_bundle  # only now, as PyTorch takes seconds to import
+
+    bundle = load_bundle(path)
     if as_json:
         document = bundle.header.model_dump(mode="json") | {
             "parameters": _parameters(bundle.network),

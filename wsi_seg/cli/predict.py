@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from wsi_seg.results.summary import Summary
+    from wsi_seg.settings import PredictSettings
 
     Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -170,19 +171,19 @@ def predict(
     """
     from wsi_seg.cli.display import shown
     from wsi_seg.cli.pictures import refuse_for_images
+    from wsi_seg.models.lookup import resolve_model
     from wsi_seg.predict.jobs import collect_jobs
     from wsi_seg.settings import PredictSettings
 
     jobs = collect_jobs(inputs, out, mpp, image or ())
     jobs.require_the_only_one()
+    base = _of_pipeline(pipeline) if pipeline else PredictSettings()
+    model_path = resolve_model(model or base.model)
     # Only now, as PyTorch takes seconds to import: a file that is missing is named at once.
     from wsi_seg.cli.runner import Runner, run_jobs
     from wsi_seg.models.bundle import load_bundle
-    from wsi_seg.models.lookup import resolve_model
-    from wsi_seg.pipelines import load_pipeline
     from wsi_seg.predict.plan import takes_slides
 
-    base = load_pipeline(pipeline).predict if pipeline else PredictSettings()
     settings = PredictSettings(
         model=model or base.model,
         labels=_override(
@@ -221,7 +222,7 @@ def predict(
             {"device": device, "workers": workers, "scheduler": scheduler, "overwrite": overwrite},
         ),
     )
-    bundle = load_bundle(resolve_model(settings.model))
+    bundle = load_bundle(model_path)
     refuse_for_images(jobs, takes_slides(bundle, settings.labels), settings, base)
     signals.working(f"stopping after the current regions; again to end at once; {signals.AGAIN} to resume")
     with (
@@ -231,6 +232,13 @@ def predict(
         good = run_jobs(jobs, out / "batch.json", runner, progress, quiet)
     if not good:
         raise typer.Exit(1)
+
+
+def _of_pipeline(name: str) -> PredictSettings:
+    """Return the settings of a pipeline."""
+    from wsi_seg.pipelines import load_pipeline
+
+    return load_pipeline(name).predict
 
 
 def _override(base: Settings, given: dict[str, Any]) -> Settings:

@@ -87,6 +87,8 @@ def suggest(
         wsi-seg suggest slide.svs --model m.safetensors --outlines outlines.geojson --doubtful look.geojson
     """
     from wsi_seg.cli.display import shown
+    from wsi_seg.models.lookup import resolve_model
+    from wsi_seg.suggestion.asked import read_asked
 
     signals.working()
     labels: dict[str, object] = {
@@ -97,12 +99,14 @@ def suggest(
         "series": series,
     }
     settings = _settings(windows, window_um, labels)
+    read_asked(slides, outlines or [], settings.labels)
+    path = resolve_model(model)
     # Only now, as PyTorch takes seconds to import.
     from wsi_seg.api.model import load_model
     from wsi_seg.api.suggesting import suggest_into
     from wsi_seg.suggestion.drawings import Targets
 
-    looking = load_model(model)
+    looking = load_model(path)
     with shown(1, quiet) as progress:
         found = suggest_into(
             Targets(out, doubtful), slides, outlines or [], looking, settings, device, progress

@@ -14,7 +14,6 @@ from wsi_seg.slides.readers.refused import is_sound_tiff, refuse_other_makes, re
 from wsi_seg.slides.readers.significant import counted_bits, refuse_unclear
 from wsi_seg.slides.readers.statements import statements
 from wsi_seg.slides.readers.tiff_reader import TiffReader
-from wsi_seg.slides.readers.zarr_reader import ZarrReader
 from wsi_seg.slides.readers.zarr_store import is_store, is_zip
 
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ def open_reader(path: Path, series: int | None = None) -> Reader:
         If it has no image of that number.
     """
     if is_store(path):
+        from wsi_seg.slides.readers.zarr_reader import ZarrReader  # only now: zarr is slow to import
+
         return ZarrReader(path, series)
     if is_zip(path):
         raise SlideError(f"{path}: is a packed Zarr: unpack it, and name its folder")
