@@ -58,7 +58,15 @@ def test_a_level_of_another_extent_is_left_out_and_equal_scales_state_nothing(tm
 
 @pytest.mark.parametrize(
     ("mpp", "unit", "found"),
-    [(0.5, "micrometer", 0.5), (500, "nanometer", 0.5), (0.0005, "millimeter", 0.5), (5000, "angstrom", 0.5)],
+    [
+        (0.5, "micrometer", 0.5),
+        (500, "nanometer", 0.5),
+        (0.0005, "millimeter", 0.5),
+        (5000, "angstrom", 0.5),
+        (5e-10, "kilometre", 0.5),
+        (5e8, "femtometer", 0.5),
+        (0.5 / 914_400, "yard", 0.5),
+    ],
 )
 def test_any_unit_of_length_is_known(tmp_path: Path, mpp: float, unit: str, found: float) -> None:
     with Slide(write_zarr(tmp_path / "s.zarr", mpp=mpp, unit=unit)) as slide:

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from wsi_seg.errors import SlideError
+from wsi_seg.slides.readers.lengths import NGFF_UM
 from wsi_seg.slides.readers.ome import WHITE, OmeChannel
 from wsi_seg.slides.readers.zarr_store import EXPORT_AGAIN, JsonObject, Node
 
@@ -26,28 +27,6 @@ FULL_RANGES = frozenset((1 << bits) - 1 for bits in range(8, 16))
 """Largest numbers of 8 to 15 bits. That of 16 states nothing: programs write it for all samples of 16."""
 
 CONVERT = "convert it to OME-Zarr 0.4 or 0.5"
-
-UM = {
-    "angstrom": 1e-4,
-    "picometer": 1e-6,
-    "nanometer": 1e-3,
-    "micrometer": 1.0,
-    "millimeter": 1e3,
-    "centimeter": 1e4,
-    "decimeter": 1e5,
-    "meter": 1e6,
-    "inch": 25_400.0,
-    "foot": 304_800.0,
-    "nm": 1e-3,
-    "um": 1.0,
-    "µm": 1.0,
-    "μm": 1.0,
-    "micron": 1.0,
-    "mm": 1e3,
-    "cm": 1e4,
-}
-"""Micrometres per unit of length: the names of the specification, and short ones that some programs write."""
-
 
 Step = tuple[tuple[float, ...], tuple[float, ...]]
 """Factors and shifts, one for each axis."""
@@ -106,7 +85,7 @@ class NgffImage:
         sides = []
         for axis in "xy":
             at = self.axes.index(axis)
-            um = UM.get(self.units[at].lower().replace("metre", "meter"))
+            um = NGFF_UM.get(self.units[at].lower().replace("metre", "meter"))
             if um is None:
                 return None
             sides.append(self.levels[0].scale[at] * um)

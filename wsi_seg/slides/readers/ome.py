@@ -10,24 +10,10 @@ from xml.etree.ElementTree import ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from wsi_seg.slides.readers.lengths import OME_UM
+
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
-
-UM = {
-    "": 1.0,
-    "µm": 1.0,
-    "μm": 1.0,
-    "um": 1.0,
-    "nm": 1e-3,
-    "mm": 1e3,
-    "cm": 1e4,
-    "m": 1e6,
-    "in": 25_400.0,
-    "\N{LATIN CAPITAL LETTER A WITH RING ABOVE}": 1e-4,
-    "\N{ANGSTROM SIGN}": 1e-4,
-    "pm": 1e-6,
-}
-"""Micrometres per unit of length; others ("pixel", "reference frame") state nothing."""
 
 OF_FLUORESCENCE = ("Fluor", "EmissionWavelength", "ExcitationWavelength")
 WHITE = (255, 255, 255)
@@ -153,7 +139,7 @@ def _mpp(pixels: Element) -> tuple[float, float] | None:
     sides = []
     for axis in "XY":
         size = pixels.get(f"PhysicalSize{axis}")
-        um = UM.get(pixels.get(f"PhysicalSize{axis}Unit", ""))
+        um = OME_UM.get(pixels.get(f"PhysicalSize{axis}Unit", ""))
         if size is None or um is None:
             return None
         sides.append(float(size) * um)
