@@ -17,6 +17,7 @@ from wsi_seg.cli import (
     models,
     paper,
     predict,
+    report,
     suggest,
     tiles,
     train,
@@ -37,6 +38,7 @@ RESULT, TRAINING, CARE, PAPER = "From slide to result", "Train", "Look after", "
 app.command("predict", rich_help_panel=RESULT)(predict.predict)
 app.command("export", rich_help_panel=RESULT)(export.export)
 app.command("measure", rich_help_panel=RESULT)(measure.measure)
+app.command("report", rich_help_panel=RESULT)(report.report)
 app.command("info", rich_help_panel=RESULT)(info.info)
 app.command("train", rich_help_panel=TRAINING)(train.train)
 app.command("suggest", rich_help_panel=TRAINING)(suggest.suggest)

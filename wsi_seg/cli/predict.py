@@ -182,6 +182,7 @@ def predict(
     # Only now, as PyTorch takes seconds to import: a file that is missing is named at once.
     from wsi_seg.cli.runner import Runner, run_jobs
     from wsi_seg.models.bundle import load_bundle
+    from wsi_seg.predict.batch import BATCH
     from wsi_seg.predict.plan import takes_slides
 
     settings = PredictSettings(
@@ -229,7 +230,7 @@ def predict(
         shown(len(jobs.jobs), quiet) as progress,
         Runner(bundle, settings, progress, None if quiet else _print_summary) as runner,
     ):
-        good = run_jobs(jobs, out / "batch.json", runner, progress, quiet)
+        good = run_jobs(jobs, out / BATCH, runner, progress, quiet)
     if not good:
         raise typer.Exit(1)
 

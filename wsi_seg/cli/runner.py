@@ -15,6 +15,7 @@ from wsi_seg.inference.plain_images import predict_image
 from wsi_seg.predict.batch import NoResult, Outcome, run_batch
 from wsi_seg.predict.jobs import is_plain_image
 from wsi_seg.predict.plan import takes_slides
+from wsi_seg.predict.report.writing import LiveReport
 from wsi_seg.predict.run import open_slide
 from wsi_seg.predict.session import Session
 from wsi_seg.results.familiarity import Verdict
@@ -190,12 +191,18 @@ def run_jobs(jobs: Jobs, record: Path, runner: Runner, progress: Progress, quiet
             if isinstance(progress, BarProgress):
                 progress.next_slide()
 
-    batch = run_batch(jobs, record, run, lambda line: say(f"wsi-seg: {line}", err=True))
+    def tell(line: str) -> None:
+        say(f"wsi-seg: {line}", err=True)
+
+    with LiveReport(record.parent, tell) as report:
+        batch = run_batch(jobs, record, run, tell, report.hear)
     if not quiet:
         bad = sum(not outcome.good for outcome in batch.outcomes)
         copies = sum(outcome.status == NoResult.COPY for outcome in batch.outcomes)
         also = f", {copies} of them {'copies' if copies > 1 else 'a copy'}" if copies else ""
         say(f"{counted(len(batch.outcomes), 'slides')}{also}, {bad} with errors: {record}")
+        if report.page is not None:
+            say(f"{report.page}: slide by slide, for a browser")
         _tell_unfamiliar(batch, {str(job.out): job.name for job in jobs.jobs})
     return batch.good
 

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
     from wsi_seg.predict.jobs import Job, Jobs
 
+BATCH = "batch.json"
+"""Name of the record of a batch, beside the results of its slides."""
+
+READ_AGAIN = "run `wsi-seg predict` on its slides again"
+"""What helps against one that cannot be read."""
+
 TRACEBACK_SUFFIX = ".traceback.txt"
 """End of the name of the file that keeps an unexpected error, after the name of the slide's result."""
 
@@ -104,6 +110,11 @@ class BatchSummary(Document):
     passed_over: tuple[Text, ...] = ()
 
     @property
+    def slides(self) -> tuple[str, ...]:
+        """All slides, in order."""
+        return (*(outcome.slide for outcome in self.outcomes), *self.waiting)
+
+    @property
     def good(self) -> bool:
         """Whether every slide was segmented completely."""
         return not self.waiting and all(outcome.good for outcome in self.outcomes)
@@ -124,7 +135,11 @@ class BatchSummary(Document):
 
 
 def run_batch(
-    jobs: Jobs, record: Path, run: Callable[[Job], Outcome], tell: Callable[[str], None]
+    jobs: Jobs,
+    record: Path,
+    run: Callable[[Job], Outcome],
+    tell: Callable[[str], None],
+    heard: Callable[[BatchSummary], None] = lambda _: None,
 ) -> BatchSummary:
     """Do every job; a job that fails, in any way, is reported and recorded, and the next one begins.
 
@@ -137,6 +152,8 @@ def run_batch(
         Does one job.
     tell : callable
         Receives each error, as one line.
+    heard : callable
+        Receives the batch as it is, before the first slide and after each.
 
     Raises
     ------
@@ -149,6 +166,7 @@ def run_batch(
     batch = BatchSummary(waiting=waiting, passed_over=jobs.passed_over)
     remove_partial(record.parent, f"{record.name}.*")
     batch.write(record)
+    heard(batch)
     unwritten: OutputError | None = None
     for job in jobs.jobs:
         try:
@@ -164,6 +182,7 @@ def run_batch(
         except OutputError as error:
             tell(str(error))
             unwritten = error
+        heard(batch)
     if unwritten is not None:
         raise unwritten
     return batch

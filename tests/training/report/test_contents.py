@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import SCHEMA
+from helpers.batches import Page
 from PIL import Image
 
 from wsi_seg.errors import OutputError
@@ -19,7 +19,9 @@ from wsi_seg.models.classes import OUTSIDE_ID, ClassSchema, TissueClass
 from wsi_seg.training.report.charts import draw_confusion, draw_curves, draw_scores
 from wsi_seg.training.report.contents import Example, HistoryRow, TrainingReport
 from wsi_seg.training.report.examples import label_values
-from wsi_seg.training.report.page import compose, render_html, render_markdown
+from wsi_seg.training.report.html import render_html
+from wsi_seg.training.report.markdown import render_markdown
+from wsi_seg.training.report.page import compose
 from wsi_seg.training.report.writing import write_report
 
 CONFUSION = np.array([[800, 100, 100], [50, 450, 0], [0, 0, 2000]])
@@ -55,55 +57,46 @@ def report(**changes: Any) -> TrainingReport:
     return TrainingReport(**(content | changes))
 
 
-class Pictures(HTMLParser):
-    """What a page shows, and whether its tags are closed in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.files: list[str] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "img":
-            self.files.append(dict(attrs)["src"] or "")
-        elif tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
+CHARTS = ("examples.png", "scores.png", "confusion.png", "curves.png")
 
 
-def read_page(text: str) -> Pictures:
-    page = Pictures()
-    page.feed(text)
-    page.close()
-    assert not page.open
-    return page
-
-
-def test_all_files_are_there_and_the_page_shows_them(tmp_path: Path) -> None:
+def test_all_files_are_there_and_the_page_needs_none_of_them(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "report"
     path = write_report(folder, report())
     assert path == folder / "report.html"
-    page = read_page(path.read_text())
-    assert page.files == ["examples.png", "scores.png", "confusion.png", "curves.png"]
-    for name in page.files:
+    page = Page(path.read_text())
+    assert len(page.pictures) == 7  # three in the legend, three panels, the curves
+    assert all(source.startswith("data:image/") for source in page.pictures)
+    for name in CHARTS:
         with Image.open(folder / name) as picture:
             picture.load()
             assert picture.width > 300
             assert np.ptp(np.asarray(picture.convert("L"))) > 200
-    assert {p.name for p in folder.iterdir()} == {*page.files, "report.html", "report.md", "report.json"}
+    assert {p.name for p in folder.iterdir()} == {*CHARTS, "report.html", "report.md", "report.json"}
     text = (folder / "report.md").read_text()
+    assert all(f"]({name})" in text for name in CHARTS)
     for said in (page.text, text.replace("\\<", "<")):
         assert "Training of a < b" in said
         assert "wsi-seg train a.tiff a.geojson --rest 'Other & more'" in said
         assert "by slide <whole>" in said
         assert "Glass: 1,234,567" in said
         assert "betas: 0.9, 0.999" in said
+
+
+def test_the_page_says_the_scores_first_and_leads_to_every_section(tmp_path: Path) -> None:
+    page = Page(write_report(tmp_path, report()).read_text())
+    scores = report().scores
+    begin = f"Training of a < b mIoU {scores.mean_iou:.3f} mean Dice {scores.mean_dice:.3f} pixel accuracy"
+    assert page.words.split("Training of a < b ", 1)[1].startswith(begin)
+    assert page.links == [f"#{anchor}" for anchor in page.anchors]
+    assert page.anchors[:4] == ["scores-by-class", "confusion-matrix", "examples", "curves"]
+
+
+def test_cells_of_the_page_say_shares_of_rows_and_counts(tmp_path: Path) -> None:
+    words = Page(write_report(tmp_path, report()).read_text()).words
+    assert (
+        "Glass 80.0 800 10.0 100 10.0 100 1,000 Stroma 10.0 50 90.0 450 500 Tumour 100.0 2 k 2,000" in words
+    )
 
 
 def test_json_holds_what_was_given(tmp_path: Path) -> None:
@@ -158,9 +151,9 @@ def test_a_class_without_pixels(tmp_path: Path) -> None:
 def test_nothing_validated_and_an_older_report_in_the_folder(tmp_path: Path) -> None:
     write_report(tmp_path, report())
     bare = report(history=(), confusion=np.zeros((3, 3), np.int64), examples=(), facts={})
-    page = read_page(write_report(tmp_path, bare).read_text())
+    page = Page(write_report(tmp_path, bare).read_text())
     assert not (tmp_path / "examples.png").exists()
-    assert "examples.png" not in page.files
+    assert len(page.pictures) == 1
     assert "there are no scores" in page.text
     assert json.loads((tmp_path / "report.json").read_text())["scores"]["mean_iou"] is None
 
@@ -200,7 +193,7 @@ def test_no_curve_leads_from_one_stage_to_the_next() -> None:
 
 
 @pytest.mark.parametrize("count", [2, 9, 40])
-def test_names_are_drawn_whole_or_shortened_whatever_they_hold(count: int) -> None:
+def test_names_are_drawn_whole_or_shortened_whatever_they_hold(count: int, tmp_path: Path) -> None:
     names = [
         f"Klasse {i} Größe $x_{i} 腫瘍 with a name that goes on and on and on and on" for i in range(count)
     ]
@@ -213,7 +206,8 @@ def test_names_are_drawn_whole_or_shortened_whatever_they_hold(count: int) -> No
         labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
         assert labels[0].startswith("Klasse 0 Größe")
         assert max(len(line) for label in labels for line in label.split("\n")) <= 32
-    for page in (render_html(compose(content)), render_markdown(compose(content))):
+    write_report(tmp_path, content)
+    for page in (render_html(compose(content), tmp_path), render_markdown(compose(content))):
         assert names[-1] in page
 
 
@@ -233,7 +227,7 @@ def test_unknown_pixels_are_veiled_and_indices_become_label_values() -> None:
     assert values.tolist() == [[7, 3, OUTSIDE_ID]]
 
 
-def test_names_are_no_markup() -> None:
+def test_names_are_no_markup(tmp_path: Path) -> None:
     evil = "<b>*x*</b> [y](javascript:z) | `a` _b_ my_class # &lt;"
     classes = tuple(TissueClass(id=i, name=f"{evil}{i}", color=(i, 0, 0)) for i in range(2))
     content = report(
@@ -249,9 +243,10 @@ def test_names_are_no_markup() -> None:
     assert "my_class" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {7}
-    page = render_html(compose(content))
+    page = write_report(tmp_path, content).read_text()
     assert "<b>" not in page
     assert "&lt;b&gt;" in page
+    assert Page(page).text.count(evil) > 8
 
 
 def test_the_command_is_said_once() -> None:

@@ -113,6 +113,25 @@ class LabelPyramid:
                 counts += np.bincount(self.read(rect).reshape(-1), minlength=256)
         return {value: int(counts[value]) for value in counts.nonzero()[0].tolist()}
 
+    def read_overview(self, longest: int) -> NDArray[np.uint8]:
+        """Read the slide's overview, from its coarsest level with at least `longest` pixels on a side.
+
+        Returns
+        -------
+        array of uint8, shape (height, width, 3)
+            RGB. One of `levels` has the same height and width.
+
+        Raises
+        ------
+        OutputError
+            If the files are damaged.
+        """
+        sealed = _sealed(self.attributes)
+        with reading(self.path):
+            arrays = [_array(self.path, str(level), sealed) for level in range(len(self.levels))]
+            fine = [array for array in arrays if max(array.shape[1:]) >= longest] or arrays[:1]
+            return np.ascontiguousarray(np.moveaxis(np.asarray(fine[-1][:], dtype=np.uint8), 0, -1))
+
     def _read(self, array: zarr.Array[Any], rect: Rect) -> NDArray[np.uint8]:
         height, width = array.shape
         if rect != rect.clipped(width, height):

@@ -16,6 +16,7 @@ from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator
 
 from wsi_seg.charts import BLUE, FAINT, GREEN, INK, LINE, MUTED, ORANGE, PALE_BLUE, tidy
+from wsi_seg.wording import short_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -200,7 +201,7 @@ def _number_cells(axes: Axes, counts: NDArray[np.int64], percent: NDArray[np.flo
         size = 12 if roomy else 9
         axes.text(column, row + raised, text, color=color, fontsize=size, ha="center", va="center")
         if roomy:
-            pixels = _short(int(counts[row, column]))
+            pixels = short_count(int(counts[row, column]))
             axes.text(column, row + 0.22, pixels, color=color, fontsize=8, ha="center", va="center")
 
 
@@ -242,18 +243,6 @@ def draw_scores(confusion: Confusion, names: Sequence[str]) -> Figure:
     axes.grid(axis="x", color=LINE, linewidth=0.7)
     axes.set_axisbelow(True)
     return figure
-
-
-def _short(count: int) -> str:
-    """Write a number of pixels in three figures.
-
-    >>> _short(950), _short(12_345), _short(2_500_000)
-    ('950', '12.3 k', '2.5 M')
-    """
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return str(count)
 
 
 def _name(name: str) -> str:

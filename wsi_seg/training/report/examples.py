@@ -38,7 +38,7 @@ def draw_examples(examples: Sequence[Example], schema: ClassSchema) -> Image.Ima
     """Draw each example as a row of image, truth and prediction, with a legend below."""
     width = 2 * COLUMN + PANEL + 2
     strips = [_headings(width), *(_row(example, schema, width) for example in examples)]
-    strips.append(draw_legend(_entries(examples, schema), (), width))
+    strips.append(draw_legend(legend_entries(examples, schema), (), width))
     height = sum(strip.height for strip in strips) + ROW_GAP * (len(strips) - 2)
     page = Image.new("RGB", (width + 2 * MARGIN, height + 2 * MARGIN), "white")
     y = MARGIN
@@ -59,18 +59,11 @@ def _headings(width: int) -> Image.Image:
 
 def _row(example: Example, schema: ClassSchema, width: int) -> Image.Image:
     """Draw one example: its name, its share of right pixels, and three panels."""
-    height, across = example.truth.shape
-    scale = min(PANEL / across, PANEL / height)
-    size = max(1, round(across * scale)), max(1, round(height * scale))
-    panels = (
-        paint_slide(example.rgb, size),
-        paint_classes(example.rgb, label_values(example.truth, schema), schema, size),
-        paint_classes(example.rgb, label_values(example.prediction, schema), schema, size),
-    )
-    top = 26
+    panels = painted_panels(example, schema)
+    size, top = panels[0].size, 26
     picture = Image.new("RGB", (width, size[1] + top + 2), "white")
     draw = ImageDraw.Draw(picture)
-    remark = _agreement(example)
+    remark = agreement(example)
     draw_text(draw, (0, 17), fitted(example.name, NAME, 2 * COLUMN - 20), NAME)
     draw_text(draw, (2 * COLUMN, 17), remark, AGREEMENT)
     for column, panel in enumerate(panels):
@@ -80,7 +73,19 @@ def _row(example: Example, schema: ClassSchema, width: int) -> Image.Image:
     return picture
 
 
-def _agreement(example: Example) -> str:
+def painted_panels(example: Example, schema: ClassSchema) -> tuple[Image.Image, ...]:
+    """Paint the image, the truth and the prediction, at one size."""
+    height, across = example.truth.shape
+    scale = min(PANEL / across, PANEL / height)
+    size = max(1, round(across * scale)), max(1, round(height * scale))
+    return (
+        paint_slide(example.rgb, size),
+        paint_classes(example.rgb, label_values(example.truth, schema), schema, size),
+        paint_classes(example.rgb, label_values(example.prediction, schema), schema, size),
+    )
+
+
+def agreement(example: Example) -> str:
     """Describe how much of a patch is known, and how much of that is right."""
     known = example.truth != IGNORE
     if not known.any():
@@ -89,7 +94,7 @@ def _agreement(example: Example) -> str:
     return f"{100 * right:.1f} % right, {100 * known.mean():.0f} % known"
 
 
-def _entries(examples: Sequence[Example], schema: ClassSchema) -> list[Entry]:
+def legend_entries(examples: Sequence[Example], schema: ClassSchema) -> list[Entry]:
     """Return the entries of the legend: the classes that occur, then unknown pixels."""
     occurring = np.unique([v for e in examples for v in (*np.unique(e.truth), *np.unique(e.prediction))])
     entries = [

@@ -34,7 +34,9 @@ def write_report(folder: Path, report: TrainingReport) -> Path:
     from wsi_seg.charts import save_chart
     from wsi_seg.training.report.charts import draw_confusion, draw_curves, draw_scores
     from wsi_seg.training.report.examples import draw_examples
-    from wsi_seg.training.report.page import compose, render_html, render_markdown
+    from wsi_seg.training.report.html import render_html
+    from wsi_seg.training.report.markdown import render_markdown
+    from wsi_seg.training.report.page import compose
 
     save_chart(draw_curves(report.history), folder / CURVES)
     save_chart(draw_confusion(report.scores, report.names), folder / CONFUSION)
@@ -47,5 +49,7 @@ def write_report(folder: Path, report: TrainingReport) -> Path:
     page = compose(report)
     write_text(folder / DATA, json.dumps(report.as_json(), indent=1, allow_nan=False) + "\n")
     write_text(folder / TEXT, render_markdown(page))
-    write_text(folder / PAGE, render_html(page))
+    with writing(folder / PAGE):
+        text = render_html(page, folder)
+    write_text(folder / PAGE, text)
     return folder / PAGE

@@ -1,0 +1,67 @@
+"""Fill a template: every text is escaped, and a page asks no other file and no other host for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from wsi_seg import __version__
+from wsi_seg.errors import printable
+
+SHARED = Path(__file__).parent
+"""The folder of the base template, of its parts, and of the style and the script of all pages."""
+
+
+def render(template: Path, page: object) -> str:
+    """Fill a template.
+
+    Parameters
+    ----------
+    template : Path
+        It extends ``base.html``, and knows the content as ``page``.
+    page : object
+        Its texts are escaped, control characters and lone surrogates too.
+
+    Returns
+    -------
+    str
+        A page for browsers.
+    """
+    return _environment(template.parent).get_template(template.name).render(page=page)
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Return a picture as an address that holds it; `kind` is its type, such as ``image/jpeg``."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+@lru_cache
+def _environment(folder: Path) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader([folder, SHARED]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    script = (SHARED / "sort.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    environment.globals |= {
+        "style": (SHARED / "style.css").read_text(encoding="utf-8"),
+        "script": script,
+        "script_digest": digest,
+        "version": __version__,
+    }
+    return environment
+
+
+def _shown(value: object) -> object:
+    """Return a text as it can stand in a file, in its lines; what is markup already stays."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    return "\n".join(map(printable, value.split("\n")))

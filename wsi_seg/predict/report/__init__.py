@@ -1,0 +1,1 @@
+"""The report of many slides: a page and a table of what became of each."""
