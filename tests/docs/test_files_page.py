@@ -19,6 +19,8 @@ from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.remembered import RememberedDyes, RememberedStain, RememberedTissue, Spread
 from wsi_seg.predict.batch import BatchSummary, NoResult, Outcome
+from wsi_seg.predict.report.shown import State
+from wsi_seg.predict.report.table import COLUMNS
 from wsi_seg.results import summary
 from wsi_seg.results.familiarity import Familiarity
 from wsi_seg.results.folder import ResultFolder
@@ -33,6 +35,7 @@ from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.levels import LevelRead
 from wsi_seg.training.report.contents import HistoryRow
 
+MANY = "report.html and summary.csv of many slides"
 HIDDEN = "What the hidden folder holds"
 CHECKED = "info, check and models show with --json"
 
@@ -102,6 +105,7 @@ def test_every_column_is_described() -> None:
         (table.boundary_columns(), "measures.csv"),
         (geoparquet.COLUMNS, "slide.parquet"),
         (tuple(stated.Stated.__annotations__), "What exported files state"),
+        (COLUMNS, MANY),
     ):
         assert set(header) - set(re.findall(r"`([^`]+)`", described[section])) == set()
 
@@ -110,6 +114,7 @@ def test_every_status_is_described() -> None:
     described = sections()
     assert [s for s in summary.Status if f"`{s}`" not in described["summary.json"]] == []
     assert [s for s in NoResult if f"`{s}`" not in described["batch.json"]] == []
+    assert [s for s in State if f"`{s}`" not in described[MANY]] == []
 
 
 def test_every_file_of_a_result_is_described(tmp_path: Path) -> None:

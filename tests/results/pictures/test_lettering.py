@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from matplotlib.font_manager import findfont
+from PIL import Image, ImageDraw, ImageFont
 
-from wsi_seg.results.pictures.legend import SWATCH, Entry, draw_legend, format_area, format_share
-from wsi_seg.results.pictures.lettering import Style, draw_text, drawable, fitted, text_width, wrapped
+from wsi_seg.results.pictures import fonts
+from wsi_seg.results.pictures.fonts import Face, face_of
+from wsi_seg.results.pictures.legend import (
+    SWATCH,
+    Entry,
+    draw_legend,
+    format_area,
+    format_share,
+    told_apart,
+)
+from wsi_seg.results.pictures.lettering import (
+    Style,
+    draw_text,
+    drawable,
+    fitted,
+    is_drawable,
+    text_width,
+    wrapped,
+)
 
 STYLE = Style(20, (0, 0, 0))
+DEJAVU = Face(findfont("DejaVu Sans"), 0)
+
+
+@pytest.fixture(autouse=True)
+def no_fonts(monkeypatch: pytest.MonkeyPatch) -> dict[str, Face | None]:
+    """A machine without fontconfig: what tests see does not depend on this one's fonts."""
+    found: dict[str, Face | None] = {}
+    monkeypatch.setattr(fonts, "_found", found)
+    monkeypatch.setattr(fonts, "COMMAND", ("no-such-program",))
+    return found
 
 
 @pytest.mark.parametrize(
     ("text", "letters"),
     [
         ("Übergang – naïve", "Ubergang - naive"),
+        ("½ ﬁ", "1/2 fi"),
         ("5 µm × 3 mm²", "5 um x 3 mm²"),
         ("患者 7", "?? 7"),
         ("two\nlines\tand  more", "two lines and more"),
@@ -28,6 +59,7 @@ def test_drawable(text: str, letters: str) -> None:
     assert drawable(text) == letters
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=40), st.integers(40, 300))
 def test_fitted_text_fits(text: str, width: int) -> None:
     line = fitted(text, STYLE, width)
@@ -36,6 +68,7 @@ def test_fitted_text_fits(text: str, width: int) -> None:
         assert line == drawable(text)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(alphabet="ab cd ² é", max_size=80), st.integers(60, 300))
 def test_wrapped_lines_fit_and_lose_no_word(text: str, width: int) -> None:
     lines = wrapped(text, STYLE, width)
@@ -87,3 +120,47 @@ def test_legend_holds_every_swatch_in_columns_that_fit() -> None:
     assert (wide.width, narrow.width) == (1520, 500)
     assert narrow.height > 2 * wide.height
     assert draw_legend((), (), 500).height < 20
+
+
+def test_letters_of_other_scripts_are_drawn_by_a_font_of_the_machine(
+    no_fonts: dict[str, Face | None],
+) -> None:
+    question = ink("???")
+    no_fonts.update(dict.fromkeys("ЖΩ", DEJAVU))
+    assert drawable("Ж a Ω 患") == "Ж a Ω ?"
+    assert is_drawable("ЖΩ why?")
+    assert not is_drawable("患")
+    drawn = ink("ЖЖЖ")
+    assert drawn.shape != question.shape
+    assert abs(drawn[:, 1].max() - 100 - text_width("ЖЖЖ", STYLE)) < 4
+    assert abs(text_width("Ж Ω", STYLE) - width_in_dejavu("Ж Ω")) < 0.1  # the space between them, too
+
+
+def width_in_dejavu(text: str) -> float:
+    return ImageFont.truetype(DEJAVU.path, STYLE.size).getlength(text)
+
+
+def test_fontconfig_is_asked_once_for_all_letters_and_answers_which_it_has(
+    no_fonts: dict[str, Face | None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = tmp_path / "asked"
+    program = tmp_path / "fc-match"
+    program.write_text(
+        f"#!/bin/sh\necho \"$2\" >> {asked}\nprintf '%s\\n0\\n20-7e 416 3a9-3aa' {DEJAVU.path}\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(fonts, "COMMAND", (str(program), "--format"))
+    assert drawable("ЖΩ患") == "ЖΩ?"
+    assert drawable("Ω患Ж") == "Ω?Ж"
+    assert face_of("Ж") == DEJAVU
+    lines = asked.read_text().splitlines()
+    assert lines[0].endswith("charset=3a9 416 60a3")
+    assert len(lines) == 2  # once for all, once more for what that font lacks
+
+
+def test_without_a_font_a_class_has_its_number_and_the_legend_says_why() -> None:
+    assert told_apart("恶性", 2) == "2: 恶性"
+    assert told_apart("Tumour?", 2) == "Tumour?"
+    entry = Entry(Image.new("RGB", SWATCH, "red"), told_apart("恶性", 2))
+    plain = Entry(Image.new("RGB", SWATCH, "red"), "Tumour")
+    assert draw_legend((entry,), (), 500).height > draw_legend((plain,), (), 500).height

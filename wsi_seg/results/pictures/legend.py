@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
-from wsi_seg.results.pictures.lettering import INK, MUTED, Style, draw_text, fitted, text_width, wrapped
+from wsi_seg.results.pictures.lettering import (
+    INK,
+    MUTED,
+    Style,
+    draw_text,
+    fitted,
+    is_drawable,
+    text_width,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +24,8 @@ if TYPE_CHECKING:
 NAME = Style(20, INK)
 FIGURES = Style(20, MUTED)
 ABSENT = Style(18, MUTED)
+
+NO_FONT = "? stands for a letter that no font of this machine has"
 
 SWATCH = (36, 22)
 ROW, COLUMN, GUTTER = 34, 440, 44
@@ -33,10 +44,15 @@ class Entry:
 
 
 def draw_legend(entries: Sequence[Entry], absent: Sequence[str], width: int) -> Image.Image:
-    """Draw entries in columns, read downwards, and below them the names of classes that were not found."""
+    """Draw entries in columns, read downwards, and below them the names of classes that were not found.
+
+    Where letters of a name cannot be drawn, a line says so.
+    """
     columns = max(1, min((width + GUTTER) // (COLUMN + GUTTER), len(entries)))
     rows = -(-len(entries) // columns)
     lines = wrapped(f"Not found: {', '.join(absent)}", ABSENT, width) if absent else []
+    if not all(map(is_drawable, (*(entry.name for entry in entries), *absent))):
+        lines += wrapped(NO_FONT, ABSENT, width)
     picture = Image.new("RGB", (width, rows * ROW + len(lines) * 26 + 6), "white")
     draw = ImageDraw.Draw(picture)
     column_width = min((width + GUTTER) // columns - GUTTER, 490)
@@ -46,6 +62,11 @@ def draw_legend(entries: Sequence[Entry], absent: Sequence[str], width: int) -> 
     for i, line in enumerate(lines):
         draw_text(draw, (0, rows * ROW + 24 + 26 * i), line, ABSENT)
     return picture
+
+
+def told_apart(name: str, number: int) -> str:
+    """Return the name of a class, with its number before it if letters of it cannot be drawn."""
+    return name if is_drawable(name) else f"{number}: {name}"
 
 
 def _draw_entry(

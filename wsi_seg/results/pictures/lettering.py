@@ -1,7 +1,7 @@
 """Text on pictures, in the font that Pillow contains.
 
-That font has ASCII and little else: accents are dropped, the raised 2 of square millimetres is drawn, and
-other characters become question marks.
+That font has ASCII and little else: accents are dropped, and the raised 2 of square millimetres is drawn. For
+letters of other scripts a font of the machine is used; without one, they become question marks.
 """
 
 from __future__ import annotations
@@ -9,12 +9,17 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import ImageFont
 
+from wsi_seg.results.pictures.fonts import face_of, look_for
+
 if TYPE_CHECKING:
     from PIL import ImageDraw
+
+    from wsi_seg.results.pictures.fonts import Face
 
 Color = tuple[int, int, int]
 
@@ -24,7 +29,12 @@ MUTED: Color = (100, 107, 115)
 ELLIPSIS = "…"
 SQUARED = "²"
 DRAWABLE_BEYOND_ASCII = frozenset({ELLIPSIS, SQUARED, "·"})
-LOOKALIKES = str.maketrans({"–": "-", "—": "-", "−": "-", "×": "x", "µ": "u", "μ": "u", "’": "'", "ß": "ss"})
+LOOKALIKES = str.maketrans(
+    {"–": "-", "—": "-", "−": "-", "×": "x", "µ": "u", "μ": "u", "’": "'", "ß": "ss", "\u2044": "/"}
+)
+
+LACKING = "?"
+"""Drawn for a letter that no font has."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +47,34 @@ class Style:
 
 
 def drawable(text: str) -> str:
-    """Return the text in the font's letters, on one line."""
-    letters = []
-    for letter in " ".join(text.split()).translate(LOOKALIKES):
-        base = letter if letter in DRAWABLE_BEYOND_ASCII else unicodedata.normalize("NFKD", letter)[0]
-        letters.append(base if base.isascii() or base in DRAWABLE_BEYOND_ASCII else "?")
-    return "".join(letters)
+    """Return the text in letters that can be drawn, on one line."""
+    line = unicodedata.normalize("NFC", " ".join(text.split()))
+    letters = [_plain(letter) for letter in line.translate(LOOKALIKES)]
+    look_for(letter for letter in letters if not _in_own_font(letter))
+    return "".join(
+        letter if _in_own_font(letter) or face_of(letter) is not None else LACKING for letter in letters
+    )
+
+
+def is_drawable(text: str) -> bool:
+    """Return whether no letter of a text is replaced by a question mark."""
+    return drawable(text).count(LACKING) == text.count(LACKING)
+
+
+def _plain(letter: str) -> str:
+    """Return a letter in ASCII, without accents, perhaps as several; itself if it has no such form."""
+    parts = unicodedata.normalize("NFKD", letter).translate(LOOKALIKES)
+    base = "".join(part for part in parts if not unicodedata.combining(part))
+    return base if base and base.isascii() and not _in_own_font(letter) else letter
+
+
+def _in_own_font(letters: str) -> bool:
+    return letters.isascii() or letters in DRAWABLE_BEYOND_ASCII
 
 
 def text_width(text: str, style: Style) -> float:
     """Width of a line of text in pixels."""
-    return sum(_font(size).getlength(run) for run, size, _ in _runs(text, style))
+    return sum(run.font.getlength(run.letters) for run in _runs(text, style))
 
 
 def draw_text(
@@ -57,11 +84,10 @@ def draw_text(
     x, baseline = xy
     if right:
         x -= text_width(text, style)
-    for run, size, raised in _runs(text, style):
-        font = _font(size)
+    for letters, font, raised in _runs(text, style):
         weight = 0.022 * style.size if style.bold else 0
-        draw.text((x, baseline - raised), run, style.color, font, anchor="ls", stroke_width=weight)
-        x += font.getlength(run)
+        draw.text((x, baseline - raised), letters, style.color, font, anchor="ls", stroke_width=weight)
+        x += font.getlength(letters)
 
 
 def fitted(text: str, style: Style, width: float) -> str:
@@ -86,17 +112,38 @@ def wrapped(text: str, style: Style, width: float) -> list[str]:
     return lines
 
 
-def _runs(text: str, style: Style) -> list[tuple[str, int, float]]:
-    """Cut text into runs of (letters, font size, height above the baseline)."""
+class _Run(NamedTuple):
+    """Letters of one font, and their height above the baseline."""
+
+    letters: str
+    font: ImageFont.FreeTypeFont
+    raised: float = 0.0
+
+
+def _runs(text: str, style: Style) -> list[_Run]:
+    """Cut text into runs of letters of one font, size and height."""
     plain, *raised = drawable(text).split(SQUARED)
-    runs = [(plain, style.size, 0.0)]
+    runs = _by_font(plain, style.size)
     for rest in raised:
-        runs += [("2", round(0.66 * style.size), 0.33 * style.size), (rest, style.size, 0.0)]
+        runs.append(_Run("2", _font(round(0.66 * style.size)), 0.33 * style.size))
+        runs += _by_font(rest, style.size)
     return runs
 
 
+def _by_font(text: str, size: int) -> list[_Run]:
+    """Cut text by font. Words of one font stay together, as they may run from right to left."""
+    faces = [None if _in_own_font(letter) else face_of(letter) for letter in text]
+    for i in range(1, len(text) - 1):
+        if text[i] == " " and faces[i - 1] == faces[i + 1]:
+            faces[i] = faces[i - 1]
+    runs = groupby(zip(text, faces, strict=True), key=lambda pair: pair[1])
+    return [_Run("".join(letter for letter, _ in run), _font(size, face)) for face, run in runs]
+
+
 @lru_cache(maxsize=32)
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _font(size: int, face: Face | None = None) -> ImageFont.FreeTypeFont:
+    if face is not None:
+        return ImageFont.truetype(face.path, size, face.index)
     font = ImageFont.load_default(size=size)
     assert isinstance(font, ImageFont.FreeTypeFont)  # Pillow's wheels all have FreeType
     return font

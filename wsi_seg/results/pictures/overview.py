@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from wsi_seg.errors import UsageError
 from wsi_seg.files.files import replacing
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
-from wsi_seg.results.pictures.legend import SWATCH, Entry, draw_legend, format_area
+from wsi_seg.results.pictures.legend import SWATCH, Entry, draw_legend, format_area, told_apart
 from wsi_seg.results.pictures.lettering import (
     INK,
     MUTED,
@@ -138,7 +138,8 @@ def draw_overview(scene: Scene) -> Image.Image:
     """
     panels = _draw_panels(scene)
     width = max(NARROWEST, panels.width)
-    strips = [_draw_heading(scene, width), panels, draw_legend(_entries(scene), scene.absent, width)]
+    absent = [told_apart(c.name, c.id) for c in scene.classes if c.name in scene.absent]
+    strips = [_draw_heading(scene, width), panels, draw_legend(_entries(scene), absent, width)]
     height = sum(strip.height for strip in strips) + GAP * (len(strips) - 1)
     page = Image.new("RGB", (width + 2 * MARGIN, height + 2 * MARGIN), "white")
     y = MARGIN
@@ -238,7 +239,8 @@ def _entries(scene: Scene) -> list[Entry]:
     entries = []
     for c in scene.found:
         color = mean_color(scene.rgb, scene.labels == c.id)  # else dark tissue looks unlike its swatch
-        entries.append(Entry(paint_swatch(c.id, scene.schema, SWATCH, color), c.name, c.mm2, c.share))
+        swatch = paint_swatch(c.id, scene.schema, SWATCH, color)
+        entries.append(Entry(swatch, told_apart(c.name, c.id), c.mm2, c.share))
     if scene.unprocessed_mm2 > 0:
         swatch = paint_swatch(UNPROCESSED_ID, scene.schema, SWATCH)
         entries.append(Entry(swatch, "Could not be read", scene.unprocessed_mm2))

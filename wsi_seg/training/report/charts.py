@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
+from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.ticker import MaxNLocator
 
 from wsi_seg.charts import BLUE, FAINT, GREEN, INK, LINE, MUTED, ORANGE, PALE_BLUE, tidy
+from wsi_seg.results.pictures.fonts import face_of
+from wsi_seg.results.pictures.lettering import LACKING
 from wsi_seg.wording import short_count
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 Series: TypeAlias = "tuple[NDArray[np.float64], NDArray[np.float64]]"
 """Steps, and the values at these steps."""
+
+OWN_FONT = "DejaVu Sans"
+"""It comes with matplotlib."""
 
 NAME_WIDTH, NAME_LINES = 30, 2
 COUNTED_CELLS, NUMBERED_CELLS = 8, 30
@@ -158,8 +163,10 @@ def draw_confusion(confusion: Confusion, names: Sequence[str]) -> Figure:
 
     labels = [_name(name) for name in names]
     small = 9 if n <= NUMBERED_CELLS else max(3.0, 9 * 30 / n)
-    axes.set_xticks(range(n), labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=small)
-    axes.set_yticks(range(n), labels, fontsize=small)
+    fonts = _fonts(labels)
+    turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(n), labels, fontsize=small, fontfamily=fonts, **turned)
+    axes.set_yticks(range(n), labels, fontsize=small, fontfamily=fonts)
     axes.set_xlabel("found", fontsize=11, color=MUTED)
     axes.set_ylabel("true", fontsize=11, color=MUTED)
     axes.set_title(
@@ -232,7 +239,8 @@ def draw_scores(confusion: Confusion, names: Sequence[str]) -> Figure:
             place = 0.0 if math.isnan(value) else value
             axes.text(place + 0.008, row + shift, text, fontsize=8, color=INK, va="center")
     axes.axhline(rows[-1] - 0.68, color=LINE, linewidth=1)
-    axes.set_yticks(rows, [entry[0] for entry in entries])
+    names = [entry[0] for entry in entries]
+    axes.set_yticks(rows, names, fontfamily=_fonts(names))
     axes.set_ylim(rows[-1] + 0.6, -0.6)
     axes.set_xlim(0, 1.08)
     axes.set_xticks(np.linspace(0, 1, 6))
@@ -246,8 +254,21 @@ def draw_scores(confusion: Confusion, names: Sequence[str]) -> Figure:
 
 
 def _name(name: str) -> str:
-    """Break a class's name into lines, replace letters that the font lacks by ?, and escape dollars."""
+    """Break a class's name into lines, replace letters that no font has by ?, and escape dollars."""
     lines = textwrap.wrap(name, NAME_WIDTH, max_lines=NAME_LINES, placeholder="…")
-    known = get_font(findfont("DejaVu Sans")).get_charmap()
-    letters = (c if ord(c) in known or c == "\n" else "?" for c in "\n".join(lines))
+    known = get_font(findfont(OWN_FONT)).get_charmap()
+    letters = (
+        c if ord(c) in known or c == "\n" or face_of(c) is not None else LACKING for c in "\n".join(lines)
+    )
     return "".join(letters).replace("$", r"\$")
+
+
+def _fonts(names: Sequence[str]) -> list[str]:
+    """Return the fonts to write names in: matplotlib's own, then those of the machine that it needs."""
+    known = get_font(findfont(OWN_FONT)).get_charmap()
+    faces = {face_of(c) for name in names for c in name if ord(c) not in known and c != "\n"} - {None}
+    families = [OWN_FONT]
+    for face in sorted(faces):
+        fontManager.addfont(face.path)
+        families.append(get_font(face.path).family_name)
+    return families
