@@ -79,7 +79,7 @@ def test_a_report_that_cannot_be_written_is_one_line_and_the_slides_are_done(tmp
     told: list[str] = []
     report = run(tmp_path, "a", "b", told=told)
     assert (len(told), report.page) == (1, None)
-    assert told[0].startswith(f"the batch goes on without its report: {tmp_path / 'report.html'}: ")
+    assert told[0].startswith(f"the batch continues without its report: {tmp_path / 'report.html'}: ")
     assert told[0].endswith(f"; later, `wsi-seg report {tmp_path}` makes it")
     assert (tmp_path / "b" / "summary.json").exists()
 

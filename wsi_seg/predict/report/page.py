@@ -103,7 +103,7 @@ class BatchPage:
             ("classes", "Classes", bool(self.groups)),
             ("table", "All slides", len(self.slides) > 1),
             ("slides", "Slide by slide", True),
-            ("passed-over", "Passed over", bool(self.passed_over)),
+            ("skipped", "Skipped", bool(self.passed_over)),
             ("made", "How it was made", bool(self.groups)),
         )
         return [Section(anchor, heading) for anchor, heading, there in asked if there]

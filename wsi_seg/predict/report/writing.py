@@ -154,6 +154,6 @@ class LiveReport:
         known = isinstance(error, WsiSegError)
         what = str(error) if known else f"internal error ({type(error).__name__}: {error})"
         line = (
-            f"the batch goes on without its report: {what}; later, `wsi-seg report {self._folder}` makes it"
+            f"the batch continues without its report: {what}; later, `wsi-seg report {self._folder}` makes it"
         )
         self._tell(" ".join(line.split()))
