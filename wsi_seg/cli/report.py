@@ -24,8 +24,8 @@ def report(
 ) -> None:
     """Write report.html and summary.csv: all slides of a folder of results, with what became of each.
 
-    A batch writes both by itself, as its slides finish. This makes them again, and makes them of slides that were
-    segmented one by one.
+    A batch writes both by itself, as its slides finish. This makes them again, and makes them of slides that
+    were segmented one by one.
 
     Example: `wsi-seg report results`
     """
