@@ -20,7 +20,7 @@ class Face(NamedTuple):
     """A font file, and which of the fonts in it."""
 
     path: str
-    index: int
+    number: int
 
 
 _found: dict[str, Face | None] = {}
@@ -55,7 +55,7 @@ def _best(letters: set[str]) -> tuple[Face | None, set[str]]:
         )
         path, index, charset = answer.stdout.split("\n")
         face = Face(path, int(index))
-        ImageFont.truetype(face.path, 20, face.index)
+        ImageFont.truetype(face.path, 20, face.number)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None, set()  # no fontconfig, or a font that Pillow cannot read: pictures say that letters lack
     ranges = [tuple(int(end, 16) for end in part.split("-")) for part in charset.split()]

@@ -143,7 +143,7 @@ def _by_font(text: str, size: int) -> list[_Run]:
 @lru_cache(maxsize=32)
 def _font(size: int, face: Face | None = None) -> ImageFont.FreeTypeFont:
     if face is not None:
-        return ImageFont.truetype(face.path, size, face.index)
+        return ImageFont.truetype(face.path, size, face.number)
     font = ImageFont.load_default(size=size)
     assert isinstance(font, ImageFont.FreeTypeFont)  # Pillow's wheels all have FreeType
     return font

@@ -164,8 +164,9 @@ def draw_confusion(confusion: Confusion, names: Sequence[str]) -> Figure:
     labels = [_name(name) for name in names]
     small = 9 if n <= NUMBERED_CELLS else max(3.0, 9 * 30 / n)
     fonts = _fonts(labels)
-    turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
-    axes.set_xticks(range(n), labels, fontsize=small, fontfamily=fonts, **turned)
+    axes.set_xticks(
+        range(n), labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=small, fontfamily=fonts
+    )
     axes.set_yticks(range(n), labels, fontsize=small, fontfamily=fonts)
     axes.set_xlabel("found", fontsize=11, color=MUTED)
     axes.set_ylabel("true", fontsize=11, color=MUTED)
@@ -266,9 +267,8 @@ def _name(name: str) -> str:
 def _fonts(names: Sequence[str]) -> list[str]:
     """Return the fonts to write names in: matplotlib's own, then those of the machine that it needs."""
     known = get_font(findfont(OWN_FONT)).get_charmap()
-    faces = {face_of(c) for name in names for c in name if ord(c) not in known and c != "\n"} - {None}
-    families = [OWN_FONT]
-    for face in sorted(faces):
-        fontManager.addfont(face.path)
-        families.append(get_font(face.path).family_name)
-    return families
+    faces = [face_of(c) for name in names for c in name if ord(c) not in known and c != "\n"]
+    paths = sorted({face.path for face in faces if face is not None})
+    for path in paths:
+        fontManager.addfont(path)
+    return [OWN_FONT, *(get_font(path).family_name for path in paths)]
