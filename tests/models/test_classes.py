@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from wsi_seg.models.classes import ClassSchema, TissueClass
+from wsi_seg.models.classes import ClassSchema, Code, TissueClass
 
 SCHEMA = ClassSchema(
     name="test",
@@ -57,3 +57,17 @@ def test_names_that_cannot_be_shown_as_they_are_are_refused(name: str) -> None:
     ):
         with pytest.raises(ValidationError, match=r"holds control characters: take them out|at least 1 char"):
             wrong()
+
+
+def test_a_class_without_a_code_is_stored_as_before_there_were_codes() -> None:
+    bare = TissueClass(id=1, name="Blood", color=(1, 2, 3))
+    assert bare.model_dump_json() == '{"id":1,"name":"Blood","color":[1,2,3],"aliases":[]}'
+    coded = bare.model_copy(update={"code": Code(value="87612001", meaning="Blood")})
+    assert '"code":{"value":"87612001","meaning":"Blood","scheme":"SCT"}' in coded.model_dump_json()
+    assert TissueClass.model_validate_json(coded.model_dump_json()) == coded
+
+
+@pytest.mark.parametrize("value", ["", "a b", "a\\b", "\u00e9", "1" * 65])
+def test_a_code_is_one_that_dicom_can_hold(value: str) -> None:
+    with pytest.raises(ValidationError):
+        Code(value=value, meaning="Blood")

@@ -37,7 +37,7 @@ def read_yaml(content: type[Content], name_or_path: str, folder: str, what: str)
     if path.suffix not in {".yaml", ".yml"}:
         path = shipped_folder(folder) / f"{name_or_path}.yaml"
         if not path.is_file():
-            known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
+            known = ", ".join(shipped_names(folder))
             raise UsageError(f"no {what} named {name_or_path!r}: use one of {known}, or a YAML file")
     try:
         return content.model_validate(yaml.safe_load(read_plain_text(path)))
@@ -51,6 +51,11 @@ def read_yaml(content: type[Content], name_or_path: str, folder: str, what: str)
         raise UsageError(f"{path}: nested too deeply for a {what}: see {folder}/ for examples") from error
     except ValueError as error:  # an invalid date or number
         raise UsageError(f"{path}: holds an invalid value ({error}): correct it") from error
+
+
+def shipped_names(folder: str) -> list[str]:
+    """Return the names of the shipped YAML files of a folder."""
+    return sorted(path.stem for path in shipped_folder(folder).glob("*.yaml"))
 
 
 def shipped_folder(name: str) -> Path:

@@ -35,8 +35,36 @@ Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_
 """A name that terminals, tables and QuPath show unchanged: on one line, in one direction."""
 
 
+class Code(BaseModel):
+    """An entry of a terminology: what a class is called wherever files of it go.
+
+    Attributes
+    ----------
+    value : str
+        The entry's identifier.
+    meaning : str
+        What it is called there.
+    scheme : str
+        The terminology, by DICOM's designators (PS3.16, section 8): SCT is SNOMED CT.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[!-\[\]-~]+$")]
+    meaning: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_shown_as_it_is)]
+    scheme: Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-\[\]-~]+$")] = "SCT"
+
+
 class TissueClass(BaseModel):
-    """One class: the value of its pixels in a label image, its name and its colour."""
+    """One class: the value of its pixels in a label image, its name and its colour.
+
+    Attributes
+    ----------
+    code : Code or None
+        What the class is, for files that state it by a code.
+    category : Code or None
+        The kind of thing that this is.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,6 +72,9 @@ class TissueClass(BaseModel):
     name: Name
     color: Rgb
     aliases: tuple[Name, ...] = ()
+    # Left out where there is none: documents of classes without codes keep their bytes.
+    code: Annotated[Code | None, Field(exclude_if=lambda code: code is None)] = None
+    category: Annotated[Code | None, Field(exclude_if=lambda code: code is None)] = None
 
 
 class ClassSchema(BaseModel):
