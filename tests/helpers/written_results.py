@@ -14,7 +14,7 @@ from wsi_seg.results.labels.ngff import PyramidLayout
 from wsi_seg.results.labels.pyramid import PyramidWriter
 from wsi_seg.results.labels.reading import LabelPyramid
 from wsi_seg.results.labels.seals import document_path
-from wsi_seg.results.record import RegionTotals, RunRecord
+from wsi_seg.results.record import Key, RegionTotals, RunRecord
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Lattice
 
@@ -44,12 +44,21 @@ def in_memory(labels: Labels, mpp: tuple[float, float] = (2.0, 2.0)) -> LabelPyr
     )
 
 
-def write_labels(folder: Path, labels: Labels, schema: ClassSchema = SCHEMA) -> Path:
-    """Write a finished result folder, without documents beside the labels."""
+def write_labels(
+    folder: Path,
+    labels: Labels,
+    schema: ClassSchema = SCHEMA,
+    frames: Frames | None = None,
+    made_from: Key | None = None,
+) -> Path:
+    """Write a finished result folder, without documents beside the labels.
+
+    `made_from` is what its record says that the labels depend on.
+    """
     result = ResultFolder(folder)
     height, width = labels.shape
     lattice = Lattice(width, height, patch=64, halo=0, region_cores=1)
-    layout = PyramidLayout(frames_of(labels), schema, lattice.region, overview_level=0)
+    layout = PyramidLayout(frames or frames_of(labels), schema, lattice.region, overview_level=0)
     writer = PyramidWriter(result.zarr, layout)
     result.work.mkdir(parents=True)
     writer.create({"slide": f"{folder.name}.svs", "model": "a-model", "model_fingerprint": "abc123"})
@@ -63,5 +72,6 @@ def write_labels(folder: Path, labels: Labels, schema: ClassSchema = SCHEMA) -> 
     writer.seal(pixels, files | writer.build_levels(1))
     totals = RegionTotals(pixels=pixels, unreadable=0, patches=len(lattice), seconds={})
     files = result.take_stock(document_path(result.zarr))
-    result.write_record(RunRecord(progress="finished", labels={}, export={}, totals=totals, files=files))
+    record = RunRecord(progress="finished", labels=made_from or {}, export={}, totals=totals, files=files)
+    result.write_record(record)
     return folder

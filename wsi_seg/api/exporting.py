@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from wsi_seg.api.asked import AnyPath, checked, path_of, shown
 from wsi_seg.errors import UsageError
 from wsi_seg.exports.formats import format_named
-from wsi_seg.exports.options import FRAMES, IMAGES, Options
+from wsi_seg.exports.options import FRAMES, IMAGES, SEG_TYPES, Options
 from wsi_seg.exports.source import Source
 from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.settings import ExportSettings
@@ -15,7 +15,7 @@ from wsi_seg.settings import ExportSettings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wsi_seg.exports.options import Frame, Image
+    from wsi_seg.exports.options import Frame, Image, SegType
 
 
 class Exporting:
@@ -167,3 +167,97 @@ class Exporting:
             slide=None if slide is None else path_of(slide),
         )
         return self._write("spatialdata", path, options)
+
+    def to_dicom_seg(
+        self,
+        path: AnyPath,
+        *,
+        seg_type: SegType = "labelmap",
+        include_background: bool = False,
+        codes: str | None = None,
+        slide: AnyPath | None = None,
+    ) -> Path:
+        """Write the labels as a DICOM Segmentation; needs ``pip install 'wsi-seg[dicom]'``.
+
+        The slide must be a DICOM slide: the segmentation lies in its frame of reference and refers to it.
+
+        Parameters
+        ----------
+        path : str or path
+            A folder that is not there yet. It gets a file for each level.
+        seg_type : {"labelmap", "binary"}
+            One number a pixel, compressed; or a bit a pixel for each class, for programs that know no label
+            maps.
+        include_background : bool
+            Make the background class a segment, too.
+        codes : str, optional
+            A class schema, by name or path of a YAML file, whose codes are taken for classes without.
+        slide : str or path, optional
+            Where the slide lies now; by default where it lay.
+
+        Returns
+        -------
+        Path
+            The folder.
+
+        Raises
+        ------
+        UsageError
+            If a package is not installed, a setting is not valid, the path is there already, or the slide is
+            not where it lay.
+        SlideError
+            If the slide can't be read, is no DICOM slide, is another one, or does not state how it lies.
+        OutputError
+            If the labels are damaged, or a file cannot be written.
+        """
+        if not isinstance(seg_type, str) or seg_type not in SEG_TYPES:
+            raise UsageError(f"seg_type={shown(seg_type)}: use 'labelmap' or 'binary'")
+        options = Options(
+            seg_type=seg_type,
+            include_background=include_background or None,
+            codes=codes,
+            slide=None if slide is None else path_of(slide),
+        )
+        return self._write("dicom-seg", path, options)
+
+    def to_dicom_ann(
+        self,
+        path: AnyPath,
+        *,
+        simplify_um: float | None = None,
+        min_area_um2: float | None = None,
+        include_background: bool | None = None,
+        codes: str | None = None,
+        slide: AnyPath | None = None,
+    ) -> Path:
+        """Write the polygons as DICOM annotations; needs ``pip install 'wsi-seg[dicom]'``.
+
+        The slide must be a DICOM slide. Polygons with holes are cut into annotations without.
+
+        Parameters
+        ----------
+        path : str or path
+            ``.dcm``.
+        simplify_um, min_area_um2, include_background
+            As for `polygons`.
+        codes, slide
+            As for `to_dicom_seg`.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        UsageError, SlideError, OutputError
+            As for `to_dicom_seg`; or if there is no polygon.
+        """
+        options = Options(
+            simplify_um=simplify_um,
+            min_area_um2=min_area_um2,
+            include_background=include_background,
+            codes=codes,
+            slide=None if slide is None else path_of(slide),
+        )
+        return self._write("dicom-ann", path, options)

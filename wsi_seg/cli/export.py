@@ -84,6 +84,23 @@ def export(
             show_default=False,
         ),
     ] = None,
+    seg_type: Annotated[
+        str | None,
+        typer.Option(
+            help="What a dicom-seg is: labelmap, or binary, for programs that know no label maps. "
+            "[default: labelmap]",
+            show_default=False,
+        ),
+    ] = None,
+    codes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCHEMA",
+            help="Class schema, by name or YAML file, whose codes DICOM files get for classes without. "
+            "[default: that of the result's name, if wsi-seg has one]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write a finished result in another format, or make its polygons again; without inference.
 
@@ -97,8 +114,10 @@ def export(
         wsi-seg export results/slide --format parquet -o slide.parquet
 
         wsi-seg export results/slide --format spatialdata --image slide
+
+        wsi-seg export results/slide --format dicom-seg -o segmentation
     """
-    from wsi_seg.exports.options import FRAMES, IMAGES, Options
+    from wsi_seg.exports.options import FRAMES, IMAGES, SEG_TYPES, Options
     from wsi_seg.exports.source import Source
     from wsi_seg.results.whole import require_whole
 
@@ -113,6 +132,8 @@ def export(
         frame=_one_of("--frame", frame, tuple(FRAMES)),
         image=_one_of("--image", image, IMAGES),
         slide=slide,
+        seg_type=_one_of("--seg-type", seg_type, SEG_TYPES),
+        codes=codes,
     )
     _check(options, chosen, file_format)
     source = Source.at(result)

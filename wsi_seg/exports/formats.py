@@ -62,6 +62,16 @@ FORMATS = {
         OUTLINES | {"image", "slide"},
         "wsi_seg.exports.spatialdata.store:prepare",
     ),
+    "dicom-seg": Format(
+        "a segmentation, for a DICOM slide",
+        frozenset({"seg_type", "include_background", "codes", "slide"}),
+        "wsi_seg.exports.dicom.prepare:prepare_seg",
+    ),
+    "dicom-ann": Format(
+        "annotations, for a DICOM slide",
+        OUTLINES | {"codes", "slide"},
+        "wsi_seg.exports.dicom.prepare:prepare_ann",
+    ),
 }
 """The formats by name, in the order of the help."""
 

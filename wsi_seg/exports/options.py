@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 Frame = Literal["slide", "qupath", "label", "um"]
 
+SegType = Literal["labelmap", "binary"]
+
+SEG_TYPES: tuple[SegType, ...] = ("labelmap", "binary")
+"""How DICOM holds a segmentation: one number a pixel, or a bit a pixel for each segment."""
+
 Image = Literal["overview", "slide", "none"]
 
 IMAGES: tuple[Image, ...] = ("overview", "slide", "none")
@@ -43,6 +48,10 @@ class Options:
         The picture beside the labels.
     slide : Path or None
         Where the slide lies now.
+    seg_type : {"labelmap", "binary"} or None
+        How DICOM holds the segmentation.
+    codes : str or None
+        A class schema, by name or path, whose codes are taken for classes that have none.
     """
 
     simplify_um: float | None = None
@@ -54,6 +63,8 @@ class Options:
     frame: Frame | None = None
     image: Image | None = None
     slide: Path | None = None
+    seg_type: SegType | None = None
+    codes: str | None = None
 
     @property
     def given(self) -> dict[str, object]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wsi_seg.results.labels.reading import LabelPyramid
     from wsi_seg.results.polygons.export import Exported
 
-TABLES = {"csv": (".csv",), "parquet": (".parquet", ".geoparquet")}
+TABLES = {"csv": (".csv",), "parquet": (".parquet", ".geoparquet"), "ann.dcm": (".dcm",)}
 """Files of polygons that are not for QuPath: the ends of their names, by what they are."""
 
 
@@ -78,7 +78,7 @@ def file_for(zarr: Path, out: Path | None, suffix: str) -> tuple[ResultFolder | 
     zarr : Path
     out : Path or None
         The file that is named, if any.
-    suffix : {"geojson", "geojson.gz", "csv", "parquet"}
+    suffix : {"geojson", "geojson.gz", "csv", "parquet", "ann.dcm"}
         What is to be written.
 
     Raises
@@ -105,7 +105,7 @@ def _check_name(target: Path, suffix: str) -> None:
     name, endings = target.name.lower(), TABLES.get(suffix, NAMES)
     bare = name if suffix in TABLES else name.removesuffix(".gz")
     if not bare.endswith(endings):
-        use = f"it must end in .{suffix}" if suffix in TABLES else "QuPath reads .geojson and .geojson.gz"
+        use = f"it must end in {endings[0]}" if suffix in TABLES else "QuPath reads .geojson and .geojson.gz"
         raise UsageError(f"{target}: not a name for polygons in this format: {use}")
 
 
