@@ -55,7 +55,7 @@ def by_pydicom(path: Path) -> dict[str, list[shapely.Polygon]]:
 
 
 def by_wsidicom(path: Path) -> dict[str, list[shapely.Polygon]]:
-    with WsiDicom.open([path, *path.parent.glob("*.dcm")]) as slide:
+    with WsiDicom.open(sorted(path.parent.glob("*.dcm"))) as slide:
         (instance,) = slide.annotations
     return {
         group.label: [
