@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from dicom_slide import write_slide
 from machine import keep
 
 Case = tuple[str, dict[str, str]]
@@ -35,8 +36,14 @@ CASES: dict[str, Case] = {
     "spatialdata": ("spatialdata", {}),
     "spatialdata, no image": ("spatialdata", {"image": "none"}),
     "spatialdata, slide": ("spatialdata", {"image": "slide"}),
+    "dicom-seg": ("dicom-seg", {}),
+    "dicom-seg, binary": ("dicom-seg", {"seg_type": "binary"}),
+    "dicom-ann": ("dicom-ann", {}),
 }
-NAMES = {"geojson": "a.geojson.gz", "spatialdata": "a.zarr"}
+NAMES = {"geojson": "a.geojson.gz", "spatialdata": "a.zarr", "dicom-seg": "a.seg", "dicom-ann": "a.dcm"}
+
+DICOM = "slide.dcm"
+"""Of generated results: a DICOM slide of their size, without pixels."""
 
 CELL = 16
 """Side, in label pixels, of what the generated labels are made of."""
@@ -55,9 +62,10 @@ def one(result: Path, case: Case) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=result.parent) as folder:
         target = Path(folder) / NAMES.get(name, f"a.{name}")
         source, prepare = Source.at(result), format_named(name).prepare
+        beside = {"slide": result / DICOM} if name.startswith("dicom") and (result / DICOM).exists() else {}
         begin, worked = time.perf_counter(), time.process_time()
         try:
-            written = prepare(source, target, Options(**asked))()  # type: ignore[arg-type]
+            written = prepare(source, target, Options(**asked, **beside))()  # type: ignore[arg-type]
         except WsiSegError as error:
             return {"refused": str(error)}
         seconds, cpu = time.perf_counter() - begin, time.process_time() - worked
@@ -118,6 +126,7 @@ def generate(folder: Path, polygons: int) -> Path:
     files |= writer.write_overview(np.full((height, width, 3), 220, dtype=np.uint8))
     files |= writer.build_levels(2)
     writer.seal({i: int(n) for i, n in enumerate(pixels) if n}, files)
+    write_slide(result.folder / DICOM, (4 * side, 4 * side), 0.5)
     return result.folder
 
 
