@@ -95,10 +95,10 @@ class Frames:
     def add(self, frame: bytes) -> None:
         """Append a frame."""
         self._offsets.append(self._scratch.size)
-        self._lengths.append(len(frame))
         if self._framed:
             frame += b"\0" * (len(frame) % 2)
             self._scratch.file.write(_item_header(len(frame)))
+        self._lengths.append(len(frame))
         self._scratch.file.write(frame)
 
     def state(self, head: Dataset) -> None:
