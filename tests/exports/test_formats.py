@@ -24,5 +24,5 @@ def test_every_option_is_used_by_a_format() -> None:
 
 
 def test_a_format_that_there_is_not_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(UsageError, match=r"^--format shp: use geojson.* or \w+$"):
+    with pytest.raises(UsageError, match=r"^--format shp: use geojson.* or [\w-]+$"):
         format_named("shp")

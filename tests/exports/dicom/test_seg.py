@@ -220,6 +220,19 @@ def test_unprocessed_pixels_are_a_segment_of_their_own(tmp_path: Path) -> None:
     assert (by_highdicom(bits / "level-0.dcm") == read).all()
 
 
+@pytest.mark.parametrize("seg_type", ["labelmap", "binary"])
+@pytest.mark.parametrize("found", [True, False])
+def test_a_single_class_that_is_found_or_not(tmp_path: Path, seg_type: str, found: bool) -> None:
+    schema = ClassSchema(name="one", background="Glass", classes=SCHEMA.classes[:2])
+    labels = np.zeros((300, 600), dtype=np.uint8)
+    labels[200:220, 100:130] = found
+    result = write_result(tmp_path, labels, schema)
+    path = export(result, tmp_path / "out", seg_type=seg_type) / "level-0.dcm"
+    assert (by_highdicom(path) == labels).all()
+    assert dcmread(path).NumberOfFrames == (2 if seg_type == "labelmap" else 1)
+    assert "SegmentIdentificationSequence" not in dcmread(path).SharedFunctionalGroupsSequence[0]
+
+
 def test_without_an_encoder_of_jpeg_ls_it_is_rle(
     result: OnSlide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,8 @@ class Places:
     def of(cls, head: Dataset) -> Places:
         """Return those of an image, as yet none; what its statements hold of them is taken out there."""
         del head.PerFrameFunctionalGroupsSequence
+        # Of a single segment, highdicom states the number once for all frames.
+        head.SharedFunctionalGroupsSequence[0].pop("SegmentIdentificationSequence", None)
         first = head.TotalPixelMatrixOriginSequence[0]
         origin = [float(first[f"{axis}OffsetInSlideCoordinateSystem"].value) for axis in "XYZ"]
         along_columns, along_rows = np.array(head.ImageOrientationSlide, dtype=np.float64).reshape(2, 3)

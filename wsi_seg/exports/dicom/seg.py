@@ -18,6 +18,7 @@ from wsi_seg.exports.dicom.encoding import TILE
 from wsi_seg.exports.dicom.made_by import concept, new_uid
 from wsi_seg.exports.dicom.places import Places
 from wsi_seg.exports.dicom.streamed import LARGEST, Frames, write_statements
+from wsi_seg.files.digests import flush
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
@@ -109,6 +110,9 @@ class SegmentationSeries:
                     frames.add(frame)
                     if places is not None:
                         places.add(number, row, column)
+            if places is not None and not len(frames):  # an image has a frame, though there be nothing to see
+                frames.add(bytes(TILE * TILE // 8))
+                places.add(self.classes[0].number, 0, 0)
             if not self.encoding.framed and frames.size > LARGEST:
                 raise OutputError(
                     f"{path}: would be larger than DICOM allows without compression "
@@ -121,6 +125,7 @@ class SegmentationSeries:
                 else:
                     write_statements(file, head, PER_FRAME, places.items())
                 frames.write(file)
+        flush(path)
 
     def _head(self, level: int, shared: dict[str, Any]) -> Dataset:
         """Return what a level's file states before its frames."""
