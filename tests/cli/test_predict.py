@@ -172,7 +172,8 @@ def test_one_slide_in_several_places_is_done_once(model_path: Path, tmp_path: Pa
         ("finished", "b__x__s.tiff"),
         ("copy of a slide before it", "a__x__s.tiff"),
     ]
-    assert sorted(path.name for path in out.iterdir()) == ["a__x__s.tiff", "b__x__s.tiff", "batch.json"]
+    named_so = ["a__x__s.tiff", "b__x__s.tiff", "batch.json", "report.html", "summary.csv"]
+    assert sorted(path.name for path in out.iterdir()) == named_so
 
 
 def test_a_copy_at_another_resolution_is_an_error(model_path: Path, tmp_path: Path) -> None:

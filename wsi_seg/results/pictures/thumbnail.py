@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SIDE = 240
 """Longest side of a thumbnail in pixels."""
 
-MOST_BYTES = 6000
+MOST_BYTES = 5000
 """Aimed at for one, so that a page with those of 500 slides has some MB."""
 
 QUALITIES = (80, 65, 50, 35, 20)
