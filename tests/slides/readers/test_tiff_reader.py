@@ -174,6 +174,39 @@ def test_levels_on_pages_that_are_not_marked_as_reduced(tmp_path: Path) -> None:
         assert "OpenSlide finds 1 of its 3 levels" in slide.read_with
 
 
+@pytest.mark.parametrize("in_planes", [False, True], ids=["interleaved", "planes"])
+def test_levels_of_ome_tiff_on_pages_that_its_xml_does_not_describe(tmp_path: Path, in_planes: bool) -> None:
+    path = tmp_path / "slide.ome.tiff"
+    options: dict[str, Any] = {"tile": (128, 128), "compression": "deflate", "metadata": None}
+    levels = halves(RGB, 3)
+    with tifffile.TiffWriter(path, ome=False) as tiff:
+        for index, level in enumerate([*levels, levels[2][:100, :100]]):  # what is no level ends them
+            description = ome_of_one(in_planes) if index == 0 else None
+            pages = [(level, "rgb")] if not in_planes else [(level[..., c], "minisblack") for c in range(3)]
+            for place, (page, photometric) in enumerate(pages):
+                text = description if place == 0 else None
+                tiff.write(page, photometric=photometric, description=text, **options)
+    with Slide(path) as slide:
+        assert slide.mpp == (0.5, 0.5)
+        assert [level.scale_x for level in slide.levels] == [1.0, 2.0, 4.0]
+    for number, level in enumerate(levels):
+        np.testing.assert_array_equal(read(path, Rect(0, 0, *level.shape[:2]), number), level)
+
+
+def ome_of_one(in_planes: bool) -> str:
+    """OME-XML that describes level 0 alone."""
+    channels = 3 if in_planes else 1
+    channel = f'<Channel ID="Channel:0" SamplesPerPixel="{3 // channels}"/>' * channels
+    sizes = f'SizeX="{WIDTH}" SizeY="{HEIGHT}" SizeC="3" SizeZ="1" SizeT="1"'
+    um = 'PhysicalSizeX="0.5" PhysicalSizeY="0.5"'
+    data = f'<TiffData IFD="0" PlaneCount="{channels}"/>'
+    pixels = (
+        f'<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" {sizes} {um}>{channel}{data}</Pixels>'
+    )
+    schema = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+    return f'<?xml version="1.0"?><OME xmlns="{schema}"><Image ID="Image:0">{pixels}</Image></OME>'
+
+
 def test_levels_marked_as_reduced_stay_openslides(tmp_path: Path) -> None:
     with Slide(write_tiff(tmp_path / "slide.tiff", RGB, levels=3)) as slide:
         assert slide.read_with.startswith("OpenSlide")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LEVEL_SHAPE = 0.02
 """Relative difference that a level's shape may have from level 0's, beside a pixel or two of rounding."""
+
+STEPS = (2, 3, 4)
+"""How much smaller than the level before it a page is that OME-XML does not describe, and that is a level."""
 
 
 class LeftOut(NamedTuple):
@@ -36,7 +42,40 @@ def find_levels(series: Any) -> tuple[list[list[Any]], tuple[LeftOut, ...]]:
             found.append(pages)
         else:
             others.append(LeftOut(*size_of_page(next(page for page in pages if page is not None)), why))
+    if series.kind == "ome" and not coarser:
+        for pages in _pages_behind(series):
+            if _why_no_level(pages, found[-1], finest) is not None or not _is_step(pages[0], found[-1][0]):
+                break
+            found.append(pages)
     return found, tuple(others)
+
+
+def _pages_behind(series: Any) -> Iterator[list[Any]]:
+    """Yield the pages behind an image's own that OME-XML describes as no image, by as many as it has.
+
+    tifffile finds levels on such pages where there is no OME-XML.
+    """
+    tiff, own = series.parent, _numbers(series)
+    if not own or len(own) != len(series.pages) or own != list(range(own[0], own[0] + len(own))):
+        return
+    described = {number for one in tiff.series for number in _numbers(one)}
+    for first in range(own[-1] + 1, len(tiff.pages) - len(own) + 1, len(own)):
+        numbers = range(first, first + len(own))
+        if described.intersection(numbers):
+            return
+        yield [tiff.pages[number].aspage() for number in numbers]
+
+
+def _numbers(series: Any) -> list[int]:
+    """Return the numbers of an image's pages, of those that are in this file and in no SubIFD."""
+    pages = [page for page in series.pages if page is not None and page.parent is series.parent]
+    return [int(page.index) for page in pages if len(page.treeindex) == 1]
+
+
+def _is_step(page: Any, finer: Any) -> bool:
+    """Return whether a page is half, a third or a quarter of the finer level, up to a pixel."""
+    sides = list(zip(size_of_page(finer), size_of_page(page), strict=True))
+    return any(all(abs(whole / step - part) <= 1 for whole, part in sides) for step in STEPS)
 
 
 def _why_no_level(pages: list[Any], finer: list[Any], finest: list[Any]) -> str | None:
