@@ -22,6 +22,9 @@ def test_all_that_is_shipped_can_be_read(content: type[BaseModel], folder: str) 
 
 
 TWO_CLASSES = b"name: x\nclasses: [{id: 0, name: a, color: [0, 0, 0]}, {id: 1, name: b, color: [1, 0, 0]}]\n"
+DOUBLED = "\n".join(
+    ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 18))]
+).encode()
 
 
 @pytest.mark.parametrize(
@@ -32,6 +35,11 @@ TWO_CLASSES = b"name: x\nclasses: [{id: 0, name: a, color: [0, 0, 0]}, {id: 1, n
         (b"a: [", "not YAML"),
         (b"\xff\xfe\x00", "not YAML"),
         (b"classes: " + b"[" * 2000, "nested too deeply for a class schema"),
+        (
+            DOUBLED,
+            "holds more than 100,000 values, each alias counted as what it stands for: shorten it",
+        ),
+        (b"a: &a [*a]", "not YAML (an alias inside of what it stands for"),
         (b"name: " + b"n" * 100_000, "name: string should have at most 256 characters"),
         (TWO_CLASSES + b"n" * 1000 + b": 1", "n... (1,000 characters): extra inputs"),
         (b"a: 2001-99-99", "holds an invalid value (month must be in 1..12)"),
@@ -55,3 +63,5 @@ def test_names_that_are_known_are_named() -> None:
         UsageError, match=r"no class schema named 'x': use one of .*breast-biopsy.* or a YAML file"
     ):
         read_yaml(ClassSchema, "x", "annotations", "class schema")
+    with pytest.raises(UsageError, match=r"use one of .*breast-biopsy"):
+        read_yaml(ClassSchema, "/dev/null", "annotations", "class schema")

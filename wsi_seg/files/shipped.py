@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from wsi_seg.errors import UsageError, explain
 from wsi_seg.files.reading import read_plain_text
+from wsi_seg.files.yamltext import TooMuchYamlError, parse_yaml
 
 Content = TypeVar("Content", bound=BaseModel)
 
@@ -40,7 +41,7 @@ def read_yaml(content: type[Content], name_or_path: str, folder: str, what: str)
             known = ", ".join(shipped_names(folder))
             raise UsageError(f"no {what} named {name_or_path!r}: use one of {known}, or a YAML file")
     try:
-        return content.model_validate(yaml.safe_load(read_plain_text(path)))
+        return content.model_validate(parse_yaml(read_plain_text(path)))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}): give a {what}'s path") from error
     except ValidationError as error:
@@ -49,6 +50,8 @@ def read_yaml(content: type[Content], name_or_path: str, folder: str, what: str)
         raise UsageError(f"{path}: not YAML ({' '.join(str(error).split())}): correct it") from error
     except RecursionError as error:
         raise UsageError(f"{path}: nested too deeply for a {what}: see {folder}/ for examples") from error
+    except TooMuchYamlError as error:
+        raise UsageError(f"{path}: holds {error}: shorten it") from error
     except ValueError as error:  # an invalid date or number
         raise UsageError(f"{path}: holds an invalid value ({error}): correct it") from error
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import yaml
 
 from wsi_seg.errors import UsageError, shortened
+from wsi_seg.files.yamltext import TooMuchYamlError, parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,6 +67,6 @@ def read_changes(changes: Changes) -> Iterator[Change]:
 
 def _value(change: str, text: str) -> object:
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        return parse_yaml(text)
+    except (yaml.YAMLError, TooMuchYamlError, ValueError, RecursionError) as error:
         raise UsageError(f"--set {change}: {text!r} is not a value: write it as in YAML") from error
