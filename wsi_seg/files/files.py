@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import shutil
 import tempfile
@@ -61,7 +62,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def making(path: Path) -> Iterator[Path]:
     """Yield a path to make a folder at; then move it to `path` in one step.
 
-    Whoever writes its files sees that they are on the disk. At any time, `path` holds nothing or all.
+    Whoever writes its files sees that they are on the disk. At any time, `path` holds nothing or all. What
+    killed runs left of the same folder is removed first.
 
     Raises
     ------
@@ -71,6 +73,7 @@ def making(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_partial(path.parent, f"{glob.escape(path.name)}.*")
         try:
             yield partial
             partial.rename(path)
