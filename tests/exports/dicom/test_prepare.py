@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 from conftest import write_tiff
 from helpers.dicom_results import OnSlide, facts, patches, write_result, write_slide
+from helpers.program import Program
+from pydicom import dcmread
 
+import wsi_seg as ws
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.exports.dicom.prepare import prepare_ann, prepare_seg
 from wsi_seg.exports.options import Options
@@ -92,3 +95,30 @@ def test_a_missing_package_names_the_extra(
     monkeypatch.setitem(sys.modules, "highdicom", None)
     with pytest.raises(UsageError, match=r"needs highdicom, which is not installed: .*wsi-seg\[dicom\]"):
         prepare(result.source, tmp_path / "new.dcm", Options(slide=result.slide))
+
+
+def test_from_python(result: OnSlide, tmp_path: Path) -> None:
+    opened = ws.open_result(result.folder)
+    folder = opened.to_dicom_seg(tmp_path / "seg", slide=result.slide, include_background=True)
+    assert len(dcmread(folder / "level-0.dcm").SegmentSequence) == 1 + 3
+    file = opened.to_dicom_ann(tmp_path / "a.dcm", slide=result.slide, min_area_um2=100)
+    assert [g.AnnotationGroupLabel for g in dcmread(file).AnnotationGroupSequence] == ["Stroma", "Tumour"]
+    with pytest.raises(UsageError, match=r"^seg_type='map': use 'labelmap' or 'binary'$"):
+        opened.to_dicom_seg(tmp_path / "other", seg_type="map")  # type: ignore[arg-type]
+
+
+def test_on_the_command_line(
+    result: OnSlide, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Program(capsys, monkeypatch)
+    asked = ("export", result.folder, "--slide", result.slide, "--format")
+    ended = run(*asked, "dicom-seg", "-o", tmp_path / "seg", "--seg-type", "binary")
+    assert (ended.code, "2 segments" in ended.out, "binary, not compressed" in ended.out) == (0, True, True)
+    assert "private codes for Stroma, Tumour: name a class schema" in ended.out
+    ended = run(*asked, "dicom-ann", "-o", tmp_path / "a.dcm", "--seg-type", "binary")
+    assert (ended.code, ended.line) == (
+        2,
+        "wsi-seg: --seg-type: has no effect on --format dicom-ann: leave it out",
+    )
+    ended = run(*asked, "dicom-seg", "-o", tmp_path / "other", "--seg-type", "map")
+    assert (ended.code, ended.line) == (2, "wsi-seg: --seg-type map: use labelmap or binary")
