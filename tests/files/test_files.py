@@ -47,8 +47,16 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
 def test_what_can_be_written_is_known_before(tmp_path: Path) -> None:
     check_writable(tmp_path / "new" / "a.json")
     assert not list((tmp_path / "new").iterdir())
-    with pytest.raises(OutputError, match=r"new: cannot be written .Is a directory"):
+    with pytest.raises(
+        OutputError, match=r"new: cannot be written .Is a directory.: name a file, not a folder"
+    ):
         check_writable(tmp_path / "new")
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "a.json", tmp_path / "file" / "new" / "a.json"):
+        with pytest.raises(
+            OutputError, match=r"a.json: cannot be written .*: name another folder, as a file is"
+        ):
+            check_writable(path)
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])

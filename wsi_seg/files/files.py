@@ -31,6 +31,9 @@ REMEDIES = {
     errno.EDQUOT: "free space there",
     errno.EFBIG: "allow larger files, for example with `ulimit -f unlimited`",
     errno.ENOENT: "check that its folder exists and stays",
+    errno.EEXIST: "name another folder, as a file is in its place",
+    errno.ENOTDIR: "name another folder, as a file is in its place",
+    errno.EISDIR: "name a file, not a folder",
 }
 """Remedies for errors of the file system; for all others, another folder."""
 
