@@ -10,6 +10,7 @@ LOWEST := .venv-lowest
 LOWEST_PYTHON := $(shell command -v python3.11 || echo $(PYTHON))
 TRIED := $(LOWEST)/tried
 SPATIALDATA := .venv-spatialdata
+OPENSEADRAGON := wsi_seg/view/web/openseadragon/openseadragon.min.js
 # A process for each core, each with one thread: on two cores this halves the time.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
@@ -42,7 +43,7 @@ test: check
 test-fast: check
 	$(PYTEST) -m "not slow"
 
-check: $(VENV)/installed-dev
+check: $(VENV)/installed-dev $(OPENSEADRAGON)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -74,8 +75,13 @@ lowest: $(LOWEST)/installed
 spatialdata: $(VENV)/installed-dev $(SPATIALDATA)/installed
 	WSI_SEG_SPATIALDATA=$(CURDIR)/$(SPATIALDATA)/bin/python $(BIN)/pytest tests/exports/test_spatialdata.py
 
-wheel: $(VENV)/installed-dev
+wheel: $(VENV)/installed-dev $(OPENSEADRAGON)
 	$(BIN)/python -m build --wheel
+
+# What `wsi-seg view` draws its page with: fetched, checked against its digest, and never in the repository.
+$(OPENSEADRAGON): wsi_seg/view/openseadragon.py
+	$(PYTHON) wsi_seg/view/openseadragon.py
+	touch $@
 
 $(VENV)/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -93,7 +99,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 
 $(LOWEST)/installed: pyproject.toml constraints-lowest.txt
 	$(LOWEST_PYTHON) -m venv --clear $(LOWEST)
-	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e '.[train,onnx,bench,dicom]'
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e '.[train,onnx,bench,dicom,view]'
 	touch $@
 
 $(SPATIALDATA)/installed:

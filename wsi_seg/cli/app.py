@@ -21,6 +21,7 @@ from wsi_seg.cli import (
     suggest,
     tiles,
     train,
+    view,
 )
 from wsi_seg.cli.terminal import say
 
@@ -39,6 +40,7 @@ app.command("predict", rich_help_panel=RESULT)(predict.predict)
 app.command("export", rich_help_panel=RESULT)(export.export)
 app.command("measure", rich_help_panel=RESULT)(measure.measure)
 app.command("report", rich_help_panel=RESULT)(report.report)
+app.command("view", rich_help_panel=RESULT)(view.view)
 app.command("info", rich_help_panel=RESULT)(info.info)
 app.command("train", rich_help_panel=TRAINING)(train.train)
 app.command("suggest", rich_help_panel=TRAINING)(suggest.suggest)

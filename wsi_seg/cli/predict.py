@@ -10,7 +10,6 @@ import typer
 
 from wsi_seg.cli import signals
 from wsi_seg.cli.terminal import say
-from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -259,8 +258,10 @@ def _override(base: Settings, given: dict[str, Any]) -> Settings:
 
 
 def _print_summary(name: str, summary: Summary, out: Path) -> None:
+    from wsi_seg.results.notices import notices
+
     say(f"{name}: {summary.status} in {summary.seconds['total']:.1f} s")
-    for line in (*_table(summary), *_told(summary)):
+    for line in (*_table(summary), *notices(summary)):
         say(f"  {line}")
     say(f"  {out}: drag slide.geojson.gz onto the slide in QuPath")
 
@@ -276,21 +277,3 @@ def _table(summary: Summary) -> Iterator[str]:
             yield f"{row}  {'-':>12}  {c.no_polygons}"
         else:
             yield row if c.outlined_mm2 is None else f"{row}  {c.outlined_mm2:>12.4f}"
-
-
-def _told(summary: Summary) -> Iterator[str]:
-    """Yield further remarks on a result."""
-    smallest = summary.min_area_um2
-    if smallest and any(c.sieved_mm2 is not None for c in summary.classes):
-        yield f"islands below {smallest:g} um2 are merged into their neighbours (--min-area)"
-    if summary.familiarity is not None:
-        yield summary.familiarity.line
-    if summary.read_from is not None:
-        yield f"read from {summary.read_from}"
-    if summary.simplify is not None and not summary.simplify.as_asked:
-        yield f"outlines simplified by {summary.simplify}"
-    yield from summary.level_remarks
-    yield from (counted(count, what) for what, count in summary.remarks.items())
-    yield from summary.roi_remarks
-    if summary.notice:
-        yield summary.notice

@@ -23,11 +23,28 @@ def to_srgb(rgb: NDArray[np.uint8], icc_profile: bytes | None) -> NDArray[np.uin
     rgb : uint8 array, shape (height, width, 3)
     icc_profile : bytes or None
     """
-    if icc_profile is None:
-        return rgb
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
-        image = ImageCms.profileToProfile(Image.fromarray(rgb), profile, ImageCms.createProfile("sRGB"))
-    except (ImageCms.PyCMSError, OSError):
-        return rgb
-    return rgb if image is None else np.asarray(image)
+    return SrgbConverter(icc_profile)(rgb)
+
+
+class SrgbConverter:
+    """Does what `to_srgb` does for many pictures of a slide: the conversion is computed once."""
+
+    def __init__(self, icc_profile: bytes | None) -> None:
+        self._transform: ImageCms.ImageCmsTransform | None = None
+        if icc_profile is None:
+            return
+        try:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
+            self._transform = ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), "RGB", "RGB")
+        except (ImageCms.PyCMSError, OSError):
+            return
+
+    def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a picture as a screen shows it; itself, where there is nothing to convert."""
+        if self._transform is None:
+            return rgb
+        try:
+            image = ImageCms.applyTransform(Image.fromarray(rgb), self._transform)
+        except (ImageCms.PyCMSError, OSError):
+            return rgb
+        return rgb if image is None else np.asarray(image)

@@ -1,0 +1,1 @@
+"""Results and slides in the browser: a server for this machine alone, which writes nothing."""

@@ -1,0 +1,67 @@
+"""Find what a command line names: a result, a folder of results, a slide or a training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from wsi_seg.errors import UsageError
+from wsi_seg.results.folder import is_result
+from wsi_seg.slides.readers.zarr_store import is_store
+from wsi_seg.view.opening import open_result, open_slide
+from wsi_seg.view.shelf import Shelf
+from wsi_seg.view.site import Site
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be shown.
+
+    Attributes
+    ----------
+    path : Path
+    outlines : tuple of Path
+        Annotation files.
+    slide : Path or None
+        The slide of a result that does not say where it is.
+    series : int or None
+        Which image of a slide file.
+    """
+
+    path: Path
+    outlines: tuple[Path, ...] = ()
+    slide: Path | None = None
+    series: int | None = None
+
+
+def find_site(asked: Asked) -> Site:
+    """Return what is to be shown; of one slide, once it can be.
+
+    Raises
+    ------
+    UsageError
+        If options do not go with what is named.
+    WsiSegError
+        If it cannot be shown.
+    """
+    path = asked.path
+    if path.is_dir() and is_result(path) and not _is_slide(path):
+        if asked.series is not None:
+            raise UsageError("--series: a result says which image it was made from: leave it out")
+        opener = partial(open_result, path, asked.outlines, asked.slide)
+    else:
+        if asked.slide is not None:
+            raise UsageError(f"--slide: goes with a result, and {path} is none")
+        opener = partial(open_slide, path, asked.outlines, asked.series)
+    shelf = Shelf([opener])
+    with shelf.opened(0):  # what is wrong is told before the page opens
+        return Site(shelf)
+
+
+def _is_slide(path: Path) -> bool:
+    """Return whether an OME-Zarr is a slide, and no result's."""
+    return is_store(path) and not (path / "labels" / "tissue").is_dir()

@@ -1,0 +1,77 @@
+// The classes over the slide: which of them, as what, and how opaque.
+import {pyramid} from "./pyramid.js";
+
+const CONFIDENCE = "confidence";
+
+export class Classes {
+  constructor(viewer, about) {
+    this.viewer = viewer;
+    this.about = about;
+    this.labels = about.labels;
+    this.drawn = "areas";
+    this.opacity = 0.5;
+    this.hidden = new Set(about.legend.filter((c) => c.background).map((c) => c.id));
+    this.image = null;
+    this.turn = 0;
+  }
+
+  /** Show the classes as they are set now; what is there stays until the new tiles are. */
+  update() {
+    const [dx, dy] = this.labels.downsample;
+    const hidden = [...this.hidden].sort((a, b) => a - b).join(",");
+    const look = `as=${this.drawn}&hidden=${hidden}`;
+    const turn = ++this.turn;
+    const before = this.image;
+    this.viewer.addTiledImage({
+      tileSource: pyramid({
+        width: this.labels.width,
+        height: this.labels.height,
+        coarsest: this.labels.coarsest,
+        finest: this.drawn === "outlines" ? this.labels.finest_outlines : this.labels.finest,
+        tile: this.about.tile,
+        stretch: dy / dx,
+        address: (level, x, y) => `labels/${level}/${x}_${y}.png?${look}`,
+      }),
+      x: 0,
+      y: 0,
+      width: (this.labels.width * dx) / this.about.slide.width,
+      opacity: this.shownOpacity(),
+      success: ({item}) => {
+        item.crisp = true;
+        const settle = () => {
+          if (turn !== this.turn) this.viewer.world.removeItem(item);
+          else if (item.getFullyLoaded()) {
+            item.removeHandler("fully-loaded-change", settle);
+            if (before && this.viewer.world.getIndexOfItem(before) >= 0) this.viewer.world.removeItem(before);
+          }
+        };
+        if (turn === this.turn) this.image = item;
+        item.addHandler("fully-loaded-change", settle);
+        settle();
+      },
+    });
+  }
+
+  shownOpacity() {
+    return this.drawn === CONFIDENCE || this.drawn === "outlines" ? Math.min(1, this.opacity * 2) : this.opacity;
+  }
+
+  setOpacity(opacity) {
+    this.opacity = opacity;
+    for (let i = 1; i < this.viewer.world.getItemCount(); i++) {
+      this.viewer.world.getItemAt(i).setOpacity(this.shownOpacity());
+    }
+  }
+
+  draw(drawn) {
+    if (drawn === CONFIDENCE && !this.labels.confidence) return;
+    this.drawn = drawn;
+    this.update();
+  }
+
+  toggle(id, shown) {
+    if (shown) this.hidden.delete(id);
+    else this.hidden.add(id);
+    this.update();
+  }
+}

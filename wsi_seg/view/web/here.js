@@ -1,0 +1,88 @@
+// Where the view is: scale bar, coordinates in both frames, resolution, and what goes on the clipboard.
+import {element} from "./page.js";
+
+const LONGEST_BAR = 180;
+
+export class Here {
+  constructor(viewer, about, address) {
+    this.viewer = viewer;
+    this.about = about;
+    this.address = address;
+    this.pointed = null;
+    for (const event of ["open", "animation", "resize", "animation-finish"]) viewer.addHandler(event, () => this.update());
+    element("copy-qupath").addEventListener("click", () => this.copyForQuPath());
+    element("copy-link").addEventListener("click", () => this.copy(location.href, "The address of this view"));
+    for (const button of document.querySelectorAll("[data-does]")) {
+      button.addEventListener("click", () => this[button.dataset.does]());
+    }
+  }
+
+  /** Show a point of the QuPath frame, or the centre of the view if there is none. */
+  point(at) {
+    this.pointed = at;
+    this.update();
+  }
+
+  update() {
+    if (!this.viewer.world.getItemCount()) return;
+    const {x, y} = this.pointed ?? this.address.view();
+    const {bounds, mpp} = this.about;
+    element("qupath-xy").textContent = `${Math.floor(x)}, ${Math.floor(y)}`;
+    element("slide-xy").textContent = `${Math.floor(x + bounds.x)}, ${Math.floor(y + bounds.y)}`;
+    const downsample = this.address.downsample();
+    element("downsample").textContent = downsample.toPrecision(3);
+    element("mpp").textContent = mpp ? `${(downsample * mpp[0]).toPrecision(3)} (slide: ${mpp[0].toPrecision(4)})` : "not stated";
+    this.drawScale(downsample);
+  }
+
+  /** A bar of 1, 2 or 5 times a power of ten, no longer than `LONGEST_BAR` pixels. */
+  drawScale(downsample) {
+    const unit = downsample * (this.about.mpp?.[0] ?? 1);
+    const most = LONGEST_BAR * unit;
+    const power = 10 ** Math.floor(Math.log10(most));
+    const length = power * [5, 2, 1].find((step) => step * power <= most);
+    element("scale-bar").style.width = `${length / unit}px`;
+    const inMm = this.about.mpp && length >= 1000;
+    element("scale-text").textContent = `${inMm ? length / 1000 : Number(length.toPrecision(1))} ${!this.about.mpp ? "px" : inMm ? "mm" : "um"}`;
+  }
+
+  copyForQuPath() {
+    const {x, y, downsample} = this.address.view();
+    const lines = [
+      `getCurrentViewer().setDownsampleFactor(${downsample.toPrecision(5)})`,
+      `getCurrentViewer().setCenterPixelLocation(${x.toFixed(1)}, ${y.toFixed(1)})`,
+    ];
+    this.copy(lines.join("\n"), "Two lines for QuPath's script editor, which show this place there");
+  }
+
+  async copy(text, what) {
+    try {
+      await navigator.clipboard.writeText(text);
+      element("copied").textContent = `${what}: copied`;
+    } catch {
+      element("copied").textContent = text; // to be copied by hand
+    }
+  }
+
+  in() {
+    this.zoom(2);
+  }
+
+  out() {
+    this.zoom(0.5);
+  }
+
+  zoom(by) {
+    this.viewer.viewport.zoomBy(by);
+    this.viewer.viewport.applyConstraints();
+  }
+
+  fit() {
+    this.viewer.viewport.goHome();
+  }
+
+  one() {
+    const {x, y} = this.address.view();
+    this.address.go(x, y, 1 / window.OpenSeadragon.pixelDensityRatio, false);
+  }
+}
