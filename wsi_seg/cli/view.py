@@ -1,4 +1,4 @@
-"""`wsi-seg view`: results and slides in the browser."""
+"""`wsi-seg view`: results, slides and trainings in the browser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def view(
         Path,
         typer.Argument(
             metavar="RESULT",
-            help="A result of `wsi-seg predict`, or a slide.",
+            help="A result of `wsi-seg predict`, a folder of results, a slide, or the folder of a training.",
             show_default=False,
         ),
     ],
@@ -46,6 +46,8 @@ def view(
     Examples
     --------
         wsi-seg view results/slide
+
+        wsi-seg view results
 
         wsi-seg view slide.svs outlines.geojson
     """

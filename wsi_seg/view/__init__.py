@@ -1,1 +1,1 @@
-"""Results and slides in the browser: a server for this machine alone, which writes nothing."""
+"""Results, slides and trainings in the browser: a server for this machine alone, which writes nothing."""

@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 
 from wsi_seg.errors import WsiSegError
 from wsi_seg.view import openseadragon
-from wsi_seg.view.guard import Guard
+from wsi_seg.view.guard import OF_A_REPORT, POLICY_NAME, Guard
 from wsi_seg.view.looks import Look
 from wsi_seg.view.tile_cache import TileCache
 
@@ -81,6 +81,13 @@ class Server:
             return _picture(await self._in_thread(request, lambda: front.picture(name)))
         except KeyError as error:
             raise HTTPException(404) from error
+
+    async def report(self, request: Request) -> Response:
+        """Answer with the report of a training."""
+        page = None if self._site.front is None else self._site.front.report()
+        if page is None:
+            raise HTTPException(404)
+        return FileResponse(page, headers={POLICY_NAME: OF_A_REPORT})
 
     async def file(self, request: Request) -> Response:
         """Answer with a style or a script."""
@@ -194,6 +201,7 @@ def make_app(site: Site, token: str) -> ASGIApp:
         Route("/", server.front),
         Route("/about.json", server.front_about),
         Route("/picture/{name}", server.front_picture),
+        Route("/report.html", server.report),
         Route("/web/{name}", server.file),
         Mount("/s/{number:int}", routes=slide),
     ]

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from wsi_seg.errors import UsageError
 from wsi_seg.results.folder import is_result
 from wsi_seg.slides.readers.zarr_store import is_store
+from wsi_seg.view.listing import BATCH, Listing, results_in
 from wsi_seg.view.opening import open_result, open_slide
 from wsi_seg.view.shelf import Shelf
-from wsi_seg.view.site import Site
+from wsi_seg.view.site import Front, Site
+from wsi_seg.view.training import Training, is_training
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +51,11 @@ def find_site(asked: Asked) -> Site:
         If it cannot be shown.
     """
     path = asked.path
+    front = _front(path)
+    if front is not None:
+        if asked.outlines or asked.slide is not None or asked.series is not None:
+            raise UsageError(f"{path}: outlines, --slide and --series go with one result or slide: name it")
+        return front
     if path.is_dir() and is_result(path) and not _is_slide(path):
         if asked.series is not None:
             raise UsageError("--series: a result says which image it was made from: leave it out")
@@ -60,6 +67,22 @@ def find_site(asked: Asked) -> Site:
     shelf = Shelf([opener])
     with shelf.opened(0):  # what is wrong is told before the page opens
         return Site(shelf)
+
+
+def _front(path: Path) -> Site | None:
+    """Return the site of a training, or of a folder of results; None for anything else."""
+    if not path.is_dir():
+        return None
+    if is_training(path):  # its hidden folder has the name of a result's
+        training = Training(path)
+        return Site(Shelf(), Front("training.html", training.about, training.picture, training.report))
+    if is_result(path) or is_store(path):
+        return None
+    if not results_in(path) and not (path / BATCH).is_file():
+        return None
+    shelf = Shelf()
+    listing = Listing(path, shelf)
+    return Site(shelf, Front("folder.html", listing.about, listing.picture))
 
 
 def _is_slide(path: Path) -> bool:

@@ -22,14 +22,19 @@ if TYPE_CHECKING:
 
 HOSTS = frozenset({"127.0.0.1", "localhost"})
 
+POLICY_NAME = "Content-Security-Policy"
+
 POLICY = (
     f"default-src 'none'; script-src 'self'; style-src 'self' '{STYLE}'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """No script, style, picture or connection but this server's own; no other page shows this one in a frame."""
 
+OF_A_REPORT = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""Of a report, a file that may come from anywhere: it is shown, and no script in it runs."""
+
 HEADERS = {
-    "Content-Security-Policy": POLICY,
+    POLICY_NAME: POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -69,7 +74,11 @@ class Guard:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                headers = MutableHeaders(scope=message)
+                kept = headers.get(POLICY_NAME)
+                headers.update(HEADERS)
+                if kept == OF_A_REPORT:
+                    headers[POLICY_NAME] = kept
             await send(message)
 
         refusal = self._refusal(scope)

@@ -29,13 +29,19 @@ class _Place:
 class Shelf:
     """Slides by number. May be used from several threads."""
 
-    def __init__(self, openers: Sequence[Callable[[], Shown]]) -> None:
+    def __init__(self, openers: Sequence[Callable[[], Shown]] = ()) -> None:
         self._places = [_Place(opener) for opener in openers]
         self._used: OrderedDict[int, None] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def add(self, opener: Callable[[], Shown]) -> int:
+        """Put one more slide on the shelf; return its number."""
+        with self._lock:
+            self._places.append(_Place(opener))
+            return len(self._places) - 1
 
     @contextmanager
     def opened(self, number: int) -> Iterator[Shown]:

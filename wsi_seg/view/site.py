@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from wsi_seg.view.shelf import Shelf
     from wsi_seg.view.shown import Json
@@ -24,11 +25,14 @@ class Front:
         Returns what it shows now, as JSON.
     picture : callable
         Returns one of its pictures by name, as the bytes of a PNG or JPEG file; raises KeyError.
+    report : callable
+        Returns the page of a training's report; None if there is none.
     """
 
     page: str
     about: Callable[[], Json]
     picture: Callable[[str], bytes]
+    report: Callable[[], Path | None] = lambda: None
 
 
 @dataclass(frozen=True)

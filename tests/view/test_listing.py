@@ -1,0 +1,116 @@
+"""A folder of results: finished, failed, waiting, unfinished and damaged ones, as they are now."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import SCHEMA
+from helpers.predictions import settings
+from helpers.served_pages import TOKEN, ask, served
+
+from wsi_seg.errors import UsageError
+from wsi_seg.predict.batch import BatchSummary, NoResult, Outcome
+from wsi_seg.predict.run import predict_slide
+from wsi_seg.results.folder import ResultFolder
+from wsi_seg.results.summary import Status
+from wsi_seg.view.finding import Asked, find_site
+from wsi_seg.view.listing import Listing
+from wsi_seg.view.shelf import Shelf
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, slide_path: Path, model_path: Path) -> Path:
+    folder = tmp_path_factory.mktemp("listing") / "results"
+    predict_slide(slide_path, folder / "tissue", settings(model_path))
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A finished result, one that is under way, one that is damaged; one that failed, and one that waits."""
+    folder = shutil.copytree(made, tmp_path / "results")
+    unfinished = ResultFolder(shutil.copytree(folder / "tissue", folder / "underway"))
+    record = unfinished.read_record()
+    assert record is not None
+    unfinished.write_record(record.model_copy(update={"progress": "segmenting"}))
+    damaged = shutil.copytree(folder / "tissue", folder / "damaged")
+    (damaged / "summary.json").write_text("{")
+    outcomes = (
+        Outcome(slide="/x/tissue.tiff", result="/x/results/tissue", status=Status.FINISHED),
+        Outcome(slide="/x/bad.svs", result=None, status=NoResult.FAILED, error="bad.svs: is <b>empty</b>"),
+        Outcome(slide="/x/copy.tiff", result="/x/results/tissue", status=NoResult.COPY),
+    )
+    batch = BatchSummary(outcomes=outcomes, waiting=("/x/next.svs",), passed_over=("notes.txt: skipped",))
+    batch.write(folder / "batch.json")
+    return folder
+
+
+def rows_of(listing: Listing) -> dict[str, Any]:
+    about = json.loads(json.dumps(listing.about()))
+    return {f"{row['slide']} {row['result']}": row for row in about["rows"]}
+
+
+def test_each_slide_has_a_row_with_what_became_of_it(folder: Path) -> None:
+    listing = Listing(folder, Shelf())
+    rows = rows_of(listing)
+    assert {name: row["state"] for name, row in rows.items()} == {
+        "tissue.tiff tissue": "finished",
+        "underway underway": "not finished",
+        "damaged damaged": "cannot be used",
+        "bad.svs None": "failed",
+        "copy.tiff None": "copy of a slide before it",
+        "next.svs None": "waiting",
+    }
+    summary = json.loads((folder / "tissue" / "summary.json").read_text())
+    good = rows["tissue.tiff tissue"]
+    shares = {c["name"]: c["share"] for c in summary["classes"] if c["share"] is not None}
+    assert {c["name"]: c["share"] for c in good["classes"]} == shares
+    colors = {c.name: list(c.color) for c in SCHEMA.classes}
+    assert all(c["color"] == colors[c["name"]] for c in good["classes"])
+    assert rows["bad.svs None"]["line"] == "bad.svs: is <b>empty</b>"
+    assert "damaged (not JSON)" in rows["damaged damaged"]["line"]
+    about = listing.about()
+    assert about["running"]
+    assert about["notices"] == ["notes.txt: skipped"]
+
+
+def test_what_is_done_meanwhile_is_seen(folder: Path) -> None:
+    listing = Listing(folder, Shelf())
+    rows_of(listing)
+    shutil.rmtree(folder / "underway")
+    shutil.copytree(folder / "tissue", folder / "underway")
+    shutil.copytree(folder / "tissue", folder / "new")
+    rows = rows_of(listing)
+    states = {row["result"]: row["state"] for row in rows.values()}
+    assert (states["underway"], states["new"]) == ("finished", "finished")
+    numbers = [row["number"] for row in json.loads(json.dumps(listing.about()))["rows"] if "number" in row]
+    assert len(set(numbers)) == len(numbers) == 3
+
+
+def test_a_failure_that_was_done_since_is_none(folder: Path) -> None:
+    outcome = Outcome(slide="/x/tissue.tiff", result="/x/tissue", status=NoResult.FAILED, error="no memory")
+    BatchSummary(outcomes=(outcome,)).write(folder / "batch.json")
+    rows = json.loads(json.dumps(Listing(folder, Shelf()).about()))["rows"]
+    assert [row["state"] for row in rows if row["result"] == "tissue"] == ["finished"]
+
+
+def test_pages_pictures_and_slides_are_served(folder: Path) -> None:
+    with served(Asked(folder)) as address:
+        assert b"folder.js" in ask(address, f"/{TOKEN}/").body
+        rows = ask(address, f"/{TOKEN}/about.json").json["rows"]
+        number = next(row["number"] for row in rows if row["state"] == "finished")
+        picture = ask(address, f"/{TOKEN}/picture/{number}")
+        assert picture.body.startswith(b"\xff\xd8")
+        about = ask(address, f"/{TOKEN}/s/{number}/about.json").json
+        assert (about["name"], about["among_others"]) == ("tissue.tiff", True)
+        for path in ("picture/99", "picture/x", "picture/..%2fbatch.json", "s/99/", "report.html"):
+            assert ask(address, f"/{TOKEN}/{path}").status == 404
+
+
+def test_outlines_go_with_one_slide(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="go with one result or slide: name it"):
+        find_site(Asked(folder, (tmp_path / "a.geojson",)))

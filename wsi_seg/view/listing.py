@@ -1,0 +1,200 @@
+"""A folder of results: what is there now of each slide, also while a batch runs."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsi_seg.errors import OutputError
+from wsi_seg.predict.batch import BatchSummary, NoResult
+from wsi_seg.results.folder import ResultFolder, is_result
+from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.pictures.painting import paint_classes
+from wsi_seg.results.summary import Status, read_summary
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.view.opening import open_result
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from pydantic import JsonValue
+
+    from wsi_seg.predict.batch import Outcome
+    from wsi_seg.results.summary import Summary
+    from wsi_seg.view.shelf import Shelf
+    from wsi_seg.view.shown import Json
+
+BATCH = "batch.json"
+SIDE = 180
+"""Longest side of a thumbnail in pixels."""
+
+Stamp = tuple[int, int] | None
+
+
+@dataclass
+class _Known:
+    """What was read of a result, and of which state of its files."""
+
+    number: int
+    stamps: tuple[Stamp, ...] = ()
+    row: Json = field(default_factory=dict)
+
+
+class Listing:
+    """The results in a folder, each on the shelf under a number."""
+
+    def __init__(self, folder: Path, shelf: Shelf) -> None:
+        self._folder, self._shelf = folder, shelf
+        self._known: dict[Path, _Known] = {}
+        self._colors: dict[str, dict[int, list[JsonValue]]] = {}
+
+    def about(self) -> Json:
+        """Return a row for each slide: those with a result, those that failed, those that wait.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be read.
+        """
+        batch, line = _batch(self._folder)
+        rows = [self._row(path) for path in results_in(self._folder)]
+        done = {str(row["result"]) for row in rows if row["state"] in set(Status)}
+        for outcome in batch.outcomes:
+            row = _without_result(outcome)
+            if row is not None and row["result"] not in done:
+                if row["result"] is not None:
+                    rows = [other for other in rows if other["result"] != row["result"]]
+                rows.append(row)
+        rows += [_row(Path(slide).name, "waiting", None) for slide in batch.waiting]
+        return {
+            "name": self._folder.resolve().name,
+            "path": str(self._folder),
+            "rows": list(rows),
+            "notices": [*([line] if line else []), *batch.passed_over],
+            "running": bool(batch.waiting) or any(row["state"] == "not finished" for row in rows),
+        }
+
+    def picture(self, name: str) -> bytes:
+        """Return the thumbnail of a result by its number: the classes over the slide, as a JPEG file.
+
+        Raises
+        ------
+        KeyError
+            If there is no such result, or it has no labels that can be read.
+        """
+        path = next((path for path, known in self._known.items() if str(known.number) == name), None)
+        if path is None:
+            raise KeyError(name)
+        try:
+            return _thumbnail(ResultFolder(path).zarr)
+        except OutputError as error:
+            raise KeyError(name) from error
+
+    def _row(self, path: Path) -> Json:
+        known = self._known.get(path)
+        if known is None:
+            known = self._known[path] = _Known(self._shelf.add(partial(open_result, path)))
+        result = ResultFolder(path)
+        stamps = tuple(map(_stamp, (result.record_path, result.summary_json)))
+        if not known.row or stamps != known.stamps:
+            known.stamps, known.row = stamps, self._read(result, known.number)
+        return known.row
+
+    def _read(self, result: ResultFolder, number: int) -> Json:
+        name = result.folder.name
+        try:
+            record = result.read_record() if result.record_path.exists() else None
+            if record is not None and record.progress != "finished":
+                return _row(name, "not finished", name)
+            summary = read_summary(result.summary_json)
+        except OutputError as error:
+            return _row(name, "cannot be used", name, str(error))
+        return {
+            **_row(Path(summary.slide).name, str(summary.status), name),
+            "number": number,
+            "model": summary.model,
+            "tissue_mm2": summary.tissue_mm2,
+            "unprocessed_mm2": summary.unprocessed_mm2,
+            "familiarity": None if summary.familiarity is None else str(summary.familiarity.verdict),
+            "classes": self._classes(summary, result),
+        }
+
+    def _classes(self, summary: Summary, result: ResultFolder) -> list[JsonValue]:
+        if summary.model_fingerprint not in self._colors:
+            try:
+                schema = read_labels(result.zarr).schema
+                self._colors[summary.model_fingerprint] = {c.id: [*c.color] for c in schema.classes}
+            except OutputError:  # the page of the slide says why
+                return []
+        colors = self._colors[summary.model_fingerprint]
+        return [
+            {"name": c.name, "color": colors.get(c.id, [128, 128, 128]), "mm2": c.mm2, "share": c.share}
+            for c in summary.classes
+            if c.share is not None
+        ]
+
+
+def results_in(folder: Path) -> list[Path]:
+    """Return the results in a folder.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be read.
+    """
+    try:
+        children = sorted(folder.iterdir())
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be read ({error.strerror}): make it readable") from error
+    return [
+        path for path in children if path.is_dir() and is_result(path) and not path.name.endswith(".zarr")
+    ]
+
+
+def _batch(folder: Path) -> tuple[BatchSummary, str | None]:
+    """Return the record of the batch, if there is one, and a line if it cannot be read."""
+    path = folder / BATCH
+    if not path.exists():
+        return BatchSummary(), None
+    try:
+        return BatchSummary.read(path, "run the same `wsi-seg predict` again"), None
+    except OutputError as error:
+        return BatchSummary(), str(error)
+
+
+def _without_result(outcome: Outcome) -> Json | None:
+    """Return the row of a slide that failed, of a copy or of a plain image; None for any other."""
+    slide, result = Path(outcome.slide).name, Path(outcome.result).name if outcome.result else None
+    if outcome.error is not None:
+        return _row(slide, "failed", result, outcome.error)
+    if outcome.status == NoResult.COPY:
+        return _row(slide, "copy of a slide before it", None, f"its result is {result}")
+    return _row(slide, str(outcome.status), result)
+
+
+def _row(slide: str, state: str, result: str | None, line: str | None = None) -> Json:
+    return {"slide": slide, "state": state, "result": result, "line": line, "classes": []}
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _thumbnail(zarr: Path) -> bytes:
+    labels = read_labels(zarr)
+    rgb = labels.read_overview(SIDE)
+    height, width = rgb.shape[:2]
+    level = next(k for k, array in enumerate(labels.levels) if array.shape == (height, width))
+    scale = min(1.0, SIDE / max(width, height))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    values = labels.read(Rect(0, 0, height, width), level)
+    packed = io.BytesIO()
+    picture: Image.Image = paint_classes(rgb, values, labels.schema, size)
+    picture.save(packed, format="JPEG", quality=85)
+    return packed.getvalue()
