@@ -61,7 +61,7 @@ def classes_at(
     height, width = labels.levels[level].shape
     values = labels.read(Rect(0, 0, height, width), level)
     xy = np.floor(labels.frames.coarsened(2**level).qupath_to_label(qupath_xy)).astype(int)
-    inside = ((xy >= 0) & (xy < (width, height))).all(axis=-1)
+    inside = np.asarray(((xy >= 0) & (xy < (width, height))).all(axis=-1))
     xy = np.clip(xy, 0, (width - 1, height - 1))
     found = values[xy[..., 1], xy[..., 0]]
     nothing = np.isin(found, [*hidden, OUTSIDE_ID])

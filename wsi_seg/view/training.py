@@ -114,7 +114,7 @@ def _curves(rows: list[dict[str, str]]) -> Json:
     curves: Json = {}
     for name in SERIES:
         points = [(_number(row.get("step")), _number(row.get(name))) for row in rows]
-        known: list[JsonValue] = [[step, value] for step, value in points if step is not None and value is not None]
+        known: list[JsonValue] = [[s, value] for s, value in points if s is not None and value is not None]
         stride = -(-len(known) // MOST_POINTS) or 1
         curves[name] = [*known[:-1:stride], *known[-1:]]
     return curves
