@@ -133,7 +133,7 @@ def test_a_slide_with_bounds_is_where_its_pixels_are(shown: Show, shared_data: P
             ]
             assert read.std() > 2  # there is something to see
             assert int(np.argmin(off)) == 12, (downsample, off)  # not moved by a pixel
-            assert off[12] < 2.5
+            assert off[12] < 6  # JPEG, of strong colours
 
 
 def liveliest(slide: Slide) -> tuple[int, int]:
