@@ -58,7 +58,7 @@ def test_each_slide_has_a_row_with_what_became_of_it(folder: Path) -> None:
     listing = Listing(folder, Shelf())
     rows = rows_of(listing)
     assert {name: row["state"] for name, row in rows.items()} == {
-        "tissue.tiff tissue": "finished",
+        "tissue tissue": "finished",
         "underway underway": "not finished",
         "damaged damaged": "cannot be used",
         "bad.svs None": "failed",
@@ -66,7 +66,7 @@ def test_each_slide_has_a_row_with_what_became_of_it(folder: Path) -> None:
         "next.svs None": "waiting",
     }
     summary = json.loads((folder / "tissue" / "summary.json").read_text())
-    good = rows["tissue.tiff tissue"]
+    good = rows["tissue tissue"]
     shares = {c["name"]: c["share"] for c in summary["classes"] if c["share"] is not None}
     assert {c["name"]: c["share"] for c in good["classes"]} == shares
     colors = {c.name: list(c.color) for c in SCHEMA.classes}

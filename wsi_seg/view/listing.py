@@ -112,7 +112,8 @@ class Listing:
         except OutputError as error:
             return _row(name, "cannot be used", name, str(error))
         return {
-            **_row(Path(summary.slide).name, str(summary.status), name),
+            # By the result, which has a name of its own, as the files of a DICOM slide have not.
+            **_row(name, str(summary.status), name),
             "number": number,
             "model": summary.model,
             "tissue_mm2": summary.tissue_mm2,

@@ -1,5 +1,5 @@
 // A folder of results: a card for each slide, sorted and found as asked for, kept up to date while a batch runs.
-import {area, element, fetched, made, Notices, rgb} from "./page.js";
+import {area, element, fetched, made, Notices, percent, rgb} from "./page.js";
 
 const AGAIN = 10_000; // ms, while a batch runs
 const WRONG = new Set(["failed", "cannot be used"]);
@@ -66,7 +66,7 @@ function card(row) {
 function bar(classes) {
   const node = made("div", {className: "stack"});
   for (const c of classes.filter(({share}) => share > 0)) {
-    const part = made("span", {title: `${c.name}: ${(100 * c.share).toFixed(1)} %`});
+    const part = made("span", {title: `${c.name}: ${percent(c.share)}`});
     part.style.width = `${100 * c.share}%`;
     part.style.background = rgb(c.color);
     node.append(part);
@@ -80,7 +80,7 @@ function list(classes) {
     const item = made("li");
     const swatch = made("span", {className: "swatch"});
     swatch.style.background = rgb(c.color);
-    item.append(swatch, made("span", {text: `${c.name} ${(100 * c.share).toFixed(1)} %`}));
+    item.append(swatch, made("span", {text: `${c.name} ${percent(c.share)}`}));
     node.append(item);
   }
   return node;

@@ -1,5 +1,5 @@
 // The legend: classes on and off, what is drawn of them, opacity, and what is said of the result.
-import {element, made, mm2, rgb} from "./page.js";
+import {element, made, mm2, percent, rgb} from "./page.js";
 
 const SAID = {
   confidence: "The denser the orange, the less sure the model is.",
@@ -45,7 +45,7 @@ export class Legend {
       label.append(box, swatch, made("span", {text: c.name}));
       const name = made("th");
       name.append(label);
-      const share = c.share === null ? "" : `${(100 * c.share).toFixed(1)} %`;
+      const share = c.share === null ? "" : percent(c.share);
       const row = made("tr", {className: c.mm2 === 0 ? "absent" : ""});
       row.append(name, made("td", {className: "number", text: mm2(c.mm2)}));
       row.append(made("td", {className: "number", text: share}));

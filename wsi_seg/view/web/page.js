@@ -38,6 +38,9 @@ export class Notices {
 
 export const rgb = (color) => `rgb(${color.join(", ")})`;
 
+/** Write a share in per cent; one that rounds to none, but is not, as less than a tenth. */
+export const percent = (share) => (share > 0 && share < 0.0005 ? "<0.1 %" : `${(100 * share).toFixed(1)} %`);
+
 /** Write an area in mm2, for a column of them. */
 export function mm2(area) {
   if (area === null || area === undefined) return "";
