@@ -14,7 +14,7 @@ def test_the_help_page_shows_the_product_first_and_the_paper_last() -> None:
     panels = re.findall(r"^╭─ ([^─]+) ─", page, re.MULTILINE)
     assert panels == ["Options", "From slide to result", "Train", "Look after", "The paper"]
     commands = re.findall(r"^│ ([a-z]+)  ", page, re.MULTILINE)
-    assert commands[:4] == ["predict", "export", "measure", "info"]
+    assert commands[:6] == ["predict", "export", "measure", "report", "view", "info"]
     assert commands[-1] == "paper"
     assert "bench" not in commands
 

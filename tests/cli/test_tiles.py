@@ -38,7 +38,7 @@ def test_tiles_are_cut_and_counted(pair: tuple[Path, Path], tmp_path: Path) -> N
     assert first == f"{out}: 12 tiles of 64 px at 2 um/px"
     assert shares == ["  Stroma: 75.0% of the known pixels", "  Tumour: 25.0% of the known pixels"]
     assert len(read_dataset(out, "train").sources) == 12
-    assert "slide: 12 tiles" in result.stderr
+    assert "slide: 12 squares" in result.stderr
 
 
 def test_the_resolution_can_be_chosen(pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -52,6 +52,11 @@ def run(page: str) -> dict[str, Any]:
     return names
 
 
+# The slide of these tests is painted, and the demo model says that it is unlike its training tissue.
+UNLIKE = pytest.mark.filterwarnings("ignore:.*unfamiliar:UserWarning")
+
+
+@UNLIKE
 def test_the_readme(folder: Path) -> None:
     names = run("README.md")
     assert names["ids"].shape == (512, 512)
@@ -60,6 +65,7 @@ def test_the_readme(folder: Path) -> None:
     assert ws.check_geojson("results/slide/slide.geojson.gz").ok
 
 
+@UNLIKE
 def test_the_page_of_the_python_interface(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = run("docs/python.md")
     assert names["rgb"].shape == (128, 256, 3)
