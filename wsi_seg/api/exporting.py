@@ -82,8 +82,7 @@ class Exporting:
     ) -> Path:
         """Write the polygons as GeoParquet, a row for each; needs ``pip install 'wsi-seg[geo]'``.
 
-        The table has the columns of `to_geopandas`, and is written part by part: memory does not depend on
-        its length.
+        The table has the columns of `to_geopandas`, and is written part by part, never held as a whole.
 
         Parameters
         ----------
