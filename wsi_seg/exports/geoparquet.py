@@ -1,4 +1,4 @@
-"""Polygons as GeoParquet 1.1, by pyarrow, row group by row group: memory does not follow their number.
+"""Polygons as GeoParquet 1.1, by pyarrow, row group by row group, never all in memory.
 
 The geometry column is WKB without a coordinate reference system: a slide lies nowhere on the earth. Each row
 has its bounding box, so that readers can take the polygons of a rectangle alone.
