@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import openslide
 import tifffile
 import zarr
+from dicom_levels import tiles_of, write_htj2k, write_jpeg
 
 BAND = 1024
 """Rows that are copied at a time."""
@@ -35,7 +37,7 @@ def write_ome_tiff(source: Path, path: Path, width: int, height: int) -> None:
             step = first.imagewidth // page.imagewidth
             sides = -(-height // step), -(-width // step)
             tiff.write(
-                tiles_of(page, *sides),
+                tiles_of(page, *sides[::-1]),
                 shape=(*sides, 3),
                 dtype=page.dtype,
                 tile=(page.tilelength, page.tilewidth),
@@ -58,17 +60,6 @@ def first_page(level: tifffile.TiffPageSeries) -> tifffile.TiffPage:
 def physical(mpp: float) -> dict[str, object]:
     names = {f"PhysicalSize{axis}": mpp for axis in "XY"}
     return {"axes": "YXS", **names, **{f"{name}Unit": "µm" for name in names}}
-
-
-def tiles_of(page: tifffile.TiffPage, height: int, width: int) -> Iterator[bytes]:
-    """Yield a page's tiles as they are stored, those of a part in the top left corner."""
-    columns = -(-page.imagewidth // page.tilewidth)
-    file = page.parent.filehandle
-    for row in range(-(-height // page.tilelength)):
-        for column in range(-(-width // page.tilewidth)):
-            index = row * columns + column
-            file.seek(page.dataoffsets[index])
-            yield file.read(page.databytecounts[index])
 
 
 def write_ome_zarr(source: Path, path: Path, width: int, height: int) -> None:
@@ -106,8 +97,55 @@ def multiscale(downsamples: tuple[float, ...], mpp: float) -> dict[str, Any]:
     return {"name": "slide", "axes": axes, "datasets": datasets}
 
 
-CONTAINERS: dict[str, tuple[str, Callable[[Path, Path, int, int], None]]] = {
-    "OME-TIFF in SubIFDs": ("slide.ome.tiff", write_ome_tiff),
-    "OME-Zarr 0.5": ("slide.ome.zarr", write_ome_zarr),
+def write_picture(source: Path, path: Path, width: int, height: int) -> None:
+    """Write the top left corner of the second level as a PNG, as large as a picture may be.
+
+    Parameters are those of `write_ome_tiff`.
+    """
+    with openslide.OpenSlide(source) as slide:
+        sides = [min(PICTURE, int(side // slide.level_downsamples[1])) for side in (width, height)]
+        image = slide.read_region((0, 0), 1, (sides[0], sides[1])).convert("RGB")
+    image.save(path, compress_level=1)
+
+
+def picture_mpp(source: Path) -> float:
+    """Return the resolution of what `write_picture` writes, which no picture states."""
+    with openslide.OpenSlide(source) as slide:
+        return float(slide.properties[openslide.PROPERTY_NAME_MPP_X]) * slide.level_downsamples[1]
+
+
+PICTURE = 8192
+"""Sides of the picture: wsi-seg takes no larger one."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """What a part of a slide is written into.
+
+    Attributes
+    ----------
+    file : str
+        Its name; a folder's for Zarr, and that of one instance for DICOM.
+    write : callable
+        Takes the slide, the file, and the width and height of the part in level-0 pixels.
+    mpp : callable, optional
+        Takes the slide, and returns the resolution that is given, where the file states none. Such a file
+        has no level 0 of the slide's.
+    """
+
+    file: str
+    write: Callable[[Path, Path, int, int], None]
+    mpp: Callable[[Path], float] | None = None
+
+
+CONTAINERS = {
+    "OME-TIFF in SubIFDs": Container("slide.ome.tiff", write_ome_tiff),
+    "DICOM in JPEG": Container("jpeg.dicom/0.dcm", write_jpeg),
+    "DICOM in HTJ2K": Container("htj2k.dicom/0.dcm", write_htj2k),
+    "OME-Zarr 0.5": Container("slide.ome.zarr", write_ome_zarr),
+    "PNG": Container("slide.png", write_picture, picture_mpp),
 }
-"""A file's name and its writer, by what it is."""
+"""Each reader of wsi-seg reads one, in this order: tifffile, OpenSlide, wsidicom, Zarr, Pillow."""
+
+SAME_TILES = {"TIFF", "OME-TIFF in SubIFDs", "DICOM in JPEG"}
+"""Those that hold the slide's own JPEG tiles."""

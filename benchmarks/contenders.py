@@ -62,7 +62,7 @@ def cells() -> Iterator[tuple[int, int]]:
     return ((y, x) for y in range(GRID[1]) for x in range(GRID[0]))
 
 
-def make_task(path: Path, mpp: float | None, coarse_mpp: float) -> Task:
+def make_task(path: Path, mpp: float | None, coarse_mpp: float, given_mpp: float | None = None) -> Task:
     """Plan what is read of a file.
 
     Raises
@@ -70,7 +70,7 @@ def make_task(path: Path, mpp: float | None, coarse_mpp: float) -> Task:
     WsiSegError
         If wsi-seg does not read it.
     """
-    with Slide(path) as slide:
+    with Slide(path, given_mpp) as slide:
         frames = slide.frames(mpp or max(slide.mpp))
         index = slide.level_for(frames)
         level, grids = slide.levels[index], frames.over(slide.levels[index])
@@ -91,6 +91,7 @@ def make_task(path: Path, mpp: float | None, coarse_mpp: float) -> Task:
             resample=True,
             threads=1,
             pieces=tuple(pieces),
+            given_mpp=given_mpp,
         )
 
 
@@ -98,11 +99,23 @@ def as_xywh(rect: Rect) -> tuple[int, int, int, int]:
     return rect.x0, rect.y0, rect.width, rect.height
 
 
-def contenders(files: dict[str, Path], mpp: float | None, coarse_mpp: float, others: str) -> list[Contender]:
+@dataclass(frozen=True)
+class File:
+    """What wsi-seg reads; `mpp` is given where the file states none, and then it has no level 0."""
+
+    path: Path
+    mpp: float | None = None
+
+
+def contenders(files: dict[str, File], mpp: float | None, coarse_mpp: float, others: str) -> list[Contender]:
+    """Return who reads: at `mpp`, or from level 0 if that is None."""
     found = []
-    for name, path in files.items():
+    for name, file in files.items():
+        if mpp is None and file.mpp is not None:
+            continue
+        path = file.path
         try:
-            task = make_task(path, mpp, coarse_mpp)
+            task = make_task(path, mpp, coarse_mpp, file.mpp)
         except WsiSegError as error:
             found.append(Contender(f"{OURS}, {name}", refused=str(error).replace(str(path), name)))
             continue

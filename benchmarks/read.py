@@ -4,7 +4,7 @@
 
 SLIDE is a TIFF in JPEG tiles with levels of 1/4 and less. Rectangles of 2048 x 2048 label pixels are read at
 `--mpp` from a coarser level, and at the slide's own resolution from level 0: from SLIDE, and from a part of
-it in each other container. Beside `Slide.read` stand OpenSlide's, tiffslide's and fastslide's `read_region`
+it in a container for each other reader. Beside `Slide.read` stand OpenSlide's, tiffslide's and fastslide's `read_region`
 with Pillow's area resampling; `--others` names a Python in which the last two are installed. Their floor is
 the same tiles decoded by imagecodecs alone.
 
@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from containers import CONTAINERS
-from contenders import BESIDE, FLOOR, GRID, OURS, SIDE, Contender, contenders
+from containers import CONTAINERS, SAME_TILES
+from contenders import BESIDE, FLOOR, GRID, OURS, SIDE, Contender, File, contenders
 from machine import keep
 from timed_reader import LOOK, Task
 
@@ -63,8 +63,9 @@ def middle(rounds: list[Round], threads: int, figure: str) -> float:
     return float(statistics.median(one[threads][figure] for one in rounds))
 
 
-def times_faster(rounds: list[Round], beside: list[Round]) -> list[float]:
-    return [other[1]["wall"] / one[1]["wall"] for one, other in zip(rounds, beside, strict=True)]
+def times_faster(rounds: list[Round], beside: list[Round], size: float) -> list[float]:
+    """Return how many times as fast each round was; `size` is what was read, in what was read beside."""
+    return [size * other[1]["wall"] / one[1]["wall"] for one, other in zip(rounds, beside, strict=True)]
 
 
 def speeds(takers: list[Contender], rounds: dict[str, list[Round]]) -> list[str]:
@@ -72,6 +73,7 @@ def speeds(takers: list[Contender], rounds: dict[str, list[Round]]) -> list[str]
     head = ["reader", *figures]
     lines = [line(head), line(["--"] * len(head))]
     beside = rounds[BESIDE]
+    others = next(megapixels(taker.task) for taker in takers if taker.name == BESIDE and taker.task)
     for taker in takers:
         done, task = rounds[taker.name], taker.task
         if taker.refused or task is None:
@@ -81,7 +83,7 @@ def speeds(takers: list[Contender], rounds: dict[str, list[Round]]) -> list[str]
         cells = [
             f"1/{task.scale:g}",
             f"{amount / middle(done, 1, 'wall'):.1f}",
-            f"{statistics.median(times_faster(done, beside)):.2f}",
+            f"{statistics.median(times_faster(done, beside, amount / others)):.2f}",
             f"{1000 * middle(done, 1, 'processor') / amount:.1f}",
             f"{amount / middle(done, 2, 'wall'):.1f}",
             f"{statistics.median(one[1]['wall'] / one[2]['wall'] for one in done):.2f}",
@@ -106,7 +108,7 @@ def shares(takers: list[Contender], rounds: dict[str, list[Round]]) -> list[str]
         )
         decoding = None
         alike = floor is not None and task.level == floor.level
-        if rounds[FLOOR] and not task.path.endswith(".zarr") and alike:
+        if rounds[FLOOR] and alike and taker.name.removeprefix(f"{OURS}, ") in SAME_TILES:
             decoding = 1000 * middle(rounds[FLOOR], 1, "processor") / megapixels(task)
         parts = [whole, decoding, reader - (decoding or 0), resampling, whole - reader - resampling]
         lines.append(line([taker.name, *("-" if part is None else f"{part:.1f}" for part in parts)]))
@@ -126,7 +128,7 @@ def line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write_containers(slide: Path, mpp: float, folder: Path) -> dict[str, Path]:
+def write_containers(slide: Path, mpp: float, folder: Path) -> dict[str, File]:
     """Write the part of the slide that is read into each other container, unless it is there already."""
     with Slide(slide) as opened:
         frames = opened.frames(mpp)
@@ -135,10 +137,11 @@ def write_containers(slide: Path, mpp: float, folder: Path) -> dict[str, Path]:
             for count, step, side in zip(GRID, frames.downsample, opened.size, strict=True)
         ]
     files = {}
-    for name, (file, write) in CONTAINERS.items():
-        files[name] = folder / file
-        if not files[name].exists():
-            write(slide, files[name], *part)
+    for name, container in CONTAINERS.items():
+        path = folder / container.file
+        if not path.exists():
+            container.write(slide, path, *part)
+        files[name] = File(path, container.mpp and container.mpp(slide))
     return files
 
 
@@ -167,7 +170,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = args.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
-        files = {"TIFF": args.slide}
+        files = {"TIFF": File(args.slide)}
         if not args.given:
             files |= write_containers(args.slide, args.mpp, folder)
         for mpp, title in ((args.mpp, f"Read at {args.mpp:g} um per px"), (None, "Read from level 0")):
@@ -190,7 +193,8 @@ def about(name: str, repeats: int) -> str:
         f"{LOOK} x {LOOK} cells of a rectangle are from OpenSlide's at most, in grey values. Decoding alone: "
         "imagecodecs' JPEG decoding of the same tiles, where a file has these; reader without it: finding "
         "tiles and putting them together; the rest: putting strips together, and what libraries do in "
-        "threads of their own, as zarr does.\n"
+        "threads of their own, as zarr does. A picture is decoded whole when it is opened, which its time "
+        "leaves out.\n"
     )
 
 

@@ -48,7 +48,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class Task:
-    """What to read, by what, in how many threads; without `resample` the level's pixels as they are."""
+    """What to read, by what, in how many threads; without `resample` the level's pixels as they are.
+
+    `given_mpp` is the resolution of a file that states none.
+    """
 
     reader: str
     path: str
@@ -59,6 +62,7 @@ class Task:
     resample: bool
     threads: int
     pieces: tuple[Piece, ...]
+    given_mpp: float | None = None
 
     @classmethod
     def from_json(cls, text: str) -> Task:
@@ -102,7 +106,7 @@ class Watched:
 def open_wsi_seg(task: Task) -> tuple[Read, dict[str, Clock]]:
     module: Any = importlib.import_module("wsi_seg.slides.slide")
     lattice = importlib.import_module("wsi_seg.slides.lattice")
-    slide = module.Slide(task.path, levels_read=task.levels_read)
+    slide = module.Slide(task.path, task.given_mpp, levels_read=task.levels_read)
     frames = slide.frames(task.mpp)
     assert slide.level_for(frames) == task.level
     clocks = {"reader": Clock(), "resample": Clock()}
