@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ from wsi_seg.errors import OutputError, SlideError, UsageError
 from wsi_seg.exports.formats import format_named
 from wsi_seg.exports.options import Options
 from wsi_seg.exports.source import Source
+from wsi_seg.exports.spatialdata import slide_picture
 from wsi_seg.exports.written import Written
+from wsi_seg.results.labels.halving import halve_mean
 from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.slide import Slide
@@ -113,6 +116,35 @@ def test_the_slide_is_in_it_pixel_for_pixel(result: Path, store: Path, slide_pat
     assert second.shape == (3, 250, 350)
     quartet = rgb[10:12, 20:22].astype(int).sum(axis=(0, 1))
     assert second[:, 5, 10].tolist() == ((quartet + 2) // 4).tolist()
+
+
+def test_a_slide_of_many_chunks_has_the_same_pixels_and_each_level_halves_the_one_before(
+    result: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slide_picture, "CHUNK", 96)
+    many = export(result, tmp_path / "many.zarr", image="slide").path / "images/slide"
+    levels = [np.asarray(zarr.open_array(path)[:]) for path in sorted(many.glob("[0-9]"))]
+    assert len(list((many / "0/c/0").glob("*/*"))) == 6 * 8
+    assert [level.shape[1:] for level in levels] == [(500, 700), (250, 350), (125, 175)]
+    assert np.array_equal(levels[0], zarr.open_array(store / "images/slide/0")[:])
+    for finer, coarser in pairwise(levels):
+        assert np.array_equal(coarser, halve_mean(finer))
+
+
+def test_files_of_labels_are_the_result_s_own(result: Path, store: Path) -> None:
+    own, copied = result / "slide.ome.zarr/labels/tissue", store / "labels/tissue"
+    files = sorted(path.relative_to(own) for path in own.glob("*/c/*/*"))
+    assert files == sorted(path.relative_to(copied) for path in copied.glob("*/c/*/*"))
+    assert all((own / file).read_bytes() == (copied / file).read_bytes() for file in files)
+
+
+def test_a_file_of_labels_that_is_missing_is_named(result: Path, tmp_path: Path) -> None:
+    torn = shutil.copytree(result, tmp_path / "torn")
+    gone = sorted((torn / "slide.ome.zarr/labels/tissue/1/c").glob("*/*"))[0]
+    gone.unlink()
+    with pytest.raises(OutputError, match=r"labels/tissue/1: cannot be read \(No such file"):
+        export(torn, image="none")
+    assert not (torn / "slide.spatialdata.zarr").exists()
 
 
 def test_a_reader_of_ome_zarr_finds_names_and_colours(store: Path) -> None:

@@ -1,7 +1,8 @@
-"""The images of a store: those of the result, and its slide at the labels' resolution; shard by shard."""
+"""The labels of a store and the pictures that the result holds, shard by shard."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,10 +12,16 @@ import zarr
 
 from wsi_seg.errors import OutputError
 from wsi_seg.exports.spatialdata.metadata import channels, class_labels, raster_attributes
+from wsi_seg.files.digests import flush
 from wsi_seg.models.classes import UNPROCESSED_ID
-from wsi_seg.results.labels.halving import halve_mean
 from wsi_seg.results.labels.ngff import PyramidLayout
-from wsi_seg.results.labels.storage import array_to_read, array_to_write, create_array, reading
+from wsi_seg.results.labels.storage import (
+    alike,
+    array_to_read,
+    array_to_write,
+    create_array,
+    reading,
+)
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
@@ -26,7 +33,6 @@ if TYPE_CHECKING:
 
     from wsi_seg.exports.spatialdata.metadata import JsonObject
     from wsi_seg.results.labels.reading import LabelPyramid
-    from wsi_seg.slides.slide import Slide
 
     class Read(Protocol):
         """Reads a rectangle of a level."""
@@ -59,12 +65,11 @@ class Raster:
         Returns a rectangle of a level, the channels first; may be called from several threads.
     further : dict
         See `raster_attributes`.
-    halved : bool
-        Only the first level is read; each other one is made of the one before.
+    same : tuple of zarr.Array
+        The levels as they lie in the result: where an array of the store would have the same files, these
+        are copied.
     fill : int
         The value that takes no room.
-    unreadable : callable
-        Returns how many tiles could not be read so far.
     """
 
     group: str
@@ -73,9 +78,8 @@ class Raster:
     um: tuple[float, float]
     read: Read
     further: JsonObject
-    halved: bool = False
+    same: tuple[zarr.Array[Any], ...] = ()
     fill: int = 0
-    unreadable: Callable[[], int] = int
 
     @property
     def name(self) -> str:
@@ -100,6 +104,7 @@ def tissue(pyramid: LabelPyramid, layout: PyramidLayout) -> Raster:
         pyramid.frames.label_mpp,
         pyramid.read,
         class_labels(layout),
+        same=pyramid.levels,
         fill=UNPROCESSED_ID,
     )
 
@@ -143,32 +148,7 @@ def overview(pyramid: LabelPyramid) -> Raster:
             return np.asarray(levels[level][:, *rect.slices])
 
     return Raster(
-        "images/overview", "cyx", tuple(array.shape for array in levels), (um_x, um_y), read, _rgb()
-    )
-
-
-def slide_picture(slide: Slide, pyramid: LabelPyramid) -> Raster:
-    """Return the slide at the labels' resolution, pixel for pixel."""
-    frames, damaged = pyramid.frames, list[Rect]()
-    width, height = frames.label_size
-
-    def read(rect: Rect, level: int) -> NDArray[np.uint8]:
-        found = slide.read(rect, frames)
-        damaged.extend(found.unreadable)
-        return np.moveaxis(found.rgb, -1, 0)
-
-    shapes: list[tuple[int, ...]] = [(3, height, width)]
-    while max(shapes[-1]) > SMALLEST:
-        shapes.append((3, *(-(-side // 2) for side in shapes[-1][1:])))
-    return Raster(
-        "images/slide",
-        "cyx",
-        tuple(shapes),
-        frames.label_mpp,
-        read,
-        _rgb(),
-        halved=True,
-        unreadable=lambda: len(damaged),
+        "images/overview", "cyx", tuple(array.shape for array in levels), (um_x, um_y), read, rgb_channels()
     )
 
 
@@ -195,31 +175,36 @@ def write_raster(store: Path, raster: Raster, layout: PyramidLayout, pool: Execu
     zarr.create_group(path, zarr_format=3, attributes=attributes)
     for level, shape in enumerate(raster.shapes):
         create_array(path / str(level), layout, shape, raster.fill)
-        array = array_to_write(path / str(level), {})
-        below = array_to_read(path / str(level - 1)) if raster.halved and level > 0 else None
-        read = partial(raster.read, level=level) if below is None else partial(_halved, below)
-        for _ in pool.map(partial(_write_shard, array, read), _shards(shape, layout.region)):
-            pass
+        array = array_to_write(path / str(level))
+        files = alike(raster.same[level], array) if raster.same else None
+        if files is None:
+            write = partial(_write_shard, array, partial(raster.read, level=level))
+            list(pool.map(write, squares(shape, layout.region)))
+            continue
+        with reading(files.root):
+            list(pool.map(partial(_copy, files.root, path / str(level)), files.chunk_files()))
 
 
-def _write_shard(array: zarr.Array[Any], read: Callable[[Rect], NDArray[np.uint8]], rect: Rect) -> None:
-    array[..., *rect.slices] = read(rect)
-
-
-def _halved(below: zarr.Array[Any], rect: Rect) -> NDArray[np.uint8]:
-    height, width = below.shape[-2:]
-    under = Rect(2 * rect.y0, 2 * rect.x0, 2 * rect.y1, 2 * rect.x1).clipped(width, height)
-    return halve_mean(np.asarray(below[..., *under.slices]))
-
-
-def _shards(shape: tuple[int, ...], side: int) -> Iterator[Rect]:
-    """Yield the rectangles of the shards of an array, row by row."""
+def squares(shape: tuple[int, ...], side: int) -> Iterator[Rect]:
+    """Yield the rectangles of the shards, or of the chunks, of an array, row by row."""
     height, width = shape[-2:]
     for y0 in range(0, height, side):
         for x0 in range(0, width, side):
             yield Rect(y0, x0, y0 + side, x0 + side).clipped(width, height)
 
 
-def _rgb() -> JsonObject:
+def rgb_channels() -> JsonObject:
     """Return the names by which viewers know a picture in colour."""
     return channels(r="FF0000", g="00FF00", b="0000FF")
+
+
+def _write_shard(array: zarr.Array[Any], read: Callable[[Rect], NDArray[np.uint8]], rect: Rect) -> None:
+    array[..., *rect.slices] = read(rect)
+
+
+def _copy(source: Path, target: Path, name: str) -> None:
+    """Copy a file of an array to another array that would have the same one."""
+    to = target / name
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source / name, to)
+    flush(to)

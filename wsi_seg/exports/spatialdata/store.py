@@ -25,10 +25,10 @@ from wsi_seg.exports.spatialdata.rasters import (
     confidence,
     layout_for,
     overview,
-    slide_picture,
     tissue,
     write_raster,
 )
+from wsi_seg.exports.spatialdata.slide_picture import SlidePicture
 from wsi_seg.exports.stated import stated
 from wsi_seg.exports.written import Written
 from wsi_seg.files.digests import flush
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from wsi_seg.results.polygons.export import Exported
     from wsi_seg.settings import ExportSettings
 
-THREADS = min(4, os.cpu_count() or 1)
-"""How many shards are copied at a time."""
+THREADS = min(4, (os.cpu_count() or 1) + 1)
+"""How many shards or blocks are written at a time: one more than compute, as one waits for the disk."""
 
 NAME = "slide.spatialdata.zarr"
 """What the store is called in a result folder."""
@@ -104,17 +104,20 @@ def _write(asked: _Asked) -> Written:
         images = [confidence(pyramid)] if pyramid.confidence else []
         if asked.image == "overview":
             images.append(overview(pyramid))
-        elif asked.image == "slide":
+        picture = None
+        if asked.image == "slide":
             slide = open_files.enter_context(open_slide_of(asked.source, asked.slide))
-            images.append(slide_picture(slide, pyramid))
-        if images:
+            picture = SlidePicture(slide, pyramid.frames)
+        if images or picture:
             zarr.create_group(store / "images", zarr_format=3)
         for image in images:
             write_raster(store, image, layout, pool)
+        if picture is not None:
+            picture.write(store, pool)
         report = _write_polygons(store, asked, GeoParquet("um", says))
         for path in store.rglob("zarr.json"):
             flush(path)
-    return Written.of_polygons(target, report, asked.settings, *_lines(asked, images, report))
+    return Written.of_polygons(target, report, asked.settings, *_lines(asked, images, picture, report))
 
 
 def _write_polygons(store: Path, asked: _Asked, write: GeoParquet) -> Exported:
@@ -128,16 +131,19 @@ def _write_polygons(store: Path, asked: _Asked, write: GeoParquet) -> Exported:
     return report
 
 
-def _lines(asked: _Asked, images: list[Raster], report: Exported) -> Iterator[str]:
+def _lines(
+    asked: _Asked, images: list[Raster], picture: SlidePicture | None, report: Exported
+) -> Iterator[str]:
     """Say what is in the store, and what could be."""
     yield f"one coordinate system, {SYSTEM!r}: {FRAMES['um']}"
-    held = [f"{image.name} at {image.um[0]:.3g} um per px" for image in images]
+    shown: list[Raster | SlidePicture] = [*images, *([picture] if picture is not None else [])]
+    held = [f"{image.name} at {image.um[0]:.3g} um per px" for image in shown]
     yield f"images: {', '.join(held) or 'none'}"
     if asked.image == "overview":
         mpp = asked.source.pyramid.frames.label_mpp[0]
         yield f"the slide itself, at {mpp:.3g} um per px, with --image slide"
     if not report.file.polygons:
         yield "shapes: none, as there are no polygons"
-    unreadable = sum(image.unreadable() for image in images)
-    if unreadable:
-        yield f"{counted(unreadable, 'tiles')} of the slide could not be read, and show its background"
+    if picture is not None and picture.unreadable:
+        tiles = counted(picture.unreadable, "tiles")
+        yield f"{tiles} of the slide could not be read, and show its background"

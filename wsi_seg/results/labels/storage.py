@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from wsi_seg.results.labels.ngff import PyramidLayout
     from wsi_seg.slides.lattice import Rect
 
+DESCRIPTIVE = {"attributes", "dimension_names"}
+"""What of an array's metadata does not decide what its files hold."""
+
 BLOSC: dict[str, Any] = {"id": "blosc", "cname": "zstd", "clevel": 3, "shuffle": 0}
 
 
@@ -88,6 +91,15 @@ class SealedStore(LocalStore):
         super().__init__(root, read_only=read_only)
         self._files = files
 
+    def chunk_files(self) -> list[str]:
+        """Return the names of the files that it must hold; of those it has, where none are stated."""
+        if self._files:
+            return [key for key in self._files if key.rpartition("/")[-1] not in METADATA_NAMES]
+        there = (path for path in self.root.rglob("*") if path.is_file())
+        return sorted(
+            path.relative_to(self.root).as_posix() for path in there if path.name not in METADATA_NAMES
+        )
+
     async def get(
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
@@ -142,12 +154,30 @@ def array_to_read(path: Path, files: Collection[str] = ()) -> zarr.Array[Any]:
     return zarr.open_array(SealedStore(path, files), mode="r")
 
 
-def array_to_write(path: Path, written: dict[str, str]) -> zarr.Array[Any]:
+def array_to_write(path: Path, written: dict[str, str] | None = None) -> zarr.Array[Any]:
     """Open an array for writing complete shards; a shard with only the fill value has no file.
 
-    `written` receives the digest of every file that is written, by its name inside the array.
+    `written` receives the digest of every file that is written, by its name inside the array; without it,
+    none are made.
     """
     return zarr.open_array(ShardStore(path, written), mode="r+", config={"write_empty_chunks": False})
+
+
+def alike(source: zarr.Array[Any], target: zarr.Array[Any]) -> SealedStore | None:
+    """Return where the files of an array lie, if another array of its pixels would have the same; else None.
+
+    Parameters
+    ----------
+    source : zarr.Array
+        As `array_to_read` opens it.
+    target : zarr.Array
+        Of the same pixels, still empty.
+    """
+    said = [
+        {key: value for key, value in array.metadata.to_dict().items() if key not in DESCRIPTIVE}
+        for array in (source, target)
+    ]
+    return source.store if isinstance(source.store, SealedStore) and said[0] == said[1] else None
 
 
 def chunk_files(layout: PyramidLayout, rect: Rect) -> Iterator[str]:
