@@ -49,7 +49,7 @@ class WhileNeeded:
 
 
 @contextmanager
-def silent(*packages: str) -> Iterator[None]:
+def silent(*packages: str, level: int = SILENT) -> Iterator[None]:
     """Keep packages from logging anything; handlers that their loggers are given meanwhile go again.
 
     Each of Dask's schedulers and workers leaves such a handler behind.
@@ -58,17 +58,19 @@ def silent(*packages: str) -> Iterator[None]:
     ----------
     packages : str
         The first part of their loggers' names.
+    level : int
+        What they may still log: nothing, unless another level is given.
     """
     # Loggers may have levels of their own, which their parents' do not overrule.
     names = {name for name in list(logging.root.manager.loggerDict) if name.partition(".")[0] in packages}
     loggers = [logging.getLogger(name) for name in sorted({*names, *packages})]
     before = [(logger, logger.level, list(logger.handlers)) for logger in loggers]
     for logger in loggers:
-        logger.setLevel(SILENT)
+        logger.setLevel(level)
     try:
         yield
     finally:
-        for logger, level, handlers in before:
-            logger.setLevel(level)
+        for logger, own, handlers in before:
+            logger.setLevel(own)
             for handler in [added for added in logger.handlers if added not in handlers]:
                 logger.removeHandler(handler)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_type
 
 import numpy as np
 import pytest
@@ -35,6 +35,13 @@ def test_areas_are_those_of_the_label_pixels(folder: Path) -> None:
     assert sum(result.areas_mm2.values()) > 0
     assert {c.name: c.mm2 for c in result.summary.classes} == pytest.approx(expected)
     assert result.mpp == pytest.approx((2.0, 2.0))
+
+
+def test_a_rectangle_of_labels_is_typed(folder: Path) -> None:
+    result = ws.open_result(folder)
+    assert_type(result.labels[0:2, 0:3], NDArray[np.uint8])
+    assert_type(result.confidence[0:2], NDArray[np.uint8])
+    assert result.labels[0:2, 0:3].shape == (2, 3)
 
 
 def test_areas_come_from_the_sealed_labels_and_not_from_a_summary_that_was_edited(

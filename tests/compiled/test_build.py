@@ -253,7 +253,7 @@ def test_a_folder_that_others_may_write_to_is_not_loaded_from(
     if beside is not None:
         (elsewhere / beside).touch()
     elsewhere.chmod(mode)
-    remedy = r"empty it and `chmod go-w` it, or name a folder of your own with WSI_SEG_CACHE"
+    remedy = "name a folder for kernels alone, in which nobody else may write, with WSI_SEG_CACHE"
     with pytest.raises(KernelsError, match=rf"cache: others may write to it \(mode {mode:o}\), .*: {remedy}"):
         load_kernels()
     assert elsewhere.stat().st_mode & 0o7777 == mode

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PRODUCT = ROOT / "wsi_seg"
-MODULE = re.compile(r"(?<![\w/.*-])(?:[\w-]+/)*[\w-]+\.(?:py|cpp)\b")
+MODULE = re.compile(r"(?<![\w/.*-])(?:[\w-]+/)*[\w-]+\.(?:py|cpp|js)\b")
 FUNCTION = re.compile(r"`(?:\w+\.)*(\w+)` \(`([\w/]+\.(?:py|cpp))`\)")
 INVENTED = {"tests/slides/test_x.py", "wsi_seg/slides/x.py", "tiny_unet.py"}
 """Examples, of files that a reader would write."""
@@ -22,6 +22,7 @@ CONVERSION = re.compile(
     r"\.(?:slide_to_label|slide_pixels_under|label_to_\w+|level_to_label|qupath_to_\w+|pixel_in|coarsened)\("
     r"|Frames\.of_cells\(|\blevel_to_slide\("
     r"|\.(?:label_to_\w+|qupath_to_\w+|slide_to_label)[,)\s]"
+    r"|\bbounds\.[xy]\b"
 )
 DECISION = re.compile(r"\bdecide\(|\bwsi_seg_double_argmax\(")
 WRITTEN = [page for page in PAGES if page.parent in (ROOT, ROOT / "docs") and page.name != "CHANGELOG.md"]
@@ -75,7 +76,11 @@ def section(heading: str) -> str:
 
 def those_that(what: re.Pattern[str]) -> set[str]:
     """The modules in which something is done."""
-    files = [path for path in PRODUCT.rglob("*") if path.suffix in {".py", ".cpp"}]
+    files = [
+        path
+        for path in PRODUCT.rglob("*")
+        if path.suffix in {".py", ".cpp", ".js"} and "openseadragon" not in path.parts
+    ]
     return {str(path.relative_to(PRODUCT)) for path in files if what.search(path.read_text(encoding="utf-8"))}
 
 

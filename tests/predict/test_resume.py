@@ -87,7 +87,7 @@ def test_each_damaged_region_is_done_again_and_no_other(
         metadata.write_text(metadata.read_text().replace("255", "0") if "tissue" in str(metadata) else "{")
     predict_slide(slide_path, out, settings(model_path, ngff), heard)
     assert "resuming: 1 of 6 regions are finished" in heard.said
-    assert "5 finished regions are missing or damaged: doing them again" in heard.said
+    assert "5 finished regions are missing or damaged: done again" in heard.said
     assert heard.names == [slide_path.name]  # and not that of a region
     assert heard.regions == 5
     assert fingerprints(out) == fingerprints(finished)
@@ -115,7 +115,7 @@ def test_damaged_records_and_those_of_no_region_are_struck_off(
     ledger.add(record.model_copy(update={"pixels": {0: 1}}))
     flip(sorted(ledger.folder.iterdir())[2])
     predict_slide(slide_path, out, settings(model_path, ngff), heard)
-    assert "3 finished regions are missing or damaged: doing them again" in heard.said
+    assert "3 finished regions are missing or damaged: done again" in heard.said
     assert heard.regions == 2
     assert fingerprints(out) == fingerprints(finished)
 
@@ -138,7 +138,7 @@ def test_regions_of_another_run_are_none_of_this_one(
     with pytest.raises(OutputError, match="1 of 6 regions are missing from the ledger: run the same command"):
         predict_slide(slide_path, out, settings(model_path, ngff), Late())
     predict_slide(slide_path, out, settings(model_path, ngff), heard)
-    assert "1 finished regions are missing or damaged: doing them again" in heard.said
+    assert "1 finished region is missing or damaged: done again" in heard.said
     assert heard.regions == 1
     assert fingerprints(out) == fingerprints(finished)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -39,6 +39,12 @@ class LabelImage:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    @overload
+    def __getitem__(self, index: slice | tuple[slice, slice]) -> NDArray[np.uint8]: ...
+
+    @overload
+    def __getitem__(self, index: Any) -> Any: ...
 
     def __getitem__(self, index: Any) -> Any:
         """Read a rectangle as a uint8 array, or a single row, column or pixel, by numpy's indexing.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CACHE_VARIABLE = "WSI_SEG_CACHE"
-REMEDY = f"name a folder of your own with {CACHE_VARIABLE}"
+REMEDY = f"name a folder for kernels alone, in which nobody else may write, with {CACHE_VARIABLE}"
 
 SUFFIX = ".so"
 ROOT = 0
@@ -143,7 +143,7 @@ def _held(folder: Path) -> Iterator[int]:
         elif state.st_mode & OTHERS_WRITE:
             raise KernelsError(
                 f"{folder}: others may write to it (mode {stat.S_IMODE(state.st_mode):o}), so no compiled "
-                f"kernels are kept there: empty it and `chmod go-w` it, or {REMEDY}"
+                f"kernels are kept there: {REMEDY}"
             )
         yield held
     finally:

@@ -198,4 +198,4 @@ def _score(value: float | None) -> str:
 
 
 def _pixels(count: int) -> str:
-    return f"{count / 1e6:.2f} megapixels" if count >= 1e5 else f"{count} pixels"
+    return f"{count / 1e6:.2f} megapixels" if count >= 1e5 else counted(count, "pixels")

@@ -204,7 +204,8 @@ def kept_regions(job: RegionJob, progress: Progress) -> set[str]:
     if kept or struck:
         progress.say(f"resuming: {len(kept)} of {len(regions)} regions are finished")
     if struck:
-        progress.say(f"{len(struck)} finished regions are missing or damaged: doing them again")
+        which = "finished region is" if len(struck) == 1 else "finished regions are"
+        progress.say(f"{len(struck)} {which} missing or damaged: done again")
     return kept
 
 

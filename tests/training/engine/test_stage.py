@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from helpers.trainings import tiny_recipe
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from wsi_seg.training.engine.checkpoints import LastState, WholeSteps
-from wsi_seg.training.engine.stage import _checkpoints
+from wsi_seg.training.engine.stage import _checkpoints, _quiet
 from wsi_seg.training.engine.stage_plan import StagePlan
 
 
@@ -41,3 +43,16 @@ def test_the_best_is_kept_only_where_validations_can_tell(
     )
     recipe = tiny_recipe(f"training.early_stop={early_stop}")
     assert {type(each) for each in _checkpoints(plan, recipe, WholeSteps())} == kinds
+
+
+def test_trainings_that_end_out_of_order_leave_loggers_and_filters_as_they_were() -> None:
+    lightning = logging.getLogger("lightning.pytorch")
+    before = (lightning.level, list(warnings.filters))
+    first, second = _quiet(), _quiet()
+    first.__enter__()
+    second.__enter__()
+    assert not lightning.isEnabledFor(logging.WARNING)
+    first.__exit__(None, None, None)
+    assert not lightning.isEnabledFor(logging.WARNING)
+    second.__exit__(None, None, None)
+    assert (lightning.level, list(warnings.filters)) == before

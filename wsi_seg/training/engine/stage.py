@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Subset
 
 from wsi_seg.children import spawning
 from wsi_seg.errors import TrainingError
+from wsi_seg.process import WhileNeeded, silent
 from wsi_seg.training.data.draws import Draw, Numbers
 from wsi_seg.training.engine.budget import Budget
 from wsi_seg.training.engine.checkpoints import LastState, SafeCheckpoints, WholeSteps
@@ -213,22 +214,17 @@ def _steps_done(checkpoint: Path) -> int:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _without_advice() -> Iterator[None]:
     """Hide Lightning's messages, and its advice against our deliberate choices, from the user."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            for advice in (
-                ".*does not have many workers.*",
-                ".*Checkpoint directory .* exists and is not empty.*",
-                ".*your dataloader is not resumable.*",
-                ".*LeafSpec.*",
-            ):
-                warnings.filterwarnings("ignore", advice)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    with silent("lightning", level=logging.ERROR), warnings.catch_warnings():
+        for advice in (
+            ".*does not have many workers.*",
+            ".*Checkpoint directory .* exists and is not empty.*",
+            ".*your dataloader is not resumable.*",
+            ".*LeafSpec.*",
+        ):
+            warnings.filterwarnings("ignore", advice)
+        yield
+
+
+_quiet = WhileNeeded(_without_advice)
