@@ -95,3 +95,27 @@ def test_other_threads_keep_their_cores() -> None:
         assert torch.get_num_threads() == 4
     finally:
         torch.set_num_threads(before)
+
+
+class WithoutBuffers(nn.Module):
+    """No normalisation, and a layer that nothing uses: as a network of somebody else's may be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classify = nn.Conv2d(3, 3, 3, padding=1)
+        self.unused = nn.Linear(2, 2)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.classify(image)
+        return logits
+
+
+def test_a_network_may_have_no_buffers_and_layers_that_it_does_not_use() -> None:
+    network, (images, classes) = WithoutBuffers(), batch()
+    loss = Parts(network, loss_of, 2)(images, classes)
+    backward(loss)
+    torch.testing.assert_close(loss, loss_of(network, images, classes))
+    expected = torch.autograd.grad(loss_of(network, images, classes), network.classify.weight)
+    torch.testing.assert_close(network.classify.weight.grad, *expected)
+    assert network.unused.weight.grad is not None
+    assert not network.unused.weight.grad.any()

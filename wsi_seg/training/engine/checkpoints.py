@@ -14,11 +14,10 @@ from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from wsi_seg.errors import ModelError, TrainingError
 from wsi_seg.files.files import replacing
+from wsi_seg.training.engine.copying import copy_all
 from wsi_seg.training.engine.stage_plan import ENDED, LAST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from lightning.fabric.utilities.types import _PATH
     from lightning.pytorch import LightningModule, Trainer
     from torch import Tensor
@@ -87,7 +86,7 @@ class WholeSteps(Callback):
         """Copy what a step changes before the weights: the statistics of batch normalisation."""
         if not self._buffers:
             self._buffers = [torch.empty_like(buffer) for buffer in pl_module.buffers()]
-        _copy(pl_module.buffers(), self._buffers)
+        copy_all(pl_module.buffers(), self._buffers)
         self._begun = True
 
     def on_before_optimizer_step(
@@ -107,17 +106,8 @@ class WholeSteps(Callback):
         if self._changing_weights:
             return False
         if self._begun:
-            _copy(self._buffers, pl_module.buffers())
+            copy_all(self._buffers, pl_module.buffers())
         return True
-
-
-def _copy(tensors: Iterable[Tensor], into: Iterable[Tensor]) -> None:
-    """Copy tensors, all of one type at once: a GPU takes longer to start a copy than to do it."""
-    kinds: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = {}
-    for pair in zip(tensors, into, strict=True):
-        kinds.setdefault(pair[0].dtype, []).append(pair)
-    for pairs in kinds.values():
-        torch._foreach_copy_([to for _, to in pairs], [tensor for tensor, _ in pairs])
 
 
 class LastState(Checkpoint):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from wsi_seg.inference.network.threads import computing_threads
+from wsi_seg.training.engine.copying import copy_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +49,7 @@ class Parts:
         """
         first, *others = self._networks
         for network in others:
-            torch._foreach_copy_(list(network.buffers()), list(first.buffers()))
+            copy_all(first.buffers(), into=network.buffers())
         parameters = [p for p in first.parameters() if p.requires_grad]
         kind = batch[0].device.type
         cast, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
@@ -57,7 +58,7 @@ class Parts:
         def compute(network: nn.Module, part: tuple[Tensor, ...]) -> tuple[Tensor, Sequence[Tensor]]:
             with torch.enable_grad(), torch.autocast(kind, dtype, enabled=cast):
                 loss = self._loss(network, *part)
-            return loss.detach(), torch.autograd.grad(loss, parameters)
+            return loss.detach(), gradients_of(loss, parameters)
 
         def compute_all() -> tuple[Tensor, Sequence[Tensor]]:
             losses, gradients = zip(*self._pool.map(compute, self._networks, parts), strict=True)
@@ -69,6 +70,11 @@ class Parts:
             if own.is_floating_point():
                 own.copy_(torch.stack([own, *theirs]).mean(dim=0))
         return loss
+
+
+def gradients_of(loss: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Return a loss's gradient for each parameter; zeros for one that the loss does not depend on."""
+    return torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
 
 
 def handed_on(compute: Callable[[], tuple[Tensor, Sequence[Tensor]]], parameters: Sequence[Tensor]) -> Tensor:

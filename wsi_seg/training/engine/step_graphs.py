@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from wsi_seg.training.engine.parts import handed_on
+from wsi_seg.training.engine.copying import copy_all
+from wsi_seg.training.engine.parts import gradients_of, handed_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,7 +92,7 @@ class Recorded:
                     self._compute(given)
         finally:  # these were no real steps: undo their updates
             torch.cuda.current_stream(device).wait_stream(side)
-            torch._foreach_copy_(buffers, before)
+            copy_all(before, into=buffers)
         if self._pool is None:
             self._pool = torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
@@ -107,7 +108,7 @@ class Recorded:
         with torch.enable_grad(), torch.autocast(kind, dtype, enabled=cast, cache_enabled=False):
             loss = self._loss(self._replica, *batch)
         parameters = [p for p in self._replica.parameters() if p.requires_grad]
-        return loss.detach(), torch.autograd.grad(loss, parameters)
+        return loss.detach(), gradients_of(loss, parameters)
 
 
 def replica(network: nn.Module) -> nn.Module:
