@@ -9,7 +9,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -38,37 +37,6 @@ def undisturbed(big_slide: Path, model_path: Path, tmp_path_factory: pytest.Temp
     out = tmp_path_factory.mktemp("undisturbed")
     subprocess.run(command(big_slide, out, model_path), check=True, capture_output=True)
     return out / "big"
-
-
-def test_kills_at_random_moments_leave_the_same_bytes(
-    undisturbed: Path, big_slide: Path, model_path: Path, tmp_path: Path
-) -> None:
-    moments = random.Random(20)
-    expected = fingerprints(undisturbed)
-    kills = rounds = 0
-    while kills < 6:
-        rounds += 1
-        assert rounds < 20
-        out = tmp_path / str(rounds)
-        while kills < 6:
-            run = subprocess.Popen(command(big_slide, out, model_path), stderr=subprocess.PIPE, text=True)
-            assert run.stderr is not None
-            run.stderr.readline()  # the first line comes once the slide is open
-            time.sleep(moments.uniform(0, 2.5))
-            finished = run.poll() is not None
-            run.kill()
-            run.communicate()
-            if finished:
-                assert run.returncode == 0
-                break
-            kills += 1
-            if (out / "big" / "summary.json").exists():
-                assert fingerprints(out / "big") == expected
-        done = subprocess.run(
-            command(big_slide, out, model_path), capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert fingerprints(out / "big") == expected
 
 
 @pytest.mark.parametrize("most_bytes", [60_000, 500])
@@ -183,8 +151,11 @@ def test_a_signal_ends_a_run_in_one_line(big_slide: Path, model_path: Path, tmp_
 
 
 def test_some_kills_and_damages_of_the_benchmark_show_no_fault(tmp_path: Path) -> None:
-    """Its short form; the long one is in benchmarks/results/robustness.md."""
-    counts = ["--kills", "3", "--damages", "9", "--jobs", "2"]
+    """Its short form; the long one is in benchmarks/results/robustness.md.
+
+    Runs are forks of a process that has imported everything: a kill costs about 2 s in place of 10.
+    """
+    counts = ["--kills", "12", "--damages", "9", "--jobs", "2"]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.robustness", *counts, "--folder", str(tmp_path / "tried")],
         cwd=Path(__file__).resolve().parents[1],
@@ -195,6 +166,6 @@ def test_some_kills_and_damages_of_the_benchmark_show_no_fault(tmp_path: Path) -
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (tmp_path / "tried").exists()
     kills, damages = done.stdout.split("## Damaged inputs")
-    assert int(re.findall(r"^(\d+) kills", kills, re.MULTILINE)[0]) >= 3
+    assert int(re.findall(r"^(\d+) kills", kills, re.MULTILINE)[0]) >= 12
     assert int(re.findall(r"^(\d+) inputs", damages, re.MULTILINE)[0]) >= 9
     assert damages.rstrip().endswith("None.")

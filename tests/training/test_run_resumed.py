@@ -173,10 +173,9 @@ def test_the_best_weights_are_kept_where_it_may_stop_early(tmp_path: Path) -> No
 def test_reading_processes_change_nothing_and_neither_does_a_break(
     pair: Pair, undisturbed: Path, tmp_path: Path
 ) -> None:
-    request = requested(pair, tmp_path, "training.workers=2")
     with pytest.raises(StoppedError):
-        train(request, Stopping(6))
-    train(replace(request, resume=True))
+        train(requested(pair, tmp_path, "training.workers=2"), Stopping(6))
+    train(replace(requested(pair, tmp_path, "training.workers=1"), resume=True))
     assert_same(tmp_path, undisturbed)
 
 

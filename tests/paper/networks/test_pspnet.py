@@ -17,7 +17,7 @@ SMALL = PSPNetConfig(3, blocks=(1, 2, 1, 2), width=4)
 class TestContract(NetworkContract): ...
 
 
-@pytest.mark.parametrize("config", [SMALL], ids=str)
+@pytest.mark.parametrize("config", [PSPNetConfig(3, blocks=(1, 1, 1, 2), width=4)], ids=str)
 class TestOnnx(OnnxContract): ...
 
 
