@@ -1,4 +1,4 @@
-"""Compile a C++ file for the machine that it runs on, once.
+"""Compile a C++ file, or a folder of them, for the machine that it runs on, once.
 
 Such a file has no dependency. Whoever has a C++ compiler gets a faster program; nobody needs one. The library
 is kept in the user's cache (`wsi_seg.compiled.kept`), and made again when the source, the compiler's options
@@ -43,6 +43,11 @@ NOT_MAPPED = "failed to map segment"
 
 def load_library(source: Path) -> ctypes.CDLL:
     """Return a compiled C++ file; the first time on a machine it is compiled, in some seconds.
+
+    Parameters
+    ----------
+    source : Path
+        The file, or a folder whose files make one library.
 
     Raises
     ------
@@ -107,8 +112,14 @@ def cache_folder() -> Path:
 def _stem(source: Path) -> str:
     """Return the library's name, but for its hash."""
     # A home folder may be shared by machines with different processors.
-    made_for = [source.read_text(encoding="utf-8"), *OPTIONS, os.environ.get("CXX", ""), _processor()]
+    texts = [path.read_text(encoding="utf-8") for path in _files(source, "*")]
+    made_for = [*texts, *OPTIONS, os.environ.get("CXX", ""), _processor()]
     return f"{KERNELS}-{hashlib.sha256(chr(0).join(made_for).encode()).hexdigest()[:16]}"
+
+
+def _files(source: Path, pattern: str) -> list[Path]:
+    """Return a file, or those of a folder."""
+    return sorted(source.glob(pattern)) if source.is_dir() else [source]
 
 
 def _processor() -> str:
@@ -139,7 +150,7 @@ def _compile(folder: Path, stem: str, source: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as private:
         made = Path(private) / "kernels.so"
         for parallel in ((PARALLEL,), ()):  # Apple's Clang has no OpenMP: one thread a network, then
-            command = [*compiler, *OPTIONS, *parallel, str(source), "-o", str(made)]
+            command = [*compiler, *OPTIONS, *parallel, *map(str, _files(source, "*.cpp")), "-o", str(made)]
             try:
                 done = subprocess.run(
                     command,

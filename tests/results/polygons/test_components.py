@@ -9,7 +9,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from skimage.measure import label
 
-from wsi_seg.results.polygons.components import find_components
+from wsi_seg.results.polygons import compiled
+from wsi_seg.results.polygons.components import find_by_numpy, find_components
 
 IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 2))
 
@@ -41,6 +42,18 @@ def test_neighbours_count_every_shared_pixel_edge(image: NDArray[np.uint8]) -> N
         found[frozenset((a, b))] += length
 
     assert found == expected
+
+
+@given(arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=40), elements=st.integers(0, 2)))
+def test_kernels_and_numpy_find_the_same(image: NDArray[np.uint8]) -> None:
+    found, by_numpy = find_components(image), find_by_numpy(image)
+
+    assert compiled.kernels() is not None
+    assert found.shape == by_numpy.shape
+    for name in ("run_start", "run_component", "value", "area", "neighbours"):
+        one, other = getattr(found, name), getattr(by_numpy, name)
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
 
 
 def test_values_may_be_larger_than_a_byte() -> None:

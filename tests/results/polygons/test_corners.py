@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 
 from wsi_seg.results.polygons.components import find_components
 from wsi_seg.results.polygons.corners import Corners
+from wsi_seg.results.polygons.rings import Rings
 from wsi_seg.results.polygons.tracing import trace
 
 IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=10), elements=st.integers(0, 2))
 FRAME = shapely.Polygon([(0, 0), (9, 0), (9, 9), (0, 9)], [[(2, 2), (2, 5), (5, 5), (5, 2)]])
 
 
-def coverage(image: NDArray[np.uint8]) -> NDArray[np.object_]:
+def coverage(image: NDArray[np.uint8]) -> Rings:
     components = find_components(np.asarray(image))
     component = components.paint(np.arange(len(components), dtype=np.int32))
     extra = np.zeros((component.shape[0] + 1, component.shape[1] + 1), dtype=bool)
-    return trace(component, extra, (70_000, 90_000)).polygons
+    return trace(component, extra, (70_000, 90_000)).rings
 
 
 def everything(corners: Corners) -> NDArray[np.bool_]:
@@ -30,7 +31,7 @@ def everything(corners: Corners) -> NDArray[np.bool_]:
 @pytest.mark.parametrize("around", [[(2, 2), (2, 5), (5, 5), (5, 2)], [(2, 2), (5, 2), (5, 5), (2, 5)]])
 def test_holes_are_subtracted_whichever_way_round_they_run(around: int) -> None:
     polygons = np.array([shapely.Polygon(FRAME.exterior, [around]), shapely.box(0, 0, 2, 2)])
-    corners = Corners.of(polygons)
+    corners = Corners.of(Rings.of(polygons, (0, 0)))
     np.testing.assert_array_equal(corners.area(everything(corners)), [81 - 9, 4])
     np.testing.assert_array_equal(corners.count(everything(corners)), [8, 4])
 
@@ -40,41 +41,35 @@ def test_holes_are_subtracted_whichever_way_round_they_run(around: int) -> None:
 def test_areas_and_polygons_of_kept_corners_are_those_that_shapely_makes(
     image: NDArray[np.uint8], seed: int
 ) -> None:
-    polygons = coverage(np.kron(image, np.ones((3, 3), dtype=np.uint8)))
-    corners = Corners.of(polygons)
+    rings = coverage(np.kron(image, np.ones((3, 3), dtype=np.uint8)))
+    corners = Corners.of(rings)
     rng = np.random.default_rng(seed)
     kept = rng.random(len(corners.place)) < 0.7
     for ring in range(corners.rings):  # three of each ring at least
         kept[rng.permutation(np.flatnonzero(corners.ring == ring))[:3]] = True
     first = np.array([rng.choice(corners.place[(corners.ring == r) & kept]) for r in range(corners.rings)])
-    chosen = np.sort(rng.permutation(len(polygons))[: rng.integers(1, len(polygons) + 1)])
+    chosen = rng.random(len(rings)) < 0.5
+    chosen[rng.integers(len(rings))] = True
+    first_xy = np.array([corners.xy[corners.place == place][0] for place in first])
 
     expected = []
     for number in range(corners.polygons):
-        rings = []
+        closed = []
         for ring in np.unique(corners.ring[corners.owner == number]):
             mine = (corners.ring == ring) & kept
-            points, places = corners.xy[mine], corners.place[mine]
-            rings.append(np.roll(points, -int(np.flatnonzero(places == first[ring])[0]), axis=0))
-        expected.append(shapely.Polygon(rings[0], rings[1:]))
-    made = corners.build(kept, chosen, first)
-    assert [shapely.to_wkt(p) for p in made] == [shapely.to_wkt(expected[n]) for n in chosen]
+            points, places = corners.xy[mine] + rings.origin_xy, corners.place[mine]
+            closed.append(np.roll(points, -int(np.flatnonzero(places == first[ring])[0]), axis=0))
+        expected.append(shapely.Polygon(closed[0], closed[1:]))
+    made = corners.build(kept, chosen, first_xy).polygons()
+    assert [shapely.to_wkt(p) for p in made] == [shapely.to_wkt(expected[n]) for n in np.flatnonzero(chosen)]
 
     # A ring that crosses itself has no area that shapely and the sum over corners agree on.
     area, sound = corners.area(kept), shapely.is_valid(np.array(expected))
     np.testing.assert_array_equal(area[sound], shapely.area(np.array(expected))[sound])
 
 
-@given(IMAGES)
-def test_corners_are_known_by_polygon_and_place(image: NDArray[np.uint8]) -> None:
-    polygons = coverage(image)
-    corners = Corners.of(polygons)
-    assert corners.among(corners).all()
-    assert (corners.among(Corners.of(polygons[:1])) == (corners.owner == 0)).all()
-
-
 def test_corners_of_a_polygon_are_its_neighbours_too() -> None:
     left, right, apart = shapely.box(0, 0, 2, 2), shapely.box(2, 0, 4, 2), shapely.box(8, 8, 9, 9)
-    corners = Corners.of(np.array([left, right, apart]))
+    corners = Corners.of(Rings.of(np.array([left, right, apart]), (0, 0)))
     shared = corners.of_any(np.array([True, False, False]))
     assert [int(shared[corners.owner == n].sum()) for n in range(3)] == [4, 2, 0]

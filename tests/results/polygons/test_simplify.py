@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import shapely
@@ -10,26 +8,29 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
+from wsi_seg.results.polygons import compiled
 from wsi_seg.results.polygons import simplify as simplify_module
 from wsi_seg.results.polygons.components import find_components
+from wsi_seg.results.polygons.coverage import Moved, drop_by_geos, drop_corners
+from wsi_seg.results.polygons.rings import Rings
 from wsi_seg.results.polygons.simplify import STEPS, Simplified, simplify, steps_within
 from wsi_seg.results.polygons.tracing import trace
 
 IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=10), elements=st.integers(0, 2))
 
 
-def traced(image: NDArray[np.uint8]) -> tuple[NDArray[np.object_], NDArray[np.uint8]]:
+def traced(image: NDArray[np.uint8]) -> tuple[Rings, NDArray[np.uint8]]:
     components = find_components(np.asarray(image))
     component = components.paint(np.arange(len(components), dtype=np.int32))
     extra = np.zeros((component.shape[0] + 1, component.shape[1] + 1), dtype=bool)
-    return trace(component, extra, (0, 0)).polygons, components.value
+    return trace(component, extra, (0, 0)).rings, components.value
 
 
 def simplified(
     image: NDArray[np.uint8], tolerance: float
 ) -> tuple[NDArray[np.object_], NDArray[np.uint8], Simplified]:
-    polygons, class_id = traced(image)
-    return polygons, class_id, simplify(polygons, class_id, tolerance)
+    rings, class_id = traced(image)
+    return rings.polygons(), class_id, simplify(rings, class_id, tolerance)
 
 
 def corners(polygons: NDArray[np.object_]) -> NDArray[np.int32]:
@@ -73,12 +74,12 @@ def test_more_tolerance_only_drops_corners_and_every_class_keeps_its_area(
     image = np.where(rng.random(image.shape) < speckled, rng.integers(0, 4, image.shape), image).astype(
         np.uint8
     )
-    polygons, class_id = traced(image)
-    exact = np.bincount(class_id, shapely.area(polygons))
+    rings, class_id = traced(image)
+    before = rings.polygons()
+    exact = np.bincount(class_id, shapely.area(before))
 
-    before = polygons
     for tolerance in (0.9, 1, 1.5, 2, 5, 24):
-        after = simplify(polygons, class_id, tolerance).polygons
+        after = simplify(rings, class_id, tolerance).polygons
         for fewer, more in zip(after, before, strict=True):
             assert points(fewer) <= points(more)
         assert shapely.coverage_is_valid(after)
@@ -153,36 +154,67 @@ def test_the_last_corner_between_two_sides_of_the_tile_stays() -> None:
 
 
 def test_a_step_that_would_be_unsound_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    polygons, class_id = traced(enlarged(np.eye(2, dtype=np.uint8), 9))
-    bowtie = shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)])
-    monkeypatch.setattr(shapely, "coverage_simplify", lambda p, *_, **__: np.full(len(p), bowtie))
+    rings, class_id = traced(enlarged(np.eye(2, dtype=np.uint8), 9))
+    bowtie = np.array([[0, 0], [18, 18], [18, 0], [0, 18], [0, 0]], dtype=np.int32)
+    crossed = Rings(
+        np.tile(bowtie, (len(rings), 1)), 5 * np.arange(len(rings) + 1), rings.polygon_offsets, (0, 0)
+    )
+    monkeypatch.setattr(Rings, "area", lambda self: np.full(len(self), 81.0))
+    sound_until = 2.0
 
-    kept, tolerance, sound = simplify(polygons, class_id, 4.0)
+    def first_sound(before: Rings, active: NDArray[np.bool_], step: float) -> Moved:
+        return drop_corners(before, active, step) if step < sound_until else Moved(crossed, np.ones(0, bool))
+
+    monkeypatch.setattr(simplify_module, "drop_corners", first_sound)
+
+    polygons, tolerance, sound = simplify(rings, class_id, 4.0)
 
     assert not sound
-    assert (tolerance == 0).all()
-    assert kept is polygons
+    assert (tolerance == 1.5).all()
+    assert shapely.equals_exact(polygons, simplify(rings, class_id, 1.5).polygons).all()
 
 
-def test_outlines_held_back_are_as_if_the_others_were_simplified_without_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.sampled_from(STEPS[:14]), st.booleans())
+def test_kernels_and_geos_drop_the_same_corners(seed: int, block: int, step: float, all_active: bool) -> None:
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:64, :80]
+    waves = ((y + 3 * np.sin(x / 5)) // (2 * block) + (x + 2 * np.sin(y / 3)) // (3 * block)).astype(np.uint8)
+    image = np.where(rng.random(waves.shape) < 0.02 * rng.integers(4), rng.integers(0, 4), waves % 5)
+    rings, _ = traced(image.astype(np.uint8))
+    active = np.ones(len(rings), dtype=bool) if all_active else rng.random(len(rings)) < 0.7
+
+    for tolerance in (step, 1.5 * step):  # what it makes of its own outlines, too
+        by_kernels, by_geos = drop_corners(rings, active, tolerance), drop_by_geos(rings, active, tolerance)
+        np.testing.assert_array_equal(by_kernels.rings.xy, by_geos.rings.xy)
+        np.testing.assert_array_equal(by_kernels.rings.ring_offsets, by_geos.rings.ring_offsets)
+        np.testing.assert_array_equal(by_kernels.kept, by_geos.kept)
+        rings = by_kernels.rings
+    assert compiled.kernels() is not None
+
+
+def test_without_kernels_outlines_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, class_id, (with_kernels, tolerance, _) = simplified(lump_and_specks(1), 3)
+    monkeypatch.setattr(compiled, "kernels", lambda: None)
+
+    _, ids, (without, reached, sound) = simplified(lump_and_specks(1), 3)
+
+    assert sound
+    np.testing.assert_array_equal(ids, class_id)
+    np.testing.assert_array_equal(reached, tolerance)
+    assert shapely.equals_exact(with_kernels, without).all()
+
+
+def test_outlines_held_back_are_as_if_the_others_were_simplified_without_them() -> None:
     before, class_id = traced(lump_and_specks(1))
-    exact, held = shapely.area(before), 0
-    geos, calls = shapely.coverage_simplify, []
+    exact, held = before.area(), 0
 
-    def counted(*arguments: Any, **options: Any) -> Any:
-        calls.append(arguments)
-        return geos(*arguments, **options)
-
-    monkeypatch.setattr(shapely, "coverage_simplify", counted)
     for step in steps_within(3):
-        taken = simplify_module._take(step, before, class_id, exact)
+        taken = simplify_module._take(step, before, class_id, exact, each_sound=True)
         assert taken is not None
         after, active = taken
-        expected = before.copy()
-        expected[active] = geos(before[active], step, simplify_boundary=False)
-        assert shapely.equals_exact(shapely.normalize(after), shapely.normalize(expected)).all()
+        expected = before.polygons()
+        expected[active] = shapely.coverage_simplify(expected[active], step, simplify_boundary=False)
+        assert shapely.equals_exact(shapely.normalize(after.polygons()), shapely.normalize(expected)).all()
         before, held = after, held + (~active).sum()
     assert held > 0
-    assert len(calls) == len(steps_within(3))  # once a step, whatever is held back

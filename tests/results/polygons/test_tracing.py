@@ -8,8 +8,9 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import ArrayLike, NDArray
 from rasterio.features import shapes as gdal_polygonise
 
+from wsi_seg.results.polygons import compiled
 from wsi_seg.results.polygons.components import find_components
-from wsi_seg.results.polygons.tracing import trace
+from wsi_seg.results.polygons.tracing import trace, trace_by_numpy
 
 IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=10), elements=st.integers(0, 2))
 
@@ -20,7 +21,7 @@ def traced(
     components = find_components(np.asarray(image))
     component = components.paint(np.arange(len(components), dtype=np.int32))
     extra = np.zeros((component.shape[0] + 1, component.shape[1] + 1), dtype=bool)
-    return component, trace(component, extra, origin_xy).polygons
+    return component, trace(component, extra, origin_xy).rings.polygons()
 
 
 @given(IMAGES)
@@ -31,6 +32,22 @@ def test_outlines_are_those_of_gdal(image: NDArray[np.uint8]) -> None:
     assert len(polygons) == len(expected)
     for i, polygon in enumerate(polygons):
         assert shapely.equals(polygon, expected[i])
+
+
+@given(IMAGES, st.integers(0, 2**32 - 1))
+def test_kernels_and_numpy_find_the_same(image: NDArray[np.uint8], seed: int) -> None:
+    components = find_components(np.asarray(image))
+    component = components.paint(np.arange(len(components), dtype=np.int32))
+    extra = np.zeros((component.shape[0] + 1, component.shape[1] + 1), dtype=bool)
+    extra[0] = np.random.default_rng(seed).random(len(extra[0])) < 0.5
+
+    by_numpy, found = trace_by_numpy(component, extra, (3, 70_000)), trace(component, extra, (3, 70_000))
+
+    assert compiled.kernels() is not None
+    np.testing.assert_array_equal(found.corners, by_numpy.corners)
+    assert found.rings.origin_xy == by_numpy.rings.origin_xy == (3, 70_000)
+    for name in ("xy", "ring_offsets", "polygon_offsets"):
+        np.testing.assert_array_equal(getattr(found.rings, name), getattr(by_numpy.rings, name))
 
 
 @given(IMAGES)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+
+from wsi_seg.results.polygons import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,6 +69,24 @@ def find_components(image: NDArray[Any]) -> Components:
     image : NDArray of an integer dtype, shape (height, width)
         Any values; none is treated as background. Must hold at least one pixel.
     """
+    if image.dtype == np.uint8 and image.size <= compiled.MOST_PIXELS and (library := compiled.kernels()):
+        start, component, value, area, neighbours = compiled.components(library, image)
+        return Components(
+            shape=(image.shape[0], image.shape[1]),
+            run_start=start.astype(np.int64),
+            run_component=component,
+            value=value.astype(np.uint8),
+            area=area.astype(np.int64),
+            neighbours=neighbours.reshape(-1, 3),
+        )
+    return find_by_numpy(image)
+
+
+def find_by_numpy(image: NDArray[Any]) -> Components:
+    """Do the same as `find_components`, without compiled kernels and for any integers."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     height, width = image.shape
     begins = np.ones((height, width), dtype=bool)
     np.not_equal(image[:, 1:], image[:, :-1], out=begins[:, 1:])

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import shapely
 
-from wsi_seg.results.polygons.tracing import packed
+from wsi_seg.results.polygons.rings import Rings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,54 +19,60 @@ class Corners:
 
     Attributes
     ----------
-    xy : NDArray of float64, shape (n, 2)
-        Whole numbers.
+    of_point : NDArray of bool, shape (points,)
+        Which of the points of the rings these corners are.
+    xy : NDArray of int64, shape (n, 2)
+        In pixels from `origin_xy`.
     place : NDArray of int64, shape (n,)
-        The same as one number: polygons that share a border have corners of one place along it.
+        The same as one number, from 0 to `places`: polygons that share a border have corners of one place
+        along it.
     ring, owner : NDArray of int64, shape (n,)
         The ring of each corner, among all rings, and its polygon.
     shell : NDArray of int64, shape (polygons,)
         The ring that is each polygon's shell; the others of a polygon are its holes.
-    polygons, rings : int
+    polygons, rings, places : int
         How many there are.
+    origin_xy : (int, int)
     """
 
-    xy: NDArray[np.float64]
+    of_point: NDArray[np.bool_]
+    xy: NDArray[np.int64]
     place: NDArray[np.int64]
     ring: NDArray[np.int64]
     owner: NDArray[np.int64]
     shell: NDArray[np.int64]
     polygons: int
     rings: int
+    places: int
+    origin_xy: tuple[int, int]
 
     @classmethod
-    def of(cls, polygons: NDArray[np.object_]) -> Self:
-        """Take polygons apart."""
-        _, xy, (ring_offsets, polygon_offsets) = shapely.to_ragged_array(polygons)
-        is_open = np.ones(len(xy), dtype=bool)
-        is_open[ring_offsets[1:] - 1] = False
-        ring = np.repeat(np.arange(len(ring_offsets) - 1), np.diff(ring_offsets))
-        owner = np.repeat(np.arange(len(polygons)), np.diff(polygon_offsets))[ring]
+    def of(cls, rings: Rings) -> Self:
+        """Take the corners of polygons; their points lie at `origin_xy` or beyond, right and down."""
+        of_point = np.ones(len(rings.xy), dtype=bool)
+        of_point[rings.ring_offsets[1:] - 1] = False
+        count = len(rings.ring_offsets) - 1
+        ring = np.repeat(np.arange(count), np.diff(rings.ring_offsets) - 1)
+        xy = rings.xy[of_point].astype(np.int64)
+        across, down = (xy.max(axis=0) + 1).tolist()
         return cls(
-            xy=xy[is_open],
-            place=packed(xy[is_open]),
-            ring=ring[is_open],
-            owner=owner[is_open],
-            shell=polygon_offsets[:-1],
-            polygons=len(polygons),
-            rings=len(ring_offsets) - 1,
+            of_point=of_point,
+            xy=xy,
+            place=xy[:, 1] * across + xy[:, 0],
+            ring=ring,
+            owner=rings.ring_owner[ring],
+            shell=rings.polygon_offsets[:-1],
+            polygons=len(rings),
+            rings=count,
+            places=across * down,
+            origin_xy=rings.origin_xy,
         )
-
-    def among(self, others: Corners) -> NDArray[np.bool_]:
-        """Return which corners others have too, in the polygon of the same number."""
-        # Places are distinguished by their rank: two numbers of 32 bits and a polygon's do not fit into one.
-        places, rank = np.unique(np.concatenate([self.place, others.place]), return_inverse=True)
-        key = np.concatenate([self.owner, others.owner]) * len(places) + rank
-        return np.isin(key[: len(self.place)], key[len(self.place) :])
 
     def of_any(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which corners lie where chosen polygons have one: along borders, also their neighbours'."""
-        return np.isin(self.place, self.place[chosen[self.owner]])
+        there = np.zeros(self.places, dtype=bool)
+        there[self.place[chosen[self.owner]]] = True
+        return np.asarray(there[self.place])
 
     def count(self, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Count the corners kept of each polygon."""
@@ -76,7 +81,7 @@ class Corners:
     def area(self, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return the area of each polygon that only the corners kept make; exact."""
         index = np.flatnonzero(kept)
-        local = self.xy[index] - self.xy[0]  # so that no sum outgrows what float64 holds exactly
+        local = self.xy[index]
         to = local[_ahead(self.ring[index])]
         twice = local[:, 0] * to[:, 1] - to[:, 0] * local[:, 1]
         enclosed = np.abs(np.bincount(self.ring[index], twice, self.rings)) / 2  # either way round
@@ -84,34 +89,34 @@ class Corners:
         return np.asarray(2 * enclosed[self.shell] - whole)
 
     def build(
-        self, kept: NDArray[np.bool_], chosen: NDArray[np.int64], first: NDArray[np.int64]
-    ) -> NDArray[np.object_]:
-        """Make chosen polygons of the corners kept.
+        self, kept: NDArray[np.bool_], chosen: NDArray[np.bool_], first_xy: NDArray[np.integer]
+    ) -> Rings:
+        """Make chosen polygons of the corners kept, in their order.
 
         Parameters
         ----------
         kept : NDArray of bool, shape (n,)
-        chosen : NDArray of int64, shape (m,)
-            Polygons, in rising order.
-        first : NDArray of int64, shape (rings,)
-            The place that each ring begins at, one of a corner kept.
+        chosen : NDArray of bool, shape (polygons,)
+        first_xy : NDArray of int, shape (rings, 2)
+            Where each ring begins, at a corner kept.
         """
-        index = np.flatnonzero(kept & np.isin(self.owner, chosen))
+        index = np.flatnonzero(kept & chosen[self.owner])
         ring = self.ring[index]
         begins = np.flatnonzero(np.diff(ring, prepend=-1))
         length = np.diff(np.append(begins, len(ring)))
         within = np.arange(len(ring)) - np.repeat(begins, length)
-        at_first = np.flatnonzero(self.place[index] == first[ring])[::-1]
+        at_first = np.flatnonzero((self.xy[index] == first_xy[ring]).all(axis=1))[::-1]
         start = np.zeros(self.rings, dtype=np.int64)
         start[ring[at_first]] = within[at_first]  # the last one written is the first one met
         turned = np.lexsort(((within - start[ring]) % np.repeat(length, length), ring))
         closed = np.insert(turned, [*begins[1:].tolist(), len(ring)], turned[begins])
         rings_of = np.bincount(self.owner[index][begins], minlength=self.polygons)[chosen]
-        offsets = np.append(0, np.cumsum(length + 1)), np.append(0, np.cumsum(rings_of))
-        made: NDArray[np.object_] = shapely.from_ragged_array(
-            shapely.GeometryType.POLYGON, self.xy[index][closed], offsets
+        return Rings(
+            xy=self.xy[index][closed].astype(np.int32),
+            ring_offsets=np.append(0, np.cumsum(length + 1)),
+            polygon_offsets=np.append(0, np.cumsum(rings_of)),
+            origin_xy=self.origin_xy,
         )
-        return made
 
 
 def _ahead(ring: NDArray[np.int64]) -> NDArray[np.int64]:

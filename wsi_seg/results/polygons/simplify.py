@@ -17,11 +17,13 @@ import numpy as np
 import shapely
 
 from wsi_seg.results.polygons.corners import Corners
+from wsi_seg.results.polygons.coverage import drop_corners
 from wsi_seg.results.polygons.tally import LABEL_VALUES
-from wsi_seg.results.polygons.tracing import packed, ring_neighbours
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from wsi_seg.results.polygons.rings import Rings
 
 STEPS = tuple(first * 2.0**octave for octave in range(11) for first in (1.0, 1.5))
 """In pixels. Below the first only stairs of single pixels could go, beyond the last nothing of a tile."""
@@ -58,72 +60,81 @@ def steps_within(tolerance: float) -> tuple[float, ...]:
     return tuple(step for step in STEPS if step <= ROUNDING * tolerance)
 
 
-def simplify(polygons: NDArray[np.object_], class_id: NDArray[np.uint8], tolerance: float) -> Simplified:
+def simplify(rings: Rings, class_id: NDArray[np.uint8], tolerance: float) -> Simplified:
     """Simplify the polygons of a coverage together; its outer border stays unchanged.
 
     Parameters
     ----------
-    polygons : NDArray of object, shape (n,)
+    rings : Rings
         Polygons along pixel edges that form a valid coverage.
     class_id : NDArray of uint8, shape (n,)
         Class of each.
     tolerance : float
         In pixels; the largest of `STEPS` within it is the last one taken.
     """
-    exact = shapely.area(polygons)
-    reached = np.zeros(len(polygons))
-    for step in steps_within(tolerance):
-        taken = _take(step, polygons, class_id, exact)
+    steps = steps_within(tolerance)
+    taken = _take_all(steps, rings, class_id, each_sound=False)
+    if steps and not (taken.sound and shapely.is_valid(taken.polygons).all()):
+        return _take_all(steps, rings, class_id, each_sound=True)  # which of them is the last sound one
+    return taken
+
+
+def _take_all(
+    steps: tuple[float, ...], rings: Rings, class_id: NDArray[np.uint8], *, each_sound: bool
+) -> Simplified:
+    """Take steps, as far as they are sound; whether polygons are valid is looked at where `each_sound`."""
+    exact = rings.area()
+    reached = np.zeros(len(rings))
+    for step in steps:
+        taken = _take(step, rings, class_id, exact, each_sound=each_sound)
         if taken is None:
-            return Simplified(polygons, reached, sound=False)
-        polygons, active = taken
+            return Simplified(rings.polygons(), reached, sound=False)
+        rings, active = taken
         reached[active] = step
-    return Simplified(polygons, reached, sound=True)
+    return Simplified(rings.polygons(), reached, sound=True)
 
 
 def _take(
-    step: float, before: NDArray[np.object_], class_id: NDArray[np.uint8], exact: NDArray[np.float64]
-) -> tuple[NDArray[np.object_], NDArray[np.bool_]] | None:
+    step: float,
+    before: Rings,
+    class_id: NDArray[np.uint8],
+    exact: NDArray[np.float64],
+    *,
+    each_sound: bool,
+) -> tuple[Rings, NDArray[np.bool_]] | None:
     """Take one step with as many polygons as the areas of their classes allow.
 
     Returns
     -------
-    polygons : NDArray of object
+    rings : Rings
     active : NDArray of bool
         Which took part. Where one of two neighbours did not, the border between them is as it was.
 
-    None if what GEOS makes of them is not sound.
+    None if what it makes of them is not sound.
     """
     active = ~_pinned(before, step)
-    moved = _moved(step, before, active)
-    if moved is None:
+    moved, kept_points = drop_corners(before, active, step)
+    area = moved.area()
+    if not _same_area(exact, area) or (each_sound and not shapely.is_valid(moved.polygons()).all()):
         return None
-    if not _excess(shapely.area(moved), class_id, exact).any():
+    if not _excess(area, class_id, exact).any():
         return moved, active
-    corners, left = Corners.of(before), Corners.of(moved)
-    if left.rings != corners.rings:
-        return None
-    kept = by_geos = corners.among(left)
-    first = left.place[np.unique(left.ring, return_index=True)[1]]
+    corners = Corners.of(before)
+    kept = by_step = kept_points[corners.of_point]
+    first_xy = moved.xy[moved.ring_offsets[:-1]]
     while True:
         kept = _hold_back(corners, kept, active, class_id, exact)
-        after = moved.copy()
-        changed = np.unique(corners.owner[kept & ~by_geos])
-        after[changed] = corners.build(kept, changed, first)
+        changed = np.zeros_like(active)
+        changed[corners.owner[kept & ~by_step]] = True
+        held = corners.build(kept, changed, first_xy)
         crossed = np.zeros_like(active)
-        crossed[changed] = ~shapely.is_valid(after[changed])
+        crossed[changed] = ~shapely.is_valid(held.polygons())
         if not crossed.any():
-            return (after, active) if _same_area(before, after) else None
+            after = moved.replaced(changed, held)
+            return (after, active) if _same_area(exact, after.area()) else None
         # A corner that stays may lie beyond a border that went on: that goes back too.
         active &= ~crossed
         kept |= corners.of_any(crossed)
-
-
-def _moved(step: float, before: NDArray[np.object_], active: NDArray[np.bool_]) -> NDArray[np.object_] | None:
-    """Simplify active polygons together; the others keep all their corners. None if it is not sound."""
-    after = before.copy()
-    after[active] = shapely.coverage_simplify(before[active], step, simplify_boundary=False)
-    return after if _same_area(before, after) and shapely.is_valid(after).all() else None
 
 
 def _excess(
@@ -179,31 +190,39 @@ def _hold_back(
         kept = kept | corners.of_any(~active)
 
 
-def _same_area(before: NDArray[np.object_], after: NDArray[np.object_]) -> bool:
-    """Return whether simplified polygons cover the same area as before."""
-    return bool(np.isclose(shapely.area(after).sum(), shapely.area(before).sum(), rtol=1e-9))
+def _same_area(exact: NDArray[np.float64], area: NDArray[np.float64]) -> bool:
+    """Return whether simplified polygons cover the same area together as before."""
+    return bool(np.isclose(area.sum(), exact.sum(), rtol=1e-9))
 
 
-def _pinned(polygons: NDArray[np.object_], step: float) -> NDArray[np.bool_]:
+def _pinned(rings: Rings, step: float) -> NDArray[np.bool_]:
     """Choose polygons to hold back, so that borders from side to side of the tile keep their last corner.
 
     Where an outline runs straight from tile to tile, the point between them is no corner. Without the last
     corner the points at both ends would be: one corner less in the tile, and two more in the whole.
     """
-    _, xy, (ring_offsets, _) = shapely.to_ragged_array(polygons)
-    left, top, right, bottom = shapely.total_bounds(polygons)
-    at_end = np.isin(xy[:, 0], (left, right)) | np.isin(xy[:, 1], (top, bottom))
-    ahead, behind = ring_neighbours(ring_offsets)
-    to, back = xy[ahead] - xy, xy[behind] - xy
+    at_end = np.zeros(len(rings.xy), dtype=bool)
+    for along in rings.xy.T:
+        at_end |= (along == along.min()) | (along == along.max())
+    # The point that closes a ring is its first again, so that each corner has one ahead and one behind.
+    last = np.zeros_like(at_end)
+    last[1:-1] = ~at_end[1:-1] & at_end[2:] & at_end[:-2]
+    begin, end = rings.ring_offsets[:-1], rings.ring_offsets[1:] - 1
+    last[begin] = ~at_end[begin] & at_end[begin + 1] & at_end[end - 1]
+    last[end] = False
+    index = np.flatnonzero(last)
+    ring = np.searchsorted(rings.ring_offsets, index, "right") - 1
+    behind = np.where(index == begin[ring], end[ring], index) - 1
+    to, back = (rings.xy[other].astype(np.int64) - rings.xy[index] for other in (index + 1, behind))
     triangle = np.abs(to[:, 0] * back[:, 1] - to[:, 1] * back[:, 0]) / 2
-    last = np.flatnonzero(~at_end & at_end[ahead] & at_end[behind] & (triangle <= step * step))
+    small = triangle <= step * step
+    index, owner = index[small], rings.ring_owner[ring[small]]
 
     # Two polygons share each border: the one of fewer corners is held back.
-    corners = shapely.get_num_coordinates(polygons)
-    owner = np.repeat(np.arange(len(polygons)), corners)[last]
-    order = np.lexsort((corners[owner], packed(xy[last])))
-    _, first = np.unique(packed(xy[last])[order], return_index=True)
-    pinned = np.zeros(len(polygons), dtype=bool)
+    place = rings.xy[index, 0].astype(np.int64) << 32 | rings.xy[index, 1]
+    order = np.lexsort((rings.points[owner], place))
+    _, first = np.unique(place[order], return_index=True)
+    pinned = np.zeros(len(rings), dtype=bool)
     pinned[owner[order][first]] = True
     return pinned
 

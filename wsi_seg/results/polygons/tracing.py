@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import shapely
 
+from wsi_seg.results.polygons import compiled
+from wsi_seg.results.polygons.rings import Rings
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -24,21 +27,20 @@ class Outlines(NamedTuple):
 
     Attributes
     ----------
-    polygons : NDArray of object, shape (components,)
-        One shapely Polygon a component, in the order of the components' ids; corners are whole numbers.
+    rings : Rings
+        One polygon a component, in the order of the components' ids.
     corners : NDArray of bool, shape (height + 1, width + 1)
         Pixel corners that are corners of some polygon.
     """
 
-    polygons: NDArray[np.object_]
+    rings: Rings
     corners: NDArray[np.bool_]
 
 
 def trace(component: NDArray[np.int32], extra: NDArray[np.bool_], origin_xy: tuple[int, int]) -> Outlines:
     """Trace every component of an image.
 
-    The outlines are followed with the component on the right hand, from corner to corner, all components
-    at once; only the last step, reading the rings off the links between corners, is a plain loop.
+    The outlines are followed with the component on the right hand, from corner to corner.
 
     Parameters
     ----------
@@ -48,6 +50,22 @@ def trace(component: NDArray[np.int32], extra: NDArray[np.bool_], origin_xy: tup
         Pixel corners on the image's border to be kept as corners although the outline runs straight there.
     origin_xy : (int, int)
         Coordinates of the image's top-left corner.
+    """
+    if component.size <= compiled.MOST_PIXELS and (library := compiled.kernels()):
+        corners = np.ascontiguousarray(extra).copy()
+        xy, rings, polygons = compiled.trace(library, component, corners)
+        offsets = rings.astype(np.int64), polygons.astype(np.int64)
+        return Outlines(Rings(xy.reshape(-1, 2), *offsets, origin_xy), corners)
+    return trace_by_numpy(component, extra, origin_xy)
+
+
+def trace_by_numpy(
+    component: NDArray[np.int32], extra: NDArray[np.bool_], origin_xy: tuple[int, int]
+) -> Outlines:
+    """Do the same as `trace`, without compiled kernels.
+
+    All outlines are followed at once; only the last step, reading the rings off the links between corners,
+    is a plain loop.
     """
     padded = np.pad(component, 1, constant_values=-1)
     vertical = padded[1:-1, 1:] != padded[1:-1, :-1]
@@ -66,8 +84,8 @@ def trace(component: NDArray[np.int32], extra: NDArray[np.bool_], origin_xy: tup
 
     at = source[1][rings]
     owner = around[source[0][rings[ring_start]], at[ring_start]]
-    coordinates = np.stack([x[at] + origin_xy[0], y[at] + origin_xy[1]], axis=1).astype(np.float64)
-    return Outlines(_assemble(coordinates, ring_start, owner), corners)
+    xy = np.stack([x[at], y[at]], axis=1)
+    return Outlines(_assemble(xy, ring_start, owner, origin_xy), corners)
 
 
 def _corners(vertical: NDArray[np.bool_], horizontal: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -153,14 +171,17 @@ def _read_rings(following: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArra
 
 
 def _assemble(
-    coordinates: NDArray[np.float64], ring_start: NDArray[np.int64], owner: NDArray[np.int32]
-) -> NDArray[np.object_]:
+    xy: NDArray[np.int64],
+    ring_start: NDArray[np.int64],
+    owner: NDArray[np.int32],
+    origin_xy: tuple[int, int],
+) -> Rings:
     """Build one polygon an owner from open rings, each owner's shell before its holes."""
-    total = len(coordinates)
+    total = len(xy)
     ring_end = np.append(ring_start[1:], total)
     ahead = np.arange(1, total + 1)
     ahead[ring_end - 1] = ring_start
-    x, y = coordinates[:, 0] - coordinates[0, 0], coordinates[:, 1] - coordinates[0, 1]
+    x, y = xy.T
     area = np.add.reduceat(x * y[ahead] - x[ahead] * y, ring_start)
 
     order = np.lexsort((area < 0, owner))
@@ -168,10 +189,8 @@ def _assemble(
     closed_end = np.cumsum(length)
     index = np.arange(closed_end[-1]) + np.repeat(ring_start[order] - (closed_end - length), length)
     index[closed_end - 1] = ring_start[order]
-    ring_offsets = np.append(0, closed_end)
     polygon_offsets = np.append(0, np.cumsum(np.bincount(owner)))
-    offsets = (ring_offsets, polygon_offsets)
-    return np.asarray(shapely.from_ragged_array(shapely.GeometryType.POLYGON, coordinates[index], offsets))
+    return Rings(xy[index].astype(np.int32), np.append(0, closed_end), polygon_offsets, origin_xy)
 
 
 def dissolve(polygons: list[shapely.Polygon]) -> shapely.Polygon:

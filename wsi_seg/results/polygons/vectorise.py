@@ -153,7 +153,7 @@ def cut_tile(
     class_id = components.value
     while True:
         outlines = trace(component, extra, (rect.x0, rect.y0))
-        simplified = simplify(outlines.polygons, class_id, settings.tolerance_px)
+        simplified = simplify(outlines.rings, class_id, settings.tolerance_px)
         too_many = shapely.get_num_coordinates(simplified.polygons) > settings.max_vertices
         smaller = _split(component, too_many, settings.tile) if too_many.any() else None
         if smaller is None:
@@ -174,8 +174,7 @@ def cut_tile(
         top_corners=outlines.corners[0],
         left_corners=outlines.corners[:, 0],
     )
-    length = shapely.length(outlines.polygons)
-    return Tile(pieces, length, simplified.tolerance, simplified.sound, far_enough)
+    return Tile(pieces, outlines.rings.length(), simplified.tolerance, simplified.sound, far_enough)
 
 
 def _seam_corners(sieved: NDArray[np.uint8], inner: Rect, spacing: int) -> NDArray[np.bool_]:
