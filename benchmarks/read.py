@@ -4,9 +4,9 @@
 
 SLIDE is a TIFF in JPEG tiles with levels of 1/4 and less. Rectangles of 2048 x 2048 label pixels are read at
 `--mpp` from a coarser level, and at the slide's own resolution from level 0: from SLIDE, and from a part of
-it in a container for each other reader. Beside `Slide.read` stand OpenSlide's, tiffslide's and fastslide's `read_region`
-with Pillow's area resampling; `--others` names a Python in which the last two are installed. Their floor is
-the same tiles decoded by imagecodecs alone.
+it in a container for each other reader. Beside `Slide.read` stand OpenSlide's, tiffslide's and fastslide's
+`read_region` with Pillow's area resampling; `--others` names a Python in which the last two are installed.
+Their floor is the same tiles decoded by imagecodecs alone.
 
 Each reading is a process of its own with the slide opened anew, one thread or two. A round has each once, in
 turn; ratios are of readings in one round, and what is shown are medians. So that nobody is fast by reading
