@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
-from wsi_seg.exports.stated import STATED
 from wsi_seg.files.files import replacing
 from wsi_seg.packages import required
 from wsi_seg.results.polygons.geojson import areas_um2, outline_id
 from wsi_seg.results.polygons.placing import place
 from wsi_seg.results.polygons.report import FileTally
 from wsi_seg.results.polygons.written import visible, written_classes
+from wsi_seg.results.stated import STATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

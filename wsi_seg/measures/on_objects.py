@@ -18,6 +18,7 @@ from wsi_seg.files.xmlfile import is_xml
 from wsi_seg.measures.writing import DIGITS, require_free
 from wsi_seg.results.polygon_files import packed_by_name
 from wsi_seg.results.qupath.check import NAMES
+from wsi_seg.results.stated import STATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
     from wsi_seg.measures.measured import ClassMeasures, RegionMeasures
     from wsi_seg.measures.run import Measured, MeasuredResult
-
-STATED = "wsi_seg"
-"""Member of a FeatureCollection that states what the measures were made from."""
 
 
 def check_copy(regions: Sequence[Path], target: Path) -> None:

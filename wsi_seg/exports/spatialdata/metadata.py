@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wsi_seg import __version__
-from wsi_seg.exports.stated import STATED
 from wsi_seg.results.labels.ngff import tissue_attributes
+from wsi_seg.results.stated import STATED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wsi_seg.results.polygons.geojson import write_csv, write_geojson
 from wsi_seg.results.polygons.tally import Tally
 from wsi_seg.results.polygons.vectorise import PolygonSettings, vectorise
 from wsi_seg.results.polygons.written import GeoJsonSettings
+from wsi_seg.results.stated import STATED, stated_of_labels
 from wsi_seg.results.summary import Outlined, Tolerance
 
 if TYPE_CHECKING:
@@ -118,7 +120,8 @@ def export_polygons(pyramid: LabelPyramid, path: Path, settings: ExportSettings)
     OutputError
         If the labels are damaged, or the file cannot be written.
     """
-    return export_as(write_geojson, pyramid, path, settings)
+    write = partial(write_geojson, says={STATED: stated_of_labels(pyramid, settings)})
+    return export_as(write, pyramid, path, settings)
 
 
 def export_csv(pyramid: LabelPyramid, path: Path, settings: ExportSettings) -> Exported:

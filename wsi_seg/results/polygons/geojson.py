@@ -18,7 +18,7 @@ from wsi_seg.results.polygons.report import FileTally
 from wsi_seg.results.polygons.written import visible, written_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -40,7 +40,12 @@ CSV_HEADER = (
 
 
 def write_geojson(
-    path: Path, shapes: Iterable[Shape], frames: Frames, schema: ClassSchema, settings: GeoJsonSettings
+    path: Path,
+    shapes: Iterable[Shape],
+    frames: Frames,
+    schema: ClassSchema,
+    settings: GeoJsonSettings,
+    says: Mapping[str, object] | None = None,
 ) -> ExportReport:
     """Write shapes as a FeatureCollection that QuPath opens in place.
 
@@ -59,7 +64,8 @@ def write_geojson(
         Names and colours of the classes. QuPath takes ``Tumour: necrotic`` for a class derived from
         ``Tumour``.
     settings : GeoJsonSettings
-
+    says : mapping of str to JSON, optional
+        Further members of the collection, at its end. QuPath does not look at them.
 
     Raises
     ------
@@ -75,7 +81,7 @@ def write_geojson(
             name, color = classes[placed.shape.class_id]
             file.write(separator + _feature(placed, name, color, frames, settings.object_type))
             separator = b",\n"
-        file.write(b"\n]}\n")
+        file.write(b"\n]" + (b"," + orjson.dumps(says)[1:] if says else b"}") + b"\n")
     return tally.report(path, frames)
 
 
