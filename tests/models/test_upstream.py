@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -177,6 +178,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         "text": b"some text\n",
         "cut": whole[:5000],
         "pickle": b"\x80\x02}q\x00.",
+        "another.pt": pickle.dumps({"weights": [1, 2]}, protocol=4),  # of which PyTorch warns
         "zip": b"PK\x03\x04junk",
         "pickle.safetensors": b"\x80\x04\x95\x0c\x00\x00\x00\x00\x00\x00\x00}q\x00.",
     }

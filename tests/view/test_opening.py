@@ -14,7 +14,7 @@ from helpers.predictions import SMALL, settings
 from helpers.written_results import write_labels
 from PIL import Image
 
-from wsi_seg.errors import OutputError, SlideError, UsageError, WsiSegError
+from wsi_seg.errors import OutputError, UsageError, WsiSegError
 from wsi_seg.predict.run import predict_slide
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.notices import notices
@@ -145,7 +145,7 @@ def test_outlines_lie_beside_and_those_of_another_slide_are_refused(made: Path, 
         open_slide(made / "slide.tiff", [path])
 
 
-def test_what_cannot_be_shown_is_a_line(folder: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_shown_is_a_line(folder: Path, slide_path: Path, tmp_path: Path) -> None:
     result = ResultFolder(folder / "results" / "slide")
     record = result.read_record()
     assert record is not None
@@ -158,10 +158,15 @@ def test_what_cannot_be_shown_is_a_line(folder: Path, tmp_path: Path) -> None:
     shutil.move(result.zarr, result.unfinished_zarr)
     with pytest.raises(OutputError, match="is not finished: wait for the run, or run the same"):
         open_result(result.folder)
-    with pytest.raises(SlideError, match="no such file"):
-        find_site(Asked(tmp_path / "none.svs"))
     with pytest.raises(UsageError, match="--slide: goes with a result"):
-        find_site(Asked(tmp_path / "none.svs", slide=tmp_path / "other.svs"))
+        find_site(Asked(slide_path, slide=tmp_path / "other.svs"))
+
+
+def test_what_is_nothing_to_show_is_refused_with_what_is(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name, what in (("none.svs", "no such file or folder"), ("empty", "holds no result")):
+        with pytest.raises(UsageError, match=rf"{name}: {what}: name a result, a folder of results"):
+            find_site(Asked(tmp_path / name))
 
 
 def test_a_copy_without_summary_and_record_is_shown_and_says_so(tmp_path: Path) -> None:

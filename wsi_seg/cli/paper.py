@@ -19,5 +19,6 @@ class MovedHere(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Name the new place, then run."""
-        say(f"wsi-seg: `wsi-seg {self.name}` is now `wsi-seg paper {self.name}`; it goes after 0.1", err=True)
+        new = f"`wsi-seg paper {self.name}`"
+        say(f"wsi-seg: `wsi-seg {self.name}` is now {new}; the old name is removed after 0.1", err=True)
         return super().invoke(ctx)

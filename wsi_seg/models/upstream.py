@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import warnings
 import zipfile
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
@@ -111,8 +112,8 @@ def import_checkpoint(
     UsageError
         If mean and std are needed and not given, or the overrides give no valid input.
     """
-    spec = input_spec(schema, overrides or InputOverrides())
     state = read_state_dict(path)
+    spec = input_spec(schema, overrides or InputOverrides())
     config = infer_config(path, state)
     if schema.name in WITH_VOID and config.classes == len(schema) + 1:
         schema = load_schema(WITH_VOID[schema.name])
@@ -175,7 +176,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """
     try:
         check_packed(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of pickles that PyTorch did not write: what is wrong is said below
+            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}): give a checkpoint's path") from error
     except LOAD_ERRORS as error:

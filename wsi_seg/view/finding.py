@@ -18,6 +18,8 @@ from wsi_seg.view.training import Training, is_training
 if TYPE_CHECKING:
     from pathlib import Path
 
+SHOWABLE = "name a result, a folder of results, a training's folder, or a slide file"
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -61,6 +63,9 @@ def find_site(asked: Asked) -> Site:
             raise UsageError("--series: a result says which image it was made from: leave it out")
         opener = partial(open_result, path, asked.outlines, asked.slide)
     else:
+        if not path.exists() or (path.is_dir() and not is_store(path)):
+            what = "holds no result" if path.exists() else "no such file or folder"
+            raise UsageError(f"{path}: {what}: {SHOWABLE}")
         if asked.slide is not None:
             raise UsageError(f"--slide: goes with a result, and {path} is none")
         opener = partial(open_slide, path, asked.outlines, asked.series)
