@@ -48,6 +48,14 @@ def test_no_page_asks_another_host(site: Path) -> None:
     assert asked == set()
 
 
+def test_every_page_is_in_the_navigation() -> None:
+    """One that is not can be found by searching alone."""
+    named = set(re.findall(r"^ +- [^:]+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.M))
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")}
+    results = {path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks" / "results").glob("*.md")}
+    assert (pages | results) - named == set()
+
+
 def test_a_page_that_asks_another_host_is_found() -> None:
     assert ASKED_FOR.search('<script src="https://cdn.example/x.js">')
     assert ASKED_FOR.search('<link rel="stylesheet" href="https://fonts.example/css">')
