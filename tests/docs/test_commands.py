@@ -51,14 +51,15 @@ def test_the_command_line_understands_every_line(page: Path) -> None:
     assert [one for one in said if one[-1] is not None] == []
 
 
-def test_the_first_commands_follow_one_another() -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_the_first_commands_follow_one_another(page: str) -> None:
     """A second model does not write to the first one's result, which it would be refused."""
     written = [
         (
             words[words.index("--model") + 1] if "--model" in words else "",
             words[words.index("-o") + 1] if "-o" in words else "results",
         )
-        for _, line in commands(ROOT / "README.md")
+        for _, line in commands(ROOT / page)
         if (words := shlex.split(line, comments=True))[0] == "predict"
     ]
     assert len(written) == 2
