@@ -50,7 +50,9 @@ def test_no_page_asks_another_host(site: Path) -> None:
 
 def test_every_page_is_in_the_navigation() -> None:
     """One that is not can be found by searching alone."""
-    named = set(re.findall(r"^ +- [^:]+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.M))
+    named = set(
+        re.findall(r"^ +- [^:]+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.M)
+    )
     pages = {path.name for path in (ROOT / "docs").glob("*.md")}
     results = {path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks" / "results").glob("*.md")}
     assert (pages | results) - named == set()
