@@ -31,8 +31,8 @@ import torch
 from machine import keep
 from PIL import Image
 
+from wsi_seg.inference.network.choice import Compile
 from wsi_seg.inference.network.folding import folded
-from wsi_seg.inference.network.forms import Compile
 from wsi_seg.inference.network.pixels import Normalisation, decide
 from wsi_seg.inference.network.pool import SegmenterPool
 from wsi_seg.inference.network.segmenter import Segmenter

@@ -27,7 +27,7 @@ import tifffile
 from machine import keep
 
 from wsi_seg.models.bundle import ModelBundle, load_bundle
-from wsi_seg.models.onnx.network import OnnxConfig
+from wsi_seg.models.onnx.config import OnnxConfig
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.reading import LabelPyramid, read_labels
 from wsi_seg.slides.lattice import Rect

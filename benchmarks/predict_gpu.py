@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from machine import keep
 
-from wsi_seg.inference.network.forms import Compile, Precision
+from wsi_seg.inference.network.choice import Compile, Precision
 from wsi_seg.paper.bench.power import GpuWatch, gpu_meter
 from wsi_seg.paper.bench.reading import Missing, Reading
 from wsi_seg.predict.run import predict_slide

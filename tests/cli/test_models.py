@@ -15,9 +15,11 @@ from wsi_seg.cli.models import app
 from wsi_seg.errors import ModelError, UsageError, WsiSegError
 from wsi_seg.models import export, lookup
 from wsi_seg.models.architecture import architecture_of
-from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
-from wsi_seg.models.bundle import load_bundle, read_header, save_bundle
+from wsi_seg.models.biopsy import BiopsyNet
+from wsi_seg.models.biopsy_config import BiopsyConfig
+from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.classes import load_schema
+from wsi_seg.models.described import read_header
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
 from wsi_seg.models.header import InputSpec, ModelHeader

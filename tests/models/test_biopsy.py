@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 from wsi_seg.cli.models import app
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.models.architecture import architecture_of, build_network
-from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet, count_unused
+from wsi_seg.models.biopsy import BiopsyNet, count_unused
 from wsi_seg.models.biopsy_blocks import POOL_PERIOD, PooledBranch, Pyramid, enlarge
+from wsi_seg.models.biopsy_config import BiopsyConfig
 from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.models.header import InputSpec, ModelHeader

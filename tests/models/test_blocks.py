@@ -10,7 +10,8 @@ from helpers.networks import backward
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsi_seg.models.blocks import BLOCK_TITLES, BlockName, BlockShape, Shuffle, build_block
+from wsi_seg.models.block_names import BLOCK_TITLES, BlockName
+from wsi_seg.models.blocks import BlockShape, Shuffle, build_block
 
 M = 16
 

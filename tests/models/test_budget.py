@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from wsi_seg.models.blocks import BLOCK_TITLES, EQUAL_WIDTHS, BlockName, width_step
+from wsi_seg.models.block_names import BLOCK_TITLES, EQUAL_WIDTHS, BlockName, width_step
 from wsi_seg.models.budget import fit_to_budget
 from wsi_seg.models.cost import count_macs, count_parameters, describe
 from wsi_seg.models.espnet import ESPNet

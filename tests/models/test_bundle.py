@@ -23,9 +23,10 @@ from wsi_seg.errors import ModelError, OutputError
 from wsi_seg.models import bounded
 from wsi_seg.models import bundle as bundle_module
 from wsi_seg.models.architecture import architecture_of
-from wsi_seg.models.bundle import load_bundle, read_header, save_bundle
+from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.models.container import METADATA_KEY, pack
+from wsi_seg.models.described import read_header
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
 from wsi_seg.models.header import InputSpec, ModelHeader

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
+from wsi_seg.models.biopsy import BiopsyNet
+from wsi_seg.models.biopsy_config import BiopsyConfig
 from wsi_seg.models.cost import activation_peak, count_macs, count_parameters
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from wsi_seg.models.blocks import BLOCK_TITLES
+from wsi_seg.models.block_names import BLOCK_TITLES
 from wsi_seg.models.cost import count_parameters
 from wsi_seg.models.espnet import ESP, ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig

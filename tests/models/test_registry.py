@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from wsi_seg.errors import ModelError, UsageError
 from wsi_seg.models import registry
 from wsi_seg.models.architecture import architecture_of, build_network
-from wsi_seg.models.bundle import load_bundle, read_header, save_bundle
+from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
+from wsi_seg.models.described import read_header
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
 from wsi_seg.models.header import InputSpec, ModelHeader

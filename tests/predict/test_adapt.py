@@ -11,7 +11,7 @@ from conftest import tissue_rgb, write_model, write_tiff
 from helpers.results import Recorder, labels_of
 
 from wsi_seg.errors import OutputError, UsageError
-from wsi_seg.inference.network.forms import Compile
+from wsi_seg.inference.network.choice import Compile
 from wsi_seg.inference.tissue.looks import Looks
 from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.predict.run import predict_slide

@@ -12,7 +12,7 @@ from helpers.results import labels_of
 from helpers.trainings import tiny_recipe, write_outlined
 
 from wsi_seg.cli.main import main
-from wsi_seg.models.bundle import read_header
+from wsi_seg.models.described import read_header
 from wsi_seg.predict.run import predict_slide
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 from wsi_seg.training.data.gathering import DataRequest

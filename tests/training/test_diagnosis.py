@@ -17,7 +17,8 @@ from torch.nn import functional
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import UsageError
 from wsi_seg.models.architecture import build_network
-from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
+from wsi_seg.models.biopsy import BiopsyNet
+from wsi_seg.models.biopsy_config import BiopsyConfig
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.header import InputSpec
 from wsi_seg.training.data.draws import Draw

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from wsi_seg.api.pairs import Pairs
     from wsi_seg.evaluation.evaluation import Evaluation
-    from wsi_seg.inference.network.forms import Compile, Precision
+    from wsi_seg.inference.network.choice import Compile, Precision
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.classes import ClassSchema
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from wsi_seg.inference.network.forms import Compile, Precision
+    from wsi_seg.inference.network.choice import Compile, Precision
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.classes import TissueClass
 

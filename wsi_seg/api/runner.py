@@ -18,7 +18,7 @@ from wsi_seg.settings import ExportSettings, LabelSettings, PredictSettings, Run
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from wsi_seg.inference.network.forms import Compile, Precision
+    from wsi_seg.inference.network.choice import Compile, Precision
 
 
 class Runner:

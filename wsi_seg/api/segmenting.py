@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from wsi_seg.api.model import Model
     from wsi_seg.api.opening import OpenSlide
     from wsi_seg.api.result import Result
-    from wsi_seg.inference.network.forms import Compile, Precision
+    from wsi_seg.inference.network.choice import Compile, Precision
     from wsi_seg.progress import Progress
 
 

@@ -14,7 +14,7 @@ from wsi_seg.cli.terminal import say
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wsi_seg.inference.network.forms import Precision
+    from wsi_seg.inference.network.choice import Precision
     from wsi_seg.paper.bench.run import Report
     from wsi_seg.paper.bench.runner import Form
 

@@ -109,7 +109,6 @@ def evaluate(
     from wsi_seg.cli.display import shown
     from wsi_seg.data.pairs import is_data_set
     from wsi_seg.data.truth import TruthSettings
-    from wsi_seg.evaluation.on_results import evaluate_results
     from wsi_seg.files.files import check_writable
     from wsi_seg.models.classes import load_schema
     from wsi_seg.results.folder import is_result
@@ -123,6 +122,9 @@ def evaluate(
         "--from-level-0": from_level_0 or None,
         "--series": series,
     }
+    if not is_result(Path(subject)) and not is_data_set(data):
+        _refuse(of_images, "slides")
+        _there(data[0])
     signals.working()
     if json_path is not None:
         check_writable(json_path)
@@ -130,6 +132,8 @@ def evaluate(
     truth = TruthSettings(rest=rest, roi_class=roi_class)
     with shown(1, quiet) as progress:
         if is_result(Path(subject)):
+            from wsi_seg.evaluation.on_results import evaluate_results
+
             _refuse(of_images | of_slides, "finished results")
             evaluation = evaluate_results(_result_pairs(subject, data), schema, truth, progress)
         elif is_data_set(data):
@@ -138,8 +142,6 @@ def evaluate(
             trial = _trial(subject, schema, device, how, progress)
             evaluation = trial.on_images(data[0], split or "val", submission)
         else:
-            _refuse(of_images, "slides")
-            _there(data[0])
             labels: _Options = {
                 "mpp": mpp,
                 "working_mpp": working_mpp,
@@ -193,11 +195,13 @@ def _trial(
     """Load a model that is to be evaluated."""
     from pydantic import ValidationError
 
-    from wsi_seg.api.evaluating import ModelTrial
     from wsi_seg.errors import UsageError, explain
+    from wsi_seg.models.lookup import resolve_model
+
+    path = resolve_model(model)
+    from wsi_seg.api.evaluating import ModelTrial  # only now, as PyTorch takes seconds to import
     from wsi_seg.inference.network.segmenter import choose_device
     from wsi_seg.models.bundle import load_bundle
-    from wsi_seg.models.lookup import resolve_model
     from wsi_seg.settings import LabelSettings, PredictSettings
 
     try:
@@ -205,7 +209,7 @@ def _trial(
     except ValidationError as error:
         remedy = "see `wsi-seg evaluate --help`"
         raise UsageError(f"--{explain(error).replace('_', '-', 1)}: {remedy}") from error
-    return ModelTrial(load_bundle(resolve_model(model)), schema, choose_device(device), settings, progress)
+    return ModelTrial(load_bundle(path), schema, choose_device(device), settings, progress)
 
 
 def _print(evaluation: Evaluation, json_path: Path | None) -> None:

@@ -118,8 +118,8 @@ def export(
         wsi-seg export results/slide --format dicom-seg -o segmentation
     """
     from wsi_seg.exports.options import FRAMES, IMAGES, SEG_TYPES, Options
-    from wsi_seg.exports.source import Source
-    from wsi_seg.results.whole import require_whole
+    from wsi_seg.results.folder import labels_in, require_finished
+    from wsi_seg.results.labels.presence import require_labels
 
     chosen = format_named(file_format)
     options = Options(
@@ -136,6 +136,11 @@ def export(
         codes=codes,
     )
     _check(options, chosen, file_format)
+    require_finished(labels_in(result))
+    require_labels(labels_in(result))
+    from wsi_seg.exports.source import Source  # only now, as zarr takes half a second to import
+    from wsi_seg.results.whole import require_whole
+
     source = Source.at(result)
     write = chosen.prepare(source, out, options)
     unknown = require_whole(source.zarr)

@@ -11,7 +11,7 @@ import typer
 from wsi_seg.cli import signals
 from wsi_seg.cli.display import shown
 from wsi_seg.cli.terminal import say
-from wsi_seg.errors import UsageError
+from wsi_seg.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,8 +95,17 @@ def import_model(
     tensors. Mean, std and size are known for the classes of the released ones, cityscapes and camvid; void,
     which those learned as one class more, is added by itself.
     """
-    from wsi_seg.models.bundle import save_bundle
+    from wsi_seg.files.reading import check_plain
     from wsi_seg.models.classes import load_schema
+
+    try:
+        check_plain(checkpoint)
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"{checkpoint}: cannot be read ({error.strerror}): give a checkpoint's path"
+        ) from error
+    # Only now, as PyTorch takes seconds to import.
+    from wsi_seg.models.bundle import save_bundle
     from wsi_seg.models.onnx.importing import import_onnx
     from wsi_seg.models.onnx.ports import Stated
     from wsi_seg.models.upstream import InputOverrides, import_checkpoint

@@ -70,11 +70,8 @@ def measure(
     """
     from wsi_seg.cli.display import shown
     from wsi_seg.errors import UsageError
-    from wsi_seg.measures.on_objects import check_copy, write_copy
-    from wsi_seg.measures.pairing import pair_regions
-    from wsi_seg.measures.run import measure_results
+    from wsi_seg.measures.pairing import pair_regions, require_folder
     from wsi_seg.measures.settings import MeasureSettings
-    from wsi_seg.measures.writing import check_tables, write_tables
 
     try:
         ends = tuple(float(end) for end in bands.split(","))
@@ -84,6 +81,13 @@ def measure(
         ) from error
     settings = MeasureSettings(distance_to, ends)
     pairs = pair_regions(results, regions or [])
+    for path, _ in pairs:
+        require_folder(path)
+    # Only now, as these take a second to import.
+    from wsi_seg.measures.on_objects import check_copy, write_copy
+    from wsi_seg.measures.run import measure_results
+    from wsi_seg.measures.writing import check_tables, write_tables
+
     check_tables(out)
     if geojson is not None:
         check_copy([path for _, path in pairs if path is not None], geojson)

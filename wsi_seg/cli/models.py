@@ -51,7 +51,7 @@ def list_models(
     ] = None,
 ) -> None:
     """List the built-in models, and the model files in FOLDERS."""
-    from wsi_seg.models.bundle import read_header
+    from wsi_seg.models.described import read_header
     from wsi_seg.models.lookup import builtin_models
 
     entries = [(name, path, "built in") for name, path in builtin_models().items()]
@@ -124,22 +124,26 @@ def export_model(
     It takes any number of normalised RGB images, (N, 3, H, W), with sides that fit the network, and gives
     logits at full size. NAME.config.json has classes, resolution and normalisation, as WSInfer's models do.
     """
-    from wsi_seg.models import export
-    from wsi_seg.models.bundle import load_bundle
     from wsi_seg.models.lookup import resolve_model
+
+    path = resolve_model(model)
+    from wsi_seg.models import export  # only now, as PyTorch takes seconds to import
+    from wsi_seg.models.bundle import load_bundle
 
     suffix = export.SUFFIXES[form.value]
     if output.suffix != suffix:
         raise UsageError(f"{output}: not a name for {form.value} files: it must end in {suffix}")
-    bundle = load_bundle(resolve_model(model))
+    bundle = load_bundle(path)
     multiple = bundle.architecture.config.multiple
     if patch < multiple or patch % multiple:
         raise UsageError(f"--patch {patch}: use a multiple of {multiple}")
     config = export.config_beside(output)
     differs = config.exists() and config.read_bytes() != export.description(bundle, patch).encode()
-    for path, is_there in ((output, output.exists()), (config, differs)):
+    for written, is_there in ((output, output.exists()), (config, differs)):
         if is_there and not overwrite:
-            raise UsageError(f"{path}: already exists: give --overwrite to replace it, or another --output")
+            raise UsageError(
+                f"{written}: already exists: give --overwrite to replace it, or another --output"
+            )
     signals.working()
     exported = export.export_model(bundle, output, form.value, patch)
     same = f"within {exported.difference:.0e} of the largest" if exported.difference else "the same"

@@ -29,7 +29,10 @@ def report(
 
     Example: `wsi-seg report results`
     """
-    from wsi_seg.predict.report.writing import write_report
+    from wsi_seg.predict.found import require_folder
+
+    require_folder(folder)
+    from wsi_seg.predict.report.writing import write_report  # only now, as it takes half a second to import
 
     page, slides = write_report(folder, out)
     if not quiet:

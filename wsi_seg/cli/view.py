@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -51,9 +52,11 @@ def view(
 
         wsi-seg view slide.svs outlines.geojson
     """
-    from wsi_seg.errors import UsageError
+    from wsi_seg.errors import SlideError, UsageError
     from wsi_seg.packages import ImportFault
 
+    if not os.path.lexists(shown):  # before what takes a second to import
+        raise SlideError(f"{shown}: no such file")
     try:
         from wsi_seg.view.serving import bound, open_browser, serve
     except Exception as error:  # a broken installation may raise anything

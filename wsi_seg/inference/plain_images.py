@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from wsi_seg.inference.network.choice import Compile, Precision
     from wsi_seg.inference.network.diagnosis import Diagnosis
-    from wsi_seg.inference.network.forms import Compile, Precision
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.classes import ClassSchema
 

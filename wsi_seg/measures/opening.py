@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsi_seg.errors import OutputError, UsageError
+from wsi_seg.measures.pairing import require_folder
 from wsi_seg.results.folder import is_result, labels_in, require_finished
 from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.results.whole import require_whole
@@ -50,9 +51,7 @@ def open_whole(path: Path) -> Opened:
         If it is a folder of results.
     """
     zarr = labels_in(path)
-    if not path.is_dir():
-        what = "not a folder" if path.exists() else "no such folder"
-        raise OutputError(f"{path}: {what}: give a result folder of `wsi-seg predict`")
+    require_folder(path)
     require_finished(zarr)
     if not is_result(path):
         try:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from wsi_seg.data.projects.outlines import ANNOTATIONS
-from wsi_seg.errors import UsageError
+from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.results.folder import labels_in
 from wsi_seg.wording import counted
 
@@ -43,6 +43,18 @@ def pair_regions(results: Sequence[Path], regions: Sequence[Path]) -> list[tuple
             "--regions once for each result, in their order, or a folder of files named after the results"
         )
     return list(zip(results, regions, strict=True))
+
+
+def require_folder(result: Path) -> None:
+    """Refuse a result that is not there.
+
+    Raises
+    ------
+    OutputError
+    """
+    if not result.is_dir():
+        what = "not a folder" if result.exists() else "no such folder"
+        raise OutputError(f"{result}: {what}: give a result folder of `wsi-seg predict`")
 
 
 def _by_name(folder: Path) -> dict[str, list[Path]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import (
     BaseModel,
@@ -14,8 +14,11 @@ from pydantic import (
     field_validator,
 )
 
-from wsi_seg.models.network import Network, NetworkConfig
-from wsi_seg.models.registry import LARGEST_MULTIPLE, LARGEST_STRIDE, find_network, name_of
+from wsi_seg.models.config import NetworkConfig
+from wsi_seg.models.registry import LARGEST_MULTIPLE, LARGEST_STRIDE, find_config, find_network, name_of
+
+if TYPE_CHECKING:
+    from wsi_seg.models.network import Network
 
 
 class Architecture(BaseModel):
@@ -45,7 +48,7 @@ class Architecture(BaseModel):
         name = info.data.get("name")
         if not isinstance(name, str):
             raise ValueError("it is not known of which network this is the config")
-        kind = find_network(name).config_type
+        kind = find_config(name)
         config = _reader(kind).validate_python(value)
         if type(config) is not kind:
             raise ValueError(f"is not a config of the network {name}")

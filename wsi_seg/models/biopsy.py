@@ -15,8 +15,7 @@ patches agree where both see enough, if they lie a multiple of `POOL_PERIOD` pix
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeGuard
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -31,9 +30,9 @@ from wsi_seg.models.biopsy_blocks import (
     initialise,
     norm_act,
 )
-from wsi_seg.models.blocks import MAX_WIDTH
+from wsi_seg.models.biopsy_config import BiopsyConfig
 from wsi_seg.models.espnet_config import RGB
-from wsi_seg.models.network import Network, NetworkConfig
+from wsi_seg.models.network import Network
 
 LEVEL1, LEVEL2, LEVEL3 = 16, 128, 256
 """Channels of the three levels of the encoder, at 1/2, 1/4 and 1/8 of the image's sides."""
@@ -46,65 +45,6 @@ POOLED2, POOLED3 = 64, 128
 
 REDUCED3 = 128
 DIAGNOSIS1, DIAGNOSIS2, DIAGNOSIS_BLOCKS, DIAGNOSIS_HIDDEN = 128, 64, 2, 64
-
-MIN_HEAD_WIDTH = 8
-MAX_DIAGNOSES = 200
-
-
-@dataclass(frozen=True)
-class BiopsyConfig(NetworkConfig):
-    """Everything that decides the network's shape.
-
-    Attributes
-    ----------
-    classes : int
-        Output channels; 2 or more.
-    diagnoses : int or None
-        Outputs of the diagnosis head; None for the network without it. The authors' has 5.
-    block : {"esp", "residual"}
-        What the encoder is made of: efficient spatial pyramids, or the plain residual blocks of two 3x3
-        convolutions that the authors compared these with.
-    head_width : int or None
-        Channels of the segmentation heads; None stands for ``max(8, classes)``. The authors' networks have
-        ``classes``, which were 8.
-
-    Raises
-    ------
-    ValueError
-        If no network can be made from these values.
-    """
-
-    diagnoses: int | None = None
-    block: Literal["esp", "residual"] = "esp"
-    head_width: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.head_width is None:
-            object.__setattr__(self, "head_width", max(MIN_HEAD_WIDTH, self.classes))
-        if self.diagnoses is not None and not 2 <= self.diagnoses <= MAX_DIAGNOSES:
-            raise ValueError(f"diagnoses is {self.diagnoses}: use 2 to {MAX_DIAGNOSES}, or none at all")
-        if self.block not in ("esp", "residual"):
-            raise ValueError(f"block is {self.block!r}: use esp or residual")
-        if not 1 <= self.width <= MAX_WIDTH:
-            raise ValueError(f"head_width is {self.width}: use 1 to {MAX_WIDTH}")
-
-    @property
-    def width(self) -> int:
-        """Channels of the segmentation heads."""
-        assert self.head_width is not None  # set by __post_init__
-        return self.head_width
-
-    @property
-    def title(self) -> str:
-        """The name of this kind of network."""
-        return "Breast-biopsy network"
-
-    @property
-    def shape(self) -> str:
-        """How this network differs from others of its kind, in words."""
-        shape = f"{'ESP' if self.block == 'esp' else 'residual'} blocks, heads {self.width} wide"
-        return shape if self.diagnoses is None else f"{shape}, {self.diagnoses} diagnoses"
 
 
 class Level(nn.Module):

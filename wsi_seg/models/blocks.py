@@ -11,42 +11,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from wsi_seg.models.layers import Activation, NormAct, activate, conv1x1, conv3x3
+from wsi_seg.models.block_names import GROUPS
+from wsi_seg.models.layers import NormAct, activate, conv1x1, conv3x3
 
-BlockName = Literal["mobilenet", "shufflenet", "inception", "resnext", "resnet", "bottleneck", "dilated"]
-
-BLOCK_TITLES: dict[BlockName, str] = {
-    "mobilenet": "MobileNet",
-    "shufflenet": "ShuffleNet",
-    "inception": "Inception",
-    "resnext": "ResNeXt",
-    "resnet": "ResNet",
-    "bottleneck": "ResNet bottleneck",
-    "dilated": "dilated",
-}
-
-GROUPS = 4
-"""Groups of a ShuffleNet unit's 1x1 convolutions; channels of each group of a ResNeXt block's 3x3 ones."""
+if TYPE_CHECKING:
+    from wsi_seg.models.block_names import Activation, BlockName
 
 DILATION = 4
-MAX_WIDTH = 4096
-
-EQUAL_WIDTHS: dict[str, int] = {
-    "mobilenet": 133,
-    "shufflenet": 328,
-    "inception": 22,
-    "resnext": 112,
-    "resnet": 14,
-    "bottleneck": 48,
-    "dilated": 14,
-}
-"""The largest widths at level 3 with which ESPNet-C (20 classes, p = 2, q = 3) has no more parameters than
-with its own ESP modules: the result of `wsi_seg.models.budget.fit_to_budget` for 187,529."""
 
 
 @dataclass(frozen=True)
@@ -259,8 +235,3 @@ def build_block(name: BlockName, shape: BlockShape) -> nn.Module:
             return BottleneckBlock(shape)
         case "dilated":
             return DilatedBlock(shape)
-
-
-def width_step(name: BlockName) -> int:
-    """Return the number of which a block's width at level 3 is a multiple: level 2 has half the width."""
-    return 2 * GROUPS if name in ("shufflenet", "resnext") else 1

@@ -13,15 +13,13 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from wsi_seg.files.reading import check_plain, in_words
+from wsi_seg.models.container import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from torch import Tensor
-
-MAX_BYTES = 2 * 2**30
-"""Largest size of a file: eight times the largest network here, PSPNet-101."""
 
 SLACK = 2**24
 """A network may have twice its file's weights plus this many: smaller differences are then named."""

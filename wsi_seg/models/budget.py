@@ -11,7 +11,7 @@ from functools import cache
 
 import torch
 
-from wsi_seg.models.blocks import MAX_WIDTH, width_step
+from wsi_seg.models.block_names import MAX_WIDTH, width_step
 from wsi_seg.models.cost import PAPER_SIZE, count_macs, count_parameters, describe
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import MAX_DEPTH, ESPNetConfig

@@ -7,103 +7,38 @@ input, notice, training provenance, and a checksum over itself and the weights. 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
-from pydantic import ValidationError
 
-from wsi_seg.errors import ModelError, shortened
-from wsi_seg.files.document import DocumentError, refuse_newer
+from wsi_seg.errors import ModelError
 from wsi_seg.files.files import replacing
 from wsi_seg.models.architecture import Architecture, build_network
 from wsi_seg.models.bounded import fault_of, no_larger_than
-from wsi_seg.models.container import Document, damaged, pack, read_all, read_document
-from wsi_seg.models.header import TRAINED_ON, TRUTH, ModelHeader
-from wsi_seg.models.remembered import RememberedTissue, tissue_beside
+from wsi_seg.models.container import damaged, pack, read_all
+from wsi_seg.models.described import DescribedModel, parse_header, read_header
+from wsi_seg.models.remembered import tissue_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from pydantic import JsonValue
-
-    from wsi_seg.models.classes import ClassSchema
-    from wsi_seg.models.header import InputSpec
+    from wsi_seg.models.header import ModelHeader
     from wsi_seg.models.network import Network
 
 
 @dataclass(frozen=True)
-class ModelBundle:
+class ModelBundle(DescribedModel):
     """A network that is ready to run, and the meaning of its results.
 
     Attributes
     ----------
     network : Network
         In eval mode, on the CPU, float32.
-    header : ModelHeader
-        How the file describes itself; its parts are properties of the bundle, too.
-    fingerprint : str
-        SHA-256 of the file, in hexadecimal.
-    path : Path
-        Where the file was read.
-    beside : RememberedTissue or None
-        What lies beside a file that remembers no tissue itself.
     """
 
-    network: Network
-    header: ModelHeader
-    fingerprint: str
-    path: Path
-    beside: RememberedTissue | None = None
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        return self.header.name
-
-    @property
-    def architecture(self) -> Architecture:
-        """The network's kind and shape."""
-        return self.header.architecture
-
-    @property
-    def schema(self) -> ClassSchema:
-        """The classes of the network's output channels."""
-        return self.header.classes
-
-    @property
-    def input(self) -> InputSpec:
-        """The input that the network was trained on."""
-        return self.header.input
-
-    @property
-    def notice(self) -> str | None:
-        """The notice that users must see before they trust the results."""
-        return self.header.notice
-
-    @property
-    def training(self) -> Mapping[str, JsonValue]:
-        """Where the weights come from."""
-        return self.header.training
-
-    @property
-    def tissue(self) -> RememberedTissue | None:
-        """What its training tissue looked like, as far as it remembers."""
-        return self.header.tissue or self.beside
-
-    @property
-    def rest(self) -> str | None:
-        """The class that it learned for tissue that nobody outlined, if its file states one."""
-        truth = self.training.get(TRUTH)
-        rest = truth.get("rest") if isinstance(truth, dict) else None
-        return rest if isinstance(rest, str) else None
-
-    @property
-    def trained_on(self) -> frozenset[str]:
-        """Fingerprints of the slides that it was trained on, as far as its file names them."""
-        slides = self.training.get(TRAINED_ON)
-        return frozenset(str(slide) for slide in slides) if isinstance(slides, list) else frozenset()
+    network: Network = field(kw_only=True)
 
 
 def save_bundle(path: Path, network: Network, header: ModelHeader) -> str:
@@ -165,17 +100,6 @@ def _apart(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return apart
 
 
-def read_header(path: Path) -> ModelHeader:
-    """Read the header of a model file, without its weights (and so without checking them).
-
-    Raises
-    ------
-    ModelError
-        If the file is missing, is not a model file, or has a newer format.
-    """
-    return _parse_header(path, read_document(path))
-
-
 def load_bundle(path: Path, build: Callable[[Architecture], Network] = build_network) -> ModelBundle:
     """Read a model file, checking every byte of it.
 
@@ -192,7 +116,7 @@ def load_bundle(path: Path, build: Callable[[Architecture], Network] = build_net
     """
     read_header(path)  # refuses a wrong file, such as a slide, before gigabytes of it are read
     document, tensors, fingerprint = read_all(path)
-    header = _parse_header(path, document)  # of these weights, though the file were replaced meanwhile
+    header = parse_header(path, document)  # of these weights, though the file were replaced meanwhile
     # Not on the "meta" device, though the random weights are replaced at once: its first use imports half
     # of torch, which takes a second.
     held = sum(tensor.numel() for tensor in tensors.values())
@@ -207,27 +131,7 @@ def load_bundle(path: Path, build: Callable[[Architecture], Network] = build_net
     network.load_state_dict(tensors, assign=True)
     network.path = path
     beside = None if header.tissue else tissue_beside(path, fingerprint)
-    return ModelBundle(network.eval(), header, fingerprint, path, beside)
-
-
-def _parse_header(path: Path, document: Document) -> ModelHeader:
-    try:
-        refuse_newer(document, ModelHeader.newest(), path, "get or train it again")
-        if isinstance(tissue := document.get("tissue"), dict):
-            refuse_newer(tissue, RememberedTissue.newest(), path, "get or train it again")
-        # Stricter than `Document.of`: ignoring an unknown field of the network or its input would be wrong.
-        return ModelHeader.model_validate(document)
-    except DocumentError as error:
-        raise ModelError(str(error)) from error
-    except ModelError as error:  # of its network
-        raise ModelError(f"{path}: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        if first["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
-            what = f"holds a field that this wsi-seg does not know ({shortened(str(first['loc'][-1]))})"
-            raise ModelError(f"{path}: {what}: upgrade wsi-seg") from error
-        where = ".".join(shortened(str(part)) for part in first["loc"]) or "header"
-        raise damaged(path, f"{where}: {shortened(first['msg'])}") from error
+    return ModelBundle(header, fingerprint, path, beside, network=network.eval())
 
 
 def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], network: Network) -> None:

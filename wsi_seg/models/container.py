@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 from safetensors import SafetensorError
-from safetensors import torch as safetensors
 
 from wsi_seg.errors import ModelError
 from wsi_seg.files.reading import open_plain, read_plain
-from wsi_seg.models.bounded import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor
+
+MAX_BYTES = 2 * 2**30
+"""Largest size of a file: eight times the largest network here, PSPNet-101."""
 
 METADATA_KEY = "wsi_seg"
 MAX_HEADER_BYTES = 16 * 2**20
@@ -42,6 +43,8 @@ def pack(path: Path, document: Document, tensors: Mapping[str, Tensor]) -> bytes
     tensors : mapping of str to Tensor
         On the CPU, contiguous.
     """
+    from safetensors import torch as safetensors
+
     draft = safetensors.save(dict(tensors), {METADATA_KEY: "{}"})
     signed = {**document, "checksum": _checksum(document, *_split(path, draft)[1:])}
     return safetensors.save(dict(tensors), {METADATA_KEY: json.dumps(signed, sort_keys=True)})
@@ -60,7 +63,7 @@ def read_document(path: Path) -> Document:
             start = file.read(8)
             start += file.read(min(int.from_bytes(start, "little"), MAX_HEADER_BYTES))
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     document, _, _ = _split(path, start)
     document.pop("checksum", None)
     return document
@@ -81,10 +84,12 @@ def read_all(path: Path) -> tuple[Document, dict[str, Tensor], str]:
     ModelError
         If the file is missing, damaged or not a model file.
     """
+    from safetensors import torch as safetensors
+
     try:
         data = read_plain(path, MAX_BYTES)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     document, index, weights = _split(path, data)
     if document.pop("checksum", None) != _checksum(document, index, weights):
         raise damaged(path, "its checksum does not match its content")
@@ -130,7 +135,8 @@ def _checksum(document: Document, index: Document, weights: bytes) -> str:
     return hashlib.sha256(described.encode() + weights).hexdigest()
 
 
-def _unreadable(path: Path, error: OSError) -> ModelError:
+def unreadable(path: Path, error: OSError) -> ModelError:
+    """Return the error for a file that cannot be read."""
     return ModelError(
         f"{path}: cannot be read ({error.strerror}): give the path of a .safetensors model file"
     )

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsi_seg.models.blocks import BlockShape, build_block, width_step
+from wsi_seg.models.block_names import width_step
+from wsi_seg.models.blocks import BlockShape, build_block
 from wsi_seg.models.espnet_config import LEVEL1, LEVEL2, LEVEL3, RGB, ESPNetConfig
 from wsi_seg.models.layers import NormAct, conv1x1, conv3x3, double, initialise
 from wsi_seg.models.network import Network

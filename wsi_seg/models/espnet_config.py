@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from wsi_seg.models.blocks import BLOCK_TITLES, EQUAL_WIDTHS, MAX_WIDTH, BlockName, width_step
-from wsi_seg.models.layers import Activation
-from wsi_seg.models.network import ENCODER_STRIDE, NetworkConfig, Stage
+from wsi_seg.models.block_names import (
+    BLOCK_TITLES,
+    EQUAL_WIDTHS,
+    MAX_WIDTH,
+    Activation,
+    BlockName,
+    width_step,
+)
+from wsi_seg.models.config import ENCODER_STRIDE, NetworkConfig, Stage
 
 LEVEL1, LEVEL2, LEVEL3 = 16, 64, 128
 """Channels of the three levels of the encoder, at 1/2, 1/4 and 1/8 of the image's sides."""

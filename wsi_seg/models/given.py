@@ -181,7 +181,7 @@ def model_of(module: nn.Module, schema: ClassSchema, spec: InputSpec, name: str 
 def as_model(network: Network, header: ModelHeader, path: Path) -> ModelBundle:
     """Return the model of a module; its fingerprint is that of the model file it would be saved to."""
     fingerprint = hashlib.sha256(file_of(path, network, header)).hexdigest()
-    return _keep(ModelBundle(network.eval(), header, fingerprint, path))
+    return _keep(ModelBundle(header, fingerprint, path, network=network.eval()))
 
 
 def load_given(path: Path, module: nn.Module) -> ModelBundle:

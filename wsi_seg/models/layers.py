@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from torch import nn
 
 from wsi_seg.models.prelu import PReLU
 
-Activation = Literal["prelu", "relu"]
+if TYPE_CHECKING:
+    from wsi_seg.models.block_names import Activation
 
 PRELU_SLOPE = 0.25
 

@@ -10,13 +10,15 @@ from dataclasses import MISSING, fields
 from importlib import import_module
 from importlib.metadata import entry_points
 from itertools import chain, takewhile
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wsi_seg.errors import ModelError, shortened
-from wsi_seg.models.network import Network, NetworkConfig
+from wsi_seg.models.config import NetworkConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from wsi_seg.models.network import Network
 
 GROUP = "wsi_seg.networks"
 """The group of entry points by which packages offer networks."""
@@ -34,6 +36,13 @@ BUILT_IN = {
     "given": "wsi_seg.models.given:GivenNetwork",
     "onnx": "wsi_seg.models.onnx.network:OnnxNet",
 }
+
+CONFIGS = {
+    "espnet": "wsi_seg.models.espnet_config:ESPNetConfig",
+    "biopsy": "wsi_seg.models.biopsy_config:BiopsyConfig",
+    "onnx": "wsi_seg.models.onnx.config:OnnxConfig",
+}
+"""Configs that can be read without PyTorch, which takes more time to import than all else together."""
 
 LARGEST_MULTIPLE, LARGEST_STRIDE = 64, 32
 """Patches of slides, and the positions of their cores, are multiples of this (`wsi_seg.slides.lattice`)."""
@@ -97,6 +106,20 @@ def find_network(name: str) -> type[Network]:
     return _found[name]
 
 
+def find_config(name: str) -> type[NetworkConfig]:
+    """Return the type of the config of the network with this name, which is not imported if it need not be.
+
+    Raises
+    ------
+    ModelError
+        As by `find_network`.
+    """
+    if name not in _found and name in CONFIGS and len(_offers(name)) == 1:
+        kind: type[NetworkConfig] = _named(CONFIGS[name])
+        return kind
+    return find_network(name).config_type
+
+
 def name_of(config: NetworkConfig) -> str:
     """Return the name of the network that a config belongs to.
 
@@ -141,9 +164,15 @@ def _offers(name: str) -> list[_Offer]:
         network = _registered[name]
         offers.insert(0, _Offer(HERE, network.__module__, lambda: network))
     if name in BUILT_IN:
-        module, _, attribute = BUILT_IN[name].partition(":")
-        offers.insert(0, _Offer(OURS, module, lambda: getattr(import_module(module), attribute)))
+        where = BUILT_IN[name]
+        offers.insert(0, _Offer(OURS, where.partition(":")[0], lambda: _named(where)))
     return offers
+
+
+def _named(where: str) -> Any:
+    """Import what a name in a module means."""
+    module, _, attribute = where.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def _several(name: str, offers: list[_Offer]) -> ModelError:
@@ -164,6 +193,8 @@ def _loaded(name: str, offer: _Offer) -> type[Network]:
 
 def _checked(name: str, package: str, network: object) -> type[Network]:
     """Check that an object is a network, so that its users need not."""
+    from wsi_seg.models.network import Network
+
     fault = _fault_of(network)
     if fault or not (isinstance(network, type) and issubclass(network, Network)):
         raise ModelError(f"the network {name!r} of {package} cannot be used: {fault}")
@@ -177,6 +208,8 @@ def _checked(name: str, package: str, network: object) -> type[Network]:
 
 
 def _fault_of(network: object) -> str:
+    from wsi_seg.models.network import Network
+
     if not (isinstance(network, type) and issubclass(network, Network)):
         return "it is no class that derives from wsi_seg.models.network.Network"
     config = getattr(network, "config_type", None)

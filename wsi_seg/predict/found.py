@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsi_seg.errors import OutputError
+from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.files.document import read_object
 from wsi_seg.predict.batch import NoResult, record_digest
 from wsi_seg.results.folder import ResultFolder
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 
 AGAIN = "run the same `wsi-seg predict` again"
 ANOTHER = "put each result back under its own name"
+
+
+def require_folder(results: Path) -> None:
+    """Refuse a folder of results that is not there.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not results.is_dir():
+        what = "not a folder" if results.exists() else "no such folder"
+        raise UsageError(f"{results}: {what}: name the folder that `wsi-seg predict -o` wrote to")
 
 
 def parts_of(slides: Iterable[str]) -> dict[str, int]:

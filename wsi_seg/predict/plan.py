@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.annotations.on_slide import Regions
-    from wsi_seg.inference.network.forms import Choice
+    from wsi_seg.inference.network.choice import Choice
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.results.record import Key
     from wsi_seg.settings import LabelSettings, PredictSettings

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.files.files import check_folder
 from wsi_seg.inference.fast.library import kernels_to_be_compiled
-from wsi_seg.inference.network.forms import Choice, choose_form
+from wsi_seg.inference.network.choice import Choice
+from wsi_seg.inference.network.forms import choose_form
 from wsi_seg.inference.stream.cluster import local_cluster, remote_cluster
 from wsi_seg.inference.stream.job import RegionJob, close_job
 from wsi_seg.inference.stream.ledger import Ledger

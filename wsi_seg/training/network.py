@@ -19,7 +19,7 @@ from pydantic import (
 
 from wsi_seg.errors import UsageError, shortened
 from wsi_seg.models.architecture import Architecture, architecture_of
-from wsi_seg.models.registry import find_network, network_names
+from wsi_seg.models.registry import find_config, network_names
 
 if TYPE_CHECKING:
     from wsi_seg.models.network import NetworkConfig, Stage
@@ -51,7 +51,7 @@ class NetworkRecipe(BaseModel):
 
     def config(self, classes: int) -> NetworkConfig:
         """Return the config of the network for a number of classes."""
-        kind = find_network(self.name).config_type
+        kind = find_config(self.name)
         settings = {f.name: getattr(self, f.name) for f in fields(kind) if f.name != "classes"}
         return kind(classes=classes, **settings)
 
@@ -112,7 +112,7 @@ def recipe_type(name: str) -> type[NetworkRecipe]:
     ModelError
         If the network cannot be loaded.
     """
-    kind = find_network(name).config_type
+    kind = find_config(name)
     hints = get_type_hints(kind, include_extras=True)
     settings: dict[str, Any] = {
         f.name: (

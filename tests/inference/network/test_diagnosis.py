@@ -17,7 +17,8 @@ from wsi_seg.inference.network.diagnosis import Diagnoser
 from wsi_seg.inference.network.pixels import Normalisation
 from wsi_seg.inference.plain_images import diagnose_image, predict_image
 from wsi_seg.models.architecture import architecture_of
-from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
+from wsi_seg.models.biopsy import BiopsyNet
+from wsi_seg.models.biopsy_config import BiopsyConfig
 from wsi_seg.models.bundle import ModelBundle, load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.models.header import InputSpec, ModelHeader

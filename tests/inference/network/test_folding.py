@@ -8,7 +8,8 @@ from helpers.networks import disturb
 from torch import nn
 
 from wsi_seg.inference.network.folding import folded
-from wsi_seg.models.biopsy import BiopsyConfig, BiopsyNet
+from wsi_seg.models.biopsy import BiopsyNet
+from wsi_seg.models.biopsy_config import BiopsyConfig
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
 

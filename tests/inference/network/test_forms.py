@@ -7,7 +7,8 @@ from torch import nn
 
 from wsi_seg.errors import KernelsError, UsageError
 from wsi_seg.inference.network import forms as networks
-from wsi_seg.inference.network.forms import Compile, choose_form, run_as
+from wsi_seg.inference.network.choice import Compile
+from wsi_seg.inference.network.forms import choose_form, run_as
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
 from wsi_seg.models.header import InputSpec

@@ -7,8 +7,7 @@ compiled for the processor (`wsi_seg.inference.fast`); on a GPU, any network, as
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ import torch
 from wsi_seg.errors import KernelsError, UsageError
 from wsi_seg.inference.fast.fast_espnet import FastESPNet, can_rearrange
 from wsi_seg.inference.fast.library import load_kernels
+from wsi_seg.inference.network.choice import Choice
 from wsi_seg.inference.network.float32 import float32_proper
 from wsi_seg.inference.network.folding import folded
 from wsi_seg.inference.network.graphs import Graphed
@@ -27,12 +27,9 @@ from wsi_seg.models.onnx.session import in_words
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from wsi_seg.inference.network.choice import Compile, Form, Precision
     from wsi_seg.models.header import InputSpec
     from wsi_seg.models.network import Network
-
-Precision = Literal["float32", "bfloat16", "float16"]
-Compile = Literal["auto", "yes", "no"]
-Form = Literal["plain", "compiled"]
 
 DTYPES: dict[Precision, torch.dtype] = {
     "float32": torch.float32,
@@ -42,17 +39,6 @@ DTYPES: dict[Precision, torch.dtype] = {
 
 
 THREE_TIMES_SLOWER = "three times slower than compiled"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A form, and the reason for it in a few words."""
-
-    form: Form
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.form}: {self.why}"
 
 
 def choose_form(network: nn.Module, device: str, precision: Precision, wanted: Compile) -> Choice:

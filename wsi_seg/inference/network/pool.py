@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from wsi_seg.inference.network.forms import Compile, Precision
+    from wsi_seg.inference.network.choice import Compile, Precision
     from wsi_seg.models.bundle import ModelBundle
 
 LANES = 2

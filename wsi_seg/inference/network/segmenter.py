@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from wsi_seg.inference.network.forms import Compile, Precision
+    from wsi_seg.inference.network.choice import Compile, Precision
     from wsi_seg.models.bundle import ModelBundle
 
 log = logging.getLogger(__name__)

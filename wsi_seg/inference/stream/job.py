@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wsi_seg.inference.network.forms import Compile, Form, Precision
+    from wsi_seg.inference.network.choice import Compile, Form, Precision
     from wsi_seg.inference.stream.pinned import Pinned
     from wsi_seg.inference.stream.software import Software
     from wsi_seg.results.labels.pyramid import PyramidWriter

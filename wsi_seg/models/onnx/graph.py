@@ -17,7 +17,7 @@ import numpy as np
 
 from wsi_seg.errors import ModelError, UsageError, shortened
 from wsi_seg.files.reading import in_words, read_plain
-from wsi_seg.models.bounded import MAX_BYTES
+from wsi_seg.models.container import MAX_BYTES
 from wsi_seg.models.negligible import NEGLIGIBLE
 from wsi_seg.packages import ImportFault
 

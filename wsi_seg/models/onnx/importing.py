@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsi_seg.models.classes import ClassSchema
-    from wsi_seg.models.onnx.network import OnnxConfig
+    from wsi_seg.models.onnx.config import OnnxConfig
     from wsi_seg.models.reach import Reach
     from wsi_seg.models.upstream import InputOverrides
 

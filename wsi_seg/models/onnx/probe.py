@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from wsi_seg.errors import ModelError, UsageError
-from wsi_seg.models.onnx.network import OnnxConfig, OutputLayout, Values, as_logits, given_to, run
+from wsi_seg.models.onnx.config import OnnxConfig, OutputLayout, Values
+from wsi_seg.models.onnx.network import as_logits, given_to, run
 from wsi_seg.models.onnx.ports import IDS, MULTIPLES, RGB, axes_of, image_of, map_of
 from wsi_seg.models.onnx.session import Session
 

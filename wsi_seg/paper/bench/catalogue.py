@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from wsi_seg.models.architecture import Architecture, architecture_of
-from wsi_seg.models.biopsy import BiopsyConfig
-from wsi_seg.models.blocks import BLOCK_TITLES, BlockName
+from wsi_seg.models.biopsy_config import BiopsyConfig
+from wsi_seg.models.block_names import BLOCK_TITLES, BlockName
 from wsi_seg.models.espnet_config import ESPNetConfig
 from wsi_seg.paper.networks.enet import ENetConfig
 from wsi_seg.paper.networks.erfnet import ERFNetConfig

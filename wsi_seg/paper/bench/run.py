@@ -19,7 +19,7 @@ from wsi_seg.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wsi_seg.inference.network.forms import Precision
+    from wsi_seg.inference.network.choice import Precision
     from wsi_seg.paper.bench.runner import Form
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from wsi_seg.inference.network.forms import DTYPES, Precision
+from wsi_seg.inference.network.forms import DTYPES
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.models.cost import RGB
 from wsi_seg.paper.bench.peak_memory import running_out
@@ -18,6 +18,7 @@ from wsi_seg.paper.bench.timing import OutOfMemoryError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from wsi_seg.inference.network.choice import Precision
     from wsi_seg.models.bundle import ModelBundle
 
 Form = Literal["plain", "predict"]

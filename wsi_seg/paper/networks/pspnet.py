@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wsi_seg.models.biopsy_blocks import enlarge
-from wsi_seg.models.blocks import MAX_WIDTH
+from wsi_seg.models.block_names import MAX_WIDTH
 from wsi_seg.models.espnet_config import RGB
 from wsi_seg.models.network import Network, NetworkConfig
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsi_seg.models.blocks import MAX_WIDTH
+from wsi_seg.models.block_names import MAX_WIDTH
 from wsi_seg.models.espnet_config import RGB
 from wsi_seg.models.network import Network, NetworkConfig
 from wsi_seg.paper.networks.unpool import unpool

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.files.document import DocumentError
 from wsi_seg.predict.batch import BATCH, READ_AGAIN, BatchSummary
-from wsi_seg.predict.found import holds_result, parts_of
+from wsi_seg.predict.found import holds_result, parts_of, require_folder
 from wsi_seg.predict.report.reading import read_outcome, read_result, waiting_slide
 from wsi_seg.predict.report.shown import ShownSlide, State
 
@@ -35,9 +35,7 @@ def gather(folder: Path) -> Gathered:
     OutputError
         If a folder cannot be read.
     """
-    if not folder.is_dir():
-        what = "not a folder" if folder.exists() else "no such folder"
-        raise UsageError(f"{folder}: {what}: name the folder that `wsi-seg predict -o` wrote to")
+    require_folder(folder)
     if holds_result(folder):
         if (folder / ".wsi-seg" / "training.json").exists():
             raise UsageError(f"{folder}: is a training: its report is {folder / 'report' / 'report.html'}")

@@ -13,6 +13,7 @@ from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.files.document import refuse_newer
 from wsi_seg.models.classes import ClassSchema
 from wsi_seg.results.labels.ngff import ATTRIBUTES_VERSION, CONFIDENCE, TISSUE, WSI_SEG
+from wsi_seg.results.labels.presence import REMEDY, require_labels
 from wsi_seg.results.labels.seals import SEAL
 from wsi_seg.results.labels.storage import array_to_read, reading
 from wsi_seg.slides.frames import Frames
@@ -154,9 +155,8 @@ def read_labels(path: Path | str) -> LabelPyramid:
         If there is no such folder, it was not written by wsi-seg or by a newer one, or files are missing.
     """
     path = Path(path)
-    remedy = "give the slide.ome.zarr folder that `wsi-seg predict` wrote"
-    if not path.is_dir():
-        raise OutputError(f"{path}: no such folder: {remedy}")
+    require_labels(path)
+    remedy = REMEDY
     try:
         stored: JsonObject = zarr.open_group(path / TISSUE, mode="r").attrs.asdict()
         attributes = stored[WSI_SEG]
