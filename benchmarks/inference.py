@@ -76,9 +76,8 @@ def subject(name: str, data: Path) -> tuple[ModelBundle, np.ndarray]:
     if name == "authors":
         network, header = import_checkpoint(data / AUTHORS, load_schema("cityscapes"))
         street = np.array(Image.open(data / STREET).convert("RGB"))
-        return ModelBundle(network.eval(), header, "", data / AUTHORS), resize_like_opencv(
-            street, (1024, 512)
-        )
+        model = ModelBundle(header, "", data / AUTHORS, network=network.eval())
+        return model, resize_like_opencv(street, (1024, 512))
     bundle = load_bundle(resolve_model("breast-demo"))
     mpp = bundle.input.mpp
     assert mpp is not None
