@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from wsi_seg.predict.jobs import Jobs
     from wsi_seg.results.summary import Summary
     from wsi_seg.settings import PredictSettings
 
@@ -178,12 +179,6 @@ def predict(
     jobs.require_the_only_one()
     base = _of_pipeline(pipeline) if pipeline else PredictSettings()
     model_path = resolve_model(model or base.model)
-    # Only now, as PyTorch takes seconds to import: a file that is missing is named at once.
-    from wsi_seg.cli.runner import Runner, run_jobs
-    from wsi_seg.models.bundle import load_bundle
-    from wsi_seg.predict.batch import BATCH
-    from wsi_seg.predict.plan import takes_slides
-
     settings = PredictSettings(
         model=model or base.model,
         labels=_override(
@@ -222,6 +217,14 @@ def predict(
             {"device": device, "workers": workers, "scheduler": scheduler, "overwrite": overwrite},
         ),
     )
+    if _finished_before(jobs, model_path, settings, base, quiet):
+        return
+    # Only now, as PyTorch takes seconds to import: a file that is missing is named at once.
+    from wsi_seg.cli.runner import Runner, run_jobs
+    from wsi_seg.models.bundle import load_bundle
+    from wsi_seg.predict.batch import BATCH
+    from wsi_seg.predict.plan import takes_slides
+
     bundle = load_bundle(model_path)
     refuse_for_images(jobs, takes_slides(bundle, settings.labels), settings, base)
     signals.working(f"stopping after the current regions; again to end at once; {signals.AGAIN} to resume")
@@ -232,6 +235,32 @@ def predict(
         good = run_jobs(jobs, out / BATCH, runner, progress, quiet)
     if not good:
         raise typer.Exit(1)
+
+
+def _finished_before(
+    jobs: Jobs, model: Path, settings: PredictSettings, base: PredictSettings, quiet: bool
+) -> bool:
+    """Say so, if all is about one slide whose result is finished; return whether it is, and is whole."""
+    from wsi_seg.results.folder import ResultFolder
+
+    if len(jobs.jobs) > 1 or jobs.passed_over or not ResultFolder(jobs.jobs[0].out).record_path.exists():
+        return False
+    from wsi_seg.cli.display import shown
+    from wsi_seg.cli.pictures import refuse_for_images
+    from wsi_seg.models.described import describe
+    from wsi_seg.predict.already import finished_before
+    from wsi_seg.predict.plan import takes_slides
+
+    (job,) = jobs.jobs
+    described = describe(model)
+    refuse_for_images(jobs, takes_slides(described, settings.labels), settings, base)
+    with shown(1, quiet) as progress:
+        summary = finished_before(job, described, settings, progress)
+    if summary is None:
+        return False
+    if not quiet:
+        _print_summary(job.name, summary, job.out)
+    return True
 
 
 def _of_pipeline(name: str) -> PredictSettings:

@@ -14,9 +14,9 @@ from wsi_seg.inference.network.segmenter import choose_device
 from wsi_seg.inference.plain_images import predict_image
 from wsi_seg.predict.batch import NoResult, Outcome, run_batch
 from wsi_seg.predict.jobs import is_plain_image
+from wsi_seg.predict.opening import open_slide
 from wsi_seg.predict.plan import takes_slides
 from wsi_seg.predict.report.writing import LiveReport
-from wsi_seg.predict.run import open_slide
 from wsi_seg.predict.session import Session
 from wsi_seg.results.familiarity import Verdict
 from wsi_seg.results.summary import Status

@@ -22,13 +22,10 @@ from wsi_seg.models.bundle import ModelBundle, file_of, load_bundle
 from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.network import Network, NetworkConfig
 from wsi_seg.models.reach import measure_reach
-from wsi_seg.models.registry import LARGEST_MULTIPLE, LARGEST_STRIDE
+from wsi_seg.models.registry import GIVEN, LARGEST_MULTIPLE, LARGEST_STRIDE
 
 if TYPE_CHECKING:
     from wsi_seg.models.classes import ClassSchema
-
-NAME = "given"
-"""Name of these networks in the registry."""
 
 ABOUT = 128
 """Approximate side in pixels of the images on which a module is tried."""
@@ -169,7 +166,7 @@ def model_of(module: nn.Module, schema: ClassSchema, spec: InputSpec, name: str 
     )
     header = ModelHeader(
         name=name or type(module).__name__,
-        architecture=Architecture(name=NAME, config=config),
+        architecture=Architecture(name=GIVEN, config=config),
         classes=schema,
         input=spec,
         training={"data": "unknown: the network was given in Python"},

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 GROUP = "wsi_seg.networks"
 """The group of entry points by which packages offer networks."""
 
+ONNX, GIVEN = "onnx", "given"
+"""Networks that are no code of ours: of an ONNX file, and of a module that was given in Python."""
+
 OURS = "wsi-seg"
 HERE = "this process"
 
@@ -33,14 +36,14 @@ BUILT_IN = {
     "erfnet": "wsi_seg.paper.networks.erfnet:ERFNet",
     "segnet": "wsi_seg.paper.networks.segnet:SegNet",
     "pspnet": "wsi_seg.paper.networks.pspnet:PSPNet",
-    "given": "wsi_seg.models.given:GivenNetwork",
-    "onnx": "wsi_seg.models.onnx.network:OnnxNet",
+    GIVEN: "wsi_seg.models.given:GivenNetwork",
+    ONNX: "wsi_seg.models.onnx.network:OnnxNet",
 }
 
 CONFIGS = {
     "espnet": "wsi_seg.models.espnet_config:ESPNetConfig",
     "biopsy": "wsi_seg.models.biopsy_config:BiopsyConfig",
-    "onnx": "wsi_seg.models.onnx.config:OnnxConfig",
+    ONNX: "wsi_seg.models.onnx.config:OnnxConfig",
 }
 """Configs that can be read without PyTorch, which takes more time to import than all else together."""
 

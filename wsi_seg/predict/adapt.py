@@ -62,7 +62,7 @@ def adapt(plan: Plan) -> Adaptation:
         If the model remembers no stain.
     """
     with plan.timed("adapt"):
-        return choose(patches_of(plan), plan.bundle)
+        return choose(patches_of(plan), plan.model)
 
 
 def choose(patches: Sequence[NDArray[np.uint8]], bundle: ModelBundle) -> Adaptation:

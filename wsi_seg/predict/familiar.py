@@ -44,7 +44,7 @@ def familiarity(plan: Plan) -> Familiarity | None:
         patches = patches_of(plan)
         if plan.restain is not None:
             patches = [plan.restain(patch) for patch in patches]
-        looks = Looks.at(patches, plan.bundle.network, plan.bundle.input)
+        looks = Looks.at(patches, plan.model.network, plan.bundle.input)
         return compare(looks, tissue, plan.frames.label_mpp[0], plan.slide.mpp[0])
 
 

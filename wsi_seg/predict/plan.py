@@ -10,19 +10,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from wsi_seg import __version__
-from wsi_seg.annotations.on_slide import read_regions
 from wsi_seg.errors import ModelError, SlideError
 from wsi_seg.files.digests import digest_of
-from wsi_seg.inference.network.forms import choose_form
-from wsi_seg.inference.stream.software import Software
-from wsi_seg.models.onnx.network import OnnxNet
+from wsi_seg.models.registry import ONNX
 from wsi_seg.predict.adapted import ADAPT, stated
 from wsi_seg.predict.sizes import lay_out
 from wsi_seg.results.labels.ngff import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
 from wsi_seg.slides.levels import LevelRead
 from wsi_seg.slides.monochrome import only_channel
-from wsi_seg.slides.overview import Overview
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,11 +28,14 @@ if TYPE_CHECKING:
 
     from wsi_seg.annotations.on_slide import Regions
     from wsi_seg.inference.network.choice import Choice
+    from wsi_seg.inference.stream.software import Software
     from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.models.described import DescribedModel
     from wsi_seg.results.record import Key
     from wsi_seg.settings import LabelSettings, PredictSettings
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.lattice import Lattice
+    from wsi_seg.slides.overview import Overview
     from wsi_seg.slides.restain import Restaining
     from wsi_seg.slides.slide import Slide, SlidePixels
     from wsi_seg.slides.tissue import TissueMask
@@ -49,14 +48,16 @@ LABELS_VERSION = 7
 class Plan:
     """A slide, a model, and how the one is to be laid over the other.
 
-    `regions` are those of interest; `restain` is done to the pixels before the network sees them.
+    `regions` are those of interest; `restain` is done to the pixels before the network sees them. What only
+    a run needs is imported when it is asked for: to know that a result is finished takes neither PyTorch nor
+    a network.
     """
 
     slide: Slide
     frames: Frames
     lattice: Lattice
     layout: PyramidLayout
-    bundle: ModelBundle
+    bundle: DescribedModel
     level: LevelRead
     batch_size: int
     device: str
@@ -71,7 +72,7 @@ class Plan:
     def make(
         cls,
         slide: Slide,
-        bundle: ModelBundle,
+        bundle: DescribedModel,
         device: str,
         settings: PredictSettings,
         command: str = "",
@@ -82,7 +83,8 @@ class Plan:
         Parameters
         ----------
         slide : Slide
-        bundle : ModelBundle
+        bundle : DescribedModel
+            With its network, for whatever computes.
         device : str
         settings : PredictSettings
         command : str
@@ -105,7 +107,13 @@ class Plan:
         frames = slide.frames(working_mpp(bundle, labels), labels.allow_coarser)
         regions = None
         if labels.roi is not None:
+            from wsi_seg.annotations.on_slide import read_regions
+
             regions = read_regions(labels.roi, slide.name, frames)
+        if choice is None:
+            from wsi_seg.inference.network.forms import choose_form
+
+            choice = choose_form(with_network(bundle).network, device, labels.precision, labels.compile)
         lattice, batch_size = lay_out(frames.label_size, labels, bundle, device)
         return cls(
             slide=slide,
@@ -118,7 +126,7 @@ class Plan:
             level=LevelRead.of(slide, frames),
             batch_size=batch_size,
             device=device,
-            choice=choice or choose_form(bundle.network, device, labels.precision, labels.compile),
+            choice=choice,
             settings=settings,
             command=command,
             regions=regions,
@@ -129,6 +137,11 @@ class Plan:
         plan = replace(self, restain=restain)
         plan.__dict__["slide_overview"] = self.slide_overview  # which is read once
         return plan
+
+    @property
+    def model(self) -> ModelBundle:
+        """The model, with its network."""
+        return with_network(self.bundle)
 
     @cached_property
     def labels_key(self) -> Key:
@@ -164,7 +177,9 @@ class Plan:
     @cached_property
     def software(self) -> Software:
         """What computes the labels here."""
-        return Software.here(onnx=isinstance(self.bundle.network, OnnxNet))
+        from wsi_seg.inference.stream.software import Software
+
+        return Software.here(onnx=self.bundle.architecture.name == ONNX)
 
     @cached_property
     def made_from(self) -> str:
@@ -187,6 +202,8 @@ class Plan:
     @cached_property
     def slide_overview(self) -> Overview:
         """One look at the whole slide."""
+        from wsi_seg.slides.overview import Overview
+
         return Overview(self.slide, self.frames)
 
     @property
@@ -245,12 +262,20 @@ class Plan:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
 
 
-def takes_slides(bundle: ModelBundle, labels: LabelSettings) -> bool:
+def with_network(model: DescribedModel) -> ModelBundle:
+    """Return a model that has its network."""
+    from wsi_seg.models.bundle import ModelBundle
+
+    assert isinstance(model, ModelBundle)  # as all have but those of plans that are only compared
+    return model
+
+
+def takes_slides(bundle: DescribedModel, labels: LabelSettings) -> bool:
     """Return whether the working resolution is known: a model without one is for plain images."""
     return (labels.working_mpp or bundle.input.mpp) is not None
 
 
-def working_mpp(bundle: ModelBundle, labels: LabelSettings) -> float:
+def working_mpp(bundle: DescribedModel, labels: LabelSettings) -> float:
     """Return the working resolution for slides, in micrometres per pixel.
 
     Raises

@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import shapely
-
 from wsi_seg.errors import OutputError
 from wsi_seg.files.files import move, remove_partial, replacing, writing
 from wsi_seg.inference.stream.ledger import Ledger
 from wsi_seg.predict.difference import how_made
-from wsi_seg.results.labels.pyramid import PyramidWriter
 from wsi_seg.results.labels.seals import DamagedError, document_path
 from wsi_seg.results.record import RegionTotals, RunRecord, differences
 from wsi_seg.results.whole import (
@@ -21,13 +18,13 @@ from wsi_seg.results.whole import (
     refuse_damaged,
     stray_polygons,
 )
-from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
     from wsi_seg.inference.stream.job import RegionJob
     from wsi_seg.predict.plan import Plan
     from wsi_seg.progress import Progress
     from wsi_seg.results.folder import ResultFolder
+    from wsi_seg.results.labels.pyramid import PyramidWriter
     from wsi_seg.slides.lattice import Lattice
 
 
@@ -122,6 +119,8 @@ def _begin_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: 
         progress.say(
             f"{found.damages[0].path}: {found.damages[0].what}: making the coarser levels again from level 0"
         )
+        from wsi_seg.results.labels.pyramid import PyramidWriter
+
         PyramidWriter(result.zarr, plan.layout).build_levels(plan.settings.run.workers or 2)
         found = check_labels(result.zarr)
     unknown = refuse_damaged(found)
@@ -129,15 +128,15 @@ def _begin_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: 
         progress.say(unknown)
     for damage in document_damages(result, record):
         if damage.path == result.tissue_mask:
+            from wsi_seg.slides.tissue import TissueMask
+
             TissueMask.load(result.tissue_mask, record.tissue)
         elif damage.what not in {"missing", "empty"}:
             raise DamagedError(damage)
     result.clear_work()
     if record.progress == "exporting":
         return record
-    documents = [result.geojson(plan.settings.export.gzip), result.overview]
-    documents += [result.summary_json, result.summary_csv]
-    lacking = [path.name for path in documents if not path.exists() or not path.stat().st_size]
+    lacking = _lacking(result, plan)
     if record.export == plan.export_key and not lacking:
         progress.say("already finished: nothing to do (--overwrite makes it again)")
         return record
@@ -154,6 +153,29 @@ def _begin_again(result: ResultFolder, plan: Plan, record: RunRecord, progress: 
     return record
 
 
+def _lacking(result: ResultFolder, plan: Plan) -> list[str]:
+    """Return the names of the documents that a finished result should have, and has not."""
+    documents = [result.geojson(plan.settings.export.gzip), result.overview]
+    documents += [result.summary_json, result.summary_csv]
+    return [path.name for path in documents if not path.exists() or not path.stat().st_size]
+
+
+def is_finished(result: ResultFolder, plan: Plan, progress: Progress) -> bool:
+    """Find whether nothing is left to do, after checking that all is as it was written.
+
+    Raises
+    ------
+    OutputError
+        If something has changed since.
+    """
+    record = result.read_record()
+    if record is None or record.progress != "finished" or not result.zarr.exists():
+        return False
+    if record.labels != plan.labels_key or record.export != plan.export_key or _lacking(result, plan):
+        return False
+    return _begin_again(result, plan, record, progress).progress == "finished"
+
+
 def prepare(
     result: ResultFolder, plan: Plan, record: RunRecord, writer: PyramidWriter, ledger: Ledger
 ) -> RunRecord:
@@ -168,6 +190,8 @@ def prepare(
             move(result.zarr, result.unfinished_zarr)
     labels = plan.settings.labels
     if plan.regions is not None:
+        import shapely
+
         with replacing(result.roi) as partial:
             partial.write_bytes(shapely.to_wkb(plan.regions.geometry_label))
     if writer.path.exists():

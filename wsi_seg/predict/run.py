@@ -35,6 +35,7 @@ from wsi_seg.predict.adapted import begun
 from wsi_seg.predict.familiar import familiarity
 from wsi_seg.predict.finish import draw_overview, export_again, export_as_they_come, finish
 from wsi_seg.predict.handout import hand_out
+from wsi_seg.predict.opening import open_slide
 from wsi_seg.predict.plan import Plan
 from wsi_seg.progress import Progress
 from wsi_seg.results.folder import ResultFolder
@@ -164,11 +165,6 @@ def predict_on(
             exported = export_again(result, plan, record, progress, familiar)
             _refuse_changed_slide(result, plan)
         return finish(result, plan, record, exported, familiar, begin)
-
-
-def open_slide(path: Path | str, labels: LabelSettings) -> Slide:
-    """Open a slide with the image, the resolution and the levels that the settings give."""
-    return Slide(path, labels.mpp, LEVEL_0 if labels.from_level_0 else None, labels.series)
 
 
 def _open(slide: Path | str | Slide, labels: LabelSettings) -> Slide:

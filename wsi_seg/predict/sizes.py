@@ -8,8 +8,8 @@ from wsi_seg.errors import UsageError
 from wsi_seg.slides.lattice import ALIGNMENT, Lattice
 
 if TYPE_CHECKING:
-    from wsi_seg.models.bundle import ModelBundle
-    from wsi_seg.models.network import NetworkConfig
+    from wsi_seg.models.config import NetworkConfig
+    from wsi_seg.models.described import DescribedModel
     from wsi_seg.settings import LabelSettings
 
 DEFAULT_PATCH = 1024
@@ -29,7 +29,7 @@ REGION_CORES = {"cpu": 2, "cuda": 4}
 
 
 def lay_out(
-    label_size: tuple[int, int], labels: LabelSettings, bundle: ModelBundle, device: str
+    label_size: tuple[int, int], labels: LabelSettings, bundle: DescribedModel, device: str
 ) -> tuple[Lattice, int]:
     """Choose the lattice of a label frame, and how many patches go through the network together.
 
@@ -38,7 +38,7 @@ def lay_out(
     label_size : (int, int)
         Width and height in label pixels.
     labels : LabelSettings
-    bundle : ModelBundle
+    bundle : DescribedModel
         Its network may have a size of its own, and a reach that the halo has to cover.
     device : str
 

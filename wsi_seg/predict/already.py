@@ -1,0 +1,94 @@
+"""Know a finished result as such before PyTorch is imported, which takes more time than to look at it."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsi_seg.inference.network.choice import Choice
+from wsi_seg.models.registry import GIVEN, ONNX
+from wsi_seg.predict import resume
+from wsi_seg.predict.jobs import is_plain_image
+from wsi_seg.predict.opening import open_slide
+from wsi_seg.predict.plan import Plan, takes_slides
+from wsi_seg.results.folder import ResultFolder
+from wsi_seg.results.summary import read_summary
+
+if TYPE_CHECKING:
+    from wsi_seg.models.described import DescribedModel
+    from wsi_seg.predict.jobs import Job
+    from wsi_seg.progress import Progress
+    from wsi_seg.results.record import RunRecord
+    from wsi_seg.results.summary import Summary
+    from wsi_seg.settings import PredictSettings
+
+NO_GPUS = re.compile(r"^(?:cuda|hip|xpu)\b[^=\n]*= None$", re.MULTILINE)
+"""What a build of PyTorch says in its ``version.py`` of each kind of device that it has no code for."""
+
+KINDS = 3
+DRIVERS = ("libcuda.so.1", "nvcuda.dll", "libamdhip64.so")
+
+
+def finished_before(
+    job: Job, model: DescribedModel, settings: PredictSettings, progress: Progress
+) -> Summary | None:
+    """Return the summary of a slide whose result is finished, and is what would be made now.
+
+    Of anything else, of a slide that was not read completely, and wherever that takes more to know, None:
+    then `wsi_seg.predict.run` finds out.
+
+    Raises
+    ------
+    WsiSegError
+        If the slide cannot be opened, or the result has changed since it was finished.
+    """
+    result = ResultFolder(job.out.resolve())
+    if not _simple(job, model, settings) or (record := result.read_record()) is None:
+        return None
+    if record.progress != "finished" or not result.summary_json.exists():
+        return None
+    summary = read_summary(result.summary_json)
+    if summary.unprocessed_mm2 or is_plain_image(job.path, takes_slides(model, settings.labels)):
+        return None
+    if job.mpp is not None:
+        settings = settings.model_copy(update={"labels": settings.labels.model_copy(update={"mpp": job.mpp})})
+    with open_slide(job.path, settings.labels) as slide:
+        plan = Plan.make(slide, model, "cpu", settings, choice=_as_before(record))
+        with result.locked():
+            return summary if resume.is_finished(result, plan, progress) else None
+
+
+def _simple(job: Job, model: DescribedModel, settings: PredictSettings) -> bool:
+    """Return whether device and form of the network are known without asking PyTorch or a cluster."""
+    run, labels = settings.run, settings.labels
+    by_itself = job.entry is None and not run.overwrite and run.scheduler is None
+    usual = labels.compile == "auto" and not labels.adapt and model.architecture.name not in {ONNX, GIVEN}
+    return by_itself and usual and (run.device == "cpu" or (run.device == "auto" and not may_have_gpu()))
+
+
+def _as_before(record: RunRecord) -> Choice:
+    """Return the form that the result was made in, to which a run that is resumed keeps."""
+    return Choice("plain" if record.labels.get("network") == "plain" else "compiled", "as at the start")
+
+
+def may_have_gpu() -> bool:
+    """Return whether PyTorch might find a GPU; False only where it has no code for any, or no driver is."""
+    found = find_spec("torch")
+    if found is None or found.origin is None:
+        return True
+    try:
+        version = Path(found.origin).with_name("version.py").read_text(encoding="utf-8")
+    except OSError:
+        return True
+    return len(NO_GPUS.findall(version)) < KINDS and any(map(_loads, DRIVERS))
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
