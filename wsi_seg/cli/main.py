@@ -9,7 +9,7 @@ import os
 import sys
 from contextlib import ExitStack
 
-from wsi_seg.cli import signals
+from wsi_seg.cli import garbage, signals
 from wsi_seg.cli.streams import forgiving, trouble
 from wsi_seg.cli.terminal import say
 from wsi_seg.errors import UsageError, WsiSegError
@@ -20,6 +20,7 @@ from wsi_seg.shortage import Shortage, check_memory, shortage
 def main() -> None:
     """Run the program; on errors, end with one line and an exit code."""
     signals.watch()
+    garbage.while_importing()
     with forgiving() as output:
         code = _run()
         output.flush()
@@ -29,6 +30,7 @@ def main() -> None:
     # Connections that are lost meanwhile end with the interpreter, and have no news to tell. This process is
     # the program's own: nothing is put back.
     ExitStack().enter_context(silent("distributed", "tornado"))
+    garbage.at_the_end()
     sys.exit(code if ended is None else ended)
 
 

@@ -15,6 +15,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from wsi_seg.cli import garbage
 from wsi_seg.training.engine.processes import only_helps
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def watch() -> None:
 
 def working(advice: str = AGAIN) -> None:
     """Note that work begins that must be stopped in order, and the advice for a user who stops it."""
+    garbage.while_working()
     _state.advice, _state.working = advice, True
 
 

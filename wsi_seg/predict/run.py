@@ -203,9 +203,10 @@ def _segment(
     with plan.timed("mask"):
         record = resume.prepare(result, plan, record, writer, ledger)
     arrivals = Arrivals(plan.lattice.region)
-    with ThreadPoolExecutor(2, thread_name_prefix="beside") as beside:
+    with ThreadPoolExecutor(3, thread_name_prefix="beside") as beside:
         overview = beside.submit(writer.write_overview, plan.overview_srgb)
         polygons = beside.submit(export_as_they_come, result, plan, arrivals)
+        looked = beside.submit(familiarity, plan)
         try:
             with plan.timed("segment"):
                 job = hand_out(result, plan, record, writer, ledger)
@@ -222,7 +223,7 @@ def _segment(
             writer.seal(totals.pixels, files)
         if not polygons.done():
             progress.say("making polygons")
-        familiar = familiarity(plan)
+        familiar = looked.result()
         labels = read_labels(result.unfinished_zarr)
         draw_overview(result, plan, labels, totals.pixels, record.tissue, familiar)
         exported, drawn = polygons.result()
