@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from conftest import SCHEMA
 from helpers.browser import Browser
+from helpers.drawn import write_boxes
+from helpers.served_pages import served
 from helpers.written_results import write_labels
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
@@ -19,6 +21,7 @@ from wsi_seg.results.labels.reading import read_labels
 from wsi_seg.slides.frames import Frames
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.slide import Slide
+from wsi_seg.view.finding import Asked
 
 Show = Callable[..., Browser]
 Pixels = NDArray[np.uint8]
@@ -215,3 +218,51 @@ def test_without_its_slide_the_overview_is_shown_with_a_notice(result: Path, sho
     browser = shown(result)
     said = browser.run("document.getElementById('notices').innerText")
     assert "only the overview in the result is shown: name the slide with --slide" in said
+
+
+COUNT_BOXES = (
+    "(() => { const own = CanvasRenderingContext2D.prototype.fillRect; window.boxes = 0;"
+    " CanvasRenderingContext2D.prototype.fillRect = function (...at)"
+    " { window.boxes++; own.apply(this, at); }; })()"
+)
+
+
+def test_many_outlines_are_drawn_in_place_and_not_again_for_the_pointer(
+    result: Path, shown: Show, tmp_path: Path
+) -> None:
+    boxes = [(x, y, x + 4, y + 4) for y in range(100, 1000, 20) for x in range(100, 1000, 20)]
+    file = write_boxes(
+        tmp_path / "many.geojson", ("Large", (40, 40, 1060, 1060)), *(("Small", b) for b in boxes)
+    )
+    browser = shown(Asked(result, (file,)), "#qupath=550,550&downsample=2&hidden=0,1,2")
+    browser.wait(f"wsiSeg.drawings.shapes.length === {1 + len(boxes)}")
+    browser.run(COUNT_BOXES)
+    browser.run("wsiSeg.drawings.draw()")
+    assert browser.run("window.boxes") == len(boxes)
+    picture, qupath_xy = drawn(browser)
+    red = (picture == (200, 0, 0)).all(axis=-1)
+    x, y = qupath_xy[..., 0], qupath_xy[..., 1]
+    inner = (abs(x - 550) < 430) & (abs(y - 550) < 430)
+    in_box = ((x - 100) % 20 < 4) & ((y - 100) % 20 < 4)
+    assert (red == in_box)[inner].mean() > 0.98
+    assert red[(abs(x - 40) < 0.6) & (abs(y - 550) < 300)].all()  # the line of the large one
+    browser.run("window.boxes = 0")
+    browser.run("wsiSeg.drawings.mark([[200, 200, 400, 200, 400, 400, 200, 400]])")
+    assert browser.run("window.boxes") == 0
+    assert (drawn(browser)[0] == (17, 17, 17)).all(axis=-1).any()
+    browser.run("wsiSeg.drawings.mark(null)")
+    again = drawn(browser)[0]
+    assert ((again == picture).all(axis=-1))[inner].all()
+
+
+def test_cards_keep_their_pictures_when_they_are_sorted(
+    result: Path, browser: Browser, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        write_labels(tmp_path / "results" / name, np.ones((64, 64), dtype=np.uint8))
+    with served(Asked(tmp_path / "results")) as address:
+        browser.open(address)
+        browser.wait("document.querySelectorAll('.result').length === 2")
+        browser.run("window.first = document.querySelector('.result')")
+        browser.run("document.getElementById('turn').click()")
+        assert browser.run("document.querySelectorAll('.result')[1] === window.first")

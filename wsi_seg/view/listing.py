@@ -40,6 +40,7 @@ class _Known:
     number: int
     stamps: tuple[Stamp, ...] = ()
     row: Json = field(default_factory=dict)
+    thumbnail: bytes | None = None
 
 
 class Listing:
@@ -84,13 +85,18 @@ class Listing:
         KeyError
             If there is no such result, or it has no labels that can be read.
         """
-        path = next((path for path, known in self._known.items() if str(known.number) == name), None)
-        if path is None:
+        found = next(
+            ((path, known) for path, known in self._known.items() if str(known.number) == name), None
+        )
+        if found is None:
             raise KeyError(name)
-        try:
-            return _thumbnail(ResultFolder(path).zarr)
-        except OutputError as error:
-            raise KeyError(name) from error
+        path, known = found
+        if known.thumbnail is None:
+            try:
+                known.thumbnail = _thumbnail(ResultFolder(path).zarr)
+            except OutputError as error:
+                raise KeyError(name) from error
+        return known.thumbnail
 
     def _row(self, path: Path) -> Json:
         known = self._known.get(path)
@@ -99,7 +105,7 @@ class Listing:
         result = ResultFolder(path)
         stamps = tuple(map(_stamp, (result.record_path, result.summary_json)))
         if not known.row or stamps != known.stamps:
-            known.stamps, known.row = stamps, self._read(result, known.number)
+            known.stamps, known.row, known.thumbnail = stamps, self._read(result, known.number), None
         return known.row
 
     def _read(self, result: ResultFolder, number: int) -> Json:

@@ -1,7 +1,9 @@
 // Outlines over the slide, drawn by the browser: those of annotation files, and that of the polygon pointed at.
 import {element, fetched, rgb} from "./page.js";
 
-const SMALLEST = 1.5; // pixels of the screen: a smaller shape is a dot
+const SMALLEST = 12; // pixels of the screen: a smaller shape is drawn as its box, which takes a hundredth of the time
+const HALOED = 40; // a larger one has a white line around its own
+const SLOW = 80; // ms: what takes longer to draw is drawn once a movement has ended
 
 export class Drawings {
   constructor(viewer, canvas) {
@@ -10,7 +12,10 @@ export class Drawings {
     this.shapes = [];
     this.pointed = null;
     this.shown = true;
-    for (const event of ["open", "animation", "resize", "update-viewport"]) viewer.addHandler(event, () => this.draw());
+    this.layer = document.createElement("canvas"); // the outlines of files: not drawn anew where only the pointer moves
+    this.took = 0;
+    for (const event of ["open", "animation-finish", "resize", "update-viewport"]) viewer.addHandler(event, () => this.draw());
+    viewer.addHandler("animation", () => this.draw(this.took > SLOW));
   }
 
   async load(about) {
@@ -28,7 +33,7 @@ export class Drawings {
   /** Mark a polygon, given by its rings; none if there is none. */
   mark(rings) {
     this.pointed = rings && pathOf(rings);
-    this.draw();
+    this.show();
   }
 
   /** The smallest of the outlines around a point of the QuPath frame. */
@@ -41,40 +46,73 @@ export class Drawings {
     return this.shapes.filter(around).sort((a, b) => a.area_px - b.area_px)[0] ?? null;
   }
 
-  draw() {
-    const {viewport} = this.viewer;
-    if (!viewport || !this.viewer.world.getItemCount()) return;
-    const ratio = window.devicePixelRatio;
-    const {clientWidth, clientHeight} = this.canvas;
-    if (this.canvas.width !== Math.round(clientWidth * ratio)) this.canvas.width = Math.round(clientWidth * ratio);
-    if (this.canvas.height !== Math.round(clientHeight * ratio)) this.canvas.height = Math.round(clientHeight * ratio);
-    const context = this.canvas.getContext("2d");
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    const width = this.viewer.world.getItemAt(0).source.dimensions.x;
-    const origin = viewport.pixelFromPoint(new window.OpenSeadragon.Point(0, 0), true);
-    const scale = (viewport.getContainerSize().x * viewport.getZoom(true)) / width;
-    context.setTransform(scale * ratio, 0, 0, scale * ratio, origin.x * ratio, origin.y * ratio);
-    const seen = [-origin.x, -origin.y, clientWidth - origin.x, clientHeight - origin.y].map((at) => at / scale);
-    if (this.shown) this.drawShapes(context, seen, scale);
+  /** Draw everything; without the outlines of files while the view still moves, if they take long. */
+  draw(moving = false) {
+    const place = this.place();
+    if (!place) return;
+    const [context, seen, scale] = prepared(this.layer, place);
+    if (this.shown && !moving && this.shapes.length) {
+      const begun = performance.now();
+      drawShapes(context, this.shapes, seen, scale);
+      this.took = performance.now() - begun;
+    }
+    this.show(place);
+  }
+
+  /** Show what was drawn, and the polygon pointed at over it. */
+  show(place = this.place()) {
+    if (!place) return;
+    const [context, , scale] = prepared(this.canvas, place);
+    if (this.layer.width && this.layer.height) {
+      context.save();
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      context.drawImage(this.layer, 0, 0);
+      context.restore();
+    }
     if (this.pointed) {
       stroke(context, this.pointed.path, 5 / scale, "#fff");
       stroke(context, this.pointed.path, 2.5 / scale, "#111");
     }
   }
 
-  drawShapes(context, [left, top, right, bottom], scale) {
-    for (const {path, box: [x0, y0, x1, y1], color} of this.shapes) {
-      if (x1 < left || x0 > right || y1 < top || y0 > bottom) continue;
-      const size = Math.max(x1 - x0, y1 - y0) * scale;
-      if (size < SMALLEST) {
-        context.fillStyle = rgb(color);
-        context.fillRect(x0, y0, 2 / scale, 2 / scale);
-      } else {
-        stroke(context, path, 3.5 / scale, "rgba(255, 255, 255, 0.7)");
-        stroke(context, path, 2 / scale, rgb(color));
-      }
+  /** Where the slide lies on the canvas: its corner, and pixels of the screen for one of its own. */
+  place() {
+    const {viewport} = this.viewer;
+    if (!viewport || !this.viewer.world.getItemCount()) return null;
+    const width = this.viewer.world.getItemAt(0).source.dimensions.x;
+    return {
+      origin: viewport.pixelFromPoint(new window.OpenSeadragon.Point(0, 0), true),
+      scale: (viewport.getContainerSize().x * viewport.getZoom(true)) / width,
+      size: [this.canvas.clientWidth, this.canvas.clientHeight],
+    };
+  }
+}
+
+/** Empty a canvas and have it draw in QuPath's pixels; also return the rectangle that it shows. */
+function prepared(canvas, {origin, scale, size}) {
+  const ratio = window.devicePixelRatio;
+  const [width, height] = size.map((side) => Math.round(side * ratio));
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+  const context = canvas.getContext("2d");
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.clearRect(0, 0, width, height);
+  context.setTransform(scale * ratio, 0, 0, scale * ratio, origin.x * ratio, origin.y * ratio);
+  const seen = [-origin.x, -origin.y, size[0] - origin.x, size[1] - origin.y].map((at) => at / scale);
+  return [context, seen, scale];
+}
+
+function drawShapes(context, shapes, [left, top, right, bottom], scale) {
+  for (const {path, box: [x0, y0, x1, y1], color} of shapes) {
+    if (x1 < left || x0 > right || y1 < top || y0 > bottom) continue;
+    const size = Math.max(x1 - x0, y1 - y0) * scale;
+    if (size < SMALLEST) {
+      context.fillStyle = rgb(color);
+      context.fillRect(x0, y0, Math.max(x1 - x0, 2 / scale), Math.max(y1 - y0, 2 / scale));
+      continue;
     }
+    if (size > HALOED) stroke(context, path, 3.5 / scale, "rgba(255, 255, 255, 0.7)");
+    stroke(context, path, 2 / scale, rgb(color));
   }
 }
 

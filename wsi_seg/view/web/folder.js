@@ -7,6 +7,7 @@ const ODD = new Set(["not finished", "waiting", "finished, with unreadable parts
 
 const notices = new Notices(element("notices"));
 const sorted = {by: "slide", down: false};
+const cards = new Map(); // by what they say: a card that is there already keeps its picture
 let rows = [];
 
 const KEYS = {
@@ -32,6 +33,12 @@ function compared(one, other) {
 /** The slide's file; where its result has another name, as of DICOM, that first. */
 function titleOf({slide, result}) {
   return result && !slide.startsWith(result) ? `${result} (${slide})` : slide;
+}
+
+function cardOf(row) {
+  const said = JSON.stringify(row);
+  if (!cards.has(said)) cards.set(said, card(row));
+  return cards.get(said);
 }
 
 function card(row) {
@@ -98,7 +105,7 @@ function fillSort() {
 function draw() {
   const asked = element("find").value.toLowerCase();
   const found = rows.filter((row) => `${titleOf(row)} ${row.state} ${row.line ?? ""}`.toLowerCase().includes(asked));
-  element("rows").replaceChildren(...found.sort(compared).map(card));
+  element("rows").replaceChildren(...found.sort(compared).map(cardOf));
   const wrong = rows.filter((row) => WRONG.has(row.state)).length;
   const count = `${rows.length} ${rows.length === 1 ? "slide" : "slides"}`;
   element("count").textContent = count + (wrong ? `, ${wrong} with errors` : "") + (asked ? `; ${found.length} found` : "");
@@ -111,6 +118,8 @@ async function read() {
   for (const line of about.notices) notices.add(line);
   const before = JSON.stringify(rows);
   rows = about.rows;
+  const said = new Set(rows.map((row) => JSON.stringify(row)));
+  for (const known of cards.keys()) if (!said.has(known)) cards.delete(known);
   if (JSON.stringify(rows) !== before) {
     fillSort();
     draw();
