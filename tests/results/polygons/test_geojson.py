@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import json
 import uuid
@@ -276,3 +277,19 @@ def test_whatever_is_drawn_passes_the_check(
     found = check_file(path, coverage=report.repaired == 0, image_size=(side, side))
     assert found.faults == ()
     assert found.features == len(shapes)
+
+
+@pytest.mark.parametrize("number", [1, 30_000])
+def test_an_error_of_the_thread_that_compresses_is_that_of_the_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(gzip.GzipFile, "write", full)
+    shapes = (Shape(1, shapely.box(i % 90, i % 190, i % 90 + 2, i % 190 + 2), 4, None) for i in range(number))
+
+    with pytest.raises(OutputError, match="No space left"):
+        write_geojson(path.with_suffix(".geojson.gz"), shapes, FRAMES, SCHEMA, GeoJsonSettings())
+
+    assert list(path.parent.iterdir()) == []

@@ -160,11 +160,11 @@ class Joiner:
             self._note_straight(seam)
         self._row_below[rect.x0 + 1 : rect.x1 + 1] = number[pieces.bottom]
         self._beside = number[pieces.right]
-        whole = [
-            _shape(pieces.class_id[i], pieces.polygons[i], pieces.area[i], pieces.confidence[i])
-            for i in np.flatnonzero(number == NOWHERE)
-        ]
-        return whole + self._release(index)
+        whole = number == NOWHERE
+        shapes = _shapes(
+            pieces.class_id[whole], pieces.polygons[whole], pieces.area[whole], pieces.confidence[whole]
+        )
+        return shapes + self._release(index)
 
     @staticmethod
     def _blank(length: int) -> NDArray[np.int64]:
@@ -277,7 +277,7 @@ class Joiner:
     def _release(self, index: int) -> list[Shape]:
         """Let go of the groups that no tile after this one touches."""
         leaving = sorted({self._root(piece) for piece in self._leaving.pop(index, [])})
-        shapes = []
+        groups, polygons = [], []
         for root in leaving:
             group = self._groups[root]
             if group.due > index:
@@ -285,11 +285,22 @@ class Joiner:
             del self._groups[root]
             for member in group.members:
                 del self._parent[member]
-            polygon = without_points(dissolve(group.polygons), group.straight_xy)
-            shapes.append(_shape(group.class_id, polygon, group.area, group.confidence))
-        return shapes
+            groups.append(group)
+            polygons.append(without_points(dissolve(group.polygons), group.straight_xy))
+        return _shapes(
+            np.array([group.class_id for group in groups], dtype=np.uint8),
+            np.array(polygons, dtype=object),
+            np.array([group.area for group in groups], dtype=np.int64),
+            np.array([group.confidence for group in groups], dtype=np.float64),
+        )
 
 
-def _shape(class_id: int, polygon: shapely.Polygon, area: int, confidence: float) -> Shape:
-    mean = None if np.isnan(confidence) else float(confidence) / int(area)
-    return Shape(int(class_id), shapely.normalize(polygon), int(area), mean)
+def _shapes(
+    class_id: NDArray[np.uint8],
+    polygons: NDArray[np.object_],
+    area: NDArray[np.int64],
+    confidence: NDArray[np.float64],
+) -> list[Shape]:
+    means: list[float | None] = (confidence / area).tolist()
+    means = [None if mean is None or mean != mean else mean for mean in means]  # NaN: there is none
+    return list(map(Shape, class_id.tolist(), shapely.normalize(polygons), area.tolist(), means))

@@ -32,12 +32,16 @@ class Placed(NamedTuple):
     """A shape and its outline, a Polygon or MultiPolygon in the QuPath frame.
 
     The outline is empty if nothing of it remains at QuPath's precision. `repaired` means that it was snapped
-    to a coarser grid, and so may differ from its neighbours' outlines by as much.
+    to a coarser grid, and so may differ from its neighbours' outlines by as much. `area_px2` is the area of
+    the outline, in QuPath's pixels; `xy` are its points, ring after ring, and `rings` is how many these are.
     """
 
     shape: Shape
     outline_qupath: shapely.Geometry
     repaired: bool
+    area_px2: float
+    xy: NDArray[np.float64]
+    rings: int
 
 
 def place(shapes: Iterable[Shape], frames: Frames) -> Iterator[Placed]:
@@ -56,14 +60,37 @@ def place(shapes: Iterable[Shape], frames: Frames) -> Iterator[Placed]:
         outlines = shapely.transform(exact, _rounded)
         sound = valid_in_qupath(outlines)
         outlines[~sound] = [_mended(outline) for outline in exact[~sound]]
-        for shape, outline, as_it_was in zip(batch, outlines, sound.tolist(), strict=True):
-            yield Placed(shape, outline, repaired=not as_it_was)
+        points = np.cumsum(shapely.get_num_coordinates(outlines))[:-1]
+        yield from map(
+            Placed,
+            batch,
+            outlines,
+            (~sound).tolist(),
+            shapely.area(outlines).tolist(),
+            np.split(shapely.get_coordinates(outlines), points),
+            _count_rings(outlines).tolist(),
+        )
+
+
+def _count_rings(outlines: NDArray[np.object_]) -> NDArray[np.int64]:
+    """Count the rings of polygons and of those with several parts."""
+    parts, of = shapely.get_parts(outlines, return_index=True)
+    rings = 1 + shapely.get_num_interior_rings(parts)
+    return np.bincount(of, rings, len(outlines)).astype(np.int64)
 
 
 def valid_in_qupath(outlines: NDArray[np.object_]) -> NDArray[np.bool_]:
     """Return which geometries are valid as written, and as QuPath will hold them."""
-    held = shapely.transform(outlines, lambda xy: _rounded(xy).astype(np.float32).astype(np.float64))
-    return np.asarray(shapely.is_valid(outlines) & shapely.is_valid(held))
+    sound: NDArray[np.bool_] = shapely.is_valid(outlines)
+    xy = shapely.get_coordinates(outlines)
+    as_held = _as_held(xy)
+    if not np.array_equal(xy, as_held):  # as they mostly are: whole numbers, or halves
+        sound &= shapely.is_valid(shapely.transform(outlines, _as_held))
+    return sound
+
+
+def _as_held(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    return _rounded(xy).astype(np.float32).astype(np.float64)
 
 
 def _mended(outline: shapely.Polygon) -> shapely.Geometry:

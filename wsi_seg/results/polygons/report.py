@@ -6,8 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import shapely
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -62,14 +60,14 @@ class FileTally:
         """Count shapes, and pass on those with an outline."""
         for item in placed:
             self.repaired += item.repaired
-            if item.outline_qupath.is_empty:
+            if not len(item.xy):
                 self.dropped += 1
                 continue
             class_id = item.shape.class_id
             self.polygons[class_id] += 1
             self.pixels[class_id] += item.shape.area_px
-            self.outlined_px2[class_id] = self.outlined_px2.get(class_id, 0.0) + item.outline_qupath.area
-            self.vertices += int(shapely.get_num_coordinates(item.outline_qupath))
+            self.outlined_px2[class_id] = self.outlined_px2.get(class_id, 0.0) + item.area_px2
+            self.vertices += len(item.xy)
             yield item
 
     def report(self, path: Path, frames: Frames) -> ExportReport:
