@@ -24,6 +24,7 @@ import time
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 OURS = Path(__file__).resolve().parents[1]
 MODULES = (
@@ -37,10 +38,11 @@ def draw(result: str, threads: int) -> dict[str, object]:
     """Write the polygons of a result once, in this process."""
     for names in MODULES:
         try:
-            export, labels, settings = map(import_module, names)
+            found: list[Any] = [import_module(name) for name in names]
             break
         except ModuleNotFoundError:
             continue
+    export, labels, settings = found
     usual = export.polygon_settings
     export.polygon_settings = lambda asked, frames: replace(usual(asked, frames), threads=threads)
     pyramid = labels.read_labels(Path(result) / "slide.ome.zarr")
