@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
     from wsi_seg.exports.dicom.classes import CodedClass
+    from wsi_seg.exports.dicom.dicom_slide import DicomSlide
     from wsi_seg.exports.dicom.made_by import MadeBy
-    from wsi_seg.exports.dicom.slide import DicomSlide
     from wsi_seg.models.classes import ClassSchema
     from wsi_seg.results.polygons.join import Shape
     from wsi_seg.results.polygons.placing import Placed

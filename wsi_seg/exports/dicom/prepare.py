@@ -56,10 +56,10 @@ def prepare_seg(source: Source, out: Path | None, options: Options) -> Write:
     if os.path.lexists(target):
         raise UsageError(f"{target}: is there already: remove it, or name another folder with -o")
     required("--format dicom-seg", "dicom", *PACKAGES)
+    from wsi_seg.exports.dicom.dicom_slide import find_slide
     from wsi_seg.exports.dicom.encoding import Binary, LabelMap
     from wsi_seg.exports.dicom.made_by import MadeBy
     from wsi_seg.exports.dicom.seg import SegmentationSeries
-    from wsi_seg.exports.dicom.slide import find_slide
 
     slide = find_slide(source, options.slide)
     classes, without = code_classes(source.pyramid.schema, _segments(source, options), options.codes)
@@ -80,8 +80,8 @@ def prepare_ann(source: Source, out: Path | None, options: Options) -> Write:
     _, target = file_for(source.zarr, out, "ann.dcm")
     required("--format dicom-ann", "dicom", *PACKAGES)
     from wsi_seg.exports.dicom.ann import Annotations
+    from wsi_seg.exports.dicom.dicom_slide import find_slide
     from wsi_seg.exports.dicom.made_by import MadeBy
-    from wsi_seg.exports.dicom.slide import find_slide
 
     slide = find_slide(source, options.slide)
     schema = source.pyramid.schema

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
     from wsi_seg.exports.dicom.classes import CodedClass
+    from wsi_seg.exports.dicom.dicom_slide import DicomSlide
     from wsi_seg.exports.dicom.encoding import Encoding
     from wsi_seg.exports.dicom.made_by import MadeBy
-    from wsi_seg.exports.dicom.slide import DicomSlide
     from wsi_seg.results.labels.reading import LabelPyramid
 
 PER_FRAME = 0x52009230

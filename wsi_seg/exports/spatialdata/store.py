@@ -13,8 +13,8 @@ import zarr
 
 from wsi_seg.errors import UsageError
 from wsi_seg.exports.geoparquet import GeoParquet, require_pyarrow
+from wsi_seg.exports.made_of import open_slide_of
 from wsi_seg.exports.options import FRAMES
-from wsi_seg.exports.slide import open_slide_of
 from wsi_seg.exports.spatialdata.metadata import (
     SYSTEM,
     labels_attributes,
