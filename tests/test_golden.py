@@ -12,9 +12,11 @@ import pytest
 from helpers.results import Recorder, labels_of
 
 from wsi_seg.data.tiling import read_about
+from wsi_seg.errors import OutputError
 from wsi_seg.evaluation.on_results import evaluate_results
 from wsi_seg.files.document import Document, NewerError
 from wsi_seg.inference.stream.ledger import Ledger
+from wsi_seg.inference.stream.software import Software
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.predict.batch import BatchSummary
 from wsi_seg.predict.run import predict_slide
@@ -23,14 +25,15 @@ from wsi_seg.results.summary import read_summary
 from wsi_seg.results.whole import check_result
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 
-GOLDEN = Path(__file__).parent / "golden" / "c9a4c39.tar.xz"
+FOLDER = Path(__file__).parent / "golden"
+VERSIONS = sorted(path.name for path in FOLDER.glob("*.tar.xz"))
 
 
-@pytest.fixture
-def golden(tmp_path: Path) -> Path:
-    """All that is there, in a folder that may be written to."""
+@pytest.fixture(params=VERSIONS)
+def golden(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """All that a version has left, in a folder that may be written to."""
     folder = tmp_path / "golden"
-    with tarfile.open(GOLDEN) as packed:
+    with tarfile.open(FOLDER / request.param) as packed:
         packed.extractall(folder, filter="data")
     return folder
 
@@ -41,7 +44,8 @@ def settings(golden: Path) -> PredictSettings:
 
 
 def test_the_golden_files_are_small() -> None:
-    assert sum(path.stat().st_size for path in GOLDEN.parent.iterdir() if path.is_file()) < 100_000
+    assert len(VERSIONS) == 2
+    assert sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file()) < 100_000
 
 
 def test_a_finished_result_opens_and_is_checked_and_needs_nothing_done(golden: Path) -> None:
@@ -62,6 +66,12 @@ def test_a_finished_result_opens_and_is_checked_and_needs_nothing_done(golden: P
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_labels(golden: Path) -> None:
     out, heard = golden / "unfinished", Recorder()
+    record = ResultFolder(out).read_record()
+    assert record is not None
+    if record.software not in (None, Software.here().recorded()):
+        with pytest.raises(OutputError, match="was started with other software"):
+            predict_slide(golden / "slide.tiff", out, settings(golden), heard)
+        return
     shards = [golden / "finished/slide.ome.zarr/labels/tissue/0/c" / name for name in ("0/0", "0/1", "1/0")]
     predict_slide(golden / "slide.tiff", out, settings(golden), heard)
     assert "resuming: 3 of 4 regions are finished" in heard.said

@@ -26,9 +26,23 @@ COLOURS = ((225, 150, 200), (110, 60, 150))
 NAMES = ("Stroma", "Tumour")
 
 
+EARLIER = {
+    "models.espnet_config": "models.espnet",
+    "models.header": "models.bundle",
+    "predict.batch": "batch",
+    "predict.run": "predict",
+    "results.summary": "outputs.summary",
+    "settings": "config",
+    "training.data.gathering": "training.data",
+}
+"""Where modules were at the first commit, c9a4c39."""
+
+
 def of_then(module: str) -> Any:
-    """A module of the checkout."""
-    return importlib.import_module(f"wsi_seg.{module}")
+    """A module of the checkout, by its name of today."""
+    package = Path(importlib.import_module("wsi_seg").__file__ or "").parent
+    there = package.joinpath(*module.split(".")).with_suffix(".py").exists()
+    return importlib.import_module(f"wsi_seg.{module if there else EARLIER[module]}")
 
 
 def write_slide(path: Path) -> None:
@@ -65,6 +79,7 @@ def write_outlines(path: Path) -> None:
 def write_model(path: Path) -> None:
     """A model whose few different weights compress well: untrained, and mostly zeros."""
     bundle, classes, espnet = of_then("models.bundle"), of_then("models.classes"), of_then("models.espnet")
+    headers, configs = of_then("models.header"), of_then("models.espnet_config")
     schema = classes.ClassSchema(
         name="stripes",
         classes=tuple(
@@ -72,7 +87,7 @@ def write_model(path: Path) -> None:
             for i, (name, color) in enumerate(zip(NAMES, COLOURS, strict=True))
         ),
     )
-    config = espnet.ESPNetConfig(classes=2, p=1, q=1, variant="C")
+    config = configs.ESPNetConfig(classes=2, p=1, q=1, variant="C")
     network = espnet.ESPNet(config)
     drawn = torch.Generator().manual_seed(3)
     with torch.no_grad():
@@ -81,11 +96,11 @@ def write_model(path: Path) -> None:
                 signs = torch.randint(-1, 2, parameter.shape, generator=drawn)
                 kept = torch.rand(parameter.shape, generator=drawn) < 0.05
                 parameter.copy_(signs * kept * 0.5)
-    header = bundle.ModelHeader(
+    header = headers.ModelHeader(
         name="golden",
         architecture=of_then("models.architecture").architecture_of(config),
         classes=schema,
-        input=bundle.InputSpec(channels="rgb", mean=(170, 110, 170), std=(50, 50, 40), mpp=2.0),
+        input=headers.InputSpec(channels="rgb", mean=(170, 110, 170), std=(50, 50, 40), mpp=2.0),
     )
     bundle.save_bundle(path, network, header)
 
@@ -95,7 +110,7 @@ class StoppedError(Exception):
 
 
 def settings(model: Path) -> Any:
-    config = of_then("config")
+    config = of_then("settings")
     labels = config.LabelSettings(patch=128, overlap=64, region_cores=2, compile="no")
     return config.PredictSettings(model=str(model), labels=labels, run=config.RunSettings(workers=1))
 
@@ -116,7 +131,7 @@ def stopping(base: type, after: int) -> Any:
 
 def segment(folder: Path) -> None:
     """A result that is finished, and one that was stopped after two of its regions."""
-    predict, progress = of_then("predict"), of_then("progress")
+    predict, progress = of_then("predict.run"), of_then("progress")
     slide, model = folder / "slide.tiff", folder / "model.safetensors"
     predict.predict_slide(slide, folder / "finished", settings(model), command="wsi-seg predict slide.tiff")
     try:
@@ -128,7 +143,7 @@ def segment(folder: Path) -> None:
 
 def train(folder: Path) -> None:
     """A training that was stopped; its rate is so small that its weights stay those that compress well."""
-    recipe_of, data = of_then("training.recipe"), of_then("training.data")
+    recipe_of, data = of_then("training.recipe"), of_then("training.data.gathering")
     chosen = [
         "model.p=1", "model.q=1", "data.patch=64", "data.cache_mb=64", "data.validation=none",
         "training.batch_size=1", "training.batch_parts=1", "training.averaging=null", "training.epochs=2",
@@ -162,7 +177,7 @@ def gather(folder: Path) -> None:
         cwd=folder,
         check=True,
     )
-    batch, summary = of_then("batch"), of_then("outputs.summary")
+    batch, summary = of_then("predict.batch"), of_then("results.summary")
     done = batch.Outcome(
         slide=str(folder / "slide.tiff"), result=str(folder / "finished"), status=summary.Status.FINISHED
     )
