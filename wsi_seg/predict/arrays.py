@@ -65,7 +65,7 @@ def label_array(
         If the device runs out of memory.
     """
     height, width = rgb.shape[:2]
-    lattice, batch_size = lay_out((width, height), labels, bundle, device)
+    lattice, batch_size = lay_out((width, height), labels, bundle, device, segmenter.choice.form)
     segment = RegionSegmenter(
         slide=ArrayPixels(rgb),
         frames=_own_frame(width, height),

@@ -114,7 +114,7 @@ class Plan:
             from wsi_seg.inference.network.forms import choose_form
 
             choice = choose_form(with_network(bundle).network, device, labels.precision, labels.compile)
-        lattice, batch_size = lay_out(frames.label_size, labels, bundle, device)
+        lattice, batch_size = lay_out(frames.label_size, labels, bundle, device, choice.form)
         return cls(
             slide=slide,
             frames=frames,
@@ -148,26 +148,32 @@ class Plan:
         """The values that the labels depend on, by names that users know."""
         labels = self.settings.labels
         adapted: Key = {ADAPT: stated(self.restain)} if labels.adapt else {}
-        return adapted | {
-            "slide": self.slide.fingerprint,
-            "slide content": self.slide.files.content,
-            "model": self.bundle.fingerprint[:16],
-            "mpp": list(self.slide.mpp),
-            "label mpp": list(self.frames.label_mpp),
-            "levels read": list(self.slide.levels_read),
-            "patch": self.lattice.patch,
-            "overlap": 2 * self.lattice.halo,
-            "region cores": self.lattice.region_cores,
-            "batch size": self.batch_size,
-            "device": self.device.partition(":")[0],
-            "precision": labels.precision,
-            "network": self.choice.form,
-            "tissue mask": labels.tissue_mask,
-            "roi": None if self.regions is None else self.regions.sha256[:16],
-            "confidence": labels.confidence,
-            "ngff": labels.ngff,
-            "version": LABELS_VERSION,
-        }
+        around = self.lattice.around_tissue
+        looked: Key = {} if around is None else {"pixels around tissue": around}
+        return (
+            adapted
+            | looked
+            | {
+                "slide": self.slide.fingerprint,
+                "slide content": self.slide.files.content,
+                "model": self.bundle.fingerprint[:16],
+                "mpp": list(self.slide.mpp),
+                "label mpp": list(self.frames.label_mpp),
+                "levels read": list(self.slide.levels_read),
+                "patch": self.lattice.patch,
+                "overlap": 2 * self.lattice.halo,
+                "region cores": self.lattice.region_cores,
+                "batch size": self.batch_size,
+                "device": self.device.partition(":")[0],
+                "precision": labels.precision,
+                "network": self.choice.form,
+                "tissue mask": labels.tissue_mask,
+                "roi": None if self.regions is None else self.regions.sha256[:16],
+                "confidence": labels.confidence,
+                "ngff": labels.ngff,
+                "version": LABELS_VERSION,
+            }
+        )
 
     @cached_property
     def export_key(self) -> Key:

@@ -8,6 +8,7 @@ from wsi_seg.errors import UsageError
 from wsi_seg.slides.lattice import ALIGNMENT, Lattice
 
 if TYPE_CHECKING:
+    from wsi_seg.inference.network.choice import Form
     from wsi_seg.models.config import NetworkConfig
     from wsi_seg.models.described import DescribedModel
     from wsi_seg.settings import LabelSettings
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 DEFAULT_PATCH = 1024
 DEFAULT_HALO = 96
 """Of networks whose reach is not known, or not bounded."""
+
+LARGEST_STREAMED = 2048
+STREAMED_HALO = 128
+PATCHES_ALONG = 3
+"""By compiled kernels, memory does not grow with a patch's height, and glass costs next to nothing. So
+patches are larger, but as many along the longer side of a slide as keep two networks busy."""
 
 WIDEST_HALO = 256
 """By default: half of a patch's side is left to its core."""
@@ -27,9 +34,12 @@ BATCH_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 24}
 REGION_CORES = {"cpu": 2, "cuda": 4}
 """Cores along a region's side, by kind of device: a GPU needs more patches at a time."""
 
+LARGEST_REGION = 1856
+"""Of patches that are streamed a region holds one, or four that are smaller."""
+
 
 def lay_out(
-    label_size: tuple[int, int], labels: LabelSettings, bundle: DescribedModel, device: str
+    label_size: tuple[int, int], labels: LabelSettings, bundle: DescribedModel, device: str, form: Form
 ) -> tuple[Lattice, int]:
     """Choose the lattice of a label frame, and how many patches go through the network together.
 
@@ -41,6 +51,8 @@ def lay_out(
     bundle : DescribedModel
         Its network may have a size of its own, and a reach that the halo has to cover.
     device : str
+    form : {"plain", "compiled"}
+        Which the network runs in.
 
     Raises
     ------
@@ -48,10 +60,17 @@ def lay_out(
         If sizes do not fit together.
     """
     width, height = label_size
-    patch, halo = patch_and_halo(labels, bundle.architecture.config, max(width, height))
+    config = bundle.architecture.config
     kind = device.partition(":")[0]
-    cores = labels.region_cores or REGION_CORES[kind]
-    lattice = Lattice(width, height, patch, halo, cores)
+    cores, around_tissue = REGION_CORES[kind], None
+    if (kind, form, labels.patch, labels.overlap) == ("cpu", "compiled", None, None):
+        patch, halo = _streamed(max(width, height))
+        around_tissue = halo
+        cores = max(1, min(cores, LARGEST_REGION // (patch - 2 * halo)))
+    else:
+        patch, halo = patch_and_halo(labels, config, max(width, height))
+    cores = labels.region_cores or cores
+    lattice = Lattice(width, height, patch, halo, cores, around_tissue)
     return lattice, labels.batch_size or max(1, min(BATCH_PIXELS[kind] // patch**2, cores**2))
 
 
@@ -90,6 +109,14 @@ def patch_and_halo(labels: LabelSettings, config: NetworkConfig, longest: int) -
             "--patch"
         )
     return patch, overlap // 2
+
+
+def _streamed(longest: int) -> tuple[int, int]:
+    """Decide the side of patches whose rows stream through compiled kernels, and their halo."""
+    core = -(-longest // (PATCHES_ALONG * STEP)) * STEP
+    smallest, largest = (side - 2 * STREAMED_HALO for side in (DEFAULT_PATCH, LARGEST_STREAMED))
+    core = min(max(core, smallest), largest, -(-longest // STEP) * STEP)
+    return core + 2 * STREAMED_HALO, STREAMED_HALO
 
 
 def _needed(config: NetworkConfig) -> int:

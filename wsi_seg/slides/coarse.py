@@ -92,6 +92,32 @@ class CoarseMask:
         inside: NDArray[np.bool_] = soft >= 0.5
         return inside
 
+    def cells(self, rect: Rect, side: int) -> NDArray[np.bool_]:
+        """Return, for squares of label pixels, whether any pixel of each may be tissue.
+
+        Parameters
+        ----------
+        rect : Rect
+            In squares of `side` x `side` label pixels, counted from the frame's origin.
+        side : int
+        """
+        low_y, high_y = self._cell_taps(rect.y0, rect.y1, side, axis=0)
+        low_x, high_x = self._cell_taps(rect.x0, rect.x1, side, axis=1)
+        part = self.mask[low_y[0] : high_y[-1] + 1, low_x[0] : high_x[-1] + 1]
+        # Sums over all pixels above and to the left: four of them tell of any rectangle.
+        sums = np.pad(part.cumsum(axis=0, dtype=np.int64).cumsum(axis=1), ((1, 0), (1, 0)))
+        top, bottom = sums[low_y - low_y[0]], sums[high_y - low_y[0] + 1]
+        left, right = low_x - low_x[0], high_x - low_x[0] + 1
+        found: NDArray[np.bool_] = bottom[:, right] - bottom[:, left] > top[:, right] - top[:, left]
+        return found
+
+    def _cell_taps(
+        self, start: int, stop: int, side: int, axis: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the first and the last coarse pixel that any pixel of each square is interpolated from."""
+        low, high, _ = _taps(start * side, stop * side, self.factor, self.mask.shape[axis])
+        return low[::side], high[side - 1 :: side]
+
     def touches(self, rect: Rect) -> bool:
         """Return whether any pixel of a rectangle, in label pixels, may be tissue."""
         low_y, high_y, _ = _taps(rect.y0, rect.y1, self.factor, self.mask.shape[0])

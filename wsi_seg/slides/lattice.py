@@ -88,6 +88,8 @@ class Lattice:
         Pixels of context on each side of a core, less than half a patch: what is left is a multiple of 64.
     region_cores : int
         Cores along one side of a region.
+    around_tissue : int or None
+        How far from tissue the network looks, in label pixels; None for everywhere in a patch.
 
     Raises
     ------
@@ -100,6 +102,7 @@ class Lattice:
     patch: int
     halo: int
     region_cores: int
+    around_tissue: int | None = None
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:

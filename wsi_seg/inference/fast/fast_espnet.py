@@ -4,7 +4,9 @@
   still in registers.
 - Hierarchical feature fusion is free: each dilated branch adds to the sums of the one before.
 - Concatenations are free: their parts are written side by side.
-- The decoder computes only the core, not the halo. Its logits are not stored, only the index of the largest.
+- Each layer computes only what the wanted pixels depend on. Logits are not stored, only the index of the
+  largest.
+- Rows stream through the layers, so that maps stay in the processor's caches.
 """
 
 from __future__ import annotations
@@ -13,17 +15,20 @@ import copy
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
+from wsi_seg.inference.fast.flow import Flow
 from wsi_seg.inference.fast.kernels import Convolution, Doubling, Finish, Normaliser
-from wsi_seg.inference.fast.maps import STEP, Maps, Window
+from wsi_seg.inference.fast.maps import Maps
+from wsi_seg.inference.fast.program import Program
 from wsi_seg.inference.fast.weights import Weights
+from wsi_seg.inference.fast.windows import Windows
 from wsi_seg.inference.fast.workspace import Workspace
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import LEVEL1, LEVEL2, LEVEL3, RGB, ESPNetConfig
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from torch import nn
 
@@ -34,6 +39,13 @@ SETTINGS = {"classes", "p", "q", "branches", "variant", "decoder_width", "decode
 
 MAX_BRANCHES = 7
 """With more branches, the largest dilation would need too much padding of the rows."""
+
+
+STRIP = 64
+"""Rows of the image that are taken at a time."""
+
+THREADS_A_STRIP = 4
+"""The narrowest maps have an eighth of a strip's rows; for more threads than this, a strip has more rows."""
 
 
 def can_rearrange(network: nn.Module) -> bool:
@@ -64,20 +76,31 @@ class FastESPNet:
     """
 
     def __init__(self, network: ESPNet, spec: InputSpec) -> None:
-        self._config = network.config
-        self._normalise = Normaliser(spec)
-        weights = Weights(network.state_dict())
-        self._encoder = FastEncoder(network.config, weights)
-        self._decoder = FastDecoder(network.config, weights) if network.config.variant == "full" else None
-        self._maps: Workspace | None = None
+        config, weights = network.config, Weights(network.state_dict())
+        self._decides = config.variant == "full"
+        maps, program = Workspace.make(config), Program()
+        Normaliser(spec)(program, maps.image)
+        FastEncoder(config, weights)(program, maps)
+        self._flow: Flow | None = None
+        if not self._decides:
+            self._logits, self._out = program, maps.head
+            return
+        FastDecoder(config, weights)(program, maps)
+        last = Doubling(weights["decoder.level1_up.weight"], Finish.nothing(config.classes))
+        self._best, self._logits = Program(list(program.steps)), program
+        self._out = Maps.new(config.classes, 1, 0)
+        last(self._logits, maps.last, self._out)
+        last.decide(self._best, maps.last)
 
     def twin(self) -> FastESPNet:
         """Return another one with the same weights, and maps of its own."""
         twin = copy.copy(self)
-        twin._maps = None
+        twin._flow = None
         return twin
 
-    def logits(self, pixels: NDArray[np.uint8], threads: int = 1) -> NDArray[np.float32]:
+    def logits(
+        self, pixels: NDArray[np.uint8], threads: int = 1, windows: Windows | None = None
+    ) -> NDArray[np.float32]:
         """Return the logits of an image.
 
         Parameters
@@ -86,29 +109,30 @@ class FastESPNet:
             RGB, with sides that are multiples of 8.
         threads : int
             It has no effect on the result.
+        windows : Windows, optional
+            By default all is wanted and seen. What is not wanted is arbitrary.
 
         Returns
         -------
         float32 array, shape (classes, height / output_stride, width / output_stride)
         """
-        maps = self._run(pixels, 0, threads)
-        if self._decoder is None:
-            return maps.head.array().copy()
-        logits = np.empty((self._config.classes, *pixels.shape[:2]), np.float32)
-        if pixels.shape[1] % STEP == 0:
-            self._decoder.up1(maps.last, Maps.over(logits), threads=threads)
-        else:
-            wider = Maps.zeros(self._config.classes, pixels.shape[0], pixels.shape[1], reach=0)
-            self._decoder.up1(maps.last, wider, threads=threads)
-            logits[:] = wider.array()
-        return logits
+        height, width = pixels.shape[:2]
+        flow = self._flow_of(self._logits, height, width, threads)
+        flow(pixels, windows or Windows.inside(height, width, 0), threads)
+        return flow.array(self._out)
 
-    def best(self, pixels: NDArray[np.uint8], margin: int = 0, threads: int = 1) -> NDArray[np.uint8]:
+    def best(
+        self,
+        pixels: NDArray[np.uint8],
+        margin: int = 0,
+        threads: int = 1,
+        windows: Windows | None = None,
+    ) -> NDArray[np.uint8]:
         """Return the index of the largest logit at each pixel, for a network with a decoder.
 
         Parameters
         ----------
-        pixels, threads
+        pixels, threads, windows
             As for `logits`.
         margin : int
             Width of the border that is only context and is left out of the result.
@@ -117,22 +141,19 @@ class FastESPNet:
         -------
         uint8 array, shape (height - 2 * margin, width - 2 * margin)
         """
-        assert self._decoder is not None
-        maps = self._run(pixels, margin, threads)
-        return self._decoder.up1.best(maps.last, maps.image.whole.grown(-margin), threads)
-
-    def _run(self, pixels: NDArray[np.uint8], margin: int, threads: int) -> Workspace:
-        """Compute everything except the decoder's last layer."""
+        assert self._decides
         height, width = pixels.shape[:2]
-        maps = self._maps
-        if maps is None or (maps.image.height, maps.image.width) != (height, width):
-            self._maps = None  # frees the old ones before new ones are made
-            maps = self._maps = Workspace.make(self._config, height, width)
-        self._normalise(pixels, maps.image, threads)
-        self._encoder(maps, threads)
-        if self._decoder is not None:
-            self._decoder(maps, maps.image.whole.grown(-margin), threads)
-        return maps
+        flow = self._flow_of(self._best, height, width, threads)
+        best = flow(pixels, windows or Windows.inside(height, width, margin), threads)
+        return best[margin : height - margin, margin : width - margin]
+
+    def _flow_of(self, program: Program, height: int, width: int, threads: int) -> Flow:
+        """Return the memory for a program and images of a size; that of the last call, if it fits."""
+        strip = STRIP * max(1, threads // THREADS_A_STRIP)
+        if self._flow is None or not self._flow.serves(program, height, width, strip):
+            self._flow = None  # frees the old one before a new one is made
+            self._flow = Flow(program, height, width, strip)
+        return self._flow
 
 
 class FastESP:
@@ -154,8 +175,8 @@ class FastESP:
     ) -> None:
         reduce = weights["reduce.weight"]
         undilated, *dilated = weights.branches()
-        self.reach = 2 ** len(dilated)
         self._residual = residual
+        self._reach, self._thin = 2 ** len(dilated), len(reduce)
         self._reduce = Convolution([reduce], Finish.nothing(len(reduce)), stride=stride)
         finish = weights.norm_act("norm_act")
         parts = [((0, len(undilated)), [undilated], [1])]
@@ -168,25 +189,18 @@ class FastESP:
         ]
 
     def __call__(
-        self,
-        source: Maps,
-        thin: Maps,
-        out: Maps | None,
-        then: Maps | None = None,
-        window: Window | None = None,
-        threads: int = 1,
+        self, program: Program, source: Maps, out: Maps | None, then: Maps | None, stride: int
     ) -> None:
-        """Write results to `out` and, one step further, to `then`; a residual's `out` may be its source."""
-        window = window or thin.whole
-        self._reduce(source, thin, window=window.grown(self.reach).within(thin.whole), threads=threads)
+        """Write results, of a stride, to `out` and, one step further, to `then`; `out` may be the source."""
+        thin = Maps.new(self._thin, stride, self._reach)
+        self._reduce(program, source, thin)
         for channels, convolution in self._parts:
             convolution(
+                program,
                 thin,
                 None if out is None else out.part(*channels),
                 None if then is None else then.part(*channels),
                 plus=source.part(*channels) if self._residual else None,
-                window=window,
-                threads=threads,
             )
 
 
@@ -220,36 +234,36 @@ class FastEncoder:
         follows = weights.under("decoder").norm("level3_up.0") if full else Finish.nothing(len(head))
         self._head = Convolution([head], follows)
 
-    def __call__(self, maps: Workspace, threads: int) -> None:
-        """Compute all maps from `image` up to `head`."""
+    def __call__(self, program: Program, maps: Workspace) -> None:
+        """Add the steps from `image` up to `head`."""
         if self._reinforces:
-            self._half(maps.image, maps.half, maps.reinforced.part(LEVEL1, RGB), threads=threads)
-            self._quarter(maps.half, maps.level2.part(2 * LEVEL2, RGB), threads=threads)
+            self._half(program, maps.image, maps.half, maps.reinforced.part(LEVEL1, RGB))
+            self._quarter(program, maps.half, maps.level2.part(2 * LEVEL2, RGB))
         self._level1(
+            program,
             maps.image,
             maps.level1 if self._keeps1 else None,
             maps.reinforced.part(0, LEVEL1) if self._reinforces else None,
-            threads=threads,
         )
         first, last = (maps.level2.part(LEVEL2, LEVEL2), maps.level2) if self._shares else (None, None)
-        self._down2(maps.reinforced, maps.thin2, maps.work2, first, threads=threads)
-        self._run(self._level2, maps.work2, maps.thin2, last, threads)
+        self._down2(program, maps.reinforced, maps.work2, first, maps.work2.stride)
+        self._chained(program, self._level2, maps.work2, last)
 
         first, last = (maps.level3, maps.level3.part(LEVEL3, LEVEL3)) if self._shares else (None, None)
-        self._down3(maps.level2, maps.thin3, maps.work3, first, threads=threads)
-        self._run(self._level3, maps.work3, maps.thin3, last, threads)
-        self._head(maps.level3, maps.head, threads=threads)
+        self._down3(program, maps.level2, maps.work3, first, maps.work3.stride)
+        self._chained(program, self._level3, maps.work3, last)
+        self._head(program, maps.level3, maps.head)
 
     @staticmethod
-    def _run(modules: list[FastESP], work: Maps, thin: Maps, last: Maps | None, threads: int) -> None:
-        """Run modules in place; the last one writes to `last`, if that is given."""
+    def _chained(program: Program, modules: list[FastESP], work: Maps, last: Maps | None) -> None:
+        """Add modules that work in place; the last one writes to `last`, if that is given."""
         for module in modules[:-1]:
-            module(work, thin, work, threads=threads)
-        modules[-1](work, thin, work if last is None else None, last, threads=threads)
+            module(program, work, work, None, work.stride)
+        modules[-1](program, work, work if last is None else None, last, work.stride)
 
 
 class FastDecoder:
-    """`wsi_seg.models.espnet.Decoder` without the normalisation that it begins with."""
+    """`wsi_seg.models.espnet.Decoder` without the normalisation that it begins with, and its last layer."""
 
     def __init__(self, config: ESPNetConfig, weights: Weights) -> None:
         decoder = weights.under("decoder")
@@ -260,19 +274,14 @@ class FastDecoder:
         self._esp2 = FastESP(decoder.under("level2_merge.1"))
         self._up2 = Doubling(decoder["level2_up.0.weight"], decoder.norm_act("level2_up.1"))
         self._merge1 = Convolution([decoder["level1_merge.0.weight"]], decoder.norm_act("level1_merge.1"))
-        self.up1 = Doubling(decoder["level1_up.weight"], Finish.nothing(config.classes))
 
-    def __call__(self, maps: Workspace, window: Window, threads: int) -> None:
-        """Compute the part of `last` that is needed for the logits in a window of the image."""
-        window1 = window.halved()
-        above1 = window1.grown(1).within(maps.last.whole)
-        window2 = above1.halved()
-        above2 = window2.grown(self._esp2.reach).within(maps.merged2.whole)
-        self._up3(maps.head, maps.joined2.part(self._wide, self._wide), window=above2, threads=threads)
-        self._reduce2(maps.level2, maps.joined2.part(0, self._wide), window=above2, threads=threads)
-        self._esp2(maps.joined2, maps.decoder_thin2, maps.merged2, window=window2, threads=threads)
-        self._up2(maps.merged2, maps.joined1.part(0, self._wide), window=above1, threads=threads)
-        self._merge1(maps.joined1, maps.last, window=window1, threads=threads)
+    def __call__(self, program: Program, maps: Workspace) -> None:
+        """Add the steps from `head` up to `last`."""
+        self._up3(program, maps.head, maps.joined2.part(self._wide, self._wide))
+        self._reduce2(program, maps.level2, maps.joined2.part(0, self._wide))
+        self._esp2(program, maps.joined2, maps.merged2, None, maps.merged2.stride)
+        self._up2(program, maps.merged2, maps.joined1.part(0, self._wide))
+        self._merge1(program, maps.joined1, maps.last)
 
 
 def chain(weights: Weights, length: int, then: Finish | None) -> list[FastESP]:

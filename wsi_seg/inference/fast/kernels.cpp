@@ -10,6 +10,11 @@
 // threads, tiles and vector lengths, and on any processor. One that cannot fuse (no FMA) does it in software,
 // to the same bytes but slowly: wsi_seg_fuses tells, and networks run by PyTorch there.
 //
+// A network is a list of steps, which run in turn on a few rows each: maps hold only the rows that are still
+// needed, so they stay in the caches however large the image is (program.py, flow.py). Each step computes the
+// pixels that it is asked for and nothing else, and sets those to 0 that later steps read as if they lay
+// outside of the image (spans.py).
+//
 // Compiled for the machine it runs on by wsi_seg/compiled/build.py. Vectors are an extension of GCC and
 // Clang to C++11: one of these is needed and nothing else, for any kind of processor. With OpenMP, if the
 // compiler has it, rows are shared among threads.
@@ -44,23 +49,50 @@
 typedef float Vec __attribute__((vector_size(LANES * 4)));
 typedef int32_t Ints __attribute__((vector_size(LANES * 4)));
 
-static const int WIDE = 2;  // vectors along a row that are computed together
-
-struct Map {  // see kernels.py: Maps
+struct Map {  // see flow.py: Held
     float* origin;  // channel 0, row 0, column 0
     int64_t plane, row;  // floats from one channel to the next, from one row to the next
-    int64_t channels, height, width;
+    int64_t rows;  // rows in memory: row y lies in the place of row y - rows
+    int64_t height;
 };
 
 struct Layer {  // see kernels.py: Layer
     const float* weights;
     const float* finish;  // scale, shift, slope; then scale, shift, slope of a second step: one each a channel
-    const int64_t* dilations;  // one for each branch
+    const int64_t* taps;  // the dilation of each branch; of the image: the byte of a pixel that a channel takes
     int64_t size, stride, branches, inputs, outputs, tile;
 };
 
-struct Window {  // output pixels that are wanted
-    int64_t y0, y1, x0, x1;
+struct Span {  // pixels of a row: the first, and that after the last
+    int32_t x0, x1;
+};
+
+struct Spans {  // see spans.py: Spans
+    int64_t band;  // rows that have the same spans
+    const int32_t* first;  // for each band, the number of its first span; one more at the end
+    const Span* spans;
+};
+
+enum Kind { NORMALISE, CONVOLVE, DOUBLE, DECIDE };
+
+struct Step {  // see flow.py
+    int64_t kind;
+    const Map *in, *plus, *out, *out2;
+    const Layer* layer;
+    Spans wanted, empty;  // pixels to compute; pixels to set to 0
+    uint8_t* bytes;  // the image's pixels, or the classes
+    int64_t bytes_row;  // from one row of them to the next
+};
+
+struct Slice {  // rows of a step
+    int64_t step, y0, y1;
+};
+
+static const int BRANCHES = 16;  // at most
+
+struct Line {  // a row of a map that is written or added
+    float* start;  // null: there is no such map
+    int64_t plane;
 };
 
 static inline Vec load(const float* p) {
@@ -116,49 +148,58 @@ static inline Vec gather(const float* p) {
 
 static inline Vec prelu(Vec y, float slope) { return y > 0 ? y : y * slope; }
 
-static inline float* at(const Map* m, int64_t c, int64_t y, int64_t x) {
-    return m->origin + c * m->plane + y * m->row + x;
+static inline float* row_of(const Map& m, int64_t y) { return m.origin + y % m.rows * m.row; }
+
+static inline Line line_of(const Map* m, int64_t y) {
+    return m ? Line{row_of(*m, y), m->plane} : Line{nullptr, 0};
+}
+
+// The first pixels of a vector alone: what lies behind belongs to others.
+static inline void store(float* p, Vec v, int64_t count) {
+    if (count >= LANES) return store(p, v);
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(p, __mmask16((1u << count) - 1), (__m512)v);
+#else
+    for (int64_t i = 0; i < count; i++) p[i] = v[i];
+#endif
 }
 
 // Normalise and activate a vector of sums, twice if there are two places to write to.
-static inline void finish(Vec sum, const Layer& k, int64_t c, int64_t y, int64_t x, const Map* plus,
-                          const Map* out, const Map* out2) {
+static inline void finish(Vec sum, const Layer& k, int64_t c, int64_t x, int64_t count, const Line& plus,
+                          const Line& out, const Line& out2) {
     const int64_t all = k.branches * k.outputs;
     const float* f = k.finish + c;
-    if (plus) {
-        const float* p = at(plus, c, y, x);
+    if (plus.start) {
+        const float* p = plus.start + c * plus.plane + x;
         sum += load(p);
-        fetch<1>(p + WIDE * LANES, 1);
+        fetch<1>(p + 2 * LANES, 1);
     }
     const Vec v = prelu(fused(sum, all_lanes(f[0]), all_lanes(f[all])), f[2 * all]);
-    if (out) store(at(out, c, y, x), v);
-    if (!out2) return;
-    store(at(out2, c, y, x), prelu(fused(v, all_lanes(f[3 * all]), all_lanes(f[4 * all])), f[5 * all]));
-}
-
-// Zeros again beyond the width, where whole vectors were written.
-static void trim(const Map* m, int64_t channels, int64_t y) {
-    const int64_t step = WIDE * LANES, over = (m->width + step - 1) / step * step - m->width;
-    if (over)
-        for (int64_t c = 0; c < channels; c++)
-            std::memset(m->origin + c * m->plane + y * m->row + m->width, 0, over * sizeof(float));
+    if (out.start) {
+        float* p = out.start + c * out.plane + x;
+        store(p, v, count);
+        if (!plus.start) fetch<1>(p + 2 * LANES, 1);
+    }
+    if (!out2.start) return;
+    float* p = out2.start + c * out2.plane + x;
+    store(p, prelu(fused(v, all_lanes(f[3 * all]), all_lanes(f[4 * all])), f[5 * all]), count);
+    fetch<1>(p + 2 * LANES, 1);
 }
 
 // SIZE x SIZE convolutions of a map, each with its dilation; the sums run on from branch to branch, and each
 // branch's are finished and written beside the last's. This is hierarchical feature fusion.
-template <int SIZE, int STRIDE, int TILE>
-static void convolve_tile(const Map& in, const Map* plus, const Map* out, const Map* out2, const Layer& k,
-                          int64_t first, int64_t y, int64_t x) {
+template <int SIZE, int STRIDE, int TILE, int WIDE>
+static void convolve_tile(const float* const* rows, int64_t plane, const Line& plus, const Line& out,
+                          const Line& out2, const Layer& k, int64_t first, int64_t x, int64_t wanted) {
     Vec sum[TILE][WIDE] = {};
     const float* w = k.weights + first / TILE * k.branches * k.inputs * SIZE * SIZE * TILE;
     const int64_t count = k.outputs - first < TILE ? k.outputs - first : TILE;
-    for (int64_t b = 0; b < k.branches; b++) {
-        const int64_t d = SIZE == 1 ? 0 : k.dilations[b];
+    for (int64_t b = 0; b < k.branches; b++, rows += SIZE) {
+        const int64_t d = SIZE == 1 ? 0 : k.taps[b];
         for (int64_t ci = 0; ci < k.inputs; ci++) {
             for (int ky = 0; ky < SIZE; ky++, w += SIZE * TILE) {
-                const int64_t row = y * STRIDE + (ky - SIZE / 2) * d;
-                if (row < 0 || row >= in.height) continue;  // zeros
-                const float* p = in.origin + ci * in.plane + row * in.row + x * STRIDE;
+                if (!rows[ky]) continue;  // zeros
+                const float* p = rows[ky] + ci * plane + x * STRIDE;
                 if (SIZE == 1 || STRIDE == 2 || ky == 2) fetch<0>(p + WIDE * LANES * STRIDE, WIDE * STRIDE);
 #pragma GCC unroll 3
                 for (int kx = 0; kx < SIZE; kx++) {
@@ -175,38 +216,59 @@ static void convolve_tile(const Map& in, const Map* plus, const Map* out, const 
         for (int c = 0; c < TILE; c++)
             if (c < count)
                 for (int i = 0; i < WIDE; i++)
-                    finish(sum[c][i], k, b * k.outputs + first + c, y, x + i * LANES, plus, out, out2);
+                    finish(sum[c][i], k, b * k.outputs + first + c, x + i * LANES, wanted - i * LANES, plus, out,
+                           out2);
     }
 }
 
-typedef void (*Tile)(const Map&, const Map*, const Map*, const Map*, const Layer&, int64_t, int64_t, int64_t);
+typedef void (*Tile)(const float* const*, int64_t, const Line&, const Line&, const Line&, const Layer&, int64_t,
+                     int64_t, int64_t);
 
+template <int WIDE>
 static Tile convolution(const Layer& k) {
-#define CHOOSE(n)                                                                               \
-    if (k.tile == n)                                                                            \
-        return k.size == 1 ? convolve_tile<1, 1, n>                                             \
-                           : (k.stride == 1 ? convolve_tile<3, 1, n> : convolve_tile<3, 2, n>);
+#define CHOOSE(n)                                                                                     \
+    if (k.tile == n)                                                                                  \
+        return k.size == 1 ? convolve_tile<1, 1, n, WIDE>                                             \
+                           : (k.stride == 1 ? convolve_tile<3, 1, n, WIDE> : convolve_tile<3, 2, n, WIDE>);
     TILES(CHOOSE)
 #undef CHOOSE
     return nullptr;
 }
 
+static void convolve(const Step& s, int64_t y, const Span* span, const Span* end) {
+    const Layer& k = *s.layer;
+    const Map& in = *s.in;
+    const float* rows[3 * BRANCHES];
+    for (int64_t b = 0; b < k.branches; b++)
+        for (int64_t ky = 0; ky < k.size; ky++) {
+            const int64_t row = y * k.stride + (k.size == 1 ? 0 : (ky - 1) * k.taps[b]);
+            rows[b * k.size + ky] = row < 0 || row >= in.height ? nullptr : row_of(in, row);
+        }
+    const Line plus = line_of(s.plus, y), out = line_of(s.out, y), out2 = line_of(s.out2, y);
+    const Tile two = convolution<2>(k), one = convolution<1>(k);
+    for (int64_t c = 0; c < k.outputs; c += k.tile)
+        for (const Span* p = span; p < end; p++)
+            for (int64_t x = p->x0; x < p->x1; x += 2 * LANES)
+                (p->x1 - x > LANES ? two : one)(rows, in.plane, plus, out, out2, k, c, x, p->x1 - x);
+}
+
 // One row of a 2 x 2 transposed convolution of stride 2: `y`, of the output, from row y / 2 of the input.
 template <int TILE>
-static void double_tile(const Map& in, const Map* out, const Map* out2, const Layer& k, int64_t first,
-                        int64_t y, int64_t x, float* scratch) {
+static void double_tile(const float* row, int64_t plane, const Line& out, const Line& out2, const Layer& k,
+                        int64_t first, int64_t y, int64_t x, int64_t wanted, float* scratch) {
     Vec sum[TILE][2] = {};
     const float* w = k.weights + (first / TILE * 2 + y % 2) * k.inputs * 2 * TILE;
     const int64_t count = k.outputs - first < TILE ? k.outputs - first : TILE;
-    const float* p = in.origin + y / 2 * in.row + x;
+    const float* p = row + x;
     for (int64_t ci = 0; ci < k.inputs; ci++, w += 2 * TILE) {
-        const Vec v = load(p + ci * in.plane);
+        const Vec v = load(p + ci * plane);
 #pragma GCC unroll 16
         for (int c = 0; c < TILE; c++) {
             sum[c][0] = fused(v, all_lanes(w[c]), sum[c][0]);
             sum[c][1] = fused(v, all_lanes(w[TILE + c]), sum[c][1]);
         }
     }
+    const Line none = {nullptr, 0};
 #pragma GCC unroll 16
     for (int c = 0; c < TILE; c++) {
         if (c >= count) break;
@@ -215,13 +277,14 @@ static void double_tile(const Map& in, const Map* out, const Map* out2, const La
             store(scratch + (first + c) * 2 * LANES, low);
             store(scratch + (first + c) * 2 * LANES + LANES, high);
         } else {
-            finish(low, k, first + c, y, 2 * x, nullptr, out, out2);
-            finish(high, k, first + c, y, 2 * x + LANES, nullptr, out, out2);
+            finish(low, k, first + c, 2 * x, wanted, none, out, out2);
+            if (wanted > LANES) finish(high, k, first + c, 2 * x + LANES, wanted - LANES, none, out, out2);
         }
     }
 }
 
-typedef void (*Doubling)(const Map&, const Map*, const Map*, const Layer&, int64_t, int64_t, int64_t, float*);
+typedef void (*Doubling)(const float*, int64_t, const Line&, const Line&, const Layer&, int64_t, int64_t, int64_t,
+                         int64_t, float*);
 
 static Doubling doubling(const Layer& k) {
 #define CHOOSE(n) \
@@ -229,6 +292,79 @@ static Doubling doubling(const Layer& k) {
     TILES(CHOOSE)
 #undef CHOOSE
     return nullptr;
+}
+
+static void double_row(const Step& s, int64_t y, const Span* span, const Span* end) {
+    const Layer& k = *s.layer;
+    const Doubling tile = doubling(k);
+    const float* row = row_of(*s.in, y / 2);
+    const Line out = line_of(s.out, y), out2 = line_of(s.out2, y);
+    for (const Span* p = span; p < end; p++)
+        for (int64_t x = p->x0 / 2; 2 * x < p->x1; x += LANES)
+            for (int64_t c = 0; c < k.outputs; c += k.tile)
+                tile(row, s.in->plane, out, out2, k, c, y, x, p->x1 - 2 * x, nullptr);
+}
+
+// Double a row, and decide each pixel: which channel is the largest, of equals the first, as `decide` in
+// inference/network/pixels.py does.
+static void decide(const Step& s, int64_t y, const Span* span, const Span* end) {
+    const Layer& k = *s.layer;
+    const Doubling tile = doubling(k);
+    const float* row = row_of(*s.in, y / 2);
+    const Line none = {nullptr, 0};
+    std::vector<float> logits((k.outputs + k.tile) * 2 * LANES);
+    uint8_t* best = s.bytes + y * s.bytes_row;
+    for (const Span* p = span; p < end; p++)
+        for (int64_t x = p->x0 / 2; 2 * x < p->x1; x += LANES) {
+            for (int64_t c = 0; c < k.outputs; c += k.tile)
+                tile(row, s.in->plane, none, none, k, c, y, x, 2 * LANES, logits.data());
+            int32_t channels[2 * LANES];
+            for (int half = 0; half < 2; half++) {
+                Vec most = load(&logits[half * LANES]);
+                Ints which = {};
+                for (int64_t c = 1; c < k.outputs; c++) {
+                    const Vec v = load(&logits[c * 2 * LANES + half * LANES]);
+                    which = v > most ? Ints{} + int32_t(c) : which;
+                    most = v > most ? v : most;
+                }
+                std::memcpy(channels + half * LANES, &which, sizeof which);
+            }
+            const int64_t stop = 2 * x + 2 * LANES > p->x1 ? p->x1 : 2 * x + 2 * LANES;
+            for (int64_t i = 2 * x; i < stop; i++) best[i] = uint8_t(channels[i - 2 * x]);
+        }
+}
+
+// Bytes, pixel by pixel, to three planes.
+static void normalise(const Step& s, int64_t y, const Span* span, const Span* end) {
+    const Layer& k = *s.layer;
+    const Line out = line_of(s.out, y);
+    for (int64_t c = 0; c < k.outputs; c++) {
+        const uint8_t* bytes = s.bytes + y * s.bytes_row + k.taps[c];
+        for (const Span* p = span; p < end; p++)
+            for (int64_t x = p->x0; x < p->x1; x++)
+                out.start[c * out.plane + x] = __builtin_fmaf(bytes[3 * x], k.weights[c], k.finish[c]);
+    }
+}
+
+static void clear(const Map* m, const Layer& k, int64_t y, const Span* span, const Span* end) {
+    if (!m || span == end) return;
+    for (int64_t c = 0; c < k.branches * k.outputs; c++)
+        for (const Span* p = span; p < end; p++)
+            std::memset(row_of(*m, y) + c * m->plane + p->x0, 0, (p->x1 - p->x0) * sizeof(float));
+}
+
+static void run_row(const Step& s, int64_t y) {
+    const int32_t *empty = s.empty.first + y / s.empty.band, *wanted = s.wanted.first + y / s.wanted.band;
+    clear(s.out, *s.layer, y, s.empty.spans + empty[0], s.empty.spans + empty[1]);
+    clear(s.out2, *s.layer, y, s.empty.spans + empty[0], s.empty.spans + empty[1]);
+    const Span *span = s.wanted.spans + wanted[0], *end = s.wanted.spans + wanted[1];
+    if (span == end) return;
+    switch (s.kind) {
+        case NORMALISE: return normalise(s, y, span, end);
+        case CONVOLVE: return convolve(s, y, span, end);
+        case DOUBLE: return double_row(s, y, span, end);
+        case DECIDE: return decide(s, y, span, end);
+    }
 }
 
 extern "C" {
@@ -253,71 +389,12 @@ int wsi_seg_tiles(int64_t* sizes) {
     return n;
 }
 
-// RGB or BGR bytes, pixel by pixel, to three planes.
-void wsi_seg_normalise(const uint8_t* pixels, int64_t flip, const float* factor, const float* shift,
-                       const Map* out, int64_t threads) {
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (int64_t y = 0; y < out->height; y++)
-        for (int64_t c = 0; c < 3; c++) {
-            const uint8_t* p = pixels + y * out->width * 3 + (flip ? 2 - c : c);
-            float* q = out->origin + c * out->plane + y * out->row;
-            for (int64_t x = 0; x < out->width; x++) q[x] = __builtin_fmaf(p[3 * x], factor[c], shift[c]);
-        }
-}
-
-void wsi_seg_convolve(const Map* in, const Map* plus, const Map* out, const Map* out2, const Layer* k,
-                      const Window* window, int64_t threads) {
-    const Tile tile = convolution(*k);
-    const int64_t step = WIDE * LANES;
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (int64_t y = window->y0; y < window->y1; y++) {
-        for (int64_t c = 0; c < k->outputs; c += k->tile)
-            for (int64_t x = window->x0 / step * step; x < window->x1; x += step)
-                tile(*in, plus, out, out2, *k, c, y, x);
-        if (out) trim(out, k->branches * k->outputs, y);
-        if (out2) trim(out2, k->branches * k->outputs, y);
-    }
-}
-
-void wsi_seg_double(const Map* in, const Map* out, const Map* out2, const Layer* k, const Window* window,
-                    int64_t threads) {
-    const Doubling tile = doubling(*k);
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (int64_t y = window->y0; y < window->y1; y++) {
-        for (int64_t x = window->x0 / 2 / LANES * LANES; 2 * x < window->x1; x += LANES)
-            for (int64_t c = 0; c < k->outputs; c += k->tile) tile(*in, out, out2, *k, c, y, x, nullptr);
-        if (out) trim(out, k->outputs, y);
-        if (out2) trim(out2, k->outputs, y);
-    }
-}
-
-// Double a map, and decide each pixel in the window: which channel is the largest, of equals the first, as
-// `decide` in inference/network/pixels.py does. Bytes, row by row, of the window's shape.
-void wsi_seg_double_argmax(const Map* in, const Layer* k, const Window* window, uint8_t* best, int64_t threads) {
-    const Doubling tile = doubling(*k);
-    const int64_t width = window->x1 - window->x0;
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (int64_t y = window->y0; y < window->y1; y++) {
-        std::vector<float> logits((k->outputs + k->tile) * 2 * LANES);
-        uint8_t* row = best + (y - window->y0) * width;
-        for (int64_t x = window->x0 / 2 / LANES * LANES; 2 * x < window->x1; x += LANES) {
-            for (int64_t c = 0; c < k->outputs; c += k->tile)
-                tile(*in, nullptr, nullptr, *k, c, y, x, logits.data());
-            int32_t channels[2 * LANES];
-            for (int half = 0; half < 2; half++) {
-                Vec most = load(&logits[half * LANES]);
-                Ints which = {};
-                for (int64_t c = 1; c < k->outputs; c++) {
-                    const Vec v = load(&logits[c * 2 * LANES + half * LANES]);
-                    which = v > most ? Ints{} + int32_t(c) : which;
-                    most = v > most ? v : most;
-                }
-                std::memcpy(channels + half * LANES, &which, sizeof which);
-            }
-            const int64_t begin = 2 * x < window->x0 ? window->x0 : 2 * x;
-            const int64_t end = 2 * x + 2 * LANES > window->x1 ? window->x1 : 2 * x + 2 * LANES;
-            for (int64_t i = begin; i < end; i++) row[i - window->x0] = uint8_t(channels[i - 2 * x]);
-        }
+// Run rows of steps in the order that is given.
+void wsi_seg_run(const Step* steps, const Slice* slices, int64_t count, int64_t threads) {
+#pragma omp parallel num_threads(threads)
+    for (int64_t i = 0; i < count; i++) {
+#pragma omp for schedule(dynamic)
+        for (int64_t y = slices[i].y0; y < slices[i].y1; y++) run_row(steps[slices[i].step], y);
     }
 }
 }

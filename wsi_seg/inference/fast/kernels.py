@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, Structure, byref, c_float, c_int64, c_uint8
-from dataclasses import dataclass
+from ctypes import POINTER, Structure, c_float, c_int64
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from wsi_seg.inference.fast.library import load_kernels
+from wsi_seg.inference.fast.program import Program, Step
+from wsi_seg.models.espnet_config import RGB
 from wsi_seg.models.negligible import cleared
 
 if TYPE_CHECKING:
@@ -19,18 +21,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from wsi_seg.inference.fast.maps import Maps, Window
+    from wsi_seg.inference.fast.maps import Maps
     from wsi_seg.models.header import InputSpec
 
 OVERHEAD = 2
 """Reading a tile's input costs as much as computing this many of its channels."""
 
 
-class _Layer(Structure):
+class LayerStruct(Structure):
+    """A layer as the kernels take it."""
+
     _fields_ = (
         ("weights", POINTER(c_float)),
         ("finish", POINTER(c_float)),
-        ("dilations", POINTER(c_int64)),
+        ("taps", POINTER(c_int64)),
         *((name, c_int64) for name in ("size", "stride", "branches", "inputs", "outputs", "tile")),
     )
 
@@ -54,18 +58,38 @@ class Finish:
         return Finish(self.scale[window], self.shift[window], self.slope[window])
 
 
-class _Kernel:
-    """Weights laid out for a kernel, and what follows the sums."""
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes of a layer: those of its kernel, its maps, and of what is computed together."""
 
-    def __init__(self, tiles: Tensor, finish: Finish, then: Finish | None, layer: dict[str, int]) -> None:
-        then = then or Finish.nothing(len(finish.scale))
-        steps = [finish.scale, finish.shift, finish.slope, then.scale, then.shift, then.slope]
-        self._weights, self._finish = _floats(tiles), _floats(torch.stack(steps))
-        self._library = load_kernels()
-        self.struct = _Layer(_pointer(self._weights), _pointer(self._finish), **layer)
+    size: int
+    stride: int
+    branches: int
+    inputs: int
+    outputs: int
+    tile: int
 
 
-class Convolution(_Kernel):
+class Kernel:
+    """A layer: its weights laid out for the kernels, and what follows the sums.
+
+    Attributes
+    ----------
+    reach : int
+        Rows and columns around a pixel that it reads.
+    """
+
+    reach = 0
+
+    def __init__(self, weights: Tensor, finish: Tensor, taps: Sequence[int], sizes: Sizes) -> None:
+        self._weights, self._finish = _floats(weights), _floats(finish)
+        self._taps = (c_int64 * len(taps))(*taps)
+        self.struct = LayerStruct(
+            _pointer(self._weights), _pointer(self._finish), self._taps, *astuple(sizes)
+        )
+
+
+class Convolution(Kernel):
     """Convolutions of one map, 1x1 or 3x3, each of which adds to the sums of the one before.
 
     Parameters
@@ -96,34 +120,23 @@ class Convolution(_Kernel):
         filled[:, :outputs] = torch.stack(list(weights))
         # (branch, output, input, row, column) -> (tile, branch, input, row, column, output in the tile)
         tiles = filled.reshape(len(weights), -1, tile, inputs, size, size).permute(1, 0, 3, 4, 5, 2)
-        sizes = {"size": size, "stride": stride, "branches": len(weights), "inputs": inputs}
-        super().__init__(tiles, finish, then, {**sizes, "outputs": outputs, "tile": tile})
-        self._dilations = (c_int64 * len(dilations))(*dilations)
-        self.struct.dilations = self._dilations
+        sizes = Sizes(size, stride, len(weights), inputs, outputs, tile)
+        super().__init__(tiles, _steps(finish, then), dilations, sizes)
+        self.reach = max(dilations) if size > 1 else 0
 
     def __call__(
         self,
+        program: Program,
         source: Maps,
         out: Maps | None,
         then: Maps | None = None,
         plus: Maps | None = None,
-        window: Window | None = None,
-        threads: int = 1,
     ) -> None:
         """Write results to `out` and, one step further, to `then`; `plus` is first added to the sums."""
-        wanted = window or (out or then).whole  # type: ignore[union-attr]
-        self._library.wsi_seg_convolve(
-            byref(source.struct),
-            _reference(plus),
-            _reference(out),
-            _reference(then),
-            byref(self.struct),
-            byref(wanted.struct),
-            c_int64(threads),
-        )
+        program.add(Step("convolve", self, source, out, then, plus))
 
 
-class Doubling(_Kernel):
+class Doubling(Kernel):
     """A 2x2 transposed convolution of stride 2; `weight` is (inputs, outputs, 2, 2)."""
 
     def __init__(self, weight: Tensor, finish: Finish, then: Finish | None = None) -> None:
@@ -133,59 +146,34 @@ class Doubling(_Kernel):
         filled[:, :outputs] = weight
         # (input, output, row, column) -> (tile, row, input, column, output in the tile)
         tiles = filled.reshape(inputs, -1, tile, 2, 2).permute(1, 3, 0, 4, 2)
-        sizes = {"size": 2, "stride": 2, "branches": 1, "inputs": inputs}
-        super().__init__(tiles, finish, then, {**sizes, "outputs": outputs, "tile": tile})
+        super().__init__(tiles, _steps(finish, then), (), Sizes(2, 2, 1, inputs, outputs, tile))
 
-    def __call__(
-        self,
-        source: Maps,
-        out: Maps | None,
-        then: Maps | None = None,
-        window: Window | None = None,
-        threads: int = 1,
-    ) -> None:
+    def __call__(self, program: Program, source: Maps, out: Maps | None, then: Maps | None = None) -> None:
         """Write results to `out` and, one step further, to `then`."""
-        wanted = window or (out or then).whole  # type: ignore[union-attr]
-        self._library.wsi_seg_double(
-            byref(source.struct),
-            _reference(out),
-            _reference(then),
-            byref(self.struct),
-            byref(wanted.struct),
-            c_int64(threads),
-        )
+        program.add(Step("double", self, source, out, then))
 
-    def best(self, source: Maps, window: Window, threads: int = 1) -> NDArray[np.uint8]:
-        """Return the index of the largest channel at each pixel in the window, without storing channels."""
-        best = np.empty((window.y1 - window.y0, window.x1 - window.x0), np.uint8)
-        self._library.wsi_seg_double_argmax(
-            byref(source.struct),
-            byref(self.struct),
-            byref(window.struct),
-            best.ctypes.data_as(POINTER(c_uint8)),
-            c_int64(threads),
-        )
-        return best
+    def decide(self, program: Program, source: Maps) -> None:
+        """Take the index of the largest channel at each pixel, without storing channels."""
+        program.add(Step("decide", self, source))
 
 
-class Normaliser:
+class Normaliser(Kernel):
     """Normalise pixel values of 0 to 255 into three maps, as a network was trained to see them."""
 
     def __init__(self, spec: InputSpec) -> None:
         std, mean = np.array(spec.std) * spec.scale, np.array(spec.mean)
-        self._factor, self._shift = (1 / std).astype(np.float32), (-mean / std).astype(np.float32)
-        self._flip = spec.channels == "bgr"
+        factor, shift = (torch.from_numpy(values.astype(np.float32)) for values in (1 / std, -mean / std))
+        channels = (2, 1, 0) if spec.channels == "bgr" else (0, 1, 2)
+        super().__init__(factor, shift, channels, Sizes(1, 1, 1, RGB, RGB, RGB))
 
-    def __call__(self, pixels: NDArray[np.uint8], out: Maps, threads: int = 1) -> None:
-        """Normalise an RGB image, shape (height, width, 3)."""
-        load_kernels().wsi_seg_normalise(
-            np.ascontiguousarray(pixels).ctypes.data_as(POINTER(c_uint8)),
-            c_int64(self._flip),
-            _pointer(self._factor),
-            _pointer(self._shift),
-            byref(out.struct),
-            c_int64(threads),
-        )
+    def __call__(self, program: Program, out: Maps) -> None:
+        """Normalise an image."""
+        program.add(Step("normalise", self, None, out))
+
+
+def _steps(finish: Finish, then: Finish | None) -> Tensor:
+    then = then or Finish.nothing(len(finish.scale))
+    return torch.stack([finish.scale, finish.shift, finish.slope, then.scale, then.shift, then.slope])
 
 
 def _tile(outputs: int) -> int:
@@ -202,7 +190,3 @@ def _floats(values: Tensor) -> NDArray[np.float32]:
 
 def _pointer(values: NDArray[np.float32]) -> ctypes._Pointer[c_float]:
     return values.ctypes.data_as(POINTER(c_float))
-
-
-def _reference(maps: Maps | None) -> object:
-    return None if maps is None else byref(maps.struct)

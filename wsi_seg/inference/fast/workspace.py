@@ -1,4 +1,4 @@
-"""The memory for the maps of a network."""
+"""The maps of a network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Workspace:
-    """All the maps of a network, for images of one size; some are written by several layers, side by side.
+    """All the maps of a network but those that ESP modules keep to themselves.
+
+    Some are written by several layers, side by side.
 
     Attributes
     ----------
@@ -24,12 +26,12 @@ class Workspace:
         Normalised, at full size.
     half, level1, reinforced : Maps
         At 1/2: the averaged image; the first convolution's result; both together, normalised again.
-    thin2, work2, level2 : Maps
-        At 1/4: the reduced maps of ESP modules, their input and output, and the level's result.
-    thin3, work3, level3, head : Maps
+    work2, level2 : Maps
+        At 1/4: the input and output of ESP modules, and the level's result.
+    work3, level3, head : Maps
         At 1/8: the same, and the encoder's result.
-    joined2, decoder_thin2, merged2 : Maps
-        At 1/4, in the decoder: the input of its ESP module, the reduced map, and the result.
+    joined2, merged2 : Maps
+        At 1/4, in the decoder: the input of its ESP module, and the result.
     joined1, last : Maps
         At 1/2, in the decoder: the input of its last convolution, and the result.
     """
@@ -38,26 +40,23 @@ class Workspace:
     half: Maps
     level1: Maps
     reinforced: Maps
-    thin2: Maps
     work2: Maps
     level2: Maps
-    thin3: Maps
     work3: Maps
     level3: Maps
     head: Maps
     joined2: Maps
-    decoder_thin2: Maps
     merged2: Maps
     joined1: Maps
     last: Maps
 
     @classmethod
-    def make(cls, config: ESPNetConfig, height: int, width: int) -> Self:
-        """Make the maps; sides are multiples of 8. Maps that a variant lacks have no channels."""
+    def make(cls, config: ESPNetConfig) -> Self:
+        """Make the maps; those that a variant lacks have no channels."""
         reach = 2 ** (config.branches - 1)
 
         def maps(channels: int, stride: int) -> Maps:
-            return Maps.zeros(channels, height // stride, width // stride, reach)
+            return Maps.new(channels, stride, reach)
 
         image = RGB if config.variant in ("C", "full") else 0
         shared = 1 if config.variant == "A" else 2
@@ -67,19 +66,16 @@ class Workspace:
         joined1 = maps(wide + LEVEL1 + (image if reinforced_skips else 0), 2)
         skip = joined1.part(wide, joined1.channels - wide)
         return cls(
-            image=maps(RGB, 1),
+            image=Maps.new(RGB, 1, reach, seen_throughout=True),
             half=maps(image, 2),
             level1=skip.part(0, LEVEL1),
             reinforced=skip if reinforced_skips or not image else maps(LEVEL1 + image, 2),
-            thin2=maps(LEVEL2 // config.branches, 4),
             work2=work2,
             level2=work2 if shared == 1 else maps(shared * LEVEL2 + image, 4),
-            thin3=maps(LEVEL3 // config.branches, 8),
             work3=work3,
             level3=work3 if shared == 1 else maps(shared * LEVEL3, 8),
             head=maps(wide or config.classes, 8),
             joined2=maps(2 * wide, 4),
-            decoder_thin2=maps(wide // config.branches, 4),
             merged2=maps(wide, 4),
             joined1=joined1,
             last=maps(wide, 2),

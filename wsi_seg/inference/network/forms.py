@@ -7,6 +7,8 @@ compiled for the processor (`wsi_seg.inference.fast`); on a GPU, any network, as
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +17,7 @@ import torch
 from wsi_seg.errors import KernelsError, UsageError
 from wsi_seg.inference.fast.fast_espnet import FastESPNet, can_rearrange
 from wsi_seg.inference.fast.library import load_kernels
+from wsi_seg.inference.fast.windows import Windows, grown
 from wsi_seg.inference.network.choice import Choice
 from wsi_seg.inference.network.float32 import float32_proper
 from wsi_seg.inference.network.folding import folded
@@ -25,6 +28,8 @@ from wsi_seg.models.onnx.network import OnnxNet
 from wsi_seg.models.onnx.session import in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor, nn
 
     from wsi_seg.inference.network.choice import Compile, Form, Precision
@@ -89,7 +94,7 @@ def choose_form(network: nn.Module, device: str, precision: Precision, wanted: C
 
 def run_as(
     form: Form, network: Network, spec: InputSpec, device: torch.device, precision: Precision = "float32"
-) -> PlainNetwork | CompiledESPNet | OnnxForm:
+) -> AnyForm:
     """Prepare a network to run in a form; it is copied, and stays unchanged.
 
     Parameters
@@ -123,6 +128,7 @@ class CompiledESPNet:
 
     def __init__(self, network: Network, spec: InputSpec) -> None:
         self._fast = FastESPNet(network, spec)  # type: ignore[arg-type]  # an ESPNet, by `can_rearrange`
+        self._windows: Sequence[Windows] | None = None
         self.output_stride = network.output_stride
 
     def twin(self) -> CompiledESPNet:
@@ -131,10 +137,19 @@ class CompiledESPNet:
         twin._fast = self._fast.twin()
         return twin
 
+    def within(self, windows: Sequence[Windows]) -> CompiledESPNet:
+        """Return this one, for images of which only a part is wanted; a window for each."""
+        if self.output_stride > 1:  # enlarged bilinearly: a logit is wanted around a wanted pixel, too
+            windows = [replace(w, wanted=grown(w.wanted, 1)) for w in windows]
+        within = copy.copy(self)
+        within._windows = windows
+        return within
+
     def logits(self, pixels: Tensor) -> Tensor:
         """Return float32 logits of RGB pixels, uint8 (N, height, width, 3), as the network gives them."""
         threads = torch.get_num_threads()
-        logits = [self._fast.logits(p, threads) for p in pixels.numpy()]
+        windows = self._windows or repeat(None, len(pixels))
+        logits = [self._fast.logits(p, threads, w) for p, w in zip(pixels.numpy(), windows, strict=True)]
         return torch.from_numpy(logits[0][None] if len(logits) == 1 else np.stack(logits))
 
     def best(self, pixels: Tensor, margin: int) -> Tensor:
@@ -142,7 +157,9 @@ class CompiledESPNet:
         if self.output_stride > 1:
             return best_channel(self.logits(pixels), self.output_stride, margin)
         threads = torch.get_num_threads()
-        return torch.from_numpy(np.stack([self._fast.best(p, margin, threads) for p in pixels.numpy()]))
+        windows = self._windows or repeat(None, len(pixels))
+        best = [self._fast.best(p, margin, threads, w) for p, w in zip(pixels.numpy(), windows, strict=True)]
+        return torch.from_numpy(np.stack(best))
 
 
 class PlainNetwork:
@@ -178,3 +195,7 @@ class PlainNetwork:
     def best(self, pixels: Tensor, margin: int) -> Tensor:
         """Return the channel of the largest logit, uint8 (N, height, width) less a margin on every side."""
         return best_channel(self._forward(pixels), self.output_stride, margin)
+
+
+AnyForm = PlainNetwork | CompiledESPNet | OnnxForm
+"""A network in any of its forms."""

@@ -10,9 +10,12 @@ import torch
 from wsi_seg.inference.network.segmenter import Segmented, Segmenter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
+    from wsi_seg.inference.fast.windows import Windows
     from wsi_seg.inference.network.choice import Compile, Precision
     from wsi_seg.models.bundle import ModelBundle
 
@@ -34,6 +37,11 @@ class SegmenterPool:
     bundle, device, precision, compiled
         As `Segmenter` takes them.
 
+    Attributes
+    ----------
+    choice, windowed
+        As `Segmenter` has them.
+
     Raises
     ------
     UsageError
@@ -51,11 +59,18 @@ class SegmenterPool:
         lanes = min(LANES, threads) if device.type == "cpu" else 1
         self._free: SimpleQueue[Segmenter] = SimpleQueue()
         first = Segmenter(bundle, device, precision, compiled, threads // lanes)
+        self.choice, self.windowed = first.choice, first.windowed
         segmenters = [first, *(first.twin() for _ in range(lanes - 1))]
         for turn in range(LANES):
             self._free.put(segmenters[turn % lanes])
 
-    def __call__(self, patches: NDArray[np.uint8], margin: int = 0, confidence: bool = False) -> Segmented:
+    def __call__(
+        self,
+        patches: NDArray[np.uint8],
+        margin: int = 0,
+        confidence: bool = False,
+        windows: Sequence[Windows] | None = None,
+    ) -> Segmented:
         """Segment a batch as `Segmenter` does, as soon as a network is free.
 
         Raises
@@ -65,6 +80,6 @@ class SegmenterPool:
         """
         segmenter = self._free.get()
         try:
-            return segmenter(patches, margin, confidence)
+            return segmenter(patches, margin, confidence, windows)
         finally:
             self._free.put(segmenter)

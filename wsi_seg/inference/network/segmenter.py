@@ -11,19 +11,21 @@ import numpy as np
 import torch
 
 from wsi_seg.errors import DeviceError, UsageError
-from wsi_seg.inference.network.forms import choose_form, run_as
+from wsi_seg.inference.network.forms import CompiledESPNet, choose_form, run_as
 from wsi_seg.inference.network.pixels import cropped, decide, enlarge
 from wsi_seg.inference.network.threads import computing_threads
 from wsi_seg.inference.network.transfer import Transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Self
 
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from wsi_seg.inference.fast.windows import Windows
     from wsi_seg.inference.network.choice import Compile, Precision
+    from wsi_seg.inference.network.forms import AnyForm
     from wsi_seg.models.bundle import ModelBundle
 
 log = logging.getLogger(__name__)
@@ -69,6 +71,8 @@ class Segmenter:
     device : torch.device
     choice : Choice
         The form in which the network runs, and why.
+    windowed : bool
+        Whether it computes only the part of a patch that is wanted, if it is told which.
     multiple : int
         The network takes patches whose sides are multiples of this.
     most : int or None
@@ -93,6 +97,7 @@ class Segmenter:
         self.most: int | None = None
         self.choice = choose_form(bundle.network, device.type, precision, compiled)
         self._network = run_as(self.choice.form, bundle.network, bundle.input, device, precision)
+        self.windowed = isinstance(self._network, CompiledESPNet)
         self._transfer = Transfer(device)
         self._threads = threads or torch.get_num_threads()
         self._thread = computing_threads(1, self._threads, "network")
@@ -105,7 +110,13 @@ class Segmenter:
         twin._thread = computing_threads(1, self._threads, "network")
         return twin
 
-    def __call__(self, patches: NDArray[np.uint8], margin: int = 0, confidence: bool = False) -> Segmented:
+    def __call__(
+        self,
+        patches: NDArray[np.uint8],
+        margin: int = 0,
+        confidence: bool = False,
+        windows: Sequence[Windows] | None = None,
+    ) -> Segmented:
         """Segment a batch.
 
         If the device runs out of memory, half as many patches are computed at a time from then on, and a
@@ -119,17 +130,23 @@ class Segmenter:
             Width of the border that is only context and is left out of the result.
         confidence : bool
             Whether to return the confidence.
+        windows : sequence of Windows, optional
+            For each patch, where a class is wanted and what the network looks at; by default everywhere, and
+            everything. Elsewhere labels are arbitrary. Only if `windowed`.
 
         Raises
         ------
         DeviceError
             If the device runs out of memory at a single patch.
         """
+        if windows is not None and isinstance(self._network, CompiledESPNet):
+            return self._part(patches, margin, confidence, self._network.within(windows))
         while True:
             count = min(self.most or len(patches), len(patches))
             try:
                 return _joined(
-                    [self._part(p, margin, confidence) for p in _parts(patches, count)], len(patches)
+                    [self._part(p, margin, confidence, self._network) for p in _parts(patches, count)],
+                    len(patches),
                 )
             except torch.OutOfMemoryError as error:
                 what = f"{self.device}: out of memory at {count} patches of {patches.shape[2]} px"
@@ -141,19 +158,19 @@ class Segmenter:
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _part(self, patches: NDArray[np.uint8], margin: int, confidence: bool) -> Segmented:
+    def _part(self, patches: NDArray[np.uint8], margin: int, confidence: bool, network: AnyForm) -> Segmented:
         pixels = self._transfer.send(patches)
-        labels, sure = self._thread.submit(self._segment, pixels, margin, confidence).result()
+        labels, sure = self._thread.submit(self._segment, pixels, margin, confidence, network).result()
         return Segmented(self._class_ids[labels()], sure() if sure else None)
 
     @torch.inference_mode()
     def _segment(
-        self, pixels: Callable[[], Tensor], margin: int, confidence: bool
+        self, pixels: Callable[[], Tensor], margin: int, confidence: bool, network: AnyForm
     ) -> tuple[Callable[[], NDArray[np.uint8]], Callable[[], NDArray[np.uint8]] | None]:
         """Compute channels and confidence; return functions that wait for them."""
         if not confidence:
-            return self._transfer.fetch(self._network.best(pixels(), margin)), None
-        logits = cropped(self._at_full_size(pixels()), margin)
+            return self._transfer.fetch(network.best(pixels(), margin)), None
+        logits = cropped(_at_full_size(network, pixels()), margin)
         channels, largest = decide(logits)
         # The largest probability is 1 / sum(exp(logit - largest)).
         sure = (255 / (logits - largest[:, None]).exp().sum(dim=1)).round().to(torch.uint8)
@@ -161,12 +178,12 @@ class Segmenter:
 
     def logits(self, patches: NDArray[np.uint8]) -> Tensor:
         """Return float32 logits at full size, shape (batch, classes, height, width), on the device."""
-        return self._at_full_size(self._transfer.send(patches)())
+        return _at_full_size(self._network, self._transfer.send(patches)())
 
-    def _at_full_size(self, pixels: Tensor) -> Tensor:
-        logits = self._network.logits(pixels)
-        stride = self._network.output_stride
-        return enlarge(logits, stride) if stride > 1 else logits
+
+def _at_full_size(network: AnyForm, pixels: Tensor) -> Tensor:
+    logits = network.logits(pixels)
+    return enlarge(logits, network.output_stride) if network.output_stride > 1 else logits
 
 
 def _parts(patches: NDArray[np.uint8], count: int) -> list[NDArray[np.uint8]]:

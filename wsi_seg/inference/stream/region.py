@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from wsi_seg.inference.fast.windows import CELL, Windows, grown, in_cells
 from wsi_seg.inference.network.pool import LANES
 from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.slides.lattice import Rect
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from wsi_seg.inference.network.segmenter import Segmenter
     from wsi_seg.inference.stream.extent import Extent
     from wsi_seg.slides.frames import Frames
-    from wsi_seg.slides.lattice import Patch, Region
+    from wsi_seg.slides.lattice import Lattice, Patch, Region
     from wsi_seg.slides.restain import Restaining
     from wsi_seg.slides.slide import SlidePixels
+    from wsi_seg.slides.tissue import TissueMask
 
 
 class PixelSource(Protocol):
@@ -119,9 +121,10 @@ class RegionSegmenter(Generic[Source]):
 
         begin = time.perf_counter()
         found = RegionPixels(np.empty_like(labels), confidence)
+        windows = self._windows(region, active, analysed) if self.segmenter.windowed else None
         groups = [active[i : i + self.batch_size] for i in range(0, len(active), self.batch_size)]
         with ThreadPoolExecutor(LANES, thread_name_prefix="patches") as pool:
-            for _ in pool.map(lambda g: self._segment(g, rgb, field_rect, found, rect), groups):
+            for _ in pool.map(lambda g: self._segment(g, rgb, field_rect, found, rect, windows), groups):
                 pass
         seconds = {"read": read_seconds, "model": time.perf_counter() - begin}
 
@@ -143,6 +146,19 @@ class RegionSegmenter(Generic[Source]):
         columns = np.concatenate([mirrored(p.rect.x0, p.rect.x1, width) for p in patches])
         return Rect(int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1)
 
+    def _windows(
+        self, region: Region, patches: Sequence[Patch], analysed: NDArray[np.bool_]
+    ) -> dict[Patch, Windows]:
+        """Return, for each patch, where its class is wanted and what the network looks at."""
+        found = {}
+        for patch in patches:
+            core = patch.core.relative_to(patch.rect)
+            wanted = np.zeros((patch.rect.height, patch.rect.width), dtype=np.bool_)
+            wanted[core.slices] = analysed[patch.core.relative_to(region.label_rect).slices]
+            seen = _looked_at(patch, region.lattice, self.extent.tissue)
+            found[patch] = Windows(in_cells(wanted), seen)
+        return found
+
     def _segment(
         self,
         group: Sequence[Patch],
@@ -150,6 +166,7 @@ class RegionSegmenter(Generic[Source]):
         field_rect: Rect,
         found: RegionPixels,
         rect: Rect,
+        windows: dict[Patch, Windows] | None,
     ) -> None:
         """Run one batch and put its cores into the arrays of `found`."""
         width, height = self.frames.label_size
@@ -161,12 +178,40 @@ class RegionSegmenter(Generic[Source]):
             # Nothing is clipped here; this mode lets numpy write directly into the output.
             rgb.take(rows, axis=0).take(columns, axis=1, out=batch[i], mode="clip")
         halo = group[0].core.x0 - group[0].rect.x0
-        cores = self.segmenter(batch, margin=halo, confidence=found.confidence is not None)
+        asked = None
+        if windows is not None:
+            asked = [windows[patch] for patch in group]
+            asked += [asked[0].emptied()] * (self.batch_size - len(group))
+        cores = self.segmenter(batch, halo, found.confidence is not None, asked)
         for i, patch in enumerate(group):
             window = patch.core.relative_to(rect).slices
             found.labels[window] = cores.labels[i, : patch.core.height, : patch.core.width]
             if found.confidence is not None and cores.confidence is not None:
                 found.confidence[window] = cores.confidence[i, : patch.core.height, : patch.core.width]
+
+
+def _looked_at(patch: Patch, lattice: Lattice, tissue: TissueMask | None) -> NDArray[np.bool_]:
+    """Return the cells of a patch that the network looks at: those that lie near tissue.
+
+    This depends on the tissue alone, not on what else is asked for: a region of interest has the labels that
+    a run on the whole slide gives it.
+    """
+    count = -(-patch.rect.width // CELL)
+    if lattice.around_tissue is None or tissue is None:
+        return np.ones((count, count), dtype=np.bool_)
+    y, x = (
+        mirrored(start, stop, size) // CELL
+        for start, stop, size in (
+            (patch.rect.y0, patch.rect.y1, lattice.height),
+            (patch.rect.x0, patch.rect.x1, lattice.width),
+        )
+    )
+    part = Rect(int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1)
+    holds = tissue.cells(part, CELL)
+    # Where the edge is in the middle of a cell, the mirrored pixels lie in two.
+    for axis, cells in enumerate((y - part.y0, x - part.x0)):
+        holds = holds.take(cells[::CELL], axis=axis) | holds.take(cells[CELL - 1 :: CELL], axis=axis)
+    return grown(holds, -(-lattice.around_tissue // CELL))
 
 
 def mirrored(start: int, stop: int, size: int) -> NDArray[np.intp]:
