@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
+from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
 
 if TYPE_CHECKING:
@@ -54,6 +55,18 @@ def disturb(norm: nn.BatchNorm2d) -> None:
     norm.running_var.uniform_(0.1, 3)
     nn.init.uniform_(norm.weight, 0.5, 1.5)
     nn.init.normal_(norm.bias)
+
+
+def trained_espnet(config: ESPNetConfig) -> ESPNet:
+    """Make a network whose statistics and slopes are as uneven as a trained one's."""
+    torch.manual_seed(0)
+    network = ESPNet(config).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            disturb(module)
+        if isinstance(module, nn.PReLU):
+            nn.init.uniform_(module.weight, -0.3, 0.5)
+    return network
 
 
 def backward(loss: torch.Tensor) -> None:

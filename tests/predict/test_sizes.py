@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from wsi_seg.errors import UsageError
+from wsi_seg.inference.network.forms import Form
+from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.network import NetworkConfig
-from wsi_seg.predict.sizes import patch_and_halo
+from wsi_seg.predict.sizes import lay_out, patch_and_halo
 from wsi_seg.settings import LabelSettings
 
 
@@ -26,6 +29,34 @@ DEFAULT = LabelSettings()
 )
 def test_the_halo_is_what_the_reach_asks_for(reach: int | None, halo: int) -> None:
     assert patch_and_halo(DEFAULT, Stated(2, reach=reach), 5000) == (1024, halo)
+
+
+@pytest.mark.parametrize(
+    ("longest", "patch", "cores"), [(300, 576, 2), (1000, 1024, 2), (4200, 1664, 1), (90_000, 2048, 1)]
+)
+def test_compiled_networks_take_larger_patches(
+    longest: int, patch: int, cores: int, model_path: Path
+) -> None:
+    bundle = load_bundle(model_path)
+    lattice, batch = lay_out((longest, 200), DEFAULT, bundle, "cpu", "compiled")
+    assert (lattice.patch, lattice.halo, lattice.around_tissue) == (patch, 128, 128)
+    assert (lattice.region_cores, batch >= 1) == (cores, True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "form"),
+    [
+        (LabelSettings(patch=1024), "cpu", "compiled"),
+        (LabelSettings(overlap=192), "cpu", "compiled"),
+        (DEFAULT, "cpu", "plain"),
+        (DEFAULT, "cuda", "compiled"),
+    ],
+)
+def test_all_others_see_whole_patches(
+    asked: LabelSettings, device: str, form: Form, model_path: Path
+) -> None:
+    lattice, _ = lay_out((90_000, 200), asked, load_bundle(model_path), device, form)
+    assert (lattice.patch, lattice.halo, lattice.around_tissue) == (1024, 96, None)
 
 
 def test_what_is_asked_for_comes_first() -> None:

@@ -137,12 +137,13 @@ def predict(
     batch_size: Annotated[str | None, running(help="Patches at a time, or auto. [default: auto]")] = None,
     patch: Annotated[
         int | None,
-        running(help="Side of a patch in px. [default: 1024, less for small slides]"),
+        running(help="Side of a patch in px. [default: 1024, compiled up to 2048; less for small slides]"),
     ] = None,
     overlap: Annotated[
         int | None,
         running(
-            help="Overlap of neighbouring patches in px. [default: 192, or by the network's measured reach]"
+            help="Overlap of neighbouring patches in px. [default: 192, compiled 256, "
+            "or by the network's measured reach]"
         ),
     ] = None,
     workers: Annotated[int | None, running(help="Regions at a time in this process.")] = None,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import tissue_rgb
-from helpers.networks import disturb, layer
+from helpers.networks import layer, trained_espnet
 from torch import nn
 
 from wsi_seg.inference.fast.fast_espnet import FastESPNet, can_rearrange
@@ -32,18 +32,6 @@ CONFIGS = {
 pytestmark = pytest.mark.usefixtures("kernels")
 
 
-def trained(config: ESPNetConfig) -> ESPNet:
-    """Make a network whose statistics and slopes are as uneven as a trained one's."""
-    torch.manual_seed(0)
-    network = ESPNet(config).eval()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            disturb(module)
-        if isinstance(module, nn.PReLU):
-            nn.init.uniform_(module.weight, -0.3, 0.5)
-    return network
-
-
 def plainly(network: ESPNet, rgb: np.ndarray, spec: InputSpec = SPEC) -> np.ndarray:
     normalise = Normalisation(spec, torch.device("cpu"))
     with torch.inference_mode():
@@ -53,7 +41,7 @@ def plainly(network: ESPNet, rgb: np.ndarray, spec: InputSpec = SPEC) -> np.ndar
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_it_computes_what_the_network_computes(name: str) -> None:
-    network, rgb = trained(CONFIGS[name]), tissue_rgb(96, 136)
+    network, rgb = trained_espnet(CONFIGS[name]), tissue_rgb(96, 136)
     expected = plainly(network, rgb)
     found = FastESPNet(network, SPEC).logits(rgb)
     assert found.shape == expected.shape
@@ -62,7 +50,7 @@ def test_it_computes_what_the_network_computes(name: str) -> None:
 
 def test_every_setting_has_a_say() -> None:
     rgb = tissue_rgb(32, 32)
-    network = trained(ESPNetConfig(classes=2, p=1, q=1, branches=2))
+    network = trained_espnet(ESPNetConfig(classes=2, p=1, q=1, branches=2))
     before = FastESPNet(network, SPEC).logits(rgb)
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point():
@@ -73,7 +61,7 @@ def test_every_setting_has_a_say() -> None:
 
 @pytest.mark.parametrize("margin", [0, 16, 13])
 def test_the_best_class_within_a_margin(margin: int) -> None:
-    network, rgb = trained(CONFIGS["full"]), tissue_rgb(128, 160)
+    network, rgb = trained_espnet(CONFIGS["full"]), tissue_rgb(128, 160)
     fast = FastESPNet(network, SPEC)
     expected = fast.logits(rgb).argmax(0)[margin : 128 - margin, margin : 160 - margin]
     np.testing.assert_array_equal(fast.best(rgb, margin), expected)
@@ -81,7 +69,7 @@ def test_the_best_class_within_a_margin(margin: int) -> None:
 
 @pytest.mark.parametrize("threads", [2, 5])
 def test_the_same_bytes_for_any_threads_and_after_other_images(threads: int) -> None:
-    network, rgb = trained(CONFIGS["full"]), tissue_rgb(72, 104)
+    network, rgb = trained_espnet(CONFIGS["full"]), tissue_rgb(72, 104)
     expected = FastESPNet(network, SPEC).logits(rgb)
     fast = FastESPNet(network, SPEC)
     fast.best(tissue_rgb(72, 104, 1), 8, threads)
@@ -91,7 +79,7 @@ def test_the_same_bytes_for_any_threads_and_after_other_images(threads: int) -> 
 
 
 def test_weights_that_have_decayed_to_nothing_change_nothing() -> None:
-    network, rgb = trained(CONFIGS["full"]), tissue_rgb(64, 64)
+    network, rgb = trained_espnet(CONFIGS["full"]), tissue_rgb(64, 64)
     layer(network, "encoder.level2.0.branches.1", nn.Conv2d).weight.data[:6] *= 1e-40
     expected = plainly(network, rgb)
     found = FastESPNet(network, SPEC).logits(rgb)

@@ -74,6 +74,53 @@ def test_what_is_not_analysed_has_its_own_value(slide_path: Path, tmp_path: Path
     assert (labels[:200, :384] == 2).all()
 
 
+def near_tissue(
+    slide: Slide, model: Path, roi: shapely.MultiPolygon | None, around: int | None
+) -> np.ndarray:
+    """The labels of a slide whose tissue is a part of it; what is not asked for is 0."""
+    mask = np.zeros((32, 44), dtype=bool)
+    mask[3:9, 4:30] = mask[20:, 38:] = True
+    frames = slide.frames(2.0)
+    width, height = frames.label_size
+    run = RegionSegmenter(
+        slide,
+        frames,
+        Extent(TissueMask(mask, 16), roi, 0),
+        Segmenter(load_bundle(model), torch.device("cpu")),
+        batch_size=3,
+        confidence=False,
+    )
+    labels = np.full((height, width), 99, dtype=np.uint8)
+    for region in Lattice(width, height, 320, 32, 1, around).regions():
+        labels[region.label_rect.slices] = run(region).labels
+    return labels
+
+
+@pytest.mark.usefixtures("kernels")
+def test_labels_near_tissue_are_those_of_whole_patches_if_the_network_looks_far_enough(
+    slide_path: Path, model_path: Path
+) -> None:
+    with Slide(slide_path) as slide:
+        everything = near_tissue(slide, model_path, None, None)
+        expected = segment(slide, model_path, side=320)
+        inside = everything != 0
+        assert inside.any()
+        np.testing.assert_array_equal(everything[inside], expected[inside])
+        np.testing.assert_array_equal(near_tissue(slide, model_path, None, 320), everything)
+        assert (near_tissue(slide, model_path, None, 0) != everything).any()
+
+
+@pytest.mark.usefixtures("kernels")
+def test_a_region_of_interest_has_the_labels_of_the_whole_slide(slide_path: Path, model_path: Path) -> None:
+    roi = shapely.MultiPolygon([shapely.box(90, 60, 260, 130), shapely.box(650, 400, 690, 440)])
+    with Slide(slide_path) as slide:
+        expected = near_tissue(slide, model_path, None, 32)
+        found = near_tissue(slide, model_path, roi, 32)
+    inside = found != OUTSIDE_ID
+    assert 0 < inside.sum() < inside.size
+    np.testing.assert_array_equal(found[inside], expected[inside])
+
+
 def test_what_cannot_be_decoded_is_left_unprocessed(tmp_path: Path) -> None:
     path = damage_tile(write_tiff(tmp_path / "damaged.tiff", tissue_rgb(500, 700)), 1 * 6 + 2)
     model = write_model(tmp_path / "constant.safetensors", constant=1)

@@ -155,7 +155,7 @@ class RegionSegmenter(Generic[Source]):
             core = patch.core.relative_to(patch.rect)
             wanted = np.zeros((patch.rect.height, patch.rect.width), dtype=np.bool_)
             wanted[core.slices] = analysed[patch.core.relative_to(region.label_rect).slices]
-            seen = _looked_at(patch, region.lattice, self.extent.tissue)
+            seen = looked_at(patch, region.lattice, self.extent.tissue)
             found[patch] = Windows(in_cells(wanted), seen)
         return found
 
@@ -182,7 +182,7 @@ class RegionSegmenter(Generic[Source]):
         if windows is not None:
             asked = [windows[patch] for patch in group]
             asked += [asked[0].emptied()] * (self.batch_size - len(group))
-        cores = self.segmenter(batch, halo, found.confidence is not None, asked)
+        cores = self.segmenter(batch, margin=halo, confidence=found.confidence is not None, windows=asked)
         for i, patch in enumerate(group):
             window = patch.core.relative_to(rect).slices
             found.labels[window] = cores.labels[i, : patch.core.height, : patch.core.width]
@@ -190,7 +190,7 @@ class RegionSegmenter(Generic[Source]):
                 found.confidence[window] = cores.confidence[i, : patch.core.height, : patch.core.width]
 
 
-def _looked_at(patch: Patch, lattice: Lattice, tissue: TissueMask | None) -> NDArray[np.bool_]:
+def looked_at(patch: Patch, lattice: Lattice, tissue: TissueMask | None) -> NDArray[np.bool_]:
     """Return the cells of a patch that the network looks at: those that lie near tissue.
 
     This depends on the tissue alone, not on what else is asked for: a region of interest has the labels that
