@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from wsi_seg.errors import UsageError
-from wsi_seg.inference.network.forms import Form
+from wsi_seg.inference.network.choice import Form
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.network import NetworkConfig
 from wsi_seg.predict.sizes import lay_out, patch_and_halo
