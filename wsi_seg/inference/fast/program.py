@@ -7,15 +7,26 @@ them, and so on. A map needs memory only for the rows that later steps still rea
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from ctypes import Structure
 
-    from wsi_seg.inference.fast.kernels import Kernel
     from wsi_seg.inference.fast.maps import Maps, Sheet
 
 Kind = Literal["normalise", "convolve", "double", "decide"]
+
+
+class Layer(Protocol):
+    """What a step computes by: a `Kernel`."""
+
+    reach: int
+
+    @property
+    def struct(self) -> Structure:
+        """Return it as the kernels take it."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +36,7 @@ class Step:
     Attributes
     ----------
     kind : str
-    layer : Kernel
+    layer : Layer
     source : Maps or None
         None for the image's pixels.
     out, then : Maps or None
@@ -35,7 +46,7 @@ class Step:
     """
 
     kind: Kind
-    layer: Kernel
+    layer: Layer
     source: Maps | None
     out: Maps | None = None
     then: Maps | None = None
