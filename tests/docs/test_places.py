@@ -24,7 +24,7 @@ CONVERSION = re.compile(
     r"|\.(?:label_to_\w+|qupath_to_\w+|slide_to_label)[,)\s]"
     r"|\bbounds\.[xy]\b"
 )
-DECISION = re.compile(r"\bdecide\(|\bwsi_seg_double_argmax\(")
+DECISION = re.compile(r"\bdecide\(")
 WRITTEN = [page for page in PAGES if page.parent in (ROOT, ROOT / "docs") and page.name != "CHANGELOG.md"]
 
 
@@ -102,5 +102,4 @@ def test_every_place_where_a_coordinate_changes_its_frame_is_named() -> None:
 def test_every_place_where_a_class_is_decided_is_named() -> None:
     places = those_that(DECISION)
     assert {"inference/network/pixels.py", "inference/plain_images.py"} <= places
-    wrapper = "inference/fast/kernels.py"  # calls the kernel that is named
-    assert places - {wrapper} - mentioned(section("Where a pixel's class is decided")) == set()
+    assert places - mentioned(section("Where a pixel's class is decided")) == set()

@@ -90,7 +90,7 @@ class FastESPNet:
         self._best, self._logits = Program(list(program.steps)), program
         self._out = Maps.new(config.classes, 1, 0)
         last(self._logits, maps.last, self._out)
-        last.decide(self._best, maps.last)
+        last.best(self._best, maps.last)
 
     def twin(self) -> FastESPNet:
         """Return another one with the same weights, and maps of its own."""

@@ -152,7 +152,7 @@ class Doubling(Kernel):
         """Write results to `out` and, one step further, to `then`."""
         program.add(Step("double", self, source, out, then))
 
-    def decide(self, program: Program, source: Maps) -> None:
+    def best(self, program: Program, source: Maps) -> None:
         """Take the index of the largest channel at each pixel, without storing channels."""
         program.add(Step("decide", self, source))
 
