@@ -1,34 +1,35 @@
 """The pictures of the README and of the docs, made from results by the program itself.
 
     python benchmarks/pictures.py polygons SLIDE GEOJSON X Y WIDTH HEIGHT -o docs/images/polygons.png
-    python benchmarks/pictures.py report REPORT_FOLDER -o docs/images/report.png
+    python benchmarks/pictures.py page ADDRESS WIDTH HEIGHT -o docs/images/report.png
     python benchmarks/pictures.py beside PICTURE:TITLE... -o docs/images/NAME.png
 
 `polygons` draws the shapes of a GeoJSON over a part of a slide, as QuPath shows them. X and Y are level-0
-pixels from the corner of the slide's bounds. `report` puts a report's pictures on one page, below its scores.
-`beside` sets pictures side by side, each with a title.
+pixels from the corner of the slide's bounds. `page` is the beginning of a page in a browser, such as a
+training's report or one of `wsi-seg view`. `beside` sets pictures side by side, each with a title.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 from gzip import open as open_gzip
 from pathlib import Path
+from shutil import which
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from wsi_seg.results.pictures.lettering import INK, MUTED, Style, draw_text
+from wsi_seg.results.pictures.lettering import INK, Style, draw_text
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.slide import Slide
 
 SMOOTH = 3
 """Outlines are drawn so many times larger, and reduced."""
 
-WIDTH, GAP, HEAD = 1100, 16, 90
-FIRST_EXAMPLE = 412
-"""Height of the first of a report's examples, at that width."""
+WIDTH, GAP = 1100, 16
 COLOURS = 96
 
 
@@ -70,23 +71,15 @@ def _draw(above: Image.Image, rings: list[np.ndarray], color: tuple[int, int, in
     above.putalpha(Image.fromarray(alpha.astype(np.uint8)))
 
 
-def report(folder: Path) -> Image.Image:
-    """Put a report's scores, its confusion matrix and its first example on one page."""
-    scores = json.loads((folder / "report.json").read_text())["scores"]
-    half = (WIDTH - GAP) // 2
-    left, right = (_fit(Image.open(folder / name), half) for name in ("scores.png", "confusion.png"))
-    below = _fit(Image.open(folder / "examples.png"), WIDTH)
-    below = below.crop((0, 0, WIDTH, FIRST_EXAMPLE))
-    top = HEAD + max(left.height, right.height) + GAP
-    page = Image.new("RGB", (WIDTH + 2 * GAP, top + below.height + GAP), (255, 255, 255))
-    pen = ImageDraw.Draw(page)
-    draw_text(pen, (GAP, 40), "Report of a training", Style(26, INK, bold=True))
-    said = f"mean IoU {scores['mean_iou']:.3f}, pixel accuracy {scores['pixel_accuracy']:.3f}, over "
-    said += f"{scores['pixels'] / 1e6:.2f} megapixels kept out of training"
-    draw_text(pen, (GAP, 72), said, Style(17, MUTED))
-    for picture, place in ((left, (GAP, HEAD)), (right, (2 * GAP + half, HEAD)), (below, (GAP, top))):
-        page.paste(picture, place)
-    return page
+def page(address: str, width: int, height: int) -> Image.Image:
+    """Show the beginning of a page as a browser does."""
+    program = next(filter(None, map(which, ("chromium", "chromium-browser", "google-chrome"))))
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "page.png"
+        options = "--headless=new --no-sandbox --disable-gpu --hide-scrollbars --virtual-time-budget=20000"
+        size = [f"--window-size={width},{height}", f"--screenshot={file}", f"--user-data-dir={folder}"]
+        subprocess.run([program, *options.split(), *size, address], check=True, capture_output=True)
+        return Image.open(file).convert("RGB")
 
 
 def beside(pictures: list[str]) -> Image.Image:
@@ -118,7 +111,9 @@ def main() -> None:
     one.add_argument("geojson", type=Path)
     one.add_argument("box", type=int, nargs=4)
     one.add_argument("--mpp", type=float, default=1.0)
-    kinds.add_parser("report").add_argument("folder", type=Path)
+    shown = kinds.add_parser("page")
+    shown.add_argument("address")
+    shown.add_argument("size", type=int, nargs=2)
     kinds.add_parser("beside").add_argument("pictures", nargs="+")
     for kind in kinds.choices.values():
         kind.add_argument("-o", "--out", type=Path, required=True)
@@ -126,7 +121,7 @@ def main() -> None:
     if given.kind == "polygons":
         picture = polygons(given.slide, given.geojson, tuple(given.box), given.mpp)
     else:
-        picture = report(given.folder) if given.kind == "report" else beside(given.pictures)
+        picture = page(given.address, *given.size) if given.kind == "page" else beside(given.pictures)
     picture.quantize(COLOURS, dither=Image.Dither.NONE).save(given.out, optimize=True)
     print(f"{given.out}: {picture.width} x {picture.height} px, {given.out.stat().st_size / 1e3:.0f} kB")
 

@@ -10,8 +10,9 @@ from wsi_seg.slides.lattice import Rect
 from wsi_seg.training.data.cache import PixelCache
 from wsi_seg.training.data.split import nothing_held_out
 from wsi_seg.training.data.survey import survey_all
-from wsi_seg.training.engine.score import telling, worst_place
+from wsi_seg.training.engine.score import telling, worst_first, worst_place
 from wsi_seg.training.engine.validation import CORE, Tiles
+from wsi_seg.training.report.contents import Example
 
 
 def tiles_with(*known: Rect) -> Tiles:
@@ -44,3 +45,18 @@ def test_the_worst_class_is_shown_where_it_is_worst() -> None:
     assert worst_place(counts) == (2, 1)
     assert worst_place(np.array([[[50, 0, 0], [0, 50, 0]]], np.int64)) is None
     assert worst_place(np.zeros((1, 2, 3), np.int64)) is None
+
+
+def test_examples_begin_with_the_worst_and_end_with_what_nobody_knows() -> None:
+    truth = np.zeros((4, 5), np.uint8)
+    truth[0] = IGNORE
+    found = {3: 1, 1: 9, 8: 0, 5: 12}  # wrong pixels, of the 15 that are known
+    examples = {}
+    for number, wrong in found.items():
+        prediction = np.zeros_like(truth)
+        prediction.reshape(-1)[5 : 5 + wrong] = 1
+        examples[number] = Example(str(number), np.zeros((4, 5, 3), np.uint8), truth, prediction)
+    unknown = Example("unknown", np.zeros((4, 5, 3), np.uint8), np.full_like(truth, IGNORE), truth)
+    ordered = worst_first({0: unknown, **examples})
+    assert list(ordered) == [5, 1, 3, 8, 0]
+    assert [round(15 * example.right) for example in list(ordered.values())[:4]] == [3, 6, 14, 15]

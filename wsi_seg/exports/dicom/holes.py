@@ -35,10 +35,13 @@ def _halves(polygon: shapely.Polygon) -> Iterator[shapely.Polygon]:
     axis = 0 if x1 - x0 >= y1 - y0 else 1
     at = float(np.sort(middles[:, axis])[len(middles) // 2])
     if axis == 0:
-        boxes = shapely.box(x0, y0, at, y1), shapely.box(at, y0, x1, y1)
+        boxes = (x0, y0, at, y1), (at, y0, x1, y1)
     else:
-        boxes = shapely.box(x0, y0, x1, at), shapely.box(x0, at, x1, y1)
+        boxes = (x0, y0, x1, at), (x0, at, x1, y1)
     for box in boxes:
-        for part in shapely.get_parts(shapely.intersection(polygon, box)):
+        half = shapely.clip_by_rect(polygon, *box)  # several times as fast as an intersection
+        if not shapely.is_valid(half):  # where the line touches corners
+            half = shapely.intersection(polygon, shapely.box(*box))
+        for part in shapely.get_parts(half):
             if part.geom_type == "Polygon" and part.area > 0:
                 yield part

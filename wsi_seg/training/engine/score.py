@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -87,6 +88,7 @@ def score(
         if number in shown:
             examples[number] = example
         listener.score(number + 1, len(validation), validation.unit)
+    examples = worst_first(examples)
     worst = worst_place(counts)
     if worst is not None:
         number, index = worst
@@ -147,6 +149,11 @@ def worst_place(counts: NDArray[np.int64]) -> tuple[int, int] | None:
     errors = counts[:, index].sum(axis=1) + counts[:, :, index].sum(axis=1) - 2 * hits
     place = int(errors.argmax())
     return (place, index) if errors[place] else None
+
+
+def worst_first(examples: dict[int, Example]) -> dict[int, Example]:
+    """Return examples in another order: those of which the least is right first."""
+    return dict(sorted(examples.items(), key=lambda item: (math.isnan(item[1].right), item[1].right)))
 
 
 def telling(validation: Tiles | Images) -> set[int]:

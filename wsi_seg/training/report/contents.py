@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wsi_seg.data.sources import IGNORE
 from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.files.document import versioned
 
@@ -75,6 +76,12 @@ class Example:
     truth: NDArray[np.uint8]
     prediction: NDArray[np.uint8]
 
+    @property
+    def right(self) -> float:
+        """Share of the known pixels whose class was found; NaN where none is known."""
+        known = self.truth != IGNORE
+        return float((self.truth == self.prediction)[known].mean()) if known.any() else math.nan
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingReport:
@@ -92,6 +99,7 @@ class TrainingReport:
     confusion : int64 array, shape (classes, classes)
         Validation pixels by true class (row) and class found (column).
     examples : tuple of Example
+        In the order in which they are shown.
     facts : mapping of str to JSON
         Sections by their headings (data, split, recipe, machine, ...), in order. An object becomes a table,
         other values a paragraph.

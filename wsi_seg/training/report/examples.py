@@ -87,11 +87,8 @@ def painted_panels(example: Example, schema: ClassSchema) -> tuple[Image.Image, 
 
 def agreement(example: Example) -> str:
     """Describe how much of a patch is known, and how much of that is right."""
-    known = example.truth != IGNORE
-    if not known.any():
-        return "no known pixels"
-    right = float((example.truth == example.prediction)[known].mean())
-    return f"{100 * right:.1f} % right, {100 * known.mean():.0f} % known"
+    known = float((example.truth != IGNORE).mean())
+    return f"{100 * example.right:.1f} % right, {100 * known:.0f} % known" if known else "no known pixels"
 
 
 def legend_entries(examples: Sequence[Example], schema: ClassSchema) -> list[Entry]:

@@ -41,7 +41,7 @@ def compose(report: TrainingReport) -> Page:
         sections.append(Section("How far the scores can be trusted", (trust, *said)))
     sections.append(Section("Confusion matrix", (_matrix(report),)))
     if report.examples:
-        chart = Picture(EXAMPLES, "Validation patches: image, truth and prediction side by side")
+        chart = Picture(EXAMPLES, "Kept out of training, the worst first: image, truth and prediction")
         sections.append(Section("Examples", (Examples(report.examples, report.schema, chart),)))
     curves = Picture(CURVES, "Losses, validation mIoU and learning rate over steps and minutes")
     sections.append(Section("Curves", (curves,)))

@@ -4,7 +4,7 @@ import {element, fetched, made, Notices, rgb} from "./page.js";
 
 const AGAIN = 5000; // ms, while it trains
 const PICTURES = {
-  "examples.png": "Kept out of training: image, truth and prediction side by side",
+  "examples.png": "Kept out of training, the worst first: image, truth and prediction",
   "confusion.png": "Confusion matrix",
 };
 const notices = new Notices(element("notices"));
