@@ -34,11 +34,8 @@ def _halves(polygon: shapely.Polygon) -> Iterator[shapely.Polygon]:
     middles = (low + high) / 2
     axis = 0 if x1 - x0 >= y1 - y0 else 1
     at = float(np.sort(middles[:, axis])[len(middles) // 2])
-    if axis == 0:
-        boxes = (x0, y0, at, y1), (at, y0, x1, y1)
-    else:
-        boxes = (x0, y0, x1, at), (x0, at, x1, y1)
-    for box in boxes:
+    across, along = ((x0, y0, at, y1), (at, y0, x1, y1)), ((x0, y0, x1, at), (x0, at, x1, y1))
+    for box in along if axis else across:
         half = shapely.clip_by_rect(polygon, *box)  # several times as fast as an intersection
         if not shapely.is_valid(half):  # where the line touches corners
             half = shapely.intersection(polygon, shapely.box(*box))
