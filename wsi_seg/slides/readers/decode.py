@@ -6,7 +6,6 @@ tile: the file is opened again and the tiles around it are read one by one.
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import threading
@@ -18,7 +17,7 @@ import openslide
 from wsi_seg.errors import SlideError
 from wsi_seg.files.reading import open_plain, special_in
 from wsi_seg.slides.frames import level_to_slide
-from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.readers.cells import cut_by_grid, enclosing_cells
 from wsi_seg.slides.readers.contract import SlideLevel
 from wsi_seg.slides.readers.dicom import read_dicom_header
 from wsi_seg.slides.readers.jpeg_tiles import JpegTiles
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from wsi_seg.slides.lattice import Rect
 
 BLOCK = 128
 """Side of the blocks in which inexact levels are read: larger blocks are cut, and read again, more often."""
@@ -76,6 +77,14 @@ class LevelReader:
         return f"OpenSlide {openslide.__library_version__}, which opens the file{beside}"
 
     @property
+    def shifts(self) -> bool:
+        """Whether the pixels of a level would be other ones than are stored, by part of a pixel."""
+        return self.format in GRID_FORMATS and not all(
+            level.exact or (self._tiles is not None and self._tiles.decodes(index))
+            for index, level in enumerate(self.levels)
+        )
+
+    @property
     def icc_profile(self) -> bytes | None:
         """The slide's colour profile, if it carries one."""
         profile = self.handle.color_profile
@@ -91,8 +100,8 @@ class LevelReader:
         """Read a rectangle of a level.
 
         Where a level's pixels do not start on whole slide pixels, or its tiles lie anywhere, `read_region`
-        shifts by part of a pixel, differently for each origin. Blocks with fixed origins make a pixel's value
-        independent of the rectangle again.
+        shifts by part of a pixel, differently for each origin. Blocks with fixed origins (tiles, where all
+        others are decoded without OpenSlide) make a pixel's value independent of the rectangle again.
 
         Parameters
         ----------
@@ -108,21 +117,23 @@ class LevelReader:
         unreadable : list of Rect
             Tiles, in level pixels, that could not be decoded.
         """
-        if self.levels[index].exact:
+        decoded = None if self._tiles is None else self._tiles.read(index, rect)
+        if decoded is not None:
+            rgba, blocks = decoded
+        elif self.levels[index].exact:
             return self._read_or_rescue(index, rect)
-        rgba = np.zeros((rect.height, rect.width, 4), dtype=np.uint8)
+        else:
+            rgba = np.zeros((rect.height, rect.width, 4), dtype=np.uint8)
+            blocks = [enclosing_cells(piece, BLOCK, BLOCK) for piece in cut_by_grid(rect, BLOCK, BLOCK)]
         unreadable: list[Rect] = []
-        for piece in cut_by_grid(rect, BLOCK, BLOCK):
-            block = enclosing_cells(piece, BLOCK, BLOCK)
+        for block in blocks:
+            piece = block.intersection(rect)
             pixels, bad = self._read_or_rescue(index, block)
             rgba[piece.relative_to(rect).slices] = pixels[piece.relative_to(block).slices]
             unreadable += bad
         return rgba, unreadable
 
     def _read_or_rescue(self, index: int, rect: Rect) -> tuple[NDArray[np.uint8], list[Rect]]:
-        rgba = None if self._tiles is None else self._tiles.read(index, rect)
-        if rgba is not None:
-            return rgba, []
         handle = self.handle
         try:
             return _read_region(handle, index, rect), []
@@ -211,25 +222,6 @@ def refuse_special(path: Path) -> None:
             f"{special.filename}: {special.strerror}: take it out of the folder, which OpenSlide looks "
             f"through for {path.name}"
         )
-
-
-def cut_by_grid(rect: Rect, cell_height: int, cell_width: int) -> list[Rect]:
-    """Cut a rectangle along the lines of a grid that starts at the frame's origin."""
-    if rect.area == 0:
-        return []
-    ys = [rect.y0, *range((rect.y0 // cell_height + 1) * cell_height, rect.y1, cell_height), rect.y1]
-    xs = [rect.x0, *range((rect.x0 // cell_width + 1) * cell_width, rect.x1, cell_width), rect.x1]
-    return [Rect(y0, x0, y1, x1) for y0, y1 in itertools.pairwise(ys) for x0, x1 in itertools.pairwise(xs)]
-
-
-def enclosing_cells(rect: Rect, cell_height: int, cell_width: int) -> Rect:
-    """Grow a rectangle to the lines of a grid that starts at the frame's origin."""
-    return Rect(
-        rect.y0 // cell_height * cell_height,
-        rect.x0 // cell_width * cell_width,
-        -(-rect.y1 // cell_height) * cell_height,
-        -(-rect.x1 // cell_width) * cell_width,
-    )
 
 
 def _read_region(handle: openslide.OpenSlide, index: int, rect: Rect) -> NDArray[np.uint8]:

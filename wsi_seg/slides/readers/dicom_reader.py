@@ -16,8 +16,9 @@ import wsidicom
 
 from wsi_seg.errors import SlideError
 from wsi_seg.files.reading import open_plain
+from wsi_seg.slides.readers.cells import cut_by_grid, enclosing_cells
 from wsi_seg.slides.readers.contract import SlideLevel
-from wsi_seg.slides.readers.decode import cut_by_grid, enclosing_cells, level_scale
+from wsi_seg.slides.readers.decode import level_scale
 from wsi_seg.slides.readers.dicom_colours import refuse_contradiction
 from wsi_seg.slides.readers.dicom_decode import FrameDecoder
 from wsi_seg.slides.readers.dicom_frames import find_levels, quiet, read_facts

@@ -1,7 +1,10 @@
-"""Decode the JPEG tiles of a TIFF by libjpeg-turbo: the same pixels as OpenSlide's, several times as fast.
+"""Decode the JPEG tiles of a TIFF by libjpeg-turbo: the pixels that OpenSlide decodes, several times as fast.
 
-OpenSlide has opened the file, and stays the one that knows it. What is not a plain, sound JPEG tile is left
-to it: `read` returns None. The decoder is as strict as OpenSlide: it takes a warning for damage.
+OpenSlide has opened the file, and stays the one that knows it. Tiles that are no plain, sound JPEG are left
+to it. The decoder is as strict as OpenSlide: it takes a warning for damage.
+
+Where the sides of a level are no whole fraction of level 0's, OpenSlide shifts what it reads by part of a
+pixel, and blends neighbours. Here pixels come as they are stored.
 """
 
 from __future__ import annotations
@@ -10,12 +13,12 @@ import os
 import threading
 import weakref
 from dataclasses import dataclass
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 
+from wsi_seg.slides.readers.cells import cut_by_grid, enclosing_cells
 from wsi_seg.slides.readers.piece_cache import PIECES
 from wsi_seg.slides.readers.strict_jpeg import GREY, NoPlainJpegError, StrictJpeg
 from wsi_seg.slides.readers.tiff import ERRORS, quiet
@@ -74,7 +77,7 @@ class JpegTiles:
         """Return whether tiles of a level are decoded here."""
         return self._table(index) is not None
 
-    def read(self, index: int, rect: Rect) -> NDArray[np.uint8] | None:
+    def read(self, index: int, rect: Rect) -> tuple[NDArray[np.uint8], list[Rect]] | None:
         """Decode a rectangle of a level.
 
         Parameters
@@ -85,28 +88,28 @@ class JpegTiles:
 
         Returns
         -------
-        uint8 array, shape (height, width, 4), or None
-            None where a tile is absent, damaged or of another kind: OpenSlide knows what to do with it.
+        rgba : uint8 array, shape (height, width, 4)
+        left : list of Rect
+            Whole tiles under it, in level pixels, that are absent, damaged or of another kind: `rgba` is zero
+            there, and OpenSlide knows what to do with them.
+
+        None if no tile of the level is decoded here.
         """
         table, level = self._table(index), self._levels[index]
         if table is None or not self._close.alive:
             return None
         inside = rect.clipped(level.width, level.height)
         rgba = (np.empty if inside == rect else np.zeros)((rect.height, rect.width, 4), dtype=np.uint8)
-        if inside.area == 0:
-            return rgba
-        rows = range(inside.y0 // level.tile_height, -(-inside.y1 // level.tile_height))
-        columns = range(inside.x0 // level.tile_width, -(-inside.x1 // level.tile_width))
-        for row, column in product(rows, columns):
-            tile = self._tile(index, table, row, column)
+        left: list[Rect] = []
+        for piece in cut_by_grid(inside, level.tile_height, level.tile_width):
+            whole = enclosing_cells(piece, level.tile_height, level.tile_width)
+            tile = self._tile(index, table, whole.y0 // level.tile_height, whole.x0 // level.tile_width)
             if tile is None:
-                return None
-            top, left = row * level.tile_height, column * level.tile_width
-            y0, y1 = max(top, inside.y0), min(top + level.tile_height, inside.y1)
-            x0, x1 = max(left, inside.x0), min(left + level.tile_width, inside.x1)
-            target = rgba[y0 - rect.y0 : y1 - rect.y0, x0 - rect.x0 : x1 - rect.x0]
-            target[...] = tile[y0 - top : y1 - top, x0 - left : x1 - left]
-        return rgba
+                left.append(whole)
+            rgba[piece.relative_to(rect).slices] = (
+                0 if tile is None else tile[piece.relative_to(whole).slices]
+            )
+        return rgba, left
 
     def _tile(self, index: int, table: _Level, row: int, column: int) -> NDArray[np.uint8] | None:
         """Return a whole tile as RGBA; None if it is absent or cannot be decoded as it should."""
@@ -161,7 +164,7 @@ def _is_level(page: Any, level: SlideLevel) -> bool:
 
 def _level_of(page: Any, level: SlideLevel) -> _Level | None:
     plain = (page.compression, page.samplesperpixel, page.bitspersample, page.planarconfig) == (JPEG, 3, 8, 1)
-    if not (level.exact and plain):
+    if not plain:
         return None
     try:
         jpeg = StrictJpeg.of(page.jpegtables, int(page.photometric))

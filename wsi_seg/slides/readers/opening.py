@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.slides.readers.channels import Channels, find_channels
+from wsi_seg.slides.readers.compressions import BY_OPENSLIDE
 from wsi_seg.slides.readers.decode import LevelReader
 from wsi_seg.slides.readers.dicom_opening import open_dicom
 from wsi_seg.slides.readers.images import TiffImage, choose_image, read_images
@@ -100,6 +101,8 @@ def _open_other(path: Path, series: int | None, opened: LevelReader) -> TiffRead
         why = "OpenSlide reads none of its uncompressed tiles"
     elif coarser:
         why = f"OpenSlide finds {len(opened.levels)} of its {len(image.levels)} levels"
+    elif opened.shifts and image.compression in BY_OPENSLIDE and len(image.levels) == len(opened.levels):
+        why = "OpenSlide would shift its levels by part of a pixel"
     else:
         return None
     refuse_unreadable(path, image)

@@ -15,8 +15,9 @@ import numpy as np
 import tifffile
 
 from wsi_seg.errors import SlideError
+from wsi_seg.slides.readers.cells import cut_by_grid, enclosing_cells
 from wsi_seg.slides.readers.contract import SlideLevel
-from wsi_seg.slides.readers.decode import cut_by_grid, enclosing_cells, level_scale
+from wsi_seg.slides.readers.decode import level_scale
 from wsi_seg.slides.readers.image_levels import levels_of
 from wsi_seg.slides.readers.piece_cache import PIECES
 from wsi_seg.slides.readers.segments import DamagedTileError, Layout, read_piece
