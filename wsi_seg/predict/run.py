@@ -9,7 +9,6 @@ is started again resumes from there.
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from wsi_seg.files.files import check_folder
 from wsi_seg.inference.fast.library import kernels_to_be_compiled
 from wsi_seg.inference.network.choice import Choice
 from wsi_seg.inference.network.forms import choose_form
+from wsi_seg.inference.network.threads import computing_threads
 from wsi_seg.inference.stream.cluster import local_cluster, remote_cluster
 from wsi_seg.inference.stream.job import RegionJob, close_job
 from wsi_seg.inference.stream.ledger import Ledger
@@ -203,7 +203,8 @@ def _segment(
     with plan.timed("mask"):
         record = resume.prepare(result, plan, record, writer, ledger)
     arrivals = Arrivals(plan.lattice.region)
-    with ThreadPoolExecutor(3, thread_name_prefix="beside") as beside:
+    # On a core each: PyTorch's threads would wait for each other busily, as the networks need all cores.
+    with computing_threads(3, 1, "beside") as beside:
         overview = beside.submit(writer.write_overview, plan.overview_srgb)
         polygons = beside.submit(export_as_they_come, result, plan, arrivals)
         looked = beside.submit(familiarity, plan)
