@@ -42,6 +42,10 @@ class UsageError(WsiSegError):
     exit_code = 2
 
 
+class MissingError(WsiSegError):
+    """A file or a folder that is named is not there."""
+
+
 class SlideError(WsiSegError):
     """A slide cannot be opened or read."""
 

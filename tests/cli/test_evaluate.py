@@ -92,7 +92,7 @@ def test_images_take_the_models_classes_where_they_have_none(
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("MODEL", "nowhere"), 2, "nowhere: does not exist: give a data set's folder"),
+        (("MODEL", "nowhere"), 1, "nowhere: does not exist: give a data set's folder"),
         (("MODEL", "SLIDE"), 2, "a slide without its annotations: give SLIDE ANNOTATIONS"),
         (("MODEL", "SLIDE", "DRAWN", "--split", "val"), 2, "--split: has no effect on slides"),
         (("MODEL", "TILES", "--rest", "Stroma"), 2, "--rest: has no effect on images with masks"),

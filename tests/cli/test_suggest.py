@@ -156,7 +156,7 @@ def test_a_file_that_somebody_drew_into_is_kept(
         (("--window-um", "-3"), 2, "--window-um: input should be greater than 0"),
         (("--windows", "0"), 2, "--windows: input should be greater than or equal to 1"),
         (("--working-mpp", "1"), 1, "{slide}: 2 um per px is coarser than the working resolution of 1"),
-        (("--outlines", "absent.geojson"), 2, "absent.geojson: no such file"),
+        (("--outlines", "absent.geojson"), 1, "absent.geojson: no such file"),
     ],
 )
 def test_what_does_not_fit_is_one_line(

@@ -13,7 +13,7 @@ from PIL import Image
 from wsi_seg.data.dataset import dataset_splits, read_dataset, read_splits
 from wsi_seg.data.layout import Faults
 from wsi_seg.data.sources import IGNORE
-from wsi_seg.errors import AnnotationError, UsageError, WsiSegError
+from wsi_seg.errors import AnnotationError, MissingError, UsageError, WsiSegError
 from wsi_seg.models.classes import ClassSchema, load_schema
 from wsi_seg.slides.lattice import Rect
 
@@ -119,7 +119,7 @@ def test_turned_photographs_are_compared_upright(tiles: Path) -> None:
 
 
 def test_folders_that_are_no_data_sets(tmp_path: Path, tiles: Path) -> None:
-    assert "no such folder" in refused(tmp_path / "absent", error=UsageError)
+    assert "no such folder" in refused(tmp_path / "absent", error=MissingError)
     (tmp_path / "empty").mkdir()
     assert "any known data set (it holds nothing)" in refused(tmp_path / "empty", error=UsageError)
     (tmp_path / "half" / "JPEGImages").mkdir(parents=True)

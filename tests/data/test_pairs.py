@@ -11,7 +11,7 @@ from helpers.qupath_projects import image, server, uri_of, write_project, write_
 from helpers.zarrs import RGB, write_zarr
 
 from wsi_seg.data.pairs import SlidePair, is_data_set, read_pairs
-from wsi_seg.errors import MppError, SlideError, UsageError
+from wsi_seg.errors import MissingError, MppError, SlideError, UsageError
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_csv_files_paths_start_from_its_folder(
 def test_a_csv_file_that_cannot_be_used_is_refused(
     listed: Callable[..., list[Path]], text: str, says: str
 ) -> None:
-    with pytest.raises(UsageError, match=re.escape(says)) as caught:
+    with pytest.raises((UsageError, MissingError), match=re.escape(says)) as caught:
         read_pairs(listed(text))
 
     assert "\n" not in str(caught.value)
@@ -91,7 +91,7 @@ def test_a_csv_file_that_cannot_be_used_is_refused(
 
 def test_all_files_that_are_not_there_are_named_in_one_line(listed: Callable[..., list[Path]]) -> None:
     rows = "".join(f"{name}.tiff,a.xml\n" for name in "acdefgh")
-    with pytest.raises(UsageError, match=r"c\.tiff.*line 3.*g\.tiff.*line 7\) and 1 more: no such file"):
+    with pytest.raises(MissingError, match=r"c\.tiff.*line 3.*g\.tiff.*line 7\) and 1 more: no such file"):
         read_pairs(listed(f"slide,annotations\n{rows}"))
 
 
@@ -117,7 +117,7 @@ def test_other_numbers_of_paths_are_refused(folder: Path, names: list[str]) -> N
 
 
 def test_a_file_that_is_not_there_is_named(folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"c\.tiff: no such file"):
+    with pytest.raises(MissingError, match=r"c\.tiff: no such file"):
         read_pairs([folder / "c.tiff", folder / "a.xml"])
 
 

@@ -166,10 +166,10 @@ def _refuse(options: _Options, data: str) -> None:
 
 
 def _there(data: Path) -> None:
-    from wsi_seg.errors import UsageError
+    from wsi_seg.errors import MissingError
 
     if not data.exists():
-        raise UsageError(
+        raise MissingError(
             f"{data}: does not exist: give a data set's folder, SLIDE ANNOTATIONS, or a CSV file"
         )
 

@@ -10,7 +10,7 @@ from wsi_seg.data.layout import Faults
 from wsi_seg.data.soundness import sound_sources
 from wsi_seg.data.tiles import CLASSES_FILE
 from wsi_seg.data.tiling import read_about
-from wsi_seg.errors import AnnotationError, UsageError
+from wsi_seg.errors import AnnotationError, MissingError, UsageError
 from wsi_seg.models.classes import load_schema
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def dataset_splits(
 def _recognised(folder: Path, schema: ClassSchema | None, kind: str | None) -> tuple[Layout, Path]:
     """Return the kind of a data set, and its place in the folder."""
     if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder: give a data set's")
+        raise MissingError(f"{folder}: no such folder: give a data set's")
     for layout in layouts(kind):
         root = layout.root(folder)
         doubtful = kind is None and layout.known_by_classes

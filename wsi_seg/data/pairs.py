@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wsi_seg.data.projects.outlines import HOW, match_outlines
 from wsi_seg.data.projects.reading import find_project, read_project
 from wsi_seg.data.slide_list import mpp_of, read_csv
-from wsi_seg.errors import UsageError
+from wsi_seg.errors import MissingError, UsageError
 from wsi_seg.files.reading import check_plain
 from wsi_seg.slides.in_folder import such_as
 from wsi_seg.slides.readers.zarr_store import is_store
@@ -65,7 +65,9 @@ def read_pairs(arguments: Sequence[Path], mpp: float | None = None, series: int 
     Raises
     ------
     UsageError
-        If the arguments are neither, or a named file does not exist.
+        If the arguments are neither.
+    MissingError
+        If a named file does not exist.
     SlideError, MppError
         If a project cannot be read, or an image of it that has outlines cannot be taken.
     """
@@ -143,4 +145,4 @@ def _refuse_absent(absent: Sequence[str], remedy: str) -> None:
     """Refuse missing files, all of them in one line."""
     if absent:
         more = f" and {len(absent) - NAMED_ABSENT} more" if len(absent) > NAMED_ABSENT else ""
-        raise UsageError(f"{', '.join(absent[:NAMED_ABSENT])}{more}: no such file: {remedy}")
+        raise MissingError(f"{', '.join(absent[:NAMED_ABSENT])}{more}: no such file: {remedy}")

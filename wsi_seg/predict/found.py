@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsi_seg.errors import OutputError, UsageError
+from wsi_seg.errors import MissingError, OutputError
 from wsi_seg.files.document import read_object
 from wsi_seg.predict.batch import NoResult, record_digest
 from wsi_seg.results.folder import ResultFolder
@@ -26,11 +26,11 @@ def require_folder(results: Path) -> None:
 
     Raises
     ------
-    UsageError
+    MissingError
     """
     if not results.is_dir():
         what = "not a folder" if results.exists() else "no such folder"
-        raise UsageError(f"{results}: {what}: name the folder that `wsi-seg predict -o` wrote to")
+        raise MissingError(f"{results}: {what}: name the folder that `wsi-seg predict -o` wrote to")
 
 
 def parts_of(slides: Iterable[str]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from wsi_seg.data.pairs import read_pairs
 from wsi_seg.data.projects.outlines import match_outlines
 from wsi_seg.data.projects.reading import find_project, read_project
-from wsi_seg.errors import MppError, SlideError, UsageError
+from wsi_seg.errors import MissingError, MppError, SlideError, UsageError
 from wsi_seg.settings import LabelSettings, Positive
 from wsi_seg.slides.in_folder import such_as
 from wsi_seg.slides.readers.zarr_store import is_store
@@ -83,7 +83,9 @@ def read_asked(
     Raises
     ------
     UsageError
-        If a file does not exist, or there are more files of outlines than slides.
+        If there are more files of outlines than slides.
+    MissingError
+        If a file does not exist.
     SlideError, MppError
         If a project cannot be read, or an image of it that has outlines cannot be taken, or none can.
     """
@@ -96,7 +98,7 @@ def read_asked(
         return [AskedSlide(p.slide, (p.annotations,), p.mpp, p.series) for p in pairs.pairs], pairs.remarks
     for path in (*slides, *outlines):
         if not path.exists():
-            raise UsageError(f"{path}: no such file: name a slide, or with --outlines a file of outlines")
+            raise MissingError(f"{path}: no such file: name a slide, or with --outlines a file of outlines")
     if len(slides) == 1 and find_project(slides[0]) is None:
         return [AskedSlide(slides[0], tuple(outlines))], ()
     if len(outlines) > len(slides):

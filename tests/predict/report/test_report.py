@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from helpers.batches import UNFAMILIAR, Page, with_names, write_result
 
-from wsi_seg.errors import OutputError, UsageError
+from wsi_seg.errors import MissingError, OutputError, UsageError
 from wsi_seg.predict.batch import BatchSummary, NoResult, Outcome
 from wsi_seg.predict.report.gathering import gather
 from wsi_seg.predict.report.reading import read_result
@@ -178,7 +178,7 @@ def test_a_batch_that_is_damaged_or_newer_is_a_line_and_its_results_are_shown(tm
 
 
 def test_what_is_no_folder_of_results_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such folder"):
+    with pytest.raises(MissingError, match="no such folder"):
         gather(tmp_path / "none")
     with pytest.raises(UsageError, match="holds no result"):
         gather(tmp_path)
