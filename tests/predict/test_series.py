@@ -29,8 +29,11 @@ def settings(model: Path, series: int | None = None) -> PredictSettings:
     return PredictSettings(model=str(model), labels=labels, run=RunSettings(workers=1))
 
 
-def geojson(result: Path) -> bytes:
-    return gzip.decompress((result / "slide.geojson.gz").read_bytes())
+def polygons(result: Path) -> list[object]:
+    """Return the polygons, without what the file states of the slide."""
+    document = json.loads(gzip.decompress((result / "slide.geojson.gz").read_bytes()))
+    features: list[object] = document["features"]
+    return features
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def test_each_image_is_segmented_as_if_it_were_alone(several: Path, model_path: 
         assert summary.status == "finished"
         assert len(np.unique(labels_of(tmp_path / name))) > 1
         np.testing.assert_array_equal(labels_of(tmp_path / name), labels_of(tmp_path / f"alone-{name}"))
-        assert geojson(tmp_path / name) == geojson(tmp_path / f"alone-{name}")
+        assert polygons(tmp_path / name) == polygons(tmp_path / f"alone-{name}") != []
 
 
 def test_a_result_goes_on_with_its_own_image_alone(several: Path, model_path: Path, tmp_path: Path) -> None:
