@@ -35,7 +35,7 @@ OFFERED: list[tuple[int, int, int | None]] = [
     *((2048, 128, None), (1024, 96, 96), (1664, 128, 128), (2048, 64, 64), (2048, 96, 96), (2048, 128, 64)),
     *((2048, 128, 96), (2048, 128, 128)),
 ]
-DEFAULTS = {(1024, 96, None): "default of plain networks", (2048, 128, 128): "default of compiled ones"}
+DEFAULTS = {(1024, 96, None): "default of plain networks", (1664, 128, 128): "default of compiled ones"}
 CONTEXT = 512
 NEAR = 16
 

@@ -137,7 +137,7 @@ def predict(
     batch_size: Annotated[str | None, running(help="Patches at a time, or auto. [default: auto]")] = None,
     patch: Annotated[
         int | None,
-        running(help="Side of a patch in px. [default: 1024, compiled up to 2048; less for small slides]"),
+        running(help="Side of a patch in px. [default: 1024, compiled up to 1664; less for small slides]"),
     ] = None,
     overlap: Annotated[
         int | None,

@@ -17,7 +17,7 @@ DEFAULT_PATCH = 1024
 DEFAULT_HALO = 96
 """Of networks whose reach is not known, or not bounded."""
 
-LARGEST_STREAMED = 2048
+LARGEST_STREAMED = 1664
 STREAMED_HALO = 128
 PATCHES_ALONG = 3
 """By compiled kernels, memory does not grow with a patch's height, and glass costs next to nothing. So
