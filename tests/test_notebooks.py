@@ -55,7 +55,8 @@ def test_from_outlines_to_a_map(folder: Path) -> None:
         r"^mean IoU ([\d.]+), mean Dice .* over the 2 classes in the truth$", text, re.MULTILINE
     )
     assert scores
-    assert float(scores[1]) > 0.8
+    # A few steps, whose rounding differs from processor to processor: 0.803 was seen.
+    assert float(scores[1]) > 0.75
     assert not check_file(folder / "results/demo/slide.geojson.gz").faults
     assert (folder / "tumour/report/report.html").is_file()
 

@@ -36,8 +36,9 @@ class SlideImage(np.ndarray[tuple[int, ...], np.dtype[np.uint8]]):
     def __array_finalize__(self, made_from: NDArray[Any] | None) -> None:
         self.frames = None
 
-    def __getitem__(self, index: Any) -> Any:
-        return np.asarray(self)[index]
+    def __getitem__(self, index: Any) -> NDArray[np.uint8]:  # one sample of it is a scalar, as in numpy
+        part: NDArray[np.uint8] = np.asarray(self)[index]
+        return part
 
     def __array_wrap__(self, array: NDArray[Any], context: Any = None, return_scalar: bool = False) -> Any:
         return array[()] if return_scalar else np.asarray(array)
