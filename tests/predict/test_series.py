@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import tissue_rgb
 from helpers.drawn_tiffs import write_series
-from helpers.results import labels_of
+from helpers.results import features_of, labels_of
 from typer.testing import CliRunner
 
 import wsi_seg as ws
@@ -29,13 +28,6 @@ def settings(model: Path, series: int | None = None) -> PredictSettings:
     return PredictSettings(model=str(model), labels=labels, run=RunSettings(workers=1))
 
 
-def polygons(result: Path) -> list[object]:
-    """Return the polygons, without what the file states of the slide."""
-    document = json.loads(gzip.decompress((result / "slide.geojson.gz").read_bytes()))
-    features: list[object] = document["features"]
-    return features
-
-
 @pytest.fixture
 def several(tmp_path: Path) -> Path:
     return write_series(tmp_path / "several.ome.tiff", {"label image": LABEL, "one": ONE, "other": OTHER})
@@ -49,7 +41,7 @@ def test_each_image_is_segmented_as_if_it_were_alone(several: Path, model_path: 
         assert summary.status == "finished"
         assert len(np.unique(labels_of(tmp_path / name))) > 1
         np.testing.assert_array_equal(labels_of(tmp_path / name), labels_of(tmp_path / f"alone-{name}"))
-        assert polygons(tmp_path / name) == polygons(tmp_path / f"alone-{name}") != []
+        assert features_of(tmp_path / name) == features_of(tmp_path / f"alone-{name}") != []
 
 
 def test_a_result_goes_on_with_its_own_image_alone(several: Path, model_path: Path, tmp_path: Path) -> None:

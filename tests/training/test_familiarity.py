@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import write_tiff
-from helpers.results import fingerprints
+from helpers.results import features_of
 from helpers.trainings import striped, tiny_recipe, write_outlined, write_tiles
 
 from wsi_seg.models.bundle import load_bundle, save_bundle
@@ -72,8 +72,8 @@ def test_a_model_without_memory_says_so_and_labels_the_same(
     assert found.verdict is Verdict.UNKNOWN
     assert "remembers no tissue" in found.line
     familiarity_of(pair[0], model, tmp_path / "new")
-    name = "slide.geojson.gz"
-    assert fingerprints(tmp_path / "old")[name] == fingerprints(tmp_path / "new")[name]
+    # The files state their models, which differ.
+    assert features_of(tmp_path / "old") == features_of(tmp_path / "new") != []
 
 
 def test_nothing_is_said_of_a_slide_without_tissue(model: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha1
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 import shapely
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
-    from _typeshed import ReadableBuffer
     from numpy.typing import NDArray
 
     from wsi_seg.models.classes import ClassSchema, Rgb
@@ -209,8 +208,8 @@ class _Beside(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: ReadableBuffer, /) -> int:
-        piece = bytes(data)  # the buffer is used again
+    def write(self, data: Any, /) -> int:  # any buffer, which Python 3.11 has no type for
+        piece = bytes(data)  # it is used again
         self._wait()
         self._last = self._thread.submit(self._file.write, piece)
         return len(piece)
