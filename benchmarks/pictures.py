@@ -122,7 +122,9 @@ def main() -> None:
         picture = polygons(given.slide, given.geojson, tuple(given.box), given.mpp)
     else:
         picture = page(given.address, *given.size) if given.kind == "page" else beside(given.pictures)
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(given.out, optimize=True)
+    if given.kind != "page":  # whose swatches are too small to keep their colours
+        picture = picture.quantize(COLOURS, dither=Image.Dither.NONE)
+    picture.save(given.out, optimize=True)
     print(f"{given.out}: {picture.width} x {picture.height} px, {given.out.stat().st_size / 1e3:.0f} kB")
 
 
