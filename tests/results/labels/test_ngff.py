@@ -125,8 +125,8 @@ def test_the_reference_reader_finds_image_labels_and_colours(result: Path) -> No
     image, tissue, confidence = (nodes[name] for name in ("slide.ome.zarr", "tissue", "confidence"))
     assert [level.shape for level in image.data] == [(3, 175, 250), (3, 88, 125), (3, 44, 63)]
     assert [level.shape for level in tissue.data] == [(700, 1000), (350, 500), (175, 250)]
-    assert image.data[1][:, 5, 5].compute().tolist() == [10, 20, 30]
-    assert np.unique(tissue.data[0].compute()).tolist() == [0, 3]
+    assert image.data[1][:, 5, 5].compute(scheduler="synchronous").tolist() == [10, 20, 30]
+    assert np.unique(tissue.data[0].compute(scheduler="synchronous")).tolist() == [0, 3]
 
     assert tissue.metadata["color"][3] == pytest.approx([200 / 255, 10 / 255, 20 / 255, 1])
     assert tissue.metadata["color"][0][3] == 0
