@@ -29,6 +29,14 @@ THERE: Key = {
     ("asked", "said"),
     [
         ({"confidence": True}, "made without --confidence"),
+        (
+            {"pixels around tissue": 128},
+            "made by patches that look at more, or less, around tissue (--patch)",
+        ),
+        (
+            {"rounded levels": "as stored"},
+            "made by an earlier wsi-seg, which read the slide's coarser levels otherwise",
+        ),
         ({"tissue mask": False}, "made with --tissue-mask"),
         ({"model": "4d"}, "made by another model"),
         ({"roi": "5e"}, "made without --roi"),

@@ -21,6 +21,8 @@ IN_WORDS = {
     ADAPT: "with another stain (--adapt)",
     "network": "with the {old} network, not the {new} one (--compile)",
     "region cores": "with regions of another size",
+    "pixels around tissue": "by patches that look at more, or less, around tissue (--patch)",
+    "rounded levels": "by an earlier wsi-seg, which read the slide's coarser levels otherwise",
 }
 """Values of which a user knows no option of that name, or that say nothing by themselves."""
 

@@ -19,6 +19,7 @@ from wsi_seg.results.labels.ngff import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
 from wsi_seg.slides.levels import LevelRead
 from wsi_seg.slides.monochrome import only_channel
+from wsi_seg.slides.readers.opening import PLAIN_TIFF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,6 +144,14 @@ class Plan:
         """The model, with its network."""
         return with_network(self.bundle)
 
+    @property
+    def _reads_rounded_levels(self) -> bool:
+        """Whether a level is read that earlier versions had from OpenSlide, shifted by part of a pixel."""
+        full = self.slide.levels[0]
+        read = [self.slide.levels[index] for index in self.slide.levels_read]
+        rounded = any(full.width % level.width or full.height % level.height for level in read)
+        return rounded and self.slide.properties.get("openslide.vendor") in PLAIN_TIFF
+
     @cached_property
     def labels_key(self) -> Key:
         """The values that the labels depend on, by names that users know."""
@@ -150,9 +159,11 @@ class Plan:
         adapted: Key = {ADAPT: stated(self.restain)} if labels.adapt else {}
         around = self.lattice.around_tissue
         looked: Key = {} if around is None else {"pixels around tissue": around}
+        stored: Key = {"rounded levels": "as stored"} if self._reads_rounded_levels else {}
         return (
             adapted
             | looked
+            | stored
             | {
                 "slide": self.slide.fingerprint,
                 "slide content": self.slide.files.content,
