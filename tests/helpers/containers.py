@@ -54,9 +54,6 @@ class Container:
         bytes are pixels, or where there are no tiles.
     omit : callable or None
         Leaves a tile of level 0 out.
-    shifted : bool
-        Whether OpenSlide decodes its coarser levels, which it shifts by part of a pixel if their sides are
-        rounded.
     """
 
     name: str
@@ -67,7 +64,6 @@ class Container:
     flat: bool = False
     spoil: Callable[[Path, int, int], None] | None = None
     omit: Callable[[Path, int, int], None] | None = None
-    shifted: bool = False
 
     def make(self, folder: Path, levels: list[Picture], mpp: Mpp = (2.0, 2.0), unit: str = "") -> Path:
         """Write a slide into a folder of its own."""
@@ -303,7 +299,7 @@ TIFF: dict[str, Any] = {"decode": decode_tiff, "spoil": spoil_tiff, "omit": omit
 OME_UNITS = ("µm", "nm", "mm")
 
 PAGES = Container("TIFF", write_pages, units=("cm", "inch"), **TIFF)
-SVS = Container("SVS", write_svs, units=("um",), squared=True, shifted=True, **TIFF)
+SVS = Container("SVS", write_svs, units=("um",), squared=True, **TIFF)
 OME_TIFF = Container("OME-TIFF", _ome("rgb", "YXS", np.asarray), units=OME_UNITS, **TIFF)
 OME_PLANES = Container(
     "OME-TIFF in planes", _ome("planes", "SYX", planes, planarconfig="separate"), units=OME_UNITS, **TIFF
@@ -321,7 +317,7 @@ ZARR_0_4 = Container(
 ZARR_0_5 = Container("OME-Zarr 0.5", _zarr("0.5"), units=NGFF_UNITS, **ZARR)
 
 DICOM_NATIVE = Container(
-    "DICOM, uncompressed", _dicom(NATIVE), units=("mm",), decode=decode_dicom, omit=omit_dicom, shifted=True
+    "DICOM, uncompressed", _dicom(NATIVE), units=("mm",), decode=decode_dicom, omit=omit_dicom
 )
 DICOM_RLE = Container(
     "DICOM, RLE", _dicom(RLE), units=("mm",), decode=decode_dicom, spoil=spoil_dicom, omit=omit_dicom

@@ -31,10 +31,6 @@ HEIGHT, WIDTH = 301, 421
 """Odd, as scanners' are: half of a side is rounded down, and OpenSlide's downsample is no whole number."""
 RGB = tissue_rgb(HEIGHT, WIDTH)
 LEVELS = [RGB, mean(RGB, 2)]
-EVEN = [level[: 300 // step, : 420 // step] for step, level in zip((1, 2), LEVELS, strict=True)]
-
-
-SHIFTED = [container for container in CONTAINERS if container.shifted]
 
 
 @pytest.fixture(scope="module", params=CONTAINERS, ids=name_of)
@@ -65,16 +61,8 @@ def test_its_label_pixels_are_those_of_the_level_at_their_resolution(
 ) -> None:
     assert slide.size == (WIDTH, HEIGHT)
     assert slide.bounds == Bounds(x=0, y=0, width=WIDTH, height=HEIGHT)
-    levels = container.levels_of(LEVELS)
-    for index, rgb in enumerate(levels[:1] if container.shifted else levels):
+    for index, rgb in enumerate(container.levels_of(LEVELS)):
         check_level(slide, index, rgb)
-
-
-@pytest.mark.parametrize("container", SHIFTED, ids=name_of)
-def test_openslide_shifts_no_level_of_even_sides(container: Container, tmp_path: Path) -> None:
-    with Slide(container.make(tmp_path / "even", EVEN)) as slide:
-        for index, rgb in enumerate(EVEN):
-            check_level(slide, index, rgb)
 
 
 def check_level(slide: Slide, index: int, rgb: np.ndarray) -> None:

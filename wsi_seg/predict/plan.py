@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import openslide
+
 from wsi_seg import __version__
 from wsi_seg.errors import ModelError, SlideError
 from wsi_seg.files.digests import digest_of
@@ -17,9 +19,9 @@ from wsi_seg.predict.adapted import ADAPT, stated
 from wsi_seg.predict.sizes import lay_out
 from wsi_seg.results.labels.ngff import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
-from wsi_seg.slides.levels import LevelRead
+from wsi_seg.slides.levels import EXCHANGED, LevelRead
 from wsi_seg.slides.monochrome import only_channel
-from wsi_seg.slides.readers.opening import PLAIN_TIFF
+from wsi_seg.slides.readers.dicom_series import find_beyond_openslide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,10 +149,13 @@ class Plan:
     @property
     def _reads_rounded_levels(self) -> bool:
         """Whether a level is read that earlier versions had from OpenSlide, shifted by part of a pixel."""
+        vendor = self.slide.properties.get(openslide.PROPERTY_NAME_VENDOR)
+        if self.slide.shifts or (vendor == "dicom" and find_beyond_openslide(self.slide.path) is not None):
+            return False
         full = self.slide.levels[0]
         read = [self.slide.levels[index] for index in self.slide.levels_read]
         rounded = any(full.width % level.width or full.height % level.height for level in read)
-        return rounded and self.slide.properties.get("openslide.vendor") in PLAIN_TIFF
+        return rounded and vendor in EXCHANGED
 
     @cached_property
     def labels_key(self) -> Key:
@@ -196,7 +201,8 @@ class Plan:
         """What computes the labels here."""
         from wsi_seg.inference.stream.software import Software
 
-        return Software.here(onnx=self.bundle.architecture.name == ONNX)
+        onnx, dicom = self.bundle.architecture.name == ONNX, self.slide.format == "dicom"
+        return Software.here(onnx=onnx, dicom=dicom)
 
     @cached_property
     def made_from(self) -> str:

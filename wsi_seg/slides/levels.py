@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 LEVEL_0 = (0,)
 """The levels to read from where only level 0 is wanted."""
 
+EXCHANGED = frozenset({"aperio", "dicom", "generic-tiff"})
+"""Formats that programs convert slides to: their levels are read as they are stored, where possible."""
+
 
 class LevelRead(BaseModel):
     """A level that pixels were read from.
@@ -91,11 +94,11 @@ class LevelChoice:
 
 
 def remarks_on_levels(slide: Slide) -> tuple[str, ...]:
-    """Return remarks on the image, if several of a file may be the slide, and on levels not in order."""
+    """Return remarks on a slide's levels, and on the image, if several of a file may be the slide."""
     several = None
     if slide.series is None and slide.format == "generic-tiff":
         several = remark_on_images(slide.path)
-    return (*([] if several is None else [several]), *_remarks_on_order(slide))
+    return (*([] if several is None else [several]), *_remarks_on_order(slide), *_remarks_on_shifts(slide))
 
 
 def _remarks_on_order(slide: Slide) -> tuple[str, ...]:
@@ -124,6 +127,16 @@ def _remarks_on_order(slide: Slide) -> tuple[str, ...]:
             "or is empty where that was tried"
         )
     return tuple(lines)
+
+
+def _remarks_on_shifts(slide: Slide) -> tuple[str, ...]:
+    """Return a remark where pixels that other containers give as they are stored are not given so."""
+    if slide.choice.given == LEVEL_0 or not slide.shifts or slide.format not in EXCHANGED:
+        return ()
+    return (
+        f"{slide.path}: the sides of its coarser levels are rounded, and OpenSlide, which alone reads them, "
+        "shifts them by up to half of their pixels: convert the slide to OME-TIFF if that matters",
+    )
 
 
 def _named(found: list[Agreement]) -> str:

@@ -112,6 +112,7 @@ class Slide:
         self._reader: Reader = open_reader(self.path, series)
         self.files = SlideFiles.of(self.path, self._reader.properties, opened)
         self.format = self._reader.format
+        self.shifts = self._reader.shifts
         self.properties = self._reader.properties
         self.name = self.called = self._own_name()
         self.size: tuple[int, int] = (self._reader.levels[0].width, self._reader.levels[0].height)

@@ -31,6 +31,8 @@ class Software:
         What decodes slides.
     onnxruntime : str or None
         Its version if it runs the network; None if PyTorch does.
+    wsidicom : str or None
+        Its version if the slide is DICOM; None for any other.
     """
 
     wsi_seg: str
@@ -39,16 +41,19 @@ class Software:
     simplejpeg: str
     imagecodecs: str
     onnxruntime: str | None = None
+    wsidicom: str | None = None
 
     @classmethod
     @cache
-    def here(cls, *, onnx: bool = False) -> Self:
+    def here(cls, *, onnx: bool = False, dicom: bool = False) -> Self:
         """Return the software of this process; found once, as loaded modules do not change.
 
         Parameters
         ----------
         onnx : bool
             Whether ONNX Runtime runs the network.
+        dicom : bool
+            Whether the slide is DICOM.
 
         Raises
         ------
@@ -62,6 +67,7 @@ class Software:
             simplejpeg=metadata.version("simplejpeg"),
             imagecodecs=metadata.version("imagecodecs"),
             onnxruntime=str(onnx_runtime().__version__) if onnx else None,
+            wsidicom=metadata.version("wsidicom") if dicom else None,
         )
 
     def recorded(self) -> dict[str, str]:
@@ -76,7 +82,7 @@ class Software:
         SchedulerError
             If this process has other software.
         """
-        here = Software.here(onnx=self.onnxruntime is not None)
+        here = Software.here(onnx=self.onnxruntime is not None, dicom=self.wsidicom is not None)
         if here != self:
             ours, theirs = asdict(self), asdict(here)
             others = [name for name in ours if ours[name] != theirs[name]]

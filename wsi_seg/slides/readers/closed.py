@@ -32,6 +32,7 @@ class ClosedReader:
         self.how = reader.how
         self.properties = reader.properties
         self.levels = reader.levels
+        self.shifts = reader.shifts
         reader.close()
 
     @property

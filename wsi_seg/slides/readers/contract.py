@@ -43,6 +43,8 @@ class Reader(Protocol):
         The file's own statements, under OpenSlide's names.
     levels : tuple of SlideLevel
         From the finest to the coarsest.
+    shifts : bool
+        Whether pixels of a coarser level are read between those that are stored, by up to half a pixel.
     """
 
     @property
@@ -56,6 +58,9 @@ class Reader(Protocol):
 
     @property
     def levels(self) -> tuple[SlideLevel, ...]: ...  # noqa: D102
+
+    @property
+    def shifts(self) -> bool: ...  # noqa: D102
 
     @property
     def icc_profile(self) -> bytes | None:

@@ -1,4 +1,4 @@
-"""DICOM slides that OpenSlide refuses: read by wsidicom, if it is installed and reads them."""
+"""DICOM slides that OpenSlide refuses, or whose levels it would shift: read by wsidicom."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsi_seg.slides.readers.contract import Reader
+    from wsi_seg.slides.readers.decode import LevelReader
+    from wsi_seg.slides.readers.dicom_reader import DicomReader
     from wsi_seg.slides.readers.dicom_series import SeriesFiles
+
+SHIFTED = "whose levels OpenSlide would shift by part of a pixel"
 
 
 def open_dicom(path: Path) -> Reader | None:
@@ -45,15 +49,51 @@ def open_dicom(path: Path) -> Reader | None:
             raise SlideError(f"{path}: {_describe(path, series, volume)}: {REFUSED}")
         if header.photometric:
             refuse_colours(volume, header.transfer_syntax, header.photometric)
+    what = _describe(path, series, series.refused_for(path))
+    return _dicom_reader(path, what)(path, series)
+
+
+def open_shifted_dicom(path: Path, opened: LevelReader) -> Reader:
+    """Open a DICOM slide whose levels OpenSlide would shift, as they are stored.
+
+    Parameters
+    ----------
+    path : Path
+    opened : LevelReader
+        The slide as OpenSlide opens it. It is returned, and `shifts` says so, where wsidicom does not read
+        the slide, or finds other levels; it is closed where it is not returned.
+
+    Raises
+    ------
+    SlideError
+        If wsidicom is not installed, or broken.
+    """
+    series = find_series(path)
+    if series is None:
+        return opened
+    try:
+        reader = _dicom_reader(path, f"a DICOM slide {SHIFTED}")
+    except SlideError:
+        opened.close()
+        raise
+    try:
+        stored = reader(path, series, opened.properties)
+    except SlideError:
+        return opened
+    sizes = [[(level.width, level.height) for level in one.levels] for one in (stored, opened)]
+    used, unused = (stored, opened) if sizes[0] == sizes[1] else (opened, stored)
+    unused.close()
+    return used
+
+
+def _dicom_reader(path: Path, what: str) -> type[DicomReader]:
+    """Import what reads DICOM by wsidicom; an error says what the slide is, and what is wrong."""
     try:
         from wsi_seg.slides.readers.dicom_reader import DicomReader
     except Exception as error:  # a broken installation may raise anything
-        fault = ImportFault.of(error, "dicom")
-        raise SlideError(
-            f"{path}: {_describe(path, series, series.refused_for(path))}; wsidicom does, but "
-            f"{fault.package} {fault.says}"
-        ) from error
-    return DicomReader(path, series)
+        fault = ImportFault.of(error)
+        raise SlideError(f"{path}: {what}; {fault.package}, which reads it, {fault.says}") from error
+    return DicomReader
 
 
 def _describe(path: Path, series: SeriesFiles, file: Path) -> str:

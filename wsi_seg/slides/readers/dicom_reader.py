@@ -1,4 +1,4 @@
-"""Read a DICOM slide that OpenSlide refuses, frame by frame; some decoded frames are cached."""
+"""Read a DICOM slide that OpenSlide refuses, or would shift, frame by frame; some frames are cached."""
 
 from __future__ import annotations
 
@@ -54,6 +54,8 @@ class DicomReader:
         The file that was named.
     series : SeriesFiles
         All files of the slide.
+    properties : mapping of str to str, optional
+        The slide's statements, where OpenSlide opens it too, but would shift its levels.
 
     Raises
     ------
@@ -62,10 +64,12 @@ class DicomReader:
     """
 
     format = "dicom"
+    shifts = False
 
-    def __init__(self, path: Path, series: SeriesFiles) -> None:
+    def __init__(self, path: Path, series: SeriesFiles, properties: Mapping[str, str] | None = None) -> None:
         self.path = path
-        self._refused_for, self._headers = series.refused_for(path), series.headers
+        self._headers = series.headers
+        self._refused_for = series.refused_for(path) if properties is None else None
         self._owner = PIECES.new_owner()
         self._found = find_levels(series.volumes)
         first = self._found[0]
@@ -73,7 +77,7 @@ class DicomReader:
         self.levels = tuple(_describe(level, first) for level in self._found)
         with quiet():
             facts = read_facts(first.parts[0].path)
-            self.properties = _properties(first, facts, series)
+            self.properties = _properties(first, facts, series) if properties is None else properties
             self._icc_profile = _optical_path(facts).get("ICCProfile")
         with ExitStack() as stack:
             self._files = [[stack.enter_context(open_plain(p.path)) for p in f.parts] for f in self._found]
@@ -86,7 +90,9 @@ class DicomReader:
         """The software that decodes the pixels, what compresses them, and why it is this software."""
         encoding, named = self._found[0].encoding, self._refused_for
         what = name_syntax(encoding.syntax)
-        if is_read_by_openslide(self._headers[self._found[0].parts[0].path]):
+        if named is None:
+            what = f"{name_frames(encoding.syntax)}; OpenSlide would shift its levels by part of a pixel"
+        elif is_read_by_openslide(self._headers[self._found[0].parts[0].path]):
             by = "colours" if self._headers[named].transfer_syntax in BY_OPENSLIDE else "compression"
             what += f", but OpenSlide refuses the slide for the {by} of {named.name}"
         elif encoding.syntax in BY_OPENSLIDE:

@@ -35,6 +35,8 @@ def levels_of(series: Any) -> list[list[Any]]:
 def find_levels(series: Any) -> tuple[list[list[Any]], tuple[LeftOut, ...]]:
     """Return the pages of each level of an image, and what seems to be a level and is not read."""
     finest, *coarser = [list(level.pages) for level in series.levels]
+    if series.kind == "svs":
+        coarser = _tiled_behind(series)
     found, others = [finest], []
     for pages in coarser:
         why = _why_no_level(pages, found[-1], finest)
@@ -48,6 +50,18 @@ def find_levels(series: Any) -> tuple[list[list[Any]], tuple[LeftOut, ...]]:
                 break
             found.append(pages)
     return found, tuple(others)
+
+
+def _tiled_behind(series: Any) -> list[list[Any]]:
+    """Return the pages of an Aperio file that OpenSlide takes for levels: all that are stored in tiles.
+
+    tifffile takes the second page for a thumbnail, whatever it holds: files without one have a level there.
+    """
+    tiff, own = series.parent, _numbers(series)
+    if own != [0]:
+        return []
+    pages = [tiff.pages[number].aspage() for number in range(1, len(tiff.pages))]
+    return [[page] for page in pages if page.is_tiled]
 
 
 def _pages_behind(series: Any) -> Iterator[list[Any]]:

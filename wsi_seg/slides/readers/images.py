@@ -144,7 +144,9 @@ def read_images(path: Path) -> tuple[TiffImage, ...]:
             images = tuple(
                 _describe(tiff, index, series)
                 for index, series in enumerate(tiff.series)
-                if {"Y", "X"} <= set(series.axes) and _area(size_of_page(series.keyframe)) > 0
+                if {"Y", "X"} <= set(series.axes)
+                and _area(size_of_page(series.keyframe)) > 0
+                and not (tiff.is_svs and index > 0 and series.keyframe.is_tiled)  # a level
             )
     except ERRORS as error:
         raise SlideError(f"{path}: damaged TIFF ({error}): copy or export it again") from error

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.slides.readers.channels import Channels, find_channels
-from wsi_seg.slides.readers.compressions import BY_OPENSLIDE
+from wsi_seg.slides.readers.compressions import codec_of, is_installed
 from wsi_seg.slides.readers.decode import LevelReader
-from wsi_seg.slides.readers.dicom_opening import open_dicom
+from wsi_seg.slides.readers.dicom_opening import open_dicom, open_shifted_dicom
 from wsi_seg.slides.readers.images import TiffImage, choose_image, read_images
 from wsi_seg.slides.readers.picture_reader import PictureReader, is_picture_file
 from wsi_seg.slides.readers.refused import is_sound_tiff, refuse_other_makes, refuse_unreadable
@@ -61,6 +61,8 @@ def open_reader(path: Path, series: int | None = None) -> Reader:
         if not is_sound_tiff(path):
             raise
         return _open_refused(path, series)
+    if opened.format == "dicom" and opened.shifts:
+        return _of_one_image(open_shifted_dicom(path, opened), path, series)
     if opened.format not in PLAIN_TIFF:
         return _of_one_image(opened, path, series)
     try:
@@ -101,12 +103,19 @@ def _open_other(path: Path, series: int | None, opened: LevelReader) -> TiffRead
         why = "OpenSlide reads none of its uncompressed tiles"
     elif coarser:
         why = f"OpenSlide finds {len(opened.levels)} of its {len(image.levels)} levels"
-    elif opened.shifts and image.compression in BY_OPENSLIDE and len(image.levels) == len(opened.levels):
+    elif opened.shifts and _holds_levels(image, opened):
         why = "OpenSlide would shift its levels by part of a pixel"
     else:
         return None
     refuse_unreadable(path, image)
     return _open_tiff(path, image, channels, opened.properties if first else statements(path, image), why)
+
+
+def _holds_levels(image: TiffImage, opened: LevelReader) -> bool:
+    """Return whether an image has the levels that OpenSlide finds, and imagecodecs decodes them."""
+    codec = codec_of(image.compression)
+    sizes = tuple((level.width, level.height) for level in opened.levels)
+    return image.levels == sizes and codec is not None and is_installed(codec)
 
 
 def _open_refused(path: Path, series: int | None) -> TiffReader:

@@ -56,6 +56,8 @@ class PictureReader:
         If it cannot be decoded, has too many pixels, is to be shown turned, or is not RGB or grey in 8 bits.
     """
 
+    shifts = False
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.properties = {"openslide.vendor": "picture"}

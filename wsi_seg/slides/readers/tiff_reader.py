@@ -63,6 +63,7 @@ class TiffReader:
     """
 
     format = "generic-tiff"
+    shifts = False
 
     def __init__(
         self, path: Path, image: TiffImage, channels: Channels, properties: Mapping[str, str], why: str

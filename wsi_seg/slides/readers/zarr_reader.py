@@ -63,6 +63,8 @@ class ZarrReader:
         If it has no image of that number.
     """
 
+    shifts = False
+
     def __init__(self, path: Path, series: int | None = None) -> None:
         self.path = path
         images = images_of(path)
