@@ -59,7 +59,7 @@ def test_each_slide_has_a_row_with_what_became_of_it(folder: Path) -> None:
     rows = rows_of(listing)
     assert {name: row["state"] for name, row in rows.items()} == {
         "tissue tissue": "finished",
-        "underway underway": "not finished",
+        "underway underway": "running",
         "damaged damaged": "cannot be used",
         "bad.svs None": "failed",
         "copy.tiff None": "copy of a slide before it",

@@ -155,9 +155,6 @@ def test_what_cannot_be_shown_is_a_line(folder: Path, slide_path: Path, tmp_path
     zarr.write_text(json.dumps(stored))
     with pytest.raises(OutputError, match="written by a newer wsi-seg"):
         open_result(result.folder)
-    shutil.move(result.zarr, result.unfinished_zarr)
-    with pytest.raises(OutputError, match="is not finished: wait for the run, or run the same"):
-        open_result(result.folder)
     with pytest.raises(UsageError, match="--slide: goes with a result"):
         find_site(Asked(slide_path, slide=tmp_path / "other.svs"))
 

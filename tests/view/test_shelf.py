@@ -13,6 +13,8 @@ from wsi_seg.view.shown import Shown
 class Stand:
     """Stands for a slide."""
 
+    moved_on = False
+
     def __init__(self, number: int, log: list[str]) -> None:
         self.number, self.log = number, log
         log.append(f"open {number}")
@@ -66,3 +68,17 @@ def test_a_slide_that_cannot_be_opened_is_tried_again() -> None:
     for number in (-1, 1):
         with pytest.raises(IndexError), shelf.opened(number):
             pass
+
+
+def test_a_result_at_another_stage_is_opened_again_and_closed_when_nobody_reads_it() -> None:
+    log: list[str] = []
+    shelf = shelf_of(1, log)
+    with shelf.opened(0) as first:
+        cast("Stand", first).moved_on = True
+        with shelf.opened(0) as second:
+            assert second is not first
+            assert log == ["open 0", "open 0"]
+        assert "close 0" not in log
+    assert log == ["open 0", "open 0", "close 0"]
+    shelf.close()
+    assert log.count("close 0") == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from wsi_seg.errors import OutputError
+from wsi_seg.errors import OutputError, printable
 from wsi_seg.files.files import move, remove_partial, replacing, writing
 from wsi_seg.inference.stream.ledger import Ledger
 from wsi_seg.predict.difference import how_made
@@ -42,6 +42,8 @@ def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
         progress="segmenting",
         labels=plan.labels_key,
         export=plan.export_key,
+        slide=_place_of(plan),
+        series=plan.settings.labels.series,
         software=plan.software.recorded(),
     )
     record = result.read_record()
@@ -71,11 +73,16 @@ def begin(result: ResultFolder, plan: Plan, progress: Progress) -> RunRecord:
         return fresh
     if record.progress != "segmenting":
         return _begin_again(result, plan, record, progress)
-    software = _software_of(result, record, plan)
-    if software != record.software:
-        record = record.model_copy(update={"software": software})
+    changed = {"software": _software_of(result, record, plan), "slide": _place_of(plan)}
+    if changed != {"software": record.software, "slide": record.slide}:
+        record = record.model_copy(update=changed)
         result.write_record(record)
     return record
+
+
+def _place_of(plan: Plan) -> str:
+    """Return where the slide is, as text that JSON can hold."""
+    return printable(str(plan.slide.path.absolute()))
 
 
 def _refuse_unknown(result: ResultFolder) -> None:

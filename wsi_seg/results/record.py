@@ -40,6 +40,10 @@ class RunRecord(Document):
         What the labels depend on: slide, model, settings, by the names that users know.
     export : dict
         What the polygons depend on beside the labels.
+    slide : str or None
+        Where the slide was when the run was last started; None in records of before that was noted.
+    series : int or None
+        Which image of its file, if that was asked for.
     software : dict or None
         Versions of the libraries with which the run was started, by name; None in records of before they
         were noted.
@@ -58,6 +62,8 @@ class RunRecord(Document):
     progress: Stage
     labels: Key
     export: Key
+    slide: str | None = None
+    series: int | None = None
     software: dict[str, str] | None = None
     tissue: MaskSeal | None = None
     totals: RegionTotals | None = None

@@ -145,7 +145,7 @@ class Server:
             rect = None if classes is None else classes.grid_of(look).rect(level, column, row)
             if classes is None or rect is None:
                 raise HTTPException(404)
-            key = number, look, level, column, row
+            key = number, shown.version, look, level, column, row
             return self._tiles.get(key, lambda: classes.tile(look, level, rect))
 
         return _picture(await self._of_slide(request, draw))

@@ -48,10 +48,11 @@ def find_slide(
     named : Path or None
         The slide that the user names.
     """
-    if named is None and (result is None or summary is None):
+    was = summary.slide if summary is not None else None if record is None else record.slide
+    if named is None and (result is None or was is None):
         return Found(None, f"the result does not say where its slide is: {NAME_IT}")
-    places = [named] if named is not None else list(_places(result, summary))
-    series = _series(summary)
+    places = [named] if named is not None else list(_places(result, was))
+    series = _series(summary, record)
     why_not = None
     for place in places:
         if named is None and not os.path.exists(place):
@@ -67,20 +68,19 @@ def find_slide(
     return Found(None, why_not or f"{places[0]}: the slide is no longer there; {NAME_IT}")
 
 
-def _places(result: ResultFolder | None, summary: Summary | None) -> Iterator[Path]:
+def _places(result: ResultFolder | None, was: str | None) -> Iterator[Path]:
     """Yield where the slide may be: where it was, and beside the result, which both may have moved."""
     assert result is not None
-    assert summary is not None
-    was = Path(summary.slide)
-    yield was
+    assert was is not None
+    yield Path(was)
     for parent in list(result.folder.absolute().parents)[:2]:
-        yield parent / was.name
+        yield parent / Path(was).name
 
 
-def _series(summary: Summary | None) -> int | None:
+def _series(summary: Summary | None, record: RunRecord | None) -> int | None:
     labels = {} if summary is None else summary.settings.get("labels")
     series = labels.get("series") if isinstance(labels, dict) else None
-    return series if isinstance(series, int) else None
+    return series if isinstance(series, int) else None if record is None else record.series
 
 
 def _opened(place: Path, series: int | None, frames: Frames, record: RunRecord | None) -> Found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,15 @@ from wsi_seg.results.pictures.painting import paint_classes
 from wsi_seg.results.summary import Status, read_summary
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.view.opening import open_result
+from wsi_seg.view.unfinished import read_underway
 
 if TYPE_CHECKING:
     from PIL import Image
     from pydantic import JsonValue
 
     from wsi_seg.predict.batch import Outcome
+    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.results.record import RunRecord
     from wsi_seg.results.summary import Summary
     from wsi_seg.view.shelf import Shelf
     from wsi_seg.view.shown import Json
@@ -68,13 +72,15 @@ class Listing:
                 if row["result"] is not None:
                     rows = [other for other in rows if other["result"] != row["result"]]
                 rows.append(row)
-        rows += [_row(Path(slide).name, "waiting", None) for slide in batch.waiting]
+        begun = {row["of"] for row in rows if "of" in row}
+        waiting = [slide for slide in batch.waiting if os.path.abspath(slide) not in begun]
+        rows += [_row(Path(slide).name, "waiting", None) for slide in waiting]
         return {
             "name": self._folder.resolve().name,
             "path": str(self._folder),
             "rows": list(rows),
             "notices": [*([line] if line else []), *batch.passed_over],
-            "running": bool(batch.waiting) or any(row["state"] == "not finished" for row in rows),
+            "running": bool(batch.waiting) or any("of" in row for row in rows),
         }
 
     def picture(self, name: str) -> bytes:
@@ -93,9 +99,11 @@ class Listing:
         path, known = found
         if known.thumbnail is None:
             try:
-                known.thumbnail = _thumbnail(ResultFolder(path).zarr)
+                known.thumbnail = _thumbnail(ResultFolder(path))
             except OutputError as error:
                 raise KeyError(name) from error
+        if known.thumbnail is None:
+            raise KeyError(name)
         return known.thumbnail
 
     def _row(self, path: Path) -> Json:
@@ -103,8 +111,8 @@ class Listing:
         if known is None:
             known = self._known[path] = _Known(self._shelf.add(partial(open_result, path)))
         result = ResultFolder(path)
-        stamps = tuple(map(_stamp, (result.record_path, result.summary_json)))
-        if not known.row or stamps != known.stamps:
+        stamps = tuple(map(_stamp, (result.record_path, result.summary_json, result.ledger)))
+        if "of" in known.row or not known.row or stamps != known.stamps:
             known.stamps, known.row, known.thumbnail = stamps, self._read(result, known.number), None
         return known.row
 
@@ -113,7 +121,7 @@ class Listing:
         try:
             record = result.read_record() if result.record_path.exists() else None
             if record is not None and record.progress != "finished":
-                return _row(name, "not finished", name)
+                return self._underway(result, record, number)
             summary = read_summary(result.summary_json)
         except OutputError as error:
             return _row(name, "cannot be used", name, str(error))
@@ -121,11 +129,26 @@ class Listing:
             # By the result, which has a name of its own, as the files of a DICOM slide have not.
             **_row(name, str(summary.status), name),
             "number": number,
+            "pictured": True,
             "model": summary.model,
             "tissue_mm2": summary.tissue_mm2,
             "unprocessed_mm2": summary.unprocessed_mm2,
             "familiarity": None if summary.familiarity is None else str(summary.familiarity.verdict),
             "classes": self._classes(summary, result),
+        }
+
+    def _underway(self, result: ResultFolder, record: RunRecord, number: int) -> Json:
+        """Return the row of a result that is not finished; a run may be writing it now."""
+        labels, run_now = read_underway(result, record)
+        run = run_now.about()
+        name = result.folder.name
+        row = _row(name, "running" if run["running"] else "not finished", name, str(run["line"]))
+        return {
+            **row,
+            "number": number,
+            "of": record.slide,
+            "version": run["done"],
+            "pictured": labels is not None,
         }
 
     def _classes(self, summary: Summary, result: ResultFolder) -> list[JsonValue]:
@@ -193,8 +216,15 @@ def _stamp(path: Path) -> Stamp:
     return status.st_mtime_ns, status.st_size
 
 
-def _thumbnail(zarr: Path) -> bytes:
-    labels = read_labels(zarr)
+def _thumbnail(result: ResultFolder) -> bytes | None:
+    """Draw the classes, as far as they are done, over the slide; nothing if there are none so far."""
+    record = result.read_record() if result.record_path.exists() else None
+    if record is None or record.progress == "finished":
+        labels: LabelPyramid | None = read_labels(result.zarr)
+    else:
+        labels, _ = read_underway(result, record)
+    if labels is None:
+        return None
     rgb = labels.read_overview(SIDE)
     height, width = rgb.shape[:2]
     level = next(k for k, array in enumerate(labels.levels) if array.shape == (height, width))

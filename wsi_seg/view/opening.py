@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import MppError, OutputError
@@ -17,17 +19,14 @@ from wsi_seg.view.overview_tiles import OverviewTiles
 from wsi_seg.view.polygons import Polygons
 from wsi_seg.view.shown import Shown
 from wsi_seg.view.slide_tiles import SlideTiles
+from wsi_seg.view.unfinished import RESUMES, read_underway
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from wsi_seg.results.record import RunRecord
     from wsi_seg.results.summary import Summary
-
-UNFINISHED = (
-    "is not finished: wait for the run, or run the same `wsi-seg predict` again, which resumes it; until "
-    "then `wsi-seg view` shows the slide itself"
-)
+    from wsi_seg.view.unfinished import Run
 
 
 def open_slide(path: Path, outlines: Sequence[Path] = (), series: int | None = None) -> Shown:
@@ -60,7 +59,7 @@ def open_slide(path: Path, outlines: Sequence[Path] = (), series: int | None = N
 
 
 def open_result(path: Path, outlines: Sequence[Path] = (), slide: Path | None = None) -> Shown:
-    """Open a finished result, and its slide; without that, the overview that the result holds is shown.
+    """Open a result, as far as it is done, and its slide; without that, the overview that the result holds.
 
     Parameters
     ----------
@@ -74,17 +73,22 @@ def open_result(path: Path, outlines: Sequence[Path] = (), slide: Path | None = 
     Raises
     ------
     OutputError
-        If it is not finished, is damaged, or is of a newer version.
+        If it is damaged, is of a newer version, or has neither labels nor a slide so far.
     AnnotationError
         As for `open_slide`.
     """
     zarr = labels_in(path)
     result = folder_of(zarr)
-    if result is not None and not zarr.is_dir() and result.work.is_dir():
-        raise OutputError(f"{path}: {UNFINISHED}")
-    labels = read_labels(zarr)
-    summary, lacking = _summary(result)
     record = result.read_record() if result is not None and result.record_path.exists() else None
+    run = None
+    if result is None or record is None or record.progress == "finished":
+        labels = read_labels(zarr)
+    else:
+        done, run = read_underway(result, record)
+        if done is None:
+            return _open_beginning(run, record, outlines, slide)
+        labels = done
+    summary, lacking = (None, None) if run is not None else _summary(result)
     found = find_slide(result, labels.frames, summary, record, slide)
     name = str(labels.attributes.get("slide", path.name))
     drawn = Outlines.read(outlines, name, labels.frames.bounds)
@@ -97,11 +101,20 @@ def open_result(path: Path, outlines: Sequence[Path] = (), slide: Path | None = 
         picture=OverviewTiles(labels) if found.slide is None else SlideTiles(found.slide),
         outlines=drawn,
         classes=LabelTiles(labels),
-        polygons=_polygons(result),
+        polygons=None if run is not None else _polygons(result),
         summary=summary,
         notices=(*filter(None, (found.why_not, lacking, unprocessed)), *drawn.remarks),
         remarks=() if summary is None else tuple(notices(summary)),
+        run=run,
     )
+
+
+def _open_beginning(run: Run, record: RunRecord, outlines: Sequence[Path], slide: Path | None) -> Shown:
+    """Show the slide of a result that has no labels so far."""
+    place = slide or (None if record.slide is None else Path(record.slide))
+    if place is None:
+        raise OutputError(f"{run.result.folder}: not finished: {RESUMES}")
+    return replace(open_slide(place, outlines, record.series), path=str(run.result.folder), run=run)
 
 
 def _summary(result: ResultFolder | None) -> tuple[Summary | None, str | None]:

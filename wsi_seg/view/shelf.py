@@ -22,6 +22,7 @@ class _Place:
     def __init__(self, opener: Callable[[], Shown]) -> None:
         self.opener = opener
         self.shown: Shown | None = None
+        self.before: list[Shown] = []  # of a result that was being written: closed when nobody reads it
         self.readers = 0
         self.lock = threading.Lock()
 
@@ -63,9 +64,13 @@ class Shelf:
             self._used.move_to_end(number)
         try:
             with place.lock:
+                if place.shown is not None and place.shown.moved_on:
+                    place.before.append(place.shown)
+                    place.shown = None
                 if place.shown is None:
                     place.shown = place.opener()
-            yield place.shown
+                shown = place.shown
+            yield shown
         finally:
             with self._lock:
                 place.readers -= 1
@@ -74,10 +79,15 @@ class Shelf:
     def close(self) -> None:
         """Close all."""
         for place in self._places:
-            if place.shown is not None:
-                place.shown.close()
+            for shown in (*place.before, place.shown):
+                if shown is not None:
+                    shown.close()
 
     def _close_unused(self) -> None:
+        for number in self._used:
+            place = self._places[number]
+            while place.before and place.readers == 0:
+                place.before.pop().close()
         for number in list(self._used)[:-MOST_OPEN]:
             place = self._places[number]
             if place.readers == 0:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wsi_seg.view.outlines import Outlines
     from wsi_seg.view.polygons import Polygons
     from wsi_seg.view.tiling import Grid
+    from wsi_seg.view.unfinished import Run
 
 Json = dict[str, "JsonValue"]
 
@@ -59,6 +60,8 @@ class Shown:
         What is wrong, first of all that is said.
     remarks : tuple of str
         What else is said of the result.
+    run : Run or None
+        That of a result that is still being written.
     """
 
     name: str
@@ -72,6 +75,17 @@ class Shown:
     summary: Summary | None = None
     notices: tuple[str, ...] = ()
     remarks: tuple[str, ...] = field(default=())
+    run: Run | None = None
+
+    @property
+    def moved_on(self) -> bool:
+        """Whether it is of a result that was being written, and is at another stage by now."""
+        return self.run is not None and self.run.moved_on
+
+    @property
+    def version(self) -> int:
+        """Another one whenever more is done of a result that is being written."""
+        return 0 if self.run is None else 1 + len(self.run.done)
 
     def about(self) -> Json:
         """Return all that the page has to know before it asks for tiles."""
@@ -91,6 +105,7 @@ class Shown:
             "notices": list(self.notices),
             "remarks": list(self.remarks),
             "outlines": self.outlines.about(),
+            "run": None if self.run is None else self.run.about(),
         }
 
     def at(self, qupath_xy: tuple[float, float]) -> Json:
@@ -111,7 +126,7 @@ class Shown:
             return found
         pixel = Rect(y, x, y + 1, x + 1)
         value = int(labels.read(pixel)[0, 0])
-        found["class"] = _name_of(value, labels.schema)
+        found["class"] = _name_of(value, labels.schema, self.run)
         found["id"] = value
         if labels.confidence and value not in {OUTSIDE_ID, UNPROCESSED_ID}:
             found["confidence"] = int(labels.read_confidence(pixel)[0, 0]) / 255
@@ -156,9 +171,9 @@ def _labels(classes: LabelTiles) -> Json:
     }
 
 
-def _name_of(value: int, schema: ClassSchema) -> str:
+def _name_of(value: int, schema: ClassSchema, run: Run | None) -> str:
     if value == OUTSIDE_ID:
         return "Not analysed"
     if value == UNPROCESSED_ID:
-        return "Could not be read"
+        return "Could not be read" if run is None or run.exporting else "Not done yet, or could not be read"
     return next((c.name for c in schema.classes if c.id == value), f"class {value}")

@@ -13,13 +13,14 @@ export class Classes {
     this.hidden = new Set(about.legend.filter((c) => c.background).map((c) => c.id));
     this.image = null;
     this.turn = 0;
+    this.done = about.run?.done ?? 0; // of a result that is being written
   }
 
   /** Show the classes as they are set now; what is there stays until the new tiles are. */
   update() {
     const [dx, dy] = this.labels.downsample;
     const hidden = [...this.hidden].sort((a, b) => a - b).join(",");
-    const look = `as=${this.drawn}&hidden=${hidden}`;
+    const look = `as=${this.drawn}&hidden=${hidden}&done=${this.done}`;
     const turn = ++this.turn;
     const before = this.image;
     this.viewer.addTiledImage({
@@ -50,6 +51,12 @@ export class Classes {
         settle();
       },
     });
+  }
+
+  /** Show more of a result that is being written. */
+  grow(done) {
+    this.done = done;
+    this.update();
   }
 
   shownOpacity() {

@@ -47,11 +47,13 @@ function card(row) {
   const place = linked ? made("a", {className: "thumbnail"}) : made("span", {className: "thumbnail"});
   if (linked) {
     place.href = `s/${row.number}/`;
-    const picture = made("img");
-    picture.src = `picture/${row.number}`;
-    picture.alt = "";
-    picture.loading = "lazy";
-    place.append(picture);
+    if (row.pictured) {
+      const picture = made("img");
+      picture.src = `picture/${row.number}?done=${row.version ?? "all"}`;
+      picture.alt = "";
+      picture.loading = "lazy";
+      place.append(picture);
+    }
   }
   const said = made("div");
   const heading = made("h3");
@@ -60,7 +62,10 @@ function card(row) {
   const kind = WRONG.has(row.state) ? " bad" : ODD.has(row.state) ? " odd" : "";
   heading.append(name, made("span", {className: `state${kind}`, text: row.state}));
   said.append(heading);
-  if (row.line) said.append(made("p", {className: `notice${kind === " bad" ? " fault" : ""}`, text: row.line}));
+  if (row.line) {
+    const className = kind === " bad" ? "notice fault" : row.state === "running" ? "muted" : "notice";
+    said.append(made("p", {className, text: row.line}));
+  }
   const facts = [row.model, row.tissue_mm2 !== undefined && `classified: ${area(row.tissue_mm2)}`];
   if (row.unprocessed_mm2) facts.push(`could not be read: ${area(row.unprocessed_mm2)}`);
   if (row.familiarity && row.familiarity !== "familiar") facts.push(`familiarity: ${row.familiarity}`);
@@ -108,7 +113,9 @@ function draw() {
   element("rows").replaceChildren(...found.sort(compared).map(cardOf));
   const wrong = rows.filter((row) => WRONG.has(row.state)).length;
   const count = `${rows.length} ${rows.length === 1 ? "slide" : "slides"}`;
-  element("count").textContent = count + (wrong ? `, ${wrong} with errors` : "") + (asked ? `; ${found.length} found` : "");
+  const going = ["running", "waiting"].map((state) => [rows.filter((row) => row.state === state).length, state]);
+  const left = going.filter(([many]) => many).map(([many, state]) => `, ${many} ${state}`);
+  element("count").textContent = count + left.join("") + (wrong ? `, ${wrong} with errors` : "") + (asked ? `; ${found.length} found` : "");
 }
 
 async function read() {

@@ -51,14 +51,16 @@ export class Legend {
       row.append(made("td", {className: "number", text: share}));
       body.append(row);
     }
-    if (this.about.unprocessed_mm2 > 0) {
-      const row = made("tr");
-      const name = made("th");
-      name.append(made("span", {className: "swatch hatched"}), made("span", {text: "Could not be read"}));
-      row.append(name, made("td", {className: "number", text: mm2(this.about.unprocessed_mm2)}));
-      row.append(made("td"));
-      body.append(row);
-    }
+    if (this.about.unprocessed_mm2 > 0) this.addHatched(body, "Could not be read", mm2(this.about.unprocessed_mm2));
+    if (this.about.run?.stage === "segmenting") this.addHatched(body, "Not done yet", "");
+  }
+
+  addHatched(body, says, size) {
+    const row = made("tr");
+    const name = made("th");
+    name.append(made("span", {className: "swatch hatched"}), made("span", {text: says}));
+    row.append(name, made("td", {className: "number", text: size}), made("td"));
+    body.append(row);
   }
 
   listen() {

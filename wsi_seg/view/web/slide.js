@@ -9,6 +9,7 @@ import {pyramid, PlacedDrawer} from "./pyramid.js";
 import {Pointer} from "./pointer.js";
 import {element, fetched, Notices} from "./page.js";
 
+const AGAIN = 3000; // ms, while the result is being written
 const notices = new Notices(element("notices"));
 
 function viewerOf(about) {
@@ -51,6 +52,23 @@ async function tellOfFailedTile(event) {
   else if (!answer.ok) notices.add(await answer.text(), true);
 }
 
+/** Follow a result that is being written; at its next stage, the page begins anew with what is there then. */
+function follow(about, classes) {
+  element("run").hidden = !about.run;
+  if (!about.run) return;
+  element("run").textContent = about.run.line;
+  setTimeout(async () => {
+    try {
+      const now = await fetched("about.json");
+      if (now.run?.stage !== about.run.stage) location.reload();
+      else if (classes && now.run.done !== about.run.done) classes.grow(now.run.done);
+      follow(now, classes);
+    } catch (error) {
+      notices.add(error.message, true);
+    }
+  }, AGAIN);
+}
+
 async function begin() {
   const about = await fetched("about.json");
   document.title = `${about.name} - wsi-seg`;
@@ -69,6 +87,7 @@ async function begin() {
   new Pointer(viewer, about, {drawings, here, hidden: () => classes?.hidden ?? new Set()});
   listenToKeys(viewer, {legend, here});
   if (about.outlines.shapes) await drawings.load(about.outlines);
+  follow(about, classes);
   window.wsiSeg = {viewer, about, classes, drawings}; // for tests, and for the browser's console
 }
 
