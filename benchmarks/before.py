@@ -28,7 +28,8 @@ from typing import Any
 
 OURS = Path(__file__).resolve().parents[1]
 MODULES = (
-    ("wsi_seg.results.polygons.export", "wsi_seg.results.labels.reading", "wsi_seg.settings"),
+    ("wsi_seg.results.polygons.polygon_export", "wsi_seg.results.labels.read_labels", "wsi_seg.settings"),
+    ("wsi_seg.results.polygons." + "export", "wsi_seg.results.labels." + "reading", "wsi_seg.settings"),
     ("wsi_seg.outputs.export", "wsi_seg.outputs.labels", "wsi_seg.config"),
 )
 """Where builds have their exports, their labels and their settings."""

@@ -9,7 +9,7 @@ from claim_plan import DataName
 from PIL import Image
 
 from wsi_seg.demo.fields import stream_fields
-from wsi_seg.demo.train import VALIDATION_SEED
+from wsi_seg.demo.train_demo import VALIDATION_SEED
 
 TISSUE = "breast-biopsy"
 SIDE = 384

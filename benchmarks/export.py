@@ -84,7 +84,7 @@ def generate(folder: Path, polygons: int) -> Path:
     """Write a finished result of about so many polygons."""
     from wsi_seg.models.classes import ClassSchema, TissueClass
     from wsi_seg.results.folder import ResultFolder
-    from wsi_seg.results.labels.ngff import PyramidLayout
+    from wsi_seg.results.labels.ngff_attributes import PyramidLayout
     from wsi_seg.results.labels.pyramid import PyramidWriter
     from wsi_seg.slides.frames import Bounds, Frames
     from wsi_seg.slides.lattice import Lattice

@@ -20,13 +20,13 @@ import numpy as np
 import torch
 from machine import keep
 
+from wsi_seg.demo.dye_colours import Dyes, Stain, blur, blur_margin
 from wsi_seg.demo.fields import FIELD_MPP
-from wsi_seg.demo.stain import Dyes, Stain, blur, blur_margin
-from wsi_seg.demo.tissue import Tissue
+from wsi_seg.demo.generated_tissue import Tissue
 from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.inference.tissue.comparison import compare
-from wsi_seg.inference.tissue.looks import SIDE, Looks
+from wsi_seg.inference.tissue.patch_looks import SIDE, Looks
 from wsi_seg.models.bundle import ModelBundle, load_bundle
 from wsi_seg.models.lookup import resolve_model
 from wsi_seg.predict.adapt import choose

@@ -29,10 +29,10 @@ from wsi_seg.inference.network.segmenter import choose_device
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.lookup import resolve_model
 from wsi_seg.settings import LabelSettings
-from wsi_seg.suggestion.asked import AskedSlide, SuggestSettings
+from wsi_seg.suggestion.asked_slides import AskedSlide, SuggestSettings
 from wsi_seg.suggestion.choosing import Chosen, choose
 from wsi_seg.suggestion.looking import Looked
-from wsi_seg.suggestion.run import Suggestion, suggest
+from wsi_seg.suggestion.suggest_windows import Suggestion, suggest
 
 Rule = Callable[[Sequence[Looked], int], list[Chosen]]
 

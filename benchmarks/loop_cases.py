@@ -14,12 +14,12 @@ import shapely
 import tifffile
 
 import wsi_seg as ws
-from wsi_seg.demo.score import TruthImage, score_labels
-from wsi_seg.demo.slide import truth_path, write_slide
-from wsi_seg.demo.stain import Stain
-from wsi_seg.demo.tissue import Tissue
+from wsi_seg.demo.dye_colours import Stain
+from wsi_seg.demo.generated_slide import truth_path, write_slide
+from wsi_seg.demo.generated_tissue import Tissue
+from wsi_seg.demo.score_labels import TruthImage, score_labels
 from wsi_seg.models.classes import load_schema
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.slide import Slide
 

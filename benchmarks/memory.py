@@ -30,7 +30,7 @@ MPP = 2.0
 
 def run_one(side: int, model: str, cheap: bool) -> dict[str, Any]:
     from wsi_seg.inference.stream import job
-    from wsi_seg.predict.run import predict_slide
+    from wsi_seg.predict.predict_slide import predict_slide
     from wsi_seg.settings import PredictSettings
 
     if cheap:
@@ -57,7 +57,7 @@ def run_one(side: int, model: str, cheap: bool) -> dict[str, Any]:
 
 
 def make(path: Path, side: int) -> None:
-    from wsi_seg.demo.slide import tissue_block, write_repeated_slide
+    from wsi_seg.demo.generated_slide import tissue_block, write_repeated_slide
 
     write_repeated_slide(path, tissue_block(1, MPP), (side, side), MPP)
 

@@ -27,9 +27,9 @@ import tifffile
 from machine import keep
 
 from wsi_seg.models.bundle import ModelBundle, load_bundle
-from wsi_seg.models.onnx.config import OnnxConfig
+from wsi_seg.models.onnx.onnx_config import OnnxConfig
 from wsi_seg.results.folder import ResultFolder
-from wsi_seg.results.labels.reading import LabelPyramid, read_labels
+from wsi_seg.results.labels.read_labels import LabelPyramid, read_labels
 from wsi_seg.slides.lattice import Rect
 
 HERE = Path(__file__).resolve().parent

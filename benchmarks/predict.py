@@ -70,9 +70,9 @@ class Stopwatch:
 def run_bare(slide: Path, model: str, mpp: float | None) -> Row:
     """Do what `run_whole` does, but for the polygons."""
     from wsi_seg.predict import finish
-    from wsi_seg.results.polygons.export import Exported
-    from wsi_seg.results.polygons.report import ExportReport
-    from wsi_seg.results.polygons.tally import Tally
+    from wsi_seg.results.polygons.export_report import ExportReport
+    from wsi_seg.results.polygons.polygon_export import Exported
+    from wsi_seg.results.polygons.tile_tally import Tally
     from wsi_seg.results.polygons.vectorise import PolygonSettings
 
     def none(_labels: object, path: Path, _settings: object) -> Exported:
@@ -84,7 +84,7 @@ def run_bare(slide: Path, model: str, mpp: float | None) -> Row:
 
 
 def run_whole(slide: Path, model: str, mpp: float | None) -> Row:
-    from wsi_seg.predict.run import predict_slide
+    from wsi_seg.predict.predict_slide import predict_slide
     from wsi_seg.settings import LabelSettings, PredictSettings
 
     with tempfile.TemporaryDirectory() as folder:

@@ -22,10 +22,10 @@ import torch
 from machine import keep
 
 from wsi_seg.inference.network.choice import Compile, Precision
+from wsi_seg.paper.bench.missing import Missing, Reading
 from wsi_seg.paper.bench.power import GpuWatch, gpu_meter
-from wsi_seg.paper.bench.reading import Missing, Reading
-from wsi_seg.predict.run import predict_slide
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.predict.predict_slide import predict_slide
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 from wsi_seg.slides.lattice import Rect
 

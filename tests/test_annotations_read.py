@@ -10,27 +10,27 @@ from helpers.drawn import write_boxes
 from helpers.trainings import tiny_recipe, write_outlined
 from typer.testing import CliRunner
 
-from wsi_seg.annotations import reading
-from wsi_seg.annotations.reading import AnnotationFile
-from wsi_seg.cli.app import app
+from wsi_seg.annotations import annotation_files
+from wsi_seg.annotations.annotation_files import AnnotationFile
+from wsi_seg.cli.commands import app
 from wsi_seg.evaluation.on_results import evaluate_results
 from wsi_seg.inference.stream.job import close_job
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
-from wsi_seg.training.data.gathering import DataRequest, open_data
+from wsi_seg.training.data.open_data import DataRequest, open_data
 
 
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the annotation files that are parsed."""
     names: list[str] = []
-    parse = reading._read
+    parse = annotation_files._read
 
     def counted(path: Path) -> AnnotationFile:
         names.append(path.name)
         return parse(path)
 
-    monkeypatch.setattr(reading, "_read", counted)
+    monkeypatch.setattr(annotation_files, "_read", counted)
     return names
 
 

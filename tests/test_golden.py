@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers.results import Recorder, labels_of
 
-from wsi_seg.data.tiling import read_about
+from wsi_seg.data.cut_tiles import read_about
 from wsi_seg.errors import OutputError
 from wsi_seg.evaluation.on_results import evaluate_results
 from wsi_seg.files.document import Document, NewerError
@@ -19,7 +19,7 @@ from wsi_seg.inference.stream.ledger import Ledger
 from wsi_seg.inference.stream.software import Software
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.predict.batch import BatchSummary
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.summary import read_summary
 from wsi_seg.results.whole import check_result
@@ -110,10 +110,10 @@ def test_a_model_a_batch_and_tiles_are_read(golden: Path) -> None:
 
 def test_a_training_that_was_stopped_goes_on(golden: Path) -> None:
     from wsi_seg.progress import TrainingProgress
-    from wsi_seg.training.data.gathering import DataRequest
+    from wsi_seg.training.data.open_data import DataRequest
     from wsi_seg.training.recipe import Recipe, TrainingRecipe, override
     from wsi_seg.training.request import TrainRequest
-    from wsi_seg.training.run import train
+    from wsi_seg.training.train_model import train
 
     class Listening(TrainingProgress):
         said: list[str] = []  # noqa: RUF012

@@ -22,12 +22,12 @@ from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.evaluation.on_slides import evaluate_slides
 from wsi_seg.models.bundle import load_bundle
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.results.summary import Summary
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.slide import Slide
-from wsi_seg.training.data.gathering import DataRequest, open_data
+from wsi_seg.training.data.open_data import DataRequest, open_data
 from wsi_seg.training.data.training_data import TrainingData
 
 LABELS = LabelSettings(patch=192, overlap=64, region_cores=1)

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from PIL import Image
 
-from wsi_seg.results.qupath.check import check_file
+from wsi_seg.results.qupath.geojson_check import check_file
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 

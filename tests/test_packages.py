@@ -14,10 +14,10 @@ import wsi_seg as ws
 from wsi_seg.api.polygons import to_geopandas
 from wsi_seg.errors import UsageError
 from wsi_seg.models.onnx.graph import onnx_package
-from wsi_seg.models.onnx.session import onnx_runtime
+from wsi_seg.models.onnx.onnx_session import onnx_runtime
 from wsi_seg.packages import ImportFault
+from wsi_seg.paper.bench.missing import Missing
 from wsi_seg.paper.bench.power import gpu_meter
-from wsi_seg.paper.bench.reading import Missing
 
 if TYPE_CHECKING:
     from pathlib import Path

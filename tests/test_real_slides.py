@@ -13,9 +13,9 @@ from rasterio.features import rasterize
 from shapely import transform
 from shapely.geometry import shape
 
-from wsi_seg.predict.run import predict_slide
-from wsi_seg.results.labels.reading import read_labels
-from wsi_seg.results.qupath.check import check_file
+from wsi_seg.predict.predict_slide import predict_slide
+from wsi_seg.results.labels.read_labels import read_labels
+from wsi_seg.results.qupath.geojson_check import check_file
 from wsi_seg.settings import ExportSettings, LabelSettings, PredictSettings
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,8 @@ from pkgutil import resolve_name
 
 import grimp
 
-from wsi_seg.data.kinds import KINDS
-from wsi_seg.data.layout import Layout
+from wsi_seg.data.dataset_kinds import KINDS
+from wsi_seg.data.dataset_layout import Layout
 from wsi_seg.evaluation.benchmarks import BENCHMARKS, Benchmark
 
 ROOT = Path(__file__).parents[1]

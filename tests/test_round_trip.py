@@ -11,7 +11,7 @@ import pytest
 from conftest import tissue_rgb, write_tiff
 from helpers.results import share_that_comes_back
 
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.settings import ExportSettings, LabelSettings, PredictSettings
 
 EXACT = ExportSettings(simplify_um=0, min_area_um2=0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 import wsi_seg
-from wsi_seg.doctor import examine
+from wsi_seg.installation import examine
 
 ROOT = Path(__file__).parents[1]
 

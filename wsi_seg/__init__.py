@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wsi_seg.api.evaluating import evaluate
     from wsi_seg.api.measuring import measure
     from wsi_seg.api.model import Model, load_model
-    from wsi_seg.api.opening import open_slide
+    from wsi_seg.api.open_slide import open_slide
     from wsi_seg.api.result import Result, open_result
     from wsi_seg.api.runner import Runner
     from wsi_seg.api.segmenting import segment
@@ -51,7 +51,7 @@ _HOMES = {
     "load_model": "api.model",
     "measure": "api.measuring",
     "open_result": "api.result",
-    "open_slide": "api.opening",
+    "open_slide": "api.open_slide",
     "segment": "api.segmenting",
     "suggest": "api.suggesting",
     "train": "api.training",

@@ -90,7 +90,7 @@ class Inputs:
 
 def make(folder: Path) -> Inputs:
     """Make everything in a folder, anew."""
-    from wsi_seg.demo.slide import tissue_block
+    from wsi_seg.demo.generated_slide import tissue_block
     from wsi_seg.models.lookup import builtin_models
 
     shutil.rmtree(folder, ignore_errors=True)

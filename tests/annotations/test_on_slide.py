@@ -8,8 +8,8 @@ import pytest
 import shapely
 from helpers.drawn import Box
 
+from wsi_seg.annotations.annotation_files import AnnotationFile, read_annotations
 from wsi_seg.annotations.on_slide import place, read_regions
-from wsi_seg.annotations.reading import AnnotationFile, read_annotations
 from wsi_seg.errors import AnnotationError
 from wsi_seg.slides.frames import Bounds, Frames
 

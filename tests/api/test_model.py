@@ -9,7 +9,7 @@ from helpers.results import labels_of
 
 import wsi_seg as ws
 from wsi_seg.errors import ModelError, UsageError
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import wsi_seg as ws
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.results.labels.seals import DamagedError
-from wsi_seg.results.qupath.check import check_file
+from wsi_seg.results.qupath.geojson_check import check_file
 from wsi_seg.slides.lattice import Rect
 
 
@@ -90,7 +90,7 @@ def test_labels_are_read_like_an_array(folder: Path) -> None:
 
 
 def test_only_what_is_asked_for_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.results.labels.read_labels import LabelPyramid
 
     asked = []
     read = LabelPyramid.read

@@ -14,9 +14,9 @@ from PIL import Image
 
 import wsi_seg as ws
 from wsi_seg.errors import MppError, NoSchedulerError, SlideError, UsageError
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.results.familiarity import Familiarity, Verdict
-from wsi_seg.results.pictures.overview import AMBER_FILL
+from wsi_seg.results.pictures.overview_picture import AMBER_FILL
 from wsi_seg.settings import ExportSettings, LabelSettings, PredictSettings, RunSettings
 
 NOT_ASKED = {"region_cores", "max_vertices"}
@@ -54,7 +54,7 @@ def test_an_unfamiliar_slide_is_warned_of_and_its_overview_says_so(
 ) -> None:
     plain = ws.segment(slide_path, model_path, out=tmp_path / "plain", device="cpu")
     unlike = Familiarity(verdict=Verdict.UNFAMILIAR, line="unfamiliar: check the result by eye")
-    monkeypatch.setattr("wsi_seg.predict.run.familiarity", lambda plan: unlike)
+    monkeypatch.setattr("wsi_seg.predict.predict_slide.familiarity", lambda plan: unlike)
     with pytest.warns(UserWarning, match="warned: unfamiliar: check the result by eye"):
         warned = ws.segment(slide_path, model_path, out=tmp_path / "warned", device="cpu")
     assert warned.familiarity == unlike
@@ -85,10 +85,10 @@ def test_all_settings_have_an_argument_with_their_default() -> None:
 def test_a_runner_keeps_its_cluster(
     slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wsi_seg.predict import run, session
+    from wsi_seg.predict import predict_slide, session
 
     opened = []
-    connect = run.connect
+    connect = predict_slide.connect
 
     def noted(settings: PredictSettings) -> AbstractContextManager[Client]:
         opened.append(settings)

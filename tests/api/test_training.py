@@ -102,8 +102,8 @@ def test_settings_are_taken_by_their_names_too(monkeypatch: pytest.MonkeyPatch, 
     ("name", "line"),
     [
         (
-            "wsi_seg.training.run",
-            "training needs wsi_seg.training.run, which is missing: install wsi-seg again",
+            "wsi_seg.training.train_model",
+            "training needs wsi_seg.training.train_model, which is missing: install wsi-seg again",
         ),
         (
             "no_such_package.part",

@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from wsi_seg.cli.app import app
+from wsi_seg.cli.commands import app
 
 
 @pytest.mark.parametrize(

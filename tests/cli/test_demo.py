@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from wsi_seg.cli.demo import app, parse_size
 from wsi_seg.errors import UsageError, WsiSegError
 from wsi_seg.models.classes import UNPROCESSED_ID, load_schema
-from wsi_seg.results.labels.ngff import PyramidLayout
+from wsi_seg.results.labels.ngff_attributes import PyramidLayout
 from wsi_seg.results.labels.pyramid import PyramidWriter
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Rect

@@ -14,7 +14,7 @@ from helpers.pictures import save
 from helpers.program import Program
 from helpers.qupath_projects import write_project_of
 
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 
 TUMOUR = ("Tumour", (100.0, 60.0, 340.0, 260.0))

@@ -16,7 +16,7 @@ from helpers.qupath_projects import image, server, uri_of, write_project
 from helpers.zarrs import RGB, write_attributes, write_zarr
 from typer.testing import CliRunner
 
-from wsi_seg.cli.app import app
+from wsi_seg.cli.commands import app
 
 
 def test_info_as_text_and_as_json(run: Program, slide_path: Path) -> None:

@@ -41,10 +41,10 @@ def test_help_needs_no_heavy_imports() -> None:
 def test_a_call_that_a_signal_left_unmade_is_not_shown() -> None:
     code = (
         "import sys; sys.argv = ['wsi-seg', 'models', 'list']\n"
-        "from wsi_seg.cli import app\n"
+        "from wsi_seg.cli import commands\n"
         "from wsi_seg.cli.main import main\n"
         "async def call(): pass\n"
-        "app.app = call  # never awaited\n"
+        "commands.app = call  # never awaited\n"
         "main()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from wsi_seg.cli.models import app
 from wsi_seg.errors import ModelError, UsageError, WsiSegError
-from wsi_seg.models import export, lookup
+from wsi_seg.models import lookup, model_export
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.biopsy import BiopsyNet
 from wsi_seg.models.biopsy_config import BiopsyConfig
@@ -278,7 +278,7 @@ def test_exports_share_a_folder(model: Path, tmp_path: Path) -> None:
 def test_a_network_in_two_forms_has_one_description(model: Path, tmp_path: Path) -> None:
     """It is there already, and says the same."""
     (tmp_path / "one.config.json").write_bytes(
-        export.description(load_bundle(model), 512).encode(),
+        model_export.description(load_bundle(model), 512).encode(),
     )
     run("export", model, "--format", "torchscript", "-o", tmp_path / "one.pt")
     assert (tmp_path / "one.pt").exists()

@@ -6,7 +6,7 @@ import re
 
 from typer.testing import CliRunner
 
-from wsi_seg.cli.app import app
+from wsi_seg.cli.commands import app
 
 
 def test_the_help_page_shows_the_product_first_and_the_paper_last() -> None:

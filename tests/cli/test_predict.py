@@ -18,7 +18,7 @@ from helpers.results import labels_of
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from wsi_seg.cli.app import app
+from wsi_seg.cli.commands import app
 from wsi_seg.errors import MppError, SlideError, UsageError, WsiSegError
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import save_bundle
@@ -26,8 +26,8 @@ from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
 from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.predict import session
-from wsi_seg.predict.run import predict_on
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.predict.predict_slide import predict_on
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.slides.slide import Slide
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from wsi_seg.cli.suggest import command_after
 from wsi_seg.models.bundle import load_bundle, save_bundle
-from wsi_seg.results.qupath.check import check_file
+from wsi_seg.results.qupath.geojson_check import check_file
 
 WINDOW = "240"
 """um: 120 px, of which five by four fit on the slide of 700 x 500 px."""

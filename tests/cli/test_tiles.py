@@ -8,7 +8,7 @@ from conftest import tissue_rgb, write_tiff
 from helpers.qupath_projects import write_project_of
 from typer.testing import CliRunner, Result
 
-from wsi_seg.cli.app import app
+from wsi_seg.cli.commands import app
 from wsi_seg.data.dataset import read_dataset
 from wsi_seg.errors import UsageError
 

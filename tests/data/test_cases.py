@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import SCHEMA
 
-from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.annotations.annotation_files import read_annotations
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.data.truth import SlideTruth, TruthSettings
 from wsi_seg.slides.frames import Bounds, Frames

@@ -11,7 +11,7 @@ from helpers.pictures import CLASSES, SCHEMA, VALUES, save, save_pair
 from PIL import Image
 
 from wsi_seg.data.dataset import dataset_splits, read_dataset, read_splits
-from wsi_seg.data.layout import Faults
+from wsi_seg.data.dataset_layout import Faults
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import AnnotationError, MissingError, UsageError, WsiSegError
 from wsi_seg.models.classes import ClassSchema, load_schema

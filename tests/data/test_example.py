@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import tifffile
 
-from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.annotations.annotation_files import read_annotations
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.data.truth import SlideTruth, TruthSettings
 from wsi_seg.demo import DEMO_SEED
-from wsi_seg.demo.slide import truth_path, write_slide
-from wsi_seg.demo.stain import Stain
-from wsi_seg.demo.tissue import Tissue
+from wsi_seg.demo.dye_colours import Stain
+from wsi_seg.demo.generated_slide import truth_path, write_slide
+from wsi_seg.demo.generated_tissue import Tissue
 from wsi_seg.files.shipped import shipped_folder
 from wsi_seg.models.classes import load_schema
-from wsi_seg.results.qupath.check import check_file
+from wsi_seg.results.qupath.geojson_check import check_file
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Rect
 

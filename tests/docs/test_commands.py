@@ -11,7 +11,7 @@ import pytest
 import typer.main
 from helpers.pages import PAGES, ROOT, commands
 
-from wsi_seg.cli.app import app
+from wsi_seg.cli.commands import app
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,24 +10,24 @@ from typing import Any
 import pytest
 from helpers.pages import ROOT
 
-from wsi_seg.data.tiling import TilesAbout, TilingSettings
-from wsi_seg.exports import geoparquet, stated
+from wsi_seg.data.cut_tiles import TilesAbout, TilingSettings
+from wsi_seg.exports import geoparquet, stated_of_run
 from wsi_seg.inference.stream.ledger import RegionRecord
-from wsi_seg.measures import table
-from wsi_seg.measures.settings import MeasureSettings
+from wsi_seg.measures import measure_table
+from wsi_seg.measures.measure_settings import MeasureSettings
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.remembered import RememberedDyes, RememberedStain, RememberedTissue, Spread
 from wsi_seg.predict.batch import BatchSummary, NoResult, Outcome
-from wsi_seg.predict.report.shown import State
-from wsi_seg.predict.report.table import COLUMNS
+from wsi_seg.predict.report.batch_table import COLUMNS
+from wsi_seg.predict.report.reported_slide import State
 from wsi_seg.results import summary
 from wsi_seg.results.familiarity import Familiarity
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.seals import Seal
-from wsi_seg.results.polygons import geojson
-from wsi_seg.results.qupath.check import CheckReport
+from wsi_seg.results.polygons import geojson_writer
 from wsi_seg.results.qupath.faults import Fault
+from wsi_seg.results.qupath.geojson_check import CheckReport
 from wsi_seg.results.record import RegionTotals, RunRecord
 from wsi_seg.results.whole import Wholeness
 from wsi_seg.slides.coarse import MaskSeal
@@ -99,12 +99,12 @@ def test_every_field_is_described(section: str, stored: Any) -> None:
 def test_every_column_is_described() -> None:
     described = sections()
     for header, section in (
-        (geojson.CSV_HEADER, "slide.geojson.gz"),
+        (geojson_writer.CSV_HEADER, "slide.geojson.gz"),
         (summary.CSV_HEADER, "summary.json"),
-        (table.columns(MeasureSettings("Tumour")), "measures.csv"),
-        (table.boundary_columns(), "measures.csv"),
+        (measure_table.columns(MeasureSettings("Tumour")), "measures.csv"),
+        (measure_table.boundary_columns(), "measures.csv"),
         (geoparquet.COLUMNS, "slide.parquet"),
-        (tuple(stated.Stated.__annotations__), "What exported files state"),
+        (tuple(stated_of_run.Stated.__annotations__), "What exported files state"),
         (COLUMNS, MANY),
     ):
         assert set(header) - set(re.findall(r"`([^`]+)`", described[section])) == set()

@@ -12,7 +12,7 @@ from helpers.pages import ROOT
 
 import wsi_seg as ws
 from wsi_seg.api.measuring import Measures
-from wsi_seg.api.opening import OpenSlide
+from wsi_seg.api.open_slide import OpenSlide
 
 CALLS = [
     *(ws.check_geojson, ws.evaluate, ws.load_model, ws.open_result, ws.open_slide, ws.segment, ws.suggest),

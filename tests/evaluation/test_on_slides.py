@@ -23,7 +23,7 @@ from wsi_seg.evaluation.on_slides import evaluate_slides
 from wsi_seg.inference.network.segmenter import Segmented, Segmenter
 from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID, ClassSchema, TissueClass
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.progress import Progress
 from wsi_seg.results.folder import is_result
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings

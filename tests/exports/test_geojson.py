@@ -8,14 +8,14 @@ import pytest
 
 import wsi_seg as ws
 from wsi_seg import __version__
-from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.annotations.annotation_files import read_annotations
 from wsi_seg.exports.formats import format_named
 from wsi_seg.exports.options import Options
 from wsi_seg.exports.source import Source
 from wsi_seg.files.jsonfile import read_json
-from wsi_seg.results.labels.reading import read_labels
-from wsi_seg.results.qupath.check import check_file
-from wsi_seg.view.polygons import Polygons
+from wsi_seg.results.labels.read_labels import read_labels
+from wsi_seg.results.qupath.geojson_check import check_file
+from wsi_seg.view.polygons_by_place import Polygons
 
 
 @pytest.fixture(scope="module")

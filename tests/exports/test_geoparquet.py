@@ -19,7 +19,7 @@ from wsi_seg.exports import geoparquet
 from wsi_seg.exports.formats import format_named
 from wsi_seg.exports.options import Frame, Options
 from wsi_seg.exports.source import Source
-from wsi_seg.exports.written import Written
+from wsi_seg.exports.written_files import Written
 from wsi_seg.results.polygons.join import Shape
 
 INSTALL = "is not installed: pip install '.[geo]'"
@@ -139,7 +139,7 @@ def test_a_file_that_fails_leaves_the_one_before(tmp_path: Path, monkeypatch: py
         yield Shape(1, shapely.box(0, 0, 10, 10), 100, None)
         raise OutputError("labels: damaged")
 
-    monkeypatch.setattr("wsi_seg.results.polygons.export.vectorise", failing)
+    monkeypatch.setattr("wsi_seg.results.polygons.polygon_export.vectorise", failing)
     monkeypatch.setattr(geoparquet, "GROUP_ROWS", 1)
     with pytest.raises(OutputError, match="labels: damaged"):
         export(result, tmp_path / "a.parquet")

@@ -29,9 +29,9 @@ from wsi_seg.exports.formats import format_named
 from wsi_seg.exports.options import Options
 from wsi_seg.exports.source import Source
 from wsi_seg.exports.spatialdata import slide_picture
-from wsi_seg.exports.written import Written
+from wsi_seg.exports.written_files import Written
 from wsi_seg.results.labels.halving import halve_mean
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.slide import Slide
 
@@ -255,7 +255,7 @@ def test_a_store_that_fails_leaves_nothing(
     def failing(*_: object) -> None:
         raise OutputError("labels: damaged")
 
-    monkeypatch.setattr("wsi_seg.results.polygons.export.vectorise", failing)
+    monkeypatch.setattr("wsi_seg.results.polygons.polygon_export.vectorise", failing)
     (tmp_path / ".store.zarr.0123456789ab.partial" / "labels").mkdir(parents=True)  # of a run that was killed
     with pytest.raises(OutputError, match="labels: damaged"):
         export(result, tmp_path / "store.zarr")

@@ -27,22 +27,24 @@ NAMES = ("Stroma", "Tumour")
 
 
 EARLIER = {
-    "models.espnet_config": "models.espnet",
-    "models.header": "models.bundle",
-    "predict.batch": "batch",
-    "predict.run": "predict",
-    "results.summary": "outputs.summary",
-    "settings": "config",
-    "training.data.gathering": "training.data",
+    "models.espnet_config": ("models.espnet",),
+    "models.header": ("models.bundle",),
+    "predict.batch": ("batch",),
+    "predict.predict_slide": ("predict.run", "predict"),
+    "results.summary": ("outputs.summary",),
+    "settings": ("config",),
+    "training.data.open_data": ("training.data.gathering", "training.data"),
+    "training.train_model": ("training.run",),
 }
-"""Where modules were at the first commit, c9a4c39."""
+"""Where modules were at earlier commits, the later first."""
 
 
 def of_then(module: str) -> Any:
     """A module of the checkout, by its name of today."""
     package = Path(importlib.import_module("wsi_seg").__file__ or "").parent
-    there = package.joinpath(*module.split(".")).with_suffix(".py").exists()
-    return importlib.import_module(f"wsi_seg.{module if there else EARLIER[module]}")
+    names = (module, *EARLIER.get(module, ()))
+    there = (n for n in names if package.joinpath(*n.split(".")).with_suffix(".py").exists())
+    return importlib.import_module(f"wsi_seg.{next(there, names[-1])}")
 
 
 def write_slide(path: Path) -> None:
@@ -131,7 +133,7 @@ def stopping(base: type, after: int) -> Any:
 
 def segment(folder: Path) -> None:
     """A result that is finished, and one that was stopped after two of its regions."""
-    predict, progress = of_then("predict.run"), of_then("progress")
+    predict, progress = of_then("predict.predict_slide"), of_then("progress")
     slide, model = folder / "slide.tiff", folder / "model.safetensors"
     predict.predict_slide(slide, folder / "finished", settings(model), command="wsi-seg predict slide.tiff")
     try:
@@ -143,7 +145,7 @@ def segment(folder: Path) -> None:
 
 def train(folder: Path) -> None:
     """A training that was stopped; its rate is so small that its weights stay those that compress well."""
-    recipe_of, data = of_then("training.recipe"), of_then("training.data.gathering")
+    recipe_of, data = of_then("training.recipe"), of_then("training.data.open_data")
     chosen = [
         "model.p=1", "model.q=1", "data.patch=64", "data.cache_mb=64", "data.validation=none",
         "training.batch_size=1", "training.batch_parts=1", "training.averaging=null", "training.epochs=2",
@@ -164,7 +166,7 @@ def train(folder: Path) -> None:
     )
     (folder / "recipe.txt").write_text("\n".join(chosen) + "\n")
     try:
-        of_then("training.run").train(request, stopping(of_then("progress").TrainingProgress, 4))
+        of_then("training.train_model").train(request, stopping(of_then("progress").TrainingProgress, 4))
     except StoppedError:
         return
     raise AssertionError("was not stopped")

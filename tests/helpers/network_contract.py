@@ -17,8 +17,8 @@ from helpers.networks import backward, channels_last, open_script
 from wsi_seg.models.architecture import architecture_of, build_network
 from wsi_seg.models.bundle import ModelBundle, load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
-from wsi_seg.models.export import CHECKED, Format, export_model, images_of, open_onnx, open_torchscript
 from wsi_seg.models.header import InputSpec, ModelHeader
+from wsi_seg.models.model_export import CHECKED, Format, export_model, images_of, open_onnx, open_torchscript
 from wsi_seg.models.network import Network, NetworkConfig
 
 SIZES = ((1, 1, 1), (2, 5, 8), (3, 3, 17))

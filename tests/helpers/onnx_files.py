@@ -14,9 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 from wsi_seg.models.bundle import ModelBundle, load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.models.header import ModelHeader
-from wsi_seg.models.onnx.config import OnnxConfig
 from wsi_seg.models.onnx.importing import import_onnx
-from wsi_seg.models.onnx.network import OnnxNet
+from wsi_seg.models.onnx.onnx_config import OnnxConfig
+from wsi_seg.models.onnx.onnx_network import OnnxNet
 from wsi_seg.models.onnx.ports import Stated
 from wsi_seg.models.upstream import InputOverrides
 

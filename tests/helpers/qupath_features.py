@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsi_seg.results.qupath.check import CheckReport, check_file
+from wsi_seg.results.qupath.geojson_check import CheckReport, check_file
 
 JsonObject = dict[str, Any]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from wsi_seg.paper.bench.measure import Cost, Row
+from wsi_seg.paper.bench.bench_run import Report
+from wsi_seg.paper.bench.bench_runner import Setting
+from wsi_seg.paper.bench.missing import Missing
 from wsi_seg.paper.bench.ncu import Efficiency
-from wsi_seg.paper.bench.reading import Missing
-from wsi_seg.paper.bench.run import Report
-from wsi_seg.paper.bench.runner import Setting
 from wsi_seg.paper.bench.system import SystemFigures
 from wsi_seg.paper.bench.timing import Limits, Spread, Timed
+from wsi_seg.paper.bench.trial import Cost, Row
 
 NO_GPU = Missing("no GPU in use")
 

@@ -12,11 +12,11 @@ import numpy as np
 import shapely
 from shapely.geometry import shape
 
-from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.annotations.annotation_files import read_annotations
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.data.truth import SlideTruth, TruthSettings
 from wsi_seg.progress import Progress
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.summary import Summary
 from wsi_seg.slides.lattice import Rect
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 
-from wsi_seg.view.app import make_app
+from wsi_seg.view.addresses import make_app
 from wsi_seg.view.finding import Asked, find_site
 from wsi_seg.view.serving import bound
 

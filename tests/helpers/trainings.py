@@ -18,7 +18,7 @@ from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.progress import TrainingProgress
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.training.data.gathering import DataRequest
+from wsi_seg.training.data.open_data import DataRequest
 from wsi_seg.training.recipe import Recipe, TrainingRecipe, override
 from wsi_seg.training.request import TrainRequest
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from wsi_seg.models.classes import ClassSchema
 from wsi_seg.results.folder import ResultFolder
-from wsi_seg.results.labels.ngff import PyramidLayout
+from wsi_seg.results.labels.ngff_attributes import PyramidLayout
 from wsi_seg.results.labels.pyramid import PyramidWriter
-from wsi_seg.results.labels.reading import LabelPyramid
+from wsi_seg.results.labels.read_labels import LabelPyramid
 from wsi_seg.results.labels.seals import document_path
 from wsi_seg.results.record import Key, RegionTotals, RunRecord
 from wsi_seg.slides.frames import Bounds, Frames

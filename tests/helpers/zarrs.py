@@ -13,7 +13,7 @@ from conftest import tissue_rgb
 from numpy.typing import NDArray
 
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.slides.readers.opening import open_reader
+from wsi_seg.slides.readers.reader_choice import open_reader
 
 HEIGHT, WIDTH = 300, 420
 RGB = tissue_rgb(HEIGHT, WIDTH)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.measure import perimeter_crofton
 
+from wsi_seg.measures.measure_settings import MeasureSettings
 from wsi_seg.measures.measured import RegionMeasures, measure
-from wsi_seg.measures.region import Region
-from wsi_seg.measures.settings import MeasureSettings
+from wsi_seg.measures.region_file import Region
 from wsi_seg.measures.walk import count_regions
 
 LABELS = arrays(

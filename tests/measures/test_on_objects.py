@@ -14,10 +14,10 @@ from helpers.qupath_features import collection, feature
 from helpers.written_results import write_labels
 
 from wsi_seg.errors import AnnotationError, UsageError
+from wsi_seg.measures.measure_results import measure_results
+from wsi_seg.measures.measure_settings import MeasureSettings
 from wsi_seg.measures.on_objects import check_copy, write_copy
-from wsi_seg.measures.run import measure_results
-from wsi_seg.measures.settings import MeasureSettings
-from wsi_seg.results.qupath.check import check_file
+from wsi_seg.results.qupath.geojson_check import check_file
 
 BOX = [[[0, 0], [80, 0], [80, 80], [0, 80], [0, 0]]]
 

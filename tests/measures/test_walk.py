@@ -18,9 +18,9 @@ from skimage.measure import label, perimeter_crofton
 
 from wsi_seg.annotations.raster import Painting, rasterise
 from wsi_seg.errors import OutputError, UsageError
+from wsi_seg.measures.measure_settings import MeasureSettings
 from wsi_seg.measures.measured import RegionMeasures, measure
-from wsi_seg.measures.region import Region
-from wsi_seg.measures.settings import MeasureSettings
+from wsi_seg.measures.region_file import Region
 from wsi_seg.measures.walk import count_regions
 from wsi_seg.slides.lattice import Rect
 

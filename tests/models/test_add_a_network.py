@@ -17,12 +17,12 @@ from wsi_seg.models import registry
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.network import NetworkConfig
 from wsi_seg.models.registry import find_network
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
-from wsi_seg.training.data.gathering import DataRequest
+from wsi_seg.training.data.open_data import DataRequest
 from wsi_seg.training.recipe import override
 from wsi_seg.training.request import TrainRequest
-from wsi_seg.training.run import train
+from wsi_seg.training.train_model import train
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "networks.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("## Add a network")[2]

@@ -26,8 +26,8 @@ from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
 from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.network import Network, NetworkConfig
-from wsi_seg.predict.run import predict_slide
-from wsi_seg.results.qupath.check import check_file
+from wsi_seg.predict.predict_slide import predict_slide
+from wsi_seg.results.qupath.geojson_check import check_file
 from wsi_seg.settings import LabelSettings, PredictSettings
 
 AUTHORS_POOLS = (5 / 6, 2 / 3, 1 / 2, 3 / 8)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from helpers.predictions import settings
 
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 
 
 @pytest.fixture(scope="module")

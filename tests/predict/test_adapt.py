@@ -12,9 +12,9 @@ from helpers.results import Recorder, labels_of
 
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.inference.network.choice import Compile
-from wsi_seg.inference.tissue.looks import Looks
+from wsi_seg.inference.tissue.patch_looks import Looks
 from wsi_seg.models.bundle import load_bundle, save_bundle
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.results.familiarity import Verdict
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings

@@ -13,7 +13,7 @@ from wsi_seg.models.described import DescribedModel, describe
 from wsi_seg.predict import already
 from wsi_seg.predict.already import finished_before
 from wsi_seg.predict.jobs import Job
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.seals import DamagedError
 from wsi_seg.results.summary import read_summary

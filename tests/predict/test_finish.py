@@ -14,9 +14,9 @@ from helpers.results import Recorder, features_of, labels_of
 from shapely.geometry import shape
 
 from wsi_seg.errors import OutputError, SlideError
-from wsi_seg.predict import run as predict
+from wsi_seg.predict import predict_slide as predict
 from wsi_seg.predict.finish import export_again
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.settings import ExportSettings
 
 

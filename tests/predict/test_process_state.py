@@ -24,7 +24,7 @@ from helpers.results import Recorder
 from PIL import Image
 
 from wsi_seg.errors import NoSchedulerError
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 
 LIBRARIES = ("Dask-Offload", "zarr_io", "asyncio_")

@@ -10,7 +10,7 @@ from helpers.results import Recorder, fingerprints
 
 from wsi_seg.errors import OutputError
 from wsi_seg.inference.stream.ledger import Ledger
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.whole import check_result
 from wsi_seg.settings import ExportSettings, LabelSettings, PredictSettings, RunSettings
@@ -260,7 +260,7 @@ def test_polygons_that_were_being_made_again_are_not_taken_for_edited(
     shutil.copytree(finished, out)
     coarser = given.model_copy(update={"export": ExportSettings(simplify_um=9)})
     with monkeypatch.context() as stopped:
-        stopped.setattr("wsi_seg.predict.run.finish", stop)
+        stopped.setattr("wsi_seg.predict.predict_slide.finish", stop)
         with pytest.raises(KeyboardInterrupt):
             predict_slide(slide_path, out, coarser)
     predict_slide(slide_path, out, given)

@@ -9,7 +9,7 @@ import pytest
 from helpers.results import Recorder, fingerprints
 
 from wsi_seg.errors import OutputError
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 

@@ -14,9 +14,9 @@ from helpers.results import features_of, labels_of
 from typer.testing import CliRunner
 
 import wsi_seg as ws
-from wsi_seg.cli.app import app
+from wsi_seg.cli.commands import app
 from wsi_seg.errors import OutputError, UsageError
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 
 ONE, OTHER = tissue_rgb(500, 700, seed=1), tissue_rgb(480, 600, seed=2)

@@ -23,7 +23,7 @@ from helpers.qupath_scripts import (
 )
 from typer.testing import CliRunner
 
-from wsi_seg.cli.app import app
+from wsi_seg.cli.commands import app
 
 SAYS = """#!/bin/sh
 printf '%s\\n' "$PWD" "$@" >> "$(dirname "$0")/called"

@@ -11,9 +11,9 @@ from helpers.pages import ROOT
 from helpers.qupath_features import BESIDE, feature
 from helpers.qupath_scripts import COMMAND, OF_ANOTHER, OUTLINED, SCRIPTS, UNCLASSIFIED, Study
 
-from wsi_seg.annotations.reading import read_annotations
+from wsi_seg.annotations.annotation_files import read_annotations
 from wsi_seg.data.pairs import read_pairs
-from wsi_seg.results.qupath.check import check_file
+from wsi_seg.results.qupath.geojson_check import check_file
 
 
 @pytest.mark.parametrize("script", sorted(path.stem for path in SCRIPTS.glob("*.groovy")))

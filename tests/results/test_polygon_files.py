@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from wsi_seg.errors import OutputError
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.results import polygon_files
 from wsi_seg.results.folder import ResultFolder
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.polygon_files import write_polygons
-from wsi_seg.results.polygons.export import export_polygons
+from wsi_seg.results.polygons.polygon_export import export_polygons
 from wsi_seg.results.whole import check_result
 from wsi_seg.settings import ExportSettings, LabelSettings, PredictSettings, RunSettings
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wsi_seg.errors import OutputError
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.results.summary import Status, read_summary
 from wsi_seg.settings import PredictSettings, RunSettings
 

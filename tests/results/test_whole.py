@@ -12,9 +12,9 @@ from conftest import SCHEMA
 
 from wsi_seg.errors import OutputError
 from wsi_seg.results.folder import ResultFolder
-from wsi_seg.results.labels.ngff import PyramidLayout
+from wsi_seg.results.labels.ngff_attributes import PyramidLayout
 from wsi_seg.results.labels.pyramid import PyramidWriter
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.labels.seals import document_path
 from wsi_seg.results.record import RegionTotals, RunRecord
 from wsi_seg.results.whole import check_labels, check_result, require_own, require_whole

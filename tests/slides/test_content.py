@@ -17,7 +17,7 @@ from wsi_seg.slides import content
 from wsi_seg.slides import slide as slide_module
 from wsi_seg.slides.content import SlideFiles, stamp
 from wsi_seg.slides.readers.contract import Reader
-from wsi_seg.slides.readers.opening import open_reader
+from wsi_seg.slides.readers.reader_choice import open_reader
 from wsi_seg.slides.slide import Slide
 
 

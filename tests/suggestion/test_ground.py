@@ -9,9 +9,9 @@ import pytest
 from conftest import tissue_rgb, write_tiff
 from helpers.drawn import Box, write_boxes
 
-from wsi_seg.annotations.reading import AnnotationFiles
+from wsi_seg.annotations.annotation_files import AnnotationFiles
 from wsi_seg.settings import LabelSettings
-from wsi_seg.suggestion.asked import AskedSlide
+from wsi_seg.suggestion.asked_slides import AskedSlide
 from wsi_seg.suggestion.ground import Ground, Window
 
 MPP = 2.0

@@ -11,12 +11,12 @@ from conftest import damage_tile, tissue_rgb, write_tiff
 from helpers.drawn import Box, write_boxes
 from numpy.typing import NDArray
 
-from wsi_seg.annotations.reading import AnnotationFiles
+from wsi_seg.annotations.annotation_files import AnnotationFiles
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.network import NetworkConfig
 from wsi_seg.settings import LabelSettings
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.suggestion.asked import AskedSlide
+from wsi_seg.suggestion.asked_slides import AskedSlide
 from wsi_seg.suggestion.ground import Ground, Window
 from wsi_seg.suggestion.looking import Patches, look, points_along, summarise
 from wsi_seg.suggestion.seeing import POINT, SeeingNetwork, Seen

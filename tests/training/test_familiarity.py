@@ -11,12 +11,12 @@ from helpers.results import features_of
 from helpers.trainings import striped, tiny_recipe, write_outlined, write_tiles
 
 from wsi_seg.models.bundle import load_bundle, save_bundle
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.results.familiarity import Familiarity, Verdict
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
-from wsi_seg.training.data.gathering import DataRequest
+from wsi_seg.training.data.open_data import DataRequest
 from wsi_seg.training.request import TrainRequest
-from wsi_seg.training.run import train
+from wsi_seg.training.train_model import train
 
 FEW = ("training.epochs=2", "training.epoch_steps=5")
 

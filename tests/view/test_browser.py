@@ -17,7 +17,7 @@ from scipy.ndimage import binary_erosion
 
 from wsi_seg.models.classes import OUTSIDE_ID, ClassSchema
 from wsi_seg.results.folder import ResultFolder
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.slides.frames import Frames
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.slide import Slide

@@ -12,8 +12,8 @@ from PIL import Image
 from wsi_seg.errors import UsageError
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
 from wsi_seg.slides.lattice import Rect
+from wsi_seg.view.class_looks import STRIPE_GREY, UNSURE, VEIL, Drawn, Look, inks
 from wsi_seg.view.label_tiles import LabelTiles
-from wsi_seg.view.looks import STRIPE_GREY, UNSURE, VEIL, Drawn, Look, inks
 
 AREAS = Look(Drawn.AREAS, frozenset({0}))
 OUTLINES = Look(Drawn.OUTLINES, frozenset({0}))

@@ -14,7 +14,7 @@ from helpers.served_pages import TOKEN, ask, served
 
 from wsi_seg.errors import UsageError
 from wsi_seg.predict.batch import BatchSummary, NoResult, Outcome
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.summary import Status
 from wsi_seg.view.finding import Asked, find_site

@@ -7,7 +7,7 @@ import pytest
 
 from wsi_seg.errors import SlideError
 from wsi_seg.view.shelf import MOST_OPEN, Shelf
-from wsi_seg.view.shown import Shown
+from wsi_seg.view.shown_slide import Shown
 
 
 class Stand:

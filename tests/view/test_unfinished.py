@@ -18,15 +18,15 @@ from helpers.served_pages import TOKEN, ask, served
 
 from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.predict.batch import BatchSummary
-from wsi_seg.predict.run import predict_slide
+from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.halving import halve_labels, halve_mean
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.view import unfinished
 from wsi_seg.view.finding import Asked
 from wsi_seg.view.listing import Listing
-from wsi_seg.view.opening import open_result
+from wsi_seg.view.open_to_view import open_result
 from wsi_seg.view.shelf import Shelf
 from wsi_seg.view.slide_tiles import SlideTiles
 from wsi_seg.view.unfinished import QUIET_SECONDS, GrowingLabels

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import shapely
 
+from wsi_seg.annotations.annotation_files import read_annotations
 from wsi_seg.annotations.raster import holds_any_centre
-from wsi_seg.annotations.reading import read_annotations
 from wsi_seg.annotations.repair import polygonal
 from wsi_seg.errors import AnnotationError
-from wsi_seg.files.reading import open_plain
+from wsi_seg.files.plain_files import open_plain
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from wsi_seg.annotations.reading import AnnotationFile
+    from wsi_seg.annotations.annotation_files import AnnotationFile
     from wsi_seg.slides.frames import Frames
 
 MIRAX = ".mrxs"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsi_seg.api.asked import AnyPath, flag_of, path_of
+from wsi_seg.api.arguments import AnyPath, flag_of, path_of
 from wsi_seg.errors import AnnotationError
-from wsi_seg.files.reading import check_plain
-from wsi_seg.results.qupath.check import check_file
+from wsi_seg.files.plain_files import check_plain
+from wsi_seg.results.qupath.geojson_check import check_file
 
 if TYPE_CHECKING:
-    from wsi_seg.results.qupath.check import CheckReport
+    from wsi_seg.results.qupath.geojson_check import CheckReport
 
 
 def check_geojson(path: AnyPath, *, coverage: bool = False) -> CheckReport:

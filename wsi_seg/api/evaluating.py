@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from wsi_seg.api.asked import AnyPath, checked, flag_of, image_of, listener_of, path_of, shown, text_of
+from wsi_seg.api.arguments import AnyPath, checked, flag_of, image_of, listener_of, path_of, shown, text_of
 from wsi_seg.api.model import Model, as_model
-from wsi_seg.api.pairs import paths_of
+from wsi_seg.api.pair_paths import paths_of
 from wsi_seg.api.result import Result
 from wsi_seg.api.scores import Scores
 from wsi_seg.data.annotated_slides import SlideReading, open_labelled_slides
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from wsi_seg.api.pairs import Pairs
+    from wsi_seg.api.pair_paths import Pairs
     from wsi_seg.evaluation.evaluation import Evaluation
     from wsi_seg.inference.network.choice import Compile, Precision
     from wsi_seg.models.bundle import ModelBundle

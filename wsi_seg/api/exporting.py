@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from wsi_seg.api.asked import AnyPath, checked, path_of, shown
+from wsi_seg.api.arguments import AnyPath, checked, path_of, shown
 from wsi_seg.errors import UsageError
 from wsi_seg.exports.formats import format_named
 from wsi_seg.exports.options import FRAMES, IMAGES, SEG_TYPES, Options
 from wsi_seg.exports.source import Source
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.settings import ExportSettings
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from wsi_seg.api.asked import shown
+from wsi_seg.api.arguments import shown
 from wsi_seg.errors import UsageError
 from wsi_seg.slides.lattice import Rect
 

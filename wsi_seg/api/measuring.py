@@ -6,22 +6,22 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from wsi_seg.api.asked import AnyPath, listener_of, number_of, path_of, shown, text_of
+from wsi_seg.api.arguments import AnyPath, listener_of, number_of, path_of, shown, text_of
 from wsi_seg.api.result import Result
 from wsi_seg.errors import UsageError
+from wsi_seg.measures.measure_results import measure_results
+from wsi_seg.measures.measure_settings import BANDS_UM, MeasureSettings
+from wsi_seg.measures.measure_table import boundary_rows, class_rows
 from wsi_seg.measures.on_objects import write_copy
 from wsi_seg.measures.pairing import pair_regions
-from wsi_seg.measures.run import measure_results
-from wsi_seg.measures.settings import BANDS_UM, MeasureSettings
-from wsi_seg.measures.table import boundary_rows, class_rows
-from wsi_seg.measures.writing import write_tables
+from wsi_seg.measures.write_measures import write_tables
 from wsi_seg.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wsi_seg.measures.run import Measured
-    from wsi_seg.measures.table import Row
+    from wsi_seg.measures.measure_results import Measured
+    from wsi_seg.measures.measure_table import Row
 
 
 class Measures:

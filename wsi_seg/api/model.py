@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsi_seg.api.asked import AnyPath, checked, number_of, path_of, shown
+from wsi_seg.api.arguments import AnyPath, checked, number_of, path_of, shown
 from wsi_seg.api.network_input import input_of, schema_of
-from wsi_seg.api.pixels import SlideImage
+from wsi_seg.api.slide_image import SlideImage
 from wsi_seg.errors import UsageError
 from wsi_seg.inference.network.pool import SegmenterPool
 from wsi_seg.inference.network.segmenter import Segmenter, choose_device

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
-from wsi_seg.api.asked import AnyPath, number_of, shown, text_of
-from wsi_seg.data.naming import schema_of_names
+from wsi_seg.api.arguments import AnyPath, number_of, shown, text_of
+from wsi_seg.data.named_classes import schema_of_names
 from wsi_seg.errors import UsageError, explain
 from wsi_seg.models.classes import load_schema
 from wsi_seg.models.header import InputSpec

@@ -6,13 +6,13 @@ import warnings
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from wsi_seg.api.asked import AnyPath, checked, path_of, shown
+from wsi_seg.api.arguments import AnyPath, checked, path_of, shown
 from wsi_seg.api.exporting import Exporting
 from wsi_seg.api.label_image import LabelImage
 from wsi_seg.api.polygons import Polygon, polygon_in, to_geopandas
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.results.folder import ResultFolder, folder_of, labels_in
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.labels.seals import read_seal
 from wsi_seg.results.polygon_files import settings_beside
 from wsi_seg.results.polygons.objects import class_polygons
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from wsi_seg.models.classes import TissueClass
     from wsi_seg.results.familiarity import Familiarity
-    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.results.labels.read_labels import LabelPyramid
     from wsi_seg.results.summary import Summary
     from wsi_seg.slides.frames import Frames
 

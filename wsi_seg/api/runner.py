@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Literal, Self
 
-from wsi_seg.api.asked import AnyPath, checked, image_of, listener_of, number_of, path_of, text_of
+from wsi_seg.api.arguments import AnyPath, checked, image_of, listener_of, number_of, path_of, text_of
 from wsi_seg.api.model import Model, as_model
-from wsi_seg.api.opening import OpenSlide
+from wsi_seg.api.open_slide import OpenSlide
 from wsi_seg.api.result import Result
 from wsi_seg.errors import UsageError
 from wsi_seg.predict.session import Session

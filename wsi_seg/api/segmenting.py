@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from wsi_seg.api.runner import Runner
 
 if TYPE_CHECKING:
-    from wsi_seg.api.asked import AnyPath
+    from wsi_seg.api.arguments import AnyPath
     from wsi_seg.api.model import Model
-    from wsi_seg.api.opening import OpenSlide
+    from wsi_seg.api.open_slide import OpenSlide
     from wsi_seg.api.result import Result
     from wsi_seg.inference.network.choice import Compile, Precision
     from wsi_seg.progress import Progress

@@ -6,15 +6,15 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from wsi_seg.api.asked import AnyPath, checked, flag_of, image_of, path_of, shown
+from wsi_seg.api.arguments import AnyPath, checked, flag_of, image_of, path_of, shown
 from wsi_seg.api.model import Model, as_model
 from wsi_seg.api.suggestions import Suggestions, suggestions_of
 from wsi_seg.errors import UsageError
 from wsi_seg.inference.network.segmenter import choose_device
 from wsi_seg.settings import LabelSettings
-from wsi_seg.suggestion.asked import SuggestSettings, each_once, read_asked
+from wsi_seg.suggestion.asked_slides import SuggestSettings, each_once, read_asked
 from wsi_seg.suggestion.drawings import Targets, draw
-from wsi_seg.suggestion.run import suggest as run
+from wsi_seg.suggestion.suggest_windows import suggest as run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

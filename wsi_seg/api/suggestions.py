@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsi_seg.suggestion.doubtful import Doubtful
-    from wsi_seg.suggestion.run import Suggested, Suggestion
+    from wsi_seg.suggestion.suggest_windows import Suggested, Suggestion
 
 
 @dataclass(frozen=True)

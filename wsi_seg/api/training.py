@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from wsi_seg.api.asked import AnyPath, checked, flag_of, image_of, listener_of, number_of, path_of, text_of
+from wsi_seg.api.arguments import (
+    AnyPath,
+    checked,
+    flag_of,
+    image_of,
+    listener_of,
+    number_of,
+    path_of,
+    text_of,
+)
 from wsi_seg.api.model import Model, load_model
-from wsi_seg.api.pairs import paths_of
+from wsi_seg.api.pair_paths import paths_of
 from wsi_seg.api.scores import Scores
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import UsageError, explain
@@ -26,12 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from wsi_seg.api.pairs import Pairs
+    from wsi_seg.api.pair_paths import Pairs
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.training.changes import Changes
     from wsi_seg.training.report.limits import Limits
     from wsi_seg.training.request import TrainRequest
-    from wsi_seg.training.run import Trained
+    from wsi_seg.training.train_model import Trained
 
 
 @dataclass(frozen=True)
@@ -127,7 +136,7 @@ class TrainOptions:
         """
         recipe = self.recipe
         _check_packages()
-        from wsi_seg.training.data.gathering import DataRequest
+        from wsi_seg.training.data.open_data import DataRequest
         from wsi_seg.training.request import TrainRequest
 
         return TrainRequest(
@@ -263,8 +272,8 @@ def train(
 
 
 def run_training(request: TrainRequest, progress: TrainingProgress | None) -> Trained:
-    """Call `wsi_seg.training.run.train`, which is imported only here, as its packages are an extra."""
-    from wsi_seg.training.run import train as run
+    """Call `wsi_seg.training.train_model.train`, imported only here, as its packages are an extra."""
+    from wsi_seg.training.train_model import train as run
 
     return run(request, progress)
 
@@ -291,7 +300,7 @@ def _check_packages() -> None:
     """Check that the packages for training can be imported; they are an extra."""
     try:
         import_module("tensorboard")  # Lightning would miss it only when it logs
-        import_module("wsi_seg.training.run")
+        import_module("wsi_seg.training.train_model")
     except Exception as error:  # a broken installation may raise anything
         fault = ImportFault.of(error, "train")
         raise UsageError(f"training needs {fault.package}, which {fault.says}") from error

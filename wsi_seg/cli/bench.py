@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wsi_seg.inference.network.choice import Precision
-    from wsi_seg.paper.bench.run import Report
-    from wsi_seg.paper.bench.runner import Form
+    from wsi_seg.paper.bench.bench_run import Report
+    from wsi_seg.paper.bench.bench_runner import Form
 
     Choice = TypeVar("Choice")
 
@@ -87,7 +87,7 @@ def bench(
         _list()
         return
     from wsi_seg.files.files import check_writable
-    from wsi_seg.paper.bench.run import Bench, BenchRequest
+    from wsi_seg.paper.bench.bench_run import Bench, BenchRequest
     from wsi_seg.paper.bench.timing import Limits
 
     if plot is not None:
@@ -119,8 +119,8 @@ def _write(report: Report, json_path: Path | None, csv_path: Path | None, plot: 
     from rich.console import Console
 
     from wsi_seg.files.files import write_text
-    from wsi_seg.paper.bench.record import as_csv, as_json
-    from wsi_seg.paper.bench.table import tables
+    from wsi_seg.paper.bench.bench_tables import tables
+    from wsi_seg.paper.bench.flat_rows import as_csv, as_json
 
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
@@ -167,13 +167,13 @@ def _devices(names: list[str]) -> tuple[str, ...]:
 
 
 def _precisions(names: list[str]) -> tuple[Precision, ...]:
-    from wsi_seg.paper.bench.runner import PRECISIONS
+    from wsi_seg.paper.bench.bench_runner import PRECISIONS
 
     return tuple(_chosen("--precision", name, PRECISIONS) for name in names)
 
 
 def _forms(names: list[str]) -> tuple[Form, ...]:
-    from wsi_seg.paper.bench.runner import FORMS
+    from wsi_seg.paper.bench.bench_runner import FORMS
 
     return tuple(_chosen("--form", name, FORMS) for name in names)
 

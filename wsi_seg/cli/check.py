@@ -14,7 +14,7 @@ from wsi_seg.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wsi_seg.results.qupath.check import CheckReport
+    from wsi_seg.results.qupath.geojson_check import CheckReport
 
 
 def check(

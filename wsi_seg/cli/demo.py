@@ -33,9 +33,9 @@ def make_slide(
 
     Example: `wsi-seg demo slide -o demo.tiff`
     """
-    from wsi_seg.demo.slide import truth_path, write_slide
-    from wsi_seg.demo.stain import Stain
-    from wsi_seg.demo.tissue import Tissue
+    from wsi_seg.demo.dye_colours import Stain
+    from wsi_seg.demo.generated_slide import truth_path, write_slide
+    from wsi_seg.demo.generated_tissue import Tissue
     from wsi_seg.errors import UsageError
     from wsi_seg.slides.resolution import MPP_RANGE
 
@@ -67,9 +67,9 @@ def score(
 
     Example: `wsi-seg demo score out/demo --truth demo.truth.tiff`
     """
-    from wsi_seg.demo.score import TruthImage, score_labels
+    from wsi_seg.demo.score_labels import TruthImage, score_labels
     from wsi_seg.errors import UsageError
-    from wsi_seg.results.labels.reading import read_labels
+    from wsi_seg.results.labels.read_labels import read_labels
     from wsi_seg.results.whole import require_whole
 
     labels = read_labels(result / "slide.ome.zarr")

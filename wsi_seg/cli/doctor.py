@@ -12,7 +12,7 @@ def doctor() -> None:
 
     Example: `wsi-seg doctor`
     """
-    from wsi_seg.doctor import examine
+    from wsi_seg.installation import examine
 
     findings = examine()
     for finding in findings:

@@ -95,7 +95,7 @@ def import_model(
     tensors. Mean, std and size are known for the classes of the released ones, cityscapes and camvid; void,
     which those learned as one class more, is added by itself.
     """
-    from wsi_seg.files.reading import check_plain
+    from wsi_seg.files.plain_files import check_plain
     from wsi_seg.models.classes import load_schema
 
     try:

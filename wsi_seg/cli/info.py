@@ -57,7 +57,7 @@ def info(
 
 def _slides(given: Path, series: int | None) -> Iterator[Callable[[], Slide]]:
     """Yield what opens each slide that a path names: itself, those in a folder, those of a QuPath project."""
-    from wsi_seg.data.projects.reading import find_project, read_project
+    from wsi_seg.data.projects.qupath_project import find_project, read_project
     from wsi_seg.slides.in_folder import FolderSlides, slides_in
     from wsi_seg.slides.readers.zarr_store import is_store
     from wsi_seg.slides.slide import Slide
@@ -130,7 +130,7 @@ def _images(slide: Slide) -> Sequence[tuple[TiffImage | ListedImage, bool]]:
     """Return the images of an OME-Zarr or of a TIFF that many programs write; other formats hold one."""
     from wsi_seg.slides.readers import zarr_images
     from wsi_seg.slides.readers.images import list_images
-    from wsi_seg.slides.readers.opening import PLAIN_TIFF
+    from wsi_seg.slides.readers.reader_choice import PLAIN_TIFF
 
     if slide.format == "ome-zarr":
         return [(image, image.read) for image in zarr_images.list_images(slide.path, slide.series)]

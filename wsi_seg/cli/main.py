@@ -40,7 +40,7 @@ def _run() -> int:
         import warnings
 
         check_memory()
-        from wsi_seg.cli.app import app
+        from wsi_seg.cli.commands import app
 
         # When one of several writes fails, we report its error; these loggers would print the others'
         # tracebacks.

@@ -70,8 +70,8 @@ def measure(
     """
     from wsi_seg.cli.display import shown
     from wsi_seg.errors import UsageError
+    from wsi_seg.measures.measure_settings import MeasureSettings
     from wsi_seg.measures.pairing import pair_regions, require_folder
-    from wsi_seg.measures.settings import MeasureSettings
 
     try:
         ends = tuple(float(end) for end in bands.split(","))
@@ -84,9 +84,9 @@ def measure(
     for path, _ in pairs:
         require_folder(path)
     # Only now, as these take a second to import.
+    from wsi_seg.measures.measure_results import measure_results
     from wsi_seg.measures.on_objects import check_copy, write_copy
-    from wsi_seg.measures.run import measure_results
-    from wsi_seg.measures.writing import check_tables, write_tables
+    from wsi_seg.measures.write_measures import check_tables, write_tables
 
     check_tables(out)
     if geojson is not None:

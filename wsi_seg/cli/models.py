@@ -127,25 +127,25 @@ def export_model(
     from wsi_seg.models.lookup import resolve_model
 
     path = resolve_model(model)
-    from wsi_seg.models import export  # only now, as PyTorch takes seconds to import
+    from wsi_seg.models import model_export  # only now, as PyTorch takes seconds to import
     from wsi_seg.models.bundle import load_bundle
 
-    suffix = export.SUFFIXES[form.value]
+    suffix = model_export.SUFFIXES[form.value]
     if output.suffix != suffix:
         raise UsageError(f"{output}: not a name for {form.value} files: it must end in {suffix}")
     bundle = load_bundle(path)
     multiple = bundle.architecture.config.multiple
     if patch < multiple or patch % multiple:
         raise UsageError(f"--patch {patch}: use a multiple of {multiple}")
-    config = export.config_beside(output)
-    differs = config.exists() and config.read_bytes() != export.description(bundle, patch).encode()
+    config = model_export.config_beside(output)
+    differs = config.exists() and config.read_bytes() != model_export.description(bundle, patch).encode()
     for written, is_there in ((output, output.exists()), (config, differs)):
         if is_there and not overwrite:
             raise UsageError(
                 f"{written}: already exists: give --overwrite to replace it, or another --output"
             )
     signals.working()
-    exported = export.export_model(bundle, output, form.value, patch)
+    exported = model_export.export_model(bundle, output, form.value, patch)
     same = f"within {exported.difference:.0e} of the largest" if exported.difference else "the same"
     say(f"{output}: {network_in_words(bundle.header)}, logits {same}")
     if exported.config is None:
@@ -157,7 +157,7 @@ def export_model(
 def _summary(bundle: ModelBundle) -> dict[str, str]:
     """Collect the lines that `show` prints above the classes, by heading."""
     from wsi_seg.models.cost import PAPER_SIZE, count_macs
-    from wsi_seg.models.onnx.network import OnnxNet
+    from wsi_seg.models.onnx.onnx_network import OnnxNet
 
     spec, (height, width) = bundle.input, PAPER_SIZE
     macs = "not counted, as it is in ONNX"
@@ -239,7 +239,7 @@ def _works_at(spec: InputSpec) -> str:
 
 
 def _parameters(network: Network) -> int:
-    from wsi_seg.models.onnx.network import OnnxNet
+    from wsi_seg.models.onnx.onnx_network import OnnxNet
 
     if isinstance(network, OnnxNet):
         return network.config.weights

@@ -221,7 +221,7 @@ def predict(
     if _finished_before(jobs, model_path, settings, base, quiet):
         return
     # Only now, as PyTorch takes seconds to import: a file that is missing is named at once.
-    from wsi_seg.cli.runner import Runner, run_jobs
+    from wsi_seg.cli.run_jobs import Runner, run_jobs
     from wsi_seg.models.bundle import load_bundle
     from wsi_seg.predict.batch import BATCH
     from wsi_seg.predict.plan import takes_slides

@@ -32,7 +32,9 @@ def report(
     from wsi_seg.predict.found import require_folder
 
     require_folder(folder)
-    from wsi_seg.predict.report.writing import write_report  # only now, as it takes half a second to import
+    from wsi_seg.predict.report.write_batch_report import (
+        write_report,  # only now, as it takes half a second to import
+    )
 
     page, slides = write_report(folder, out)
     if not quiet:

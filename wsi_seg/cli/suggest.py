@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wsi_seg.api.suggestions import Suggestions
-    from wsi_seg.suggestion.asked import SuggestSettings
+    from wsi_seg.suggestion.asked_slides import SuggestSettings
 
 reading = partial(typer.Option, rich_help_panel="How slides are read")
 running = partial(typer.Option, rich_help_panel="How it runs")
@@ -88,7 +88,7 @@ def suggest(
     """
     from wsi_seg.cli.display import shown
     from wsi_seg.models.lookup import resolve_model
-    from wsi_seg.suggestion.asked import read_asked
+    from wsi_seg.suggestion.asked_slides import read_asked
 
     signals.working()
     labels: dict[str, object] = {
@@ -150,7 +150,7 @@ def _settings(windows: int, window_um: float, labels: dict[str, object]) -> Sugg
     from pydantic import ValidationError
 
     from wsi_seg.errors import UsageError, explain
-    from wsi_seg.suggestion.asked import SuggestSettings
+    from wsi_seg.suggestion.asked_slides import SuggestSettings
 
     try:
         return SuggestSettings.model_validate({"windows": windows, "window_um": window_um, "labels": labels})
@@ -160,7 +160,7 @@ def _settings(windows: int, window_um: float, labels: dict[str, object]) -> Sugg
 
 
 def _print(found: Suggestions, window_um: float, doubts: bool, rest: str | None) -> None:
-    from wsi_seg.slides.naming import shown_name
+    from wsi_seg.slides.slide_names import shown_name
 
     several = len(found.files) > (2 if doubts else 1)  # of each slide one, or two
     say(f"{counted(len(found.windows), 'windows')} of {window_um:g} um to outline next:")

@@ -12,7 +12,7 @@ from wsi_seg.cli.terminal import say
 from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
-    from wsi_seg.data.tiling import TilingSettings
+    from wsi_seg.data.cut_tiles import TilingSettings
 
 
 def tiles(
@@ -74,9 +74,9 @@ def tiles(
     settings = _settings(size, min_labelled)
     pairs, left_out = read_pairs(data, mpp, series)
     # Only now, as these take half a second to import: a file that is missing is named at once.
-    from wsi_seg.annotations.reading import AnnotationFiles
+    from wsi_seg.annotations.annotation_files import AnnotationFiles
     from wsi_seg.data.annotated_slides import SlideReading, open_labelled_slides
-    from wsi_seg.data.tiling import write_tiles
+    from wsi_seg.data.cut_tiles import write_tiles
     from wsi_seg.data.truth import TruthSettings
     from wsi_seg.data.working_mpp import check_mpp, recommend_mpp
 
@@ -105,7 +105,7 @@ def tiles(
 def _settings(size: int, min_labelled: float) -> TilingSettings:
     from pydantic import ValidationError
 
-    from wsi_seg.data.tiling import TilingSettings
+    from wsi_seg.data.cut_tiles import TilingSettings
     from wsi_seg.errors import UsageError, explain
 
     try:

@@ -15,7 +15,7 @@ from wsi_seg.cli.suggest import command_after
 from wsi_seg.cli.terminal import say
 
 if TYPE_CHECKING:
-    from wsi_seg.training.run import Trained
+    from wsi_seg.training.train_model import Trained
 
 learning = partial(typer.Option, rich_help_panel="What is learned")
 running = partial(typer.Option, rich_help_panel="How it runs")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from wsi_seg.annotations.annotation_files import AnnotationFiles
 from wsi_seg.annotations.on_slide import place
-from wsi_seg.annotations.reading import AnnotationFiles
-from wsi_seg.data.naming import check_classes, schema_from_annotations
+from wsi_seg.data.named_classes import check_classes, schema_from_annotations
 from wsi_seg.data.pairs import SlidePair
 from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.data.truth import SlideTruth, TruthSettings
@@ -17,9 +17,9 @@ from wsi_seg.errors import UsageError
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.levels import LEVEL_0, LevelRead, remarks_on_levels
 from wsi_seg.slides.monochrome import only_channel
-from wsi_seg.slides.naming import slide_names
 from wsi_seg.slides.overview import Overview
 from wsi_seg.slides.slide import Slide
+from wsi_seg.slides.slide_names import slide_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wsi_seg.data.kinds import layouts
-from wsi_seg.data.layout import Faults
+from wsi_seg.data.cut_tiles import read_about
+from wsi_seg.data.dataset_kinds import layouts
+from wsi_seg.data.dataset_layout import Faults
 from wsi_seg.data.soundness import sound_sources
-from wsi_seg.data.tiles import CLASSES_FILE
-from wsi_seg.data.tiling import read_about
+from wsi_seg.data.tile_folders import CLASSES_FILE
 from wsi_seg.errors import AnnotationError, MissingError, UsageError
 from wsi_seg.models.classes import load_schema
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from wsi_seg.data.layout import Layout
+    from wsi_seg.data.dataset_layout import Layout
     from wsi_seg.data.masked_images import LabelledImage
     from wsi_seg.models.classes import ClassSchema
 
@@ -32,7 +32,7 @@ class Dataset:
     Attributes
     ----------
     kind : str
-        One of `wsi_seg.data.kinds.KINDS`.
+        One of `wsi_seg.data.dataset_kinds.KINDS`.
     folder : Path
     split : str
     schema : ClassSchema
@@ -70,7 +70,7 @@ def read_dataset(
     schema : ClassSchema, optional
         Classes to read it with. By default those in the folder's ``classes.yaml``, or the kind's own.
     kind : str, optional
-        One of `wsi_seg.data.kinds.KINDS`; by default it is detected from the layout.
+        One of `wsi_seg.data.dataset_kinds.KINDS`; by default it is detected from the layout.
     otherwise : ClassSchema, optional
         Classes to use if neither the caller nor the data set gives them, such as a model's.
 

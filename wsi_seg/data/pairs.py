@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from wsi_seg.data.projects.outlines import HOW, match_outlines
-from wsi_seg.data.projects.reading import find_project, read_project
+from wsi_seg.data.projects.exported_outlines import HOW, match_outlines
+from wsi_seg.data.projects.qupath_project import find_project, read_project
 from wsi_seg.data.slide_list import mpp_of, read_csv
 from wsi_seg.errors import MissingError, UsageError
-from wsi_seg.files.reading import check_plain
+from wsi_seg.files.plain_files import check_plain
 from wsi_seg.slides.in_folder import such_as
 from wsi_seg.slides.readers.zarr_store import is_store
 

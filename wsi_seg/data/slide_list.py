@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsi_seg.errors import UsageError, shortened
-from wsi_seg.files.reading import read_plain_text
+from wsi_seg.files.plain_files import read_plain_text
 from wsi_seg.slides.resolution import GIVEN_RANGE
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from wsi_seg.slides.picture import of_any_size, verified_size
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wsi_seg.data.layout import Faults, Layout, Pair
+    from wsi_seg.data.dataset_layout import Faults, Layout, Pair
     from wsi_seg.data.masks import MaskCoding
     from wsi_seg.models.classes import ClassSchema
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from wsi_seg.annotations.reading import AnnotationFiles
-from wsi_seg.data.naming import is_ignored
+from wsi_seg.annotations.annotation_files import AnnotationFiles
+from wsi_seg.data.named_classes import is_ignored
 from wsi_seg.data.pairs import SlidePair
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import UsageError

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsi_seg.demo.layout import NODE_UM, Ground, Layout, NodeLayout, Part
 from wsi_seg.demo.noise import noise_at
 from wsi_seg.demo.shapes import FAR, Blob, Draw, NodeGrid, Sites
+from wsi_seg.demo.tissue_layout import NODE_UM, Ground, Layout, NodeLayout, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

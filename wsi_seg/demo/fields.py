@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from wsi_seg.children import spawning
-from wsi_seg.demo.stain import Stain
-from wsi_seg.demo.tissue import Tissue
+from wsi_seg.demo.dye_colours import Stain
+from wsi_seg.demo.generated_tissue import Tissue
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsi_seg.demo.layout import NODE_UM, Part
 from wsi_seg.demo.noise import noise, uniform
+from wsi_seg.demo.tissue_layout import NODE_UM, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from wsi_seg.demo.layout import Ground, Layout
     from wsi_seg.demo.noise import Coordinates, Floats
+    from wsi_seg.demo.tissue_layout import Ground, Layout
 
 ADIPOCYTE_UM = 82.0
 """Spacing of the grid from which fat cells are jittered."""

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.demo.cells import Cells
-from wsi_seg.demo.layout import Part
 from wsi_seg.demo.noise import noise_at, uniform
+from wsi_seg.demo.tissue_layout import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from wsi_seg.demo.layout import Ground, NodeLayout
     from wsi_seg.demo.noise import Floats
+    from wsi_seg.demo.tissue_layout import Ground, NodeLayout
 
 SNAP_REACH = 8.0
 """Largest distance that a nucleus is moved to line up with a wall, in micrometres."""

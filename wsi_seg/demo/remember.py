@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from wsi_seg.demo.fields import FIELD_MPP, draw_field
-from wsi_seg.demo.train import NAME, Recipe
+from wsi_seg.demo.train_demo import NAME, Recipe
 from wsi_seg.files.files import write_text
-from wsi_seg.inference.tissue.looks import SIDE, Looks
+from wsi_seg.inference.tissue.patch_looks import SIDE, Looks
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.lookup import WEIGHTS_FOLDER
 from wsi_seg.models.remembered import BESIDE, RememberedTissue

@@ -16,8 +16,8 @@ from wsi_seg.demo.noise import noise
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wsi_seg.demo.layout import Ground
     from wsi_seg.demo.noise import Coordinates, Floats
+    from wsi_seg.demo.tissue_layout import Ground
 
 FAR = -400.0
 """Depth far outside a part, in micrometres."""

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wsi_seg.annotations.annotation_files import AnnotationFiles
 from wsi_seg.annotations.on_slide import place
-from wsi_seg.annotations.reading import AnnotationFiles
-from wsi_seg.data.naming import check_classes
+from wsi_seg.data.named_classes import check_classes
 from wsi_seg.data.truth import SlideTruth, TruthSettings
 from wsi_seg.errors import UsageError
 from wsi_seg.evaluation.areas import Comparison
@@ -17,8 +17,8 @@ from wsi_seg.evaluation.matching import match_classes
 from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.progress import Progress
 from wsi_seg.results.folder import folder_of, labels_in, require_finished
-from wsi_seg.results.labels.ngff import OVERVIEW
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.ngff_attributes import OVERVIEW
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.labels.storage import array_to_read, reading
 from wsi_seg.results.whole import require_whole
 from wsi_seg.slides.coarse import CoarseMask
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     import shapely
 
-    from wsi_seg.annotations.reading import AnnotationFile
+    from wsi_seg.annotations.annotation_files import AnnotationFile
     from wsi_seg.models.classes import ClassSchema
-    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.results.labels.read_labels import LabelPyramid
 
 
 def evaluate_results(

@@ -15,8 +15,8 @@ from wsi_seg.inference.stream.region import RegionSegmenter
 from wsi_seg.models.classes import OUTSIDE_ID
 from wsi_seg.predict.plan import Plan
 from wsi_seg.progress import Progress
-from wsi_seg.slides.naming import stem_of
 from wsi_seg.slides.slide import Slide
+from wsi_seg.slides.slide_names import stem_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

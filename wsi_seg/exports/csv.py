@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wsi_seg.exports.written import Written
+from wsi_seg.exports.written_files import Written
 from wsi_seg.results.polygon_files import file_for
-from wsi_seg.results.polygons.export import export_csv
+from wsi_seg.results.polygons.polygon_export import export_csv
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from wsi_seg.exports.options import Options
     from wsi_seg.exports.source import Source
-    from wsi_seg.exports.written import Written
+    from wsi_seg.exports.written_files import Written
 
     Write = Callable[[], Written]
     Prepare = Callable[[Source, Path | None, Options], Write]

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import UsageError
-from wsi_seg.exports.written import Written
+from wsi_seg.exports.written_files import Written
 from wsi_seg.results.polygon_files import file_for, packed_by_name, write_polygons
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ import shapely
 
 from wsi_seg.files.files import replacing
 from wsi_seg.packages import required
-from wsi_seg.results.polygons.geojson import areas_um2, outline_id
+from wsi_seg.results.polygons.export_report import FileTally
+from wsi_seg.results.polygons.geojson_writer import areas_um2, outline_id
 from wsi_seg.results.polygons.placing import place
-from wsi_seg.results.polygons.report import FileTally
-from wsi_seg.results.polygons.written import visible, written_classes
-from wsi_seg.results.stated import STATED
+from wsi_seg.results.polygons.written_classes import visible, written_classes
+from wsi_seg.results.stated_of_labels import STATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.exports.options import Frame
-    from wsi_seg.exports.stated import Stated
+    from wsi_seg.exports.stated_of_run import Stated
     from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.results.polygons.export_report import ExportReport
     from wsi_seg.results.polygons.join import Shape
     from wsi_seg.results.polygons.placing import Placed
-    from wsi_seg.results.polygons.report import ExportReport
-    from wsi_seg.results.polygons.written import GeoJsonSettings
+    from wsi_seg.results.polygons.written_classes import GeoJsonSettings
     from wsi_seg.slides.frames import Frames
 
 GROUP_ROWS, GROUP_VERTICES = 10_000, 2**18
@@ -60,7 +60,7 @@ def require_pyarrow(path: Path) -> ModuleType:
 
 @dataclass(frozen=True)
 class GeoParquet:
-    """A writer of polygons, to be called as `wsi_seg.results.polygons.geojson.write_geojson` is.
+    """A writer of polygons, to be called as `wsi_seg.results.polygons.geojson_writer.write_geojson` is.
 
     Attributes
     ----------

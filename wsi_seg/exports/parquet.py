@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.exports.geoparquet import GeoParquet, require_pyarrow
 from wsi_seg.exports.options import FRAMES
-from wsi_seg.exports.stated import stated
-from wsi_seg.exports.written import Written
+from wsi_seg.exports.stated_of_run import stated
+from wsi_seg.exports.written_files import Written
 from wsi_seg.results.polygon_files import file_for
-from wsi_seg.results.polygons.export import export_as
+from wsi_seg.results.polygons.polygon_export import export_as
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,14 +7,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from wsi_seg.results.folder import folder_of, labels_in, require_finished
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.polygon_files import settings_beside
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from wsi_seg.results.folder import ResultFolder
-    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.results.labels.read_labels import LabelPyramid
     from wsi_seg.results.record import RunRecord
     from wsi_seg.settings import ExportSettings
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from wsi_seg.files.reading import open_plain
+from wsi_seg.files.plain_files import open_plain
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsi_seg.errors import OutputError, explain
-from wsi_seg.files.reading import open_plain
+from wsi_seg.files.plain_files import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from wsi_seg.errors import UsageError, explain
-from wsi_seg.files.reading import read_plain_text
+from wsi_seg.files.plain_files import read_plain_text
 from wsi_seg.files.yamltext import TooMuchYamlError, parse_yaml
 
 Content = TypeVar("Content", bound=BaseModel)

@@ -7,7 +7,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import AnnotationError
-from wsi_seg.files.reading import in_words, open_plain, read_plain
+from wsi_seg.files.plain_files import in_words, open_plain, read_plain
 
 if TYPE_CHECKING:
     from pathlib import Path

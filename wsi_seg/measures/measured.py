@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wsi_seg.measures.borders import border_lengths
-from wsi_seg.measures.kinds import Kinds
+from wsi_seg.measures.pixel_kinds import Kinds
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from wsi_seg.measures.region import Region
-    from wsi_seg.measures.tally import Tally
+    from wsi_seg.measures.region_file import Region
+    from wsi_seg.measures.region_tally import Tally
     from wsi_seg.models.classes import ClassSchema
     from wsi_seg.slides.frames import Frames
 

@@ -15,17 +15,17 @@ from wsi_seg.files.files import check_writable, replacing
 from wsi_seg.files.jsonfile import parse_json, read_json
 from wsi_seg.files.unpack import read_unpacked
 from wsi_seg.files.xmlfile import is_xml
-from wsi_seg.measures.writing import DIGITS, require_free
+from wsi_seg.measures.write_measures import DIGITS, require_free
 from wsi_seg.results.polygon_files import packed_by_name
-from wsi_seg.results.qupath.check import NAMES
-from wsi_seg.results.stated import STATED
+from wsi_seg.results.qupath.geojson_check import NAMES
+from wsi_seg.results.stated_of_labels import STATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from wsi_seg.measures.measure_results import Measured, MeasuredResult
     from wsi_seg.measures.measured import ClassMeasures, RegionMeasures
-    from wsi_seg.measures.run import Measured, MeasuredResult
 
 
 def check_copy(regions: Sequence[Path], target: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from wsi_seg.data.projects.outlines import ANNOTATIONS
+from wsi_seg.data.projects.exported_outlines import ANNOTATIONS
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.results.folder import labels_in
 from wsi_seg.wording import counted

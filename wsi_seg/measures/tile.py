@@ -11,8 +11,8 @@ from wsi_seg.slides.lattice import Rect
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wsi_seg.measures.kinds import Kinds
-    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.measures.pixel_kinds import Kinds
+    from wsi_seg.results.labels.read_labels import LabelPyramid
 
 
 class Tile(NamedTuple):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.errors import UsageError
-from wsi_seg.measures.kinds import Kinds
 from wsi_seg.measures.near import bands_of
-from wsi_seg.measures.tally import Tally
+from wsi_seg.measures.pixel_kinds import Kinds
+from wsi_seg.measures.region_tally import Tally
 from wsi_seg.measures.tile import read_tile
 from wsi_seg.progress import Progress
 from wsi_seg.slides.lattice import Rect
@@ -18,9 +18,9 @@ from wsi_seg.slides.lattice import Rect
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wsi_seg.measures.region import Region
-    from wsi_seg.measures.settings import MeasureSettings
-    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.measures.measure_settings import MeasureSettings
+    from wsi_seg.measures.region_file import Region
+    from wsi_seg.results.labels.read_labels import LabelPyramid
 
 SIDE = 2048
 """Side of a tile in label pixels."""

@@ -14,7 +14,7 @@ from pydantic import (
     field_validator,
 )
 
-from wsi_seg.models.config import NetworkConfig
+from wsi_seg.models.network_config import NetworkConfig
 from wsi_seg.models.registry import LARGEST_MULTIPLE, LARGEST_STRIDE, find_config, find_network, name_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wsi_seg.models.block_names import MAX_WIDTH
-from wsi_seg.models.config import NetworkConfig
+from wsi_seg.models.network_config import NetworkConfig
 
 MIN_HEAD_WIDTH = 8
 MAX_DIAGNOSES = 200

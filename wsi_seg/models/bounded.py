@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from wsi_seg.files.reading import check_plain, in_words
+from wsi_seg.files.plain_files import check_plain, in_words
 from wsi_seg.models.container import MAX_BYTES
 
 if TYPE_CHECKING:

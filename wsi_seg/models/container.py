@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from safetensors import SafetensorError
 
 from wsi_seg.errors import ModelError
-from wsi_seg.files.reading import open_plain, read_plain
+from wsi_seg.files.plain_files import open_plain, read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

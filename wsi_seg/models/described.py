@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from wsi_seg.errors import ModelError, shortened
 from wsi_seg.files.document import DocumentError, refuse_newer
-from wsi_seg.files.reading import read_plain
+from wsi_seg.files.plain_files import read_plain
 from wsi_seg.models.container import MAX_BYTES, Document, damaged, read_document, unreadable
 from wsi_seg.models.header import TRAINED_ON, TRUTH, ModelHeader
 from wsi_seg.models.remembered import RememberedTissue, tissue_beside

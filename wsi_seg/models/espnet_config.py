@@ -13,7 +13,7 @@ from wsi_seg.models.block_names import (
     BlockName,
     width_step,
 )
-from wsi_seg.models.config import ENCODER_STRIDE, NetworkConfig, Stage
+from wsi_seg.models.network_config import ENCODER_STRIDE, NetworkConfig, Stage
 
 LEVEL1, LEVEL2, LEVEL3 = 16, 64, 128
 """Channels of the three levels of the encoder, at 1/2, 1/4 and 1/8 of the image's sides."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wsi_seg.errors import ModelError
-from wsi_seg.files.reading import check_plain
+from wsi_seg.files.plain_files import check_plain
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parent / "weights"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import nn
 
-from wsi_seg.models.config import ENCODER_STRIDE, NetworkConfig, Stage
+from wsi_seg.models.network_config import ENCODER_STRIDE, NetworkConfig, Stage
 
 if TYPE_CHECKING:
     from pathlib import Path

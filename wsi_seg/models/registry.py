@@ -13,7 +13,7 @@ from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wsi_seg.errors import ModelError, shortened
-from wsi_seg.models.config import NetworkConfig
+from wsi_seg.models.network_config import NetworkConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,13 +37,13 @@ BUILT_IN = {
     "segnet": "wsi_seg.paper.networks.segnet:SegNet",
     "pspnet": "wsi_seg.paper.networks.pspnet:PSPNet",
     GIVEN: "wsi_seg.models.given:GivenNetwork",
-    ONNX: "wsi_seg.models.onnx.network:OnnxNet",
+    ONNX: "wsi_seg.models.onnx.onnx_network:OnnxNet",
 }
 
 CONFIGS = {
     "espnet": "wsi_seg.models.espnet_config:ESPNetConfig",
     "biopsy": "wsi_seg.models.biopsy_config:BiopsyConfig",
-    ONNX: "wsi_seg.models.onnx.config:OnnxConfig",
+    ONNX: "wsi_seg.models.onnx.onnx_config:OnnxConfig",
 }
 """Configs that can be read without PyTorch, which takes more time to import than all else together."""
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from wsi_seg.errors import UsageError
 from wsi_seg.inference.tissue.comparison import FAR, distance_of
-from wsi_seg.inference.tissue.looks import Looks
+from wsi_seg.inference.tissue.patch_looks import Looks
 from wsi_seg.predict.adapted import LEFT, Adaptation
 from wsi_seg.predict.familiar import patches_of
 from wsi_seg.slides.restain import restainings

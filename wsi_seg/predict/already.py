@@ -12,8 +12,8 @@ from wsi_seg.inference.network.choice import Choice
 from wsi_seg.models.registry import GIVEN, ONNX
 from wsi_seg.predict import resume
 from wsi_seg.predict.jobs import is_plain_image
-from wsi_seg.predict.opening import open_slide
 from wsi_seg.predict.plan import Plan, takes_slides
+from wsi_seg.predict.slide_of_run import open_slide
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.summary import read_summary
 
@@ -38,7 +38,7 @@ def finished_before(
     """Return the summary of a slide whose result is finished, and is what would be made now.
 
     Of anything else, of a slide that was not read completely, and wherever that takes more to know, None:
-    then `wsi_seg.predict.run` finds out.
+    then `wsi_seg.predict.predict_slide` finds out.
 
     Raises
     ------

@@ -9,7 +9,7 @@ import shapely
 
 from wsi_seg.inference.stream.region import mirrored
 from wsi_seg.inference.tissue.comparison import UNKNOWN, compare
-from wsi_seg.inference.tissue.looks import Looks, patch_side
+from wsi_seg.inference.tissue.patch_looks import Looks, patch_side
 from wsi_seg.slides.sampled import fullest, squares
 
 if TYPE_CHECKING:

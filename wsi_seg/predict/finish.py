@@ -13,10 +13,10 @@ import torch
 
 from wsi_seg import __version__
 from wsi_seg.models.classes import UNPROCESSED_ID
-from wsi_seg.results.labels.reading import read_labels
-from wsi_seg.results.pictures.overview import write_overview_picture
+from wsi_seg.results.labels.read_labels import read_labels
+from wsi_seg.results.pictures.overview_picture import write_overview_picture
 from wsi_seg.results.polygons.awaited import AwaitedLabels
-from wsi_seg.results.polygons.export import export_polygons
+from wsi_seg.results.polygons.polygon_export import export_polygons
 from wsi_seg.results.summary import Status, Summary, summarise_classes
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.levels import remarks_on_levels
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from wsi_seg.progress import Progress
     from wsi_seg.results.familiarity import Familiarity
     from wsi_seg.results.folder import ResultFolder
-    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.results.labels.read_labels import LabelPyramid
     from wsi_seg.results.polygons.awaited import Arrivals
-    from wsi_seg.results.polygons.export import Exported
+    from wsi_seg.results.polygons.polygon_export import Exported
     from wsi_seg.results.record import RegionTotals, RunRecord
     from wsi_seg.slides.coarse import MaskSeal
 

@@ -45,7 +45,7 @@ def place_of(folder: Path, outcome: Outcome) -> Path:
 
     The folder may have been moved, so only a result's name counts. A slide that failed may have one by now.
     """
-    from wsi_seg.slides.naming import bare_name  # imports zarr, which takes half a second
+    from wsi_seg.slides.slide_names import bare_name  # imports zarr, which takes half a second
 
     return folder / (Path(outcome.result).name if outcome.result else bare_name(Path(outcome.slide)))
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import openslide
 
-from wsi_seg.data.projects.reading import find_project, read_project
+from wsi_seg.data.projects.qupath_project import find_project, read_project
 from wsi_seg.data.slide_list import mpp_of, read_csv
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.predict.named import Named, once, told_apart, twins
 from wsi_seg.slides.in_folder import slides_in
-from wsi_seg.slides.naming import dicom_name, file_name, stem_of
 from wsi_seg.slides.picture import SUFFIXES as IMAGE_SUFFIXES
-from wsi_seg.slides.readers.tiff import is_picture, is_tiff
+from wsi_seg.slides.readers.tiff_pages import is_picture, is_tiff
 from wsi_seg.slides.readers.zarr_store import is_store
+from wsi_seg.slides.slide_names import dicom_name, file_name, stem_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -17,7 +17,7 @@ from wsi_seg.files.digests import digest_of
 from wsi_seg.models.registry import ONNX
 from wsi_seg.predict.adapted import ADAPT, stated
 from wsi_seg.predict.sizes import lay_out
-from wsi_seg.results.labels.ngff import PyramidLayout
+from wsi_seg.results.labels.ngff_attributes import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
 from wsi_seg.slides.levels import EXCHANGED, LevelRead
 from wsi_seg.slides.monochrome import only_channel

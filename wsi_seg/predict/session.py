@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from wsi_seg.errors import SchedulerError, WsiSegError
-from wsi_seg.predict.opening import open_slide
-from wsi_seg.predict.run import connect, predict_on, refuse_elsewhere
+from wsi_seg.predict.predict_slide import connect, predict_on, refuse_elsewhere
+from wsi_seg.predict.slide_of_run import open_slide
 from wsi_seg.slides.slide import Slide
 
 if TYPE_CHECKING:

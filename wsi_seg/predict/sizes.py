@@ -9,8 +9,8 @@ from wsi_seg.slides.lattice import ALIGNMENT, Lattice
 
 if TYPE_CHECKING:
     from wsi_seg.inference.network.choice import Form
-    from wsi_seg.models.config import NetworkConfig
     from wsi_seg.models.described import DescribedModel
+    from wsi_seg.models.network_config import NetworkConfig
     from wsi_seg.settings import LabelSettings
 
 DEFAULT_PATCH = 1024

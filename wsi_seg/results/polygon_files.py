@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.results.folder import folder_of
-from wsi_seg.results.polygons.export import export_polygons
-from wsi_seg.results.qupath.check import NAMES
+from wsi_seg.results.polygons.polygon_export import export_polygons
+from wsi_seg.results.qupath.geojson_check import NAMES
 from wsi_seg.results.summary import read_summary
 from wsi_seg.results.targets import refuse_owned, target_for
 from wsi_seg.results.whole import require_own
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsi_seg.results.folder import ResultFolder
-    from wsi_seg.results.labels.reading import LabelPyramid
-    from wsi_seg.results.polygons.export import Exported
+    from wsi_seg.results.labels.read_labels import LabelPyramid
+    from wsi_seg.results.polygons.polygon_export import Exported
 
 TABLES = {"csv": (".csv",), "parquet": (".parquet", ".geoparquet"), "ann.dcm": (".dcm",)}
 """Files of polygons that are not for QuPath: the ends of their names, by what they are."""

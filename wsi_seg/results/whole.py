@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.files.document import DocumentError
 from wsi_seg.results.folder import ResultFolder, folder_of
-from wsi_seg.results.labels.ngff import METADATA_NAMES
+from wsi_seg.results.labels.ngff_attributes import METADATA_NAMES
 from wsi_seg.results.labels.seals import (
     GO_ON,
     Damage,
@@ -224,7 +224,7 @@ def _check_unsealed(zarr: Path, record: RunRecord | None) -> Wholeness:
         return Wholeness(zarr, (Damage(document_path(zarr), "altered"),), None, 0)
     if record is None or record.totals is None:
         return Wholeness(zarr, (), f"{OLD}: it cannot be checked", 0)
-    from wsi_seg.results.labels.reading import (
+    from wsi_seg.results.labels.read_labels import (
         read_labels,  # importing zarr takes half a second, which other checks save
     )
 

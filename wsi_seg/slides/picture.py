@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from wsi_seg.errors import SlideError
-from wsi_seg.files.reading import check_plain
+from wsi_seg.files.plain_files import check_plain
 from wsi_seg.process import WhileNeeded
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """A whole-slide image: its own statements, and any rectangle of it at any resolution.
 
-`wsi_seg.slides.readers.opening` opens the file. Rectangles are given in the label frame
+`wsi_seg.slides.readers.reader_choice` opens the file. Rectangles are given in the label frame
 (`wsi_seg.slides.frames`) and read from the best level that shows what level 0 shows
 (`wsi_seg.slides.agreement`), with area resampling.
 """
@@ -22,11 +22,11 @@ from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.in_folder import DicomSeries
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.levels import LevelChoice
-from wsi_seg.slides.naming import dicom_name, file_name
 from wsi_seg.slides.readers.closed import ClosedReader
-from wsi_seg.slides.readers.opening import open_reader
+from wsi_seg.slides.readers.reader_choice import open_reader
 from wsi_seg.slides.resample import resample
 from wsi_seg.slides.resolution import Resolution, given_mpp, stated_resolution
+from wsi_seg.slides.slide_names import dicom_name, file_name
 
 if TYPE_CHECKING:
     from types import TracebackType

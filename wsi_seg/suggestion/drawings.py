@@ -10,7 +10,7 @@ import shapely
 from wsi_seg.data.truth import REGION_CLASS
 from wsi_seg.files.files import check_writable
 from wsi_seg.results.qupath.colours import OWN
-from wsi_seg.suggestion.writing import Drawing, check_replaceable, paths_for, write_drawings
+from wsi_seg.suggestion.write_drawings import Drawing, check_replaceable, paths_for, write_drawings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from wsi_seg.suggestion.doubtful import Doubtful
     from wsi_seg.suggestion.ground import Ground
-    from wsi_seg.suggestion.run import Suggested, Suggestion
+    from wsi_seg.suggestion.suggest_windows import Suggested, Suggestion
 
 DOUBTFUL_CLASS = "Doubtful*"
 """The asterisk says that it is no tissue, so that training never takes such a shape for an outline."""

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     import shapely
     from numpy.typing import NDArray
 
-    from wsi_seg.annotations.reading import Annotation, AnnotationFiles
+    from wsi_seg.annotations.annotation_files import Annotation, AnnotationFiles
     from wsi_seg.settings import LabelSettings
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.tissue import TissueMask
-    from wsi_seg.suggestion.asked import AskedSlide
+    from wsi_seg.suggestion.asked_slides import AskedSlide
 
 FEWEST_TISSUE = 0.5
 """Share of a window that is tissue not outlined yet. Less may be glass alone: tissue masks have a margin."""

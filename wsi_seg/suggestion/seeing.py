@@ -13,7 +13,7 @@ from wsi_seg.inference.network.folding import folded
 from wsi_seg.inference.network.forms import run_as
 from wsi_seg.inference.network.pixels import Normalisation
 from wsi_seg.models.features import WidestMaps
-from wsi_seg.models.onnx.network import OnnxNet
+from wsi_seg.models.onnx.onnx_network import OnnxNet
 
 if TYPE_CHECKING:
     import numpy as np

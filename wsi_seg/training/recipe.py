@@ -15,7 +15,7 @@ from wsi_seg.errors import UsageError, WsiSegError, explain
 from wsi_seg.models.network import ENCODER_STRIDE, Stage
 from wsi_seg.training.augment_recipe import AugmentSettings
 from wsi_seg.training.changes import read_changes
-from wsi_seg.training.network import STRICT, Count, ModelRecipe, default_recipe, other_values
+from wsi_seg.training.network_recipe import STRICT, Count, ModelRecipe, default_recipe, other_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

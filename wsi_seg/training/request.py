@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wsi_seg.models.bundle import ModelBundle
-    from wsi_seg.training.data.gathering import DataRequest
+    from wsi_seg.training.data.open_data import DataRequest
     from wsi_seg.training.recipe import Recipe
 
 

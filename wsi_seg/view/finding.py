@@ -10,10 +10,10 @@ from wsi_seg.errors import UsageError
 from wsi_seg.results.folder import is_result
 from wsi_seg.slides.readers.zarr_store import is_store
 from wsi_seg.view.listing import BATCH, Listing, results_in
-from wsi_seg.view.opening import open_result, open_slide
+from wsi_seg.view.open_to_view import open_result, open_slide
 from wsi_seg.view.shelf import Shelf
 from wsi_seg.view.site import Front, Site
-from wsi_seg.view.training import Training, is_training
+from wsi_seg.view.watched_training import Training, is_training
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,14 +12,14 @@ from PIL import Image
 from wsi_seg.errors import UsageError
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.view.looks import Drawn, inks
-from wsi_seg.view.tiling import Grid
+from wsi_seg.view.class_looks import Drawn, inks
+from wsi_seg.view.tile_grid import Grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wsi_seg.results.labels.reading import LabelPyramid
-    from wsi_seg.view.looks import Look
+    from wsi_seg.results.labels.read_labels import LabelPyramid
+    from wsi_seg.view.class_looks import Look
 
 STRIPE = 8
 """Width of the stripes that mark unprocessed pixels, in pixels of a tile."""

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from wsi_seg.errors import OutputError
 from wsi_seg.predict.batch import BatchSummary, NoResult
 from wsi_seg.results.folder import ResultFolder, is_result
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.pictures.painting import paint_classes
 from wsi_seg.results.summary import Status, read_summary
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.view.opening import open_result
+from wsi_seg.view.open_to_view import open_result
 from wsi_seg.view.unfinished import read_underway
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from wsi_seg.predict.batch import Outcome
-    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.results.labels.read_labels import LabelPyramid
     from wsi_seg.results.record import RunRecord
     from wsi_seg.results.summary import Summary
     from wsi_seg.view.shelf import Shelf
-    from wsi_seg.view.shown import Json
+    from wsi_seg.view.shown_slide import Json
 
 BATCH = "batch.json"
 SIDE = 180

@@ -10,10 +10,10 @@ import simplejpeg
 from PIL import Image
 
 from wsi_seg.slides.frames import OVERVIEW_SIDE
-from wsi_seg.view.tiling import Grid
+from wsi_seg.view.tile_grid import Grid
 
 if TYPE_CHECKING:
-    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.results.labels.read_labels import LabelPyramid
     from wsi_seg.slides.lattice import Rect
 
 QUALITY = 90

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from wsi_seg.errors import OutputError, UsageError
-from wsi_seg.view.app import make_app
+from wsi_seg.view.addresses import make_app
 from wsi_seg.view.guard import new_token
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from wsi_seg.view.shown import Shown
+    from wsi_seg.view.shown_slide import Shown
 
 MOST_OPEN = 4
 """Slides that stay open, beside those that are being read."""

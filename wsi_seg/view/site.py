@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsi_seg.view.shelf import Shelf
-    from wsi_seg.view.shown import Json
+    from wsi_seg.view.shown_slide import Json
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import simplejpeg
 
 from wsi_seg.slides.colour import SrgbConverter
 from wsi_seg.slides.frames import Frames
-from wsi_seg.view.tiling import Grid
+from wsi_seg.view.tile_grid import Grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

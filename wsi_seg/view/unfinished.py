@@ -13,7 +13,7 @@ from wsi_seg.errors import OutputError
 from wsi_seg.inference.stream.ledger import Ledger
 from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.results.labels.halving import halve_labels, halve_mean
-from wsi_seg.results.labels.reading import LabelPyramid, read_labels
+from wsi_seg.results.labels.read_labels import LabelPyramid, read_labels
 from wsi_seg.slides.lattice import Lattice, Rect
 from wsi_seg.wording import duration
 

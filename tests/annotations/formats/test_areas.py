@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from wsi_seg.annotations.reading import AnnotationFile, read_annotations
+from wsi_seg.annotations.annotation_files import AnnotationFile, read_annotations
 
 Points = Sequence[tuple[float, float]]
 Tool = Callable[..., Any]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import shapely
 
-from wsi_seg.annotations.reading import AnnotationFile, read_annotations
+from wsi_seg.annotations.annotation_files import AnnotationFile, read_annotations
 
 CORNERS = ((0, 0), (10, 0), (10, 10), (0, 10))
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import shapely
 
-from wsi_seg.annotations.reading import AnnotationFile, read_annotations
+from wsi_seg.annotations.annotation_files import AnnotationFile, read_annotations
 from wsi_seg.errors import AnnotationError
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]]}

@@ -20,7 +20,7 @@ from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.exports.dicom.prepare import prepare_ann, prepare_seg
 from wsi_seg.exports.options import Options
 from wsi_seg.exports.source import Source
-from wsi_seg.exports.written import Written
+from wsi_seg.exports.written_files import Written
 
 Prepare = Callable[[Source, Path, Options], Callable[[], Written]]
 

@@ -12,7 +12,7 @@ from conftest import tissue_rgb
 from helpers.pictures import save
 from typer.testing import CliRunner
 
-from wsi_seg.cli.app import app
+from wsi_seg.cli.commands import app
 from wsi_seg.inference.network.diagnosis import Diagnoser
 from wsi_seg.inference.network.pixels import Normalisation
 from wsi_seg.inference.plain_images import diagnose_image, predict_image

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wsi_seg.inference.tissue.comparison import UNKNOWN, compare
-from wsi_seg.inference.tissue.looks import Looks
+from wsi_seg.inference.tissue.patch_looks import Looks
 from wsi_seg.results.familiarity import Verdict
 
 RNG = np.random.default_rng(0)

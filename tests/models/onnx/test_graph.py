@@ -11,8 +11,8 @@ from helpers.onnx_files import saved, write_onnx
 
 from wsi_seg.errors import ModelError
 from wsi_seg.models.onnx import graph
-from wsi_seg.models.onnx.network import OnnxNet
-from wsi_seg.models.onnx.session import Session
+from wsi_seg.models.onnx.onnx_network import OnnxNet
+from wsi_seg.models.onnx.onnx_session import Session
 
 CPU = torch.device("cpu")
 

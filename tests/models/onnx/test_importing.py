@@ -15,10 +15,10 @@ from wsi_seg.errors import ModelError, UsageError
 from wsi_seg.inference.network.forms import choose_form
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.models.bundle import ModelBundle
-from wsi_seg.models.export import export_model
-from wsi_seg.models.onnx.config import OnnxConfig
+from wsi_seg.models.model_export import export_model
 from wsi_seg.models.onnx.importing import import_onnx
-from wsi_seg.models.onnx.network import OnnxNet
+from wsi_seg.models.onnx.onnx_config import OnnxConfig
+from wsi_seg.models.onnx.onnx_network import OnnxNet
 from wsi_seg.models.onnx.ports import Stated
 from wsi_seg.models.upstream import InputOverrides
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from wsi_seg.paper.bench import ncu
+from wsi_seg.paper.bench.missing import Missing
 from wsi_seg.paper.bench.ncu import DURATION, LOAD, SHARED, STORE, WARP, Efficiency, parse, profile
-from wsi_seg.paper.bench.reading import Missing
 
 HEADING = (
     '"ID","Process ID","Process Name","Host Name","Kernel Name","Context","Stream","Block Size","Grid Size",'

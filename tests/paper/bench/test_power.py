@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from wsi_seg.paper.bench.missing import Missing
 from wsi_seg.paper.bench.ncu import Efficiency
 from wsi_seg.paper.bench.power import CpuMeter, Pass, frequency_sensitivity, gpu_meter, time_at_clocks
-from wsi_seg.paper.bench.reading import Missing
 from wsi_seg.paper.bench.system import observe
 
 

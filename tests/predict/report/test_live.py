@@ -9,8 +9,8 @@ from helpers.batches import Page, write_result
 
 from wsi_seg.predict.batch import NoResult, Outcome, run_batch
 from wsi_seg.predict.jobs import Job, Jobs
-from wsi_seg.predict.report import writing
-from wsi_seg.predict.report.writing import LiveReport
+from wsi_seg.predict.report import write_batch_report
+from wsi_seg.predict.report.write_batch_report import LiveReport
 from wsi_seg.results.summary import Status
 
 
@@ -36,8 +36,8 @@ def words(folder: Path) -> str:
 def test_it_is_written_as_slides_finish_and_at_an_interruption(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "SECONDS", 0.0)
-    monkeypatch.setattr(writing, "TIMES", 0.0)
+    monkeypatch.setattr(write_batch_report, "SECONDS", 0.0)
+    monkeypatch.setattr(write_batch_report, "TIMES", 0.0)
     seen: list[str] = []
 
     def job(job: Job) -> Outcome:
@@ -90,7 +90,7 @@ def test_a_slide_that_cannot_be_shown_is_one_line_and_named(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("of nothing")
 
-    monkeypatch.setattr(writing, "read_outcome", broken)
+    monkeypatch.setattr(write_batch_report, "read_outcome", broken)
     told: list[str] = []
     run(tmp_path, "a", "b", told=told)
     assert len(told) == 1

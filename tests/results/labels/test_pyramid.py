@@ -21,9 +21,9 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.models.classes import UNPROCESSED_ID, ClassSchema, TissueClass
 from wsi_seg.results.labels.halving import halve_labels, halve_mean
-from wsi_seg.results.labels.ngff import NgffVersion, PyramidLayout
+from wsi_seg.results.labels.ngff_attributes import NgffVersion, PyramidLayout
 from wsi_seg.results.labels.pyramid import PyramidWriter
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Lattice, Rect
 

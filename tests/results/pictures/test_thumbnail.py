@@ -11,7 +11,7 @@ from helpers.written_results import write_labels
 from PIL import Image
 
 from wsi_seg.errors import OutputError
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.pictures.thumbnail import MOST_BYTES, SIDE, Thumbnail, thumbnail_of, thumbnails
 
 

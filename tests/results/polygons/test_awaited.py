@@ -9,9 +9,9 @@ import pytest
 from conftest import SCHEMA
 
 from wsi_seg.errors import OutputError
-from wsi_seg.results.labels.ngff import PyramidLayout
+from wsi_seg.results.labels.ngff_attributes import PyramidLayout
 from wsi_seg.results.labels.pyramid import PyramidWriter
-from wsi_seg.results.labels.reading import read_labels
+from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.polygons.awaited import Arrivals, AwaitedLabels
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Rect

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.readers.contract import Reader
-from wsi_seg.slides.readers.opening import open_reader
+from wsi_seg.slides.readers.reader_choice import open_reader
 
 HEIGHT, WIDTH = 300, 420
 RGB = tissue_rgb(HEIGHT, WIDTH)

@@ -38,7 +38,7 @@ from wsi_seg.errors import SlideError
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.readers.decode import LevelReader
 from wsi_seg.slides.readers.dicom_reader import DicomReader, join_items
-from wsi_seg.slides.readers.opening import open_reader
+from wsi_seg.slides.readers.reader_choice import open_reader
 from wsi_seg.slides.slide import Slide
 
 ALL = Rect(0, 0, HEIGHT, WIDTH)

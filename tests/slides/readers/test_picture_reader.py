@@ -17,7 +17,7 @@ from wsi_seg.errors import MppError, SlideError
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.picture import ORIENTATION
 from wsi_seg.slides.readers import picture_reader
-from wsi_seg.slides.readers.opening import open_reader
+from wsi_seg.slides.readers.reader_choice import open_reader
 from wsi_seg.slides.slide import Slide
 
 HEIGHT, WIDTH = 90, 120

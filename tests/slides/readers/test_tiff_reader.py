@@ -18,8 +18,8 @@ from helpers.tiff_pages import page_of
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.readers import tiff_reader
-from wsi_seg.slides.readers.opening import open_reader
 from wsi_seg.slides.readers.piece_cache import PieceCache
+from wsi_seg.slides.readers.reader_choice import open_reader
 from wsi_seg.slides.readers.tiff_reader import TiffReader
 from wsi_seg.slides.slide import Slide
 

@@ -11,7 +11,7 @@ from helpers.zarrs import RGB, pixels_of, write_attributes, write_zarr
 
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.slides.readers.opening import open_reader
+from wsi_seg.slides.readers.reader_choice import open_reader
 from wsi_seg.slides.readers.zarr_reader import ZarrReader
 from wsi_seg.slides.slide import Slide
 

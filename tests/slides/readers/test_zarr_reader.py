@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.frames import Frames
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.slides.readers.opening import open_reader
+from wsi_seg.slides.readers.reader_choice import open_reader
 from wsi_seg.slides.slide import Slide
 
 GREY = np.repeat(RGB[..., 1:2], 3, axis=2)

@@ -14,7 +14,7 @@ import zarr
 from helpers.zarrs import RGB, attributes, restated, write_attributes, write_zarr
 
 from wsi_seg.errors import SlideError
-from wsi_seg.slides.readers.opening import open_reader
+from wsi_seg.slides.readers.reader_choice import open_reader
 from wsi_seg.slides.slide import Slide
 
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import write_tiff
 from helpers.trainings import striped, tiny_recipe, write_outlined, write_tiles
 
-from wsi_seg.training.data.gathering import DataRequest, open_data
+from wsi_seg.training.data.open_data import DataRequest, open_data
 from wsi_seg.training.data.unshown import features, find_unshown, look_of
 
 SIZE = (768, 512)

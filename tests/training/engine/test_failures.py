@@ -12,7 +12,7 @@ from wsi_seg.data.annotated_slides import _opened
 from wsi_seg.errors import DeviceError, SlideError, TrainingError
 from wsi_seg.progress import TrainingProgress
 from wsi_seg.training.engine.module import SegmentationModule
-from wsi_seg.training.run import train
+from wsi_seg.training.train_model import train
 
 
 def test_a_loss_that_is_no_number_ends_it(pair: Pair, tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from helpers.trainings import tiny_recipe, write_outlined
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.evaluation.metrics import Confusion
-from wsi_seg.training.data.gathering import DataRequest
+from wsi_seg.training.data.open_data import DataRequest
 from wsi_seg.training.engine.module import pairs_of
 from wsi_seg.training.request import TrainRequest
-from wsi_seg.training.run import train
+from wsi_seg.training.train_model import train
 
 
 @pytest.mark.parametrize("classes", [2, 5, 21])

@@ -16,13 +16,13 @@ from PIL import Image
 
 from wsi_seg.errors import OutputError
 from wsi_seg.models.classes import OUTSIDE_ID, ClassSchema, TissueClass
-from wsi_seg.training.report.charts import draw_confusion, draw_curves, draw_scores
 from wsi_seg.training.report.contents import Example, HistoryRow, TrainingReport
 from wsi_seg.training.report.examples import label_values
 from wsi_seg.training.report.html import render_html
 from wsi_seg.training.report.markdown import render_markdown
-from wsi_seg.training.report.page import compose
-from wsi_seg.training.report.writing import write_report
+from wsi_seg.training.report.training_charts import draw_confusion, draw_curves, draw_scores
+from wsi_seg.training.report.training_page import compose
+from wsi_seg.training.report.write_training_report import write_report
 
 CONFUSION = np.array([[800, 100, 100], [50, 450, 0], [0, 0, 2000]])
 HISTORY = (

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from wsi_seg.training.data.extent import ClassExtent
+from wsi_seg.training.data.class_extents import ClassExtent
 from wsi_seg.training.data.unshown import Kind, Unshown
 from wsi_seg.training.report.limits import (
     Limits,

@@ -15,9 +15,9 @@ from wsi_seg.errors import (
     printable,
     shortened,
 )
-from wsi_seg.slides.naming import suffix_of
 from wsi_seg.slides.resolution import alike, mpp_in_words, suspicion
 from wsi_seg.slides.slide import Slide
+from wsi_seg.slides.slide_names import suffix_of
 
 if TYPE_CHECKING:
     from pathlib import Path

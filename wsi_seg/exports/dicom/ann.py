@@ -19,14 +19,14 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from wsi_seg.errors import OutputError
-from wsi_seg.exports.dicom.classes import PRIVATE
+from wsi_seg.exports.dicom.coded_classes import PRIVATE
 from wsi_seg.exports.dicom.holes import without_holes
 from wsi_seg.exports.dicom.made_by import concept, new_uid
 from wsi_seg.exports.dicom.streamed import Scratch, write_statements
 from wsi_seg.files.files import replacing
+from wsi_seg.results.polygons.export_report import FileTally
 from wsi_seg.results.polygons.placing import place
-from wsi_seg.results.polygons.report import FileTally
-from wsi_seg.results.polygons.written import visible, written_classes
+from wsi_seg.results.polygons.written_classes import visible, written_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
 
-    from wsi_seg.exports.dicom.classes import CodedClass
+    from wsi_seg.exports.dicom.coded_classes import CodedClass
     from wsi_seg.exports.dicom.dicom_slide import DicomSlide
     from wsi_seg.exports.dicom.made_by import MadeBy
     from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.results.polygons.export_report import ExportReport
     from wsi_seg.results.polygons.join import Shape
     from wsi_seg.results.polygons.placing import Placed
-    from wsi_seg.results.polygons.report import ExportReport
-    from wsi_seg.results.polygons.written import GeoJsonSettings
+    from wsi_seg.results.polygons.written_classes import GeoJsonSettings
     from wsi_seg.slides.frames import Frames
 
 GROUPS = 0x006A0002
@@ -58,7 +58,7 @@ TRIANGLE = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
 
 @dataclass
 class Annotations:
-    """A writer of polygons, to be called as `wsi_seg.results.polygons.geojson.write_geojson` is.
+    """A writer of polygons, to be called as `wsi_seg.results.polygons.geojson_writer.write_geojson` is.
 
     Attributes
     ----------

@@ -12,7 +12,7 @@ from pydicom.filereader import read_partial
 
 from wsi_seg.errors import SlideError, shortened
 from wsi_seg.exports.made_of import open_slide_of
-from wsi_seg.files.reading import open_plain
+from wsi_seg.files.plain_files import open_plain
 from wsi_seg.slides.readers.dicom_frames import ERRORS, quiet
 from wsi_seg.slides.readers.dicom_series import find_series
 

@@ -13,12 +13,12 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
 from wsi_seg import __version__
-from wsi_seg.exports.dicom.classes import PRIVATE, labelled
+from wsi_seg.exports.dicom.coded_classes import PRIVATE, labelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wsi_seg.exports.dicom.classes import CodedClass
+    from wsi_seg.exports.dicom.coded_classes import CodedClass
     from wsi_seg.models.classes import Code
 
 SOFTWARE = "wsi-seg"
@@ -38,7 +38,7 @@ class MadeBy:
     Attributes
     ----------
     stated : dict
-        What exports state of a result: see `wsi_seg.exports.stated`.
+        What exports state of a result: see `wsi_seg.exports.stated_of_run`.
     """
 
     stated: Mapping[str, Any]

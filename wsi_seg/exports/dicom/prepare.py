@@ -10,16 +10,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import OutputError, UsageError
-from wsi_seg.exports.dicom.classes import code_classes
-from wsi_seg.exports.stated import stated
-from wsi_seg.exports.written import Written
+from wsi_seg.exports.dicom.coded_classes import code_classes
+from wsi_seg.exports.stated_of_run import stated
+from wsi_seg.exports.written_files import Written
 from wsi_seg.files.files import making
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
 from wsi_seg.packages import required
 from wsi_seg.results.labels.seals import read_seal
 from wsi_seg.results.polygon_files import file_for
-from wsi_seg.results.polygons.export import export_as, geojson_settings
-from wsi_seg.results.polygons.written import written_classes
+from wsi_seg.results.polygons.polygon_export import export_as, geojson_settings
+from wsi_seg.results.polygons.written_classes import written_classes
 from wsi_seg.results.targets import refuse_owned, target_for
 from wsi_seg.wording import counted
 

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
 
-    from wsi_seg.exports.dicom.classes import CodedClass
+    from wsi_seg.exports.dicom.coded_classes import CodedClass
     from wsi_seg.exports.dicom.dicom_slide import DicomSlide
     from wsi_seg.exports.dicom.encoding import Encoding
     from wsi_seg.exports.dicom.made_by import MadeBy
-    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.results.labels.read_labels import LabelPyramid
 
 PER_FRAME = 0x52009230
 STRIP = 16 * TILE

@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wsi_seg import __version__
-from wsi_seg.results.labels.ngff import tissue_attributes
-from wsi_seg.results.stated import STATED
+from wsi_seg.results.labels.ngff_attributes import tissue_attributes
+from wsi_seg.results.stated_of_labels import STATED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wsi_seg.exports.stated import Stated
-    from wsi_seg.results.labels.ngff import PyramidLayout
+    from wsi_seg.exports.stated_of_run import Stated
+    from wsi_seg.results.labels.ngff_attributes import PyramidLayout
 
 JsonObject = dict[str, Any]
 

@@ -14,7 +14,7 @@ from wsi_seg.errors import OutputError
 from wsi_seg.exports.spatialdata.metadata import channels, class_labels, raster_attributes
 from wsi_seg.files.digests import flush
 from wsi_seg.models.classes import UNPROCESSED_ID
-from wsi_seg.results.labels.ngff import PyramidLayout
+from wsi_seg.results.labels.ngff_attributes import PyramidLayout
 from wsi_seg.results.labels.storage import (
     alike,
     array_to_read,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.exports.spatialdata.metadata import JsonObject
-    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.results.labels.read_labels import LabelPyramid
 
     class Read(Protocol):
         """Reads a rectangle of a level."""

@@ -29,11 +29,11 @@ from wsi_seg.exports.spatialdata.rasters import (
     write_raster,
 )
 from wsi_seg.exports.spatialdata.slide_picture import SlidePicture
-from wsi_seg.exports.stated import stated
-from wsi_seg.exports.written import Written
+from wsi_seg.exports.stated_of_run import stated
+from wsi_seg.exports.written_files import Written
 from wsi_seg.files.digests import flush
 from wsi_seg.files.files import making, remove
-from wsi_seg.results.polygons.export import export_as
+from wsi_seg.results.polygons.polygon_export import export_as
 from wsi_seg.results.targets import refuse_owned, target_for
 from wsi_seg.wording import counted
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from wsi_seg.exports.options import Image, Options
     from wsi_seg.exports.source import Source
     from wsi_seg.exports.spatialdata.rasters import Raster
-    from wsi_seg.results.polygons.export import Exported
+    from wsi_seg.results.polygons.polygon_export import Exported
     from wsi_seg.settings import ExportSettings
 
 THREADS = min(4, (os.cpu_count() or 1) + 1)

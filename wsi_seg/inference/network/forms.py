@@ -24,8 +24,8 @@ from wsi_seg.inference.network.folding import folded
 from wsi_seg.inference.network.graphs import Graphed
 from wsi_seg.inference.network.onnx_form import OnnxForm
 from wsi_seg.inference.network.pixels import Normalisation, best_channel
-from wsi_seg.models.onnx.network import OnnxNet
-from wsi_seg.models.onnx.session import in_words
+from wsi_seg.models.onnx.onnx_network import OnnxNet
+from wsi_seg.models.onnx.onnx_session import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

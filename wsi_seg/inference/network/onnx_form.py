@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from wsi_seg.inference.network.pixels import Normalisation, best_channel
-from wsi_seg.models.onnx.network import run
+from wsi_seg.models.onnx.onnx_network import run
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from wsi_seg.models.header import InputSpec
-    from wsi_seg.models.onnx.network import OnnxNet
-    from wsi_seg.models.onnx.session import Session
+    from wsi_seg.models.onnx.onnx_network import OnnxNet
+    from wsi_seg.models.onnx.onnx_session import Session
 
 
 class OnnxForm:

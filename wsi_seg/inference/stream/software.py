@@ -14,7 +14,7 @@ import torch
 
 import wsi_seg
 from wsi_seg.errors import SchedulerError
-from wsi_seg.models.onnx.session import onnx_runtime
+from wsi_seg.models.onnx.onnx_session import onnx_runtime
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsi_seg.inference.tissue.looks import Looks
+    from wsi_seg.inference.tissue.patch_looks import Looks
     from wsi_seg.models.remembered import RememberedTissue, Spread
 
 NEAR, FAR = 0.9, 1.2

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wsi_seg.errors import ModelError, UsageError, shortened
-from wsi_seg.files.reading import in_words, read_plain
+from wsi_seg.files.plain_files import in_words, read_plain
 from wsi_seg.models.container import MAX_BYTES
 from wsi_seg.models.negligible import NEGLIGIBLE
 from wsi_seg.packages import ImportFault

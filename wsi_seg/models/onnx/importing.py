@@ -13,10 +13,10 @@ from wsi_seg.errors import ModelError, UsageError
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.onnx.graph import read_graph
-from wsi_seg.models.onnx.network import OnnxNet
+from wsi_seg.models.onnx.onnx_network import OnnxNet
+from wsi_seg.models.onnx.onnx_session import in_words
 from wsi_seg.models.onnx.ports import Stated
 from wsi_seg.models.onnx.probe import find_out, pixels_of
-from wsi_seg.models.onnx.session import in_words
 from wsi_seg.models.reach import NARROW, RUNS, SIDE, measure_reach
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsi_seg.models.classes import ClassSchema
-    from wsi_seg.models.onnx.config import OnnxConfig
+    from wsi_seg.models.onnx.onnx_config import OnnxConfig
     from wsi_seg.models.reach import Reach
     from wsi_seg.models.upstream import InputOverrides
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from wsi_seg.errors import ModelError, UsageError
-from wsi_seg.models.onnx.config import Element, Layout
+from wsi_seg.models.onnx.onnx_config import Element, Layout
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from wsi_seg.errors import ModelError, UsageError
-from wsi_seg.models.onnx.config import OnnxConfig, OutputLayout, Values
-from wsi_seg.models.onnx.network import as_logits, given_to, run
+from wsi_seg.models.onnx.onnx_config import OnnxConfig, OutputLayout, Values
+from wsi_seg.models.onnx.onnx_network import as_logits, given_to, run
+from wsi_seg.models.onnx.onnx_session import Session
 from wsi_seg.models.onnx.ports import IDS, MULTIPLES, RGB, axes_of, image_of, map_of
-from wsi_seg.models.onnx.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,12 +15,12 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wsi_seg.paper.bench.reading import Missing
+from wsi_seg.paper.bench.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wsi_seg.paper.bench.reading import Reading
+    from wsi_seg.paper.bench.missing import Reading
 
 WARP_LANES = 32
 DURATION = "gpu__time_duration.sum"

@@ -6,7 +6,7 @@ import sys
 
 import torch
 
-from wsi_seg.paper.bench.runner import Runner, Setting
+from wsi_seg.paper.bench.bench_runner import Runner, Setting
 from wsi_seg.paper.bench.subject import find_subject
 
 

@@ -12,13 +12,13 @@ import torch
 
 from wsi_seg.errors import DeviceError
 from wsi_seg.memory import release_freed
-from wsi_seg.paper.bench.reading import Missing
+from wsi_seg.paper.bench.missing import Missing
 from wsi_seg.paper.bench.timing import OutOfMemoryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wsi_seg.paper.bench.reading import Reading
+    from wsi_seg.paper.bench.missing import Reading
 
 CPU_SHARE = 0.5
 """Share of the free memory that a batch may use on a CPU. A system without free memory kills programs,

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+    from wsi_seg.paper.bench.bench_run import Report
     from wsi_seg.paper.bench.catalogue import Group
-    from wsi_seg.paper.bench.measure import Row
-    from wsi_seg.paper.bench.run import Report
+    from wsi_seg.paper.bench.trial import Row
 
 STYLES: dict[Group, tuple[str, str, str]] = {
     "ESPNet": (BLUE, "o", "ESPNet"),

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from wsi_seg.packages import ImportFault
-from wsi_seg.paper.bench.reading import Missing
+from wsi_seg.paper.bench.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from wsi_seg.paper.bench.reading import Reading
+    from wsi_seg.paper.bench.missing import Reading
 
 POWERCAP = Path("/sys/class/powercap")
 SAMPLE_SECONDS = 0.05

@@ -8,15 +8,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wsi_seg.paper.bench.missing import Missing
 from wsi_seg.paper.bench.power import CpuMeter, GpuWatch, frequency_sensitivity, time_at_clocks
-from wsi_seg.paper.bench.reading import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wsi_seg.paper.bench.missing import Reading
     from wsi_seg.paper.bench.ncu import Efficiency
     from wsi_seg.paper.bench.power import GpuMeter
-    from wsi_seg.paper.bench.reading import Reading
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsi_seg.data import tiles
-from wsi_seg.data.layout import SPLITS, Layout
+from wsi_seg.data import tile_folders
+from wsi_seg.data.dataset_layout import SPLITS, Layout
 from wsi_seg.data.masks import code_of_names
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wsi_seg.data.layout import Pair
+    from wsi_seg.data.dataset_layout import Pair
     from wsi_seg.data.masks import MaskCoding
     from wsi_seg.models.classes import ClassSchema
 
@@ -41,4 +41,6 @@ def _coding(schema: ClassSchema, pair: Pair) -> MaskCoding:
 
 
 # Other tiles may have CamVid's layout; that is noticed when other classes are asked for.
-CAMVID = Layout("camvid", "camvid", _root, tiles.splits, tiles.pairs, _coding, NAMES, known_by_classes=True)
+CAMVID = Layout(
+    "camvid", "camvid", _root, tile_folders.splits, tile_folders.pairs, _coding, NAMES, known_by_classes=True
+)

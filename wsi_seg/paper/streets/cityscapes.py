@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsi_seg.data.layout import SPLITS, Layout, Pair
+from wsi_seg.data.dataset_layout import SPLITS, Layout, Pair
 from wsi_seg.data.masks import code_of_names
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wsi_seg.data.layout import Faults
+    from wsi_seg.data.dataset_layout import Faults
     from wsi_seg.data.masks import MaskCoding
     from wsi_seg.models.classes import ClassSchema
 

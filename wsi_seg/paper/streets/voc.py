@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsi_seg.data.layout import Layout, Pair
+from wsi_seg.data.dataset_layout import Layout, Pair
 from wsi_seg.data.masks import code_of_names
-from wsi_seg.data.tiles import read_lines
+from wsi_seg.data.tile_folders import read_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wsi_seg.data.layout import Faults
+    from wsi_seg.data.dataset_layout import Faults
     from wsi_seg.data.masks import MaskCoding
     from wsi_seg.models.classes import ClassSchema
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wsi_seg.models.classes import Rgb
-    from wsi_seg.predict.report.shown import ShownClass, ShownSlide
+    from wsi_seg.predict.report.reported_slide import ShownClass, ShownSlide
 
 
 class Bar(NamedTuple):

@@ -22,7 +22,7 @@ import numpy as np
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.files.files import remove, writing
 from wsi_seg.results.labels.halving import halve_labels, halve_mean
-from wsi_seg.results.labels.ngff import CONFIDENCE, TISSUE
+from wsi_seg.results.labels.ngff_attributes import CONFIDENCE, TISSUE
 from wsi_seg.results.labels.seals import damages, write_seal
 from wsi_seg.results.labels.skeleton import lay_out
 from wsi_seg.results.labels.storage import array_to_read, array_to_write, chunk_files, reading
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import zarr
     from numpy.typing import NDArray
 
-    from wsi_seg.results.labels.ngff import JsonObject, PyramidLayout
+    from wsi_seg.results.labels.ngff_attributes import JsonObject, PyramidLayout
 
     Halve = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 

@@ -18,13 +18,13 @@ from wsi_seg.errors import OutputError
 from wsi_seg.files.digests import digest_file, digest_of, flush
 from wsi_seg.files.document import DocumentError, refuse_newer
 from wsi_seg.files.files import write_text
-from wsi_seg.results.labels.ngff import ATTRIBUTES_VERSION, METADATA_NAMES, TISSUE, WSI_SEG
+from wsi_seg.results.labels.ngff_attributes import ATTRIBUTES_VERSION, METADATA_NAMES, TISSUE, WSI_SEG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from wsi_seg.results.labels.ngff import JsonObject
+    from wsi_seg.results.labels.ngff_attributes import JsonObject
 
 SEAL = "seal"
 """Its name among our attributes; null means that the Zarr is not finished."""

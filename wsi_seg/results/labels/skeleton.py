@@ -8,7 +8,7 @@ import zarr
 
 from wsi_seg.files.document import VERSION
 from wsi_seg.models.classes import UNPROCESSED_ID
-from wsi_seg.results.labels.ngff import (
+from wsi_seg.results.labels.ngff_attributes import (
     ATTRIBUTES_VERSION,
     CONFIDENCE,
     OVERVIEW,
@@ -25,7 +25,7 @@ from wsi_seg.results.labels.storage import create_array
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wsi_seg.results.labels.ngff import JsonObject, PyramidLayout
+    from wsi_seg.results.labels.ngff_attributes import JsonObject, PyramidLayout
 
 
 def lay_out(folder: Path, layout: PyramidLayout, name: str, attributes: JsonObject) -> None:

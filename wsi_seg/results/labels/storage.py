@@ -19,7 +19,7 @@ from zarr.storage import LocalStore
 
 from wsi_seg.errors import OutputError
 from wsi_seg.files.digests import digest_of, flush
-from wsi_seg.results.labels.ngff import METADATA_NAMES
+from wsi_seg.results.labels.ngff_attributes import METADATA_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
     from zarr.core.buffer import Buffer, BufferPrototype
 
-    from wsi_seg.results.labels.ngff import PyramidLayout
+    from wsi_seg.results.labels.ngff_attributes import PyramidLayout
     from wsi_seg.slides.lattice import Rect
 
 DESCRIPTIVE = {"attributes", "dimension_names"}

@@ -12,7 +12,7 @@ from wsi_seg.results.pictures.painting import paint_classes, paint_slide
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
-    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.results.labels.read_labels import LabelPyramid
 
 SIDE = 240
 """Longest side of a thumbnail in pixels."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from wsi_seg.errors import OutputError
-from wsi_seg.results.labels.reading import LabelPyramid
+from wsi_seg.results.labels.read_labels import LabelPyramid
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from wsi_seg.results.polygons.export import ConfidenceSource, geojson_settings, polygon_settings
-from wsi_seg.results.polygons.geojson import areas_um2, outline_id
+from wsi_seg.results.polygons.geojson_writer import areas_um2, outline_id
 from wsi_seg.results.polygons.placing import place
-from wsi_seg.results.polygons.tally import Tally
+from wsi_seg.results.polygons.polygon_export import ConfidenceSource, geojson_settings, polygon_settings
+from wsi_seg.results.polygons.tile_tally import Tally
 from wsi_seg.results.polygons.vectorise import vectorise
-from wsi_seg.results.polygons.written import visible, written_classes
+from wsi_seg.results.polygons.written_classes import visible, written_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import shapely
 
     from wsi_seg.models.classes import Rgb
-    from wsi_seg.results.labels.reading import LabelPyramid
+    from wsi_seg.results.labels.read_labels import LabelPyramid
     from wsi_seg.settings import ExportSettings
 
 

@@ -18,7 +18,7 @@ import shapely
 
 from wsi_seg.results.polygons.corners import Corners
 from wsi_seg.results.polygons.coverage import drop_corners
-from wsi_seg.results.polygons.tally import LABEL_VALUES
+from wsi_seg.results.polygons.tile_tally import LABEL_VALUES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

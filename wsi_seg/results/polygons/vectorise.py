@@ -23,7 +23,7 @@ from wsi_seg.results.polygons.components import Components, find_components
 from wsi_seg.results.polygons.join import Joiner, Pieces, Shape
 from wsi_seg.results.polygons.sieve import LabelSource, read_sieved
 from wsi_seg.results.polygons.simplify import simplify, steps_within
-from wsi_seg.results.polygons.tally import Tally, Tile
+from wsi_seg.results.polygons.tile_tally import Tally, Tile
 from wsi_seg.results.polygons.tracing import trace
 from wsi_seg.slides.lattice import Rect
 

@@ -15,14 +15,14 @@ import numpy as np
 import openslide
 
 from wsi_seg.errors import SlideError
-from wsi_seg.files.reading import open_plain, special_in
+from wsi_seg.files.plain_files import open_plain, special_in
 from wsi_seg.slides.frames import level_to_slide
-from wsi_seg.slides.readers.cells import cut_by_grid, enclosing_cells
 from wsi_seg.slides.readers.contract import SlideLevel
+from wsi_seg.slides.readers.decoded_tiles import share_tiles
 from wsi_seg.slides.readers.dicom import read_dicom_header
+from wsi_seg.slides.readers.grid_cells import cut_by_grid, enclosing_cells
 from wsi_seg.slides.readers.jpeg_tiles import JpegTiles
 from wsi_seg.slides.readers.refused import why_refused
-from wsi_seg.slides.readers.tile_cache import share_tiles
 
 if TYPE_CHECKING:
     from pathlib import Path

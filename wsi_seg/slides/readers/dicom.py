@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wsi_seg.files.reading import open_plain
+from wsi_seg.files.plain_files import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import SlideError
-from wsi_seg.files.reading import open_plain
+from wsi_seg.files.plain_files import open_plain
 from wsi_seg.slides.readers.dicom_series import READ, name_frames
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from wsidicom.file.io import WsiDicomReader
 from wsidicom.instance import TileType
 
 from wsi_seg.errors import SlideError
-from wsi_seg.files.reading import open_plain
+from wsi_seg.files.plain_files import open_plain
 from wsi_seg.process import WhileNeeded, silent
 from wsi_seg.slides.readers.dicom_level import ITEM, ITEM_HEADER, DicomLevel, Encoding, Part
 from wsi_seg.slides.readers.dicom_samples import STATED, why_samples

@@ -15,8 +15,7 @@ import openslide
 import wsidicom
 
 from wsi_seg.errors import SlideError
-from wsi_seg.files.reading import open_plain
-from wsi_seg.slides.readers.cells import cut_by_grid, enclosing_cells
+from wsi_seg.files.plain_files import open_plain
 from wsi_seg.slides.readers.contract import SlideLevel
 from wsi_seg.slides.readers.decode import level_scale
 from wsi_seg.slides.readers.dicom_colours import refuse_contradiction
@@ -24,6 +23,7 @@ from wsi_seg.slides.readers.dicom_decode import FrameDecoder
 from wsi_seg.slides.readers.dicom_frames import find_levels, quiet, read_facts
 from wsi_seg.slides.readers.dicom_level import ITEM, ITEM_HEADER
 from wsi_seg.slides.readers.dicom_series import BY_OPENSLIDE, is_read_by_openslide, name_frames, name_syntax
+from wsi_seg.slides.readers.grid_cells import cut_by_grid, enclosing_cells
 from wsi_seg.slides.readers.piece_cache import PIECES
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import tifffile
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.slides.readers.image_levels import LeftOut, find_levels, size_of_page
 from wsi_seg.slides.readers.ome import stated_most
-from wsi_seg.slides.readers.tiff import ERRORS, is_tiff, quiet
+from wsi_seg.slides.readers.tiff_pages import ERRORS, is_tiff, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from wsi_seg.slides.readers.cells import cut_by_grid, enclosing_cells
+from wsi_seg.slides.readers.grid_cells import cut_by_grid, enclosing_cells
 from wsi_seg.slides.readers.piece_cache import PIECES
 from wsi_seg.slides.readers.strict_jpeg import GREY, NoPlainJpegError, StrictJpeg
-from wsi_seg.slides.readers.tiff import ERRORS, quiet
+from wsi_seg.slides.readers.tiff_pages import ERRORS, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

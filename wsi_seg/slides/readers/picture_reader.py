@@ -20,7 +20,7 @@ from PIL import Image
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.picture import ORIENTATION, SUFFIXES, opened
 from wsi_seg.slides.readers.contract import SlideLevel
-from wsi_seg.slides.readers.tiff import is_tiff
+from wsi_seg.slides.readers.tiff_pages import is_tiff
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

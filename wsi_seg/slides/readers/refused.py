@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import openslide
 
 from wsi_seg.errors import SlideError
-from wsi_seg.files.reading import open_plain
+from wsi_seg.files.plain_files import open_plain
 from wsi_seg.slides.readers.compressions import BY_OPENSLIDE, codec_of, is_installed
 from wsi_seg.slides.readers.dicom import BESIDE_A_SLIDE, DicomHeader, read_dicom_header
 from wsi_seg.slides.readers.dicom_samples import why_samples
 from wsi_seg.slides.readers.dicom_series import READ, REFUSED, describe_syntax, find_series
 from wsi_seg.slides.readers.images import read_images
-from wsi_seg.slides.readers.tiff import STRIP_TAGS, TILE_TAGS, is_tiff, read_pages
+from wsi_seg.slides.readers.tiff_pages import STRIP_TAGS, TILE_TAGS, is_tiff, read_pages
 
 if TYPE_CHECKING:
     from pathlib import Path

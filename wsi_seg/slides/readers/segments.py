@@ -14,7 +14,7 @@ import tifffile
 
 from wsi_seg.slides.readers.compressions import JPEG, stored_as_ycbcr
 from wsi_seg.slides.readers.strict_jpeg import GREY, NoPlainJpegError, StrictJpeg
-from wsi_seg.slides.readers.tiff import ERRORS, quiet
+from wsi_seg.slides.readers.tiff_pages import ERRORS, quiet
 
 if TYPE_CHECKING:
     from threading import Lock

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import tifffile
 
 from wsi_seg.errors import SlideError
-from wsi_seg.slides.readers.tiff import ERRORS, quiet
+from wsi_seg.slides.readers.tiff_pages import ERRORS, quiet
 
 if TYPE_CHECKING:
     from pathlib import Path

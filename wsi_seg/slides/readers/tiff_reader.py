@@ -15,14 +15,14 @@ import numpy as np
 import tifffile
 
 from wsi_seg.errors import SlideError
-from wsi_seg.slides.readers.cells import cut_by_grid, enclosing_cells
 from wsi_seg.slides.readers.contract import SlideLevel
 from wsi_seg.slides.readers.decode import level_scale
+from wsi_seg.slides.readers.grid_cells import cut_by_grid, enclosing_cells
 from wsi_seg.slides.readers.image_levels import levels_of
 from wsi_seg.slides.readers.piece_cache import PIECES
 from wsi_seg.slides.readers.segments import DamagedTileError, Layout, read_piece
 from wsi_seg.slides.readers.significant import LOOKED_AT, Spread, spread_of
-from wsi_seg.slides.readers.tiff import ERRORS, quiet
+from wsi_seg.slides.readers.tiff_pages import ERRORS, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

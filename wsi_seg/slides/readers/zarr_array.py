@@ -16,7 +16,7 @@ from wsi_seg.slides.readers.zarr_blosc import hold_to_length
 from wsi_seg.slides.readers.zarr_store import EXPORT_AGAIN, read_array_node
 
 if TYPE_CHECKING:
-    from wsi_seg.slides.readers.ngff import NgffImage
+    from wsi_seg.slides.readers.ngff_multiscales import NgffImage
 
 ERRORS = (
     *(OSError, ValueError, LookupError, TypeError, RuntimeError, AssertionError, EOFError, ArithmeticError),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import SlideError, UsageError
-from wsi_seg.slides.readers.ngff import NgffImage, inside, ome_part, read_multiscales
+from wsi_seg.slides.readers.ngff_multiscales import NgffImage, inside, ome_part, read_multiscales
 from wsi_seg.slides.readers.zarr_store import EXPORT_AGAIN, is_store, read_node
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import zarr
 
 from wsi_seg.errors import SlideError
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.slides.readers.cells import cut_by_grid, enclosing_cells
 from wsi_seg.slides.readers.channels import names_of, stated_order, without_names
 from wsi_seg.slides.readers.contract import SlideLevel
 from wsi_seg.slides.readers.decode import level_scale
+from wsi_seg.slides.readers.grid_cells import cut_by_grid, enclosing_cells
 from wsi_seg.slides.readers.piece_cache import PIECES
 from wsi_seg.slides.readers.significant import LOOKED_AT, counted_bits, refuse_unclear, spread_of
 from wsi_seg.slides.readers.zarr_array import ERRORS, open_array
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsi_seg.slides.readers.ngff import NgffImage
+    from wsi_seg.slides.readers.ngff_multiscales import NgffImage
 
 STATE_RANGE = "state their range in omero (of 12 bits: the window's min 0 and max 4095 in every channel)"
 """The remedy for samples of 16 bits of which it is not known how many count."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 
 from wsi_seg.errors import SlideError
-from wsi_seg.files.reading import MAX_TEXT_BYTES, read_plain
+from wsi_seg.files.plain_files import MAX_TEXT_BYTES, read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

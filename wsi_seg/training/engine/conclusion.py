@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wsi_seg.training.data.extent import can_tell, extents
+from wsi_seg.training.data.class_extents import can_tell, extents
 from wsi_seg.training.data.unshown import find_unshown
-from wsi_seg.training.engine.budget import continuing, minutes_for
+from wsi_seg.training.engine.minutes import continuing, minutes_for
 from wsi_seg.training.engine.processes import only_helps
 from wsi_seg.training.report.limits import Limits, before_training, chosen_weights
 from wsi_seg.training.report.rise import rise_of
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wsi_seg.progress import TrainingProgress
-    from wsi_seg.training.data.extent import ClassExtent
+    from wsi_seg.training.data.class_extents import ClassExtent
     from wsi_seg.training.data.training_data import TrainingData
     from wsi_seg.training.data.unshown import Unshown
-    from wsi_seg.training.engine.score import Scored
+    from wsi_seg.training.engine.final_score import Scored
     from wsi_seg.training.recipe import Recipe
     from wsi_seg.training.report.contents import HistoryRow
     from wsi_seg.training.request import TrainRequest

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.data.sources import IGNORE
-from wsi_seg.inference.tissue.looks import Looks, patch_side
+from wsi_seg.inference.tissue.patch_looks import Looks, patch_side
 from wsi_seg.slides.sampled import fullest, squares
 
 if TYPE_CHECKING:

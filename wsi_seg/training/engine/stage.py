@@ -18,9 +18,9 @@ from wsi_seg.children import spawning
 from wsi_seg.errors import TrainingError
 from wsi_seg.process import WhileNeeded, silent
 from wsi_seg.training.data.draws import Draw, Numbers
-from wsi_seg.training.engine.budget import Budget
 from wsi_seg.training.engine.checkpoints import LastState, SafeCheckpoints, WholeSteps
 from wsi_seg.training.engine.history import History
+from wsi_seg.training.engine.minutes import Budget
 from wsi_seg.training.engine.pace import ENDLESS, Pace
 from wsi_seg.training.engine.stage_plan import ENDED, FINAL, LAST, VALIDATIONS
 

@@ -12,12 +12,12 @@ from wsi_seg.errors import TrainingError
 from wsi_seg.models.architecture import build_network
 from wsi_seg.models.cost import describe
 from wsi_seg.models.given import is_given
+from wsi_seg.training.data.class_extents import can_tell
 from wsi_seg.training.data.draws import ImageDraws, PatchDraws
-from wsi_seg.training.data.extent import can_tell
-from wsi_seg.training.engine.budget import validated_steps
 from wsi_seg.training.engine.hardware import precision, workers
 from wsi_seg.training.engine.inherit import take_over
 from wsi_seg.training.engine.loss import class_weights
+from wsi_seg.training.engine.minutes import validated_steps
 from wsi_seg.training.engine.module import SegmentationModule
 from wsi_seg.training.engine.stage import StageData, run_stage
 from wsi_seg.training.engine.stage_plan import StagePlan

@@ -13,9 +13,9 @@ from wsi_seg.training.report.examples import agreement, legend_entries, painted_
 if TYPE_CHECKING:
     from PIL import Image
 
-    from wsi_seg.training.report.blocks import Examples, Page
+    from wsi_seg.training.report.elements import Examples, Page
 
-TEMPLATE = Path(__file__).with_name("report.html")
+TEMPLATE = Path(__file__).with_name("training_report.html")
 PANELS = ("Image", "Truth", "Prediction")
 QUALITY = 85
 """Of the JPEG pictures of examples: only looked at."""

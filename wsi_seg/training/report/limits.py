@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from wsi_seg.evaluation.tables import aligned
-from wsi_seg.training.data.extent import ENOUGH_MM2, ENOUGH_PIECES, SCATTER, can_tell
+from wsi_seg.training.data.class_extents import ENOUGH_MM2, ENOUGH_PIECES, SCATTER, can_tell
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from wsi_seg.training.data.extent import ClassExtent
+    from wsi_seg.training.data.class_extents import ClassExtent
     from wsi_seg.training.data.unshown import Unshown
 
 Range: TypeAlias = "tuple[float, float]"

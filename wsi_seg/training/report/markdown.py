@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import printable
-from wsi_seg.training.report.blocks import (
+from wsi_seg.training.report.elements import (
     Command,
     Examples,
     Figures,
@@ -20,7 +20,7 @@ from wsi_seg.training.report.blocks import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wsi_seg.training.report.blocks import Block, Page
+    from wsi_seg.training.report.elements import Block, Page
 
 
 def render_markdown(page: Page) -> str:

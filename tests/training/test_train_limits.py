@@ -1,0 +1,105 @@
+"""Trainings that know their limits: few outlines, few minutes, and how to continue."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import shapely
+from helpers.networks import provenance_of
+from helpers.trainings import tiny_recipe, write_outlined
+
+from wsi_seg.models.bundle import load_bundle
+from wsi_seg.progress import TrainingProgress
+from wsi_seg.training.data.open_data import DataRequest
+from wsi_seg.training.request import TrainRequest
+from wsi_seg.training.train_model import train
+
+
+class Said(TrainingProgress):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def validated(out: Path) -> list[float]:
+    rows = json.loads((out / "report" / "report.json").read_text())["history"]
+    return [row["val_miou"] for row in rows if row["val_miou"] is not None]
+
+
+def few_outlines(folder: Path) -> tuple[Path, Path]:
+    """A slide of stripes on which two fields are outlined, each over several stripes."""
+    slide, drawn = write_outlined(folder, size=(1024, 1024))
+    features = [
+        {
+            "type": "Feature",
+            "geometry": shapely.geometry.mapping(shapely.box(x, 10, x + 500, 1000)),
+            "properties": {"classification": {"name": name}},
+        }
+        for x, name in ((4, "Stroma"), (516, "Tumour"))
+    ]
+    drawn.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return slide, drawn
+
+
+def test_from_few_outlines_no_best_is_kept_and_nothing_stops_early(tmp_path: Path) -> None:
+    pair, listener = few_outlines(tmp_path), Said()
+    settings = ("training.epochs=5", "training.epoch_steps=1", "training.early_stop=1")
+    request = TrainRequest(DataRequest(pair, working_mpp=2), tiny_recipe(*settings), tmp_path / "out")
+    result = train(request, listener)
+    assert len(validated(tmp_path / "out")) == 5
+    assert "Tumour rests on one outline: " in "\n".join(listener.lines)
+    (line,) = [line for line in listener.lines if line.startswith("weights kept: ")]
+    assert line.startswith("weights kept: the last, averaged over the last steps, without stopping early: ")
+    assert "Stroma: " in line
+    assert " needed" in line
+    limits = result.limits
+    assert [each.outlines for each in limits.classes] == [1, 1]
+    assert all(each.doubt for each in limits.classes)
+    assert limits.still_rising is None
+    training = provenance_of(load_bundle(result.model))
+    assert training["limits"] == limits.as_json()
+    assert training["limits"]["classes"][1]["trusted"] is False
+    assert training["scored"].startswith("weights kept: the last, averaged")
+    page = result.report.read_text()
+    assert "How far the scores can be trusted" in page
+    assert "without stopping early" in page
+
+
+def test_with_enough_kept_out_the_best_is_kept(tmp_path: Path) -> None:
+    pair = write_outlined(tmp_path, size=(1024, 768))
+    settings = ("training.epochs=2", "training.epoch_steps=1", "training.early_stop=1")
+    recipe = tiny_recipe(*settings)
+    result = train(TrainRequest(DataRequest(pair, working_mpp=2), recipe, tmp_path / "out"))
+    assert all(each.doubt is None for each in result.limits.classes)
+    assert result.limits.weights.startswith("the best at a validation")
+    assert result.limits.steps == 2
+    name = json.loads((tmp_path / "out" / "report" / "report.json").read_text())["examples"][0]
+    assert ": most errors of " in name
+
+
+@pytest.mark.slow
+def test_a_finished_training_goes_on_with_more_minutes(tmp_path: Path) -> None:
+    pair, out = write_outlined(tmp_path, size=(1024, 768)), tmp_path / "out"
+    short = ("training.minutes=0.04", "training.validations=3", "training.enough_steps=100000")
+    request = TrainRequest(DataRequest(pair, working_mpp=2), tiny_recipe(*short), out)
+    request = TrainRequest(request.data, request.recipe, out, command="wsi-seg train a b --minutes 0.04")
+    first = train(request)
+    assert first.limits.too_few_steps
+    assert first.limits.continue_with is not None
+    assert first.limits.continue_with.startswith("wsi-seg train a b --resume --minutes ")
+    assert any("this recipe needs about 100000" in line for line in first.limits.verdict())
+    more = tiny_recipe("training.minutes=0.1", *short[1:])
+    listener = Said()
+    second = train(TrainRequest(request.data, more, out, resume=True), listener)
+    assert f"{out / 'model-0.04min.safetensors'}: the model so far, kept" in listener.lines
+    assert second.limits.steps > first.limits.steps
+    assert second.seconds > first.seconds
+    earlier = provenance_of(load_bundle(out / "model-0.04min.safetensors"))["limits"]["steps"]
+    assert earlier == first.limits.steps
+    rows = json.loads((out / "report" / "report.json").read_text())["history"]
+    assert [row["step"] for row in rows] == sorted(row["step"] for row in rows)
+    assert rows[-1]["learning_rate"] < 1e-4
