@@ -1,13 +1,15 @@
-"""The rooms of docs/design.md: which way imports go, and that tests lie as the package does."""
+"""The rooms of docs/design.md: which way imports go, what files are called, and where tests lie."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from pkgutil import resolve_name
 
 import grimp
+import pytest
 
 from wsi_seg.data.dataset_kinds import KINDS
 from wsi_seg.data.dataset_layout import Layout
@@ -43,3 +45,14 @@ def test_a_test_lies_in_the_room_that_it_tests() -> None:
     beside = {Path("docs"), Path("qupath")}
     rooms = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")} - beside
     assert not [str(room) for room in rooms if not (ROOT / "wsi_seg" / room).is_dir()]
+
+
+OF_EVERY_ROOM = {"__init__.py", "conftest.py"}
+
+
+@pytest.mark.parametrize("where", ["wsi_seg", "tests"])
+def test_a_file_name_occurs_once(where: str) -> None:
+    """So that who searches for a name finds the one file that it can be."""
+    names = Counter(path.name for path in (ROOT / where).rglob("*.py") if path.name not in OF_EVERY_ROOM)
+    assert len(names) > 100
+    assert [name for name, times in names.items() if times > 1] == []
