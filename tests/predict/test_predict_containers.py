@@ -12,7 +12,9 @@ from helpers.pyramids import mean
 from helpers.results import labels_of, level_read
 
 from wsi_seg.demo.generated_tissue import Tissue
+from wsi_seg.errors import OutputError
 from wsi_seg.predict.predict_slide import predict_slide
+from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.summary import Summary
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 from wsi_seg.slides.lattice import Rect
@@ -70,6 +72,24 @@ def test_a_picture_is_segmented_as_a_slide_of_one_level(
     assert len(np.unique(labels_of(expected))) > 1
     np.testing.assert_array_equal(labels_of(result), labels_of(expected))
     assert geojson(result) == geojson(expected)
+
+
+def test_a_result_of_an_earlier_version_that_shifted_levels_is_not_gone_on_with(
+    levels: list[Picture], model_path: Path, tmp_path: Path
+) -> None:
+    """Finished or not, its labels are those of other pixels."""
+    result, _ = segment(PAGES, levels, tmp_path, model_path)
+    folder = ResultFolder(result)
+    record = folder.read_record()
+    assert record is not None
+    earlier = {name: value for name, value in record.labels.items() if name != "rounded levels"}
+    assert len(earlier) == len(record.labels) - 1
+    settings = PredictSettings(model=str(model_path), labels=SMALL, run=RunSettings(workers=1))
+    for progress in ("finished", "segmenting"):
+        folder.write_record(record.model_copy(update={"labels": earlier, "progress": progress}))
+        with pytest.raises(OutputError, match="read the slide's coarser levels otherwise: use another -o"):
+            predict_slide(tmp_path / "slide" / "slide.tiff", result, settings)
+    assert labels_of(result).any()
 
 
 def geojson(result: Path) -> bytes:

@@ -98,7 +98,7 @@ def test_when_all_workers_are_lost_the_run_ends_with_their_names(
     client: Client, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "process_region", _slow)
-    monkeypatch.setattr(stream, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(workers, "LOOK_SECONDS", 0.2)
     monkeypatch.setattr(watch, "LOST_SECONDS", 1.0)
     name = next(iter(scheduler_of(cluster).workers))
     with pytest.raises(SchedulerError, match=rf"all workers are lost \(.*{name}.*run the same command"):

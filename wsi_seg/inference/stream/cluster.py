@@ -1,4 +1,7 @@
-"""Connect to a Dask cluster: one of threads in this process, or a running one."""
+"""Connect to a Dask cluster: one of threads in this process, or a running one.
+
+Neither becomes Dask's default: what else the process computes by Dask stays where it was.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ def local_cluster(threads: int | None) -> Iterator[Client]:
             worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
         ) as cluster,
-        Client(cluster) as client,
+        Client(cluster, set_as_default=False) as client,
     ):
         yield client
 
@@ -61,9 +64,9 @@ def remote_cluster(scheduler: str) -> Iterator[Client]:
     with _quiet():
         try:
             client = (
-                Client(scheduler_file=scheduler, timeout=CONNECT_SECONDS)
+                Client(scheduler_file=scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
                 if is_file
-                else Client(scheduler, timeout=CONNECT_SECONDS)
+                else Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
             )
         except (OSError, TimeoutError, ValueError) as error:
             raise NoSchedulerError(

@@ -11,11 +11,9 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from distributed import wait
-
 from wsi_seg.inference.stream.job import process_region
 from wsi_seg.inference.stream.watch import Watch
-from wsi_seg.inference.stream.workers import LOOK_SECONDS, Workers, result_of, scheduler_kept
+from wsi_seg.inference.stream.workers import Workers, first_done, result_of, scheduler_kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -66,7 +64,7 @@ def run_regions(
             running = submit(max(1, WINDOW_PER_THREAD * workers.threads))
         while running:
             with scheduler_kept(client):
-                done = _done(running)
+                done = first_done(client, list(running))
             if not done:
                 watch.look()
                 continue
@@ -89,11 +87,3 @@ def run_regions(
     finally:
         if client.status == "running":
             client.cancel(list(running))
-
-
-def _done(running: set[Future[RegionRecord]]) -> set[Future[RegionRecord]]:
-    """Wait a short time, and return the futures that are done."""
-    try:
-        return set(wait(list(running), timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED").done)
-    except TimeoutError:
-        return set()

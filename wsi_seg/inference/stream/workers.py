@@ -133,11 +133,9 @@ def _answers(client: Client, device: str, workers: Workers) -> dict[str, str]:
     until = time.monotonic() + ANSWER_SECONDS
     found = workers
     while asked and found.heard.keys() & set(asked.values()) and time.monotonic() < until:
-        try:
-            done = wait(list(asked), timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED").done
-        except TimeoutError:
+        done = first_done(client, list(asked))
+        if not done:
             found = Workers.of(client)
-            continue
         for future in done:
             name = asked.pop(future)
             with suppress(TimeoutError):  # it is already lost again
@@ -156,6 +154,15 @@ def _answers(client: Client, device: str, workers: Workers) -> dict[str, str]:
             "(--memory-limit), check that it has the same wsi-seg as here, or read its log, and run again"
         )
     raise no_workers(workers, found)
+
+
+def first_done(client: Client, futures: list[Future[T]]) -> set[Future[T]]:
+    """Wait a short time, and return the futures that are done."""
+    with client.as_current():
+        try:
+            return set(wait(futures, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED").done)
+        except TimeoutError:
+            return set()
 
 
 def result_of(client: Client, future: Future[T], name: str | None = None) -> T:
