@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 
 import dask
 import pytest
-from distributed import Client, KilledWorker, LocalCluster
+from distributed import Client, Future, KilledWorker, LocalCluster
 
 from wsi_seg.errors import SchedulerError
 from wsi_seg.inference.stream import cluster as connecting
@@ -92,6 +93,23 @@ def test_a_worker_that_is_lost_costs_nothing(
 ) -> None:
     monkeypatch.setattr(stream, "process_region", _slow)
     assert records(client, lambda: cluster.scale(1)) == 64
+
+
+def test_an_answer_that_is_cancelled_is_asked_for_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine without time to spare, Dask ends its own waits so, and then fails in `sync`."""
+    monkeypatch.setattr(stream, "process_region", _slow)
+    cancelled = iter([True])
+    answer: Any = Future._result
+
+    async def cancelled_once(future: Any, raiseit: bool = True) -> object:
+        if next(cancelled, False):
+            raise asyncio.CancelledError
+        return await answer(future, raiseit)
+
+    monkeypatch.setattr(Future, "_result", cancelled_once)
+    assert records(client, lambda: None) == 64
 
 
 def test_when_all_workers_are_lost_the_run_ends_with_their_names(

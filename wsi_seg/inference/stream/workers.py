@@ -193,6 +193,11 @@ def result_of(client: Client, future: Future[T], name: str | None = None) -> T:
         ) from error
     except (CancelledError, CommClosedError) as error:
         raise _lost(_scheduler(client)) from error
+    except UnboundLocalError as error:
+        if future.status == "error":  # the task's own
+            raise
+        # So Dask ends a wait that is cancelled, as happens at its limit on a machine without time to spare.
+        raise TimeoutError(f"{name or 'a worker'}: the answer was not there in time") from error
     except RuntimeError as error:
         if "deserialization of the task graph" not in str(error):
             raise
