@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import shapely
 from helpers.networks import provenance_of
-from helpers.trainings import tiny_recipe, write_outlined
+from helpers.trainings import STRIPE, tiny_recipe, write_outlined
+from PIL import Image
 
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.progress import TrainingProgress
+from wsi_seg.slides.frames import Frames
+from wsi_seg.slides.lattice import Rect
+from wsi_seg.slides.slide import Slide
 from wsi_seg.training.data.open_data import DataRequest
 from wsi_seg.training.request import TrainRequest
 from wsi_seg.training.train_model import train
@@ -77,8 +82,19 @@ def test_with_enough_kept_out_the_best_is_kept(tmp_path: Path) -> None:
     assert all(each.doubt is None for each in result.limits.classes)
     assert result.limits.weights.startswith("the best at a validation")
     assert result.limits.steps == 2
-    name = json.loads((tmp_path / "out" / "report" / "report.json").read_text())["examples"][0]
-    assert ": most errors of " in name
+    first = json.loads((tmp_path / "out" / "report" / "report.json").read_text())["examples"][0]
+    assert ": most errors of " in first["name"]
+    x, y, width, height = (round(first["place"][side]) for side in ("x", "y", "width", "height"))
+    assert first["name"].startswith(f"slide, around QuPath x {x + width // 2}, y {y + height // 2}: ")
+    assert (first["place"]["slide"], first["place"]["series"]) == (str(pair[0]), None)
+    with Image.open(tmp_path / "out" / "report" / first["pictures"]["image"]) as panel:
+        shown = np.asarray(panel.resize((width, height))).astype(float)
+    with Slide(pair[0]) as slide:
+        inside = Rect(y, x, y + height, x + width).clipped(slide.bounds.width, slide.bounds.height)
+        there = slide.read(inside, Frames.of_cells(slide.bounds, (1, 1))).rgb
+    shown = shown[inside.relative_to(Rect(y, x, y + height, x + width)).slices]
+    off, elsewhere = (np.abs(shown - np.roll(there, shift, axis=1)).mean() for shift in (0, STRIPE))
+    assert off < elsewhere / 2
 
 
 @pytest.mark.slow

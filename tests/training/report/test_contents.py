@@ -72,7 +72,13 @@ def test_all_files_are_there_and_the_page_needs_none_of_them(tmp_path: Path) -> 
             picture.load()
             assert picture.width > 300
             assert np.ptp(np.asarray(picture.convert("L"))) > 200
-    assert {p.name for p in folder.iterdir()} == {*CHARTS, "report.html", "report.md", "report.json"}
+    assert {p.name for p in folder.iterdir()} == {
+        *CHARTS,
+        "examples",
+        "report.html",
+        "report.md",
+        "report.json",
+    }
     text = (folder / "report.md").read_text()
     assert all(f"]({name})" in text for name in CHARTS)
     for said in (page.text, text.replace("\\<", "<")):
@@ -106,7 +112,19 @@ def test_json_holds_what_was_given(tmp_path: Path) -> None:
     assert data["confusion"] == CONFUSION.tolist()
     assert data["facts"] == FACTS
     assert data["schema"] == SCHEMA.model_dump(mode="json")
-    assert data["examples"] == ["a.tiff, x 100"]
+    (said,) = data["examples"]
+    assert (said["name"], said["place"]) == ("a.tiff, x 100", None)
+    assert (said["right"], said["known"]) == (pytest.approx(1 / 3), 0.75)
+    assert [(c["name"], c["iou"]) for c in said["classes"]] == [
+        ("Glass", 0),
+        ("Stroma", pytest.approx(1 / 3)),
+    ]
+    assert list(said["pictures"]) == ["image", "truth", "prediction"]
+    for file in said["pictures"].values():
+        with Image.open(tmp_path / file) as picture:
+            assert picture.size == (480, 384)
+    write_report(tmp_path, report(examples=()))
+    assert not (tmp_path / "examples").exists()
     assert data["history"][1] == {
         "step": 20,
         "epoch": 1,

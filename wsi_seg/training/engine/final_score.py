@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from wsi_seg.data.annotated_slides import LabelledSlide
 from wsi_seg.data.sources import IGNORE
+from wsi_seg.errors import printable
 from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.inference.network.pixels import Normalisation
 from wsi_seg.training.engine.module import count_diagnoses, look, predicted
 from wsi_seg.training.engine.spread import Places
-from wsi_seg.training.report.contents import Example
+from wsi_seg.training.report.contents import Example, Place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -117,15 +119,22 @@ class _Seeing:
         diagnoses = Confusion.empty(count_diagnoses(self.network))
         if diagnosed is not None:
             diagnoses.add(*(t.to(torch.uint8).numpy() for t in (draw.diagnosis[None], diagnosed.argmax(1))))
-        name = _name(number, self.validation, self.data)
-        return Example(name, draw.rgb.permute(1, 2, 0).numpy(), truth, found), diagnoses
+        name, place = _place(number, self.validation, self.data)
+        return Example(name, draw.rgb.permute(1, 2, 0).numpy(), truth, found, place), diagnoses
 
 
-def _name(number: int, validation: Tiles | Images, data: TrainingData) -> str:
-    """Name a tile or an image by its source, and where it lies in it."""
-    source, rect = validation.tiles[number]
-    name = data.sources[source].name
-    return name if rect.area >= np.prod(data.sizes[source]) else f"{name}, x {rect.x0}, y {rect.y0}"
+def _place(number: int, validation: Tiles | Images, data: TrainingData) -> tuple[str, Place | None]:
+    """Name a tile or an image by its source, and where it lies in it; return its place on a slide."""
+    at, rect = validation.tiles[number]
+    source = data.sources[at]
+    if isinstance(source, LabelledSlide):
+        seen = validation.seen(number)
+        x0, y0 = source.frames.label_to_qupath((seen.x0, seen.y0)).tolist()
+        x1, y1 = source.frames.label_to_qupath((seen.x1, seen.y1)).tolist()
+        place = Place(printable(str(source.path.absolute())), source.series, x0, y0, x1 - x0, y1 - y0)
+        return f"{source.name}, around QuPath x {(x0 + x1) / 2:.0f}, y {(y0 + y1) / 2:.0f}", place
+    whole = rect.area >= np.prod(data.sizes[at])
+    return source.name if whole else f"{source.name}, x {rect.x0}, y {rect.y0}", None
 
 
 def worst_place(counts: NDArray[np.int64]) -> tuple[int, int] | None:

@@ -96,9 +96,14 @@ class Tiles(Kept):
         ]
         super().__init__(tiles, limit)
 
+    def seen(self, number: int) -> Rect:
+        """Return what the network sees of a tile: the core, as if it were whole, and what lies around it."""
+        _, core = self.tiles[number]
+        return Rect(core.y0, core.x0, core.y0 + CORE, core.x0 + CORE).padded(MARGIN)
+
     def __getitem__(self, number: int) -> Draw:
         source, core = self.tiles[number]
-        outer = Rect(core.y0, core.x0, core.y0 + CORE, core.x0 + CORE).padded(MARGIN)
+        outer = self.seen(number)
         pixels = self._cache.read(source, outer)
         classes = np.full_like(pixels.classes, IGNORE)
         inner = core.relative_to(outer).slices
@@ -134,6 +139,10 @@ class Images(Kept):
         self._cache, self._size, self._multiple = cache, size, multiple
         self.batch_size = BATCH if size else 1
         super().__init__(split.validation, limit)
+
+    def seen(self, number: int) -> Rect:
+        """Return what is shown of an image, in its pixels: all that is kept out of it."""
+        return self.tiles[number][1]
 
     def __getitem__(self, number: int) -> Draw:
         source, rect = self.tiles[number]

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from wsi_seg.training.report.limits import Limits
 
 CURVES, CONFUSION, SCORES, EXAMPLES = "curves.png", "confusion.png", "scores.png", "examples.png"
+PANELS = ("Image", "Truth", "Prediction")
+"""What is shown of an example, side by side."""
+
+ONE_BY_ONE = "examples"
+"""Folder of the examples' single pictures, in that of the report."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,28 @@ class HistoryRow:
     stage: int = 1
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where an example lies on its slide.
+
+    Attributes
+    ----------
+    slide : str
+        The slide's file.
+    series : int or None
+        Which image of the file.
+    x, y, width, height : float
+        In QuPath pixels.
+    """
+
+    slide: str
+    series: int | None
+    x: float
+    y: float
+    width: float
+    height: float
+
+
 @dataclass(frozen=True, eq=False)
 class Example:
     """A validation patch.
@@ -65,16 +92,35 @@ class Example:
     Attributes
     ----------
     name : str
-        The slide or image, and the place in it.
+        The slide or image, and where it lies in it.
     rgb : uint8 array, shape (height, width, 3)
     truth, prediction : uint8 arrays, shape (height, width)
         Class indices; 255 in the truth where the class is unknown.
+    place : Place or None
+        Of a part of a slide.
     """
 
     name: str
     rgb: NDArray[np.uint8]
     truth: NDArray[np.uint8]
     prediction: NDArray[np.uint8]
+    place: Place | None = None
+
+    def about(self, number: int, schema: ClassSchema) -> dict[str, JsonValue]:
+        """Describe it for programs; `number` is its own among the examples, from 1."""
+        scores = Confusion.of(self.truth, self.prediction, len(schema))
+        return {
+            "name": self.name,
+            "right": finite(self.right),
+            "known": float((self.truth != IGNORE).mean()),
+            "classes": [
+                {"id": c.id, "name": c.name, "iou": finite(float(scores.iou[i]))}
+                for i, c in enumerate(schema.classes)
+                if scores.present[i]
+            ],
+            "place": None if self.place is None else asdict(self.place),
+            "pictures": {what.lower(): picture_of(number, what) for what in PANELS},
+        }
 
     @property
     def right(self) -> float:
@@ -158,12 +204,17 @@ class TrainingReport:
             "confusion": self.confusion.tolist(),
             "history": [{key: finite(v) for key, v in asdict(row).items()} for row in self.history],
             "schema": self.schema.model_dump(mode="json"),
-            "examples": [example.name for example in self.examples],
+            "examples": [e.about(number, self.schema) for number, e in enumerate(self.examples, 1)],
             "facts": finite(dict(self.facts)),
         }
         if self.limits is not None:
             content["limits"] = self.limits.as_json() | {"continue_with": self.limits.continue_with}
         return versioned(content)
+
+
+def picture_of(number: int, what: str) -> str:
+    """Return where a picture of an example is, in the folder of the report."""
+    return f"{ONE_BY_ONE}/{number}-{what.lower()}.jpg"
 
 
 def finite(value: JsonValue) -> JsonValue:

@@ -8,13 +8,16 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from wsi_seg.data.sources import IGNORE
+from wsi_seg.files.files import replacing
 from wsi_seg.models.classes import OUTSIDE_ID
 from wsi_seg.results.pictures.legend import SWATCH, Entry, draw_legend
 from wsi_seg.results.pictures.lettering import INK, MUTED, Color, Style, draw_text, fitted
 from wsi_seg.results.pictures.painting import mean_color, paint_classes, paint_slide, paint_swatch
+from wsi_seg.training.report.contents import PANELS, picture_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 PANEL = 480
 """Width of a panel in pixels, and the greatest height."""
+
+QUALITY = 85
+"""Of single pictures: only looked at."""
 
 MARGIN, ROW_GAP = 32, 26
 COLUMN = PANEL + 2 + 12
@@ -52,7 +58,7 @@ def _headings(width: int) -> Image.Image:
     """Name the columns."""
     picture = Image.new("RGB", (width, 30), "white")
     draw = ImageDraw.Draw(picture)
-    for column, name in enumerate(("Image", "Truth", "Prediction")):
+    for column, name in enumerate(PANELS):
         draw_text(draw, (column * COLUMN, 18), name, HEADING)
     return picture
 
@@ -83,6 +89,20 @@ def painted_panels(example: Example, schema: ClassSchema) -> tuple[Image.Image, 
         paint_classes(example.rgb, label_values(example.truth, schema), schema, size),
         paint_classes(example.rgb, label_values(example.prediction, schema), schema, size),
     )
+
+
+def save_panels(examples: Sequence[Example], schema: ClassSchema, folder: Path) -> None:
+    """Save the panels of each example as single pictures, in the folder of the report.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written.
+    """
+    for number, example in enumerate(examples, 1):
+        for what, panel in zip(PANELS, painted_panels(example, schema), strict=True):
+            with replacing(folder / picture_of(number, what)) as partial:
+                panel.save(partial, format="JPEG", quality=QUALITY)
 
 
 def agreement(example: Example) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsi_seg.pages.rendering import data_uri, render
-from wsi_seg.training.report.examples import agreement, legend_entries, painted_panels
+from wsi_seg.training.report.contents import PANELS
+from wsi_seg.training.report.examples import QUALITY, agreement, legend_entries, painted_panels
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from wsi_seg.training.report.elements import Examples, Page
 
 TEMPLATE = Path(__file__).with_name("training_report.html")
-PANELS = ("Image", "Truth", "Prediction")
-QUALITY = 85
-"""Of the JPEG pictures of examples: only looked at."""
 
 
 @dataclass(frozen=True)
