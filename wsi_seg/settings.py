@@ -7,6 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+GIVEN_MPP = (0.05, 100.0)
+"""The resolutions of a slide that are accepted from a user: no finer than a lens can be, as lists from other
+programs may be wrong by a factor of ten; and coarser than any slide, for levels that were exported alone."""
+
+GivenMpp = Annotated[float, Field(ge=GIVEN_MPP[0], le=GIVEN_MPP[1], allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -54,7 +59,7 @@ class LabelSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mpp: float | None = None
+    mpp: GivenMpp | None = None
     series: Annotated[int, Field(ge=0)] | None = None
     working_mpp: Positive | None = None
     allow_coarser: bool = False

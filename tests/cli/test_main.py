@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,7 @@ def test_a_call_that_a_signal_left_unmade_is_not_shown() -> None:
         "from wsi_seg.cli import commands\n"
         "from wsi_seg.cli.main import main\n"
         "async def call(): pass\n"
-        "commands.app = call  # never awaited\n"
+        "commands.app = lambda **_: print(call())  # never awaited\n"
         "main()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -134,37 +135,60 @@ def test_bad_slides_are_named_with_the_remedy(predict: Program, shared_data: Pat
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("option", "value"),
     [
-        ["--mpp", "0"],
-        ["--mpp", "-3"],
-        ["--mpp", "5000"],
-        ["--working-mpp", "0.01"],
-        ["--patch", "1000"],
-        ["--overlap", "37"],
-        ["--device", "tpu"],
-        ["--precision", "int4"],
-        ["--batch-size", "many"],
-        ["--batch-size", "0"],
-        ["--workers", "0"],
-        ["--ngff", "0.3"],
-        ["--min-area", "-1"],
-        ["--simplify", "nan"],
-        ["--object-type", "cell"],
-        ["--model", "no-such-model"],
-        ["--pipeline", "no-such-pipeline"],
-        ["--roi", "no-such.geojson"],
-        ["--no-such-option"],
+        ("--mpp", "0"),
+        ("--mpp", "-3"),
+        ("--mpp", "5000"),
+        ("--mpp", "nan"),
+        ("--mpp", "half"),
+        ("--working-mpp", "0"),
+        ("--working-mpp", "inf"),
+        ("--series", "-1"),
+        ("--patch", "1000"),
+        ("--overlap", "37"),
+        ("--overlap", "-1"),
+        ("--device", "tpu"),
+        ("--precision", "int4"),
+        ("--batch-size", "many"),
+        ("--batch-size", "0"),
+        ("--workers", "0"),
+        ("--ngff", "0.3"),
+        ("--min-area", "-1"),
+        ("--simplify", "nan"),
+        ("--object-type", "cell"),
+        ("--no-such-option", "1"),
     ],
 )
-def test_bad_options_end_in_one_line(
-    run: Program, slide_path: Path, tmp_path: Path, arguments: list[str]
+def test_bad_options_end_a_batch_before_it_begins(
+    run: Program, slide_path: Path, tmp_path: Path, option: str, value: str
 ) -> None:
-    ended = run("predict", slide_path, "-o", tmp_path / "out", "--workers", 1, *arguments)
-    assert ended.code in (1, 2)
-    assert "Traceback" not in ended.err
-    assert "internal error" not in ended.err
-    assert not (tmp_path / "out" / "tissue" / "summary.json").exists()
+    other = shutil.copy(slide_path, tmp_path / "other.tiff")
+    ended = run("predict", slide_path, other, "-o", tmp_path / "out", "--workers", 1, option, value)
+    assert ended.code == 2
+    assert ended.err == f"{ended.line}\n"
+    assert option in ended.line or f"{value!r}" in ended.line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "code"),
+    [
+        ("--model", "no-such-model", 1),
+        ("--pipeline", "no-such-pipeline", 2),
+        ("--roi", "no-such.geojson", 1),
+        ("--device", "cuda:99", 1),
+    ],
+)
+def test_what_is_not_there_ends_a_batch_before_it_begins(
+    run: Program, slide_path: Path, tmp_path: Path, option: str, value: str, code: int
+) -> None:
+    other = shutil.copy(slide_path, tmp_path / "other.tiff")
+    ended = run("predict", slide_path, other, "-o", tmp_path / "out", "--workers", 1, option, value)
+    assert ended.code == code
+    assert ended.err == f"{ended.line}\n"
+    assert value in ended.line
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_pickle_posing_as_a_model_is_refused_unopened(

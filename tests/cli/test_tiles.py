@@ -54,7 +54,7 @@ def test_the_resolution_can_be_chosen(pair: tuple[Path, Path], tmp_path: Path) -
         (("--size", 5), "--size: "),
         (("--min-labelled", 2), "--min-labelled: "),
         (("--working-mpp", 0), "--working-mpp 0: not a resolution"),
-        (("--mpp", -1), "--mpp -1: not a resolution"),
+        (("--mpp", -1), "--mpp -1: no slide has that"),
         (("--classes", "nothing"), "no class schema named 'nothing'"),
         ((), "only one class, 'Tumour'"),
     ],

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from conftest import damage_tile, tissue_rgb, write_tiff
 
-from wsi_seg.errors import MppError, SlideError
+from wsi_seg.errors import MppError, SlideError, UsageError
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.readers.decode import LevelReader
 from wsi_seg.slides.slide import Slide
@@ -79,7 +79,7 @@ def test_a_missing_mpp_is_never_guessed(shared_data: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("mpp", [0.0, -1.0, 1e6, float("nan")])
 def test_an_absurd_mpp_is_refused(slide_path: Path, mpp: float) -> None:
-    with pytest.raises(MppError, match="--mpp"):
+    with pytest.raises(UsageError, match="--mpp"):
         Slide(slide_path, mpp=mpp)
 
 

@@ -185,10 +185,8 @@ def open_slide(
     ------
     SlideError
         If the file is missing or is not a slide.
-    MppError
-        If a slide cannot have this `mpp`.
     UsageError
-        If the file has no image of that number.
+        If no slide has that `mpp`, or the file has no image of that number.
     """
     stated = number_of("mpp", mpp)
     levels = LEVEL_0 if flag_of("from_level_0", from_level_0) else None

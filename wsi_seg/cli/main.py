@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
+from typing import Any
 
 from wsi_seg.cli import garbage, signals
 from wsi_seg.cli.streams import forgiving, trouble
@@ -53,8 +54,8 @@ def _run() -> int:
         for given in sys.argv[1:]:
             if given != given.encode(errors="replace").decode():
                 raise UsageError(f"{given}: is not UTF-8: rename the file or the folder")
-        app()
-    except SystemExit as end:  # typer ends every command so
+        code: int | None = app(standalone_mode=False)
+    except SystemExit as end:  # of completion in the shell
         return int(end.code or 0)
     except WsiSegError as error:
         lack = shortage(error)  # for memory, the error itself may know better: the data may need too much
@@ -68,6 +69,9 @@ def _run() -> int:
         fault = ImportFault.of(error)
         return _failed(shortage(error) or f"{fault.package} {fault.says}", 1)
     except Exception as error:  # the last resort: no traceback reaches a user
+        said = _of_arguments(error)
+        if said is not None:
+            return _failed(said, UsageError.exit_code) if said else UsageError.exit_code
         _trace()
         return _failed(
             shortage(error)
@@ -75,7 +79,23 @@ def _run() -> int:
             "WSI_SEG_DEBUG=1 shows where it happened",
             1,
         )
-    return 0
+    return code or 0
+
+
+def _of_arguments(error: Exception) -> str | None:
+    """Return what typer says of arguments that it cannot parse; it would draw a box of five lines.
+
+    It is empty where there were no arguments, and typer has shown the help.
+    """
+    import typer
+
+    (parsing,) = typer.BadParameter.__bases__  # typer does not export its name
+    if not isinstance(error, parsing):
+        return None
+    fault: Any = error
+    said = str(fault.format_message()).rstrip(".")
+    command = fault.ctx.command_path if fault.ctx is not None else "wsi-seg"
+    return f"{said}: see `{command} --help`" if said else ""
 
 
 def _trace() -> None:

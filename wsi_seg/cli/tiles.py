@@ -70,17 +70,18 @@ def tiles(
     from wsi_seg.cli.display import shown
     from wsi_seg.data.pairs import read_pairs
     from wsi_seg.models.classes import load_schema
+    from wsi_seg.slides.resolution import check_mpp
 
     settings = _settings(size, min_labelled)
+    check_mpp(mpp, working_mpp)
     pairs, left_out = read_pairs(data, mpp, series)
     # Only now, as these take half a second to import: a file that is missing is named at once.
     from wsi_seg.annotations.annotation_files import AnnotationFiles
     from wsi_seg.data.annotated_slides import SlideReading, open_labelled_slides
     from wsi_seg.data.cut_tiles import write_tiles
     from wsi_seg.data.truth import TruthSettings
-    from wsi_seg.data.working_mpp import check_mpp, recommend_mpp
+    from wsi_seg.data.working_mpp import recommend_mpp
 
-    check_mpp(mpp, working_mpp)
     files = AnnotationFiles()
     truth = TruthSettings(rest=rest, roi_class=roi_class)
     label_mpp = working_mpp

@@ -104,7 +104,9 @@ def train(
     from wsi_seg.cli.display import listening
     from wsi_seg.data.pairs import is_data_set, read_pairs
     from wsi_seg.errors import FinishedError
+    from wsi_seg.slides.resolution import check_mpp
 
+    check_mpp(mpp, working_mpp)
     if not is_data_set(data):
         read_pairs(data, mpp, series)
     # Only now, as PyTorch takes seconds to import: a file that is missing is named at once.

@@ -11,6 +11,7 @@ from wsi_seg.errors import MissingError, UsageError
 from wsi_seg.files.plain_files import check_plain
 from wsi_seg.slides.in_folder import such_as
 from wsi_seg.slides.readers.zarr_store import is_store
+from wsi_seg.slides.resolution import check_mpp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,12 +66,13 @@ def read_pairs(arguments: Sequence[Path], mpp: float | None = None, series: int 
     Raises
     ------
     UsageError
-        If the arguments are neither.
+        If the arguments are neither, or no slide has that resolution.
     MissingError
         If a named file does not exist.
     SlideError, MppError
         If a project cannot be read, or an image of it that has outlines cannot be taken.
     """
+    check_mpp(mpp, None)
     if len(arguments) == 1 and arguments[0].suffix.lower() == ".csv":
         return Paired(_from_csv(arguments[0]))
     projects = [find_project(path) for path in arguments[::2]]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wsi_seg.errors import UsageError, shortened
 from wsi_seg.files.plain_files import read_plain_text
-from wsi_seg.slides.resolution import GIVEN_RANGE
+from wsi_seg.settings import GIVEN_MPP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +121,7 @@ def mpp_of(path: Path, row: Row) -> float | None:
         raise UsageError(
             f"{path}: line {row.line}: mpp {shortened(text)!r} is not a number: give um per pixel, or nothing"
         ) from error
-    if not GIVEN_RANGE[0] <= mpp <= GIVEN_RANGE[1]:
+    if not GIVEN_MPP[0] <= mpp <= GIVEN_MPP[1]:
         raise UsageError(
             f"{path}: line {row.line}: mpp {shortened(text)!r}: no slide has that: give um per pixel, "
             "such as 0.5, or nothing"

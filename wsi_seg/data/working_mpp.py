@@ -12,7 +12,6 @@ from wsi_seg.annotations.annotation_files import AnnotationFiles
 from wsi_seg.data.named_classes import is_ignored
 from wsi_seg.data.pairs import SlidePair
 from wsi_seg.data.truth import TruthSettings
-from wsi_seg.errors import UsageError
 from wsi_seg.models.classes import name_key
 from wsi_seg.slides.slide import Slide
 
@@ -39,19 +38,6 @@ SEEN_MM2 = 600.0
 of
 pixels at half the mpp shows a quarter of the tissue, and a network learns from the amount of tissue it
 sees."""
-
-
-def check_mpp(mpp: float | None, working_mpp: float | None) -> None:
-    """Refuse values that are not a resolution.
-
-    Raises
-    ------
-    UsageError
-        If a given value is not a number above zero.
-    """
-    for option, value in (("--mpp", mpp), ("--working-mpp", working_mpp)):
-        if value is not None and not 0 < value < math.inf:
-            raise UsageError(f"{option} {value:g}: not a resolution: give um per pixel, such as 2")
 
 
 @dataclass(frozen=True)

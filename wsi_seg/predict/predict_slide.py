@@ -26,7 +26,6 @@ from wsi_seg.inference.stream.regions import run_regions
 from wsi_seg.inference.stream.workers import probe
 from wsi_seg.memory import release_freed
 from wsi_seg.models.bundle import ModelBundle, load_bundle
-from wsi_seg.models.given import REGISTER, is_given
 from wsi_seg.models.lookup import resolve_model
 from wsi_seg.models.onnx.onnx_network import OnnxNet
 from wsi_seg.predict import resume
@@ -98,21 +97,6 @@ def predict_slide(
     bundle = load_bundle(resolve_model(settings.model))
     with connect(settings) as client:
         return predict_on(client, slide, out, bundle, settings, progress, command)
-
-
-def refuse_elsewhere(bundle: ModelBundle, settings: PredictSettings) -> None:
-    """Refuse to take a network to a cluster that is known to this process alone.
-
-    Raises
-    ------
-    UsageError
-        If it is, and the settings name a cluster.
-    """
-    if settings.run.scheduler is not None and is_given(bundle.network):
-        raise UsageError(
-            f"{bundle.name}: its network was given in Python, and is in this process alone: leave the "
-            f"scheduler out, or {REGISTER}, where all workers find it"
-        )
 
 
 @contextmanager

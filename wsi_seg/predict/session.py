@@ -6,8 +6,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from wsi_seg.errors import SchedulerError, WsiSegError
-from wsi_seg.predict.predict_slide import connect, predict_on, refuse_elsewhere
+from wsi_seg.predict.predict_slide import connect, predict_on
 from wsi_seg.predict.slide_of_run import open_slide
+from wsi_seg.predict.unsuited import refuse_unsuited
 from wsi_seg.slides.slide import Slide
 
 if TYPE_CHECKING:
@@ -36,14 +37,14 @@ class Session:
 
     Raises
     ------
-    UsageError
-        If the settings name a cluster, and the model's network is known to this process alone.
+    UsageError, DeviceError, AnnotationError
+        If the settings suit no slide: see `refuse_unsuited`.
     """
 
     def __init__(
         self, bundle: ModelBundle, settings: PredictSettings, progress: Progress, command: str
     ) -> None:
-        refuse_elsewhere(bundle, settings)
+        refuse_unsuited(bundle, settings)
         self.bundle, self.settings, self.progress = bundle, settings, progress
         self._command = command
         self._stack = ExitStack()

@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wsi_seg.errors import MppError, UnstatedMppError
+from wsi_seg.errors import MppError, UnstatedMppError, UsageError
+from wsi_seg.settings import GIVEN_MPP
 from wsi_seg.slides.readers.ome import read_ome
 from wsi_seg.slides.readers.statements import PAGE
 from wsi_seg.slides.readers.zarr_store import UNITLESS
@@ -16,14 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-MPP_RANGE = (0.05, 10.0)
+MPP_RANGE = (GIVEN_MPP[0], 10.0)
 """The range of slides: from an oil lens on a fine camera up to levels that were exported on their own.
 Printers'
 dots are coarser, down to 10.6 um at 2400 dpi. Those of film scanners lie inside, and are listed by name."""
-
-GIVEN_RANGE = (MPP_RANGE[0], 100.0)
-"""The range accepted from a user: no finer than a lens can be, as lists from other programs may be wrong by a
-factor of ten; and coarser than any slide, for levels that were exported on their own."""
 
 PRINTERS_DPI = (72, 96, 100, 120, 144, 150, 180, 200, 240, 300, 350, 360, 400, 500, 600, 720, 800, 1200, 2400)
 FILM_DPI = (3200, 3600, 4000, 4800)
@@ -51,17 +48,31 @@ class Resolution:
     source: str
 
 
-def given_mpp(path: Path, mpp: float) -> float:
-    """Check the resolution that a user gives for a slide.
+def given_mpp(mpp: float) -> float:
+    """Check the resolution that a user gives for a slide, or for all slides.
 
     Raises
     ------
-    MppError
-        If it is absurd.
+    UsageError
+        If no slide has it.
     """
-    if not GIVEN_RANGE[0] <= mpp <= GIVEN_RANGE[1]:
-        raise MppError(f"{path}: --mpp {mpp}: no slide has that: give its um per px, such as 0.5")
+    if not GIVEN_MPP[0] <= mpp <= GIVEN_MPP[1]:
+        raise UsageError(f"--mpp {mpp:g}: no slide has that: give its um per px, such as 0.5")
     return mpp
+
+
+def check_mpp(mpp: float | None, working_mpp: float | None) -> None:
+    """Check the resolutions that a user gives for slides, and for what is seen of them.
+
+    Raises
+    ------
+    UsageError
+        If no slide has the first, or the second is not a number above zero.
+    """
+    if mpp is not None:
+        given_mpp(mpp)
+    if working_mpp is not None and not 0 < working_mpp < math.inf:
+        raise UsageError(f"--working-mpp {working_mpp:g}: not a resolution: give um per pixel, such as 2")
 
 
 def stated_resolution(path: Path, properties: Mapping[str, str], size: tuple[int, int]) -> Resolution:

@@ -92,10 +92,8 @@ class Slide:
     ------
     SlideError
         If the file is missing or is not a slide.
-    MppError
-        If `mpp` is absurd.
     UsageError
-        If the file has no image of that number.
+        If no slide has that `mpp`, or the file has no image of that number.
     """
 
     def __init__(
@@ -107,7 +105,7 @@ class Slide:
     ) -> None:
         self.path = Path(path)
         self.series = series
-        self._given_mpp = None if mpp is None else given_mpp(self.path, mpp)
+        self._given_mpp = None if mpp is None else given_mpp(mpp)
         opened = stamp(self.path)
         self._reader: Reader = open_reader(self.path, series)
         self.files = SlideFiles.of(self.path, self._reader.properties, opened)

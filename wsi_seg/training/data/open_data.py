@@ -106,7 +106,8 @@ def _slides(
 ) -> TrainingData:
     from wsi_seg.annotations.annotation_files import AnnotationFiles
     from wsi_seg.data.annotated_slides import SlideReading, open_labelled_slides
-    from wsi_seg.data.working_mpp import Outlined, check_mpp
+    from wsi_seg.data.working_mpp import Outlined
+    from wsi_seg.slides.resolution import check_mpp
 
     if recipe.model.config(2).diagnoses is not None:
         raise UsageError("slides have no diagnoses to learn: leave them out, --set model.diagnoses=null")
