@@ -13,7 +13,7 @@ import pytest
 from helpers.batches import Page
 from jinja2 import UndefinedError
 
-from wsi_seg.pages.rendering import SHARED, data_uri, render
+from wsi_seg.pages.rendering import SHARED, STYLES, data_uri, render
 
 EVIL = "<script>alert(1)</script>\"' onload='x' {{ 7 * 7 }} \u202e\x1b"
 
@@ -76,5 +76,5 @@ def test_a_name_that_a_template_does_not_know_is_an_error(tmp_path: Path) -> Non
 
 def test_a_picture_is_in_its_address_and_shared_files_end_no_tag() -> None:
     assert data_uri(b"\xff\xd8", "image/jpeg") == "data:image/jpeg;base64,/9g="
-    for name in ("style.css", "sort.js"):
+    for name in (*STYLES, "sort.js"):
         assert "</" not in (SHARED / name).read_text()

@@ -106,7 +106,7 @@ def test_pages_pictures_and_slides_are_served(folder: Path) -> None:
         picture = ask(address, f"/{TOKEN}/picture/{number}")
         assert picture.body.startswith(b"\xff\xd8")
         about = ask(address, f"/{TOKEN}/s/{number}/about.json").json
-        assert (about["name"], about["among_others"]) == ("tissue.tiff", True)
+        assert (about["name"], about["back"]) == ("tissue.tiff", "All slides")
         for path in ("picture/99", "picture/x", "picture/..%2fbatch.json", "s/99/", "report.html"):
             assert ask(address, f"/{TOKEN}/{path}").status == 404
 

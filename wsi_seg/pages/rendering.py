@@ -13,17 +13,21 @@ from wsi_seg import __version__
 from wsi_seg.errors import printable
 
 SHARED = Path(__file__).parent
-"""The folder of the base template, of its parts, and of the style and the script of all pages."""
+"""The folder of the templates that all pages begin with, of their parts, of the styles and of the script."""
+
+STYLES = ("look.css", "document.css")
+"""Of pages that scroll. The first one is of all pages: colours, notices, buttons."""
 
 
-def render(template: Path, page: object) -> str:
+def render(template: Path, page: object = None) -> str:
     """Fill a template.
 
     Parameters
     ----------
     template : Path
-        It extends ``base.html``, and knows the content as ``page``.
-    page : object
+        It extends ``base.html``, which is a page that needs no other file, or ``shell.html``, and knows the
+        content as ``page``.
+    page : object, optional
         Its texts are escaped, control characters and lone surrogates too.
 
     Returns
@@ -52,7 +56,7 @@ def _environment(folder: Path) -> Environment:
     script = (SHARED / "sort.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     environment.globals |= {
-        "style": (SHARED / "style.css").read_text(encoding="utf-8"),
+        "style": "".join((SHARED / name).read_text(encoding="utf-8") for name in STYLES),
         "script": script,
         "script_digest": digest,
         "version": __version__,

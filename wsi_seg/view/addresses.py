@@ -6,15 +6,24 @@ import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.routing import Mount, Route
 
 from wsi_seg.errors import WsiSegError
+from wsi_seg.pages.rendering import SHARED, STYLES, render
 from wsi_seg.view import openseadragon
 from wsi_seg.view.class_looks import Look
 from wsi_seg.view.drawn_tiles import TileCache
@@ -63,7 +72,7 @@ class Server:
         """Answer with the first page."""
         if self._site.front is None:
             return RedirectResponse("s/0/")
-        return FileResponse(WEB / self._site.front.page)
+        return _page(self._site.front.page)
 
     async def front_about(self, request: Request) -> Response:
         """Answer with what the first page shows."""
@@ -92,7 +101,7 @@ class Server:
     async def file(self, request: Request) -> Response:
         """Answer with a style or a script."""
         name = request.path_params["name"]
-        folder = openseadragon.FOLDER if name == openseadragon.SCRIPT else WEB
+        folder = SHARED if name in STYLES else openseadragon.FOLDER if name == openseadragon.SCRIPT else WEB
         path = folder / name
         if path.suffix not in KINDS or path.parent != folder or not path.is_file():
             raise HTTPException(404)
@@ -101,12 +110,13 @@ class Server:
     async def page(self, request: Request) -> Response:
         """Answer with the page of a slide."""
         self._number(request)
-        return FileResponse(WEB / "slide.html")
+        return _page("slide.html")
 
     async def about(self, request: Request) -> Response:
         """Answer with all that the page has to know of its slide."""
         about = await self._of_slide(request, lambda shown: shown.about())
-        return JSONResponse({**about, "among_others": self._site.front is not None})
+        front = self._site.front
+        return JSONResponse({**about, "back": None if front is None else front.called})
 
     async def at(self, request: Request) -> Response:
         """Answer with what lies at a point."""
@@ -211,6 +221,15 @@ def make_app(site: Site, token: str) -> ASGIApp:
         exception_handlers={WsiSegError: _refused, Exception: _failed},
     )
     return Guard(app, token)
+
+
+def _page(name: str) -> Response:
+    return HTMLResponse(_filled(name))
+
+
+@cache
+def _filled(name: str) -> str:
+    return render(WEB / name)
 
 
 def _place(request: Request) -> tuple[int, int, int]:

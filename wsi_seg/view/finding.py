@@ -79,15 +79,18 @@ def _front(path: Path) -> Site | None:
     if not path.is_dir():
         return None
     if is_training(path):  # its hidden folder has the name of a result's
-        training = Training(path)
-        return Site(Shelf(), Front("training.html", training.about, training.picture, training.report))
+        shelf = Shelf()
+        training = Training(path, shelf)
+        return Site(
+            shelf, Front("training.html", "The training", training.about, training.picture, training.report)
+        )
     if is_result(path) or is_store(path):
         return None
     if not results_in(path) and not (path / BATCH).is_file():
         return None
     shelf = Shelf()
     listing = Listing(path, shelf)
-    return Site(shelf, Front("folder.html", listing.about, listing.picture))
+    return Site(shelf, Front("folder.html", "All slides", listing.about, listing.picture))
 
 
 def _is_slide(path: Path) -> bool:

@@ -20,7 +20,9 @@ class Front:
     Attributes
     ----------
     page : str
-        Its file in ``web/``.
+        Its template in ``web/``.
+    called : str
+        What a slide's page calls it, in the link that leads back.
     about : callable
         Returns what it shows now, as JSON.
     picture : callable
@@ -30,6 +32,7 @@ class Front:
     """
 
     page: str
+    called: str
     about: Callable[[], Json]
     picture: Callable[[str], bytes]
     report: Callable[[], Path | None] = lambda: None

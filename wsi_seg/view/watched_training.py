@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import csv
+import os
+import re
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from wsi_seg.errors import OutputError
 from wsi_seg.files.document import read_object
-from wsi_seg.training.report.contents import CONFUSION, EXAMPLES
+from wsi_seg.training.report.contents import ONE_BY_ONE
+from wsi_seg.view.open_to_view import open_slide
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pydantic import JsonValue
 
+    from wsi_seg.view.shelf import Shelf
     from wsi_seg.view.shown_slide import Json
 
 SERIES = ("train_loss", "val_loss", "val_miou", "learning_rate")
 MOST_POINTS = 1500
 """Of a curve: a page draws no more."""
 
-PICTURES = (EXAMPLES, CONFUSION)
+PICTURE = re.compile(rf"{ONE_BY_ONE}-[1-9][0-9]*-(image|truth|prediction)\.jpg")
+"""Names of pictures, as the page asks for them."""
+
 SECONDS_QUIET = 120
 """A training that wrote no row for so long may have ended."""
 
@@ -29,16 +35,17 @@ SECONDS_QUIET = 120
 class Training:
     """What a training's folder holds now."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, shelf: Shelf) -> None:
+        self._folder, self._shelf = folder, shelf
         self._report = folder / "report"
+        self._numbers: dict[tuple[str, int | None], int] = {}
 
     def about(self) -> Json:
         """Return the curves, and the scores once there are any."""
         logs = sorted((self._folder / "logs").glob("*/history.csv"))
         finished = (self._folder / "model.safetensors").exists()
         quiet = min((time.time() - log.stat().st_mtime for log in logs), default=None)
-        scores, line = self._scores() if finished else (None, None)
+        scores, examples, line = self._reported() if finished else (None, [], None)
         return {
             "name": self._folder.resolve().name,
             "path": str(self._folder),
@@ -46,7 +53,7 @@ class Training:
             "quiet_seconds": quiet,
             "curves": _curves([row for log in logs for row in _rows(log)]),
             "scores": scores,
-            "pictures": [name for name in PICTURES if finished and (self._report / name).is_file()],
+            "examples": examples,
             "report": finished and (self._report / "report.html").is_file(),
             "notices": [line] if line else [],
             "running": not finished,
@@ -60,10 +67,10 @@ class Training:
         KeyError
             If it has no such picture.
         """
-        if name not in PICTURES:
+        if PICTURE.fullmatch(name) is None:
             raise KeyError(name)
         try:
-            return (self._report / name).read_bytes()
+            return (self._report / name.replace("-", "/", 1)).read_bytes()
         except OSError as error:
             raise KeyError(name) from error
 
@@ -72,22 +79,53 @@ class Training:
         page = self._report / "report.html"
         return page if page.is_file() else None
 
-    def _scores(self) -> tuple[JsonValue, str | None]:
+    def _reported(self) -> tuple[JsonValue, list[JsonValue], str | None]:
+        """Return the scores and the examples of the report, and a line if they cannot be read."""
         path = self._report / "report.json"
         if not path.exists():
-            return None, None
+            return None, [], None
         try:
             report = read_object(path, "train again, or look at report.html")
         except OutputError as error:
-            return None, str(error)
+            return None, [], str(error)
         schema = report.get("schema", {})
         colors = {c["id"]: c["color"] for c in schema.get("classes", ())} if isinstance(schema, dict) else {}
         scores = report.get("scores")
         if not isinstance(scores, dict):
-            return None, f"{path}: holds no scores"
+            return None, [], f"{path}: holds no scores"
         for one in scores.get("classes", ()):
             one["color"] = colors.get(one["id"])
-        return scores, None
+        try:
+            examples = [self._example(one) for one in report.get("examples", ()) if isinstance(one, dict)]
+        except (LookupError, TypeError, AttributeError):
+            return scores, [], f"{path}: its examples are damaged: look at report.html"
+        return scores, examples, None
+
+    def _example(self, example: dict[str, Any]) -> JsonValue:
+        """Name an example's pictures as the page asks for them, and number its slide on the shelf."""
+        pictures = {what: file.replace("/", "-") for what, file in example["pictures"].items()}
+        place = example["place"]
+        if place is not None:
+            place = {**place, "number": self._number(place["slide"], place["series"])}
+        return {**example, "pictures": pictures, "place": place}
+
+    def _number(self, slide: str, series: int | None) -> int | None:
+        """Return the number of a slide on the shelf; None if its file is no longer there."""
+        if not os.path.exists(slide):
+            return None
+        if (slide, series) not in self._numbers:
+            opener = partial(open_slide, Path(slide), self._outlines(slide), series)
+            self._numbers[slide, series] = self._shelf.add(opener)
+        return self._numbers[slide, series]
+
+    def _outlines(self, slide: str) -> tuple[Path, ...]:
+        """Return the annotation files that a slide was given with, as far as they are still there."""
+        path = self._folder / ".wsi-seg" / "training.json"
+        given = read_object(path, "train again").get("data") if path.exists() else None
+        pairs = zip(given[::2], given[1::2], strict=False) if isinstance(given, list) else ()
+        return tuple(
+            Path(file) for named, file in pairs if named == os.path.realpath(slide) and os.path.isfile(file)
+        )
 
 
 def is_training(folder: Path) -> bool:

@@ -74,7 +74,8 @@ async function begin() {
   document.title = `${about.name} - wsi-seg`;
   element("name").textContent = about.name;
   element("name").title = about.path;
-  element("back").hidden = !about.among_others;
+  element("back").hidden = !about.back;
+  element("back").textContent = about.back ?? "";
   for (const line of about.notices) notices.add(line);
 
   const viewer = viewerOf(about);

@@ -1,12 +1,8 @@
-// A training: its curves as they grow, then its scores, and truth and prediction side by side.
+// A training: its curves as they grow, then its scores, and what was kept out, truth and prediction side by side.
 import {curve} from "./curve.js";
 import {element, fetched, made, Notices, rgb} from "./page.js";
 
 const AGAIN = 5000; // ms, while it trains
-const PICTURES = {
-  "examples.png": "Kept out of training, the worst first: image, truth and prediction",
-  "confusion.png": "Confusion matrix",
-};
 const notices = new Notices(element("notices"));
 const score = (value) => (typeof value === "number" ? value.toFixed(3) : "-");
 const last = (points) => (points.length ? points[points.length - 1] : [null, null]);
@@ -64,17 +60,58 @@ function drawCurves(curves) {
   );
 }
 
-function drawPictures({pictures, report}) {
-  element("report").hidden = !report;
-  element("pictures").replaceChildren(
-    ...pictures.flatMap((name) => {
-      const picture = made("img");
-      picture.src = `picture/${name}`;
-      picture.alt = PICTURES[name];
-      picture.loading = "lazy";
-      return [made("h2", {text: PICTURES[name]}), picture];
-    }),
-  );
+/** Where an example lies on its slide, in the slide's page. */
+function addressOf({number, x, y, width, height}) {
+  const centre = [x + width / 2, y + height / 2].map(Math.round).join(",");
+  return `s/${number}/#qupath=${centre}&downsample=${(Math.max(width, height) / 640).toPrecision(4)}`;
+}
+
+function figureOf(what, file, address) {
+  const picture = made("img");
+  picture.src = `picture/${file}`;
+  picture.alt = what;
+  picture.loading = "lazy";
+  const figure = made("figure");
+  const link = address && made("a", {title: "Open this place in the slide"});
+  if (link) {
+    link.href = address;
+    link.append(picture);
+  }
+  figure.append(link || picture, made("figcaption", {text: what}));
+  return figure;
+}
+
+function exampleOf({name, right, known, classes, place, pictures}) {
+  const node = made("article", {className: "card"});
+  const heading = made("h3", {text: name});
+  const share = right === null ? "no known pixels" : `${(100 * right).toFixed(1)} % right, ${(100 * known).toFixed(0)} % known`;
+  heading.append(made("span", {className: "state", text: share}));
+  node.append(heading);
+  const ious = classes.map((c) => `${c.name}: IoU ${score(c.iou)}`).join(" \u00b7 ");
+  if (ious) node.append(made("p", {className: "muted", text: ious}));
+  const address = place && place.number !== null ? addressOf(place) : "";
+  const three = made("div", {className: "three"});
+  three.append(...Object.entries(pictures).map(([what, file]) => figureOf(what[0].toUpperCase() + what.slice(1), file, address)));
+  node.append(three);
+  if (address) {
+    const line = made("p");
+    line.append(Object.assign(made("a", {text: "Open this place in the slide"}), {href: address}));
+    node.append(line);
+  } else if (place) node.append(made("p", {className: "muted", text: `${place.slide}: the slide is no longer there`}));
+  return node;
+}
+
+function drawExamples({examples, scores}) {
+  element("examples").hidden = !examples.length;
+  element("each").replaceChildren(...examples.map(exampleOf));
+  const names = (scores?.classes ?? []).filter((c) => c.color).map((c) => {
+    const item = made("li");
+    const swatch = made("span", {className: "swatch"});
+    swatch.style.background = rgb(c.color);
+    item.append(swatch, made("span", {text: c.name}));
+    return item;
+  });
+  element("classes").replaceChildren(...names);
 }
 
 let shown = "";
@@ -85,14 +122,15 @@ async function read() {
   element("name").textContent = about.name;
   for (const line of about.notices) notices.add(line);
   drawState(about);
-  const {curves, scores, pictures, report} = about;
-  const now = JSON.stringify({curves, scores, pictures, report});
+  const {curves, scores, examples, report} = about;
+  const now = JSON.stringify({curves, scores, examples, report});
   if (now !== shown) {
     shown = now;
     drawTiles(about);
     drawScores(scores);
     drawCurves(curves);
-    drawPictures(about);
+    drawExamples(about);
+    element("report").hidden = !report;
   }
   if (about.running) setTimeout(() => read().catch((error) => notices.add(error.message, true)), AGAIN);
 }
