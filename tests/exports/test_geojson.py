@@ -13,6 +13,7 @@ from wsi_seg.exports.formats import format_named
 from wsi_seg.exports.options import Options
 from wsi_seg.exports.source import Source
 from wsi_seg.files.jsonfile import read_json
+from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.qupath.geojson_check import check_file
 from wsi_seg.view.polygons_by_place import Polygons
@@ -37,6 +38,10 @@ def test_it_states_model_fingerprint_software_and_settings(result: Path, exporte
         "include_background": False,
         "max_vertices": 50_000,
     }
+    record = ResultFolder(result).read_record()
+    assert record is not None
+    assert said["labels"] == labels.attributes["labels"] == record.labels
+    assert said["labels"]["patch"] == labels.attributes["patch"]
     assert said["frames"]["slide_mpp"] == list(labels.frames.slide_mpp)
     assert str(result.parent) not in exported.read_text()
 

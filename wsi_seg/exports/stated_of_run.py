@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 class Stated(StatedOfLabels):
     """What a file states: see docs/files.md."""
 
-    labels: dict[str, Any] | None
     software: dict[str, str] | None
     schema: dict[str, Any]
 
@@ -31,7 +30,7 @@ def stated(source: Source, polygons: ExportSettings | None = None) -> Stated:
     Returns
     -------
     Stated
-        JSON-able. Settings and versions of the run come from its record; an OME-Zarr alone has none.
+        JSON-able. The versions of the run come from its record; an OME-Zarr alone has none.
 
     Raises
     ------
@@ -39,9 +38,10 @@ def stated(source: Source, polygons: ExportSettings | None = None) -> Stated:
         If the record is damaged.
     """
     record = source.record
+    stated_by_labels = stated_of_labels(source.pyramid, polygons)
     return {
-        **stated_of_labels(source.pyramid, polygons),
-        "labels": None if record is None else record.labels,
+        **stated_by_labels,
+        "labels": stated_by_labels["labels"] if record is None else record.labels,
         "software": None if record is None else record.software,
         "schema": source.pyramid.schema.model_dump(mode="json"),
     }

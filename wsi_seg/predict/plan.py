@@ -220,6 +220,7 @@ class Plan:
             "notice": self.bundle.notice,
             "patch": self.lattice.patch,
             "halo": self.lattice.halo,
+            "labels": self.labels_key,
         }
 
     @cached_property

@@ -28,6 +28,7 @@ class StatedOfLabels(TypedDict):
     segmented_by: str | None
     exported_by: str
     polygons: dict[str, Any] | None
+    labels: dict[str, Any] | None
     frames: dict[str, Any]
 
 
@@ -52,5 +53,6 @@ def stated_of_labels(pyramid: LabelPyramid, polygons: ExportSettings | None) -> 
         "polygons": None
         if polygons is None
         else polygons.model_dump(mode="json", exclude={"gzip", "object_type"}),
+        "labels": own.get("labels"),
         "frames": pyramid.frames.model_dump(mode="json"),
     }
