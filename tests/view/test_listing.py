@@ -12,7 +12,7 @@ from conftest import SCHEMA
 from helpers.predictions import settings
 from helpers.served_pages import TOKEN, ask, served
 
-from wsi_seg.errors import UsageError
+from wsi_seg.errors import MissingError, UsageError
 from wsi_seg.predict.batch import BatchSummary, NoResult, Outcome
 from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.results.folder import ResultFolder
@@ -111,6 +111,42 @@ def test_pages_pictures_and_slides_are_served(folder: Path) -> None:
             assert ask(address, f"/{TOKEN}/{path}").status == 404
 
 
-def test_outlines_go_with_one_slide(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="go with one result or slide: name it"):
+def outline(path: Path, x: int = 10) -> Path:
+    ring = [[x, 10], [x + 50, 10], [x + 50, 60], [x, 60], [x, 10]]
+    geometry = {"type": "Polygon", "coordinates": [ring]}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"type": "Feature", "geometry": geometry, "properties": {}}))
+    return path
+
+
+@pytest.mark.parametrize("name", ["tissue.geojson", "TISSUE.tiff.geojson"])
+def test_outlines_lie_on_the_slide_that_they_are_named_after(folder: Path, tmp_path: Path, name: str) -> None:
+    drawn = outline(tmp_path / "drawn" / name).parent
+    other = outline(tmp_path / "stranger.geojson")
+    with served(Asked(folder, (drawn, other))) as address:
+        about = ask(address, f"/{TOKEN}/about.json").json
+        assert {row["result"]: row.get("outlines") for row in about["rows"]}["tissue"] == [name]
+        assert f"{other}: no slide here has this name: left out" in about["notices"][-1]
+        assert not any(name in line for line in about["notices"])
+        number = next(row["number"] for row in about["rows"] if row["result"] == "tissue")
+        shown = ask(address, f"/{TOKEN}/s/{number}/about.json").json
+        assert shown["outlines"] == {"files": [name], "shapes": 1}
+
+
+def test_outlines_in_error_are_a_notice_on_their_slide(folder: Path, tmp_path: Path) -> None:
+    drawn = outline(tmp_path / "tissue.geojson", 90_000)
+    with served(Asked(folder, (drawn,))) as address:
+        rows = ask(address, f"/{TOKEN}/about.json").json["rows"]
+        number = next(row["number"] for row in rows if row["result"] == "tissue")
+        shown = ask(address, f"/{TOKEN}/s/{number}/about.json").json
+        assert shown["outlines"]["shapes"] == 0
+        assert shown["legend"]
+        assert f"{drawn}: no shape lies on tissue.tiff" in shown["notices"][-1]
+
+
+def test_outlines_that_are_not_there_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match=r"a\.geojson: no such file: name annotation files"):
         find_site(Asked(folder, (tmp_path / "a.geojson",)))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="empty: holds no annotation file: name each after its slide"):
+        find_site(Asked(folder, (tmp_path / "empty",)))

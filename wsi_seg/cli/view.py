@@ -23,7 +23,12 @@ def view(
     ],
     outlines: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="OUTLINES", help="Annotation files to show beside.", show_default=False),
+        typer.Argument(
+            metavar="OUTLINES",
+            help="Annotation files to show beside. For a folder of results, also a folder of them: each is "
+            "shown on the slide that it is named after.",
+            show_default=False,
+        ),
     ] = None,
     slide: Annotated[
         Path | None,
@@ -49,6 +54,8 @@ def view(
         wsi-seg view results/slide
 
         wsi-seg view results
+
+        wsi-seg view results outlines/
 
         wsi-seg view slide.svs outlines.geojson
     """

@@ -29,7 +29,7 @@ class Asked:
     ----------
     path : Path
     outlines : tuple of Path
-        Annotation files.
+        Annotation files; for a folder of results, also folders of them, matched by the slides' names.
     slide : Path or None
         The slide of a result that does not say where it is.
     series : int or None
@@ -53,10 +53,10 @@ def find_site(asked: Asked) -> Site:
         If it cannot be shown.
     """
     path = asked.path
-    front = _front(path)
+    front = _front(asked)
     if front is not None:
-        if asked.outlines or asked.slide is not None or asked.series is not None:
-            raise UsageError(f"{path}: outlines, --slide and --series go with one result or slide: name it")
+        if asked.slide is not None or asked.series is not None:
+            raise UsageError(f"{path}: --slide and --series go with one result or slide: name it")
         return front
     if path.is_dir() and is_result(path) and not _is_slide(path):
         if asked.series is not None:
@@ -74,11 +74,14 @@ def find_site(asked: Asked) -> Site:
         return Site(shelf)
 
 
-def _front(path: Path) -> Site | None:
+def _front(asked: Asked) -> Site | None:
     """Return the site of a training, or of a folder of results; None for anything else."""
+    path = asked.path
     if not path.is_dir():
         return None
     if is_training(path):  # its hidden folder has the name of a result's
+        if asked.outlines:
+            raise UsageError(f"{path}: a training shows the outlines that it was given: name no others")
         shelf = Shelf()
         training = Training(path, shelf)
         return Site(
@@ -89,7 +92,7 @@ def _front(path: Path) -> Site | None:
     if not results_in(path) and not (path / BATCH).is_file():
         return None
     shelf = Shelf()
-    listing = Listing(path, shelf)
+    listing = Listing(path, shelf, asked.outlines)
     return Site(shelf, Front("folder.html", "All slides", listing.about, listing.picture))
 
 

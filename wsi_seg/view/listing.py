@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsi_seg.errors import OutputError
+from wsi_seg.errors import AnnotationError, OutputError
 from wsi_seg.predict.batch import BatchSummary, NoResult
 from wsi_seg.results.folder import ResultFolder, is_result
 from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.pictures.painting import paint_classes
 from wsi_seg.results.summary import Status, read_summary
 from wsi_seg.slides.lattice import Rect
+from wsi_seg.view.matched_outlines import MatchedOutlines
 from wsi_seg.view.open_to_view import open_result
 from wsi_seg.view.unfinished import read_underway
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PIL import Image
     from pydantic import JsonValue
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from wsi_seg.results.record import RunRecord
     from wsi_seg.results.summary import Summary
     from wsi_seg.view.shelf import Shelf
-    from wsi_seg.view.shown_slide import Json
+    from wsi_seg.view.shown_slide import Json, Shown
 
 BATCH = "batch.json"
 SIDE = 180
@@ -44,14 +47,24 @@ class _Known:
     number: int
     stamps: tuple[Stamp, ...] = ()
     row: Json = field(default_factory=dict)
+    slide: str | None = None
     thumbnail: bytes | None = None
 
 
 class Listing:
-    """The results in a folder, each on the shelf under a number."""
+    """The results in a folder, each on the shelf under a number.
 
-    def __init__(self, folder: Path, shelf: Shelf) -> None:
+    Parameters
+    ----------
+    folder : Path
+    shelf : Shelf
+    outlines : sequence of Path
+        Annotation files to show beside, or folders of them; each is of the slide that it is named after.
+    """
+
+    def __init__(self, folder: Path, shelf: Shelf, outlines: Sequence[Path] = ()) -> None:
         self._folder, self._shelf = folder, shelf
+        self._outlines = MatchedOutlines(outlines)
         self._known: dict[Path, _Known] = {}
         self._colors: dict[str, dict[int, list[JsonValue]]] = {}
 
@@ -75,11 +88,13 @@ class Listing:
         begun = {row["of"] for row in rows if "of" in row}
         waiting = [slide for slide in batch.waiting if os.path.abspath(slide) not in begun]
         rows += [_row(Path(slide).name, "waiting", None) for slide in waiting]
+        slides = [(path.name, known.slide) for path, known in self._known.items()]
+        slides += [(Path(slide).name, slide) for slide in batch.slides]
         return {
             "name": self._folder.resolve().name,
             "path": str(self._folder),
             "rows": list(rows),
-            "notices": [*([line] if line else []), *batch.passed_over],
+            "notices": [*([line] if line else []), *batch.passed_over, *self._outlines.strangers(slides)],
             "running": bool(batch.waiting) or any("of" in row for row in rows),
         }
 
@@ -106,29 +121,43 @@ class Listing:
             raise KeyError(name)
         return known.thumbnail
 
+    def _open(self, path: Path) -> Shown:
+        """Open a result with its outlines; where those are in error, the page says so, and shows the rest."""
+        files = self._outlines.of(path.name, self._known[path].slide)
+        try:
+            return open_result(path, files)
+        except AnnotationError as error:
+            shown = open_result(path)
+            return replace(shown, notices=(*shown.notices, str(error)))
+
     def _row(self, path: Path) -> Json:
         known = self._known.get(path)
         if known is None:
-            known = self._known[path] = _Known(self._shelf.add(partial(open_result, path)))
+            known = self._known[path] = _Known(self._shelf.add(partial(self._open, path)))
         result = ResultFolder(path)
         stamps = tuple(map(_stamp, (result.record_path, result.summary_json, result.ledger)))
         if "of" in known.row or not known.row or stamps != known.stamps:
-            known.stamps, known.row, known.thumbnail = stamps, self._read(result, known.number), None
+            known.stamps, known.thumbnail = stamps, None
+            known.row = self._read(result, known)
+            files = self._outlines.of(path.name, known.slide)
+            known.row["outlines"] = [file.name for file in files]
         return known.row
 
-    def _read(self, result: ResultFolder, number: int) -> Json:
+    def _read(self, result: ResultFolder, known: _Known) -> Json:
         name = result.folder.name
         try:
             record = result.read_record() if result.record_path.exists() else None
             if record is not None and record.progress != "finished":
-                return self._underway(result, record, number)
+                known.slide = record.slide
+                return self._underway(result, record, known.number)
             summary = read_summary(result.summary_json)
+            known.slide = summary.slide
         except OutputError as error:
             return _row(name, "cannot be used", name, str(error))
         return {
             # By the result, which has a name of its own, as the files of a DICOM slide have not.
             **_row(name, str(summary.status), name),
-            "number": number,
+            "number": known.number,
             "pictured": True,
             "model": summary.model,
             "tissue_mm2": summary.tissue_mm2,

@@ -83,7 +83,7 @@ def match_outlines(entries: Sequence[ProjectEntry], folder: Path) -> Matched:
 
 def _place(path: Path, entries: Sequence[ProjectEntry], called: Sequence[dict[str, list[int]]]) -> int | None:
     """Return the place of the image that a file is named after; None if there is none."""
-    name = _key(ANNOTATIONS.sub("", path.name))
+    name = called_after(path)
     fitting = next((places[name] for places in called if name in places), [])
     if len(fitting) > 1:
         one, other = (f"{entries[place].name!r} (image {entries[place].number})" for place in fitting[:2])
@@ -102,18 +102,19 @@ def _called(entries: Sequence[ProjectEntry]) -> list[dict[str, list[int]]]:
         suffix = "" if entry.path is None else entry.path.suffix
         kinds = (
             [entry.name],
-            [entry.result_name, *_stems(entry.name, suffix)],
+            [entry.result_name, *stems_of(entry.name, suffix)],
             file,
-            [stem for name in file for stem in _stems(name, suffix)],
+            [stem for name in file for stem in stems_of(name, suffix)],
         )
         called = called or [{} for _ in kinds]
         for places, names in zip(called, kinds, strict=True):
-            for name in {_key(name) for name in names} - {""}:
+            for name in {key_of(name) for name in names} - {""}:
                 places.setdefault(name, []).append(place)
     return called
 
 
-def _stems(name: str, suffix: str) -> Iterator[str]:
+def stems_of(name: str, suffix: str) -> Iterator[str]:
+    """Yield a name without the suffix of its image's file, and without one that stands before that."""
     if suffix and name.lower().endswith(suffix.lower()):
         stem = name[: -len(suffix)]
         yield stem
@@ -121,7 +122,12 @@ def _stems(name: str, suffix: str) -> Iterator[str]:
             yield stem[: -len(INNER)]
 
 
-def _key(name: str) -> str:
+def called_after(path: Path) -> str:
+    """Return the `key_of` the image that a file of outlines is named after."""
+    return key_of(ANNOTATIONS.sub("", path.name))
+
+
+def key_of(name: str) -> str:
     """Return what two spellings of a name share; QuPath drops what no file can be called."""
     return UNSAFE.sub("", name).strip().casefold()
 

@@ -69,6 +69,7 @@ function card(row) {
   const facts = [row.model, row.tissue_mm2 !== undefined && `classified: ${area(row.tissue_mm2)}`];
   if (row.unprocessed_mm2) facts.push(`could not be read: ${area(row.unprocessed_mm2)}`);
   if (row.familiarity && row.familiarity !== "familiar") facts.push(`familiarity: ${row.familiarity}`);
+  if (row.outlines?.length) facts.push(`outlines: ${row.outlines.join(", ")}`);
   said.append(made("p", {className: "muted", text: facts.filter(Boolean).join(" · ")}));
   if (row.classes.length) said.append(bar(row.classes), list(row.classes));
   node.append(place, said);
@@ -92,7 +93,7 @@ function list(classes) {
     const item = made("li");
     const swatch = made("span", {className: "swatch"});
     swatch.style.background = rgb(c.color);
-    item.append(swatch, made("span", {text: `${c.name} ${percent(c.share)}`}));
+    item.append(swatch, made("span", {text: `${c.name} ${percent(c.share).replace(" ", "\u00a0")}`}));
     node.append(item);
   }
   return node;
