@@ -39,7 +39,8 @@ export function curve(heading, series, range) {
   const chart = svg("svg", {viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": heading});
   for (const value of ticks(low, high, 4)) {
     chart.append(svg("line", {class: "grid", x1: LEFT, x2: WIDE - RIGHT, y1: y(value), y2: y(value)}));
-    const text = Number(value.toPrecision(3)).toString();
+    const short = value !== 0 && Math.abs(value) < 0.001; // 0.000015 has no place
+    const text = short ? Number(value.toPrecision(3)).toExponential() : Number(value.toPrecision(3)).toString();
     chart.append(svg("text", {x: LEFT - 6, y: y(value) + 4, "text-anchor": "end"}, text));
   }
   for (const step of ticks(0, most, 5)) {

@@ -93,7 +93,7 @@ function list(classes) {
     const item = made("li");
     const swatch = made("span", {className: "swatch"});
     swatch.style.background = rgb(c.color);
-    item.append(swatch, made("span", {text: `${c.name} ${percent(c.share).replace(" ", "\u00a0")}`}));
+    item.append(swatch, made("bdi", {text: c.name}), ` ${percent(c.share).replace(" ", "\u00a0")}`);
     node.append(item);
   }
   return node;

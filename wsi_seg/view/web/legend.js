@@ -42,7 +42,7 @@ export class Legend {
       const swatch = made("span", {className: "swatch"});
       swatch.style.background = rgb(c.color);
       const label = made("label");
-      label.append(box, swatch, made("span", {text: c.name}));
+      label.append(box, swatch, made("bdi", {text: c.name}));
       const name = made("th");
       name.append(label);
       const share = c.share === null ? "" : percent(c.share);

@@ -38,6 +38,9 @@ export class Notices {
 
 export const rgb = (color) => `rgb(${color.join(", ")})`;
 
+/** A name within a line: one that runs from right to left is kept from turning the figures beside it. */
+export const isolated = (name) => (/[\u0590-\u08ff\ufb1d-\ufefc]/.test(name) ? `\u2068${name}\u2069` : name);
+
 /** Write a share in per cent; one that rounds to none, but is not, as less than a tenth. */
 export const percent = (share) => (share > 0 && share < 0.0005 ? "<0.1 %" : `${(100 * share).toFixed(1)} %`);
 

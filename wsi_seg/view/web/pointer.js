@@ -1,5 +1,5 @@
 // What lies under the pointer, or under a finger that taps: coordinates, class, polygon, outline.
-import {area, element, fetched, made} from "./page.js";
+import {area, element, fetched, isolated, made} from "./page.js";
 
 const REST = 80; // ms that the pointer must rest before the server is asked
 
@@ -36,7 +36,7 @@ export class Pointer {
       : {};
     if (turn !== this.turn) return;
     const drawn = this.drawings.at(at.x, at.y);
-    const lines = [...this.linesOf(found), ...(drawn ? [`Outline: ${drawn.class ?? "without a class"}, ${this.areaOf(drawn.area_px)}`] : [])];
+    const lines = [...this.linesOf(found), ...(drawn ? [`Outline: ${isolated(drawn.class ?? "without a class")}, ${this.areaOf(drawn.area_px)}`] : [])];
     const polygon = found.polygon;
     this.drawings.mark(polygon?.outline && !this.hidden().has(found.id) ? polygon.outline : null);
     this.show(lines, pixel);
@@ -45,12 +45,12 @@ export class Pointer {
 
   linesOf({fault, class: name, confidence, polygon}) {
     if (fault) return [fault];
-    const lines = name ? [name + (confidence === undefined ? "" : `, confidence here ${confidence.toFixed(2)}`)] : [];
+    const lines = name ? [isolated(name) + (confidence === undefined ? "" : `, confidence here ${confidence.toFixed(2)}`)] : [];
     if (polygon?.reading) lines.push("Reading the polygons ...");
     if (polygon?.fault) lines.push(polygon.fault);
     if (polygon?.class) {
       const sure = polygon.confidence === null ? "" : `, mean confidence ${polygon.confidence.toFixed(2)}`;
-      lines.push(`Polygon: ${polygon.class}, ${area(polygon.area_um2 / 1e6)}${sure}`);
+      lines.push(`Polygon: ${isolated(polygon.class)}, ${area(polygon.area_um2 / 1e6)}${sure}`);
     }
     return lines;
   }

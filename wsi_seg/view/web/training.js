@@ -42,7 +42,7 @@ function drawScores(scores) {
     const name = made("th");
     const swatch = made("span", {className: "swatch"});
     if (c.color) swatch.style.background = rgb(c.color);
-    name.append(swatch, made("span", {text: c.name}));
+    name.append(swatch, made("bdi", {text: c.name}));
     row.append(name, ...["iou", "dice", "precision", "recall"].map((key) => made("td", {className: "number", text: score(c[key])})));
     return row;
   });
@@ -87,8 +87,9 @@ function exampleOf({name, right, known, classes, place, pictures}) {
   const share = right === null ? "no known pixels" : `${(100 * right).toFixed(1)} % right, ${(100 * known).toFixed(0)} % known`;
   heading.append(made("span", {className: "state", text: share}));
   node.append(heading);
-  const ious = classes.map((c) => `${c.name}: IoU ${score(c.iou)}`).join(" \u00b7 ");
-  if (ious) node.append(made("p", {className: "muted", text: ious}));
+  const ious = made("p", {className: "muted"});
+  classes.forEach((c, i) => ious.append(i ? " \u00b7 " : "", made("bdi", {text: c.name}), ` IoU\u00a0${score(c.iou)}`));
+  if (classes.length) node.append(ious);
   const address = place && place.number !== null ? addressOf(place) : "";
   const three = made("div", {className: "three"});
   three.append(...Object.entries(pictures).map(([what, file]) => figureOf(what[0].toUpperCase() + what.slice(1), file, address)));
@@ -108,7 +109,7 @@ function drawExamples({examples, scores}) {
     const item = made("li");
     const swatch = made("span", {className: "swatch"});
     swatch.style.background = rgb(c.color);
-    item.append(swatch, made("span", {text: c.name}));
+    item.append(swatch, made("bdi", {text: c.name}));
     return item;
   });
   element("classes").replaceChildren(...names);
