@@ -11,8 +11,12 @@ GIVEN_MPP = (0.05, 100.0)
 """The resolutions of a slide that are accepted from a user: no finer than a lens can be, as lists from other
 programs may be wrong by a factor of ten; and coarser than any slide, for levels that were exported alone."""
 
+WORKING_MPP = (0.01, 100.0)
+"""The resolutions to segment at: those that a model file may state."""
+
 GivenMpp = Annotated[float, Field(ge=GIVEN_MPP[0], le=GIVEN_MPP[1], allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+WorkingMpp = Annotated[float, Field(ge=WORKING_MPP[0], le=WORKING_MPP[1], allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -61,7 +65,7 @@ class LabelSettings(BaseModel):
 
     mpp: GivenMpp | None = None
     series: Annotated[int, Field(ge=0)] | None = None
-    working_mpp: Positive | None = None
+    working_mpp: WorkingMpp | None = None
     allow_coarser: bool = False
     allow_grey: bool = False
     from_level_0: bool = False

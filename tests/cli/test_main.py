@@ -144,6 +144,7 @@ def test_bad_slides_are_named_with_the_remedy(predict: Program, shared_data: Pat
         ("--mpp", "half"),
         ("--working-mpp", "0"),
         ("--working-mpp", "inf"),
+        ("--working-mpp", "1000"),
         ("--series", "-1"),
         ("--patch", "1000"),
         ("--overlap", "37"),

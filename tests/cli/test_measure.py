@@ -82,7 +82,7 @@ def test_a_copy_for_qupath_is_written(case: Path, run: Program, tmp_path: Path) 
     ("options", "said"),
     [
         (("--bands", "0,near"), "--bands 0,near: give numbers with commas between them"),
-        (("--bands", "5"), "bands of 5 um: give 2 to 100 ends"),
+        (("--bands", "5"), "--bands 5: give 2 to 100 ends"),
         (("--distance-to", "Fat"), "has no class 'Fat'"),
         (("--geojson", "copy.geojson"), "--geojson copies the file of --regions, of which none is given"),
         (("-o", "table.txt"), "must end in .csv or .parquet"),

@@ -40,7 +40,7 @@ class MeasureSettings:
         if not (sound and 2 <= len(ends) <= MOST_ENDS and all(low < high for low, high in pairwise(ends))):
             given = ",".join(f"{end:g}" for end in ends)
             raise UsageError(
-                f"bands of {given} um: give 2 to {MOST_ENDS} ends, rising from 0 on, such as 0,100,500"
+                f"--bands {given}: give 2 to {MOST_ENDS} ends, rising from 0 on, such as 0,100,500"
             )
 
     @property

@@ -20,7 +20,8 @@ from wsi_seg.errors import ModelError, UsageError, shortened
 from wsi_seg.models.architecture import Architecture
 from wsi_seg.models.bundle import ModelBundle, file_of, load_bundle
 from wsi_seg.models.header import InputSpec, ModelHeader
-from wsi_seg.models.network import Network, NetworkConfig
+from wsi_seg.models.network import Network
+from wsi_seg.models.network_config import TriedConfig
 from wsi_seg.models.reach import measure_reach
 from wsi_seg.models.registry import GIVEN, LARGEST_MULTIPLE, LARGEST_STRIDE
 
@@ -37,7 +38,7 @@ _held: WeakValueDictionary[str, ModelBundle] = WeakValueDictionary()
 
 
 @dataclass(frozen=True)
-class GivenConfig(NetworkConfig):
+class GivenConfig(TriedConfig):
     """The config of a module given in Python.
 
     Attributes
@@ -74,16 +75,6 @@ class GivenConfig(NetworkConfig):
         return (
             f"{self.module}, given in Python; a pixel's class depends on {sees} pixels around it{unbounded}"
         )
-
-    @property
-    def output_stride(self) -> int:
-        """Image pixels per logit along each side."""
-        return self.stride
-
-    @property
-    def multiple(self) -> int:
-        """An image's sides are multiples of this."""
-        return self.sides
 
 
 class GivenNetwork(Network):

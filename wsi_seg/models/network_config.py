@@ -86,3 +86,28 @@ class NetworkConfig:
     def at_stage(self, stage: Stage) -> Self:
         """Return the config of the network that a stage trains; weights of equal names are passed on."""
         return self
+
+
+class TriedConfig(NetworkConfig):
+    """The config of a network whose stride and sides were found by trying it; its own fields state them.
+
+    Attributes
+    ----------
+    stride : int
+        Image pixels per logit along each side.
+    sides : int
+        An image's sides are multiples of this.
+    """
+
+    stride: int
+    sides: int
+
+    @property
+    def output_stride(self) -> int:
+        """Image pixels per logit along each side."""
+        return self.stride
+
+    @property
+    def multiple(self) -> int:
+        """An image's sides are multiples of this."""
+        return self.sides

@@ -10,14 +10,15 @@ import hashlib
 import pickle
 import warnings
 import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
-from wsi_seg.errors import ModelError, UsageError
+from wsi_seg.errors import ModelError, UsageError, explain
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bounded import check_packed, held_in, no_larger_than
 from wsi_seg.models.classes import load_schema
@@ -26,6 +27,7 @@ from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.upstream_names import infer_config, translate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from wsi_seg.models.classes import ClassSchema
@@ -78,6 +80,21 @@ class InputOverrides:
     scale: float | None = None
     mpp: float | None = None
     size: tuple[int, int] | None = None
+
+    def over(self, defaults: Mapping[str, object]) -> InputSpec:
+        """Return the input of these values, and of defaults for those that are None.
+
+        Raises
+        ------
+        UsageError
+            If a value makes no sense.
+        """
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        try:
+            return InputSpec.model_validate({**defaults, **given})
+        except ValidationError as error:
+            where, _, said = explain(error).partition(": ")
+            raise UsageError(f"--{where.partition('.')[0]}: {said}") from error
 
 
 def import_checkpoint(
@@ -150,20 +167,16 @@ def input_spec(schema: ClassSchema, overrides: InputOverrides) -> InputSpec:
     UsageError
         If mean or std is missing, or a number makes no sense.
     """
-    given = {f.name: value for f in fields(overrides) if (value := getattr(overrides, f.name)) is not None}
     if schema.name in INPUTS:
         defaults = INPUTS[schema.name].model_dump()
-    elif "mean" in given and "std" in given:
+    elif overrides.mean is not None and overrides.std is not None:
         defaults = {"channels": CITYSCAPES_INPUT.channels, "scale": CITYSCAPES_INPUT.scale}
     else:
         raise UsageError(
             f"mean and std of the images behind the schema {schema.name!r} are not known: "
             "give --mean and --std as in training, on a scale of 0 to 255"
         )
-    try:
-        return InputSpec.model_validate(defaults | given)
-    except ValueError as error:
-        raise UsageError(f"the input is not valid: {' '.join(str(error).split())}") from error
+    return overrides.over(defaults)
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import MppError, UnstatedMppError, UsageError
-from wsi_seg.settings import GIVEN_MPP
+from wsi_seg.settings import GIVEN_MPP, WORKING_MPP
 from wsi_seg.slides.readers.ome import read_ome
 from wsi_seg.slides.readers.statements import PAGE
 from wsi_seg.slides.readers.zarr_store import UNITLESS
@@ -67,11 +67,11 @@ def check_mpp(mpp: float | None, working_mpp: float | None) -> None:
     Raises
     ------
     UsageError
-        If no slide has the first, or the second is not a number above zero.
+        If no slide has the first, or no model works at the second.
     """
     if mpp is not None:
         given_mpp(mpp)
-    if working_mpp is not None and not 0 < working_mpp < math.inf:
+    if working_mpp is not None and not WORKING_MPP[0] <= working_mpp <= WORKING_MPP[1]:
         raise UsageError(f"--working-mpp {working_mpp:g}: not a resolution: give um per pixel, such as 2")
 
 

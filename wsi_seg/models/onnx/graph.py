@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsi_seg.errors import ModelError, UsageError, shortened
+from wsi_seg.errors import ModelError, shortened
 from wsi_seg.files.plain_files import in_words, read_plain
 from wsi_seg.models.container import MAX_BYTES
 from wsi_seg.models.negligible import NEGLIGIBLE
-from wsi_seg.packages import ImportFault
+from wsi_seg.packages import required
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,12 +91,7 @@ def onnx_package() -> ModuleType:
     UsageError
         If it is not installed, or broken.
     """
-    try:
-        import onnx
-    except Exception as error:  # a broken installation may raise anything
-        fault = ImportFault.of(error, "onnx")
-        raise UsageError(f"a network in ONNX needs {fault.package}, which {fault.says}") from error
-    return onnx
+    return required("a network in ONNX", "onnx", "onnx")
 
 
 def read_graph(path: Path) -> Graph:

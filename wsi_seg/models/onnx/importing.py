@@ -11,7 +11,7 @@ import torch
 
 from wsi_seg.errors import ModelError, UsageError
 from wsi_seg.models.architecture import architecture_of
-from wsi_seg.models.header import InputSpec, ModelHeader
+from wsi_seg.models.header import ModelHeader
 from wsi_seg.models.onnx.graph import read_graph
 from wsi_seg.models.onnx.onnx_network import OnnxNet
 from wsi_seg.models.onnx.onnx_session import in_words
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.models.header import InputSpec
     from wsi_seg.models.onnx.onnx_config import OnnxConfig
     from wsi_seg.models.reach import Reach
     from wsi_seg.models.upstream import InputOverrides
@@ -99,11 +100,7 @@ def _input(path: Path, overrides: InputOverrides) -> InputSpec:
             f"{path}: an ONNX file does not state how pixels are normalised: give --mean and --std as in "
             "training (0,0,0 and 1,1,1 if there was none), and --range"
         )
-    given = {field: value for field, value in vars(overrides).items() if value is not None}
-    try:
-        return InputSpec.model_validate({"channels": "rgb"} | given)
-    except ValueError as error:
-        raise UsageError(f"the input is not valid: {' '.join(str(error).split())}") from error
+    return overrides.over({"channels": "rgb"})
 
 
 def _measured(path: Path, network: OnnxNet, spec: InputSpec, report: Heard | None) -> Reach:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, with_config
 
-from wsi_seg.models.network_config import NetworkConfig, Stage
+from wsi_seg.models.network_config import Stage, TriedConfig
 
 Layout = Literal["NCHW", "NHWC"]
 OutputLayout = Literal["NCHW", "NHWC", "NHW"]
@@ -19,7 +19,7 @@ MAX_BYTES = 2**31
 
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True)
-class OnnxConfig(NetworkConfig):
+class OnnxConfig(TriedConfig):
     """The input and the output of an ONNX network.
 
     Attributes
@@ -100,16 +100,6 @@ class OnnxConfig(NetworkConfig):
             f"opset {self.opset}; {self.layout} {self.element}, {side}; gives {self.values}, {gives}{every}; "
             f"{reach}"
         )
-
-    @property
-    def output_stride(self) -> int:
-        """Image pixels per logit along each side."""
-        return self.stride
-
-    @property
-    def multiple(self) -> int:
-        """An image's sides are multiples of this."""
-        return self.sides
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from wsi_seg.errors import DeviceError, ModelError, UsageError, shortened
+from wsi_seg.errors import DeviceError, ModelError, shortened
 from wsi_seg.models.onnx.graph import require_sound
-from wsi_seg.packages import ImportFault
+from wsi_seg.packages import required
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,13 +31,7 @@ def onnx_runtime() -> ModuleType:
     UsageError
         If it is not installed, or broken.
     """
-    try:
-        import onnxruntime
-    except Exception as error:  # a broken installation may raise anything
-        fault = ImportFault.of(error, "onnx")
-        raise UsageError(f"a network in ONNX needs {fault.package}, which {fault.says}") from error
-    package: ModuleType = onnxruntime
-    return package
+    return required("a network in ONNX", "onnx", "onnxruntime")
 
 
 def in_words(device: str) -> str:
