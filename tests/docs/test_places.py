@@ -48,6 +48,18 @@ def test_every_module_that_a_page_names_is_there(page: Path) -> None:
     assert [(number, name) for number, line in lines for name in named(line) if not is_there(name)] == []
 
 
+def test_every_module_that_code_names_is_there() -> None:
+    files = [path for path in PRODUCT.rglob("*") if path.suffix in {".py", ".cpp", ".h"}]
+    lines = [
+        (str(path.relative_to(PRODUCT)), number, line)
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    ]
+    assert len(files) > 500
+    found = [(*place, name) for *place, line in lines for name in named(line) if not is_there(name)]
+    assert [place for place in found if place[-1] != "version.py"] == []  # PyTorch's own
+
+
 def test_modules_are_found_and_a_missing_one_is_seen() -> None:
     design = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
     assert len({name for line in design.splitlines() for name in named(line)}) > 80

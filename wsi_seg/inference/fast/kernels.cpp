@@ -13,7 +13,7 @@
 // A network is a list of steps, which run in turn on a few rows each: maps hold only the rows that are still
 // needed, so they stay in the caches however large the image is (program.py, flow.py). Each step computes the
 // pixels that it is asked for and nothing else, and sets those to 0 that later steps read as if they lay
-// outside of the image (spans.py).
+// outside of the image (windows.py).
 //
 // Compiled for the machine it runs on by wsi_seg/compiled/build.py. Vectors are an extension of GCC and
 // Clang to C++11: one of these is needed and nothing else, for any kind of processor. With OpenMP, if the
@@ -67,7 +67,7 @@ struct Span {  // pixels of a row: the first, and that after the last
     int32_t x0, x1;
 };
 
-struct Spans {  // see spans.py: Spans
+struct Spans {  // see windows.py: Spans
     int64_t band;  // rows that have the same spans
     const int32_t* first;  // for each band, the number of its first span; one more at the end
     const Span* spans;
