@@ -175,12 +175,15 @@ def test_keys_and_boxes_change_what_is_drawn_and_the_address(result: Path, shown
     browser.wait("location.hash.includes('opacity=1.00')")
 
 
+TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
 def wait_for_tiles(browser: Browser) -> None:
     """Wait until the new look has taken the old one's place."""
     browser.wait(
         "wsiSeg.viewer.world.getItemCount() === 2 && wsiSeg.viewer.world.getItemAt(1).getFullyLoaded()"
     )
-    browser.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    browser.run(TWO_FRAMES)
 
 
 def test_coordinates_are_those_of_slide_and_qupath(result: Path, shown: Show) -> None:
@@ -246,6 +249,19 @@ def test_many_outlines_are_drawn_in_place_and_not_again_for_the_pointer(
     in_box = ((x - 100) % 20 < 4) & ((y - 100) % 20 < 4)
     assert (red == in_box)[inner].mean() > 0.98
     assert red[(abs(x - 40) < 0.6) & (abs(y - 550) < 300)].all()  # the line of the large one
+    browser.run("window.boxes = 0")
+    browser.run("wsiSeg.viewer.forceRedraw(); 0")
+    browser.run(TWO_FRAMES)
+    assert browser.run("window.boxes") == 0  # nothing has moved
+    browser.run(
+        "wsiSeg.drawings.took = 1e6; wsiSeg.viewer.viewport.panBy(new OpenSeadragon.Point(0.01, 0)); 0"
+    )
+    browser.run(TWO_FRAMES)
+    assert browser.run("wsiSeg.viewer.isAnimating()")
+    assert browser.run("window.boxes") == 0  # they take too long to be drawn while the view moves
+    browser.wait("window.boxes > 0 && !wsiSeg.viewer.isAnimating()")
+    browser.run("wsiSeg.viewer.viewport.panBy(new OpenSeadragon.Point(-0.01, 0), true); 0")
+    browser.run(TWO_FRAMES)
     browser.run("window.boxes = 0")
     browser.run("wsiSeg.drawings.mark([[200, 200, 400, 200, 400, 400, 200, 400]])")
     assert browser.run("window.boxes") == 0

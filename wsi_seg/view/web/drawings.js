@@ -14,8 +14,9 @@ export class Drawings {
     this.shown = true;
     this.layer = document.createElement("canvas"); // the outlines of files: not drawn anew where only the pointer moves
     this.took = 0;
-    for (const event of ["open", "animation-finish", "resize", "update-viewport"]) viewer.addHandler(event, () => this.draw());
-    viewer.addHandler("animation", () => this.draw(this.took > SLOW));
+    for (const event of ["open", "animation-finish", "resize"]) viewer.addHandler(event, () => this.draw());
+    // Of each frame: also of those in which the view moves, and of those in which only a tile has come.
+    viewer.addHandler("update-viewport", () => this.draw(this.took > SLOW && this.moves(), true));
   }
 
   async load(about) {
@@ -46,10 +47,14 @@ export class Drawings {
     return this.shapes.filter(around).sort((a, b) => a.area_px - b.area_px)[0] ?? null;
   }
 
-  /** Draw everything; without the outlines of files while the view still moves, if they take long. */
-  draw(moving = false) {
+  /** Draw everything; without the outlines of files while the view still moves, if they take long. A frame in which
+   * nothing has moved is not drawn again. */
+  draw(moving = false, ifMoved = false) {
     const place = this.place();
     if (!place) return;
+    const drawn = JSON.stringify({...place, moving});
+    if (ifMoved && drawn === this.drawn) return;
+    this.drawn = drawn;
     const [context, seen, scale] = prepared(this.layer, place);
     if (this.shown && !moving && this.shapes.length) {
       const begun = performance.now();
@@ -73,6 +78,13 @@ export class Drawings {
       stroke(context, this.pointed.path, 5 / scale, "#fff");
       stroke(context, this.pointed.path, 2.5 / scale, "#111");
     }
+  }
+
+  /** Whether the view is on its way to another place; OpenSeadragon says so a frame late. */
+  moves() {
+    const {viewport} = this.viewer;
+    const [now, then] = [true, false].map((current) => viewport.getBounds(current));
+    return Math.hypot(now.x - then.x, now.y - then.y) > 1e-4 * then.width || Math.abs(now.width - then.width) > 1e-4 * then.width;
   }
 
   /** Where the slide lies on the canvas: its corner, and pixels of the screen for one of its own. */
