@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from wsi_seg.results.summary import Status
 from wsi_seg.view.finding import Asked, find_site
 from wsi_seg.view.listing import Listing
 from wsi_seg.view.shelf import Shelf
+from wsi_seg.view.unfinished import QUIET_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +99,35 @@ def test_a_failure_that_was_done_since_is_none(folder: Path) -> None:
     BatchSummary(outcomes=(outcome,)).write(folder / "batch.json")
     rows = json.loads(json.dumps(Listing(folder, Shelf()).about()))["rows"]
     assert [row["state"] for row in rows if row["result"] == "tissue"] == ["finished"]
+
+
+def test_what_is_done_of_a_slide_that_failed_can_be_looked_at(folder: Path) -> None:
+    outcome = Outcome(slide="/x/a.svs", result="/x/underway", status=NoResult.FAILED, error="no memory")
+    BatchSummary(outcomes=(outcome,)).write(folder / "batch.json")
+    listing = Listing(folder, Shelf())
+    (row,) = [row for row in json.loads(json.dumps(listing.about()))["rows"] if row["result"] == "underway"]
+    assert row["state"] == "running"  # again
+    long_ago = time.time() - QUIET_SECONDS - 60
+    for path in (folder / "underway", *(folder / "underway").rglob("*")):
+        os.utime(path, (long_ago, long_ago))
+    (row,) = [row for row in json.loads(json.dumps(listing.about()))["rows"] if row["result"] == "underway"]
+    assert (row["slide"], row["state"], row["line"]) == ("a.svs", "failed", "no memory")
+    assert listing.picture(str(row["number"])).startswith(b"\xff\xd8")
+
+
+def test_results_of_jobs_with_a_folder_each_are_found_and_trainings_are_none(folder: Path) -> None:
+    shutil.copytree(folder / "tissue", folder / "7" / "slide")
+    (folder / "7" / "tumour" / ".wsi-seg").mkdir(parents=True)
+    (folder / "7" / "tumour" / ".wsi-seg" / "training.json").write_text("{}")
+    (folder / "batch.json").unlink()
+    listing = Listing(folder, Shelf())
+    states = {row["result"]: row["state"] for row in json.loads(json.dumps(listing.about()))["rows"]}
+    assert states == {
+        "7/slide": "finished",
+        "damaged": "cannot be used",
+        "tissue": "finished",
+        "underway": "running",
+    }
 
 
 def test_pages_pictures_and_slides_are_served(folder: Path) -> None:

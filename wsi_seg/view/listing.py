@@ -14,7 +14,7 @@ from wsi_seg.predict.batch import BatchSummary, NoResult
 from wsi_seg.results.folder import ResultFolder, is_result
 from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.pictures.painting import paint_classes
-from wsi_seg.results.summary import Status, read_summary
+from wsi_seg.results.summary import read_summary
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.view.matched_outlines import MatchedOutlines
 from wsi_seg.view.open_to_view import open_result
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from wsi_seg.view.shown_slide import Json, Shown
 
 BATCH = "batch.json"
+CANNOT_BE_USED = "cannot be used"
+DEPTH = 2
+"""How deep results may lie: ``results/slide``, or ``results/1/slide``, as of jobs with a folder each."""
+
 SIDE = 180
 """Longest side of a thumbnail in pixels."""
 
@@ -78,13 +82,8 @@ class Listing:
         """
         batch, line = _batch(self._folder)
         rows = [self._row(path) for path in results_in(self._folder)]
-        done = {str(row["result"]) for row in rows if row["state"] in set(Status)}
         for outcome in batch.outcomes:
-            row = _without_result(outcome)
-            if row is not None and row["result"] not in done:
-                if row["result"] is not None:
-                    rows = [other for other in rows if other["result"] != row["result"]]
-                rows.append(row)
+            self._add(rows, outcome)
         begun = {row["of"] for row in rows if "of" in row}
         waiting = [slide for slide in batch.waiting if os.path.abspath(slide) not in begun]
         rows += [_row(Path(slide).name, "waiting", None) for slide in waiting]
@@ -97,6 +96,19 @@ class Listing:
             "notices": [*([line] if line else []), *batch.passed_over, *self._outlines.strangers(slides)],
             "running": bool(batch.waiting) or any("of" in row for row in rows),
         }
+
+    def _add(self, rows: list[Json], outcome: Outcome) -> None:
+        """Add what a batch says of a slide that has no finished result: that it failed, or is a copy."""
+        row = _without_result(outcome)
+        if row is None:
+            return
+        there = next((other for other in rows if other["result"] == row["result"]), None)
+        if row["result"] is None or there is None:
+            rows.append(row)
+        elif there["state"] == "not finished":  # what is done of it can be looked at all the same
+            there.update(state=row["state"], line=row["line"], slide=row["slide"])
+        elif there["state"] == CANNOT_BE_USED:
+            rows[rows.index(there)] = row
 
     def picture(self, name: str) -> bytes:
         """Return the thumbnail of a result by its number: the classes over the slide, as a JPEG file.
@@ -143,8 +155,11 @@ class Listing:
             known.row["outlines"] = [file.name for file in files]
         return known.row
 
+    def _name_of(self, path: Path) -> str:
+        return path.relative_to(self._folder).as_posix()
+
     def _read(self, result: ResultFolder, known: _Known) -> Json:
-        name = result.folder.name
+        name = self._name_of(result.folder)
         try:
             record = result.read_record() if result.record_path.exists() else None
             if record is not None and record.progress != "finished":
@@ -153,7 +168,7 @@ class Listing:
             summary = read_summary(result.summary_json)
             known.slide = summary.slide
         except OutputError as error:
-            return _row(name, "cannot be used", name, str(error))
+            return _row(name, CANNOT_BE_USED, name, str(error))
         return {
             # By the result, which has a name of its own, as the files of a DICOM slide have not.
             **_row(name, str(summary.status), name),
@@ -170,7 +185,7 @@ class Listing:
         """Return the row of a result that is not finished; a run may be writing it now."""
         labels, run_now = read_underway(result, record)
         run = run_now.about()
-        name = result.folder.name
+        name = self._name_of(result.folder)
         row = _row(name, "running" if run["running"] else "not finished", name, str(run["line"]))
         return {
             **row,
@@ -195,21 +210,30 @@ class Listing:
         ]
 
 
-def results_in(folder: Path) -> list[Path]:
-    """Return the results in a folder.
+def results_in(folder: Path, depth: int = DEPTH) -> list[Path]:
+    """Return the results in a folder, and in its folders.
 
     Raises
     ------
     OutputError
-        If it cannot be read.
+        If a folder cannot be read.
     """
+    found: list[Path] = []
+    for path in _folders_in(folder):
+        if path.name.endswith(".zarr") or (path / ".wsi-seg" / "training.json").exists():
+            continue
+        if is_result(path):
+            found.append(path)
+        elif depth > 1:
+            found += results_in(path, depth - 1)
+    return found
+
+
+def _folders_in(folder: Path) -> list[Path]:
     try:
-        children = sorted(folder.iterdir())
+        return sorted(path for path in folder.iterdir() if path.is_dir())
     except OSError as error:
         raise OutputError(f"{folder}: cannot be read ({error.strerror}): make it readable") from error
-    return [
-        path for path in children if path.is_dir() and is_result(path) and not path.name.endswith(".zarr")
-    ]
 
 
 def _batch(folder: Path) -> tuple[BatchSummary, str | None]:
