@@ -78,3 +78,13 @@ def test_a_picture_is_in_its_address_and_shared_files_end_no_tag() -> None:
     assert data_uri(b"\xff\xd8", "image/jpeg") == "data:image/jpeg;base64,/9g="
     for name in (*STYLES, "sort.js"):
         assert "</" not in (SHARED / name).read_text()
+
+
+def test_every_page_begins_with_the_one_template_and_has_its_colours() -> None:
+    package = SHARED.parent
+    pages = [path for path in package.rglob("*.html") if path.parent != SHARED]
+    assert len(pages) == 5
+    for page in pages:
+        assert page.read_text().startswith(('{% extends "base.html" %}', '{% extends "shell.html" %}')), page
+    colours = [path.name for path in package.rglob("*.css") if "prefers-color-scheme" in path.read_text()]
+    assert colours == ["look.css"]
