@@ -14,7 +14,7 @@ OPENSEADRAGON := wsi_seg/view/web/openseadragon/openseadragon.min.js
 # A process for each core, each with one thread: on two cores this halves the time.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: help demo test test-fast check docs lowest spatialdata wheel clean
+.PHONY: help demo test test-fast check docs lowest spatialdata wheel wheels clean
 
 help:
 	@echo "make demo       generate a slide, segment it, and score the result"
@@ -25,6 +25,7 @@ help:
 	@echo "make lowest     try the lowest versions of the dependencies"
 	@echo "make spatialdata  open exported stores with spatialdata, which needs an older Dask"
 	@echo "make wheel      a wheel, in dist/"
+	@echo "make wheels     also those that carry the compiled kernels"
 	@echo "make clean      remove what these made, but .venv"
 
 demo: $(VENV)/installed
@@ -77,6 +78,13 @@ spatialdata: $(VENV)/installed-dev $(SPATIALDATA)/installed
 
 wheel: $(VENV)/installed-dev $(OPENSEADRAGON)
 	$(BIN)/python -m build --wheel
+
+# One with the kernels for each machine that has its GCC here (Debian: g++-x86-64-linux-gnu, g++-aarch64-linux-gnu).
+wheels: wheel
+	for machine in x86_64 aarch64; do \
+	  if command -v $$machine-linux-gnu-g++ >/dev/null; then \
+	    WSI_SEG_KERNELS=$$machine $(BIN)/python -m build --wheel || exit 1; \
+	  else echo "no $$machine-linux-gnu-g++: no wheel for $$machine"; fi; done
 
 # What `wsi-seg view` draws its page with: fetched, checked against its digest, and never in the repository.
 $(OPENSEADRAGON): wsi_seg/view/openseadragon.py

@@ -95,7 +95,8 @@ def _torch() -> Iterator[Finding]:
 
 
 def _kernels() -> Iterator[Finding]:
-    from wsi_seg.inference.fast.library import load_kernels
+    from wsi_seg.compiled.shipped import find_shipped
+    from wsi_seg.inference.fast.library import SOURCE, load_kernels
     from wsi_seg.slides.area import load_area
 
     try:
@@ -104,7 +105,9 @@ def _kernels() -> Iterator[Finding]:
     except KernelsError as error:
         yield Finding("kernels", True, f"none, so networks run and slides are read more slowly: {error}")
     else:
-        yield Finding("kernels", True, "compiled for this processor")
+        shipped = find_shipped(SOURCE)
+        made = "compiled for this processor"
+        yield Finding("kernels", True, made if shipped is None else f"the wheel's, for {shipped.parent.name}")
 
 
 def _openslide() -> Iterator[Finding]:

@@ -1,8 +1,9 @@
 """Compile a C++ file, or a folder of them, for the machine that it runs on, once.
 
-Such a file has no dependency. Whoever has a C++ compiler gets a faster program; nobody needs one. The library
-is kept in the user's cache (`wsi_seg.compiled.kept`), and made again when the source, the compiler's options
-or the processor are others, or it is damaged.
+Such a file has no dependency. A wheel may carry the library (`wsi_seg.compiled.shipped`); where none fits,
+whoever has a C++ compiler gets a faster program, and nobody needs one. What is compiled is kept in the user's
+cache (`wsi_seg.compiled.kept`), and made again when the source, the compiler's options or the processor are
+others, or it is damaged.
 """
 
 from __future__ import annotations
@@ -19,16 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsi_seg.compiled.kept import CACHE_VARIABLE, KERNELS, is_kept, keep, load_kept, make_folder
+from wsi_seg.compiled.shipped import find_shipped, load_shipped, processor_line
+from wsi_seg.compiled.shipping import OPTIONS, PARALLEL, files_of
 from wsi_seg.errors import KernelsError
 
 if TYPE_CHECKING:
     import ctypes
 
 COMPILERS = ("c++", "g++", "clang++")
-OPTIONS = ("-O3", "-march=native", "-ffp-contract=off", "-std=c++11", "-shared", "-fPIC")
-"""Nothing is fused but where the source says so: left to the compiler, it depends on the processor."""
-
-PARALLEL = "-fopenmp"
+NATIVE = "-march=native"
 COMPILE_SECONDS = 120
 """A compiler that takes longer is given up; this one takes 3 to 10."""
 
@@ -42,7 +42,9 @@ NOT_MAPPED = "failed to map segment"
 
 
 def load_library(source: Path) -> ctypes.CDLL:
-    """Return a compiled C++ file; the first time on a machine it is compiled, in some seconds.
+    """Return a compiled C++ file: the wheel's, or one that is compiled here, once, in some seconds.
+
+    A compiler that the user names with `CXX` is used in place of the wheel's library.
 
     Parameters
     ----------
@@ -55,6 +57,8 @@ def load_library(source: Path) -> ctypes.CDLL:
         If there is no compiler, it fails, or there is no place to keep what it makes or none that others
         cannot write to.
     """
+    if not _is_named() and (shipped := load_shipped(source)) is not None:
+        return shipped
     if not hasattr(os, "geteuid"):
         raise KernelsError(
             "this system does not tell who may write to a file: no compiled kernels are loaded"
@@ -86,9 +90,16 @@ def load_library(source: Path) -> ctypes.CDLL:
 def to_be_compiled(source: Path) -> bool:
     """Whether a file is to be compiled first; not, where there is no place for the library."""
     try:
+        if not _is_named() and find_shipped(source) is not None:
+            return False
         return not is_kept(cache_folder(), _stem(source))
     except (OSError, KernelsError):
         return False
+
+
+def _is_named() -> bool:
+    """Whether the user names a compiler."""
+    return bool(os.environ.get("CXX"))
 
 
 def cache_folder() -> Path:
@@ -112,24 +123,14 @@ def cache_folder() -> Path:
 def _stem(source: Path) -> str:
     """Return the library's name, but for its hash."""
     # A home folder may be shared by machines with different processors.
-    texts = [path.read_text(encoding="utf-8") for path in _files(source, "*")]
-    made_for = [*texts, *OPTIONS, os.environ.get("CXX", ""), _processor()]
+    texts = [path.read_text(encoding="utf-8") for path in files_of(source)]
+    made_for = [*texts, *OPTIONS, NATIVE, os.environ.get("CXX", ""), _processor()]
     return f"{KERNELS}-{hashlib.sha256(chr(0).join(made_for).encode()).hexdigest()[:16]}"
-
-
-def _files(source: Path, pattern: str) -> list[Path]:
-    """Return a file, or those of a folder."""
-    return sorted(source.glob(pattern)) if source.is_dir() else [source]
 
 
 def _processor() -> str:
     """Describe what the processor can do."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return f"{platform.machine()} {platform.processor()}"
-    abilities = (line for line in lines if line.startswith(("flags", "Features")))
-    return next(abilities, platform.machine())
+    return processor_line() or f"{platform.machine()} {platform.processor()}"
 
 
 def _loaded(folder: Path, source: Path) -> ctypes.CDLL:
@@ -150,7 +151,15 @@ def _compile(folder: Path, stem: str, source: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as private:
         made = Path(private) / "kernels.so"
         for parallel in ((PARALLEL,), ()):  # Apple's Clang has no OpenMP: one thread a network, then
-            command = [*compiler, *OPTIONS, *parallel, *map(str, _files(source, "*.cpp")), "-o", str(made)]
+            command = [
+                *compiler,
+                *OPTIONS,
+                NATIVE,
+                *parallel,
+                *map(str, files_of(source, "*.cpp")),
+                "-o",
+                str(made),
+            ]
             try:
                 done = subprocess.run(
                     command,
