@@ -134,6 +134,30 @@ def test_bad_slides_are_named_with_the_remedy(predict: Program, shared_data: Pat
     assert "--mpp" in ended.line
 
 
+@pytest.mark.parametrize("group", [(), ("models",)])
+def test_without_a_command_the_help_is_shown(run: Program, group: tuple[str, ...]) -> None:
+    ended = run(*group)
+    assert "Usage: wsi-seg" in ended.out
+    assert ended.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("predict",), "Missing argument 'SLIDE...': see `wsi-seg predict --help`"),
+        (("nosuch",), "No such command 'nosuch'"),
+        (("models", "export", "breast-demo", "--patch", "half"), "Invalid value for '--patch': "),
+        (("info", "a.svs", "--series"), "Option '--series' requires an argument"),
+    ],
+)
+def test_arguments_that_cannot_be_parsed_are_one_line(
+    run: Program, arguments: tuple[str, ...], said: str
+) -> None:
+    ended = run(*arguments)
+    assert (ended.code, ended.out, ended.err) == (2, "", f"{ended.line}\n")
+    assert ended.line.startswith(f"wsi-seg: {said}")
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
