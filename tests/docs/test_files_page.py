@@ -12,7 +12,7 @@ from helpers.pages import ROOT
 
 from wsi_seg.data.cut_tiles import TilesAbout, TilingSettings
 from wsi_seg.exports import geoparquet, stated_of_run
-from wsi_seg.inference.stream.ledger import RegionRecord
+from wsi_seg.inference.stream.ledger import LedgerEntry
 from wsi_seg.measures import measure_table
 from wsi_seg.measures.measure_settings import MeasureSettings
 from wsi_seg.models.classes import ClassSchema, TissueClass
@@ -71,7 +71,7 @@ def names_of(stored: Any) -> set[str]:
         (HIDDEN, RunRecord),
         (HIDDEN, RegionTotals),
         (HIDDEN, MaskSeal),
-        (HIDDEN, RegionRecord),
+        (HIDDEN, LedgerEntry),
         ("batch.json", BatchSummary),
         ("batch.json", Outcome),
         ("A training", HistoryRow),

@@ -104,15 +104,15 @@ def test_without_the_unfinished_zarr_nothing_is_finished(
     assert fingerprints(out) == fingerprints(finished)
 
 
-def test_damaged_records_and_those_of_no_region_are_struck_off(
+def test_damaged_entries_and_those_of_no_region_are_struck_off(
     unfinished: Path, finished: Path, slide_path: Path, model_path: Path, tmp_path: Path, ngff: str
 ) -> None:
     out, heard = tmp_path / "tissue", Recorder()
     shutil.copytree(unfinished, out)
     ledger = Ledger(ResultFolder(out).ledger)
-    record = next(iter(ledger.records()))
-    ledger.add(record.model_copy(update={"name": "7-7"}))
-    ledger.add(record.model_copy(update={"pixels": {0: 1}}))
+    entry = next(iter(ledger.entries()))
+    ledger.add(entry.model_copy(update={"name": "7-7"}))
+    ledger.add(entry.model_copy(update={"pixels": {0: 1}}))
     flip(sorted(ledger.folder.iterdir())[2])
     predict_slide(slide_path, out, settings(model_path, ngff), heard)
     assert "3 finished regions are missing or damaged: done again" in heard.said
@@ -128,12 +128,12 @@ def test_regions_of_another_run_are_none_of_this_one(
     class Late(Recorder):
         def advance(self, megapixels: float) -> None:
             super().advance(megapixels)
-            ledger.add(record.model_copy(update={"made_from": "another model"}))
+            ledger.add(entry.model_copy(update={"made_from": "another model"}))
 
     out, heard = tmp_path / "tissue", Recorder()
     shutil.copytree(unfinished, out)
     ledger = Ledger(ResultFolder(out).ledger)
-    record, other, *_ = ledger.records()
+    entry, other, *_ = ledger.entries()
     ledger.add(other.model_copy(update={"made_from": "another model"}))
     with pytest.raises(OutputError, match="1 of 6 regions are missing from the ledger: run the same command"):
         predict_slide(slide_path, out, settings(model_path, ngff), Late())

@@ -250,8 +250,8 @@ def _segment_regions(
     left = [region for name, region in regions.items() if name not in done]
     progress.begin(slide_name, len(regions), len(done), sum(_megapixels(r) for r in left))
     try:
-        with closing(run_regions(client, job, left, progress.say)) as records:
-            for finished in records:
+        with closing(run_regions(client, job, left, progress.say)) as entries:
+            for finished in entries:
                 region = regions[finished.name]
                 arrivals.add(region.label_rect)
                 progress.advance(_megapixels(region))

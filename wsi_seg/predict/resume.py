@@ -222,12 +222,12 @@ def kept_regions(job: RegionJob, progress: Progress) -> set[str]:
     """
     regions = {region.name: region.label_rect for region in job.lattice.regions()}
     kept = {
-        record.name
-        for record in job.ledger.records()
-        if record.name in regions
-        and record.made_from in {None, job.made_from}
-        and sum(record.pixels.values()) == regions[record.name].area
-        and job.writer.holds(regions[record.name], record.files)
+        entry.name
+        for entry in job.ledger.entries()
+        if entry.name in regions
+        and entry.made_from in {None, job.made_from}
+        and sum(entry.pixels.values()) == regions[entry.name].area
+        and job.writer.holds(regions[entry.name], entry.files)
     }
     struck = job.ledger.names() - kept
     for name in struck:
@@ -256,16 +256,16 @@ def add_up(ledger: Ledger, lattice: Lattice, made_from: str) -> tuple[RegionTota
     patches = 0
     files: dict[str, str] = {}
     missing = {region.name for region in lattice.regions()}
-    for record in ledger.records():
-        if record.made_from not in {None, made_from}:
+    for entry in ledger.entries():
+        if entry.made_from not in {None, made_from}:
             continue
-        missing.discard(record.name)
-        unreadable.update(record.unreadable)
-        patches += record.patches
-        files |= record.files
-        for value, count in record.pixels.items():
+        missing.discard(entry.name)
+        unreadable.update(entry.unreadable)
+        patches += entry.patches
+        files |= entry.files
+        for value, count in entry.pixels.items():
             pixels[value] = pixels.get(value, 0) + count
-        for stage, spent in record.seconds.items():
+        for stage, spent in entry.seconds.items():
             seconds[stage] = seconds.get(stage, 0.0) + spent
     if missing:
         raise OutputError(

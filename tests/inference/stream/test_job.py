@@ -60,14 +60,14 @@ def refused(handed: Handed, error: type[WsiSegError], match: str) -> None:
     with pytest.raises(error, match=match):
         process_region(job, 0, 0)
     assert {p for p in result.unfinished_zarr.rglob("*") if p.is_file()} == before
-    assert not list(job.ledger.records())
+    assert not list(job.ledger.entries())
 
 
 def test_a_region_is_done_where_all_is_as_it_should_be(handed: Handed) -> None:
     job, _ = handed
-    record = process_region(job, 0, 0)
-    assert record.pixels == {1: job.lattice.region**2}
-    assert [r.name for r in job.ledger.records()] == [record.name]
+    entry = process_region(job, 0, 0)
+    assert entry.pixels == {1: job.lattice.region**2}
+    assert [r.name for r in job.ledger.entries()] == [entry.name]
 
 
 def test_another_slide_at_the_path_is_refused(handed: Handed) -> None:
@@ -94,7 +94,7 @@ def test_a_slide_that_is_replaced_after_it_was_opened_is_refused(handed: Handed,
     other.replace(job.slide_path)
     with pytest.raises(SlideError, match=r"s\.tiff: was changed while the slide was read"):
         process_region(job, 0, 1)
-    assert len(list(job.ledger.records())) == 1
+    assert len(list(job.ledger.entries())) == 1
     assert result.ledger.is_dir()
 
 
@@ -183,7 +183,7 @@ def test_a_region_that_comes_too_late_is_not_written(handed: Handed, monkeypatch
     result.mark.write_text("of a run that started anew")
     with pytest.raises(OutputError, match="another run took the folder"):
         process_region(job, 0, 1)
-    assert len(list(job.ledger.records())) == 1
+    assert len(list(job.ledger.entries())) == 1
 
 
 def test_a_worker_says_its_address_first(handed: Handed, monkeypatch: pytest.MonkeyPatch) -> None:

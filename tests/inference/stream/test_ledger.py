@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from wsi_seg.inference.stream.ledger import Ledger, RegionRecord
+from wsi_seg.inference.stream.ledger import Ledger, LedgerEntry
 
-RECORD = RegionRecord(
+ENTRY = LedgerEntry(
     name="0-1",
     pixels={0: 12, 255: 4},
     unreadable=((0, 0, 2, 2),),
@@ -19,12 +19,12 @@ RECORD = RegionRecord(
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     ledger = Ledger(tmp_path / "regions")
-    ledger.add(RECORD)
+    ledger.add(ENTRY)
     return ledger
 
 
-def test_what_is_put_on_record_is_read_back_and_struck_off(ledger: Ledger) -> None:
-    assert list(ledger.records()) == [RECORD]
+def test_what_is_added_is_read_back_and_struck_off(ledger: Ledger) -> None:
+    assert list(ledger.entries()) == [ENTRY]
     assert ledger.names() == {"0-1"}
     ledger.strike("0-1")
     assert not ledger.names()
@@ -32,21 +32,21 @@ def test_what_is_put_on_record_is_read_back_and_struck_off(ledger: Ledger) -> No
     assert not ledger.folder.exists()
 
 
-def test_a_record_of_which_any_byte_differs_is_none(ledger: Ledger) -> None:
+def test_an_entry_of_which_any_byte_differs_is_none(ledger: Ledger) -> None:
     (path,) = ledger.folder.iterdir()
     sound = path.read_bytes()
     for i in range(len(sound)):
         path.write_bytes(sound[:i] + bytes([sound[i] ^ 1]) + sound[i + 1 :])
-        found = list(ledger.records())
-        assert not found or found == [RECORD]  # the last byte only ends the line
+        found = list(ledger.entries())
+        assert not found or found == [ENTRY]  # the last byte only ends the line
         assert ledger.names() == {"0-1"}
     for cut in (0, 10, len(sound) // 2):
         path.write_bytes(sound[:cut])
-        assert not list(ledger.records())
+        assert not list(ledger.entries())
 
 
-def test_a_record_under_another_regions_name_is_none(ledger: Ledger) -> None:
+def test_an_entry_under_another_regions_name_is_none(ledger: Ledger) -> None:
     (path,) = ledger.folder.iterdir()
     path.rename(path.with_name(path.name.replace("0-1", "0-2")))
-    assert not list(ledger.records())
+    assert not list(ledger.entries())
     assert ledger.names() == {"0-2"}

@@ -21,7 +21,7 @@ from wsi_seg.errors import ModelError, SchedulerError, SlideError, UsageError, W
 from wsi_seg.inference.network.pool import SegmenterPool
 from wsi_seg.inference.network.segmenter import choose_device
 from wsi_seg.inference.stream.extent import Extent
-from wsi_seg.inference.stream.ledger import Ledger, RegionRecord
+from wsi_seg.inference.stream.ledger import Ledger, LedgerEntry
 from wsi_seg.inference.stream.region import RegionSegmenter
 from wsi_seg.memory import bound_freed
 from wsi_seg.models.bundle import ModelBundle, load_bundle
@@ -111,7 +111,7 @@ class RegionJob:
     made_from: str
 
 
-def process_region(job: RegionJob, row: int, column: int) -> RegionRecord:
+def process_region(job: RegionJob, row: int, column: int) -> LedgerEntry:
     """Do one region where the task runs: read it, segment it, write its shard, and add it to the ledger.
 
     Raises
@@ -130,7 +130,7 @@ def process_region(job: RegionJob, row: int, column: int) -> RegionRecord:
         begin = time.perf_counter()
         files = job.writer.write_region(region.label_rect, pixels.labels, pixels.confidence)
         counts = np.bincount(pixels.labels.reshape(-1))
-        record = RegionRecord(
+        entry = LedgerEntry(
             name=region.name,
             pixels={value: int(counts[value]) for value in counts.nonzero()[0].tolist()},
             unreadable=tuple((r.y0, r.x0, r.y1, r.x1) for r in pixels.unreadable),
@@ -139,8 +139,8 @@ def process_region(job: RegionJob, row: int, column: int) -> RegionRecord:
             files=files,
             made_from=job.made_from,
         )
-        job.ledger.add(record)
-        return record
+        job.ledger.add(entry)
+        return entry
 
 
 def introduce(software: Software, device: str) -> str:

@@ -23,7 +23,7 @@ SUFFIX = ".record"
 STRIKE = "delete it, and the region is done again"
 
 
-class RegionRecord(Document):
+class LedgerEntry(Document):
     """A ledger entry: what is known about a finished region.
 
     Attributes
@@ -60,7 +60,7 @@ class Ledger:
 
     folder: Path
 
-    def add(self, record: RegionRecord) -> None:
+    def add(self, entry: LedgerEntry) -> None:
         """Add the entry of a finished region.
 
         Raises
@@ -68,10 +68,10 @@ class Ledger:
         OutputError
             If the file cannot be written.
         """
-        content = record.model_dump_json()
-        write_text(self._path(record.name), f"{digest_of(content.encode())}\n{content}\n")
+        content = entry.model_dump_json()
+        write_text(self._path(entry.name), f"{digest_of(content.encode())}\n{content}\n")
 
-    def records(self) -> Iterator[RegionRecord]:
+    def entries(self) -> Iterator[LedgerEntry]:
         """Yield the entries of finished regions; a damaged one counts as missing.
 
         Raises
@@ -80,9 +80,9 @@ class Ledger:
             If an entry is of a newer wsi-seg, whose work this version must not replace.
         """
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
-            record = _read(path)
-            if record is not None and path == self._path(record.name):
-                yield record
+            entry = _read(path)
+            if entry is not None and path == self._path(entry.name):
+                yield entry
 
     def names(self) -> set[str]:
         """Return the names of all regions with an entry, even a damaged one."""
@@ -114,7 +114,7 @@ class Ledger:
         return self.folder / f"{name}{SUFFIX}"
 
 
-def _read(path: Path) -> RegionRecord | None:
+def _read(path: Path) -> LedgerEntry | None:
     try:
         digest, _, content = path.read_bytes().partition(b"\n")
     except OSError:  # a defect of the disk
@@ -123,7 +123,7 @@ def _read(path: Path) -> RegionRecord | None:
     if digest != digest_of(content).encode():
         return None
     try:
-        return RegionRecord.of(parse_object(content, path, STRIKE), path, STRIKE)
+        return LedgerEntry.of(parse_object(content, path, STRIKE), path, STRIKE)
     except NewerError:
         raise
     except DocumentError:  # of no known format

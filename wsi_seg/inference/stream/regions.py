@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
     from wsi_seg.inference.stream.job import RegionJob
-    from wsi_seg.inference.stream.ledger import RegionRecord
+    from wsi_seg.inference.stream.ledger import LedgerEntry
     from wsi_seg.slides.lattice import Region
 
 WINDOW_PER_THREAD = 2
@@ -30,7 +30,7 @@ WINDOW_PER_THREAD = 2
 
 def run_regions(
     client: Client, job: RegionJob, regions: Iterable[Region], say: Callable[[str], None]
-) -> Generator[RegionRecord, None, None]:
+) -> Generator[LedgerEntry, None, None]:
     """Do regions on a cluster, a bounded number at a time; yield their ledger entries as they finish.
 
     Parameters
@@ -52,13 +52,13 @@ def run_regions(
     watch = Watch(client, workers, say)
     waiting = iter(regions)
 
-    def submit(count: int) -> set[Future[RegionRecord]]:
+    def submit(count: int) -> set[Future[LedgerEntry]]:
         return {
             client.submit(process_region, job, r.row, r.column, pure=False, resources=workers.resources)
             for r in itertools.islice(waiting, count)
         }
 
-    running: set[Future[RegionRecord]] = set()
+    running: set[Future[LedgerEntry]] = set()
     try:
         with scheduler_kept(client):
             running = submit(max(1, WINDOW_PER_THREAD * workers.threads))
@@ -72,7 +72,7 @@ def run_regions(
             while done:  # each is released as soon as possible
                 future = done.pop()
                 try:
-                    record = result_of(client, future)
+                    entry = result_of(client, future)
                 except TimeoutError:
                     if future.status == "error":
                         raise
@@ -81,7 +81,7 @@ def run_regions(
                     continue
                 del future
                 watch.hear()
-                yield record
+                yield entry
                 with scheduler_kept(client):
                     running |= submit(1)
     finally:

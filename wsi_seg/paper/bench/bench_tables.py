@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from wsi_seg.paper.bench.flat_rows import lacking, record
+from wsi_seg.paper.bench.flat_rows import flat_row, lacking
 from wsi_seg.paper.bench.missing import Missing
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _figures(report: Report, rows: list[Row]) -> Table:
         aside = heading in ("", RATIO)
         table.add_column(heading, justify="right", no_wrap=True, style="dim" if aside else "")
     for row in rows:
-        table.add_row(row.title, *_cells(record(row, report.reference(row))))
+        table.add_row(row.title, *_cells(flat_row(row, report.reference(row))))
     return table
 
 

@@ -34,24 +34,24 @@ def as_json(report: Report) -> str:
         "machine": report.machine,
         "wsi_seg": __version__,
         "limits": asdict(report.limits),
-        "rows": _records(report),
+        "rows": _flat_rows(report),
     }
     return json.dumps(versioned(content), indent=1, allow_nan=False) + "\n"
 
 
 def as_csv(report: Report) -> str:
     """Format a report as one line for each row, below a line of headings."""
-    records = _records(report)
-    columns = list(dict.fromkeys(key for one in records for key in one))
-    rows = [[one.get(column) for column in columns] for one in records]
+    flat = _flat_rows(report)
+    columns = list(dict.fromkeys(key for one in flat for key in one))
+    rows = [[one.get(column) for column in columns] for one in flat]
     return csv_line(columns) + "".join(csv_line(row) for row in rows)
 
 
-def _records(report: Report) -> list[dict[str, Value]]:
-    return [record(row, report.reference(row)) for row in report.rows]
+def _flat_rows(report: Report) -> list[dict[str, Value]]:
+    return [flat_row(row, report.reference(row)) for row in report.rows]
 
 
-def record(row: Row, reference: Row | None) -> dict[str, Value]:
+def flat_row(row: Row, reference: Row | None) -> dict[str, Value]:
     """Flatten a row, and add its ratios to ESPNet's row."""
     flat = _own(row)
     theirs = {} if reference is None else _own(reference)
