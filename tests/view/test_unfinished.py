@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import tissue_rgb, write_tiff
+from helpers.browser import Browser
 from helpers.predictions import SMALL, settings
 from helpers.results import Recorder
 from helpers.served_pages import TOKEN, ask, served
@@ -132,6 +134,26 @@ def test_the_page_says_how_far_it_is_and_begins_anew_when_it_is_whole(
         first = ask(address, f"/{TOKEN}/s/0/labels/1/0_0.png").body
     with served(Asked(made[0])) as address:
         assert ask(address, f"/{TOKEN}/s/0/labels/1/0_0.png").body == first
+
+
+def test_the_page_follows_the_run(
+    made: tuple[Path, Path], stopped: Path, shown: Callable[..., Browser]
+) -> None:
+    result = ResultFolder(stopped)
+    entry = max(result.ledger.iterdir())
+    hidden = entry.rename(result.work / "hidden")
+    browser = shown(stopped, "#qupath=350,250&downsample=1")
+    assert browser.run("document.getElementById('run').textContent").startswith("still being written: ")
+    assert "Not done yet" in browser.run("document.getElementById('legend').innerText")
+    before = browser.run("wsiSeg.classes.done")
+    hidden.rename(entry)
+    browser.wait(f"wsiSeg.classes.done === {before + 1}", 20)
+    finish(made, stopped)
+    browser.wait("window.wsiSeg?.about.status === 'finished' && document.getElementById('run').hidden", 20)
+    assert "qupath=350,250" in browser.run("location.hash")  # the view stays
+    assert "Not done yet" not in browser.run("document.getElementById('legend').innerText")
+    assert [line for line in browser.messages if "error" in line] == []
+    browser.ask("Page.navigate", url="about:blank")  # before the server ends
 
 
 def test_a_run_that_has_ended_is_told_from_one_that_goes_on(stopped: Path) -> None:

@@ -9,7 +9,7 @@ import {pyramid, PlacedDrawer} from "./pyramid.js";
 import {Pointer} from "./pointer.js";
 import {element, fetched, Notices} from "./page.js";
 
-const AGAIN = 3000; // ms, while the result is being written
+const AGAIN = 2000; // ms, while the result is being written
 const notices = new Notices(element("notices"));
 
 function viewerOf(about) {
