@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,13 +116,26 @@ def test_what_is_done_of_a_slide_that_failed_can_be_looked_at(folder: Path) -> N
     assert listing.picture(str(row["number"])).startswith(b"\xff\xd8")
 
 
-def test_results_of_jobs_with_a_folder_each_are_found_and_trainings_are_none(folder: Path) -> None:
+def test_results_of_jobs_with_a_folder_each_are_found_and_trainings_are_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(folder / "tissue", folder / "7" / "slide")
     (folder / "7" / "tumour" / ".wsi-seg").mkdir(parents=True)
     (folder / "7" / "tumour" / ".wsi-seg" / "training.json").write_text("{}")
     (folder / "batch.json").unlink()
-    listing = Listing(folder, Shelf())
-    states = {row["result"]: row["state"] for row in json.loads(json.dumps(listing.about()))["rows"]}
+    closed = folder / "closed"
+    closed.mkdir()
+    scan = Path.iterdir
+
+    def refused(path: Path) -> Iterator[Path]:
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    about = json.loads(json.dumps(Listing(folder, Shelf()).about()))
+    assert about["notices"] == [f"{closed}: cannot be read (Permission denied): make it readable"]
+    states = {row["result"]: row["state"] for row in about["rows"]}
     assert states == {
         "7/slide": "finished",
         "damaged": "cannot be used",

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from wsi_seg.errors import UsageError
 from wsi_seg.results.folder import is_result
 from wsi_seg.slides.readers.zarr_store import is_store
-from wsi_seg.view.listing import BATCH, Listing, results_in
+from wsi_seg.view.listing import BATCH, Listing
 from wsi_seg.view.open_to_view import open_result, open_slide
+from wsi_seg.view.results_below import results_in
 from wsi_seg.view.shelf import Shelf
 from wsi_seg.view.site import Front, Site
 from wsi_seg.view.watched_training import Training, is_training
@@ -89,7 +90,7 @@ def _front(asked: Asked) -> Site | None:
         )
     if is_result(path) or is_store(path):
         return None
-    if not results_in(path) and not (path / BATCH).is_file():
+    if not results_in(path).results and not (path / BATCH).is_file():
         return None
     shelf = Shelf()
     listing = Listing(path, shelf, asked.outlines)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.errors import AnnotationError, OutputError
 from wsi_seg.predict.batch import BatchSummary, NoResult
-from wsi_seg.results.folder import ResultFolder, is_result
+from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.pictures.painting import paint_classes
 from wsi_seg.results.summary import read_summary
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.view.matched_outlines import MatchedOutlines
 from wsi_seg.view.open_to_view import open_result
+from wsi_seg.view.results_below import results_in
 from wsi_seg.view.unfinished import read_underway
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 
 BATCH = "batch.json"
 CANNOT_BE_USED = "cannot be used"
-DEPTH = 2
-"""How deep results may lie: ``results/slide``, or ``results/1/slide``, as of jobs with a folder each."""
-
 SIDE = 180
 """Longest side of a thumbnail in pixels."""
 
@@ -81,7 +79,8 @@ class Listing:
             If the folder cannot be read.
         """
         batch, line = _batch(self._folder)
-        rows = [self._row(path) for path in results_in(self._folder)]
+        found = results_in(self._folder)
+        rows = [self._row(path) for path in found.results]
         for outcome in batch.outcomes:
             self._add(rows, outcome)
         begun = {row["of"] for row in rows if "of" in row}
@@ -93,7 +92,12 @@ class Listing:
             "name": self._folder.resolve().name,
             "path": str(self._folder),
             "rows": list(rows),
-            "notices": [*([line] if line else []), *batch.passed_over, *self._outlines.strangers(slides)],
+            "notices": [
+                *([line] if line else []),
+                *found.lines,
+                *batch.passed_over,
+                *self._outlines.strangers(slides),
+            ],
             "running": bool(batch.waiting) or any("of" in row for row in rows),
         }
 
@@ -208,32 +212,6 @@ class Listing:
             for c in summary.classes
             if c.share is not None
         ]
-
-
-def results_in(folder: Path, depth: int = DEPTH) -> list[Path]:
-    """Return the results in a folder, and in its folders.
-
-    Raises
-    ------
-    OutputError
-        If a folder cannot be read.
-    """
-    found: list[Path] = []
-    for path in _folders_in(folder):
-        if path.name.endswith(".zarr") or (path / ".wsi-seg" / "training.json").exists():
-            continue
-        if is_result(path):
-            found.append(path)
-        elif depth > 1:
-            found += results_in(path, depth - 1)
-    return found
-
-
-def _folders_in(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.is_dir())
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be read ({error.strerror}): make it readable") from error
 
 
 def _batch(folder: Path) -> tuple[BatchSummary, str | None]:

@@ -127,7 +127,12 @@ def read_underway(result: ResultFolder, record: RunRecord) -> tuple[LabelPyramid
         return read_labels(result.zarr), Run(result, exporting=True)
     if not result.unfinished_zarr.is_dir():
         return None, Run(result)
-    labels = read_labels(result.unfinished_zarr)
+    try:
+        labels = read_labels(result.unfinished_zarr)
+    except OutputError:
+        if not result.zarr.is_dir():
+            raise
+        return read_underway(result, record)  # it was moved to its place meanwhile
     stated = labels.attributes | record.labels
     numbers = (stated.get(name) for name in ("patch", "halo", "region cores"))
     patch, halo, cores = (number if isinstance(number, int) else 0 for number in numbers)
