@@ -95,7 +95,7 @@ def _torch() -> Iterator[Finding]:
 
 
 def _kernels() -> Iterator[Finding]:
-    from wsi_seg.compiled.shipped import find_shipped
+    from wsi_seg.compiled.carried import find_shipped
     from wsi_seg.inference.fast.library import SOURCE, load_kernels
     from wsi_seg.slides.area import load_area
 

@@ -1,6 +1,6 @@
 """Compile a C++ file, or a folder of them, for the machine that it runs on, once.
 
-Such a file has no dependency. A wheel may carry the library (`wsi_seg.compiled.shipped`); where none fits,
+Such a file has no dependency. A wheel may carry the library (`wsi_seg.compiled.carried`); where none fits,
 whoever has a C++ compiler gets a faster program, and nobody needs one. What is compiled is kept in the user's
 cache (`wsi_seg.compiled.kept`), and made again when the source, the compiler's options or the processor are
 others, or it is damaged.
@@ -19,8 +19,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wsi_seg.compiled.carried import find_shipped, load_shipped, processor_line
 from wsi_seg.compiled.kept import CACHE_VARIABLE, KERNELS, is_kept, keep, load_kept, make_folder
-from wsi_seg.compiled.shipped import find_shipped, load_shipped, processor_line
 from wsi_seg.compiled.shipping import OPTIONS, PARALLEL, files_of
 from wsi_seg.errors import KernelsError
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wsi_seg.compiled import build, shipped, shipping
+from wsi_seg.compiled import build, carried, shipping
 from wsi_seg.errors import KernelsError
 from wsi_seg.inference.fast.library import SOURCE, kernels_to_be_compiled, load_kernels
 
@@ -42,12 +42,12 @@ def flags(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: frozenset[str]
     """Have the processor say what it can do."""
     path = tmp_path / "cpuinfo"
     path.write_text(f"processor : 0\nflags\t\t: {' '.join(sorted(words))}\n")
-    monkeypatch.setattr(shipped, "CPUINFO", path)
-    monkeypatch.setattr("wsi_seg.compiled.shipped.platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(carried, "CPUINFO", path)
+    monkeypatch.setattr("wsi_seg.compiled.carried.platform.machine", lambda: "x86_64")
 
 
 def test_without_a_compiler_the_wheels_kernels_run_and_nothing_is_kept(installed: Path) -> None:
-    if next(shipped._variants_here(), None) is None:
+    if next(carried._variants_here(), None) is None:
         pytest.skip("no wheel carries kernels for this processor")
     assert not kernels_to_be_compiled()
     assert load_kernels().wsi_seg_lanes() in (4, 8, 16)
@@ -67,32 +67,32 @@ def test_the_best_that_the_processor_runs_is_taken(
         name = shipping.name_of(shipping.stem_of(SOURCE, each), content)
         (place / each.name / name).write_bytes(content)
     monkeypatch.setattr(shipping, "FOLDER", place)
-    found = shipped.find_shipped(SOURCE)
+    found = carried.find_shipped(SOURCE)
     assert found is not None
     assert found.parent.name == one.name
 
 
 def test_an_older_processor_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flags(monkeypatch, tmp_path, shipping.AVX2 - {"fma"})
-    assert shipped.find_shipped(SOURCE) is None
-    monkeypatch.setattr(shipped, "CPUINFO", tmp_path / "none")
-    assert shipped.find_shipped(SOURCE) is None
+    assert carried.find_shipped(SOURCE) is None
+    monkeypatch.setattr(carried, "CPUINFO", tmp_path / "none")
+    assert carried.find_shipped(SOURCE) is None
 
 
 def test_one_of_another_source_or_cut_short_is_not_loaded(
     libraries: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = shipped.find_shipped(SOURCE)
+    found = carried.find_shipped(SOURCE)
     if found is None:
         pytest.skip("no wheel carries kernels for this processor")
     other = tmp_path / "kernels.cpp"
     other.write_text(SOURCE.read_text() + "\n")
-    assert shipped.find_shipped(other) is None
+    assert carried.find_shipped(other) is None
     place = tmp_path / "libraries" / found.parent.name
     place.mkdir(parents=True)
     (place / found.name).write_bytes(found.read_bytes()[:-1])
     monkeypatch.setattr(shipping, "FOLDER", place.parent)
-    assert shipped.find_shipped(SOURCE) is None
+    assert carried.find_shipped(SOURCE) is None
 
 
 def test_one_that_this_system_does_not_load_is_compiled_instead(
@@ -105,8 +105,8 @@ def test_one_that_this_system_does_not_load_is_compiled_instead(
     place.mkdir(parents=True)
     (place / shipping.name_of(shipping.stem_of(SOURCE, variant), content)).write_bytes(content)
     monkeypatch.setattr(shipping, "FOLDER", place.parent)
-    assert shipped.find_shipped(SOURCE) is not None
-    assert shipped.load_shipped(SOURCE) is None
+    assert carried.find_shipped(SOURCE) is not None
+    assert carried.load_shipped(SOURCE) is None
     with pytest.raises(KernelsError, match=r"^no C\+\+ compiler"):
         load_kernels()
 
@@ -121,7 +121,7 @@ def test_openmp_is_found_where_pytorch_has_it() -> None:
     """Without importing PyTorch, which loads it by itself."""
     code = """
 from pathlib import Path
-from wsi_seg.compiled.shipped import _load_openmp
+from wsi_seg.compiled.carried import _load_openmp
 maps = Path("/proc/self/maps")
 before = "libgomp" in maps.read_text()
 _load_openmp()
