@@ -74,7 +74,7 @@ def test_a_copy_for_qupath_is_written(case: Path, run: Program, tmp_path: Path) 
     ended = run("measure", case, "--regions", regions, *asked, "-o", tmp_path / "table.csv")
     assert (ended.code, f"{copy}: open it in QuPath" in ended.out) == (0, True)
     (one,) = json.loads(copy.read_text())["features"]
-    assert one["properties"]["measurements"]["Tumour: %, 0-4 um from Tumour"] == pytest.approx(36)
+    assert one["properties"]["measurements"]["Tumour %, 0-4 µm from Tumour"] == pytest.approx(36)
     assert run("check", copy).code == 0
 
 

@@ -39,9 +39,7 @@ def copied(result: Path, regions: Path, target: Path) -> Any:
 def test_measurements_are_added_and_all_else_stays(result: Path, tmp_path: Path) -> None:
     line = {"type": "Feature", "geometry": {"type": "LineString", "coordinates": [[0, 0.1], [5, 5]]}}
     child = feature(BOX, name="inner", isLocked=True)
-    parent = feature(
-        BOX, name="outer", measurements={"Mine": 3, "Tumour: Area mm^2": 0}, childObjects=[child]
-    )
+    parent = feature(BOX, name="outer", measurements={"Mine": 3, "Tumour area mm^2": 0}, childObjects=[child])
     before = {**collection(line, parent), "other": [1, {"x": None}]}
     regions = tmp_path / "drawn.geojson"
     regions.write_text(json.dumps(before))
@@ -50,13 +48,13 @@ def test_measurements_are_added_and_all_else_stays(result: Path, tmp_path: Path)
     outer = after["features"][1]["properties"]
     measurements = outer["measurements"]
     assert measurements["Mine"] == 3
-    assert measurements["Tumour: Area mm^2"] == pytest.approx(0.0016)
-    assert measurements["Tumour: Area %"] == pytest.approx(25)
+    assert measurements["Tumour area mm^2"] == pytest.approx(0.0016)
+    assert measurements["Tumour %"] == pytest.approx(25)
     assert measurements["Tumour: Components"] == 1
-    assert measurements["Tumour: %, 0-4 um from Tumour"] == pytest.approx(36)
-    assert measurements["Stroma - Tumour: Boundary um"] == measurements["Tumour: Perimeter um"] > 0
-    assert measurements["Region: Area mm^2"] == pytest.approx(0.0064)
-    assert "Glass: Area %" not in measurements
+    assert measurements["Tumour %, 0-4 µm from Tumour"] == pytest.approx(36)
+    assert measurements["Stroma - Tumour: Boundary µm"] == measurements["Tumour: Perimeter µm"] > 0
+    assert measurements["Region area mm^2"] == pytest.approx(0.0064)
+    assert "Glass %" not in measurements
     assert outer["childObjects"][0]["properties"]["measurements"]["Area um^2"] == 100.5
     made = after.pop("wsi_seg")
     assert (made["model"], made["model_fingerprint"]) == ("a-model", "abc123")
@@ -68,7 +66,7 @@ def test_measurements_are_added_and_all_else_stays(result: Path, tmp_path: Path)
 def test_a_name_that_ends_in_gz_is_packed(result: Path, tmp_path: Path) -> None:
     regions = write_boxes(tmp_path / "drawn.geojson", ("A", (0, 0, 80, 80)))
     (one,) = copied(result, regions, tmp_path / "measured.geojson.gz")["features"]
-    assert one["properties"]["measurements"]["Region: Area mm^2"] == pytest.approx(0.0064)
+    assert one["properties"]["measurements"]["Region area mm^2"] == pytest.approx(0.0064)
     assert check_file(tmp_path / "measured.geojson.gz").ok
 
 

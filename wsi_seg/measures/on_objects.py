@@ -122,33 +122,37 @@ def _known(measurements: Any) -> dict[str, Any]:
 def _measurements(
     region: RegionMeasures, result: MeasuredResult, measured: Measured
 ) -> Iterator[tuple[str, float]]:
-    """Yield the measurements of a region; nothing for what does not apply."""
-    yield "Region: Area mm^2", _rounded(region.mm2)
-    yield "Tissue: Area mm^2", _rounded(region.tissue_mm2)
-    yield "Unprocessed: Area mm^2", _rounded(region.unprocessed_mm2)
-    yield "Outside: Area mm^2", _rounded(region.outside_mm2)
-    yield "Off slide: Area mm^2", _rounded(region.off_slide_mm2)
+    """Yield the measurements of a region; nothing for what does not apply.
+
+    Areas and shares are called as QuPath calls those that it measures by a pixel classifier, and lengths have
+    the unit that it writes, with the micro sign.
+    """
+    yield "Region area mm^2", _rounded(region.mm2)
+    yield "Tissue area mm^2", _rounded(region.tissue_mm2)
+    yield "Unprocessed area mm^2", _rounded(region.unprocessed_mm2)
+    yield "Outside area mm^2", _rounded(region.outside_mm2)
+    yield "Off slide area mm^2", _rounded(region.off_slide_mm2)
     for found in region.classes:
-        yield f"{found.name}: Area mm^2", _rounded(found.mm2)
+        yield f"{found.name} area mm^2", _rounded(found.mm2)
         if found.share is not None:
-            yield f"{found.name}: Area %", _rounded(100 * found.share)
+            yield f"{found.name} %", _rounded(100 * found.share)
         yield f"{found.name}: Components", found.components
-        yield f"{found.name}: Perimeter um", _rounded(found.perimeter_um)
-        yield f"{found.name}: Cut um", _rounded(found.cut_um)
+        yield f"{found.name}: Perimeter µm", _rounded(found.perimeter_um)
+        yield f"{found.name}: Cut µm", _rounded(found.cut_um)
         yield from _near(found, result.distance_to, measured)
     for border in region.boundaries:
         if border.um:
-            yield f"{border.name} - {border.other}: Boundary um", _rounded(border.um)
+            yield f"{border.name} - {border.other}: Boundary µm", _rounded(border.um)
 
 
 def _near(found: ClassMeasures, distance_to: str | None, measured: Measured) -> Iterator[tuple[str, float]]:
     for (low, high), mm2, share in zip(
         measured.settings.bands, found.near_mm2, found.near_shares, strict=True
     ):
-        band = f"{low:g}-{high:g} um from {distance_to}"
-        yield f"{found.name}: Area mm^2, {band}", _rounded(mm2)
+        band = f"{low:g}-{high:g} µm from {distance_to}"
+        yield f"{found.name} area mm^2, {band}", _rounded(mm2)
         if share is not None:
-            yield f"{found.name}: %, {band}", _rounded(100 * share)
+            yield f"{found.name} %, {band}", _rounded(100 * share)
 
 
 def _rounded(value: float) -> float:
