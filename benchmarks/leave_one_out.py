@@ -1,12 +1,14 @@
 """How good is a training on a lesion that it has not seen?
 
     python benchmarks/leave_one_out.py SLIDE ANNOTATIONS --rest CLASS [--steps 350] [--seeds 0 1]
-        [--recipes "quick" "plain loop"] [--folder FOLDER]
+        [--recipes "quick" "plain loop"] [--folder FOLDER] [--table-only]
 
 Leaves out each lesion in turn, with the tissue around it, trains on the rest of the slide, and scores what
 was left out: "lesion" is all outlined classes against the rest. A large lesion that is the only one of its
 class is left out by halves. All recipes train the same number of steps, keep the last weights, and start
-from the same seeds. Finished rows are kept in the folder, and not done again.
+from the same seeds. Finished rows are kept in the folder, and not done again: a run may be stopped, and
+several may share the work by seeds or recipes. With --table-only nothing is trained; the table has the
+lesions of which all rows are done.
 """
 
 from __future__ import annotations
@@ -200,20 +202,26 @@ def main() -> None:
     parser.add_argument("--around-um", type=float, default=300)
     parser.add_argument("--mpp", type=float, default=1.87, help="Trained at; the same for all.")
     parser.add_argument("--folder", type=Path, help="Where finished rows are kept.")
+    parser.add_argument("--table-only", action="store_true", help="Train nothing: a table of what is done.")
     parser.add_argument("--result", default="leave-one-out", help="Name of the result file.")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         trials = Trials(arguments, folder)
-        done = trials.all()
-    names = [fold.name for fold in trials.folds]
+        done = trials.known() if arguments.table_only else trials.all()
+    names = [
+        fold.name
+        for fold in trials.folds
+        if all(Trial(r, fold.name, s) in done for r in arguments.recipes for s in arguments.seeds)
+    ]
     keep(
         arguments.result,
         f"{arguments.slide.name}, --rest {arguments.rest!r}; left out is each lesion in turn with "
         f"{arguments.around_um:g} um around it (its bounding box); {arguments.steps} steps of each recipe at "
-        f"{arguments.mpp:g} um per px, the last weights kept; seeds {arguments.seeds}. Lesion IoU, one value "
-        f"for each seed:\n\n{table(done, arguments, names)}",
+        f"{arguments.mpp:g} um per px, the last weights kept; seeds {arguments.seeds}. {len(names)} of "
+        f"{len(trials.folds)} lesions are done. Lesion IoU, one value for each seed:\n\n"
+        f"{table(done, arguments, names)}",
     )
 
 
