@@ -30,6 +30,7 @@ from wsi_seg.exports.options import Options
 from wsi_seg.exports.source import Source
 from wsi_seg.exports.spatialdata import slide_picture
 from wsi_seg.exports.written_files import Written
+from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.labels.halving import halve_mean
 from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.slides.lattice import Rect
@@ -241,12 +242,26 @@ def test_a_slide_that_is_gone_is_named_and_may_lie_elsewhere(
     tmp_path: Path, result: Path, slide_path: Path
 ) -> None:
     moved = shutil.copytree(result, tmp_path / "moved")
-    summary = moved / "summary.json"
-    summary.write_text(summary.read_text().replace(str(slide_path), str(tmp_path / "gone.tiff")))
+    gone = str(tmp_path / "gone.tiff")
+    summary, folder = moved / "summary.json", ResultFolder(moved)
+    summary.write_text(summary.read_text().replace(str(slide_path), gone))
+    record = folder.read_record()
+    assert record is not None
+    folder.write_record(record.model_copy(update={"slide": gone}))
     with pytest.raises(UsageError, match=r"gone\.tiff: the slide of this result is not there any more: name"):
         export(moved, tmp_path / "store.zarr", image="slide")
     export(moved, tmp_path / "store.zarr", slide=slide_path)
     assert zarr.open_array(tmp_path / "store.zarr/images/slide/0").shape == (3, 500, 700)
+
+
+def test_a_slide_that_was_named_from_another_folder_is_found(
+    tmp_path: Path, result: Path, slide_path: Path
+) -> None:
+    moved = shutil.copytree(result, tmp_path / "moved")
+    summary = moved / "summary.json"
+    summary.write_text(summary.read_text().replace(str(slide_path), slide_path.name))
+    export(moved, tmp_path / "store.zarr", image="slide")
+    assert (tmp_path / "store.zarr/images/slide/0").is_dir()
 
 
 def test_a_store_that_fails_leaves_nothing(

@@ -39,9 +39,7 @@ def open_slide_of(source: Source, named: Path | None) -> Slide:
     elif summary is None:
         raise UsageError(f"{source.zarr}: does not say where its slide lies: name it with --slide")
     else:
-        path = Path(summary.slide)
-        if not path.exists():
-            raise UsageError(f"{path}: the slide of this result is not there any more: name it with --slide")
+        path = _where_it_lay(summary.slide, source)
     mpp_x, mpp_y = source.pyramid.frames.slide_mpp
     levels = None if source.record is None else source.record.labels.get("levels read")
     asked = None if summary is None else summary.settings.get("labels")
@@ -57,6 +55,15 @@ def open_slide_of(source: Source, named: Path | None) -> Slide:
             f"{path}: is not the slide that {source.zarr} was made of: name that one with --slide"
         )
     return slide
+
+
+def _where_it_lay(stated: str, source: Source) -> Path:
+    """Return the path that the run was given, or, seen from another folder, the same from the root."""
+    recorded = None if source.record is None else source.record.slide
+    for path in (stated, recorded):
+        if path is not None and Path(path).exists():
+            return Path(path)
+    raise UsageError(f"{stated}: the slide of this result is not there any more: name it with --slide")
 
 
 def _is_same(slide: Slide, source: Source) -> bool:
