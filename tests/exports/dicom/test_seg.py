@@ -26,7 +26,7 @@ from pydicom.pixels import iter_pixels
 from pydicom.uid import JPEGLSLossless, RLELossless, VLWholeSlideMicroscopyImageStorage
 from wsidicom import WsiDicom
 
-from wsi_seg.exports.dicom import encoding, streamed
+from wsi_seg.exports.dicom import encoding, seg, streamed
 from wsi_seg.exports.dicom.prepare import prepare_seg
 from wsi_seg.exports.options import Options
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID, ClassSchema
@@ -255,6 +255,7 @@ def test_without_an_encoder_of_jpeg_ls_it_is_rle(
 def test_offsets_beyond_a_basic_table_are_in_an_extended_one(
     result: OnSlide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str
 ) -> None:
+    assert vars(seg)["LARGEST"] == streamed.LARGEST  # imported by now: it keeps the true one for other tests
     monkeypatch.setattr(streamed, "LARGEST", 100)
     out = export(result, tmp_path / "out")
     assert "ExtendedOffsetTable" in dcmread(out / "level-0.dcm")
