@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from wsi_seg.slides.readers.dicom_reader import DicomReader
     from wsi_seg.slides.readers.dicom_series import SeriesFiles
 
-SHIFTED = "whose levels OpenSlide would shift by part of a pixel"
-
 
 def open_dicom(path: Path) -> Reader | None:
     """Open a DICOM slide that OpenSlide refuses; None for any other file.
@@ -72,7 +70,7 @@ def open_shifted_dicom(path: Path, opened: LevelReader) -> Reader:
     if series is None:
         return opened
     try:
-        reader = _dicom_reader(path, f"a DICOM slide {SHIFTED}")
+        reader = _dicom_reader(path, "a DICOM slide whose levels OpenSlide would shift by part of a pixel")
     except SlideError:
         opened.close()
         raise
