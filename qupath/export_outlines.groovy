@@ -35,7 +35,7 @@ if (alike.size() > 1) {
     return
 }
 
-def fromResult = { it.getMeasurements().containsKey('Label area um^2') }
+def fromResult = { hasMeasurement(it, 'Label area um^2') }
 def drawn = getAnnotationObjects().findAll { !fromResult(it) }
 def classified = drawn.findAll { it.getPathClass() != null }
 def file = getProject().getPath().resolveSibling(outlines).resolve(fileName(entry) + '.geojson')

@@ -75,13 +75,11 @@ def importResult = {
     def there = getAllObjects(false)
     def readIds = read.collect { it.getID() } as Set
     def thereIds = there.collect { it.getID() } as Set
-    def others = there.findAll {
-        it.getMeasurements().containsKey('Label area um^2') && !readIds.contains(it.getID())
-    }
+    def others = there.findAll { hasMeasurement(it, 'Label area um^2') && !readIds.contains(it.getID()) }
     if (others && !besideOthers) {
         return "NOT IMPORTED: ${image}: polygons of another result are there (${others.size()}): send those " +
             'that you corrected with send_corrected.groovy, and delete them all; this selects them: ' +
-            "selectObjects { it.getMeasurements().containsKey('Label area um^2') }"
+            "selectObjects { hasMeasurement(it, 'Label area um^2') }"
     }
     if (colours) {
         def used = read.collect { it.getPathClass().toString() } as Set

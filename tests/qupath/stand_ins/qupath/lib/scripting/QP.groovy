@@ -19,6 +19,10 @@ class QP {
     static PathClass getPathClass(String name) { PathClass.of(name, null) }
     static void fireHierarchyUpdate() {}
 
+    static boolean hasMeasurement(PathObject object, String name) {
+        object.measurements != null && object.measurements.containsKey(name)
+    }
+
     static void exportObjectsToGeoJson(Collection<PathObject> exported, String path, String option) {
         assert option == 'FEATURE_COLLECTION'
         PathIO.write(exported, new File(path))
