@@ -8,7 +8,7 @@ WORKDIR /source
 COPY . .
 RUN python -m venv /opt/wsi-seg \
  && /opt/wsi-seg/bin/pip install --no-cache-dir --index-url "${TORCH_INDEX}" "$(grep '^torch==' constraints.txt)" \
- && /opt/wsi-seg/bin/pip install --no-cache-dir -c constraints.txt '.[train]'
+ && /opt/wsi-seg/bin/pip install --no-cache-dir -c constraints.txt '.[train,fonts]'
 
 FROM python:${PYTHON}
 # The kernels are compiled for the processor that the container runs on.

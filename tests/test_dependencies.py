@@ -17,7 +17,7 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-USERS = ("train", "onnx", "bench", "geo", "dicom", "view")
+USERS = ("train", "onnx", "bench", "geo", "dicom", "view", "fonts")
 """The extras that are not for development alone."""
 
 ASKED = [Requirement(r) for r in (*PROJECT["dependencies"], *(r for extra in USERS for r in EXTRAS[extra]))]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
+from wsi_seg.results.pictures.fonts import are_installed
 from wsi_seg.results.pictures.lettering import (
     INK,
     MUTED,
@@ -26,6 +27,7 @@ FIGURES = Style(20, MUTED)
 ABSENT = Style(18, MUTED)
 
 NO_FONT = "? stands for a letter that no font of this machine has"
+FONTS = "pip install 'wsi-seg[fonts]'"
 
 SWATCH = (36, 22)
 ROW, COLUMN, GUTTER = 34, 440, 44
@@ -46,13 +48,13 @@ class Entry:
 def draw_legend(entries: Sequence[Entry], absent: Sequence[str], width: int) -> Image.Image:
     """Draw entries in columns, read downwards, and below them the names of classes that were not found.
 
-    Where letters of a name cannot be drawn, a line says so.
+    Where letters of a name cannot be drawn, a line says so, and what to install.
     """
     columns = max(1, min((width + GUTTER) // (COLUMN + GUTTER), len(entries)))
     rows = -(-len(entries) // columns)
     lines = wrapped(f"Not found: {', '.join(absent)}", ABSENT, width) if absent else []
     if not all(map(is_drawable, (*(entry.name for entry in entries), *absent))):
-        lines += wrapped(NO_FONT, ABSENT, width)
+        lines += wrapped(NO_FONT if are_installed() else f"{NO_FONT}: {FONTS}", ABSENT, width)
     picture = Image.new("RGB", (width, rows * ROW + len(lines) * 26 + 6), "white")
     draw = ImageDraw.Draw(picture)
     column_width = min((width + GUTTER) // columns - GUTTER, 490)
