@@ -22,7 +22,8 @@ from wsi_seg.data.dataset import Dataset, read_dataset
 from wsi_seg.evaluation.benchmarks import open_submission
 from wsi_seg.evaluation.evaluation import Evaluation
 from wsi_seg.evaluation.on_images import evaluate_images
-from wsi_seg.inference.network.segmenter import Segmenter, choose_device
+from wsi_seg.inference.network.devices import choose_device
+from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.classes import load_schema
 from wsi_seg.models.upstream import import_checkpoint

@@ -31,7 +31,6 @@ from numpy.typing import NDArray
 from wsi_seg.demo.generated_tissue import Tissue
 from wsi_seg.inference.fast.fast_espnet import FastESPNet
 from wsi_seg.models.bundle import ModelBundle, load_bundle
-from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.lookup import resolve_model
 from wsi_seg.slides.lattice import Rect
 
@@ -58,8 +57,7 @@ def planes(bundle: ModelBundle, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def ours(bundle: ModelBundle, rgb: NDArray[np.uint8], threads: int) -> Engine:
     """Return our compiled form."""
-    assert isinstance(bundle.network, ESPNet)
-    network = FastESPNet(bundle.network.eval(), bundle.input)
+    network = FastESPNet(*bundle.published, bundle.input)
     return lambda: network.logits(rgb, threads)
 
 

@@ -27,6 +27,7 @@ from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.inference.tissue.comparison import compare
 from wsi_seg.inference.tissue.patch_looks import SIDE, Looks
+from wsi_seg.inference.tissue.sight import sight_by_pytorch
 from wsi_seg.models.bundle import ModelBundle, load_bundle
 from wsi_seg.models.lookup import resolve_model
 from wsi_seg.predict.adapt import choose
@@ -149,7 +150,7 @@ def trials(bundle: ModelBundle, tissue: int, stains: int) -> list[Trial]:
         pictures = [field.in_stain(stain) for field in fields]
         miou = score(segmenter, pictures, fields, len(bundle.schema))
         best = best or miou
-        looks = Looks.at(patches(pictures), bundle.network, bundle.input)
+        looks = Looks.at(patches(pictures), sight_by_pytorch(bundle.network, bundle.input))
         seen = compare(looks, bundle.tissue, FIELD_MPP, FIELD_MPP)
         assert seen is not None
         assert seen.distance is not None

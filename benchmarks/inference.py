@@ -32,10 +32,10 @@ from machine import keep
 from PIL import Image
 
 from wsi_seg.inference.network.choice import Compile
+from wsi_seg.inference.network.compiled_form import CompiledForm
 from wsi_seg.inference.network.folding import folded
 from wsi_seg.inference.network.pixels import Normalisation, decide
 from wsi_seg.inference.network.pool import SegmenterPool
-from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.inference.plain_images import resize_like_opencv
 from wsi_seg.models.bundle import ModelBundle, load_bundle
 from wsi_seg.models.classes import load_schema
@@ -76,7 +76,7 @@ def subject(name: str, data: Path) -> tuple[ModelBundle, np.ndarray]:
     if name == "authors":
         network, header = import_checkpoint(data / AUTHORS, load_schema("cityscapes"))
         street = np.array(Image.open(data / STREET).convert("RGB"))
-        model = ModelBundle(header, "", data / AUTHORS, network=network.eval())
+        model = ModelBundle.of(network, header, "", data / AUTHORS)
         return model, resize_like_opencv(street, (1024, 512))
     bundle = load_bundle(resolve_model("breast-demo"))
     mpp = bundle.input.mpp
@@ -111,17 +111,19 @@ def steps(bundle: ModelBundle, pixels: np.ndarray) -> dict[str, tuple[Step, Step
     torch._inductor.config.compile_threads = 1
     inductor = torch.compile(copy.deepcopy(fold), dynamic=False)
     inductor_half = torch.compile(copy.deepcopy(half), dynamic=False)
-    ours = Segmenter(bundle, CPU)
-    assert ours.choice.form == "compiled", ours.choice
-    network = ours._network
-    raw = torch.from_numpy(pixels)[None]
+    network, raw = CompiledForm(bundle, torch.get_num_threads()), pixels[None]
+
+    def best() -> torch.Tensor:
+        channels, _ = network.segment(raw, 0, False, None)
+        return torch.from_numpy(channels())
+
     return {
         RELEASED: by_torch(bundle.network, planes, torch.float32),
         PLAIN: by_torch(flushed, planes, torch.float32),
         "channels last": by_torch(last, pixelwise, torch.float32),
         "and folded": by_torch(fold, pixelwise, torch.float32),
         "and torch.compile": by_torch(inductor, pixelwise, torch.float32),
-        "our kernels": (lambda: network.logits(raw), lambda: network.best(raw, 0)),
+        "our kernels": (lambda: network.logits(raw), best),
         "bfloat16, folded": by_torch(half, pixelwise, torch.bfloat16),
         "bfloat16, torch.compile": by_torch(inductor_half, pixelwise, torch.bfloat16),
     }

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 import shapely
+import torch
 from loop_cases import REGION, Box, Case, generated, real, write
 from machine import keep
 
 import wsi_seg as ws
-from wsi_seg.inference.network.segmenter import choose_device
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.lookup import resolve_model
 from wsi_seg.settings import LabelSettings
@@ -99,7 +99,7 @@ class Loop:
         settings = SuggestSettings(windows=count, window_um=self.window_um, labels=LabelSettings())
         asked = AskedSlide(self.case.slide, () if outlines is None else (outlines,))
         bundle = load_bundle(resolve_model(model))
-        found: Suggestion = suggest([asked], bundle, settings, choose_device("cpu"), rule=rule)
+        found: Suggestion = suggest([asked], bundle, settings, torch.device("cpu"), rule=rule)
         to_qupath = found.grounds[0].frames.label_to_qupath
         boxes = []
         for window in found.windows:

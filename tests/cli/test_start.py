@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 RUN = """
 import json, sys
 from wsi_seg.cli.main import _run
 codes = []
-for command in json.loads(sys.argv[1]):
+commands, heaviest = json.loads(sys.argv[1])
+for command in commands:
     sys.argv[1:] = command
     codes.append(_run())
-    heavy = [name for name in ("torch", "zarr", "distributed", "scipy") if name in sys.modules]
+    heavy = [name for name in heaviest if name in sys.modules]
     assert not heavy, (command, heavy)
 print(json.dumps(codes))
 """
@@ -41,10 +45,13 @@ MISSING = {
 """Commands, and how the line begins that they end with."""
 
 
-def codes_of(commands: list[list[str]], folder: Path) -> tuple[list[int], str]:
+HEAVY = ("torch", "zarr", "distributed", "scipy")
+
+
+def codes_of(commands: list[list[str]], folder: Path, heavy: Sequence[str] = HEAVY) -> tuple[list[int], str]:
     """Run commands one after another in a process that stops at the first that imports too much."""
     ran = subprocess.run(
-        [sys.executable, "-c", RUN, json.dumps(commands)],
+        [sys.executable, "-c", RUN, json.dumps([commands, heavy])],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -68,3 +75,13 @@ def test_what_is_missing_is_named_without_pytorch(tmp_path: Path) -> None:
     assert codes == [1] * len(MISSING)
     for line, expected in zip(said.splitlines(), MISSING.values(), strict=True):
         assert line.startswith(f"wsi-seg: {expected}")
+
+
+@pytest.mark.usefixtures("kernels")
+def test_slides_are_segmented_by_kernels_without_pytorch(slide_path: Path, tmp_path: Path) -> None:
+    command = ["predict", str(slide_path), "-o", str(tmp_path)]
+
+    codes, said = codes_of([command], tmp_path, ["torch"])
+
+    assert codes == [0], said
+    assert (tmp_path / slide_path.stem / "summary.json").exists()

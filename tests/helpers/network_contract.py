@@ -43,7 +43,7 @@ def header_of(config: NetworkConfig) -> ModelHeader:
 
 def check_export(network: Network, config: NetworkConfig, path: Path, kind: Format) -> None:
     """Export a network, and compare it at sizes that the export itself does not check."""
-    bundle = ModelBundle(header_of(config), "a fingerprint", Path("a model"), network=network)
+    bundle = ModelBundle.of(network, header_of(config), "a fingerprint", Path("a model"))
     assert export_model(bundle, path, kind, 256).difference < 1e-4
     run = open_onnx(path) if kind == "onnx" else open_torchscript(path)
     for size in ((2, 6, 3), (1, 13, 17)):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
+from wsi_seg.inference.fast.fast_espnet import FastESPNet
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
 
@@ -15,12 +16,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.models.header import InputSpec
     from wsi_seg.models.network import NetworkConfig
 
 CONVOLUTIONS: Any = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # which PyTorch sets as it goes
 
 
 N = TypeVar("N", bound=nn.Module)
+
+
+def fast_espnet(network: ESPNet, spec: InputSpec) -> FastESPNet:
+    """A network, rearranged for compiled kernels."""
+    arrays = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    return FastESPNet(network.config, arrays, spec)
 
 
 def channels_last(network: N) -> N:

@@ -43,7 +43,7 @@ def bundle_of(size: tuple[int, int] | None = None, variant: str = "full") -> Mod
     config = ESPNetConfig(3, p=1, q=1, variant=variant)  # type: ignore[arg-type]
     spec = InputSpec(channels="rgb", mean=(128.0,) * 3, std=(64.0,) * 3, size=size)
     header = ModelHeader(name="m", architecture=architecture_of(config), classes=SCHEMA, input=spec)
-    return ModelBundle(header, "0" * 64, Path("m.safetensors"), network=ESPNet(config).eval())
+    return ModelBundle.of(ESPNet(config), header, "0" * 64, Path("m.safetensors"))
 
 
 def seen_by(bundle: ModelBundle, rgb: np.ndarray) -> torch.Tensor:
@@ -78,7 +78,7 @@ def test_the_authors_mask_is_reproduced(shared_data: Path, tmp_path: Path) -> No
         if not path.is_file():
             pytest.skip(f"{path.name} is absent")
     network, header = import_checkpoint(checkpoint, load_schema("cityscapes"))
-    result = predict_image(street, ModelBundle(header, "", checkpoint, network=network), tmp_path, CPU)
+    result = predict_image(street, ModelBundle.of(network, header, "", checkpoint), tmp_path, CPU)
     with Image.open(result.index_path) as index:
         assert index.size == (2048, 1024)
     assert result.network_index_path.name == "frankfurt_000000_000576_leftImg8bit_index_1024x512.png"

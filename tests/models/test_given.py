@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wsi_seg.errors import ModelError, UsageError
-from wsi_seg.models.bundle import load_bundle, save_bundle
+from wsi_seg.models.bundle import held, load_bundle, save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
-from wsi_seg.models.given import held, is_given, load_given, model_of
+from wsi_seg.models.given import is_given, load_given, model_of
 from wsi_seg.models.header import InputSpec
 
 SCHEMA = ClassSchema(

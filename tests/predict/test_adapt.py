@@ -13,6 +13,7 @@ from helpers.results import Recorder, labels_of
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.inference.network.choice import Compile
 from wsi_seg.inference.tissue.patch_looks import Looks
+from wsi_seg.inference.tissue.sight import sight_by_pytorch
 from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.results.familiarity import Verdict
@@ -29,7 +30,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = write_model(tmp_path_factory.mktemp("model") / "remembering.safetensors")
     bundle = load_bundle(path)
     patches = [RGB[y : y + 256, x : x + 256] for y in (0, 256) for x in (0, 256, 512)]
-    looks = Looks.at(patches, bundle.network, bundle.input)
+    looks = Looks.at(patches, sight_by_pytorch(bundle.network, bundle.input))
     assert looks is not None
     tissue = looks.remembered(2.0)
     save_bundle(path, bundle.network, bundle.header.model_copy(update={"tissue": tissue}))

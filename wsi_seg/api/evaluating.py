@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
+import torch
+
 from wsi_seg.api.arguments import AnyPath, checked, flag_of, image_of, listener_of, path_of, shown, text_of
 from wsi_seg.api.model import Model, as_model
 from wsi_seg.api.pair_paths import paths_of
@@ -23,7 +25,8 @@ from wsi_seg.evaluation.on_images import evaluate_images
 from wsi_seg.evaluation.on_results import evaluate_results
 from wsi_seg.evaluation.on_slides import evaluate_slides
 from wsi_seg.evaluation.tables import as_text
-from wsi_seg.inference.network.segmenter import Segmenter, choose_device
+from wsi_seg.inference.network.devices import choose_device
+from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.models.classes import load_schema
 from wsi_seg.predict.plan import working_mpp
 from wsi_seg.progress import Progress
@@ -33,8 +36,6 @@ from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    import torch
 
     from wsi_seg.api.pair_paths import Pairs
     from wsi_seg.evaluation.evaluation import Evaluation
@@ -187,7 +188,7 @@ def evaluate(
     given = {name: value for name, value in reading.items() if value is not None}
     labels = checked(LabelSettings, {**given, "precision": precision, "compile": compile})
     settings = PredictSettings(model=model.named, labels=labels)
-    trial = ModelTrial(model.bundle, schema, choose_device(device), settings, hears)
+    trial = ModelTrial(model.bundle, schema, torch.device(choose_device(device)), settings, hears)
     return _scores(trial.on_images(paths[0], split or "val") if on_images else trial.on_slides(paths, truth))
 
 

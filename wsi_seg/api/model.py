@@ -10,8 +10,9 @@ from wsi_seg.api.arguments import AnyPath, checked, number_of, path_of, shown
 from wsi_seg.api.network_input import input_of, schema_of
 from wsi_seg.api.slide_image import SlideImage
 from wsi_seg.errors import UsageError
+from wsi_seg.inference.network.devices import choose_device
 from wsi_seg.inference.network.pool import SegmenterPool
-from wsi_seg.inference.network.segmenter import Segmenter, choose_device
+from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.inference.plain_images import label_image
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.given import load_given, model_of
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal, Self
 
-    import torch
     from numpy.typing import NDArray
     from torch import nn
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.classes import TissueClass
 
-    _How = tuple[torch.device, Precision, Compile]
+    _How = tuple[str, Precision, Compile]
 
 MPP_TOLERANCE = 0.02
 """Largest relative difference between the resolutions of an image and the model: label pixels are changed by
@@ -187,7 +187,7 @@ class Model:
         if self.mpp is None:
             return label_image(pixels, self.bundle, self._single(chosen, precision, compile))
         pool = self._pool(chosen, precision, compile)
-        return label_array(pixels, pool, self.bundle, LabelSettings(), str(chosen))
+        return label_array(pixels, pool, self.bundle, LabelSettings(), chosen)
 
     def _single(self, *how: *_How) -> Segmenter:
         """Return the network prepared for plain images; it is prepared once for each way to run it."""

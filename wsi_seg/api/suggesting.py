@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import torch
+
 from wsi_seg.api.arguments import AnyPath, checked, flag_of, image_of, path_of, shown
 from wsi_seg.api.model import Model, as_model
 from wsi_seg.api.suggestions import Suggestions, suggestions_of
 from wsi_seg.errors import UsageError
-from wsi_seg.inference.network.segmenter import choose_device
+from wsi_seg.inference.network.devices import choose_device
 from wsi_seg.settings import LabelSettings
 from wsi_seg.suggestion.asked_slides import SuggestSettings, each_once, read_asked
 from wsi_seg.suggestion.drawings import Targets, draw
@@ -109,7 +111,7 @@ def suggest_into(
             f"--doubtful {targets.doubtful}: nothing is outlined: give --outlines, or leave it out"
         )
     targets.check([one.path for one in asked])
-    found = run(asked, model.bundle, settings, choose_device(device), progress)
+    found = run(asked, model.bundle, settings, torch.device(choose_device(device)), progress)
     return suggestions_of(found, draw(targets, found), left_out)
 
 

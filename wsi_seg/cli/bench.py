@@ -161,7 +161,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _devices(names: list[str]) -> tuple[str, ...]:
-    from wsi_seg.inference.network.segmenter import choose_device
+    from wsi_seg.inference.network.devices import choose_device
 
     return tuple(dict.fromkeys(str(choose_device(name)) for name in names))
 

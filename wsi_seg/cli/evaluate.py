@@ -199,8 +199,10 @@ def _trial(
     from wsi_seg.models.lookup import resolve_model
 
     path = resolve_model(model)
+    import torch
+
     from wsi_seg.api.evaluating import ModelTrial  # only now, as PyTorch takes seconds to import
-    from wsi_seg.inference.network.segmenter import choose_device
+    from wsi_seg.inference.network.devices import choose_device
     from wsi_seg.models.bundle import load_bundle
     from wsi_seg.settings import LabelSettings, PredictSettings
 
@@ -209,7 +211,7 @@ def _trial(
     except ValidationError as error:
         remedy = "see `wsi-seg evaluate --help`"
         raise UsageError(f"--{explain(error).replace('_', '-', 1)}: {remedy}") from error
-    return ModelTrial(load_bundle(path), schema, choose_device(device), settings, progress)
+    return ModelTrial(load_bundle(path), schema, torch.device(choose_device(device)), settings, progress)
 
 
 def _print(evaluation: Evaluation, json_path: Path | None) -> None:

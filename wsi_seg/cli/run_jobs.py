@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from wsi_seg.cli.display import BarProgress
 from wsi_seg.cli.terminal import say
 from wsi_seg.errors import UsageError
-from wsi_seg.inference.network.segmenter import choose_device
-from wsi_seg.inference.plain_images import predict_image
+from wsi_seg.inference.network.devices import choose_device
 from wsi_seg.predict.batch import NoResult, Outcome, run_batch
 from wsi_seg.predict.jobs import is_plain_image
 from wsi_seg.predict.plan import takes_slides
@@ -152,7 +151,12 @@ class Runner:
             )
 
     def _image(self, job: Job) -> Outcome:
-        device, labels = choose_device(self._settings.run.device), self._settings.labels
+        # Only now, as slides may do without PyTorch.
+        import torch
+
+        from wsi_seg.inference.plain_images import predict_image
+
+        device, labels = torch.device(choose_device(self._settings.run.device)), self._settings.labels
         done = predict_image(job.path, self._bundle, job.out, device, labels.precision, labels.compile)
         if self._show is not None:
             for path in dict.fromkeys(

@@ -14,6 +14,7 @@ from wsi_seg.demo.fields import FIELD_MPP, draw_field
 from wsi_seg.demo.train_demo import NAME, Recipe
 from wsi_seg.files.files import write_text
 from wsi_seg.inference.tissue.patch_looks import SIDE, Looks
+from wsi_seg.inference.tissue.sight import sight_by_pytorch
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.models.lookup import WEIGHTS_FOLDER
 from wsi_seg.models.remembered import BESIDE, RememberedTissue
@@ -35,7 +36,7 @@ def remember(path: Path, seed: int, fields: int = FIELDS) -> RememberedTissue:
     """
     bundle = load_bundle(path)
     patches = (draw_field(seed * 10_000 + i, SIDE)[0] for i in range(fields))
-    looks = Looks.at(patches, bundle.network, bundle.input)
+    looks = Looks.at(patches, sight_by_pytorch(bundle.network, bundle.input))
     assert looks is not None  # there are fields
     return looks.remembered(FIELD_MPP).model_copy(update={"model": bundle.fingerprint})
 

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import torch
+
 from wsi_seg.evaluation.benchmarks import own_scores
 from wsi_seg.evaluation.evaluation import Evaluation, Tally, notices
 from wsi_seg.evaluation.matching import match_classes
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     import numpy as np
-    import torch
     from numpy.typing import NDArray
     from pydantic import JsonValue
 
@@ -62,7 +63,7 @@ def evaluate_images(
     progress = progress or Progress()
     table = match_classes(bundle.schema, dataset.schema, str(bundle.path))
     tallies = []
-    diagnoses = _Diagnoses(bundle, segmenter.device)
+    diagnoses = _Diagnoses(bundle, torch.device(segmenter.device))
     scores = own_scores(dataset)
     pixels = [source.size[0] * source.size[1] for source in dataset.sources]
     progress.begin(f"{dataset.folder.name} {dataset.split}", len(pixels), 0, sum(pixels) / 1e6, "images")

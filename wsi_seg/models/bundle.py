@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-import torch
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from wsi_seg.errors import ModelError
 from wsi_seg.files.files import replacing
 from wsi_seg.models.architecture import Architecture, build_network
-from wsi_seg.models.bounded import fault_of, no_larger_than
-from wsi_seg.models.container import damaged, pack, read_all
+from wsi_seg.models.container import arrays_in, damaged, pack, read_all, tensors_in
 from wsi_seg.models.described import DescribedModel, parse_header, read_header
+from wsi_seg.models.espnet_config import ESPNetConfig
+from wsi_seg.models.espnet_tensors import fits, is_published
 from wsi_seg.models.remembered import tissue_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    import torch
+    from numpy.typing import NDArray
 
     from wsi_seg.models.header import ModelHeader
     from wsi_seg.models.network import Network
@@ -30,15 +34,53 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelBundle(DescribedModel):
-    """A network that is ready to run, and the meaning of its results.
+    """A model that is ready to run, and the meaning of its results.
 
     Attributes
     ----------
-    network : Network
-        In eval mode, on the CPU, float32.
+    build : callable
+        Returns `network`. It is called once, when the network is first asked for: that imports PyTorch, which
+        compiled kernels do without.
+    arrays : mapping of str to array, or None
+        The weights of a published ESPNet; None for all other networks.
     """
 
-    network: Network = field(kw_only=True)
+    build: Callable[[], Network] = field(kw_only=True, repr=False, compare=False)
+    arrays: Mapping[str, NDArray[Any]] | None = field(default=None, kw_only=True, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, network: Network, header: ModelHeader, fingerprint: str, path: Path) -> ModelBundle:
+        """Return the model of a network; that is then in eval mode, and must be on the CPU, in float32."""
+        arrays = None
+        if is_published(network.config):
+            arrays = {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
+        return cls(header, fingerprint, path, build=network.eval, arrays=arrays)
+
+    @cached_property
+    def network(self) -> Network:
+        """The network, in eval mode, on the CPU, in float32."""
+        return self.build()
+
+    @property
+    def published(self) -> tuple[ESPNetConfig, Mapping[str, NDArray[Any]]]:
+        """Config and weights of a published ESPNet, which this must be."""
+        config = self.architecture.config
+        assert isinstance(config, ESPNetConfig)
+        assert self.arrays is not None
+        return config, self.arrays
+
+
+_held: WeakValueDictionary[str, ModelBundle] = WeakValueDictionary()
+
+
+def hold(bundle: ModelBundle) -> ModelBundle:
+    """Let `held` find a model that no file holds, for as long as anything refers to it."""
+    return _held.setdefault(bundle.fingerprint, bundle)
+
+
+def held(fingerprint: str) -> ModelBundle | None:
+    """Return the model of this process with this fingerprint that no file holds, or None."""
+    return _held.get(fingerprint)
 
 
 def save_bundle(path: Path, network: Network, header: ModelHeader) -> str:
@@ -115,13 +157,38 @@ def load_bundle(path: Path, build: Callable[[Architecture], Network] = build_net
         If the file is missing, damaged, not a model file, or of a newer format; one line that says which.
     """
     read_header(path)  # refuses a wrong file, such as a slide, before gigabytes of it are read
-    document, tensors, fingerprint = read_all(path)
+    document, data, fingerprint = read_all(path)
     header = parse_header(path, document)  # of these weights, though the file were replaced meanwhile
+    beside = None if header.tissue else tissue_beside(path, fingerprint)
+
+    def built() -> Network:
+        return _built(path, header, tensors_in(path, data), build)
+
+    config = header.architecture.config
+    if isinstance(config, ESPNetConfig) and is_published(config):
+        arrays = arrays_in(data)
+        if arrays is not None and fits(arrays, config):  # else building it tells what is wrong
+            return ModelBundle(header, fingerprint, path, beside, build=built, arrays=arrays)
+    network = built()
+    return ModelBundle(header, fingerprint, path, beside, build=lambda: network)
+
+
+def _built(
+    path: Path,
+    header: ModelHeader,
+    tensors: dict[str, torch.Tensor],
+    build: Callable[[Architecture], Network],
+) -> Network:
+    """Make a network, and give it a file's weights."""
+    import torch
+
+    from wsi_seg.models.bounded import no_larger_than
+
     # Not on the "meta" device, though the random weights are replaced at once: its first use imports half
     # of torch, which takes a second.
-    held = sum(tensor.numel() for tensor in tensors.values())
+    count = sum(tensor.numel() for tensor in tensors.values())
     try:
-        with torch.random.fork_rng(devices=[]), no_larger_than(held):
+        with torch.random.fork_rng(devices=[]), no_larger_than(count):
             network = build(header.architecture)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
@@ -130,12 +197,13 @@ def load_bundle(path: Path, build: Callable[[Architecture], Network] = build_net
     _check_tensors(path, tensors, network)
     network.load_state_dict(tensors, assign=True)
     network.path = path
-    beside = None if header.tissue else tissue_beside(path, fingerprint)
-    return ModelBundle(header, fingerprint, path, beside, network=network.eval())
+    return network.eval()
 
 
 def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], network: Network) -> None:
     """Raise ModelError unless the tensors match the network's, one for one, and are finite."""
+    from wsi_seg.models.bounded import fault_of
+
     expected = network.state_dict()
     odd = sorted(tensors.keys() ^ expected.keys())
     if odd:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 from safetensors import SafetensorError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
 MAX_BYTES = 2 * 2**30
@@ -69,13 +70,14 @@ def read_document(path: Path) -> Document:
     return document
 
 
-def read_all(path: Path) -> tuple[Document, dict[str, Tensor], str]:
-    """Read a file's document and tensors at once, checking every byte of the file.
+def read_all(path: Path) -> tuple[Document, bytes, str]:
+    """Read a file's document and its bytes at once, checking every byte of the file.
 
     Returns
     -------
     document : dict
-    tensors : dict of str to Tensor
+    data : bytes
+        For `tensors_in` or `arrays_in`.
     fingerprint : str
         The file's SHA-256, in hexadecimal.
 
@@ -84,8 +86,6 @@ def read_all(path: Path) -> tuple[Document, dict[str, Tensor], str]:
     ModelError
         If the file is missing, damaged or not a model file.
     """
-    from safetensors import torch as safetensors
-
     try:
         data = read_plain(path, MAX_BYTES)
     except OSError as error:
@@ -93,10 +93,33 @@ def read_all(path: Path) -> tuple[Document, dict[str, Tensor], str]:
     document, index, weights = _split(path, data)
     if document.pop("checksum", None) != _checksum(document, index, weights):
         raise damaged(path, "its checksum does not match its content")
+    return document, data, hashlib.sha256(data).hexdigest()
+
+
+def tensors_in(path: Path, data: bytes) -> dict[str, Tensor]:
+    """Return the tensors of a file that was read.
+
+    Raises
+    ------
+    ModelError
+        If they are damaged.
+    """
+    from safetensors import torch as safetensors
+
     try:
-        return document, safetensors.load(data), hashlib.sha256(data).hexdigest()
+        return safetensors.load(data)
     except (SafetensorError, ValueError) as error:
         raise damaged(path, str(error)) from error
+
+
+def arrays_in(data: bytes) -> dict[str, NDArray[Any]] | None:
+    """Return a file's tensors as arrays, without PyTorch; None if they are damaged, or not for numpy."""
+    from safetensors import numpy as safetensors
+
+    try:
+        return safetensors.load(data)
+    except (SafetensorError, ValueError, KeyError, AttributeError):  # damaged, or types that numpy lacks
+        return None
 
 
 def damaged(path: Path, reason: str) -> ModelError:

@@ -11,30 +11,24 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
 
 from wsi_seg.errors import ModelError, UsageError, shortened
 from wsi_seg.models.architecture import Architecture
-from wsi_seg.models.bundle import ModelBundle, file_of, load_bundle
+from wsi_seg.models.bundle import ModelBundle, file_of, hold, load_bundle
 from wsi_seg.models.header import InputSpec, ModelHeader
 from wsi_seg.models.network import Network
 from wsi_seg.models.network_config import TriedConfig
 from wsi_seg.models.reach import measure_reach
-from wsi_seg.models.registry import GIVEN, LARGEST_MULTIPLE, LARGEST_STRIDE
+from wsi_seg.models.registry import GIVEN, LARGEST_MULTIPLE, LARGEST_STRIDE, REGISTER
 
 if TYPE_CHECKING:
     from wsi_seg.models.classes import ClassSchema
 
 ABOUT = 128
 """Approximate side in pixels of the images on which a module is tried."""
-
-REGISTER = "register its class by an entry point of the group wsi_seg.networks"
-
-_held: WeakValueDictionary[str, ModelBundle] = WeakValueDictionary()
-"""Models of this process by their fingerprints, for as long as anything refers to them."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +163,7 @@ def model_of(module: nn.Module, schema: ClassSchema, spec: InputSpec, name: str 
 def as_model(network: Network, header: ModelHeader, path: Path) -> ModelBundle:
     """Return the model of a module; its fingerprint is that of the model file it would be saved to."""
     fingerprint = hashlib.sha256(file_of(path, network, header)).hexdigest()
-    return _keep(ModelBundle(header, fingerprint, path, network=network.eval()))
+    return hold(ModelBundle.of(network, header, fingerprint, path))
 
 
 def load_given(path: Path, module: nn.Module) -> ModelBundle:
@@ -187,12 +181,7 @@ def load_given(path: Path, module: nn.Module) -> ModelBundle:
             raise ModelError("it is of a registered network: load it without network=")
         return GivenNetwork(architecture.config, own)
 
-    return _keep(load_bundle(path, build))
-
-
-def held(fingerprint: str) -> ModelBundle | None:
-    """Return the model of this process with this fingerprint, or None."""
-    return _held.get(fingerprint)
+    return hold(load_bundle(path, build))
 
 
 def is_given(network: nn.Module) -> bool:
@@ -212,10 +201,6 @@ def _copied(module: nn.Module) -> nn.Module:
 def module_of(bundle: ModelBundle) -> nn.Module | None:
     """Return the module of a model whose network was given in Python, else None."""
     return bundle.network.module if isinstance(bundle.network, GivenNetwork) else None
-
-
-def _keep(bundle: ModelBundle) -> ModelBundle:
-    return _held.setdefault(bundle.fingerprint, bundle)
 
 
 def _found_out(module: nn.Module, classes: int) -> tuple[int, int]:

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from numpy.typing import NDArray
+    from torch import nn
 
 NEGLIGIBLE = 1e-20
 """Smaller weights are replaced by 0."""
 
 
-def cleared(weights: Tensor) -> Tensor:
+def cleared(weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return weights with negligible ones replaced by 0."""
-    return torch.where(weights.abs() < NEGLIGIBLE, 0.0, weights)
+    return np.where(np.abs(weights) < NEGLIGIBLE, np.float32(0), weights)
 
 
-@torch.no_grad()
 def clear(network: nn.Module) -> None:
     """Replace a network's negligible weights and normalisation statistics by 0."""
     for tensor in network.state_dict().values():
         if tensor.is_floating_point():
-            tensor.copy_(cleared(tensor))
+            tensor.masked_fill_(tensor.abs() < NEGLIGIBLE, 0.0)

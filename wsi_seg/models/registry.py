@@ -26,6 +26,9 @@ GROUP = "wsi_seg.networks"
 ONNX, GIVEN = "onnx", "given"
 """Networks that are no code of ours: of an ONNX file, and of a module that was given in Python."""
 
+REGISTER = f"register its class by an entry point of the group {GROUP}"
+"""What to do so that other processes find a network that was given in Python."""
+
 OURS = "wsi-seg"
 HERE = "this process"
 

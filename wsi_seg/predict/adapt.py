@@ -13,6 +13,7 @@ import numpy as np
 from wsi_seg.errors import UsageError
 from wsi_seg.inference.tissue.comparison import FAR, distance_of
 from wsi_seg.inference.tissue.patch_looks import Looks
+from wsi_seg.inference.tissue.sight import sight_by_pytorch
 from wsi_seg.predict.adapted import LEFT, Adaptation
 from wsi_seg.predict.familiar import patches_of
 from wsi_seg.slides.restain import restainings
@@ -82,9 +83,12 @@ def choose(patches: Sequence[NDArray[np.uint8]], bundle: ModelBundle) -> Adaptat
     target, tissue = _stain(require_stain(bundle)), bundle.tissue
     assert tissue is not None  # it has a stain
 
+    # Not by kernels, which round otherwise: the map is to be the same for both forms of the network.
+    sight = sight_by_pytorch(bundle.network, bundle.input)
+
     def looks(restain: Restaining | None) -> Looks | None:
         seen = patches if restain is None else [restain(patch) for patch in patches]
-        return Looks.at(seen, bundle.network, bundle.input)
+        return Looks.at(seen, sight)
 
     own = looks(None)
     if own is None or own.stain is None:

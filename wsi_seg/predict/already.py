@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
-import re
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsi_seg.inference.network.choice import Choice
+from wsi_seg.inference.network.devices import may_have_gpu
 from wsi_seg.models.registry import GIVEN, ONNX
 from wsi_seg.predict import resume
 from wsi_seg.predict.jobs import is_plain_image
@@ -24,12 +21,6 @@ if TYPE_CHECKING:
     from wsi_seg.results.record import RunRecord
     from wsi_seg.results.summary import Summary
     from wsi_seg.settings import PredictSettings
-
-NO_GPUS = re.compile(r"^(?:cuda|hip|xpu)\b[^=\n]*= None$", re.MULTILINE)
-"""What a build of PyTorch says in its ``version.py`` of each kind of device that it has no code for."""
-
-KINDS = 3
-DRIVERS = ("libcuda.so.1", "nvcuda.dll", "libamdhip64.so")
 
 
 def finished_before(
@@ -72,23 +63,3 @@ def _simple(job: Job, model: DescribedModel, settings: PredictSettings) -> bool:
 def _as_before(record: RunRecord) -> Choice:
     """Return the form that the result was made in, to which a run that is resumed keeps."""
     return Choice("plain" if record.labels.get("network") == "plain" else "compiled", "as at the start")
-
-
-def may_have_gpu() -> bool:
-    """Return whether PyTorch might find a GPU; False only where it has no code for any, or no driver is."""
-    found = find_spec("torch")
-    if found is None or found.origin is None:
-        return True
-    try:
-        version = Path(found.origin).with_name("version.py").read_text(encoding="utf-8")
-    except OSError:
-        return True
-    return len(NO_GPUS.findall(version)) < KINDS and any(map(_loads, DRIVERS))
-
-
-def _loads(library: str) -> bool:
-    try:
-        ctypes.CDLL(library)
-    except OSError:
-        return False
-    return True

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
+from wsi_seg.inference.fast.deepest import can_average
 from wsi_seg.inference.stream.region import mirrored
 from wsi_seg.inference.tissue.comparison import UNKNOWN, compare
 from wsi_seg.inference.tissue.patch_looks import Looks, patch_side
+from wsi_seg.inference.tissue.sight import sight_by_kernels, sight_by_pytorch
 from wsi_seg.slides.sampled import fullest, squares
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from wsi_seg.inference.tissue.patch_looks import Sight
     from wsi_seg.predict.plan import Plan
     from wsi_seg.results.familiarity import Familiarity
     from wsi_seg.slides.lattice import Rect
@@ -44,8 +47,14 @@ def familiarity(plan: Plan) -> Familiarity | None:
         patches = patches_of(plan)
         if plan.restain is not None:
             patches = [plan.restain(patch) for patch in patches]
-        looks = Looks.at(patches, plan.model.network, plan.bundle.input)
+        looks = Looks.at(patches, _sight(plan))
         return compare(looks, tissue, plan.frames.label_mpp[0], plan.slide.mpp[0])
+
+
+def _sight(plan: Plan) -> Sight:
+    if plan.by_kernels and can_average(plan.bundle.architecture.config):
+        return sight_by_kernels(plan.model)
+    return sight_by_pytorch(plan.model.network, plan.bundle.input)
 
 
 def patches_of(plan: Plan) -> list[NDArray[np.uint8]]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import openslide
-import torch
 
 from wsi_seg import __version__
+from wsi_seg.inference.network.devices import torch_version
 from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.pictures.overview_picture import write_overview_picture
@@ -214,7 +214,7 @@ def versions() -> dict[str, str]:
     return {
         "wsi-seg": __version__,
         "python": platform.python_version(),
-        "torch": str(torch.__version__),
+        "torch": torch_version(),
         "openslide": openslide.__library_version__,
         "numpy": np.__version__,
     }

@@ -14,6 +14,8 @@ import openslide
 from wsi_seg import __version__
 from wsi_seg.errors import ModelError, SlideError
 from wsi_seg.files.digests import digest_of
+from wsi_seg.inference.network.choice import choose_form
+from wsi_seg.inference.network.devices import kind_of
 from wsi_seg.models.registry import ONNX
 from wsi_seg.predict.adapted import ADAPT, stated
 from wsi_seg.predict.sizes import lay_out
@@ -114,9 +116,7 @@ class Plan:
 
             regions = read_regions(labels.roi, slide.name, frames)
         if choice is None:
-            from wsi_seg.inference.network.forms import choose_form
-
-            choice = choose_form(with_network(bundle).network, device, labels.precision, labels.compile)
+            choice = choose_form(bundle.architecture.config, device, labels.precision, labels.compile)
         lattice, batch_size = lay_out(frames.label_size, labels, bundle, device, choice.form)
         return cls(
             slide=slide,
@@ -140,6 +140,11 @@ class Plan:
         plan = replace(self, restain=restain)
         plan.__dict__["slide_overview"] = self.slide_overview  # which is read once
         return plan
+
+    @property
+    def by_kernels(self) -> bool:
+        """Whether compiled kernels run the network, on a CPU: then PyTorch need not be imported."""
+        return self.choice.form == "compiled" and kind_of(self.device) == "cpu"
 
     @property
     def model(self) -> ModelBundle:

@@ -9,6 +9,7 @@ is started again resumes from there.
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,7 @@ from typing import TYPE_CHECKING, Any
 from wsi_seg.errors import SlideError, UsageError
 from wsi_seg.files.files import check_folder
 from wsi_seg.inference.fast.library import kernels_to_be_compiled
-from wsi_seg.inference.network.choice import Choice
-from wsi_seg.inference.network.forms import choose_form
-from wsi_seg.inference.network.threads import computing_threads
+from wsi_seg.inference.network.choice import Choice, choose_form
 from wsi_seg.inference.stream.cluster import local_cluster, remote_cluster
 from wsi_seg.inference.stream.job import RegionJob, close_job
 from wsi_seg.inference.stream.ledger import Ledger
@@ -27,7 +26,7 @@ from wsi_seg.inference.stream.workers import probe
 from wsi_seg.memory import release_freed
 from wsi_seg.models.bundle import ModelBundle, load_bundle
 from wsi_seg.models.lookup import resolve_model
-from wsi_seg.models.onnx.onnx_network import OnnxNet
+from wsi_seg.models.registry import ONNX
 from wsi_seg.predict import resume
 from wsi_seg.predict.adapt import adapt, require_stain
 from wsi_seg.predict.adapted import begun
@@ -165,16 +164,16 @@ def _choose_form(
     result: ResultFolder, bundle: ModelBundle, device: str, settings: PredictSettings, progress: Progress
 ) -> Choice:
     """Choose the form in which the network runs: in a resumed run, the form in which it was started."""
-    labels = settings.labels
-    if isinstance(bundle.network, OnnxNet):
-        return choose_form(bundle.network, device, labels.precision, labels.compile)
+    labels, config = settings.labels, bundle.architecture.config
+    if bundle.architecture.name == ONNX:
+        return choose_form(config, device, labels.precision, labels.compile)
     if labels.compile == "auto" and not settings.run.overwrite:
         record = result.read_record()
         if record is not None and record.labels.get("network") == "plain":
             return Choice("plain", "as at the start of the run")
     if labels.compile != "no" and device == "cpu" and kernels_to_be_compiled():
         progress.say("compiling the network for this processor: some seconds, once")
-    return choose_form(bundle.network, device, labels.precision, labels.compile)
+    return choose_form(config, device, labels.precision, labels.compile)
 
 
 def _segment(
@@ -187,8 +186,7 @@ def _segment(
     with plan.timed("mask"):
         record = resume.prepare(result, plan, record, writer, ledger)
     arrivals = Arrivals(plan.lattice.region)
-    # On a core each: PyTorch's threads would wait for each other busily, as the networks need all cores.
-    with computing_threads(3, 1, "beside") as beside:
+    with _threads_beside(plan) as beside:
         overview = beside.submit(writer.write_overview, plan.overview_srgb)
         polygons = beside.submit(export_as_they_come, result, plan, arrivals)
         looked = beside.submit(familiarity, plan)
@@ -222,6 +220,16 @@ def _segment(
     record = record.model_copy(update=made)
     result.write_record(record)
     return record, exported, familiar
+
+
+def _threads_beside(plan: Plan) -> ThreadPoolExecutor:
+    """Start the threads for what is done beside the stream of regions."""
+    if plan.by_kernels:
+        return ThreadPoolExecutor(3, "beside")
+    from wsi_seg.inference.network.threads import computing_threads
+
+    # On a core each: PyTorch's threads would wait for each other busily, as the networks need all cores.
+    return computing_threads(3, 1, "beside")
 
 
 def _refuse_changed_slide(result: ResultFolder, plan: Plan) -> None:

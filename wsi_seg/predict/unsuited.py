@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.files.plain_files import check_plain
-from wsi_seg.inference.network.forms import choose_form
-from wsi_seg.inference.network.segmenter import choose_device
-from wsi_seg.models.given import REGISTER, is_given
-from wsi_seg.models.onnx.onnx_network import OnnxNet
+from wsi_seg.inference.network.choice import choose_form
+from wsi_seg.inference.network.devices import choose_device
+from wsi_seg.models.registry import GIVEN, ONNX, REGISTER
 from wsi_seg.predict.sizes import DEFAULT_PATCH, patch_and_halo
 
 if TYPE_CHECKING:
@@ -32,12 +31,12 @@ def refuse_unsuited(bundle: ModelBundle, settings: PredictSettings) -> None:
     AnnotationError
         If the file of the regions of interest is not there.
     """
-    labels, run = settings.labels, settings.run
+    labels, run, name = settings.labels, settings.run, bundle.architecture.name
     if run.scheduler is None:
         device = choose_device(run.device)
-        if labels.compile == "yes" or isinstance(bundle.network, OnnxNet):
-            choose_form(bundle.network, device.type, labels.precision, labels.compile)
-    elif is_given(bundle.network):
+        if labels.compile == "yes" or name == ONNX:
+            choose_form(bundle.architecture.config, device, labels.precision, labels.compile)
+    elif name == GIVEN:
         raise UsageError(
             f"{bundle.name}: its network was given in Python, and is in this process alone: leave the "
             f"scheduler out, or {REGISTER}, where all workers find it"

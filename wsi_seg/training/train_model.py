@@ -9,7 +9,7 @@ import torch
 
 from wsi_seg.errors import UsageError
 from wsi_seg.files.files import check_folder
-from wsi_seg.inference.network.segmenter import choose_device
+from wsi_seg.inference.network.devices import choose_device
 from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.header import TRAINED_ON, TRUTH, InputSpec, ModelHeader
 from wsi_seg.models.lookup import resolve_model
@@ -101,7 +101,7 @@ def train(request: TrainRequest, listener: TrainingProgress | None = None) -> Tr
 
 def _train(request: TrainRequest, listener: TrainingProgress) -> Trained:
     recipe = request.recipe
-    device = choose_device(request.device)
+    device = torch.device(choose_device(request.device))
     check_device(device, recipe)
     check_folder(request.folder / WORK)
     folder = TrainingFolder(request.folder, request.overwrite, request.resume)

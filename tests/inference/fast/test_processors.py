@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import tissue_rgb
+from helpers.networks import fast_espnet
 
 from wsi_seg.compiled import build
 from wsi_seg.errors import KernelsError
 from wsi_seg.inference.fast import library
-from wsi_seg.inference.fast.fast_espnet import FastESPNet
 from wsi_seg.inference.fast.library import load_kernels
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
@@ -52,7 +52,7 @@ def computed(name: str) -> str:
     """A hash of the logits and classes of pictures, one of a width that no vector divides."""
     torch.manual_seed(0)
     network = ESPNet(ESPNetConfig(classes=5, variant=name)).eval()  # type: ignore[arg-type]
-    fast, digest = FastESPNet(network, SPEC), hashlib.sha256()
+    fast, digest = fast_espnet(network, SPEC), hashlib.sha256()
     for height, width in ((64, 96), (40, 104)):
         rgb = tissue_rgb(height, width)
         digest.update(fast.logits(rgb).tobytes())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import tissue_rgb
-from helpers.networks import trained_espnet
+from helpers.networks import fast_espnet, trained_espnet
 from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
@@ -64,8 +64,8 @@ def test_spans_end_with_the_image(some_cells: np.ndarray) -> None:
 @pytest.mark.usefixtures("kernels")
 def test_what_is_wanted_has_no_effect_on_classes(network: ESPNet, some_cells: np.ndarray) -> None:
     rgb, inside = tissue_rgb(HEIGHT, WIDTH), at_pixels(some_cells)
-    expected = FastESPNet(network, SPEC).best(rgb)
-    fast = FastESPNet(network, SPEC)
+    expected = fast_espnet(network, SPEC).best(rgb)
+    fast = fast_espnet(network, SPEC)
     fast.best(tissue_rgb(HEIGHT, WIDTH, 1))  # so that its maps are full of another image
     found = fast.best(rgb, windows=Windows(some_cells, np.ones_like(some_cells)))
     np.testing.assert_array_equal(found[inside], expected[inside])
@@ -93,7 +93,7 @@ def test_what_is_not_seen_is_zero_in_all_maps(
         expected = network(normalised.contiguous())[0].numpy()
     for hook in hooks:
         hook.remove()
-    fast, inside = FastESPNet(network, SPEC), at_pixels(some_cells)
+    fast, inside = fast_espnet(network, SPEC), at_pixels(some_cells)
     fast.best(tissue_rgb(HEIGHT, WIDTH, 1))
     found = fast.logits(rgb, windows=Windows(some_cells, seen))
     np.testing.assert_allclose(found[:, inside], expected[:, inside], atol=1e-5 * np.abs(expected).max())
@@ -108,13 +108,13 @@ def bytes_held(fast: FastESPNet) -> int:
 
 @pytest.mark.usefixtures("kernels")
 def test_high_images_stream_through_maps_of_few_rows(network: ESPNet) -> None:
-    fast, rgb = FastESPNet(network, SPEC), tissue_rgb(2048, 64)
+    fast, rgb = fast_espnet(network, SPEC), tissue_rgb(2048, 64)
     few = fast.best(rgb)
     held = bytes_held(fast)
     normalised = Normalisation(SPEC, torch.device("cpu"))(torch.from_numpy(rgb).permute(2, 0, 1)[None])
     with torch.inference_mode():
         expected = network(normalised.contiguous())[0].numpy()
     np.testing.assert_allclose(fast.logits(rgb), expected, atol=1e-5 * np.abs(expected).max())
-    np.testing.assert_array_equal(FastESPNet(network, SPEC).best(rgb, threads=8), few)
+    np.testing.assert_array_equal(fast_espnet(network, SPEC).best(rgb, threads=8), few)
     fast.best(tissue_rgb(4096, 64))
     assert bytes_held(fast) == held

@@ -6,14 +6,14 @@ from helpers.networks import CONVOLUTIONS
 from torch import nn
 
 from wsi_seg.errors import KernelsError, UsageError
-from wsi_seg.inference.network import forms as networks
-from wsi_seg.inference.network.choice import Compile
-from wsi_seg.inference.network.forms import choose_form, run_as
-from wsi_seg.models.espnet import ESPNet
+from wsi_seg.inference.network import choice as choosing
+from wsi_seg.inference.network.choice import Compile, choose_form
+from wsi_seg.inference.network.forms import run_as
+from wsi_seg.models.biopsy_config import BiopsyConfig
 from wsi_seg.models.espnet_config import ESPNetConfig
 from wsi_seg.models.header import InputSpec
 
-ESPNET = ESPNet(ESPNetConfig(2, p=1, q=1))
+ESPNET = ESPNetConfig(2, p=1, q=1)
 
 
 @pytest.mark.usefixtures("kernels")
@@ -25,22 +25,22 @@ def test_an_espnet_is_compiled_by_itself() -> None:
 
 @pytest.mark.parametrize("name", ["hff", "residual"])
 def test_ablations_are_not(name: str) -> None:
-    ablation = ESPNet(ESPNetConfig(2, p=1, q=1, **{name: False}))  # type: ignore[arg-type]
+    ablation = ESPNetConfig(2, p=1, q=1, **{name: False})  # type: ignore[arg-type]
     assert choose_form(ablation, "cpu", "float32", "auto").form == "plain"
 
 
 def test_what_cannot_be_compiled_says_why() -> None:
     assert "bfloat16" in choose_form(ESPNET, "cpu", "bfloat16", "auto").why
-    assert "only ESPNets as published" in choose_form(nn.Conv2d(3, 2, 1), "cpu", "float32", "auto").why
+    assert "only ESPNets as published" in choose_form(BiopsyConfig(2), "cpu", "float32", "auto").why
     with pytest.raises(UsageError, match=r"--compile yes: .*only ESPNets .* compiled: give --compile no"):
-        choose_form(nn.Conv2d(3, 2, 1), "cpu", "float32", "yes")
+        choose_form(BiopsyConfig(2), "cpu", "float32", "yes")
 
 
 def test_no_compiler_costs_speed_only(monkeypatch: pytest.MonkeyPatch) -> None:
     def none_here() -> None:
         raise KernelsError("no C++ compiler")
 
-    monkeypatch.setattr(networks, "load_kernels", none_here)
+    monkeypatch.setattr(choosing, "load_kernels", none_here)
     choice = choose_form(ESPNET, "cpu", "float32", "auto")
     assert (choice.form, choice.why) == ("plain", "three times slower than compiled: no C++ compiler")
     with pytest.raises(UsageError, match=r"--compile yes: no C\+\+ compiler: give --compile no"):
@@ -49,8 +49,8 @@ def test_no_compiler_costs_speed_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("wanted", "form"), [("auto", "plain"), ("yes", "compiled"), ("no", "plain")])
 def test_a_gpu_records_graphs_where_asked_to(wanted: Compile, form: str) -> None:
-    for network in (ESPNET, nn.Conv2d(3, 2, 1)):
-        assert choose_form(network, "cuda:1", "float16", wanted).form == form
+    for config in (ESPNET, BiopsyConfig(2)):
+        assert choose_form(config, "cuda:1", "float16", wanted).form == form
 
 
 def test_float32_is_not_rounded_and_other_code_keeps_its_setting() -> None:

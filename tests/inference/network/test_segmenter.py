@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,8 +11,8 @@ from conftest import SCHEMA, tissue_rgb, write_model
 from torch.nn import functional
 
 from wsi_seg.errors import DeviceError, UsageError
-from wsi_seg.inference.network.pixels import enlarge
-from wsi_seg.inference.network.segmenter import Segmenter, choose_device
+from wsi_seg.inference.network.pixels import best_channel, enlarge
+from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.espnet import ESPNet
@@ -81,16 +80,6 @@ def test_a_constant_model_gives_its_class(tmp_path: Path) -> None:
         assert (Segmenter(load_bundle(path), CPU)(batch()).labels == SCHEMA.ids[wanted]).all()
 
 
-def test_devices_that_are_not_there_are_named() -> None:
-    assert choose_device("cpu") == CPU
-    with pytest.raises(UsageError, match="cuda:N"):
-        choose_device("gpu")
-    if not torch.cuda.is_available():
-        assert choose_device("auto") == CPU
-        with pytest.raises(DeviceError, match="--device cpu"):
-            choose_device("cuda")
-
-
 def test_float16_needs_a_gpu(model_path: Path) -> None:
     with pytest.raises(UsageError, match="float16"):
         Segmenter(load_bundle(model_path), CPU, "float16")
@@ -100,17 +89,21 @@ def test_float16_needs_a_gpu(model_path: Path) -> None:
 def test_batches_too_large_for_the_device_are_halved(
     model_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, confidence: bool
 ) -> None:
-    segmenter, seen = Segmenter(load_bundle(model_path), CPU), []
+    segmenter, seen = Segmenter(load_bundle(model_path), CPU, compiled="no"), []
     expected = segmenter(batch(5, 64), 8, confidence)
-    plain = segmenter._segment
+    network = segmenter._form._network  # type: ignore[union-attr]
+    plain = network.logits
 
-    def limited(pixels: Callable[[], torch.Tensor], *more: Any) -> object:
-        seen.append(len(pixels()))
+    def limited(pixels: torch.Tensor) -> torch.Tensor:
+        seen.append(len(pixels))
         if seen[-1] > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return plain(pixels, *more)
+        return plain(pixels)
 
-    monkeypatch.setattr(segmenter, "_segment", limited)
+    monkeypatch.setattr(network, "logits", limited)
+    monkeypatch.setattr(
+        network, "best", lambda pixels, margin: best_channel(limited(pixels), network.output_stride, margin)
+    )
     for _ in range(2):
         found = segmenter(batch(5, 64), 8, confidence)
         np.testing.assert_array_equal(found.labels, expected.labels)
@@ -129,8 +122,8 @@ def test_a_single_patch_too_large_for_the_device_is_an_error(
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    segmenter = Segmenter(load_bundle(model_path), CPU)
-    monkeypatch.setattr(segmenter, "_segment", full)
+    segmenter = Segmenter(load_bundle(model_path), CPU, compiled="no")
+    monkeypatch.setattr(segmenter._form._network, "best", full)  # type: ignore[union-attr]
     with pytest.raises(DeviceError, match="out of memory at 1 patches of 64 px: give a smaller --patch"):
         segmenter(batch(2, 64))
 

@@ -12,7 +12,7 @@ import torch
 from helpers.onnx_files import UNIT, config_of, random_rgb, saved, schema, write_onnx
 
 from wsi_seg.errors import ModelError, UsageError
-from wsi_seg.inference.network.forms import choose_form
+from wsi_seg.inference.network.choice import choose_form
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.models.bundle import ModelBundle
 from wsi_seg.models.model_export import export_model
@@ -200,9 +200,9 @@ def test_mean_and_std_have_to_be_given(tmp_path: Path) -> None:
 
 def test_forms_of_other_networks_are_refused(plain: ModelBundle, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--compile no"):
-        choose_form(plain.network, "cpu", "float32", "yes")
+        choose_form(plain.architecture.config, "cpu", "float32", "yes")
     with pytest.raises(UsageError, match="--precision bfloat16"):
-        choose_form(plain.network, "cpu", "bfloat16", "auto")
+        choose_form(plain.architecture.config, "cpu", "bfloat16", "auto")
     with pytest.raises(UsageError, match="came as an ONNX file"):
         export_model(plain, tmp_path / "again.onnx", "onnx", 512)
 
@@ -212,7 +212,7 @@ def test_without_onnx_runtime_the_remedy_is_named(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(UsageError, match=r"pip install 'wsi-seg\[onnx\]'"):
-        choose_form(plain.network, "cpu", "float32", "auto")
+        choose_form(plain.architecture.config, "cpu", "float32", "auto")
 
 
 def test_a_network_that_was_run_can_be_copied(plain: ModelBundle) -> None:

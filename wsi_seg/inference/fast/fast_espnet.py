@@ -12,10 +12,9 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
 from wsi_seg.inference.fast.flow import Flow
 from wsi_seg.inference.fast.kernels import Convolution, Doubling, Finish, Normaliser
@@ -24,18 +23,17 @@ from wsi_seg.inference.fast.program import Program
 from wsi_seg.inference.fast.weights import Weights
 from wsi_seg.inference.fast.windows import Windows
 from wsi_seg.inference.fast.workspace import Workspace
-from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import LEVEL1, LEVEL2, LEVEL3, RGB, ESPNetConfig
+from wsi_seg.models.espnet_tensors import is_published
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Mapping
+    from typing import Any
+
     from numpy.typing import NDArray
-    from torch import nn
 
     from wsi_seg.models.header import InputSpec
-
-SETTINGS = {"classes", "p", "q", "branches", "variant", "decoder_width", "decoder_skip"}
-"""Settings in which a network may differ from its config's defaults and still be rearranged here."""
+    from wsi_seg.models.network_config import NetworkConfig
 
 MAX_BRANCHES = 7
 """With more branches, the largest dilation would need too much padding of the rows."""
@@ -48,15 +46,9 @@ THREADS_A_STRIP = 4
 """The narrowest maps have an eighth of a strip's rows; for more threads than this, a strip has more rows."""
 
 
-def can_rearrange(network: nn.Module) -> bool:
+def can_rearrange(config: NetworkConfig) -> bool:
     """Return whether a network can be rearranged here."""
-    if not isinstance(network, ESPNet) or network.config.branches > MAX_BRANCHES:
-        return False
-    usual = ESPNetConfig(classes=network.config.classes)
-    return all(
-        field.name in SETTINGS or getattr(network.config, field.name) == getattr(usual, field.name)
-        for field in fields(usual)
-    )
+    return isinstance(config, ESPNetConfig) and is_published(config) and config.branches <= MAX_BRANCHES
 
 
 class FastESPNet:
@@ -64,10 +56,14 @@ class FastESPNet:
 
     Parameters
     ----------
-    network : ESPNet
-        In eval mode, float32, on the CPU; `can_rearrange` must hold. Its weights are copied.
+    config : ESPNetConfig
+        `can_rearrange` must hold.
+    arrays : mapping of str to array
+        The network's weights, by their names in a model file; they are copied.
     spec : InputSpec
         How pixels are normalised.
+    aside : (Maps, Maps), optional
+        Where the first and the last maps of level 3 are written too, for `logits_and`.
 
     Raises
     ------
@@ -75,12 +71,18 @@ class FastESPNet:
         If the kernels can't be compiled here.
     """
 
-    def __init__(self, network: ESPNet, spec: InputSpec) -> None:
-        config, weights = network.config, Weights(network.state_dict())
+    def __init__(
+        self,
+        config: ESPNetConfig,
+        arrays: Mapping[str, NDArray[Any]],
+        spec: InputSpec,
+        aside: tuple[Maps, Maps] | None = None,
+    ) -> None:
+        weights = Weights(arrays)
         self._decides = config.variant == "full"
         maps, program = Workspace.make(config), Program()
         Normaliser(spec)(program, maps.image)
-        FastEncoder(config, weights)(program, maps)
+        FastEncoder(config, weights)(program, maps, aside)
         self._flow: Flow | None = None
         if not self._decides:
             self._logits, self._out = program, maps.head
@@ -120,6 +122,14 @@ class FastESPNet:
         flow = self._flow_of(self._logits, height, width, threads)
         flow(pixels, windows or Windows.inside(height, width, 0), threads)
         return flow.array(self._out)
+
+    def logits_and(self, pixels: NDArray[np.uint8], *maps: Maps) -> list[NDArray[np.float32]]:
+        """Return the logits of an image as a whole, and some of its maps, on one thread."""
+        height, width = pixels.shape[:2]
+        # In one strip, so that of all maps all rows are held.
+        self._flow = flow = Flow(self._logits, height, width, strip=height)
+        flow(pixels, Windows.inside(height, width, 0), 1)
+        return [flow.array(m) for m in (self._out, *maps)]
 
     def best(
         self,
@@ -221,7 +231,8 @@ class FastEncoder:
             [encoder["level1.0.weight"]], encoder.norm_act("level1.1"), part(merge1, 0, LEVEL1), stride=2
         )
         if merge1 is not None and merge2 is not None:
-            average = torch.eye(RGB)[:, :, None, None].expand(-1, -1, 3, 3) / 9
+            ninth = np.eye(RGB, dtype=np.float32)[:, :, None, None] / np.float32(9)
+            average = np.broadcast_to(ninth, (RGB, RGB, 3, 3))
             self._half = Convolution([average], Finish.nothing(RGB), merge1.part(LEVEL1, RGB), stride=2)
             self._quarter = Convolution([average], merge2.part(2 * LEVEL2, RGB), stride=2)
 
@@ -234,8 +245,8 @@ class FastEncoder:
         follows = weights.under("decoder").norm("level3_up.0") if full else Finish.nothing(len(head))
         self._head = Convolution([head], follows)
 
-    def __call__(self, program: Program, maps: Workspace) -> None:
-        """Add the steps from `image` up to `head`."""
+    def __call__(self, program: Program, maps: Workspace, aside: tuple[Maps, Maps] | None = None) -> None:
+        """Add the steps from `image` up to `head`; level 3's first and last maps may be kept `aside`."""
         if self._reinforces:
             self._half(program, maps.image, maps.half, maps.reinforced.part(LEVEL1, RGB))
             self._quarter(program, maps.half, maps.level2.part(2 * LEVEL2, RGB))
@@ -250,16 +261,26 @@ class FastEncoder:
         self._chained(program, self._level2, maps.work2, last)
 
         first, last = (maps.level3, maps.level3.part(LEVEL3, LEVEL3)) if self._shares else (None, None)
-        self._down3(program, maps.level2, maps.work3, first, maps.work3.stride)
-        self._chained(program, self._level3, maps.work3, last)
+        begin, end = aside or (maps.work3, None)
+        self._down3(program, maps.level2, begin, first, maps.work3.stride)
+        self._chained(program, self._level3, maps.work3, last, begin, end)
         self._head(program, maps.level3, maps.head)
 
     @staticmethod
-    def _chained(program: Program, modules: list[FastESP], work: Maps, last: Maps | None) -> None:
-        """Add modules that work in place; the last one writes to `last`, if that is given."""
+    def _chained(
+        program: Program,
+        modules: list[FastESP],
+        work: Maps,
+        last: Maps | None,
+        begin: Maps | None = None,
+        end: Maps | None = None,
+    ) -> None:
+        """Add modules that work in place, the first from `begin`; the last writes to `last` and `end`."""
+        source = begin or work
         for module in modules[:-1]:
-            module(program, work, work, None, work.stride)
-        modules[-1](program, work, work if last is None else None, last, work.stride)
+            module(program, source, work, None, work.stride)
+            source = work
+        modules[-1](program, source, work if last is None else end, last, work.stride)
 
 
 class FastDecoder:

@@ -8,7 +8,6 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from wsi_seg.inference.fast.library import load_kernels
 from wsi_seg.inference.fast.program import Program, Step
@@ -19,10 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from wsi_seg.inference.fast.maps import Maps
     from wsi_seg.models.header import InputSpec
+
+    Floats = NDArray[np.float32]
 
 OVERHEAD = 2
 """Reading a tile's input costs as much as computing this many of its channels."""
@@ -43,14 +43,15 @@ class LayerStruct(Structure):
 class Finish:
     """What follows a sum, channel by channel: ``prelu(sum * scale + shift)``."""
 
-    scale: Tensor
-    shift: Tensor
-    slope: Tensor
+    scale: Floats
+    shift: Floats
+    slope: Floats
 
     @classmethod
     def nothing(cls, channels: int) -> Finish:
         """Leave sums as they are."""
-        return cls(torch.ones(channels), torch.zeros(channels), torch.ones(channels))
+        one = np.ones(channels, np.float32)
+        return cls(one, np.zeros(channels, np.float32), one)
 
     def part(self, first: int, channels: int) -> Finish:
         """Return the part for some of the channels."""
@@ -81,7 +82,7 @@ class Kernel:
 
     reach = 0
 
-    def __init__(self, weights: Tensor, finish: Tensor, taps: Sequence[int], sizes: Sizes) -> None:
+    def __init__(self, weights: Floats, finish: Floats, taps: Sequence[int], sizes: Sizes) -> None:
         self._weights, self._finish = _floats(weights), _floats(finish)
         self._taps = (c_int64 * len(taps))(*taps)
         self.struct = LayerStruct(
@@ -94,8 +95,8 @@ class Convolution(Kernel):
 
     Parameters
     ----------
-    weights : sequence of Tensor
-        One (outputs, inputs, size, size) tensor for each; that of the second is added to the first's sum and
+    weights : sequence of float32 array
+        One (outputs, inputs, size, size) array for each; that of the second is added to the first's sum and
         so on. The results are written side by side.
     finish : Finish
         For all of them, side by side.
@@ -108,7 +109,7 @@ class Convolution(Kernel):
 
     def __init__(
         self,
-        weights: Sequence[Tensor],
+        weights: Sequence[Floats],
         finish: Finish,
         then: Finish | None = None,
         stride: int = 1,
@@ -116,10 +117,10 @@ class Convolution(Kernel):
     ) -> None:
         outputs, inputs, size, _ = weights[0].shape
         tile = _tile(outputs)
-        filled = torch.zeros(len(weights), -(-outputs // tile) * tile, inputs, size, size)
-        filled[:, :outputs] = torch.stack(list(weights))
+        filled = np.zeros((len(weights), -(-outputs // tile) * tile, inputs, size, size), np.float32)
+        filled[:, :outputs] = np.stack(weights)
         # (branch, output, input, row, column) -> (tile, branch, input, row, column, output in the tile)
-        tiles = filled.reshape(len(weights), -1, tile, inputs, size, size).permute(1, 0, 3, 4, 5, 2)
+        tiles = filled.reshape(len(weights), -1, tile, inputs, size, size).transpose(1, 0, 3, 4, 5, 2)
         sizes = Sizes(size, stride, len(weights), inputs, outputs, tile)
         super().__init__(tiles, _steps(finish, then), dilations, sizes)
         self.reach = max(dilations) if size > 1 else 0
@@ -139,13 +140,13 @@ class Convolution(Kernel):
 class Doubling(Kernel):
     """A 2x2 transposed convolution of stride 2; `weight` is (inputs, outputs, 2, 2)."""
 
-    def __init__(self, weight: Tensor, finish: Finish, then: Finish | None = None) -> None:
+    def __init__(self, weight: Floats, finish: Finish, then: Finish | None = None) -> None:
         inputs, outputs = weight.shape[:2]
         tile = _tile(outputs)
-        filled = torch.zeros(inputs, -(-outputs // tile) * tile, 2, 2)
+        filled = np.zeros((inputs, -(-outputs // tile) * tile, 2, 2), np.float32)
         filled[:, :outputs] = weight
         # (input, output, row, column) -> (tile, row, input, column, output in the tile)
-        tiles = filled.reshape(inputs, -1, tile, 2, 2).permute(1, 3, 0, 4, 2)
+        tiles = filled.reshape(inputs, -1, tile, 2, 2).transpose(1, 3, 0, 4, 2)
         super().__init__(tiles, _steps(finish, then), (), Sizes(2, 2, 1, inputs, outputs, tile))
 
     def __call__(self, program: Program, source: Maps, out: Maps | None, then: Maps | None = None) -> None:
@@ -162,7 +163,7 @@ class Normaliser(Kernel):
 
     def __init__(self, spec: InputSpec) -> None:
         std, mean = np.array(spec.std) * spec.scale, np.array(spec.mean)
-        factor, shift = (torch.from_numpy(values.astype(np.float32)) for values in (1 / std, -mean / std))
+        factor, shift = (values.astype(np.float32) for values in (1 / std, -mean / std))
         channels = (2, 1, 0) if spec.channels == "bgr" else (0, 1, 2)
         super().__init__(factor, shift, channels, Sizes(1, 1, 1, RGB, RGB, RGB))
 
@@ -171,9 +172,9 @@ class Normaliser(Kernel):
         program.add(Step("normalise", self, None, out))
 
 
-def _steps(finish: Finish, then: Finish | None) -> Tensor:
+def _steps(finish: Finish, then: Finish | None) -> Floats:
     then = then or Finish.nothing(len(finish.scale))
-    return torch.stack([finish.scale, finish.shift, finish.slope, then.scale, then.shift, then.slope])
+    return np.stack([finish.scale, finish.shift, finish.slope, then.scale, then.shift, then.slope])
 
 
 def _tile(outputs: int) -> int:
@@ -183,10 +184,10 @@ def _tile(outputs: int) -> int:
     return min(tiles, key=lambda tile: (-(-outputs // tile) * (tile + OVERHEAD), -tile))
 
 
-def _floats(values: Tensor) -> NDArray[np.float32]:
+def _floats(values: Floats) -> Floats:
     """Return a contiguous array, with values too small to matter set to zero."""
-    return cleared(values).float().contiguous().numpy()
+    return np.ascontiguousarray(cleared(values), np.float32)
 
 
-def _pointer(values: NDArray[np.float32]) -> ctypes._Pointer[c_float]:
+def _pointer(values: Floats) -> ctypes._Pointer[c_float]:
     return values.ctypes.data_as(POINTER(c_float))

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from itertools import count, takewhile
 from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
 from wsi_seg.inference.fast.kernels import Finish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
-    from torch import Tensor
+    from numpy.typing import NDArray
 
 NORM_EPS = 1e-3
 """The constant that all batch normalisations add to the variance."""
@@ -23,17 +24,17 @@ NORM_EPS = 1e-3
 class Weights:
     """A network's tensors by name, or those of a part of it."""
 
-    tensors: Mapping[str, Tensor]
+    tensors: Mapping[str, NDArray[Any]]
     prefix: str = ""
 
     def under(self, name: str) -> Weights:
         """Return the tensors of a module in this one."""
         return Weights(self.tensors, f"{self.prefix}{name}.")
 
-    def __getitem__(self, name: str) -> Tensor:
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
         return self.tensors[self.prefix + name]
 
-    def branches(self) -> list[Tensor]:
+    def branches(self) -> list[NDArray[np.float32]]:
         """Return the convolutions of an ESP module."""
         names = (f"{self.prefix}branches.{k}.weight" for k in count())
         return [self.tensors[name] for name in takewhile(self.tensors.__contains__, names)]
@@ -41,8 +42,8 @@ class Weights:
     def norm(self, name: str) -> Finish:
         """Return a trained batch normalisation as a scale and a shift."""
         norm = self.under(name)
-        scale = norm["weight"] / torch.sqrt(norm["running_var"] + NORM_EPS)
-        return Finish(scale, norm["bias"] - norm["running_mean"] * scale, torch.ones_like(scale))
+        scale = norm["weight"] / np.sqrt(norm["running_var"] + NORM_EPS)
+        return Finish(scale, norm["bias"] - norm["running_mean"] * scale, np.ones_like(scale))
 
     def norm_act(self, name: str) -> Finish:
         """Return a trained batch normalisation and the PReLU after it, likewise."""

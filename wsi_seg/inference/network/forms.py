@@ -1,40 +1,40 @@
-"""The forms in which a network runs, and the choice between them.
+"""The forms in which PyTorch or ONNX Runtime runs a network, on tensors of any device.
 
-"plain": any network on any device, by PyTorch. "compiled": on a CPU, ESPNets in float32, by kernels that are
-compiled for the processor (`wsi_seg.inference.fast`); on a GPU, any network, as a CUDA graph.
+Which form a network runs in is chosen by `choose_form`; compiled kernels on a CPU are in `compiled_form.py`.
 """
 
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
-from itertools import repeat
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from wsi_seg.errors import KernelsError, UsageError
-from wsi_seg.inference.fast.fast_espnet import FastESPNet, can_rearrange
-from wsi_seg.inference.fast.library import load_kernels
-from wsi_seg.inference.fast.windows import Windows, grown
-from wsi_seg.inference.network.choice import Choice
+from wsi_seg.errors import UsageError
+from wsi_seg.inference.network.devices import OutOfDeviceMemoryError
 from wsi_seg.inference.network.float32 import float32_proper
 from wsi_seg.inference.network.folding import folded
 from wsi_seg.inference.network.graphs import Graphed
 from wsi_seg.inference.network.onnx_form import OnnxForm
-from wsi_seg.inference.network.pixels import Normalisation, best_channel
+from wsi_seg.inference.network.pixels import Normalisation, at_full_size, best_channel, decide_surely
+from wsi_seg.inference.network.transfer import Transfer
 from wsi_seg.models.onnx.onnx_network import OnnxNet
-from wsi_seg.models.onnx.onnx_session import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator
+    from typing import Self
 
-    from torch import Tensor, nn
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
 
-    from wsi_seg.inference.network.choice import Compile, Form, Precision
+    from wsi_seg.inference.network.choice import Form, Precision
+    from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.header import InputSpec
     from wsi_seg.models.network import Network
+
+    Bytes = Callable[[], NDArray[np.uint8]]
 
 DTYPES: dict[Precision, torch.dtype] = {
     "float32": torch.float32,
@@ -43,64 +43,15 @@ DTYPES: dict[Precision, torch.dtype] = {
 }
 
 
-THREE_TIMES_SLOWER = "three times slower than compiled"
-
-
-def choose_form(network: nn.Module, device: str, precision: Precision, wanted: Compile) -> Choice:
-    """Choose the form to run a network in.
-
-    The first call on a machine may take some seconds, as kernels are compiled.
-
-    Parameters
-    ----------
-    network : nn.Module
-    device : str
-        ``cpu`` or ``cuda``, with a number or without.
-    precision : {"float32", "bfloat16", "float16"}
-    wanted : {"auto", "yes", "no"}
-        "auto" takes "compiled" where it is known to be faster and is possible.
-
-    Raises
-    ------
-    UsageError
-        If "yes" is given and kernels cannot be compiled, or if ONNX Runtime is needed and not installed.
-    """
-    if isinstance(network, OnnxNet):
-        if precision != "float32":
-            raise UsageError(f"--precision {precision}: an ONNX file decides its own precision: leave it out")
-        if wanted == "yes":
-            raise UsageError("--compile yes: a network in ONNX is run by ONNX Runtime: give --compile no")
-        return Choice("plain", in_words(device))
-    if wanted == "no":
-        return Choice("plain", "as asked for")
-    if device.startswith("cuda"):
-        # Not by "auto": it takes 0.6 of the time for one patch, but as long for the 16 that `predict` gives.
-        return Choice("compiled", "as asked for") if wanted == "yes" else Choice("plain", "on a GPU")
-    if not can_rearrange(network):
-        choice = Choice("plain", "on a CPU, only ESPNets as published can be compiled")
-    elif precision != "float32":
-        choice = Choice("plain", f"on a CPU, only float32 can be compiled, not {precision}")
-    else:
-        try:
-            load_kernels()
-        except KernelsError as error:
-            choice = Choice("plain", str(error) if wanted == "yes" else f"{THREE_TIMES_SLOWER}: {error}")
-        else:
-            return Choice("compiled", "for this processor")
-    if wanted == "yes":
-        raise UsageError(f"--compile yes: {choice.why}: give --compile no")
-    return choice
-
-
 def run_as(
     form: Form, network: Network, spec: InputSpec, device: torch.device, precision: Precision = "float32"
-) -> AnyForm:
+) -> PlainNetwork | OnnxForm:
     """Prepare a network to run in a form; it is copied, and stays unchanged.
 
     Parameters
     ----------
     form : {"plain", "compiled"}
-        As `choose_form` returned it.
+        As `choose_form` returned it; on a CPU "plain".
     network : Network
         In eval mode, float32, on the CPU.
     spec : InputSpec
@@ -117,49 +68,7 @@ def run_as(
         return OnnxForm(network, spec, device)
     if precision == "float16" and device.type == "cpu":
         raise UsageError("--precision float16 needs a GPU: use float32 or bfloat16")
-    if form == "compiled" and device.type == "cpu":
-        choose_form(network, "cpu", precision, "yes")
-        return CompiledESPNet(network, spec)
     return PlainNetwork(network, spec, device, DTYPES[precision], graphs=form == "compiled")
-
-
-class CompiledESPNet:
-    """An ESPNet run by compiled kernels. For one thread at a time."""
-
-    def __init__(self, network: Network, spec: InputSpec) -> None:
-        self._fast = FastESPNet(network, spec)  # type: ignore[arg-type]  # an ESPNet, by `can_rearrange`
-        self._windows: Sequence[Windows] | None = None
-        self.output_stride = network.output_stride
-
-    def twin(self) -> CompiledESPNet:
-        """Return another one for another thread, with the same weights."""
-        twin = copy.copy(self)
-        twin._fast = self._fast.twin()
-        return twin
-
-    def within(self, windows: Sequence[Windows]) -> CompiledESPNet:
-        """Return this one, for images of which only a part is wanted; a window for each."""
-        if self.output_stride > 1:  # enlarged bilinearly: a logit is wanted around a wanted pixel, too
-            windows = [replace(w, wanted=grown(w.wanted, 1)) for w in windows]
-        within = copy.copy(self)
-        within._windows = windows
-        return within
-
-    def logits(self, pixels: Tensor) -> Tensor:
-        """Return float32 logits of RGB pixels, uint8 (N, height, width, 3), as the network gives them."""
-        threads = torch.get_num_threads()
-        windows = self._windows or repeat(None, len(pixels))
-        logits = [self._fast.logits(p, threads, w) for p, w in zip(pixels.numpy(), windows, strict=True)]
-        return torch.from_numpy(logits[0][None] if len(logits) == 1 else np.stack(logits))
-
-    def best(self, pixels: Tensor, margin: int) -> Tensor:
-        """Return the channel of the largest logit, uint8 (N, height, width) less a margin on every side."""
-        if self.output_stride > 1:
-            return best_channel(self.logits(pixels), self.output_stride, margin)
-        threads = torch.get_num_threads()
-        windows = self._windows or repeat(None, len(pixels))
-        best = [self._fast.best(p, margin, threads, w) for p, w in zip(pixels.numpy(), windows, strict=True)]
-        return torch.from_numpy(np.stack(best))
 
 
 class PlainNetwork:
@@ -197,5 +106,78 @@ class PlainNetwork:
         return best_channel(self._forward(pixels), self.output_stride, margin)
 
 
-AnyForm = PlainNetwork | CompiledESPNet | OnnxForm
-"""A network in any of its forms."""
+class TensorForm:
+    """A network run on tensors: by PyTorch, or by ONNX Runtime.
+
+    Parameters
+    ----------
+    bundle : ModelBundle
+        Its network is copied, and stays unchanged.
+    device : torch.device
+    precision : {"float32", "bfloat16", "float16"}
+    form : {"plain", "compiled"}
+        As `run_as` takes it.
+    """
+
+    windowed = False
+
+    def __init__(self, bundle: ModelBundle, device: torch.device, precision: Precision, form: Form) -> None:
+        self._network = run_as(form, bundle.network, bundle.input, device, precision)
+        self._transfer = Transfer(device)
+        self._device = device
+
+    def twin(self) -> Self:
+        """Return another one for another thread."""
+        twin = copy.copy(self)
+        twin._network = self._network.twin()
+        return twin
+
+    def send(self, patches: NDArray[np.uint8]) -> Callable[[], Tensor]:
+        """Start to send patches to the device; return what `segment` takes.
+
+        Raises
+        ------
+        OutOfDeviceMemoryError
+        """
+        with _out_of_memory():
+            return self._transfer.send(patches)
+
+    @torch.inference_mode()
+    def segment(
+        self, pixels: Callable[[], Tensor], margin: int, confidence: bool, windows: object
+    ) -> tuple[Bytes, Bytes | None]:
+        """Compute channels and confidence, less a margin on every side; return functions that wait for them.
+
+        Raises
+        ------
+        OutOfDeviceMemoryError
+        """
+        with _out_of_memory():
+            if not confidence:
+                return self._transfer.fetch(self._network.best(pixels(), margin)), None
+            logits = self._network.logits(pixels())
+            channels, sure = decide_surely(logits, self._network.output_stride, margin)
+            return self._transfer.fetch(channels), self._transfer.fetch(sure)
+
+    def logits(self, patches: NDArray[np.uint8]) -> Tensor:
+        """Return float32 logits at full size, shape (N, classes, height, width), on the device."""
+        logits = self._network.logits(self._transfer.send(patches)())
+        return at_full_size(logits, self._network.output_stride)
+
+    def release(self) -> None:
+        """Give memory of the device back that is not in use."""
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+@contextmanager
+def _out_of_memory() -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfDeviceMemoryError(str(error)) from error
+
+
+def tensor_form(form: Form, bundle: ModelBundle, device: str, precision: Precision) -> TensorForm:
+    """Return a network run on tensors, of the device with this name."""
+    return TensorForm(bundle, torch.device(device), precision, form)

@@ -90,6 +90,11 @@ def decide(logits: Tensor) -> tuple[Tensor, Tensor]:
     return channels.to(torch.uint8), largest
 
 
+def at_full_size(logits: Tensor, stride: int) -> Tensor:
+    """Enlarge logits, (N, channels, height / stride, width / stride), to the size of the image."""
+    return enlarge(logits, stride) if stride > 1 else logits
+
+
 def best_channel(logits: Tensor, stride: int, margin: int) -> Tensor:
     """Decide each pixel's class at full size.
 
@@ -106,9 +111,27 @@ def best_channel(logits: Tensor, stride: int, margin: int) -> Tensor:
     Tensor
         uint8, (N, height - 2 * margin, width - 2 * margin).
     """
-    if stride > 1:
-        logits = enlarge(logits, stride)
-    return decide(cropped(logits, margin))[0]
+    return decide(cropped(at_full_size(logits, stride), margin))[0]
+
+
+@torch.inference_mode()
+def decide_surely(logits: Tensor, stride: int, margin: int) -> tuple[Tensor, Tensor]:
+    """Decide each pixel's class at full size, and say how sure that is.
+
+    Parameters
+    ----------
+    logits, stride, margin
+        As for `best_channel`.
+
+    Returns
+    -------
+    channels, sure : Tensor
+        uint8, (N, height - 2 * margin, width - 2 * margin). `sure` is the probability, 255 for 1.
+    """
+    logits = cropped(at_full_size(logits, stride), margin)
+    channels, largest = decide(logits)
+    # The largest probability is 1 / sum(exp(logit - largest)).
+    return channels, (255 / (logits - largest[:, None]).exp().sum(dim=1)).round().to(torch.uint8)
 
 
 @torch.inference_mode()

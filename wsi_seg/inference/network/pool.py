@@ -5,14 +5,14 @@ from __future__ import annotations
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-import torch
-
+from wsi_seg.inference.network.devices import computing_cores, kind_of
 from wsi_seg.inference.network.segmenter import Segmented, Segmenter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
     from wsi_seg.inference.fast.windows import Windows
@@ -51,12 +51,12 @@ class SegmenterPool:
     def __init__(
         self,
         bundle: ModelBundle,
-        device: torch.device,
+        device: str | torch.device,
         precision: Precision = "float32",
         compiled: Compile = "auto",
     ) -> None:
-        threads = torch.get_num_threads()
-        lanes = min(LANES, threads) if device.type == "cpu" else 1
+        threads = computing_cores()
+        lanes = min(LANES, threads) if kind_of(str(device)) == "cpu" else 1
         self._free: SimpleQueue[Segmenter] = SimpleQueue()
         first = Segmenter(bundle, device, precision, compiled, threads // lanes)
         self.choice, self.windowed = first.choice, first.windowed

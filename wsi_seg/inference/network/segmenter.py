@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import copy
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from wsi_seg.errors import DeviceError, UsageError
-from wsi_seg.inference.network.forms import CompiledESPNet, choose_form, run_as
-from wsi_seg.inference.network.pixels import cropped, decide, enlarge
-from wsi_seg.inference.network.threads import computing_threads
-from wsi_seg.inference.network.transfer import Transfer
+from wsi_seg.errors import DeviceError
+from wsi_seg.inference.network.choice import choose_form
+from wsi_seg.inference.network.compiled_form import CompiledForm
+from wsi_seg.inference.network.devices import OutOfDeviceMemoryError, computing_cores, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self
 
+    import torch
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from wsi_seg.inference.fast.windows import Windows
     from wsi_seg.inference.network.choice import Compile, Precision
-    from wsi_seg.inference.network.forms import AnyForm
+    from wsi_seg.inference.network.forms import TensorForm
     from wsi_seg.models.bundle import ModelBundle
 
 log = logging.getLogger(__name__)
@@ -59,20 +58,22 @@ class Segmenter:
     ----------
     bundle : ModelBundle
         Its network is copied, and stays unchanged.
-    device : torch.device
+    device : str or torch.device
+        As `choose_device` names it.
     precision : {"float32", "bfloat16", "float16"}
     compiled : {"auto", "yes", "no"}
         Whether to use compiled kernels; "auto" uses them where possible: see `choose_form`.
     threads : int, optional
-        Number of threads on a CPU; by default PyTorch's.
+        Number of threads on a CPU; by default `computing_cores`.
 
     Attributes
     ----------
-    device : torch.device
+    device : str
     choice : Choice
         The form in which the network runs, and why.
     windowed : bool
         Whether it computes only the part of a patch that is wanted, if it is told which.
+    threads : int
     multiple : int
         The network takes patches whose sides are multiples of this.
     most : int or None
@@ -87,27 +88,37 @@ class Segmenter:
     def __init__(
         self,
         bundle: ModelBundle,
-        device: torch.device,
+        device: str | torch.device,
         precision: Precision = "float32",
         compiled: Compile = "auto",
         threads: int | None = None,
     ) -> None:
-        self.device = device
-        self.multiple = bundle.network.config.multiple
+        self.device = str(device)
+        config = bundle.architecture.config
+        self.multiple = config.multiple
         self.most: int | None = None
-        self.choice = choose_form(bundle.network, device.type, precision, compiled)
-        self._network = run_as(self.choice.form, bundle.network, bundle.input, device, precision)
-        self.windowed = isinstance(self._network, CompiledESPNet)
-        self._transfer = Transfer(device)
-        self._threads = threads or torch.get_num_threads()
-        self._thread = computing_threads(1, self._threads, "network")
+        self.choice = choose_form(config, self.device, precision, compiled)
+        self.threads = threads = threads or computing_cores()
+        self._form: CompiledForm | TensorForm
+        self._new_thread: Callable[[], ThreadPoolExecutor]
+        if self.choice.form == "compiled" and kind_of(self.device) == "cpu":
+            self._form = CompiledForm(bundle, threads)
+            self._new_thread = lambda: ThreadPoolExecutor(1, "network")
+        else:
+            from wsi_seg.inference.network.forms import tensor_form
+            from wsi_seg.inference.network.threads import computing_threads
+
+            self._form = tensor_form(self.choice.form, bundle, self.device, precision)
+            self._new_thread = lambda: computing_threads(1, threads, "network")
+        self.windowed = self._form.windowed
+        self._thread = self._new_thread()
         self._class_ids = np.array(bundle.schema.ids, dtype=np.uint8)
 
     def twin(self) -> Self:
         """Return another one that can compute at the same time; they share what they can."""
         twin = copy.copy(self)
-        twin._network = self._network.twin()
-        twin._thread = computing_threads(1, self._threads, "network")
+        twin._form = self._form.twin()
+        twin._thread = self._new_thread()
         return twin
 
     def __call__(
@@ -139,51 +150,32 @@ class Segmenter:
         DeviceError
             If the device runs out of memory at a single patch.
         """
-        if windows is not None and isinstance(self._network, CompiledESPNet):
-            return self._part(patches, margin, confidence, self._network.within(windows))
+        if windows is not None:
+            return self._part(patches, margin, confidence, windows)
         while True:
             count = min(self.most or len(patches), len(patches))
             try:
-                return _joined(
-                    [self._part(p, margin, confidence, self._network) for p in _parts(patches, count)],
-                    len(patches),
-                )
-            except torch.OutOfMemoryError as error:
+                parts = [self._part(part, margin, confidence, None) for part in _parts(patches, count)]
+                return _joined(parts, len(patches))
+            except OutOfDeviceMemoryError as error:
                 what = f"{self.device}: out of memory at {count} patches of {patches.shape[2]} px"
                 if count == 1:
                     remedy = "give a smaller --patch or --device cpu, and run the same command again"
                     raise DeviceError(f"{what}: {remedy}") from error
                 self.most = min(self.most or count, count // 2)
                 log.warning("%s: continuing with %d at a time", what, self.most)
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
+            self._form.release()
 
-    def _part(self, patches: NDArray[np.uint8], margin: int, confidence: bool, network: AnyForm) -> Segmented:
-        pixels = self._transfer.send(patches)
-        labels, sure = self._thread.submit(self._segment, pixels, margin, confidence, network).result()
+    def _part(
+        self, patches: NDArray[np.uint8], margin: int, confidence: bool, windows: Sequence[Windows] | None
+    ) -> Segmented:
+        given = self._form.send(patches)
+        labels, sure = self._thread.submit(self._form.segment, given, margin, confidence, windows).result()  # type: ignore[arg-type]
         return Segmented(self._class_ids[labels()], sure() if sure else None)
 
-    @torch.inference_mode()
-    def _segment(
-        self, pixels: Callable[[], Tensor], margin: int, confidence: bool, network: AnyForm
-    ) -> tuple[Callable[[], NDArray[np.uint8]], Callable[[], NDArray[np.uint8]] | None]:
-        """Compute channels and confidence; return functions that wait for them."""
-        if not confidence:
-            return self._transfer.fetch(network.best(pixels(), margin)), None
-        logits = cropped(_at_full_size(network, pixels()), margin)
-        channels, largest = decide(logits)
-        # The largest probability is 1 / sum(exp(logit - largest)).
-        sure = (255 / (logits - largest[:, None]).exp().sum(dim=1)).round().to(torch.uint8)
-        return self._transfer.fetch(channels), self._transfer.fetch(sure)
-
-    def logits(self, patches: NDArray[np.uint8]) -> Tensor:
+    def logits(self, patches: NDArray[np.uint8]) -> torch.Tensor:
         """Return float32 logits at full size, shape (batch, classes, height, width), on the device."""
-        return _at_full_size(self._network, self._transfer.send(patches)())
-
-
-def _at_full_size(network: AnyForm, pixels: Tensor) -> Tensor:
-    logits = network.logits(pixels)
-    return enlarge(logits, network.output_stride) if network.output_stride > 1 else logits
+        return self._form.logits(patches)
 
 
 def _parts(patches: NDArray[np.uint8], count: int) -> list[NDArray[np.uint8]]:
@@ -201,29 +193,3 @@ def _joined(parts: list[Segmented], count: int) -> Segmented:
         np.concatenate([part.labels for part in parts])[:count],
         np.concatenate(sure)[:count] if sure else None,
     )
-
-
-def choose_device(name: str) -> torch.device:
-    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into an available device.
-
-    Raises
-    ------
-    UsageError
-        If the name is none of these.
-    DeviceError
-        If there is no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cpu":
-        return torch.device("cpu")
-    kind, _, number = name.partition(":")
-    if kind != "cuda" or (number and not number.isdigit()):
-        raise UsageError(f"no device named {name!r}: use auto, cpu, cuda or cuda:N")
-    if not torch.cuda.is_available():
-        raise DeviceError(
-            f"{name}: no GPU that PyTorch can use here: use --device cpu (see `wsi-seg doctor`)"
-        )
-    if number and int(number) >= torch.cuda.device_count():
-        raise DeviceError(f"{name}: there are {torch.cuda.device_count()} GPUs here, counted from 0")
-    return torch.device(name)

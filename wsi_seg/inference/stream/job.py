@@ -18,14 +18,13 @@ import shapely
 from distributed import get_worker
 
 from wsi_seg.errors import ModelError, SchedulerError, SlideError, UsageError, WsiSegError
+from wsi_seg.inference.network.devices import choose_device, kind_of
 from wsi_seg.inference.network.pool import SegmenterPool
-from wsi_seg.inference.network.segmenter import choose_device
 from wsi_seg.inference.stream.extent import Extent
 from wsi_seg.inference.stream.ledger import Ledger, LedgerEntry
 from wsi_seg.inference.stream.region import RegionSegmenter
 from wsi_seg.memory import bound_freed
-from wsi_seg.models.bundle import ModelBundle, load_bundle
-from wsi_seg.models.given import held
+from wsi_seg.models.bundle import ModelBundle, held, load_bundle
 from wsi_seg.slides.lattice import Lattice, Region
 from wsi_seg.slides.slide import Slide
 from wsi_seg.slides.tissue import TissueMask
@@ -153,7 +152,7 @@ def introduce(software: Software, device: str) -> str:
     """
     with named_by_address():
         software.refuse_other()
-        return str(choose_device(device).type)
+        return kind_of(choose_device(device))
 
 
 @contextmanager

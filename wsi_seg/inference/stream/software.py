@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Self
 
 import openslide
-import torch
 
 import wsi_seg
 from wsi_seg.errors import SchedulerError
-from wsi_seg.models.onnx.onnx_session import onnx_runtime
+from wsi_seg.inference.network.devices import torch_version
 
 
 @dataclass(frozen=True)
@@ -62,11 +61,11 @@ class Software:
         """
         return cls(
             wsi_seg=f"{wsi_seg.__version__} ({_source_hash()})",
-            torch=str(torch.__version__).partition("+")[0],
+            torch=torch_version().partition("+")[0],
             openslide=openslide.__library_version__,
             simplejpeg=metadata.version("simplejpeg"),
             imagecodecs=metadata.version("imagecodecs"),
-            onnxruntime=str(onnx_runtime().__version__) if onnx else None,
+            onnxruntime=_onnx_runtime() if onnx else None,
             wsidicom=metadata.version("wsidicom") if dicom else None,
         )
 
@@ -94,6 +93,12 @@ class Software:
                 f"has {has}, but the run was started with {wanted}, which may give other labels: install the "
                 "same version there, start the worker again, and run the same command"
             )
+
+
+def _onnx_runtime() -> str:
+    from wsi_seg.models.onnx.onnx_session import onnx_runtime
+
+    return str(onnx_runtime().__version__)
 
 
 def _source_hash() -> str:

@@ -6,20 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
-import torch
 
-from wsi_seg.inference.network.pixels import Normalisation
-from wsi_seg.models.features import pooled_features
 from wsi_seg.models.remembered import RememberedTissue, Spread, rounded
 from wsi_seg.slides.stain import Stain, densities, stained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
-    from wsi_seg.models.header import InputSpec
-    from wsi_seg.models.network import Network, NetworkConfig
+    from wsi_seg.models.network_config import NetworkConfig
+
+    Sight = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float64], float]]
+    """What a network sees in a patch, (height, width, 3): its features, and how confident it is."""
 
 SIDE = 256
 """Of a patch in pixels, where the network takes any."""
@@ -74,19 +73,17 @@ class Looks:
     stain: Stain | None
 
     @classmethod
-    def at(cls, patches: Iterable[NDArray[np.uint8]], network: Network, spec: InputSpec) -> Self | None:
-        """Look at patches, one after another, on the CPU; None if there are none.
+    def at(cls, patches: Iterable[NDArray[np.uint8]], sight: Sight) -> Self | None:
+        """Look at patches, one after another; None if there are none.
 
         Parameters
         ----------
         patches : iterable of uint8 array, shape (height, width, 3)
             RGB, of the size that `patch_side` says.
-        network : Network
-            In eval mode, float32, on the CPU.
-        spec : InputSpec
+        sight : callable
+            What the network sees in a patch: `sight_by_pytorch` or `sight_by_kernels`.
         """
-        normalise = Normalisation(spec, torch.device("cpu"))
-        seen = [_look(rgb, network, normalise) for rgb in patches]
+        seen = [_look(rgb, sight) for rgb in patches]
         if not seen:
             return None
         return cls(
@@ -129,9 +126,8 @@ def _stored(stain: Stain) -> dict[str, object]:
     }
 
 
-def _look(rgb: NDArray[np.uint8], network: Network, normalise: Normalisation) -> _Look:
-    pixels = normalise(torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None])
-    features, logits = pooled_features(network, pixels)
+def _look(rgb: NDArray[np.uint8], sight: Sight) -> _Look:
+    features, confidence = sight(rgb)
     density = densities(rgb)
     found = stained(density)
     values = rgb.reshape(-1, 3).astype(np.float64)
@@ -140,8 +136,8 @@ def _look(rgb: NDArray[np.uint8], network: Network, normalise: Normalisation) ->
         rgb_square=(values**2).mean(axis=0),
         density=(found if len(found) >= FEWEST_STAINED else density.reshape(-1, 3)).mean(axis=0),
         sharpness=_sharpness(density.mean(axis=2)),
-        confidence=float(logits.softmax(dim=1).amax(dim=1).mean()),
-        features=features[0].double().numpy(),
+        confidence=confidence,
+        features=features,
         sample=rgb.reshape(-1, 3)[::EVERY],
     )
 

@@ -96,4 +96,4 @@ def _random_bundle(entry: Entry) -> ModelBundle:
         classes=ClassSchema(name=entry.name, classes=classes),
         input=InputSpec(channels="rgb", mean=(127.5, 127.5, 127.5), std=(64, 64, 64)),
     )
-    return ModelBundle(header, "", Path(entry.name), network=network)
+    return ModelBundle.of(network, header, "", Path(entry.name))

@@ -8,6 +8,7 @@ import numpy as np
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.inference.tissue.patch_looks import Looks, patch_side
+from wsi_seg.inference.tissue.sight import sight_by_pytorch
 from wsi_seg.slides.sampled import fullest, squares
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def remember(
     """
     if data.mpp is None:
         return None
-    looks = Looks.at(_patches(data, cache, patch_side(network.config)), network, spec)
+    looks = Looks.at(_patches(data, cache, patch_side(network.config)), sight_by_pytorch(network, spec))
     return None if looks is None else looks.remembered(data.mpp)
 
 
