@@ -202,6 +202,23 @@ def test_coordinates_are_those_of_slide_and_qupath(result: Path, shown: Show) ->
     assert browser.run("document.getElementById('scale-text').textContent").endswith("um")
 
 
+def test_a_tap_says_what_lies_there_until_the_view_zooms(result: Path, shown: Show) -> None:
+    shown(result).resize(390, 844, touch=True)
+    browser = shown(result, "#qupath=801,777&downsample=2")
+    place = browser.run(f"JSON.parse({GRAB})")
+    x, y = place["left"] + place["width"] / 2, place["top"] + place["height"] / 2
+    browser.tap(x, y)
+    browser.wait("!document.getElementById('tip').hidden", seconds=20)
+    labels = read_labels(ResultFolder(result).zarr)
+    at = [int(v) for v in browser.run("document.getElementById('qupath-xy').textContent").split(", ")]
+    assert np.allclose(at, (801, 777), atol=2)
+    value = int(labels.read(Rect(at[1] // 2, at[0] // 2, at[1] // 2 + 1, at[0] // 2 + 1))[0, 0])
+    assert browser.run("document.getElementById('tip').textContent") == SCHEMA.classes[value].name
+    browser.press("0")
+    browser.wait("document.getElementById('tip').hidden", seconds=20)
+    browser.resize(1280, 800)
+
+
 def test_names_are_text_whatever_they_hold(shown: Show, tmp_path: Path) -> None:
     evil = "<img src=x onerror=window.hit=1>"
     names = {1: evil, 2: "肿瘤"}

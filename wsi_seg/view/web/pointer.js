@@ -8,8 +8,10 @@ export class Pointer {
     Object.assign(this, {viewer, about, drawings, here, hidden});
     this.turn = 0;
     const place = element("viewer");
-    place.addEventListener("pointermove", (event) => event.pointerType !== "touch" && this.move(event));
-    place.addEventListener("pointerleave", () => this.leave());
+    // A finger that is lifted leaves, too: what it tapped stays.
+    const notTouched = (then) => (event) => event.pointerType !== "touch" && then(event);
+    place.addEventListener("pointermove", notTouched((event) => this.move(event)));
+    place.addEventListener("pointerleave", notTouched(() => this.leave()));
     viewer.addHandler("canvas-click", (event) => event.quick && this.move(event.originalEvent, 0));
     viewer.addHandler("canvas-drag", () => this.hide());
     viewer.addHandler("zoom", () => this.hide());
