@@ -14,7 +14,6 @@ from wsi_seg.inference.network.devices import choose_device
 from wsi_seg.predict.batch import NoResult, Outcome, run_batch
 from wsi_seg.predict.jobs import is_plain_image
 from wsi_seg.predict.plan import takes_slides
-from wsi_seg.predict.report.write_batch_report import LiveReport
 from wsi_seg.predict.session import Session
 from wsi_seg.predict.slide_of_run import open_slide
 from wsi_seg.results.familiarity import Verdict
@@ -187,6 +186,8 @@ def run_jobs(jobs: Jobs, record: Path, runner: Runner, progress: Progress, quiet
         progress.say(line)
     if len(jobs.jobs) == 1:
         return runner.run(jobs.jobs[0]).good
+
+    from wsi_seg.predict.report.write_batch_report import LiveReport  # only batches have a page
 
     def run(job: Job) -> Outcome:
         try:

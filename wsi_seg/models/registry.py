@@ -6,7 +6,9 @@ This package's networks are in a table. Those of other packages are entry points
 
 from __future__ import annotations
 
+import sys
 from dataclasses import MISSING, fields
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from itertools import chain, takewhile
@@ -17,6 +19,7 @@ from wsi_seg.models.network_config import NetworkConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from importlib.metadata import EntryPoint
 
     from wsi_seg.models.network import Network
 
@@ -87,7 +90,7 @@ def register_network(name: str, network: type[Network]) -> None:
 
 def network_names() -> tuple[str, ...]:
     """Return the names of all installed networks, without importing them."""
-    others = sorted({*entry_points(group=GROUP).names, *_registered} - BUILT_IN.keys())
+    others = sorted({*(entry.name for entry in _offered()), *_registered} - BUILT_IN.keys())
     return (*BUILT_IN, *others)
 
 
@@ -150,7 +153,7 @@ def _near(module: str) -> list[str]:
     homes = {name: where.partition(":")[0] for name, where in BUILT_IN.items()}
     package = module.partition(".")[0]
     if package != __name__.partition(".")[0]:
-        homes = {entry.name: entry.module for entry in entry_points(group=GROUP)}
+        homes = {entry.name: entry.module for entry in _offered()}
     same = [name for name, home in homes.items() if home.partition(".")[0] == package]
     return sorted(same, key=lambda name: -_shared(homes[name], module))
 
@@ -164,7 +167,8 @@ def _shared(module: str, other: str) -> int:
 def _offers(name: str) -> list[_Offer]:
     offers = [
         _Offer(entry.dist.name if entry.dist else "an unnamed package", entry.module, entry.load)
-        for entry in entry_points(group=GROUP, name=name)
+        for entry in _offered()
+        if entry.name == name
     ]
     if name in _registered:
         network = _registered[name]
@@ -173,6 +177,16 @@ def _offers(name: str) -> list[_Offer]:
         where = BUILT_IN[name]
         offers.insert(0, _Offer(OURS, where.partition(":")[0], lambda: _named(where)))
     return offers
+
+
+def _offered() -> tuple[EntryPoint, ...]:
+    """Return the networks of other packages: looked for once, as that reads a file of every package."""
+    return _offered_in(tuple(sys.path))
+
+
+@lru_cache(maxsize=1)
+def _offered_in(_: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=GROUP))
 
 
 def _named(where: str) -> Any:

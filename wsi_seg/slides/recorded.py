@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
-from skimage import morphology
+
+from wsi_seg.slides.mask_objects import without_small_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +91,7 @@ def find_recorded(
     """
     flat = _flat(_packed(rgb))
     smallest = max(2, round(SMALLEST_FILLING_UM2 / (mpp[0] * mpp[1])))
-    filling = morphology.remove_small_objects(flat, max_size=smallest - 1)
+    filling = without_small_objects(flat, max_size=smallest - 1)
     recorded: NDArray[np.bool_] = present & ~_with_ripples(rgb, filling)
     return recorded
 

@@ -16,11 +16,12 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from scipy import ndimage
-from skimage import filters, morphology, segmentation
+from skimage import filters
 
 from wsi_seg.errors import OutputError
 from wsi_seg.files.files import replacing
 from wsi_seg.slides.coarse import MASK_REMEDY, CoarseMask, MaskSeal
+from wsi_seg.slides.mask_objects import without_cut_objects, without_small_objects
 from wsi_seg.slides.picture import DECODE_ERRORS, verify_png
 from wsi_seg.slides.recorded import find_recorded
 
@@ -207,11 +208,11 @@ def _tidy(found: NDArray[np.bool_], mpp: tuple[float, float]) -> NDArray[np.bool
     closed = ndimage.distance_transform_edt(~padded) <= closing
     closed = ndimage.distance_transform_edt(closed) > closing
     kept = (closed | padded)[closing + 1 : -closing - 1, closing + 1 : -closing - 1]
-    kept = morphology.remove_small_objects(kept, max_size=smallest - 1)
+    kept = without_small_objects(kept, max_size=smallest - 1)
     if not kept.any():
         return np.zeros_like(found)
     # Glass at the slide's edge is not a hole in the tissue, however little of it is in sight.
-    holes = segmentation.clear_border(~kept)
-    kept |= holes & ~morphology.remove_small_objects(holes, max_size=hole)
+    holes = without_cut_objects(~kept)
+    kept |= holes & ~without_small_objects(holes, max_size=hole)
     grown: NDArray[np.bool_] = ndimage.distance_transform_edt(~kept) <= margin
     return grown

@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 15
 
-QUIET = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
-"""Switches off Dask's profiler, which samples a hundred times a second and costs a twentieth of a core."""
+QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "60s",
+}
+"""Switches off Dask's profiler, which samples a hundred times a second and costs a twentieth of a core, and
+two monitors, which read the machine's load twice a second."""
 
 _quiet = WhileNeeded(partial(silent, "distributed", "tornado"))
 """Keeps Dask's log messages and tracebacks off the screen: users see errors that matter in one line."""

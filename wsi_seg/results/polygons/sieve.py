@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
 
 from wsi_seg.models.classes import OUTSIDE_ID
 from wsi_seg.results.polygons.components import Components, find_components
@@ -160,6 +159,8 @@ def _untangle(values: NDArray[np.uint8], components: Components, waiting: NDArra
     """Give each group of waiting neighbours, in place, its class of the largest area."""
     if not waiting.any():
         return
+    from scipy.sparse.csgraph import connected_components  # rarely needed, and slow to import
+
     one, other, _ = components.neighbours.T
     both = waiting[one] & waiting[other]
     edges = (np.ones(np.count_nonzero(both), dtype=bool), (one[both], other[both]))
