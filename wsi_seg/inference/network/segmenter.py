@@ -112,7 +112,9 @@ class Segmenter:
             self._new_thread = lambda: computing_threads(1, threads, "network")
         self.windowed = self._form.windowed
         self._thread = self._new_thread()
-        self._class_ids = np.array(bundle.schema.ids, dtype=np.uint8)
+        ids = bundle.schema.ids
+        # Most schemas number classes as the network does its channels: then there is nothing to look up.
+        self._class_ids = None if ids == tuple(range(len(ids))) else np.array(ids, dtype=np.uint8)
 
     def twin(self) -> Self:
         """Return another one that can compute at the same time; they share what they can."""
@@ -171,7 +173,9 @@ class Segmenter:
     ) -> Segmented:
         given = self._form.send(patches)
         labels, sure = self._thread.submit(self._form.segment, given, margin, confidence, windows).result()  # type: ignore[arg-type]
-        return Segmented(self._class_ids[labels()], sure() if sure else None)
+        channels = labels()
+        ids = channels if self._class_ids is None else self._class_ids[channels]
+        return Segmented(ids, sure() if sure else None)
 
     def logits(self, patches: NDArray[np.uint8]) -> torch.Tensor:
         """Return float32 logits at full size, shape (batch, classes, height, width), on the device."""

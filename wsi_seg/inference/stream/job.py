@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 from distributed import get_worker
+from PIL import Image
 
 from wsi_seg.errors import ModelError, SchedulerError, SlideError, UsageError, WsiSegError
 from wsi_seg.inference.network.devices import choose_device, kind_of
@@ -32,6 +33,8 @@ from wsi_seg.slides.tissue import TissueMask
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from wsi_seg.inference.network.choice import Compile, Form, Precision
     from wsi_seg.inference.stream.pinned import Pinned
@@ -128,10 +131,9 @@ def process_region(job: RegionJob, row: int, column: int) -> LedgerEntry:
         job.mark.check(_address() is not None)
         begin = time.perf_counter()
         files = job.writer.write_region(region.label_rect, pixels.labels, pixels.confidence)
-        counts = np.bincount(pixels.labels.reshape(-1))
         entry = LedgerEntry(
             name=region.name,
-            pixels={value: int(counts[value]) for value in counts.nonzero()[0].tolist()},
+            pixels=_counted(pixels.labels),
             unreadable=tuple((r.y0, r.x0, r.y1, r.x1) for r in pixels.unreadable),
             patches=pixels.patches,
             seconds={**pixels.seconds, "write": time.perf_counter() - begin},
@@ -140,6 +142,13 @@ def process_region(job: RegionJob, row: int, column: int) -> LedgerEntry:
         )
         job.ledger.add(entry)
         return entry
+
+
+def _counted(labels: NDArray[np.uint8]) -> dict[int, int]:
+    """Count the pixels of each label value. By Pillow, as numpy would make an integer of 64 bits of each."""
+    height, width = labels.shape
+    counts = Image.frombuffer("L", (width, height), np.ascontiguousarray(labels)).histogram()
+    return {value: count for value, count in enumerate(counts) if count}
 
 
 def introduce(software: Software, device: str) -> str:

@@ -73,7 +73,7 @@ def paint_classes(
     unprocessed = large == UNPROCESSED_ID
     if unprocessed.any():
         state[unprocessed] = _stripes(large.shape)[unprocessed]
-    return _laid_over(_pale(paint_slide(rgb, size)), _inks(schema)[state])
+    return _laid_over(_pale(paint_slide(rgb, size)), _inks(schema).take(state, mode="clip"))
 
 
 def paint_swatch(
@@ -115,7 +115,7 @@ def paint_mask(
     large = _enlarged(mask.astype(np.uint8), (2 * size[0], 2 * size[1]))
     state = large + np.uint8(2) * (_borders(large) & (large == 1))
     inks = _packed([(255, 255, 255, 0), (*color, 0), (0, 0, 0, 0), (*color, 255)])
-    return _laid_over(paint_slide(rgb, size), inks[state])
+    return _laid_over(paint_slide(rgb, size), inks.take(state, mode="clip"))
 
 
 def _inks(schema: ClassSchema) -> NDArray[np.uint32]:
@@ -131,7 +131,10 @@ def _inks(schema: ClassSchema) -> NDArray[np.uint32]:
 
 
 def _packed(inks: ArrayLike) -> NDArray[np.uint32]:
-    """Pack red, green, blue and opacity, shape (n, 4), into one number each, for a faster look-up."""
+    """Pack red, green, blue and opacity, shape (n, 4), into one number each, for a faster look-up.
+
+    A look-up that clips is twice as fast again; there is nothing to clip.
+    """
     return np.array(inks, dtype=np.uint8).view(np.uint32)[:, 0]
 
 
