@@ -234,6 +234,24 @@ def test_names_are_text_whatever_they_hold(shown: Show, tmp_path: Path) -> None:
     assert not browser.run("document.querySelectorAll('h1 b, #legend img').length")
 
 
+def test_what_stands_beside_a_name_read_from_the_right_stays_whole(
+    result: Path, browser: Browser, tmp_path: Path
+) -> None:
+    write_labels(tmp_path / "results" / "one", np.ones((64, 64), dtype=np.uint8))
+    with served(Asked(tmp_path / "results")) as address:
+        browser.open(address)
+        boxes, left, name_right = browser.run(
+            "(() => { const heading = document.createElement('h3'); document.body.append(heading);"
+            " heading.innerHTML = 'most errors of גידול 2<span class=\"state\">11.0 % right, 56 %</span>';"
+            " const name = document.createRange(); name.selectNode(heading.firstChild);"
+            " const state = heading.querySelector('.state');"
+            " return [state.getClientRects().length, state.getBoundingClientRect().left,"
+            " name.getBoundingClientRect().right]; })()"
+        )
+        assert boxes == 1
+        assert left >= name_right
+
+
 def test_without_its_slide_the_overview_is_shown_with_a_notice(result: Path, shown: Show) -> None:
     browser = shown(result)
     said = browser.run("document.getElementById('notices').innerText")
