@@ -1,14 +1,15 @@
 """When Python looks for garbage in this process, which is the program's own.
 
-To import PyTorch and the rest makes a million and a half of objects that stay until the end. By default
-Python goes through all that there are again and again meanwhile, then now and then, and once more at the end.
+What is imported makes hundreds of thousands of objects that stay until the end, with PyTorch a million and a
+half. By default Python goes through all that there are again and again meanwhile, then now and then, and once
+more at the end.
 """
 
 from __future__ import annotations
 
 import gc
 
-IMPORTING = (50_000, 20, 100)
+IMPORTING = (1_000_000, 20, 100)
 """Thresholds while packages are imported. Should a command's work begin without a word, memory is still
 bounded."""
 

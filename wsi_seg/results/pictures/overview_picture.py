@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
@@ -176,12 +177,14 @@ def _draw_panels(scene: Scene) -> Image.Image:
     scale = stacked if one_below_the_other else beside
     size = max(1, round(um_wide * scale)), max(1, round(um_high * scale))
 
-    if scene.tissue is None:
-        slide = paint_slide(scene.rgb, size)
-    else:
-        slide = paint_mask(scene.rgb, scene.tissue, size, TISSUE_COLOR)
-    _draw_scale_bar(slide, um_wide)
-    classes = paint_classes(scene.rgb, scene.labels, scene.schema, size)
+    with ThreadPoolExecutor(1, "overview") as beside:
+        painting = beside.submit(paint_classes, scene.rgb, scene.labels, scene.schema, size)
+        if scene.tissue is None:
+            slide = paint_slide(scene.rgb, size)
+        else:
+            slide = paint_mask(scene.rgb, scene.tissue, size, TISSUE_COLOR)
+        _draw_scale_bar(slide, um_wide)
+        classes = painting.result()
     if scene.emptiness is not None:
         _draw_message(classes, scene.emptiness)
     left, right = _framed(slide, "Slide"), _framed(classes, "Classes")
