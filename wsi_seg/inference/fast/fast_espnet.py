@@ -119,15 +119,14 @@ class FastESPNet:
         float32 array, shape (classes, height / output_stride, width / output_stride)
         """
         height, width = pixels.shape[:2]
-        flow = self._flow_of(self._logits, height, width, threads)
+        flow = self._flow_of(self._logits, height, width, _strip(threads))
         flow(pixels, windows or Windows.inside(height, width, 0), threads)
         return flow.array(self._out)
 
     def logits_and(self, pixels: NDArray[np.uint8], *maps: Maps) -> list[NDArray[np.float32]]:
         """Return the logits of an image as a whole, and some of its maps, on one thread."""
         height, width = pixels.shape[:2]
-        # In one strip, so that of all maps all rows are held.
-        self._flow = flow = Flow(self._logits, height, width, strip=height)
+        flow = self._flow_of(self._logits, height, width, strip=height)  # so that all rows are held
         flow(pixels, Windows.inside(height, width, 0), 1)
         return [flow.array(m) for m in (self._out, *maps)]
 
@@ -153,17 +152,20 @@ class FastESPNet:
         """
         assert self._decides
         height, width = pixels.shape[:2]
-        flow = self._flow_of(self._best, height, width, threads)
+        flow = self._flow_of(self._best, height, width, _strip(threads))
         best = flow(pixels, windows or Windows.inside(height, width, margin), threads)
         return best[margin : height - margin, margin : width - margin]
 
-    def _flow_of(self, program: Program, height: int, width: int, threads: int) -> Flow:
+    def _flow_of(self, program: Program, height: int, width: int, strip: int) -> Flow:
         """Return the memory for a program and images of a size; that of the last call, if it fits."""
-        strip = STRIP * max(1, threads // THREADS_A_STRIP)
         if self._flow is None or not self._flow.serves(program, height, width, strip):
             self._flow = None  # frees the old one before a new one is made
             self._flow = Flow(program, height, width, strip)
         return self._flow
+
+
+def _strip(threads: int) -> int:
+    return STRIP * max(1, threads // THREADS_A_STRIP)
 
 
 class FastESP:
