@@ -19,7 +19,7 @@ from wsi_seg.errors import (
     SchedulerError,
     SlideError,
 )
-from wsi_seg.inference.network import forms as network
+from wsi_seg.inference.network import choice as network
 from wsi_seg.predict import predict_slide as predict
 from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.results.folder import ResultFolder

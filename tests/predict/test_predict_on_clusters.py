@@ -12,7 +12,7 @@ from helpers.predictions import settings
 from helpers.results import Recorder, fingerprints
 
 from wsi_seg.errors import KernelsError, NoSchedulerError, SchedulerError
-from wsi_seg.inference.network import forms as network
+from wsi_seg.inference.network import choice as network
 from wsi_seg.inference.stream.job import _open_job, _open_model
 from wsi_seg.models.bundle import load_bundle
 from wsi_seg.predict.predict_slide import connect, predict_on, predict_slide
