@@ -1,7 +1,7 @@
 """How good is a training on a lesion that it has not seen?
 
     python benchmarks/leave_one_out.py SLIDE ANNOTATIONS --rest CLASS [--steps 350] [--seeds 0 1]
-        [--recipes "quick" "plain loop"] [--folder FOLDER] [--table-only]
+        [--recipes "quick" "plain loop"] [--lesions NAME ...] [--folder FOLDER] [--table-only]
 
 Leaves out each lesion in turn, with the tissue around it, trains on the rest of the slide, and scores what
 was left out: "lesion" is all outlined classes against the rest. A large lesion that is the only one of its
@@ -93,7 +93,8 @@ class Trials:
             shape = shapely.make_valid(shapely.geometry.shape(feature["geometry"]))
             self.drawn.append((feature["properties"]["classification"]["name"], shape))
         self.lesions = sorted({name for name, _ in self.drawn})
-        self.folds = list(folds(self.drawn, self.mpp, arguments.around_um))
+        every = list(folds(self.drawn, self.mpp, arguments.around_um))
+        self.folds = [fold for fold in every if not arguments.lesions or fold.name in arguments.lesions]
 
     def known(self) -> dict[Trial, list[list[int]]]:
         """Return the confusion of each row that is done at this number of steps."""
@@ -197,6 +198,7 @@ def main() -> None:
     parser.add_argument("annotations", type=Path)
     parser.add_argument("--rest", required=True)
     parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=["quick", "plain loop"])
+    parser.add_argument("--lesions", nargs="+", help="Names in the table; all unless given.")
     parser.add_argument("--steps", type=int, default=350)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--around-um", type=float, default=300)

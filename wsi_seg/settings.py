@@ -50,7 +50,7 @@ class LabelSettings(BaseModel):
     compile : {"auto", "yes", "no"}
         Run the network with compiled kernels: see `wsi_seg.inference.network.forms.choose_form`.
     adapt : bool
-        Turn the slide's stain into that of the model's training tissue, where this makes it more familiar.
+        Bring an unfamiliar slide and the network nearer to each other: see `wsi_seg.predict.adapt`.
     tissue_mask : bool
         Leave glass out.
     roi : Path or None

@@ -61,5 +61,6 @@ def test_other_regions_and_another_stain_are_no_matter_of_with_or_without() -> N
     old: Key = {**THERE, "roi": "5e", "adapt": [[1, 2]]}
     new: Key = {**THERE, "roi": "6f", "adapt": [[3, 4]]}
     assert (
-        how_made(old, new) == "made with another stain (--adapt) and with other regions of interest (--roi)"
+        how_made(old, new)
+        == "made by another adaptation (--adapt) and with other regions of interest (--roi)"
     )

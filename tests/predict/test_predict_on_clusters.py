@@ -28,7 +28,7 @@ def test_a_worker_that_cannot_do_as_the_others_says_so(
     monkeypatch.setattr(network, "load_kernels", none_here)
     fingerprint = load_bundle(model_path).fingerprint
     with pytest.raises(SchedulerError, match=r"a worker .*: no C\+\+ compiler: give --compile no"):
-        _open_model.__wrapped__(model_path, fingerprint, "cpu", "float32", "compiled")
+        _open_model.__wrapped__(model_path, fingerprint, "cpu", "float32", "compiled", None)
 
 
 def test_an_unreachable_scheduler_is_named(

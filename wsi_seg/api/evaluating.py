@@ -28,7 +28,7 @@ from wsi_seg.evaluation.tables import as_text
 from wsi_seg.inference.network.devices import choose_device
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.models.classes import load_schema
-from wsi_seg.predict.plan import working_mpp
+from wsi_seg.predict.working_resolution import working_mpp
 from wsi_seg.progress import Progress
 from wsi_seg.results.folder import is_result
 from wsi_seg.settings import LabelSettings, PredictSettings, RunSettings

@@ -73,8 +73,8 @@ def segment(
     from_level_0 : bool
         Always read level 0, and none of the coarser levels in the file.
     adapt : bool
-        Turn the slide's stain into that of the model's training tissue, where this makes the slide more
-        familiar.
+        Bring an unfamiliar slide and the network nearer to each other: its stain is turned into that of the
+        training tissue, and the batch normalisations are measured on it, where this helps.
     tissue_mask : bool
         Segment only tissue, not glass.
     roi : str or path, optional

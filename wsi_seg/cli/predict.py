@@ -82,7 +82,10 @@ def predict(
     ] = None,
     adapt: Annotated[
         bool | None,
-        segmenting("--adapt", help="Turn the slide's stain into that of the model's training tissue."),
+        segmenting(
+            "--adapt",
+            help="Adapt stain and normalisations to an unfamiliar slide.",
+        ),
     ] = None,
     tissue_mask: Annotated[
         bool | None,
@@ -224,7 +227,7 @@ def predict(
     from wsi_seg.cli.run_jobs import Runner, run_jobs
     from wsi_seg.models.bundle import load_bundle
     from wsi_seg.predict.batch import BATCH
-    from wsi_seg.predict.plan import takes_slides
+    from wsi_seg.predict.working_resolution import takes_slides
 
     bundle = load_bundle(model_path)
     refuse_for_images(jobs, takes_slides(bundle, settings.labels), settings, base)
@@ -250,7 +253,7 @@ def _finished_before(
     from wsi_seg.cli.pictures import refuse_for_images
     from wsi_seg.models.described import describe
     from wsi_seg.predict.already import finished_before
-    from wsi_seg.predict.plan import takes_slides
+    from wsi_seg.predict.working_resolution import takes_slides
 
     (job,) = jobs.jobs
     described = describe(model)

@@ -13,9 +13,9 @@ from wsi_seg.errors import UsageError
 from wsi_seg.inference.network.devices import choose_device
 from wsi_seg.predict.batch import NoResult, Outcome, run_batch
 from wsi_seg.predict.jobs import is_plain_image
-from wsi_seg.predict.plan import takes_slides
 from wsi_seg.predict.session import Session
 from wsi_seg.predict.slide_of_run import open_slide
+from wsi_seg.predict.working_resolution import takes_slides
 from wsi_seg.results.familiarity import Verdict
 from wsi_seg.results.summary import Status
 from wsi_seg.wording import counted

@@ -1,7 +1,8 @@
-"""A slide's stain turned into that of the training tissue, where this makes the slide more familiar.
+"""An unfamiliar slide and its network brought nearer to each other.
 
 There is no telling from pixels alone which of several maps between stains is right for a slide: how they are
-spread depends on which tissue it shows. So each is tried on patches of the slide, and the network tells.
+spread depends on which tissue it shows. So each is tried on patches of the slide, and the network tells. What
+the map leaves is taken up by the network's normalisations, measured anew on the patches.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.errors import UsageError
-from wsi_seg.inference.tissue.comparison import FAR, distance_of
+from wsi_seg.inference.tissue.comparison import FAR, NEAR, distance_of
 from wsi_seg.inference.tissue.patch_looks import Looks
 from wsi_seg.inference.tissue.sight import sight_by_pytorch
 from wsi_seg.predict.adapted import LEFT, Adaptation
@@ -29,8 +30,13 @@ if TYPE_CHECKING:
     from wsi_seg.predict.plan import Plan
     from wsi_seg.slides.restain import Restaining
 
-WORTH = 0.8
-"""A map is used only if it brings the slide to this share of its distance, or nearer."""
+WORTH, WORTH_NEARER = 0.8, 0.3
+"""A map is used only if it brings the slide to this share of its distance, or nearer: the second for a slide
+that is less than `FAR`, where maps do harm more often."""
+
+SHARE = 0.3
+"""Of the statistics of normalisations, what comes from the slide; more brings back little more, and does more
+harm where the slide's classes are not those of the training tissue (``benchmarks/results/familiar.md``)."""
 
 
 def require_stain(bundle: ModelBundle) -> RememberedStain:
@@ -51,7 +57,7 @@ def require_stain(bundle: ModelBundle) -> RememberedStain:
 
 
 def adapt(plan: Plan) -> Adaptation:
-    """Find the map that makes a slide most familiar.
+    """Find what brings a slide nearest to the model's training tissue.
 
     Parameters
     ----------
@@ -67,7 +73,7 @@ def adapt(plan: Plan) -> Adaptation:
 
 
 def choose(patches: Sequence[NDArray[np.uint8]], bundle: ModelBundle) -> Adaptation:
-    """Find the map that brings patches of a slide nearest to a model's training tissue.
+    """Find what brings patches of a slide nearest to a model's training tissue.
 
     Parameters
     ----------
@@ -84,30 +90,70 @@ def choose(patches: Sequence[NDArray[np.uint8]], bundle: ModelBundle) -> Adaptat
     assert tissue is not None  # it has a stain
 
     # Not by kernels, which round otherwise: the map is to be the same for both forms of the network.
-    sight = sight_by_pytorch(bundle.network, bundle.input)
-
-    def looks(restain: Restaining | None) -> Looks | None:
-        seen = patches if restain is None else [restain(patch) for patch in patches]
-        return Looks.at(seen, sight)
-
-    own = looks(None)
+    own = Looks.at(patches, sight_by_pytorch(bundle.network, bundle.input))
     if own is None or own.stain is None:
-        return Adaptation(None, f"stain {LEFT}: too little stained tissue")
-    before = nearest = distance_of(own, tissue)
-    if before < FAR:  # a map may do harm, and there is little to gain
-        return Adaptation(None, f"stain {LEFT}: the slide is not unfamiliar")
-    chosen = None
+        return Adaptation(None, None, f"{LEFT}: too little stained tissue")
+    before = distance_of(own, tissue)
+    if before < NEAR:  # there is little to gain
+        return Adaptation(None, None, f"{LEFT}: the slide is not unfamiliar")
+    said: list[str] = []
+    restain, looks = _best_map(patches, bundle, own, target)
+    if restain is not None:
+        patches = [restain(patch) for patch in patches]
+        after = distance_of(looks, tissue)
+        said.append(f"stain, distance from the training tissue {before:.2f} -> {after:.2f}")
+    statistics = None
+    if distance_of(looks, tissue) >= NEAR:
+        statistics, surer = _measured(patches, bundle, float(looks.confidence.mean()))
+        said += [f"normalisations, {surer}"] if surer else []
+    if not said:
+        return Adaptation(None, None, f"{LEFT}: neither another stain nor other normalisations help")
+    return Adaptation(restain, statistics, f"adapted: {'; '.join(said)}")
+
+
+def _best_map(
+    patches: Sequence[NDArray[np.uint8]], bundle: ModelBundle, own: Looks, target: Stain
+) -> tuple[Restaining | None, Looks]:
+    """Find the map to the training stain that makes patches most familiar, and how they look then."""
+    assert own.stain is not None
+    assert bundle.tissue is not None
+    tissue, before = bundle.tissue, distance_of(own, bundle.tissue)
+    nearest, chosen, looks = before * (WORTH if before >= FAR else WORTH_NEARER), None, own
+    sight = sight_by_pytorch(bundle.network, bundle.input)
     for restain in restainings(own.stain, target):
-        found = looks(restain)
+        found = Looks.at([restain(patch) for patch in patches], sight)
         assert found is not None  # there are patches
         distance = distance_of(found, tissue)
-        if distance < nearest:
-            nearest, chosen = distance, restain
-    if chosen is None or nearest > WORTH * before:
-        return Adaptation(None, f"stain {LEFT}: no map to the training stain makes it much more familiar")
-    return Adaptation(
-        chosen, f"stain adapted: distance from the training tissue {before:.2f} -> {nearest:.2f}"
+        if distance <= nearest:
+            nearest, chosen, looks = distance, restain, found
+    return chosen, looks
+
+
+def _measured(
+    patches: Sequence[NDArray[np.uint8]], bundle: ModelBundle, confidence: float
+) -> tuple[bytes | None, str]:
+    """Measure the normalisations on patches; keep them where the network is not less sure with them.
+
+    It is less sure where the patches show other classes than the training tissue, in other shares: then the
+    statistics differ for that reason, and are worth nothing.
+    """
+    import torch
+
+    from wsi_seg.inference.network.pixels import Normalisation
+    from wsi_seg.models.renormalised import normalisations, renormalised, statistics_of
+
+    if not normalisations(bundle.network):
+        return None, ""
+    images = Normalisation(bundle.input, torch.device("cpu"))(
+        torch.from_numpy(np.stack(patches)).permute(0, 3, 1, 2)
     )
+    network = renormalised(bundle.network, images, SHARE)
+    looks = Looks.at(patches, sight_by_pytorch(network, bundle.input))
+    assert looks is not None  # there are patches
+    after = float(looks.confidence.mean())
+    if after < confidence:
+        return None, ""
+    return statistics_of(network), f"mean confidence {confidence:.3f} -> {after:.3f}"
 
 
 def _stain(stored: RememberedStain) -> Stain:

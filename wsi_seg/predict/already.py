@@ -9,8 +9,9 @@ from wsi_seg.inference.network.devices import may_have_gpu
 from wsi_seg.models.registry import GIVEN, ONNX
 from wsi_seg.predict import resume
 from wsi_seg.predict.jobs import is_plain_image
-from wsi_seg.predict.plan import Plan, takes_slides
+from wsi_seg.predict.plan import Plan
 from wsi_seg.predict.slide_of_run import open_slide
+from wsi_seg.predict.working_resolution import takes_slides
 from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.summary import read_summary
 

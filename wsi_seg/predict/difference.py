@@ -18,7 +18,7 @@ IN_WORDS = {
     "mpp": "of a slide of {old} um per px, not {new} (--mpp)",
     "label mpp": "at {old} um per px, not {new} (--working-mpp)",
     "levels read": "from other levels of the slide (--from-level-0)",
-    ADAPT: "with another stain (--adapt)",
+    ADAPT: "by another adaptation (--adapt)",
     "network": "with the {old} network, not the {new} one (--compile)",
     "region cores": "with regions of another size",
     "pixels around tissue": "by patches that look at more, or less, around tissue (--patch)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from wsi_seg.files.files import write_text
+from wsi_seg.files.files import replacing, write_text
 from wsi_seg.inference.stream.job import RegionJob
 from wsi_seg.inference.stream.pinned import Pinned
 
@@ -27,7 +27,7 @@ def hand_out(
     Raises
     ------
     OutputError
-        If the mark cannot be written.
+        If the mark or another file for the workers cannot be written.
     """
     mark = uuid.uuid4().hex
     write_text(result.mark, mark)
@@ -35,6 +35,11 @@ def hand_out(
     roi = None
     if plan.regions is not None:
         roi = Pinned.of(result.roi, result.roi.read_bytes())
+    statistics = None
+    if plan.adaptation is not None and plan.adaptation.statistics is not None:
+        statistics = Pinned.of(result.statistics, plan.adaptation.statistics)
+        with replacing(result.statistics) as partial:
+            partial.write_bytes(plan.adaptation.statistics)
     return RegionJob(
         software=plan.software,
         slide_path=plan.slide.path.absolute(),  # as a link, if it is one: other files lie beside it
@@ -54,6 +59,7 @@ def hand_out(
         mark=Pinned.of(result.mark, mark.encode()),
         tissue_path=result.tissue_mask if labels.tissue_mask else None,
         restain=plan.restain,
+        statistics=statistics,
         tissue_seal=record.tissue,
         roi=roi,
         writer=writer,

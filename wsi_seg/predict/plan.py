@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import openslide
 
 from wsi_seg import __version__
-from wsi_seg.errors import ModelError, SlideError
+from wsi_seg.errors import SlideError
 from wsi_seg.files.digests import digest_of
 from wsi_seg.inference.network.choice import choose_form
 from wsi_seg.inference.network.devices import kind_of
 from wsi_seg.models.registry import ONNX
-from wsi_seg.predict.adapted import ADAPT, stated
+from wsi_seg.predict.adapted import ADAPT
 from wsi_seg.predict.sizes import lay_out
+from wsi_seg.predict.working_resolution import working_mpp
 from wsi_seg.results.labels.ngff_attributes import PyramidLayout
 from wsi_seg.slides.colour import to_srgb
 from wsi_seg.slides.levels import EXCHANGED, LevelRead
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from wsi_seg.inference.stream.software import Software
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.described import DescribedModel
+    from wsi_seg.predict.adapted import Adaptation
     from wsi_seg.results.record import Key
-    from wsi_seg.settings import LabelSettings, PredictSettings
+    from wsi_seg.settings import PredictSettings
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.lattice import Lattice
     from wsi_seg.slides.overview import Overview
@@ -53,9 +55,9 @@ LABELS_VERSION = 7
 class Plan:
     """A slide, a model, and how the one is to be laid over the other.
 
-    `regions` are those of interest; `restain` is done to the pixels before the network sees them. What only
-    a run needs is imported when it is asked for: to know that a result is finished takes neither PyTorch nor
-    a network.
+    `regions` are those of interest; `adaptation` is what brings slide and network nearer to each other. What
+    only a run needs is imported when it is asked for: to know that a result is finished takes neither PyTorch
+    nor a network.
     """
 
     slide: Slide
@@ -70,7 +72,7 @@ class Plan:
     settings: PredictSettings
     command: str = ""
     regions: Regions | None = None
-    restain: Restaining | None = None
+    adaptation: Adaptation | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -135,11 +137,16 @@ class Plan:
             regions=regions,
         )
 
-    def restained(self, restain: Restaining | None) -> Plan:
-        """Return the plan with another stain, and what is known of the slide already."""
-        plan = replace(self, restain=restain)
+    def adapted(self, adaptation: Adaptation) -> Plan:
+        """Return the plan with an adaptation, and what is known of the slide already."""
+        plan = replace(self, adaptation=adaptation)
         plan.__dict__["slide_overview"] = self.slide_overview  # which is read once
         return plan
+
+    @property
+    def restain(self) -> Restaining | None:
+        """What is done to the slide's pixels before the network sees them."""
+        return None if self.adaptation is None else self.adaptation.restain
 
     @property
     def by_kernels(self) -> bool:
@@ -166,7 +173,7 @@ class Plan:
     def labels_key(self) -> Key:
         """The values that the labels depend on, by names that users know."""
         labels = self.settings.labels
-        adapted: Key = {ADAPT: stated(self.restain)} if labels.adapt else {}
+        adapted: Key = {} if self.adaptation is None else {ADAPT: self.adaptation.stated}
         around = self.lattice.around_tissue
         looked: Key = {} if around is None else {"pixels around tissue": around}
         stored: Key = {"rounded levels": "as stored"} if self._reads_rounded_levels else {}
@@ -297,25 +304,3 @@ def with_network(model: DescribedModel) -> ModelBundle:
 
     assert isinstance(model, ModelBundle)  # as all have but those of plans that are only compared
     return model
-
-
-def takes_slides(bundle: DescribedModel, labels: LabelSettings) -> bool:
-    """Return whether the working resolution is known: a model without one is for plain images."""
-    return (labels.working_mpp or bundle.input.mpp) is not None
-
-
-def working_mpp(bundle: DescribedModel, labels: LabelSettings) -> float:
-    """Return the working resolution for slides, in micrometres per pixel.
-
-    Raises
-    ------
-    ModelError
-        If neither the settings nor the model states it.
-    """
-    mpp = labels.working_mpp or bundle.input.mpp
-    if mpp is None:
-        raise ModelError(
-            f"{bundle.path}: states no working resolution, so it is not a model for slides: "
-            "give --working-mpp if you know it, or use it on plain images"
-        )
-    return mpp

@@ -134,9 +134,10 @@ def predict_on(
         with plan.timed("mask"):
             plan.refuse_colourless()
     if settings.labels.adapt:
-        adaptation = (None if settings.run.overwrite else begun(result.read_record())) or adapt(plan)
+        before = None if settings.run.overwrite else begun(result.read_record(), result.statistics)
+        adaptation = before or adapt(plan)
         progress.say(adaptation.line)
-        plan = plan.restained(adaptation.restain)
+        plan = plan.adapted(adaptation)
     with result.locked():
         record = resume.begin(result, plan, progress)
         if record.progress == "finished":

@@ -34,6 +34,7 @@ class ResultFolder:
         self.unfinished_zarr = self.work / "slide.ome.zarr"
         self.ledger = self.work / "regions"
         self.roi = self.work / "roi.wkb"
+        self.statistics = self.work / "normalisations.safetensors"
         self.mark = self.work / "mark"
         self.tissue_mask = folder / "tissue_mask.png"
         self.overview = folder / "overview.png"
@@ -190,7 +191,7 @@ class ResultFolder:
                     path.rename(gone[-1])
             for path in (*self.documents, self.geojson(True), self.geojson(False)):
                 path.unlink(missing_ok=True)
-            for path in (self.roi, self.mark, self.record_path):
+            for path in (self.roi, self.statistics, self.mark, self.record_path):
                 path.unlink(missing_ok=True)
             for path in gone:
                 remove(path)

@@ -9,7 +9,7 @@ import numpy as np
 
 from wsi_seg.annotations.annotation_files import AnnotationFiles
 from wsi_seg.errors import AnnotationError, SlideError, UsageError
-from wsi_seg.predict.plan import working_mpp
+from wsi_seg.predict.working_resolution import working_mpp
 from wsi_seg.progress import Progress
 from wsi_seg.slides.slide_names import shown_name
 from wsi_seg.suggestion.choosing import choose

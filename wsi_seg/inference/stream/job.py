@@ -80,6 +80,8 @@ class RegionJob:
         A worker refuses if it finds another mask there.
     restain : Restaining or None
         What is done to the slide's pixels before the network sees them.
+    statistics : Pinned or None
+        What the network's normalisations have in place of the model file's: see `renormalised.statistics_of`.
     roi : Pinned or None
         Regions of interest in the label frame, as WKB; the client read them from the annotations.
     writer : PyramidWriter
@@ -107,6 +109,7 @@ class RegionJob:
     tissue_path: Path | None
     tissue_seal: MaskSeal | None
     restain: Restaining | None
+    statistics: Pinned | None
     roi: Pinned | None
     writer: PyramidWriter
     ledger: Ledger
@@ -228,8 +231,9 @@ def _open_job(job: RegionJob) -> RegionSegmenter[Slide]:
     elsewhere = _address() is not None
     job.mark.check(elsewhere)
     slide = _open_slide(job)
+    statistics = None if job.statistics is None else job.statistics.read(elsewhere)
     bundle, segmenter = _open_model(
-        job.model_path, job.model_fingerprint, job.device, job.precision, job.form
+        job.model_path, job.model_fingerprint, job.device, job.precision, job.form, statistics
     )
     roi = None
     if job.roi is not None:
@@ -262,7 +266,7 @@ def _open_slide(job: RegionJob) -> Slide:
 
 @lru_cache(maxsize=1)
 def _open_model(
-    path: Path, fingerprint: str, device: str, precision: Precision, form: Form
+    path: Path, fingerprint: str, device: str, precision: Precision, form: Form, statistics: bytes | None
 ) -> tuple[ModelBundle, SegmenterPool]:
     try:
         bundle = held(fingerprint) or load_bundle(path)
@@ -270,6 +274,10 @@ def _open_model(
         raise ModelError(f"{error} ({SAME_PATHS})") from error
     if bundle.fingerprint != fingerprint:
         raise ModelError(f"{path}: a worker found another model there: give all workers the same file")
+    if statistics is not None:
+        from wsi_seg.models.renormalised import model_with_statistics
+
+        bundle = model_with_statistics(bundle, statistics)
     try:
         return bundle, SegmenterPool(bundle, choose_device(device), precision, FORCED[form])
     except UsageError as error:
