@@ -37,6 +37,12 @@ RECIPES: dict[str, dict[str, object]] = {
     "quick, stain as it is": dict.fromkeys(
         ("augment.stain", "augment.stain_residual", "augment.stain_shift"), 0
     ),
+    "quick, plain augmentation": {
+        name: value for name, value in PLAIN.items() if name.startswith("augment.")
+    },
+    "quick, plain optimiser and loss": {
+        name: value for name, value in PLAIN.items() if name.startswith(("optimiser.", "loss."))
+    },
 }
 
 SMALL_MM2 = 0.05

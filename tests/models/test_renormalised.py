@@ -8,7 +8,13 @@ from torch import nn
 
 from wsi_seg.models.espnet import ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
-from wsi_seg.models.renormalised import normalisations, renormalised, statistics_of, with_statistics
+from wsi_seg.models.renormalised import (
+    normalisations,
+    renormalised,
+    shift_of,
+    statistics_of,
+    with_statistics,
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +50,15 @@ def test_half_is_in_the_middle_at_the_first_normalisation(network: ESPNet) -> No
         for share in (0.0, 0.5, 1.0)
     )
     assert torch.allclose(half, (none + whole) / 2, rtol=1e-3, atol=1e-5)
+
+
+def test_the_shift_is_what_means_differ_by_in_variances(network: ESPNet) -> None:
+    own = renormalised(network, IMAGES, 1.0)
+    assert shift_of(own, IMAGES) < 1e-4
+    assert shift_of(network, IMAGES) > 1
+    apart = nn.Sequential(nn.BatchNorm2d(3)).eval()
+    assert shift_of(apart, torch.full((2, 3, 4, 4), 3.0)) == pytest.approx(9, rel=1e-3)
+    assert shift_of(nn.Sequential(nn.Identity()), IMAGES) == 0
 
 
 def test_the_network_itself_stays(network: ESPNet) -> None:

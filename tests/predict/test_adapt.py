@@ -95,7 +95,7 @@ def test_labels_are_those_of_the_network_with_other_normalisations_in_either_for
 ) -> None:
     heard = Recorder()
     predict_slide(faded, tmp_path / "adapted", asked(model, compiled), heard)
-    assert any(line.startswith("adapted: normalisations, mean confidence ") for line in heard.said)
+    assert any(line.startswith("adapted: normalisations; mean confidence ") for line in heard.said)
     bundle, changed = load_bundle(model), tmp_path / "changed.safetensors"
     content = ResultFolder(tmp_path / "adapted").statistics.read_bytes()
     save_bundle(changed, with_statistics(bundle.network, content), bundle.header)
@@ -130,7 +130,7 @@ def test_normalisations_that_were_lost_are_measured_again(
     edit(result.statistics)
     shutil.rmtree(result.zarr)  # so that labels are made again
     predict_slide(faded, out, asked(model), heard)
-    assert any(line.startswith("adapted: normalisations, ") for line in heard.said)
+    assert any(line.startswith("adapted: normalisations; ") for line in heard.said)
     assert np.array_equal(labels_of(out), labels)
     assert result.statistics.read_bytes() == content
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from wsi_seg.models.network import Network
 
+TINY = 1e-5
+"""Of a variance: PyTorch's own default."""
+
 DIGITS = 12
 """Binary digits that are kept of each number, so that rounding on other machines seldom shows."""
 
@@ -36,6 +39,34 @@ def normalisations(network: nn.Module) -> dict[str, nn.BatchNorm2d]:
         for name, module in network.named_modules()
         if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
     }
+
+
+@torch.inference_mode()
+def shift_of(network: nn.Module, images: Tensor) -> float:
+    """Return how far the maps of images lie from those of training.
+
+    It is the squared difference of a map's mean from that of training, in variances of the map in training;
+    the mean of all channels of a normalisation, and of these that of all. 0 without normalisations.
+
+    Parameters
+    ----------
+    network, images
+        As `renormalised` takes them.
+    """
+    shifts: list[float] = []
+
+    def measure(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        mean, variance = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
+        shift = (inputs[0].mean(dim=(0, 2, 3)) - mean) ** 2 / (variance + TINY)
+        shifts.append(float(shift.mean()))
+
+    hooks = [norm.register_forward_pre_hook(measure) for norm in normalisations(network).values()]
+    try:
+        network(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return sum(shifts) / max(len(shifts), 1)
 
 
 @torch.inference_mode()

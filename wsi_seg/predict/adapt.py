@@ -1,8 +1,10 @@
 """An unfamiliar slide and its network brought nearer to each other.
 
 There is no telling from pixels alone which of several maps between stains is right for a slide: how they are
-spread depends on which tissue it shows. So each is tried on patches of the slide, and the network tells. What
-the map leaves is taken up by the network's normalisations, measured anew on the patches.
+spread depends on which tissue it shows. So each is tried on patches of the slide, with the network's
+normalisations as they are and measured anew on the patches. Of the maps that bring the means within the
+network nearest to those of training, and make the slide familiar if any does, the one is taken with which the
+network is surest. How sure it is decides alone between these: on slides that it mistakes it may be surer.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.errors import UsageError
-from wsi_seg.inference.tissue.comparison import FAR, NEAR, distance_of
+from wsi_seg.inference.tissue.comparison import NEAR, distance_of
 from wsi_seg.inference.tissue.patch_looks import Looks
 from wsi_seg.inference.tissue.sight import sight_by_pytorch
 from wsi_seg.predict.adapted import LEFT, Adaptation
@@ -26,13 +28,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsi_seg.models.bundle import ModelBundle
+    from wsi_seg.models.network import Network
     from wsi_seg.models.remembered import RememberedStain
     from wsi_seg.predict.plan import Plan
     from wsi_seg.slides.restain import Restaining
 
-WORTH, WORTH_NEARER = 0.8, 0.3
-"""A map is used only if it brings the slide to this share of its distance, or nearer: the second for a slide
-that is less than `FAR`, where maps do harm more often."""
+WORTH = 0.8
+"""A map is tried further only if it brings the slide to this share of its distance, or nearer."""
+
+ALIKE = 0.02
+"""Maps whose `shift_of` differs by no more than this are alike: among them the network decides."""
 
 SHARE = 0.3
 """Of the statistics of normalisations, what comes from the slide; more brings back little more, and does more
@@ -73,12 +78,12 @@ def adapt(plan: Plan) -> Adaptation:
 
 
 def choose(patches: Sequence[NDArray[np.uint8]], bundle: ModelBundle) -> Adaptation:
-    """Find what brings patches of a slide nearest to a model's training tissue.
+    """Find what brings patches of a slide and a network nearest to each other.
 
     Parameters
     ----------
     patches : sequence of uint8 array, shape (height, width, 3)
-        RGB, at the model's resolution.
+        RGB, at the model's resolution, all of one size.
     bundle : ModelBundle
 
     Raises
@@ -96,64 +101,68 @@ def choose(patches: Sequence[NDArray[np.uint8]], bundle: ModelBundle) -> Adaptat
     before = distance_of(own, tissue)
     if before < NEAR:  # there is little to gain
         return Adaptation(None, None, f"{LEFT}: the slide is not unfamiliar")
-    said: list[str] = []
-    restain, looks = _best_map(patches, bundle, own, target)
-    if restain is not None:
-        patches = [restain(patch) for patch in patches]
-        after = distance_of(looks, tissue)
-        said.append(f"stain, distance from the training tissue {before:.2f} -> {after:.2f}")
-    statistics = None
-    if distance_of(looks, tissue) >= NEAR:
-        statistics, surer = _measured(patches, bundle, float(looks.confidence.mean()))
-        said += [f"normalisations, {surer}"] if surer else []
-    if not said:
-        return Adaptation(None, None, f"{LEFT}: neither another stain nor other normalisations help")
-    return Adaptation(restain, statistics, f"adapted: {'; '.join(said)}")
-
-
-def _best_map(
-    patches: Sequence[NDArray[np.uint8]], bundle: ModelBundle, own: Looks, target: Stain
-) -> tuple[Restaining | None, Looks]:
-    """Find the map to the training stain that makes patches most familiar, and how they look then."""
-    assert own.stain is not None
-    assert bundle.tissue is not None
-    tissue, before = bundle.tissue, distance_of(own, bundle.tissue)
-    nearest, chosen, looks = before * (WORTH if before >= FAR else WORTH_NEARER), None, own
-    sight = sight_by_pytorch(bundle.network, bundle.input)
+    tried = [_Tried(patches, bundle, None)]
     for restain in restainings(own.stain, target):
-        found = Looks.at([restain(patch) for patch in patches], sight)
-        assert found is not None  # there are patches
-        distance = distance_of(found, tissue)
-        if distance <= nearest:
-            nearest, chosen, looks = distance, restain, found
-    return chosen, looks
+        found = _Tried(patches, bundle, restain)
+        if found.distance <= WORTH * before:
+            tried.append(found)
+    nearest = min(each.shift for each in tried)
+    alike = [each for each in tried if each.shift <= nearest + ALIKE]
+    familiar = [each for each in alike if each.distance < NEAR]
+    best = max(familiar or alike, key=lambda each: each.surest)
+    sure = tried[0].confidence
+    if best.restain is None and best.statistics is None:
+        return Adaptation(None, None, f"{LEFT}: neither another stain nor other normalisations help")
+    said = [] if best.restain is None else [f"stain, distance {before:.2f} -> {best.distance:.2f}"]
+    said += [] if best.statistics is None else ["normalisations"]
+    line = f"adapted: {'; '.join(said)}; mean confidence {sure:.3f} -> {best.surest:.3f}"
+    return Adaptation(best.restain, best.statistics, line)
 
 
-def _measured(
-    patches: Sequence[NDArray[np.uint8]], bundle: ModelBundle, confidence: float
-) -> tuple[bytes | None, str]:
-    """Measure the normalisations on patches; keep them where the network is not less sure with them.
+class _Tried:
+    """A map, and what the network makes of patches that it was applied to.
 
-    It is less sure where the patches show other classes than the training tissue, in other shares: then the
-    statistics differ for that reason, and are worth nothing.
+    Attributes
+    ----------
+    restain : Restaining or None
+        None for the slide as it is.
+    distance : float
+        From the training tissue: see `distance_of`.
+    shift : float
+        See `shift_of`.
+    confidence, surest : float
+        The network's mean confidence; and the same with other normalisations, if these raise it.
+    statistics : bytes or None
+        Of these normalisations; None if they do not raise it.
     """
-    import torch
 
-    from wsi_seg.inference.network.pixels import Normalisation
-    from wsi_seg.models.renormalised import normalisations, renormalised, statistics_of
+    def __init__(
+        self, patches: Sequence[NDArray[np.uint8]], bundle: ModelBundle, restain: Restaining | None
+    ) -> None:
+        import torch
 
-    if not normalisations(bundle.network):
-        return None, ""
-    images = Normalisation(bundle.input, torch.device("cpu"))(
-        torch.from_numpy(np.stack(patches)).permute(0, 3, 1, 2)
-    )
-    network = renormalised(bundle.network, images, SHARE)
+        from wsi_seg.inference.network.pixels import Normalisation
+        from wsi_seg.models.renormalised import renormalised, shift_of, statistics_of
+
+        assert bundle.tissue is not None
+        seen = np.stack([patch if restain is None else restain(patch) for patch in patches])
+        looks = _looks(seen, bundle, bundle.network)
+        self.restain, self.distance = restain, distance_of(looks, bundle.tissue)
+        normalise = Normalisation(bundle.input, torch.device("cpu"))
+        images = normalise(torch.from_numpy(seen).permute(0, 3, 1, 2))
+        self.shift = shift_of(bundle.network, images)
+        self.confidence = self.surest = float(looks.confidence.mean())
+        self.statistics: bytes | None = None
+        network = renormalised(bundle.network, images, SHARE)
+        with_others = float(_looks(seen, bundle, network).confidence.mean())
+        if with_others > self.confidence:
+            self.surest, self.statistics = with_others, statistics_of(network)
+
+
+def _looks(patches: NDArray[np.uint8], bundle: ModelBundle, network: Network) -> Looks:
     looks = Looks.at(patches, sight_by_pytorch(network, bundle.input))
     assert looks is not None  # there are patches
-    after = float(looks.confidence.mean())
-    if after < confidence:
-        return None, ""
-    return statistics_of(network), f"mean confidence {confidence:.3f} -> {after:.3f}"
+    return looks
 
 
 def _stain(stored: RememberedStain) -> Stain:
