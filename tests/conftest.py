@@ -41,6 +41,12 @@ SCHEMA = ClassSchema(
 )
 
 
+# A suite that is started in the background, as by `make test &`, has Ctrl-C ignored, and so have all programs
+# that it starts: tests of an interruption would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(autouse=True)
 def own_handlers() -> Iterator[None]:
     """Put the handlers of signals back: the program, called in this process, leaves its own."""
