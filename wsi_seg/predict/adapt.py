@@ -9,6 +9,7 @@ network is surest. How sure it is decides alone between these: on slides that it
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.network import Network
@@ -128,35 +130,54 @@ class _Tried:
         None for the slide as it is.
     distance : float
         From the training tissue: see `distance_of`.
-    shift : float
-        See `shift_of`.
-    confidence, surest : float
-        The network's mean confidence; and the same with other normalisations, if these raise it.
-    statistics : bytes or None
-        Of these normalisations; None if they do not raise it.
+    confidence : float
+        The network's mean confidence.
     """
 
     def __init__(
         self, patches: Sequence[NDArray[np.uint8]], bundle: ModelBundle, restain: Restaining | None
     ) -> None:
+        assert bundle.tissue is not None
+        self._seen = np.stack([patch if restain is None else restain(patch) for patch in patches])
+        self._bundle, self.restain = bundle, restain
+        looks = _looks(self._seen, bundle, bundle.network)
+        self.distance = distance_of(looks, bundle.tissue)
+        self.confidence = float(looks.confidence.mean())
+
+    def _images(self) -> Tensor:
         import torch
 
         from wsi_seg.inference.network.pixels import Normalisation
-        from wsi_seg.models.renormalised import renormalised, shift_of, statistics_of
 
-        assert bundle.tissue is not None
-        seen = np.stack([patch if restain is None else restain(patch) for patch in patches])
-        looks = _looks(seen, bundle, bundle.network)
-        self.restain, self.distance = restain, distance_of(looks, bundle.tissue)
-        normalise = Normalisation(bundle.input, torch.device("cpu"))
-        images = normalise(torch.from_numpy(seen).permute(0, 3, 1, 2))
-        self.shift = shift_of(bundle.network, images)
-        self.confidence = self.surest = float(looks.confidence.mean())
-        self.statistics: bytes | None = None
-        network = renormalised(bundle.network, images, SHARE)
-        with_others = float(_looks(seen, bundle, network).confidence.mean())
-        if with_others > self.confidence:
-            self.surest, self.statistics = with_others, statistics_of(network)
+        normalise = Normalisation(self._bundle.input, torch.device("cpu"))
+        return normalise(torch.from_numpy(self._seen).permute(0, 3, 1, 2))
+
+    @cached_property
+    def shift(self) -> float:
+        """How far the network's maps then lie from those of training: see `shift_of`."""
+        from wsi_seg.models.renormalised import shift_of
+
+        return shift_of(self._bundle.network, self._images())
+
+    @cached_property
+    def _renormalised(self) -> tuple[float, bytes | None]:
+        from wsi_seg.models.renormalised import renormalised, statistics_of
+
+        network = renormalised(self._bundle.network, self._images(), SHARE)
+        with_others = float(_looks(self._seen, self._bundle, network).confidence.mean())
+        if with_others <= self.confidence:
+            return self.confidence, None
+        return with_others, statistics_of(network)
+
+    @property
+    def surest(self) -> float:
+        """The mean confidence with other normalisations, if these raise it; else that without."""
+        return self._renormalised[0]
+
+    @property
+    def statistics(self) -> bytes | None:
+        """Those of these normalisations; None if they do not raise the confidence."""
+        return self._renormalised[1]
 
 
 def _looks(patches: NDArray[np.uint8], bundle: ModelBundle, network: Network) -> Looks:
