@@ -40,6 +40,13 @@ RECIPES: dict[str, dict[str, object]] = {
     "quick, plain augmentation": {
         name: value for name, value in PLAIN.items() if name.startswith("augment.")
     },
+    "quick, nothing cut off": {"augment.cut_off": 0},
+    "quick, nothing scaled": {"augment.scale": [1, 1]},
+    "quick, nothing blurred, no noise": {"augment.blurred": 0, "augment.noisy": 0},
+    "quick, colours as in the plain loop": {
+        f"augment.{name}": PLAIN[f"augment.{name}"]
+        for name in ("brightness", "contrast", "saturation", "hue")
+    },
     "quick, plain optimiser and loss": {
         name: value for name, value in PLAIN.items() if name.startswith(("optimiser.", "loss."))
     },
