@@ -19,7 +19,7 @@ from torch import nn
 from wsi_seg.models.bundle import ModelBundle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
@@ -60,12 +60,7 @@ def shift_of(network: nn.Module, images: Tensor) -> float:
         shift = (inputs[0].mean(dim=(0, 2, 3)) - mean) ** 2 / (variance + TINY)
         shifts.append(float(shift.mean()))
 
-    hooks = [norm.register_forward_pre_hook(measure) for norm in normalisations(network).values()]
-    try:
-        network(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    _run(network, images, measure)
     return sum(shifts) / max(len(shifts), 1)
 
 
@@ -93,13 +88,18 @@ def renormalised(network: Network, images: Tensor, share: float) -> Network:
             kept = norm.get_buffer(name)
             setattr(norm, name, _rounded(torch.lerp(kept, measured, share)))
 
-    hooks = [norm.register_forward_pre_hook(move) for norm in normalisations(found).values()]
+    _run(found, images, move)
+    return found
+
+
+def _run(network: nn.Module, images: Tensor, before: Callable[[nn.Module, tuple[Tensor, ...]], None]) -> None:
+    """Run a network, and call `before` with each of its normalisations and what that is given."""
+    hooks = [norm.register_forward_pre_hook(before) for norm in normalisations(network).values()]
     try:
-        found(images)
+        network(images)
     finally:
         for hook in hooks:
             hook.remove()
-    return found
 
 
 def _rounded(values: Tensor) -> Tensor:

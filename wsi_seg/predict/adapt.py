@@ -4,7 +4,7 @@ There is no telling from pixels alone which of several maps between stains is ri
 spread depends on which tissue it shows. So each is tried on patches of the slide, with the network's
 normalisations as they are and measured anew on the patches. Of the maps that bring the means within the
 network nearest to those of training, and make the slide familiar if any does, the one is taken with which the
-network is surest. How sure it is decides alone between these: on slides that it mistakes it may be surer.
+network is surest. How sure it is decides only between these: on slides that it mistakes it may be surer.
 """
 
 from __future__ import annotations
@@ -93,31 +93,23 @@ def choose(patches: Sequence[NDArray[np.uint8]], bundle: ModelBundle) -> Adaptat
     UsageError
         If the model remembers no stain.
     """
-    target, tissue = _stain(require_stain(bundle)), bundle.tissue
-    assert tissue is not None  # it has a stain
-
-    # Not by kernels, which round otherwise: the map is to be the same for both forms of the network.
-    own = Looks.at(patches, sight_by_pytorch(bundle.network, bundle.input))
+    target = _stain(require_stain(bundle))
+    own = _Tried(patches, bundle, None) if patches else None
     if own is None or own.stain is None:
         return Adaptation(None, None, f"{LEFT}: too little stained tissue")
-    before = distance_of(own, tissue)
-    if before < NEAR:  # there is little to gain
-        return Adaptation(None, None, f"{LEFT}: the slide is not unfamiliar")
-    tried = [_Tried(patches, bundle, None)]
-    for restain in restainings(own.stain, target):
-        found = _Tried(patches, bundle, restain)
-        if found.distance <= WORTH * before:
-            tried.append(found)
+    if own.distance < NEAR:  # there is little to gain
+        return Adaptation(None, None, f"{LEFT}: the slide is familiar")
+    maps = (_Tried(patches, bundle, restain) for restain in restainings(own.stain, target))
+    tried = [own, *(each for each in maps if each.distance <= WORTH * own.distance)]
     nearest = min(each.shift for each in tried)
     alike = [each for each in tried if each.shift <= nearest + ALIKE]
     familiar = [each for each in alike if each.distance < NEAR]
     best = max(familiar or alike, key=lambda each: each.surest)
-    sure = tried[0].confidence
     if best.restain is None and best.statistics is None:
         return Adaptation(None, None, f"{LEFT}: neither another stain nor other normalisations help")
-    said = [] if best.restain is None else [f"stain, distance {before:.2f} -> {best.distance:.2f}"]
+    said = [] if best.restain is None else [f"stain, distance {own.distance:.2f} -> {best.distance:.2f}"]
     said += [] if best.statistics is None else ["normalisations"]
-    line = f"adapted: {'; '.join(said)}; mean confidence {sure:.3f} -> {best.surest:.3f}"
+    line = f"adapted: {'; '.join(said)}; mean confidence {own.confidence:.3f} -> {best.surest:.3f}"
     return Adaptation(best.restain, best.statistics, line)
 
 
@@ -128,6 +120,8 @@ class _Tried:
     ----------
     restain : Restaining or None
         None for the slide as it is.
+    stain : Stain or None
+        As `Looks` has it.
     distance : float
         From the training tissue: see `distance_of`.
     confidence : float
@@ -141,7 +135,7 @@ class _Tried:
         self._seen = np.stack([patch if restain is None else restain(patch) for patch in patches])
         self._bundle, self.restain = bundle, restain
         looks = _looks(self._seen, bundle, bundle.network)
-        self.distance = distance_of(looks, bundle.tissue)
+        self.stain, self.distance = looks.stain, distance_of(looks, bundle.tissue)
         self.confidence = float(looks.confidence.mean())
 
     def _images(self) -> Tensor:
@@ -181,6 +175,7 @@ class _Tried:
 
 
 def _looks(patches: NDArray[np.uint8], bundle: ModelBundle, network: Network) -> Looks:
+    # Not by kernels, which round otherwise: all is to be the same for both forms of the network.
     looks = Looks.at(patches, sight_by_pytorch(network, bundle.input))
     assert looks is not None  # there are patches
     return looks

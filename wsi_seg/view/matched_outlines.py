@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsi_seg.data.projects.exported_outlines import ANNOTATIONS, called_after, key_of, stems_of
-from wsi_seg.errors import MissingError, UsageError
+from wsi_seg.data.projects.exported_outlines import annotation_files, called_after, key_of, stems_of
+from wsi_seg.errors import MissingError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ class MatchedOutlines:
     def __init__(self, named: Sequence[Path]) -> None:
         self._files: dict[str, list[Path]] = {}
         for path in named:
-            for file in _files_in(path) if path.is_dir() else [path]:
+            for file in annotation_files(path, HOW) if path.is_dir() else [path]:
                 if not file.exists():
                     raise MissingError(f"{file}: no such file: name annotation files, or a folder of them")
                 self._files.setdefault(called_after(file), []).append(file)
@@ -64,15 +64,3 @@ def _keys(result: str, slide: str | None) -> dict[str, None]:
         file = Path(slide)
         names += [file.name, *stems_of(file.name, file.suffix)]
     return dict.fromkeys(map(key_of, names))
-
-
-def _files_in(folder: Path) -> list[Path]:
-    try:
-        files = [
-            path for path in sorted(folder.iterdir()) if ANNOTATIONS.search(path.name) and path.is_file()
-        ]
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be read ({error.strerror}): make it readable") from error
-    if not files:
-        raise UsageError(f"{folder}: holds no annotation file: {HOW}")
-    return files

@@ -39,6 +39,31 @@ class Matched(NamedTuple):
     remarks: tuple[str, ...]
 
 
+def annotation_files(folder: Path, how: str) -> list[Path]:
+    """Return the annotation files in a folder, by name; subfolders are not searched.
+
+    Parameters
+    ----------
+    folder : Path
+    how : str
+        What is to be done where there is none.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or the folder cannot be read.
+    """
+    try:
+        files = [
+            path for path in sorted(folder.iterdir()) if ANNOTATIONS.search(path.name) and path.is_file()
+        ]
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be read ({error.strerror}): make it readable") from error
+    if not files:
+        raise UsageError(f"{folder}: holds no annotation file: {how}")
+    return files
+
+
 def match_outlines(entries: Sequence[ProjectEntry], folder: Path) -> Matched:
     """Match the images of a project with the annotation files in a folder; subfolders are not searched.
 
@@ -51,14 +76,7 @@ def match_outlines(entries: Sequence[ProjectEntry], folder: Path) -> Matched:
     project = entries[0].project
     if not os.path.isdir(folder):
         raise UsageError(f"{folder}: no folder: give the folder with the outlines exported from {project}")
-    try:
-        files = [
-            path for path in sorted(folder.iterdir()) if ANNOTATIONS.search(path.name) and path.is_file()
-        ]
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be read ({error.strerror}): make it readable") from error
-    if not files:
-        raise UsageError(f"{folder}: holds no annotation file: {HOW}")
+    files = annotation_files(folder, HOW)
     called = _called(entries)
     found: dict[int, Path] = {}
     strangers = []
