@@ -37,7 +37,6 @@ ROWS = CLAIM / "rows.jsonl"
 
 COMMON = {
     "training.minutes": "null",
-    "training.epochs": 1,
     "training.validations": 1,
     "training.early_stop": "null",
     "training.init": "null",
@@ -54,6 +53,9 @@ COMMON = {
 """Of every recipe, so that networks alone differ; what varies images is each set's own."""
 
 BATCH = {"streets": 4, "tissue": 8, "generated": 4}
+EPOCH_IMAGES = {"streets": 74}
+"""Of sets whose images are taken whole: an epoch is each once. Of others it is as long as asked for."""
+
 SIZES = {"streets": ("data.sizes=[[480,360]]",), "tissue": (), "generated": ("data.patch=384",)}
 
 PASSES = 11
@@ -78,13 +80,20 @@ class Trial:
             **{f"model.{name}": value for name, value in self.network.settings},
             **COMMON,
             "training.stages": f'["{self.network.stage}"]',
-            "training.epoch_steps": self.steps,
+            **self.length(),
             "training.batch_size": BATCH[self.data.name],
             "training.seed": self.seed,
         }
         changes = [f"{name}={value}" for name, value in values.items()] + list(SIZES[self.data.name])
         flags = [part for change in changes for part in ("--set", change)]
         return ["train", *self.data.train, *flags, "-o", str(out), "--overwrite"]
+
+    def length(self) -> dict[str, object]:
+        """Return the settings for as many steps; of whole images, for the nearest number of epochs."""
+        images = EPOCH_IMAGES.get(self.data.name)
+        if images is None:
+            return {"training.epochs": 1, "training.epoch_steps": self.steps}
+        return {"training.epochs": round(self.steps / -(-images // BATCH[self.data.name]))}
 
 
 def known() -> dict[tuple[str, str, int, int], dict[str, Any]]:

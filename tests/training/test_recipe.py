@@ -183,6 +183,10 @@ def test_mistakes_are_named_in_one_line(setting: str, said: str) -> None:
             ["model.name=biopsy", "training.stages=[encoder, full]"],
             "has no encoder stage: training.stages is",
         ),
+        (
+            ["data.sampling=whole", "data.sizes=[[64, 64]]", "training.epochs=2", "training.epoch_steps=5"],
+            "training.epoch_steps is for patches that are drawn",
+        ),
         (["data.sampling=whole", "data.sizes=[[64, 32]]"], "oblong images cannot be turned by quarters"),
     ],
 )

@@ -220,6 +220,11 @@ class Recipe(BaseModel):
         stages = self.training.stages
         if self.optimiser.schedule == "step" and self.training.epochs is None:
             raise ValueError("the step schedule counts epochs: give training.epochs")
+        if self.data.sampling == "whole" and self.training.epoch_steps is not None:
+            raise ValueError(
+                "training.epoch_steps is for patches that are drawn: with data.sampling=whole an epoch is "
+                "each image once: give training.epochs alone"
+            )
         network = self.model.config(2)
         for stage in stages:
             if stage not in network.stages:
