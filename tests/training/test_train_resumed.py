@@ -198,6 +198,7 @@ def test_whole_images_in_two_stages(tmp_path: Path) -> None:
         "augment.quarter_turns=false",
         "training.stages=[encoder, full]",
         "training.epochs=15",
+        "training.epoch_steps=null",
         "training.averaging=null",
     )
     result = train(TrainRequest(DataRequest((folder,)), recipe, tmp_path / "out"))
