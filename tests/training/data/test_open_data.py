@@ -164,7 +164,7 @@ def test_a_resolution_that_is_none_is_refused(wrong: float, tmp_path: Path) -> N
 
 
 def test_images_that_are_trained_on_whole_are_kept_out_whole(tmp_path: Path) -> None:
-    whole = ["data.sampling=whole", "data.sizes=[[64, 64]]"]
+    whole = ["data.sampling=whole", "data.sizes=[[64, 64]]", "training.epoch_steps=null"]
     data = open_data(DataRequest((write_tiles(tmp_path / "a", count=3),)), tiny_recipe(*whole), None)
     assert {number for number, _ in data.split.validation}.isdisjoint(data.split.training)
     with pytest.raises(AnnotationError, match=r"no choice of whole images.*data\.validation=none"):
