@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,3 +35,20 @@ def test_cells_far_from_the_mask_hold_nothing() -> None:
     expected = np.zeros_like(mask)
     expected[9:12, 19:22] = True
     np.testing.assert_array_equal(cells, expected)
+
+
+@pytest.mark.parametrize(("factor", "per_pixel"), [(2, 1), (8, 1), (8, 2), (128, 1)])
+def test_pixels_that_are_looked_up_are_those_that_are_interpolated(
+    factor: int, per_pixel: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(factor)
+    mask = CoarseMask(rng.random((7, 9)) < 0.5, factor)
+    height, width = 7 * factor // per_pixel, 9 * factor // per_pixel
+    rects = [Rect(0, 0, height, width), Rect(height - 1, 0, height, 1), Rect(3, 5, 3 + height // 2, width)]
+
+    found = [mask.at(rect, per_pixel) for rect in rects]
+
+    monkeypatch.setattr("wsi_seg.slides.coarse.TABLES", ())
+    for rect, pixels in zip(rects, found, strict=True):
+        assert pixels.dtype == np.bool_
+        np.testing.assert_array_equal(pixels, mask.at(rect, per_pixel))

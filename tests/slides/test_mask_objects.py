@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from skimage import morphology, segmentation
 
-from wsi_seg.slides.mask_objects import without_cut_objects, without_small_objects
+from wsi_seg.slides.mask_objects import within, without_cut_objects, without_small_objects
 
 SHARES = pytest.mark.parametrize("share", [0.0, 0.3, 0.55, 0.7, 1.0])
 
@@ -31,4 +32,16 @@ def test_cut_objects_go_as_by_scikit_image(share: float) -> None:
     found = without_cut_objects(mask)
 
     np.testing.assert_array_equal(found, segmentation.clear_border(mask))
+    np.testing.assert_array_equal(mask, some_mask(share))
+
+
+@pytest.mark.parametrize("radius", [1, 3, 4, 7, 80])
+@pytest.mark.parametrize("share", [0.0, 0.003, 0.3, 1.0])
+def test_what_is_near_a_mask_is_what_a_distance_transform_finds(radius: int, share: float) -> None:
+    mask = some_mask(share)
+
+    found = within(mask, radius)
+
+    near = ndimage.distance_transform_edt(~mask) <= radius if mask.any() else np.zeros_like(mask)
+    np.testing.assert_array_equal(found, near)
     np.testing.assert_array_equal(mask, some_mask(share))

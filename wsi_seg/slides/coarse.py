@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,10 @@ MASK_REMEDY = "restore it, or make the result again with `wsi-seg predict --over
 
 PIECE = 256
 """Side of the squares that are interpolated one by one: most lie wholly inside or outside of all outlines."""
+
+
+TABLES = tuple(2**k for k in range(1, 8))
+"""Label pixels per mask pixel at which all interpolated values are exact in float32."""
 
 
 class MaskSeal(BaseModel):
@@ -74,12 +79,34 @@ class CoarseMask:
             In pixels that cover `factor` x `factor` label pixels.
         factor : int
         """
+        step, rest = divmod(self.factor, factor)
+        if not rest and step in TABLES:
+            return self._looked_up(rect, step)
         inside = np.empty((rect.height, rect.width), dtype=np.bool_)
         for y in range(rect.y0, rect.y1, PIECE):
             for x in range(rect.x0, rect.x1, PIECE):
                 piece = Rect(y, x, y + PIECE, x + PIECE).intersection(rect)
                 inside[piece.relative_to(rect).slices] = self._interpolated(piece, self.factor / factor)
         return inside
+
+    def _looked_up(self, rect: Rect, step: int) -> NDArray[np.bool_]:
+        """Return the same as by interpolation, for steps at which that is exact and repeats itself.
+
+        A cell is the step x step pixels that lie between the centres of the same four coarse ones.
+        """
+        y0, y1, x0, x1 = ((edge + step // 2) // step for edge in (rect.y0, rect.y1 - 1, rect.x0, rect.x1 - 1))
+        rows, columns = (
+            np.clip(np.arange(first - 1, last + 1), 0, size - 1)
+            for first, last, size in zip((y0, x0), (y1, x1), self.mask.shape, strict=True)
+        )
+        part = self.mask[np.ix_(rows, columns)].view(np.uint8)
+        if part.all() or not part.any():
+            return np.full((rect.height, rect.width), part.flat[0], dtype=np.bool_)
+        corners = part[:-1, :-1] | part[:-1, 1:] << 1 | part[1:, :-1] << 2 | part[1:, 1:] << 3
+        cells = _smooth_cells(step)[corners].transpose(0, 2, 1, 3)
+        pixels = cells.reshape(len(corners) * step, corners.shape[1] * step)
+        begin = Rect(y0 * step - step // 2, x0 * step - step // 2, 0, 0)
+        return np.ascontiguousarray(pixels[rect.relative_to(begin).slices])
 
     def _interpolated(self, rect: Rect, step: float) -> NDArray[np.bool_] | bool:
         low_y, high_y, weight_y = _taps(rect.y0, rect.y1, step, self.mask.shape[0])
@@ -123,6 +150,16 @@ class CoarseMask:
         low_y, high_y, _ = _taps(rect.y0, rect.y1, self.factor, self.mask.shape[0])
         low_x, high_x, _ = _taps(rect.x0, rect.x1, self.factor, self.mask.shape[1])
         return bool(self.mask[low_y[0] : high_y[-1] + 1, low_x[0] : high_x[-1] + 1].any())
+
+
+@lru_cache(maxsize=len(TABLES))
+def _smooth_cells(step: int) -> NDArray[np.bool_]:
+    """Return the pixels of a cell for each of the 16 ways in which its corners are in the mask or not."""
+    weight = (np.arange(step, dtype=np.float32) + 0.5) / step
+    corners = np.arange(16)[:, None, None] >> np.arange(4)[:, None, None, None] & 1
+    left, right = (corners[i] * (1 - weight)[:, None] + corners[i + 2] * weight[:, None] for i in (0, 1))
+    inside: NDArray[np.bool_] = left * (1 - weight) + right * weight >= 0.5
+    return inside
 
 
 def _taps(

@@ -1,4 +1,4 @@
-"""Objects of a mask that do not count: too small, or cut by its edge.
+"""Objects of a mask: those that do not count, as they are too small or cut by its edge, and what is near one.
 
 As scikit-image's `remove_small_objects` and `clear_border` have it (tests compare them). To import these
 takes as long as to find the tissue of a small slide, as they import half of scipy.
@@ -6,6 +6,7 @@ takes as long as to find the tissue of a small slide, as they import half of sci
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,3 +34,22 @@ def without_cut_objects(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         whole[edge] = False
     kept: NDArray[np.bool_] = whole[numbers]
     return kept
+
+
+def within(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+    """Find the pixels that are no further from a mask than a few pixels.
+
+    A tenth of the time of a distance transform, for a radius of 4.
+    """
+    height = len(mask)
+    found, wide = np.zeros_like(mask), mask
+    for reach in range(radius + 1):  # along a row
+        if reach:
+            narrow, wide = wide, wide.copy()
+            wide[:, 1:] |= narrow[:, :-1]
+            wide[:, :-1] |= narrow[:, 1:]
+        for rows in range(min(radius, height - 1) + 1):
+            if isqrt(radius * radius - rows * rows) == reach:
+                found[rows:] |= wide[: height - rows]
+                found[: height - rows] |= wide[rows:]
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,20 +30,20 @@ def only_channel(overview: SlidePixels) -> str | None:
     overview : SlidePixels
         All of the slide.
     """
-    rgb = overview.rgb[overview.present].astype(np.int16)
-    if not rgb.size:
+    channels = [overview.rgb[..., i][overview.present] for i in range(3)]
+    if not channels[0].size:
         return None
-    brightest = rgb.max(axis=1)
-    low, high = np.quantile(brightest, (FEWEST, 1 - FEWEST))
+    brightest = reduce(np.maximum, channels)
+    low, high = np.quantile(brightest.astype(np.int16), (FEWEST, 1 - FEWEST))
     if high <= NOISE:
         return "black"
     if high - low < FAINT:
         return None
-    if _share(brightest - rgb.min(axis=1)) <= FEWEST:
+    if _share(brightest - reduce(np.minimum, channels)) <= FEWEST:
         return "grey"
     lit = [
         name
-        for name, channel in zip(("red", "green", "blue"), rgb.T, strict=True)
+        for name, channel in zip(("red", "green", "blue"), channels, strict=True)
         if _share(channel) > FEWEST
     ]
     return lit[0] if len(lit) == 1 else None

@@ -14,11 +14,13 @@ import numpy as np
 
 from wsi_seg.slides.coarse import CoarseMask
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.slides.recorded import recorded_in
+from wsi_seg.slides.recorded import find_recorded, recorded_in
 from wsi_seg.slides.slide import SlidePixels
 from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.slide import Slide
 
@@ -67,9 +69,15 @@ class Overview:
         )
 
     @cached_property
+    def _at_first_sight(self) -> NDArray[np.bool_]:
+        """What the scanner recorded, slits between its fields included."""
+        return find_recorded(self.pixels.rgb, self.pixels.present, self.frames.label_mpp)
+
+    @cached_property
     def recorded(self) -> CoarseMask:
         """What the scanner recorded and the file does not fill in; what cannot be read counts as recorded."""
-        return CoarseMask(recorded_in(self.slide, self.pixels, self.frames), self.factor)
+        recorded = recorded_in(self.slide, self.pixels, self._at_first_sight, self.frames)
+        return CoarseMask(recorded, self.factor)
 
     @cached_property
     def tissue(self) -> TissueMask:
@@ -78,8 +86,11 @@ class Overview:
         The mask is coarser than the overview, unless parts of the slide are only filled in: slits between
         scanned fields, which are no tissue, are too narrow for a coarse one.
         """
-        found = TissueMask.of(self.pixels, self.frames.label_mpp, self.factor)
-        recorded = self.recorded.mask
+        pixels = self.pixels
+        with ThreadPoolExecutor(1, thread_name_prefix="overview") as beside:
+            seeking = beside.submit(lambda: self.recorded)
+            found = TissueMask.of(pixels, self.frames.label_mpp, self.factor, lambda: self._at_first_sight)
+            recorded = seeking.result().mask
         if recorded.all():
             return found
         return TissueMask(found.at(Rect(0, 0, *recorded.shape), self.factor) & recorded, self.factor)

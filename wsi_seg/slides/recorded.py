@@ -10,7 +10,7 @@ from scipy import ndimage
 from wsi_seg.slides.mask_objects import without_small_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -40,7 +40,9 @@ SLIT_SAMPLES, SAMPLE_SHARE = 15, 0.25
 exactly the fill colour, at most of the places."""
 
 
-def recorded_in(slide: Slide, overview: SlidePixels, frames: Frames) -> NDArray[np.bool_]:
+def recorded_in(
+    slide: Slide, overview: SlidePixels, recorded: NDArray[np.bool_], frames: Frames
+) -> NDArray[np.bool_]:
     """Find the parts of a slide that the scanner recorded.
 
     Parameters
@@ -48,6 +50,8 @@ def recorded_in(slide: Slide, overview: SlidePixels, frames: Frames) -> NDArray[
     slide : Slide
     overview : SlidePixels
         All of the slide.
+    recorded : bool array
+        What `find_recorded` finds in it.
     frames : Frames
         The overview's frame.
 
@@ -62,7 +66,6 @@ def recorded_in(slide: Slide, overview: SlidePixels, frames: Frames) -> NDArray[
     def sample(x: int, y: int) -> NDArray[np.uint8]:
         return slide.read(frames.pixel_in(finest, x, y), finest).rgb
 
-    recorded = find_recorded(overview.rgb, overview.present, frames.label_mpp)
     recorded = thick(recorded & ~find_slits(overview.rgb, recorded, frames.label_mpp, sample))
     for rect in overview.unreadable:
         recorded[rect.slices] = True
@@ -128,17 +131,28 @@ def find_slits(
         return slits
     values, counts = np.unique(_packed(rgb[~recorded]), return_counts=True)
     filling = values[[counts.argmax()]].view(np.uint8)[:3]
-    alike = recorded & (np.abs(rgb.astype(np.int16) - filling) <= SLIT_RANGE).all(axis=2)
+    alike = recorded & _near(rgb, filling, SLIT_RANGE)
     across, down = (max(2, round(SHORTEST_SLIT_UM / um)) for um in mpp)
     straight = np.logical_or(*(ndimage.grey_opening(alike, size) for size in ((1, across), (down, 1))))
-    labels, count = ndimage.label(straight, np.ones((3, 3)))
-    for label in range(1, count + 1):
-        rows, columns = np.nonzero(labels == label)
+    labels, _ = ndimage.label(straight, np.ones((3, 3)))
+    for label, box in enumerate(ndimage.find_objects(labels), 1):
+        candidate = labels[box] == label
+        rows, columns = np.nonzero(candidate)
         places = np.linspace(0, len(rows) - 1, SLIT_SAMPLES).astype(int)
-        samples = (sample(columns[i], rows[i]) for i in places)
-        if np.median([(pixels == filling).all(axis=2).mean() for pixels in samples]) >= SAMPLE_SHARE:
-            slits |= labels == label
+        samples = (sample(box[1].start + columns[i], box[0].start + rows[i]) for i in places)
+        if _mostly((pixels == filling).all(axis=2).mean() >= SAMPLE_SHARE for pixels in samples):
+            slits[box] |= candidate
     return slits
+
+
+def _mostly(answers: Iterator[np.bool_]) -> bool:
+    """Return whether most of `SLIT_SAMPLES` answers are yes; as soon as that is certain."""
+    said = [0, 0]
+    for answer in answers:
+        said[bool(answer)] += 1
+        if max(said) > SLIT_SAMPLES // 2:
+            break
+    return said[True] > said[False]
 
 
 def thick(recorded: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -152,6 +166,15 @@ def thick(recorded: NDArray[np.bool_]) -> NDArray[np.bool_]:
     inner = ndimage.binary_erosion(recorded, square, border_value=1)  # beyond the edge counts as recorded
     kept: NDArray[np.bool_] = recorded & ndimage.binary_dilation(inner, square)
     return kept
+
+
+def _near(rgb: NDArray[np.uint8], other: NDArray[np.uint8], reach: int) -> NDArray[np.bool_]:
+    """Find the pixels that differ from another colour, or from other pixels, by no more in any channel."""
+    near = np.ones(rgb.shape[:2], dtype=bool)
+    for channel in range(3):
+        one, two = rgb[..., channel].astype(np.int16), other[..., channel]
+        near &= np.abs(one - two) <= reach
+    return near
 
 
 def _packed(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
@@ -177,7 +200,7 @@ def _with_ripples(rgb: NDArray[np.uint8], filling: NDArray[np.bool_]) -> NDArray
     if filling.all() or not filling.any():
         return filling
     rows, columns = ndimage.distance_transform_edt(~filling, return_distances=False, return_indices=True)
-    alike = (np.abs(rgb.astype(np.int16) - rgb[rows, columns]) <= RIPPLE).all(axis=2)
+    alike = _near(rgb, rgb[rows, columns], RIPPLE)
     around = np.ones((3, 3), dtype=bool)
     grown = ndimage.binary_dilation(filling, around, iterations=COMPRESSION_REACH, mask=alike)
     # Single pixels inside that differ more would remain.

@@ -21,12 +21,12 @@ from skimage import filters
 from wsi_seg.errors import OutputError
 from wsi_seg.files.files import replacing
 from wsi_seg.slides.coarse import MASK_REMEDY, CoarseMask, MaskSeal
-from wsi_seg.slides.mask_objects import without_cut_objects, without_small_objects
+from wsi_seg.slides.mask_objects import within, without_cut_objects, without_small_objects
 from wsi_seg.slides.picture import DECODE_ERRORS, verify_png
 from wsi_seg.slides.recorded import find_recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -104,15 +104,35 @@ class TissueMask(CoarseMask):
         return found
 
     @classmethod
-    def of(cls, overview: SlidePixels, mpp: tuple[float, float], factor: int) -> TissueMask:
-        """Find the tissue in an overview of `mpp` micrometres, and `factor` label pixels, per pixel.
+    def of(
+        cls,
+        overview: SlidePixels,
+        mpp: tuple[float, float],
+        factor: int,
+        recorded: Callable[[], NDArray[np.bool_]] | None = None,
+    ) -> TissueMask:
+        """Find the tissue in an overview.
 
         A finer overview is reduced to pixels of about `PIXEL_UM`, which is enough for a mask.
+
+        Parameters
+        ----------
+        overview : SlidePixels
+        mpp : (float, float)
+            Micrometres per overview pixel.
+        factor : int
+            Label pixels per overview pixel.
+        recorded : callable, optional
+            Returns what `find_recorded` finds in the overview; asked for as late as possible, if at all.
         """
         step = int(2 ** max(0, round(math.log2(PIXEL_UM / max(mpp)))))
         rgb, present = _reduced(overview, step)
         pixel_um = (mpp[0] * step, mpp[1] * step)
-        mask = find_tissue(rgb, present, pixel_um) & find_recorded(rgb, present, pixel_um)
+        mask = find_tissue(rgb, present, pixel_um)
+        if recorded is not None and step == 1:
+            mask &= recorded()
+        else:
+            mask &= find_recorded(rgb, present, pixel_um)
         for rect in overview.unreadable:
             # Unreadable parts of the overview may be tissue: the finer level decides, or reports them.
             mask[rect.in_cells(step).slices] = True
@@ -205,8 +225,7 @@ def _tidy(found: NDArray[np.bool_], mpp: tuple[float, float]) -> NDArray[np.bool
     smallest = max(4, round(SMALLEST_UM2 / pixel_um2))
     hole = max(4, round(LARGEST_HOLE_UM2 / pixel_um2))
     padded = np.pad(found, closing + 1)
-    closed = ndimage.distance_transform_edt(~padded) <= closing
-    closed = ndimage.distance_transform_edt(closed) > closing
+    closed = ~within(~within(padded, closing), closing)
     kept = (closed | padded)[closing + 1 : -closing - 1, closing + 1 : -closing - 1]
     kept = without_small_objects(kept, max_size=smallest - 1)
     if not kept.any():
@@ -214,5 +233,4 @@ def _tidy(found: NDArray[np.bool_], mpp: tuple[float, float]) -> NDArray[np.bool
     # Glass at the slide's edge is not a hole in the tissue, however little of it is in sight.
     holes = without_cut_objects(~kept)
     kept |= holes & ~without_small_objects(holes, max_size=hole)
-    grown: NDArray[np.bool_] = ndimage.distance_transform_edt(~kept) <= margin
-    return grown
+    return within(kept, margin)
