@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -169,10 +170,11 @@ def test_a_slide_that_is_replaced_in_mid_run_is_never_published(
             if self.regions == 3 and moment == "regions":
                 replace()
 
-    def build_levels(writer: PyramidWriter, workers: int) -> dict[str, str]:
+    def build_levels(writer: PyramidWriter, *given: Any) -> dict[str, str]:
+        built = levels(writer, *given)
         if moment == "pyramid":
             replace()
-        return levels(writer, workers)
+        return built
 
     with monkeypatch.context() as during:
         during.setattr(PyramidWriter, "build_levels", build_levels)

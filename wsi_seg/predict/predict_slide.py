@@ -59,6 +59,9 @@ if TYPE_CHECKING:
     from wsi_seg.settings import LabelSettings
     from wsi_seg.slides.lattice import Region
 
+BESIDE = 4
+"""Threads beside the stream: overview image, coarser levels, polygons, how familiar the slide is."""
+
 
 def predict_slide(
     slide: Path | str | Slide,
@@ -189,12 +192,14 @@ def _segment(
     arrivals = Arrivals(plan.lattice.region)
     with _threads_beside(plan) as beside:
         overview = beside.submit(writer.write_overview, plan.overview_srgb)
+        levels = beside.submit(writer.build_levels, plan.settings.run.workers or 2, arrivals.wait_for)
         polygons = beside.submit(export_as_they_come, result, plan, arrivals)
         looked = beside.submit(familiarity, plan)
         try:
             with plan.timed("segment"):
                 job = hand_out(result, plan, record, writer, ledger)
-                _segment_regions(client, job, plan.slide.called, progress, arrivals, (overview, polygons))
+                work = (overview, levels, polygons)
+                _segment_regions(client, job, plan.slide.called, progress, arrivals, work)
         finally:
             arrivals.end()
         segmented = time.perf_counter()
@@ -202,8 +207,7 @@ def _segment(
         release_freed()
         totals, files = resume.add_up(ledger, plan.lattice, plan.made_from)
         with plan.timed("pyramid"):
-            files |= overview.result()  # before the levels, which remove incomplete files
-            files |= writer.build_levels(plan.settings.run.workers or 2)
+            files |= overview.result() | levels.result()
             writer.seal(totals.pixels, files)
         if not polygons.done():
             progress.say("making polygons")
@@ -226,11 +230,11 @@ def _segment(
 def _threads_beside(plan: Plan) -> ThreadPoolExecutor:
     """Start the threads for what is done beside the stream of regions."""
     if plan.by_kernels:
-        return ThreadPoolExecutor(3, "beside")
+        return ThreadPoolExecutor(BESIDE, "beside")
     from wsi_seg.inference.network.threads import computing_threads
 
     # On a core each: PyTorch's threads would wait for each other busily, as the networks need all cores.
-    return computing_threads(3, 1, "beside")
+    return computing_threads(BESIDE, 1, "beside")
 
 
 def _refuse_changed_slide(result: ResultFolder, plan: Plan) -> None:

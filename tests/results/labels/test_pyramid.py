@@ -24,6 +24,7 @@ from wsi_seg.results.labels.halving import halve_labels, halve_mean
 from wsi_seg.results.labels.ngff_attributes import NgffVersion, PyramidLayout
 from wsi_seg.results.labels.pyramid import PyramidWriter
 from wsi_seg.results.labels.read_labels import read_labels
+from wsi_seg.results.polygons.awaited import Arrivals
 from wsi_seg.slides.frames import Bounds, Frames
 from wsi_seg.slides.lattice import Lattice, Rect
 
@@ -141,6 +142,7 @@ def test_bytes_do_not_depend_on_order_threads_or_history(
         if rect not in REGIONS[3:5]:
             plain.write_region(rect, labels[rect.slices])
     plain.build_levels(workers=1)
+    plain.seal({}, {})
 
     stormy = new_writer(tmp_path / "stormy", ngff)
     for rect in REGIONS[2:9]:
@@ -151,8 +153,37 @@ def test_bytes_do_not_depend_on_order_threads_or_history(
     (stormy.path / "labels/tissue/0/0.1234.partial").write_bytes(b"left by a killed writer")
     stormy.build_levels(workers=3)
     stormy.build_levels(workers=2)
+    stormy.seal({}, {})
 
     assert digest(stormy.path) == digest(plain.path)
+
+
+def test_levels_are_made_while_regions_come(tmp_path: Path, labels: np.ndarray) -> None:
+    before, during = new_writer(tmp_path / "before"), new_writer(tmp_path / "during")
+    for rect in REGIONS:
+        before.write_region(rect, labels[rect.slices])
+    arrivals = Arrivals(before.layout.region)
+    with ThreadPoolExecutor(1) as pool:
+        building = pool.submit(during.build_levels, 2, arrivals.wait_for)
+        for rect in REGIONS[::-1]:
+            assert not building.done()
+            during.write_region(rect, labels[rect.slices])
+            arrivals.add(rect)
+
+    assert building.result() == before.build_levels(workers=1)
+    assert digest(during.path) == digest(before.path)
+
+
+def test_a_run_that_ends_early_ends_its_levels(tmp_path: Path, labels: np.ndarray) -> None:
+    writer = new_writer(tmp_path)
+    arrivals = Arrivals(writer.layout.region)
+    with ThreadPoolExecutor(1) as pool:
+        building = pool.submit(writer.build_levels, 2, arrivals.wait_for)
+        writer.write_region(REGIONS[0], labels[REGIONS[0].slices])
+        arrivals.add(REGIONS[0])
+        arrivals.end()
+        with pytest.raises(OutputError, match="ended before all of its regions"):
+            building.result()
 
 
 def test_a_region_is_one_file_and_an_unprocessed_one_none(tmp_path: Path, labels: np.ndarray) -> None:

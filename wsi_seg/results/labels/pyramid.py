@@ -11,33 +11,28 @@ from any threads or processes at once.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wsi_seg.errors import OutputError, UsageError
-from wsi_seg.files.files import remove, writing
-from wsi_seg.results.labels.halving import halve_labels, halve_mean
+from wsi_seg.files.files import remove, remove_partial, writing
+from wsi_seg.results.labels.coarser_levels import CoarserLevels
+from wsi_seg.results.labels.halving import halve_mean
 from wsi_seg.results.labels.ngff_attributes import CONFIDENCE, TISSUE
 from wsi_seg.results.labels.seals import damages, write_seal
 from wsi_seg.results.labels.skeleton import lay_out
-from wsi_seg.results.labels.storage import array_to_read, array_to_write, chunk_files, reading
+from wsi_seg.results.labels.storage import chunk_files, digesting
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    import zarr
     from numpy.typing import NDArray
 
     from wsi_seg.results.labels.ngff_attributes import JsonObject, PyramidLayout
-
-    Halve = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -140,7 +135,7 @@ class PyramidWriter:
         files: dict[str, str] = {}
         with writing(self.path):
             for image, pixels in images.items():
-                with self._array(f"{image}/0", files) as array:
+                with digesting(self.path, f"{image}/0", files) as array:
                     array[rect.slices] = pixels
         return files
 
@@ -188,16 +183,23 @@ class PyramidWriter:
         files: dict[str, str] = {}
         with writing(self.path):
             for level in range(self.layout.levels):
-                with self._array(str(level), files) as array:
+                with digesting(self.path, str(level), files) as array:
                     array[:] = planes
                 planes = halve_mean(planes)
         return files
 
-    def build_levels(self, workers: int) -> dict[str, str]:
+    def build_levels(self, workers: int, wait_for: Callable[[Rect], None] | None = None) -> dict[str, str]:
         """Make the coarser levels of the label images, each from the one below, shard by shard.
 
-        Call it when all regions and the overview are written. It can be killed and called again. Memory:
-        about six bytes per pixel of one region for each of `workers` threads.
+        It can be killed and called again. Memory: about six bytes per pixel of one region for each of
+        `workers` threads.
+
+        Parameters
+        ----------
+        workers : int
+        wait_for : callable, optional
+            Waits until the regions that a rectangle, in label pixels, touches are written. Without it, all
+            of them are.
 
         Returns
         -------
@@ -209,19 +211,7 @@ class PyramidWriter:
         OutputError
             If a region's file is damaged, or the files cannot be written.
         """
-        files: dict[str, str] = {}
-        with writing(self.path), ThreadPoolExecutor(workers, thread_name_prefix="pyramid") as pool:
-            for stray in self.path.rglob("*.partial"):
-                stray.unlink()
-            for image in self.layout.label_images:
-                halve = halve_labels if image == TISSUE else halve_mean
-                for level in range(1, self.layout.levels):
-                    source = array_to_read(self.path / image / str(level - 1))
-                    with self._array(f"{image}/{level}", files) as target:
-                        reduce = partial(self._reduce_shard, source, target, halve)
-                        for _ in pool.map(reduce, self._shards(level)):
-                            pass
-        return files
+        return CoarserLevels(self.path, self.layout).build(workers, wait_for)
 
     def seal(self, pixels: Mapping[int, int], files: Mapping[str, str]) -> None:
         """Seal the complete result: store the digests of its files; see `wsi_seg.results.labels.seals`.
@@ -239,38 +229,8 @@ class PyramidWriter:
             If it cannot be written.
         """
         with writing(self.path):
+            remove_partial(self.path, deep=True)  # what killed writers have left
             write_seal(self.path, pixels, files)
-
-    @contextmanager
-    def _array(self, name: str, files: dict[str, str]) -> Iterator[zarr.Array[Any]]:
-        """Open an array for writing; `files` is given the digest of each file by its path in the result."""
-        written: dict[str, str] = {}
-        yield array_to_write(self.path / name, written)
-        files.update({f"{name}/{key}": digest for key, digest in written.items()})
-
-    def _shards(self, level: int) -> Iterator[Rect]:
-        """Yield the rectangles of a level's shards, row by row, in that level's pixels."""
-        height, width = self.layout.label_shape(level)
-        side = self.layout.region
-        for y0 in range(0, height, side):
-            for x0 in range(0, width, side):
-                yield Rect(y0, x0, y0 + side, x0 + side).clipped(width, height)
-
-    def _reduce_shard(
-        self, source: zarr.Array[Any], target: zarr.Array[Any], halve: Halve, rect: Rect
-    ) -> None:
-        """Write one shard of `target` from the (at most) four shards of `source` that lie under it."""
-        height, width = source.shape
-        side = self.layout.region
-        reduced = np.empty((rect.height, rect.width), dtype=np.uint8)
-        for y0 in range(2 * rect.y0, min(2 * rect.y1, height), side):
-            for x0 in range(2 * rect.x0, min(2 * rect.x1, width), side):
-                under = Rect(y0, x0, y0 + side, x0 + side).clipped(width, height)
-                with reading(self.path):
-                    quarter = halve(np.asarray(source[under.slices]))
-                top, left = y0 // 2 - rect.y0, x0 // 2 - rect.x0
-                reduced[top : top + quarter.shape[0], left : left + quarter.shape[1]] = quarter
-        target[rect.slices] = reduced
 
 
 def _check(pixels: NDArray[np.uint8], shape: tuple[int, ...]) -> None:

@@ -163,6 +163,24 @@ def array_to_write(path: Path, written: dict[str, str] | None = None) -> zarr.Ar
     return zarr.open_array(ShardStore(path, written), mode="r+", config={"write_empty_chunks": False})
 
 
+@contextmanager
+def digesting(path: Path, name: str, files: dict[str, str]) -> Iterator[zarr.Array[Any]]:
+    """Open an array of a result to write complete shards; at the end `files` gets the digest of each file.
+
+    Parameters
+    ----------
+    path : Path
+        The result.
+    name : str
+        Of the array in it.
+    files : dict
+        Digests, by path inside the result.
+    """
+    written: dict[str, str] = {}
+    yield array_to_write(path / name, written)
+    files.update({f"{name}/{key}": digest for key, digest in written.items()})
+
+
 def alike(source: zarr.Array[Any], target: zarr.Array[Any]) -> SealedStore | None:
     """Return where the files of an array lie, if another array of its pixels would have the same; else None.
 
