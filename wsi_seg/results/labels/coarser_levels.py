@@ -13,6 +13,7 @@ import numpy as np
 from wsi_seg.files.files import writing
 from wsi_seg.results.labels.halving import halve_labels, halve_mean
 from wsi_seg.results.labels.ngff_attributes import TISSUE
+from wsi_seg.results.labels.shards import read_pixels, write_shard
 from wsi_seg.results.labels.storage import array_to_read, digesting, reading
 from wsi_seg.slides.lattice import Rect
 
@@ -134,7 +135,7 @@ class CoarserLevels:
             for x0 in range(2 * rect.x0, min(2 * rect.x1, width), side):
                 under = Rect(y0, x0, y0 + side, x0 + side).clipped(width, height)
                 with reading(self.path):
-                    quarter = halve(np.asarray(source[under.slices]))
+                    quarter = halve(read_pixels(source, under))
                 top, left = y0 // 2 - rect.y0, x0 // 2 - rect.x0
                 reduced[top : top + quarter.shape[0], left : left + quarter.shape[1]] = quarter
-        target[rect.slices] = reduced
+        write_shard(target, rect, reduced)

@@ -22,6 +22,7 @@ from wsi_seg.results.labels.coarser_levels import CoarserLevels
 from wsi_seg.results.labels.halving import halve_mean
 from wsi_seg.results.labels.ngff_attributes import CONFIDENCE, TISSUE
 from wsi_seg.results.labels.seals import damages, write_seal
+from wsi_seg.results.labels.shards import write_shard
 from wsi_seg.results.labels.skeleton import lay_out
 from wsi_seg.results.labels.storage import chunk_files, digesting
 from wsi_seg.slides.lattice import Rect
@@ -136,7 +137,7 @@ class PyramidWriter:
         with writing(self.path):
             for image, pixels in images.items():
                 with digesting(self.path, f"{image}/0", files) as array:
-                    array[rect.slices] = pixels
+                    write_shard(array, rect, pixels)
         return files
 
     def holds(self, rect: Rect, files: Mapping[str, str]) -> bool:

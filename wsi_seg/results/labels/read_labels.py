@@ -15,6 +15,7 @@ from wsi_seg.models.classes import ClassSchema
 from wsi_seg.results.labels.ngff_attributes import ATTRIBUTES_VERSION, CONFIDENCE, TISSUE, WSI_SEG
 from wsi_seg.results.labels.presence import REMEDY, require_labels
 from wsi_seg.results.labels.seals import SEAL
+from wsi_seg.results.labels.shards import read_pixels
 from wsi_seg.results.labels.storage import array_to_read, reading
 from wsi_seg.slides.frames import Frames
 from wsi_seg.slides.lattice import Rect
@@ -138,7 +139,7 @@ class LabelPyramid:
         if rect != rect.clipped(width, height):
             raise UsageError(f"{rect} reaches outside a label image of {width} x {height} pixels")
         with reading(self.path):
-            return np.asarray(array[rect.slices], dtype=np.uint8)
+            return read_pixels(array, rect)
 
 
 def read_labels(path: Path | str) -> LabelPyramid:

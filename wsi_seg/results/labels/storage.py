@@ -19,6 +19,7 @@ from zarr.storage import LocalStore
 
 from wsi_seg.errors import OutputError
 from wsi_seg.files.digests import digest_of, flush
+from wsi_seg.files.files import replacing
 from wsi_seg.results.labels.ngff_attributes import METADATA_NAMES
 
 if TYPE_CHECKING:
@@ -74,6 +75,22 @@ class ShardStore(LocalStore):
             # The digest of the data in memory, not of the file: so it also detects a faulty write.
             self._written[key] = await asyncio.to_thread(digest_of, value.to_bytes())
 
+    def write(self, key: str, content: bytes | None) -> None:
+        """Do the same without an event loop; None removes the file.
+
+        Raises
+        ------
+        OutputError, OSError
+            If it cannot be written.
+        """
+        if content is None:
+            (self.root / key).unlink(missing_ok=True)
+            return
+        with replacing(self.root / key) as partial:
+            partial.write_bytes(content)
+        if self._written is not None:
+            self._written[key] = digest_of(content)
+
 
 class SealedStore(LocalStore):
     """A store for reading an array of a finished result: a file that it must hold is never taken for absent.
@@ -111,9 +128,21 @@ class SealedStore(LocalStore):
             If it has, and the file is gone.
         """
         found = await super().get(key, prototype, byte_range)
-        if found is None and key in self._files:
-            raise FileNotFoundError(errno.ENOENT, f"{key} is missing", str(self.root / key))
+        if found is None:
+            self._require_absent(key)
         return found
+
+    def read(self, key: str) -> bytes | None:
+        """Do the same for a whole file, without an event loop."""
+        try:
+            return (self.root / key).read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            self._require_absent(key)
+            return None
+
+    def _require_absent(self, key: str) -> None:
+        if key in self._files:
+            raise FileNotFoundError(errno.ENOENT, f"{key} is missing", str(self.root / key))
 
 
 def create_array(path: Path, layout: PyramidLayout, shape: tuple[int, ...], fill_value: int) -> None:
