@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -63,3 +65,17 @@ def test_values_may_be_larger_than_a_byte() -> None:
 
     assert components.value.tolist() == [70_000, 1, 4]
     assert components.area.tolist() == [3, 2, 1]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.int64])
+def test_runs_are_painted_with_values_of_any_kind(dtype: type) -> None:
+    image = np.random.default_rng(1).integers(0, 3, (40, 30)).astype(np.uint8)
+    components = find_components(image)
+    values: NDArray[Any] = np.arange(len(components)).astype(dtype)[::-1]
+
+    painted = components.paint(values)
+
+    first_of_run = np.searchsorted(components.run_start, np.arange(image.size), "right") - 1
+    expected = values[components.run_component[first_of_run]].reshape(image.shape)
+    assert painted.dtype == dtype
+    np.testing.assert_array_equal(painted, expected)

@@ -373,3 +373,14 @@ def test_the_tally_tells_how_far_each_class_was_simplified() -> None:
     assert 0 < tally.finer <= sum(s.class_id == 2 for s in shapes)
     assert tally.pixels[1] == (image == 1).sum()
     assert tally.pixels.sum() == image.size
+
+
+def test_shapes_that_are_not_asked_for_are_left_out_and_change_no_other() -> None:
+    image = np.random.default_rng(4).integers(0, 4, (70, 90)).astype(np.uint8).repeat(3, 0).repeat(3, 1)
+    settings = PolygonSettings(tile=64, tolerance_px=1.5)
+
+    every = list(vectorise(ArraySource(image), settings))
+    some = list(vectorise(ArraySource(image), settings, unseen={0, 3}))
+
+    assert some == [shape for shape in every if shape.class_id not in {0, 3}]
+    assert {shape.class_id for shape in some} == {1, 2}

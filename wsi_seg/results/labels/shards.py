@@ -117,7 +117,7 @@ def _along_curve(across: int) -> list[tuple[int, int]]:
 
 def form_of(array: zarr.Array[Any]) -> ShardForm | None:
     """Return the form of an array's shards; None if it is not that of results."""
-    metadata = array.metadata
+    metadata = getattr(array, "metadata", None)  # labels that lie in memory have none
     if not isinstance(metadata, ArrayV3Metadata) or array.dtype != np.uint8 or len(metadata.codecs) != 1:
         return None
     (sharding,) = metadata.codecs
@@ -159,8 +159,8 @@ def read_pixels(array: zarr.Array[Any], rect: Rect) -> NDArray[np.uint8]:
     OSError, ValueError, RuntimeError
         If a file is missing, damaged or cannot be read.
     """
-    store, form = array.store, form_of(array)
-    if form is None or not isinstance(store, SealedStore):
+    form = form_of(array)
+    if form is None or not isinstance(store := array.store, SealedStore):
         return np.asarray(array[rect.slices], dtype=np.uint8)
     pixels = np.full((rect.height, rect.width), form.fill, dtype=np.uint8)
     shards = rect.in_cells(form.side)

@@ -11,7 +11,7 @@ import threading
 from ctypes import POINTER, c_double, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,9 @@ SOURCE = Path(__file__).with_name("kernels")
 
 MOST_PIXELS = 2**30
 """Pixels of an image are counted in 32 bits."""
+
+PAINTED = (1, 4)
+"""Bytes of the values that can be painted."""
 
 _compiling = threading.Lock()
 
@@ -41,6 +44,7 @@ def load_kernels() -> ctypes.CDLL:
     array = c_void_p
     signatures = {
         "components": (array, c_int64, c_int64),
+        "paint": (array, array, c_int64, c_int64, c_int64, array),
         "trace": (array, c_int64, c_int64, array),
         "simplify": (array, array, array, c_int64, c_int64, c_int64, c_double),
         "sizes": (c_void_p, POINTER(c_int64)),
@@ -49,7 +53,7 @@ def load_kernels() -> ctypes.CDLL:
     for name, signature in signatures.items():
         function = getattr(library, f"wsi_seg_{name}")
         function.argtypes = signature
-        function.restype = None if name in {"sizes", "take"} else c_void_p
+        function.restype = None if name in {"sizes", "take", "paint"} else c_void_p
     return library
 
 
@@ -71,6 +75,20 @@ def components(library: ctypes.CDLL, image: NDArray[np.uint8]) -> list[NDArray[n
     """Return first pixel and component of each run, value and area of each component, and neighbours."""
     image = np.ascontiguousarray(image)
     return _parts(library, library.wsi_seg_components(image.ctypes.data, *image.shape), 5)
+
+
+def paint(
+    library: ctypes.CDLL, run_start: NDArray[np.int64], per_run: NDArray[Any], shape: tuple[int, int]
+) -> NDArray[Any]:
+    """Return the image, of values of one or four bytes, whose runs have a value each."""
+    starts, values = np.ascontiguousarray(run_start), np.ascontiguousarray(per_run)
+    image = np.empty(shape, dtype=values.dtype)
+    if values.itemsize not in PAINTED or len(starts) != len(values) or starts.max() >= image.size:
+        raise ValueError(f"{len(values)} values of {values.dtype} for {len(starts)} runs")
+    library.wsi_seg_paint(
+        starts.ctypes.data, values.ctypes.data, len(starts), image.size, values.itemsize, image.ctypes.data
+    )
+    return image
 
 
 def trace(

@@ -56,6 +56,8 @@ class Components:
     def paint(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the image in which each component has its entry of `values`, shape (components,)."""
         per_run = values[self.run_component]
+        if per_run.itemsize in compiled.PAINTED and (library := compiled.kernels()):
+            return compiled.paint(library, self.run_start, per_run, self.shape)
         return np.repeat(per_run, np.diff(self.run_start, append=self.shape[0] * self.shape[1])).reshape(
             self.shape
         )

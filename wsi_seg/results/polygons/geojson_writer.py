@@ -134,13 +134,13 @@ def _feature(placed: Placed, name: str, color: Rgb, frames: Frames, object_type:
     if shape.mean_confidence is not None:
         measurements["Mean confidence"] = round(shape.mean_confidence / 255, 4)
     outline = placed.outline_qupath
-    coordinates = _text([placed.xy]) if placed.rings == 1 else _coordinates(outline)
+    coordinates = _text(placed.rings) if outline.geom_type == "Polygon" else _coordinates(outline)
     return orjson.dumps(
         {
             "type": "Feature",
             "id": _feature_id(name, coordinates),
             "geometry": {
-                "type": "Polygon" if placed.rings == 1 else outline.geom_type,
+                "type": outline.geom_type,
                 "coordinates": orjson.Fragment(coordinates),
             },
             "properties": {

@@ -15,6 +15,8 @@ import shapely
 from wsi_seg.results.polygons.tracing import dissolve, without_points
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
     from wsi_seg.slides.lattice import Rect
@@ -131,13 +133,18 @@ class Joiner:
         Side of a tile.
     max_vertices : int
         Pieces are not joined beyond this; such a shape stays cut along tile borders.
+    unseen : collection of int, optional
+        Label values whose shapes are not asked for.
     """
 
-    def __init__(self, size: tuple[int, int], tile: int, max_vertices: int) -> None:
+    def __init__(
+        self, size: tuple[int, int], tile: int, max_vertices: int, unseen: Collection[int] = ()
+    ) -> None:
         self._width, self._height = size
         self._tile = tile
         self._columns = -(-self._width // tile)
         self._max_vertices = max_vertices
+        self._unseen = frozenset(unseen)
         self._groups: dict[int, _Group] = {}
         self._parent: dict[int, int] = {NOWHERE: NOWHERE}
         self._leaving: dict[int, list[int]] = {}
@@ -160,7 +167,7 @@ class Joiner:
             self._note_straight(seam)
         self._row_below[rect.x0 + 1 : rect.x1 + 1] = number[pieces.bottom]
         self._beside = number[pieces.right]
-        whole = number == NOWHERE
+        whole = (number == NOWHERE) & ~np.isin(pieces.class_id, list(self._unseen))
         shapes = _shapes(
             pieces.class_id[whole], pieces.polygons[whole], pieces.area[whole], pieces.confidence[whole]
         )
@@ -233,7 +240,10 @@ class Joiner:
     def _join(self, seam: _Seam) -> None:
         """Join the groups that go on across a seam, unless they would grow too large."""
         both = np.stack([seam.before[1:], seam.after[1:]], axis=1)
-        for pair in np.unique(both[(both != NOWHERE).all(axis=1)], axis=0):
+        both = both[(both != NOWHERE).all(axis=1)]
+        changes = np.ones(len(both), dtype=np.bool_)  # most pairs are those of the pixel before
+        changes[1:] = (both[1:] != both[:-1]).any(axis=1)
+        for pair in np.unique(both[changes], axis=0):
             one, other = sorted(self._root(int(piece)) for piece in pair)
             if one == other:
                 continue
@@ -254,10 +264,10 @@ class Joiner:
 
     def _note_straight(self, seam: _Seam) -> None:
         """Note the points where a border of two groups, or of one and the image, runs straight through."""
-        pieces, where = np.unique(np.stack([seam.before, seam.after]), return_inverse=True)
-        before, after = np.array([self._root(int(piece)) for piece in pieces])[where.reshape(2, -1)]
-        before, before_next = before[seam.at], before[seam.at + 1]
-        after, after_next = after[seam.at], after[seam.at + 1]
+        corners = np.stack([side[seam.at + step] for side in (seam.before, seam.after) for step in (0, 1)])
+        pieces, where = np.unique(corners, return_inverse=True)
+        roots = np.array([self._root(int(piece)) for piece in pieces], dtype=np.int64)
+        before, before_next, after, after_next = roots[where.reshape(4, -1)]
         across = (before == before_next) & (after == after_next)
         along = (before == after) & (before_next == after_next)
         for i in np.flatnonzero(across ^ along):
@@ -285,6 +295,8 @@ class Joiner:
             del self._groups[root]
             for member in group.members:
                 del self._parent[member]
+            if group.class_id in self._unseen:
+                continue
             groups.append(group)
             polygons.append(without_points(dissolve(group.polygons), group.straight_xy))
         return _shapes(

@@ -9,7 +9,7 @@ from wsi_seg.results.polygons.placing import place
 from wsi_seg.results.polygons.polygon_export import ConfidenceSource, geojson_settings, polygon_settings
 from wsi_seg.results.polygons.tile_tally import Tally
 from wsi_seg.results.polygons.vectorise import vectorise
-from wsi_seg.results.polygons.written_classes import visible, written_classes
+from wsi_seg.results.polygons.written_classes import left_out, visible, written_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,8 @@ def class_polygons(pyramid: LabelPyramid, settings: ExportSettings) -> Iterator[
     frames, schema = pyramid.frames, pyramid.schema
     classes = written_classes(schema, geojson_settings(settings))
     confidence = ConfidenceSource(pyramid) if pyramid.confidence else None
-    shapes = vectorise(pyramid, polygon_settings(settings, frames), confidence, Tally())
+    unseen = left_out(schema, geojson_settings(settings))
+    shapes = vectorise(pyramid, polygon_settings(settings, frames), confidence, Tally(), unseen)
     for placed in place(visible(shapes, classes, schema, pyramid.path), frames):
         shape, outline = placed.shape, placed.outline_qupath
         if outline.is_empty:

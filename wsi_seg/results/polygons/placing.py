@@ -33,15 +33,14 @@ class Placed(NamedTuple):
 
     The outline is empty if nothing of it remains at QuPath's precision. `repaired` means that it was snapped
     to a coarser grid, and so may differ from its neighbours' outlines by as much. `area_px2` is the area of
-    the outline, in QuPath's pixels; `xy` are its points, ring after ring, and `rings` is how many these are.
+    the outline, in QuPath's pixels; `rings` are its points, ring by ring.
     """
 
     shape: Shape
     outline_qupath: shapely.Geometry
     repaired: bool
     area_px2: float
-    xy: NDArray[np.float64]
-    rings: int
+    rings: list[NDArray[np.float64]]
 
 
 def place(shapes: Iterable[Shape], frames: Frames) -> Iterator[Placed]:
@@ -56,27 +55,33 @@ def place(shapes: Iterable[Shape], frames: Frames) -> Iterator[Placed]:
     """
     coming = iter(shapes)
     while batch := list(islice(coming, BATCH)):
-        exact = shapely.transform(np.array([shape.polygon for shape in batch]), frames.label_to_qupath)
-        outlines = shapely.transform(exact, _rounded)
+        shapes_label = np.array([shape.polygon for shape in batch])
+        outlines = shapely.transform(shapes_label, lambda xy: _rounded(frames.label_to_qupath(xy)))
         sound = valid_in_qupath(outlines)
-        outlines[~sound] = [_mended(outline) for outline in exact[~sound]]
-        points = np.cumsum(shapely.get_num_coordinates(outlines))[:-1]
+        exact = shapely.transform(shapes_label[~sound], frames.label_to_qupath)
+        outlines[~sound] = [_mended(outline) for outline in exact]
         yield from map(
             Placed,
             batch,
             outlines,
             (~sound).tolist(),
             shapely.area(outlines).tolist(),
-            np.split(shapely.get_coordinates(outlines), points),
-            _count_rings(outlines).tolist(),
+            _rings_of(outlines),
         )
 
 
-def _count_rings(outlines: NDArray[np.object_]) -> NDArray[np.int64]:
-    """Count the rings of polygons and of those with several parts."""
-    parts, of = shapely.get_parts(outlines, return_index=True)
-    rings = 1 + shapely.get_num_interior_rings(parts)
-    return np.bincount(of, rings, len(outlines)).astype(np.int64)
+def _rings_of(outlines: NDArray[np.object_]) -> list[list[NDArray[np.float64]]]:
+    """Return the points of each ring of each outline."""
+    parts, outline_of_part = shapely.get_parts(outlines, return_index=True)
+    rings, part_of_ring = shapely.get_rings(parts, return_index=True)
+    xy = shapely.get_coordinates(rings)
+    ends = np.cumsum(shapely.get_num_coordinates(rings)).tolist()
+    found: list[list[NDArray[np.float64]]] = [[] for _ in outlines]
+    begin = 0
+    for outline, end in zip(outline_of_part[part_of_ring].tolist(), ends, strict=True):
+        found[outline].append(xy[begin:end])
+        begin = end
+    return found
 
 
 def valid_in_qupath(outlines: NDArray[np.object_]) -> NDArray[np.bool_]:

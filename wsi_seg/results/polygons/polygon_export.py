@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wsi_seg.results.polygons.geojson_writer import write_csv, write_geojson
 from wsi_seg.results.polygons.tile_tally import Tally
 from wsi_seg.results.polygons.vectorise import PolygonSettings, vectorise
-from wsi_seg.results.polygons.written_classes import GeoJsonSettings
+from wsi_seg.results.polygons.written_classes import GeoJsonSettings, left_out
 from wsi_seg.results.stated_of_labels import STATED, stated_of_labels
 from wsi_seg.results.summary import Outlined, Tolerance
 
@@ -162,10 +162,12 @@ def export_as(write: Writer, pyramid: LabelPyramid, path: Path, settings: Export
     OutputError
         If the labels are damaged, or the file cannot be written.
     """
-    chosen, tally = polygon_settings(settings, pyramid.frames), Tally()
+    written, tally = geojson_settings(settings), Tally()
+    chosen = polygon_settings(settings, pyramid.frames)
+    unseen = left_out(pyramid.schema, written)
     confidence = ConfidenceSource(pyramid) if pyramid.confidence else None
-    shapes = vectorise(pyramid, chosen, confidence, tally)
-    report = write(path, shapes, pyramid.frames, pyramid.schema, geojson_settings(settings))
+    shapes = vectorise(pyramid, chosen, confidence, tally, unseen)
+    report = write(path, shapes, pyramid.frames, pyramid.schema, written)
     return Exported(report, tally, chosen, pyramid.frames.label_pixel_um2)
 
 

@@ -201,7 +201,8 @@ def dissolve(polygons: list[shapely.Polygon]) -> shapely.Polygon:
         united = shapely.coverage_union_all(polygons)
     except shapely.errors.GEOSException:
         united = None
-    if isinstance(united, shapely.Polygon) and united.is_valid:
+    # By this function others can run meanwhile, which they cannot by the polygon's property.
+    if isinstance(united, shapely.Polygon) and shapely.is_valid(united):
         return united
     # Corners differ along a seam where a sieved tile could not see far enough: unite by overlay instead.
     return shapely.union_all(polygons)

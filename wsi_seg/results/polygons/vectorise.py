@@ -28,12 +28,15 @@ from wsi_seg.results.polygons.tracing import trace
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from numpy.typing import NDArray
 
 SPLITS = 16
 """A component with too many corners is cut on a grid of at most this many cells along a tile's side."""
+
+AHEAD = 3
+"""Tiles for each thread that may wait to be joined: what happens between two of them takes 0 to 100 ms."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ def vectorise(
     settings: PolygonSettings,
     confidence: LabelSource | None = None,
     tally: Tally | None = None,
+    unseen: Collection[int] = (),
 ) -> Iterator[Shape]:
     """Draw the shapes of a label image.
 
@@ -119,16 +123,18 @@ def vectorise(
         An image of the same size, uint8, whose mean over each shape is given with it.
     tally : Tally, optional
         Counts what could not be done as asked.
+    unseen : collection of int, optional
+        Label values whose shapes are not asked for. The shapes of others do not depend on it.
 
     Yields
     ------
     Shape
-        One a 4-connected component of the sieved labels, of every label value, unless it was cut for having
-        too many corners. Simplified outlines keep their corners on tile borders.
+        One a 4-connected component of the sieved labels, of every other label value, unless it was cut for
+        having too many corners. Simplified outlines keep their corners on tile borders.
     """
     height, width = labels.shape
     tally = Tally() if tally is None else tally
-    joiner = Joiner((width, height), settings.tile, settings.max_vertices)
+    joiner = Joiner((width, height), settings.tile, settings.max_vertices, unseen)
     tiles = (
         Rect(y0, x0, y0 + settings.tile, x0 + settings.tile).clipped(width, height)
         for y0 in range(0, height, settings.tile)
@@ -247,7 +253,7 @@ def _in_order(work: Callable[[Rect], Tile], rects: Iterable[Rect], threads: int)
         try:
             for rect in rects:
                 ahead.append(pool.submit(work, rect))
-                if len(ahead) > threads:
+                if len(ahead) > AHEAD * threads:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()

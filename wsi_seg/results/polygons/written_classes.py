@@ -49,6 +49,11 @@ def written_classes(schema: ClassSchema, settings: GeoJsonSettings) -> dict[int,
     return classes
 
 
+def left_out(schema: ClassSchema, settings: GeoJsonSettings) -> frozenset[int]:
+    """Return the known label values that are not written."""
+    return frozenset({*schema.ids, OUTSIDE_ID, UNPROCESSED_ID}) - written_classes(schema, settings).keys()
+
+
 def visible(
     shapes: Iterable[Shape], classes: dict[int, tuple[str, Rgb]], schema: ClassSchema, path: Path
 ) -> Iterator[Shape]:

@@ -1,5 +1,6 @@
 // Runs of equal pixels and 4-connected components of a label image: what components.py finds, number for number.
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -75,6 +76,18 @@ static void find_components(const uint8_t *image, int64_t height, int64_t width,
     for (int64_t run = 1; run < runs; run++)
         if (start[run] % width)
             neighbours.insert(neighbours.end(), {component[run - 1], component[run], 1});
+}
+
+// Write the value of each run to all of its pixels; values are of one or of four bytes.
+extern "C" void wsi_seg_paint(const int64_t *start, const void *values, int64_t runs, int64_t pixels,
+                              int64_t value_bytes, void *image) {
+    for (int64_t run = 0; run < runs; run++) {
+        const int64_t begin = start[run], end = run + 1 < runs ? start[run + 1] : pixels;
+        if (value_bytes == 1)
+            std::memset((uint8_t *)image + begin, ((const uint8_t *)values)[run], end - begin);
+        else
+            std::fill((int32_t *)image + begin, (int32_t *)image + end, ((const int32_t *)values)[run]);
+    }
 }
 
 // Parts: first pixel and component of each run; value and area of each component; neighbours in threes.
