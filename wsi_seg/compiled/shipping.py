@@ -19,7 +19,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1]
 FOLDER = Path(__file__).parent / "libraries"
 SOURCES = (
-    PACKAGE / "inference" / "fast" / "kernels.cpp",
+    PACKAGE / "inference" / "fast" / "layers",
     PACKAGE / "results" / "polygons" / "kernels",
     PACKAGE / "slides" / "area.cpp",
 )

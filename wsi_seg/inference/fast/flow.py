@@ -73,7 +73,8 @@ class Held:
         row = (self._pad + -(-self._width // STEP) * STEP + self._pad) // LINE | 1
         self._shape = (rows, sheet.channels, row * LINE)
         # Kernels that halve a map read up to two steps too much, and do not use them: they are spare.
-        self.floats = math.prod(self._shape) + 4 * STEP
+        self._by_pixel = sheet.by_pixel
+        self.floats = math.prod(self._shape) + (sheet.channels if self._by_pixel else 1) * 4 * STEP
 
     def lie_in(self, memory: NDArray[np.float32]) -> None:
         """Take the memory, which holds zeros."""
@@ -82,8 +83,12 @@ class Held:
     def struct(self, maps: Maps) -> _Map:
         """Return maps of the sheet as the kernels take them."""
         row, plane, value = self.rows.strides
-        address = self.rows.ctypes.data + maps.first * plane + self._pad * value
-        origin = cast(address, POINTER(c_float))
+        if self._by_pixel:
+            plane = maps.sheet.channels * value  # the step from pixel to pixel
+            first = self._pad * plane
+        else:
+            first = maps.first * plane + self._pad * value
+        origin = cast(self.rows.ctypes.data + first, POINTER(c_float))
         return _Map(origin, plane // value, row // value, len(self.rows), self._height)
 
     def array(self, maps: Maps) -> NDArray[np.float32]:
@@ -111,10 +116,12 @@ class Flow:
         self._held = {sheet: Held(sheet, rows, height, width) for sheet, rows in held.items()}
         # In one array, which is large enough for the system to give it large pages: kernels read more places
         # in turn than a processor remembers small pages.
-        memory, start = np.zeros(sum(h.floats for h in self._held.values()), np.float32), 0
-        for sheet in self._held.values():
-            sheet.lie_in(memory[start : start + sheet.floats])
-            start += sheet.floats
+        sizes = [-(-held.floats // LINE) * LINE for held in self._held.values()]
+        memory = np.zeros(sum(sizes) + LINE, np.float32)
+        start = -memory.ctypes.data // memory.itemsize % LINE  # all begin where a cache line does
+        for sheet, size in zip(self._held.values(), sizes, strict=True):
+            sheet.lie_in(memory[start : start + size])
+            start += size
         self._maps: list[_Map] = []  # the kernels are given their addresses
         self._rows = (_Rows * len(order))(*(_Rows(rows.step, rows.y0, rows.y1) for rows in order))
         self._steps = (_Step * len(program.steps))()

@@ -1,4 +1,4 @@
-"""Layers as the compiled kernels take them; `kernels.cpp` says how they compute."""
+"""Layers as the compiled kernels take them; the C++ files in `layers` say how they compute."""
 
 from __future__ import annotations
 
@@ -74,6 +74,14 @@ class Sizes:
 class Kernel:
     """A layer: its weights laid out for the kernels, and what follows the sums.
 
+    Parameters
+    ----------
+    weights : float32 array
+        Contiguous.
+    finish : float32 array
+    taps : sequence of int
+    sizes : Sizes
+
     Attributes
     ----------
     reach : int
@@ -83,7 +91,7 @@ class Kernel:
     reach = 0
 
     def __init__(self, weights: Floats, finish: Floats, taps: Sequence[int], sizes: Sizes) -> None:
-        self._weights, self._finish = _floats(weights), _floats(finish)
+        self._weights, self._finish = weights, floats(finish)
         self._taps = (c_int64 * len(taps))(*taps)
         self.struct = LayerStruct(
             _pointer(self._weights), _pointer(self._finish), self._taps, *astuple(sizes)
@@ -122,8 +130,12 @@ class Convolution(Kernel):
         # (branch, output, input, row, column) -> (tile, branch, input, row, column, output in the tile)
         tiles = filled.reshape(len(weights), -1, tile, inputs, size, size).transpose(1, 0, 3, 4, 5, 2)
         sizes = Sizes(size, stride, len(weights), inputs, outputs, tile)
-        super().__init__(tiles, _steps(finish, then), dilations, sizes)
+        super().__init__(floats(tiles), steps_of(finish, then), dilations, sizes)
         self.reach = max(dilations) if size > 1 else 0
+
+    def prepared(self, program: Program, source: Maps, reach: int) -> Maps:
+        """Return what to read for some maps: the maps themselves."""
+        return source
 
     def __call__(
         self,
@@ -147,7 +159,7 @@ class Doubling(Kernel):
         filled[:, :outputs] = weight
         # (input, output, row, column) -> (tile, row, input, column, output in the tile)
         tiles = filled.reshape(inputs, -1, tile, 2, 2).transpose(1, 3, 0, 4, 2)
-        super().__init__(tiles, _steps(finish, then), (), Sizes(2, 2, 1, inputs, outputs, tile))
+        super().__init__(floats(tiles), steps_of(finish, then), (), Sizes(2, 2, 1, inputs, outputs, tile))
 
     def __call__(self, program: Program, source: Maps, out: Maps | None, then: Maps | None = None) -> None:
         """Write results to `out` and, one step further, to `then`."""
@@ -165,14 +177,15 @@ class Normaliser(Kernel):
         std, mean = np.array(spec.std) * spec.scale, np.array(spec.mean)
         factor, shift = (values.astype(np.float32) for values in (1 / std, -mean / std))
         channels = (2, 1, 0) if spec.channels == "bgr" else (0, 1, 2)
-        super().__init__(factor, shift, channels, Sizes(1, 1, 1, RGB, RGB, RGB))
+        super().__init__(floats(factor), shift, channels, Sizes(1, 1, 1, RGB, RGB, RGB))
 
     def __call__(self, program: Program, out: Maps) -> None:
         """Normalise an image."""
         program.add(Step("normalise", self, None, out))
 
 
-def _steps(finish: Finish, then: Finish | None) -> Floats:
+def steps_of(finish: Finish, then: Finish | None) -> Floats:
+    """Return what follows sums, once and twice, as the kernels take it."""
     then = then or Finish.nothing(len(finish.scale))
     return np.stack([finish.scale, finish.shift, finish.slope, then.scale, then.shift, then.slope])
 
@@ -184,7 +197,7 @@ def _tile(outputs: int) -> int:
     return min(tiles, key=lambda tile: (-(-outputs // tile) * (tile + OVERHEAD), -tile))
 
 
-def _floats(values: Floats) -> Floats:
+def floats(values: Floats) -> Floats:
     """Return a contiguous array, with values too small to matter set to zero."""
     return np.ascontiguousarray(cleared(values), np.float32)
 

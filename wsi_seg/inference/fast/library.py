@@ -1,4 +1,4 @@
-"""The compiled kernels of the network: one C++ file, `kernels.cpp`."""
+"""The compiled kernels of the network: the C++ files of the folder `layers`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wsi_seg.errors import KernelsError
 if TYPE_CHECKING:
     import ctypes
 
-SOURCE = Path(__file__).with_name("kernels.cpp")
+SOURCE = Path(__file__).with_name("layers")
 
 
 @cache

@@ -19,12 +19,15 @@ class Sheet:
     seen_throughout : bool
         Whether it is known everywhere, as the image is. All other sheets are zero where the network does not
         look: see `Windows`.
+    by_pixel : bool
+        Whether all channels of a pixel lie together; by default those of a row do, channel by channel.
     """
 
     channels: int
     stride: int
     reach: int
     seen_throughout: bool = False
+    by_pixel: bool = False
 
 
 @dataclass(frozen=True)

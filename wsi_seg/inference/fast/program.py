@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wsi_seg.inference.fast.maps import Maps, Sheet
 
-Kind = Literal["normalise", "convolve", "double", "decide"]
+Kind = Literal["normalise", "convolve", "double", "decide", "split", "multiply"]
 
 
 class Layer(Protocol):
@@ -131,16 +131,17 @@ class Program:
         held = dict.fromkeys(self.sheets(), 1)
         earlier = [self._writers(i) for i in range(len(self.steps))]
         taken = 0
-        while taken < height:
+        while progress[-1] < height // self.steps[-1].stride:
             taken = min(height, taken + strip)
             for i, step in enumerate(self.steps):
-                rows = min(
-                    (
-                        step.possible(min(progress[j] for j in writers), height, maps, reach)
-                        for (maps, reach), writers in zip(step.reads, earlier[i], strict=True)
-                    ),
-                    default=taken,
+                possible = (
+                    step.possible(min(progress[j] for j in writers), height, maps, reach)
+                    for (maps, reach), writers in zip(step.reads, earlier[i], strict=True)
                 )
+                # No more at a time, as when the image has ended and all the rest could follow at once.
+                most = min(progress[i] + strip // step.stride, height // step.stride)
+                rows = min(possible, default=taken)
+                rows = min(rows, most)
                 if rows > progress[i]:
                     for maps in step.writes:
                         needed = rows - self._lowest_needed(maps.sheet, progress, height)

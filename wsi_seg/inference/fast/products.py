@@ -1,0 +1,128 @@
+"""Convolutions by AMX, as the compiled kernels take them; `layers/products.cpp` says how they compute."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsi_seg.inference.fast.kernels import Finish, Kernel, Sizes, floats, steps_of
+from wsi_seg.inference.fast.maps import Maps, Sheet
+from wsi_seg.inference.fast.program import Program, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+SIDE = 16
+"""Of a tile: pixels, or outputs, and pairs of inputs."""
+
+TAPS = 9
+"""Weights of a 3x3 kernel."""
+
+
+def nearest(values: Floats) -> Floats:
+    """Return the nearest numbers of bfloat16; of two, the even one."""
+    bits = values.view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).view(np.float32)
+
+
+class Split(Kernel):
+    """Splits maps for `Products`: pixel by pixel, pairs of bfloat16.
+
+    Parameters
+    ----------
+    inputs : int
+        Channels.
+    """
+
+    def __init__(self, inputs: int) -> None:
+        pairs = _pairs(inputs)
+        self._lines = _tiles(2 * pairs)
+        nothing = np.zeros(1, np.float32)
+        super().__init__(nothing, nothing, (), Sizes(1, 1, 1, inputs, pairs, SIDE))
+
+    def __call__(self, program: Program, source: Maps, reach: int) -> Maps:
+        """Add the step, and return what it writes."""
+        sheet = Sheet(self._lines * SIDE, source.stride, reach, by_pixel=True)
+        out = Maps(sheet, 0, sheet.channels)
+        program.add(Step("split", self, source, out))
+        return out
+
+
+class Products(Kernel):
+    """3x3 convolutions of one split map, each of which adds to the sums of the one before.
+
+    Parameters are those of `Convolution`.
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Floats],
+        finish: Finish,
+        then: Finish | None = None,
+        stride: int = 1,
+        dilations: Sequence[int] = (1,),
+    ) -> None:
+        outputs, inputs = weights[0].shape[:2]
+        self._split, self.reach = Split(inputs), max(dilations)
+        sizes = Sizes(TAPS, stride, len(weights), _pairs(inputs), outputs, SIDE)
+        tiles = _in_tiles(floats(np.stack(weights)))
+        super().__init__(tiles, steps_of(finish, then), dilations, sizes)
+
+    def prepared(self, program: Program, source: Maps, reach: int) -> Maps:
+        """Add a step that splits some maps, and return the split map, of which `reach` pixels are read."""
+        return self._split(program, source, reach)
+
+    def __call__(
+        self,
+        program: Program,
+        source: Maps,
+        out: Maps | None,
+        then: Maps | None = None,
+        plus: Maps | None = None,
+    ) -> None:
+        """Write results to `out` and, one step further, to `then`; `plus` is first added to the sums."""
+        program.add(Step("multiply", self, source, out, then, plus))
+
+
+def _pairs(inputs: int) -> int:
+    return -(-inputs // 2)
+
+
+def _tiles(count: int) -> int:
+    return -(-count // SIDE)
+
+
+def _in_tiles(weights: Floats) -> Floats:
+    """Lay weights, shape (branches, outputs, inputs, 3, 3), out in tiles, in the order that they are used in.
+
+    Two tiles of outputs together, if there are as many; for each branch and tap, for each line of a split
+    pixel: what multiplies it in the first turn, and if nearest values are in it, in the second.
+    """
+    branches, outputs, inputs = weights.shape[:3]
+    pairs = _pairs(inputs)
+    lines, near = _tiles(2 * pairs), _tiles(pairs)
+    filled = np.zeros((branches, _tiles(outputs) * SIDE, 2 * pairs, TAPS), np.float32)
+    filled[:, :outputs, :inputs] = weights.reshape(branches, outputs, inputs, TAPS)
+    first = nearest(filled)
+    # By words: the first turn multiplies nearest values and what is missing, the second nearest values alone.
+    turns = np.zeros((2, *filled.shape[:2], lines * 2 * SIDE, TAPS), np.float32)
+    turns[0, :, :, : 4 * pairs] = np.concatenate([first, first], axis=2)
+    turns[1, :, :, : 2 * pairs] = nearest(filled - first)
+    words = (turns.view(np.uint32) >> 16).astype(np.uint16)
+    # (turn, branch, tile, output, line, word, half, tap)
+    # -> (tile, branch, tap, line, turn, word, output, half)
+    words = words.reshape(2, branches, -1, SIDE, lines, SIDE, 2, TAPS).transpose(2, 1, 7, 4, 0, 5, 3, 6)
+    used = []
+    for start in range(0, len(words), 2):
+        together = words[start : start + 2].transpose(1, 2, 3, 4, 0, 5, 6, 7)  # tiles side by side
+        for branch in together:
+            for tap in branch:
+                used += [
+                    tap[line, turn].ravel() for line in range(lines) for turn in range(1 + (line < near))
+                ]
+    return np.concatenate(used).view(np.float32)
