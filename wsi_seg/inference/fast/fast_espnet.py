@@ -39,7 +39,7 @@ MAX_BRANCHES = 7
 """With more branches, the largest dilation would need too much padding of the rows."""
 
 
-STRIP = 64
+STRIP = 16
 """Rows of the image that are taken at a time."""
 
 THREADS_A_STRIP = 4

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 SIDE = 16
 """Of a tile: pixels, or outputs, and pairs of inputs."""
 
-TAPS = 9
-"""Weights of a 3x3 kernel."""
-
 
 def nearest(values: Floats) -> Floats:
     """Return the nearest numbers of bfloat16; of two, the even one."""
@@ -46,7 +43,13 @@ class Split(Kernel):
         super().__init__(nothing, nothing, (), Sizes(1, 1, 1, inputs, pairs, SIDE))
 
     def __call__(self, program: Program, source: Maps, reach: int) -> Maps:
-        """Add the step, and return what it writes."""
+        """Add the step, unless the maps are split already and unchanged since, and return what it writes."""
+        for step in reversed(program.steps):
+            if step.kind == "split" and step.source == source and step.out is not None:
+                if reach <= step.out.sheet.reach:
+                    return step.out
+            if any(written.meets(source) for written in step.writes):
+                break
         sheet = Sheet(self._lines * SIDE, source.stride, reach, by_pixel=True)
         out = Maps(sheet, 0, sheet.channels)
         program.add(Step("split", self, source, out))
@@ -54,7 +57,7 @@ class Split(Kernel):
 
 
 class Products(Kernel):
-    """3x3 convolutions of one split map, each of which adds to the sums of the one before.
+    """Convolutions of one split map, 1x1 or 3x3, each of which adds to the sums of the one before.
 
     Parameters are those of `Convolution`.
     """
@@ -67,9 +70,9 @@ class Products(Kernel):
         stride: int = 1,
         dilations: Sequence[int] = (1,),
     ) -> None:
-        outputs, inputs = weights[0].shape[:2]
-        self._split, self.reach = Split(inputs), max(dilations)
-        sizes = Sizes(TAPS, stride, len(weights), _pairs(inputs), outputs, SIDE)
+        outputs, inputs, size, _ = weights[0].shape
+        self._split, self.reach = Split(inputs), max(dilations) if size > 1 else 0
+        sizes = Sizes(size * size, stride, len(weights), _pairs(inputs), outputs, SIDE)
         tiles = _in_tiles(floats(np.stack(weights)))
         super().__init__(tiles, steps_of(finish, then), dilations, sizes)
 
@@ -98,31 +101,33 @@ def _tiles(count: int) -> int:
 
 
 def _in_tiles(weights: Floats) -> Floats:
-    """Lay weights, shape (branches, outputs, inputs, 3, 3), out in tiles, in the order that they are used in.
+    """Lay weights, shape (branches, outputs, inputs, size, size), out in tiles, as they are used in turn.
 
-    Two tiles of outputs together, if there are as many; for each branch and tap, for each line of a split
-    pixel: what multiplies it in the first turn, and if nearest values are in it, in the second.
+    For each 16 outputs, branch, tap and line of a split pixel: what multiplies it in the first turn, and if
+    nearest values are in it, in the second.
     """
-    branches, outputs, inputs = weights.shape[:3]
+    branches, outputs, inputs, size, _ = weights.shape
+    taps = size * size
     pairs = _pairs(inputs)
     lines, near = _tiles(2 * pairs), _tiles(pairs)
-    filled = np.zeros((branches, _tiles(outputs) * SIDE, 2 * pairs, TAPS), np.float32)
-    filled[:, :outputs, :inputs] = weights.reshape(branches, outputs, inputs, TAPS)
+    filled = np.zeros((branches, _tiles(outputs) * SIDE, 2 * pairs, taps), np.float32)
+    filled[:, :outputs, :inputs] = weights.reshape(branches, outputs, inputs, taps)
     first = nearest(filled)
     # By words: the first turn multiplies nearest values and what is missing, the second nearest values alone.
-    turns = np.zeros((2, *filled.shape[:2], lines * 2 * SIDE, TAPS), np.float32)
+    turns = np.zeros((2, *filled.shape[:2], lines * 2 * SIDE, taps), np.float32)
     turns[0, :, :, : 4 * pairs] = np.concatenate([first, first], axis=2)
     turns[1, :, :, : 2 * pairs] = nearest(filled - first)
     words = (turns.view(np.uint32) >> 16).astype(np.uint16)
     # (turn, branch, tile, output, line, word, half, tap)
     # -> (tile, branch, tap, line, turn, word, output, half)
-    words = words.reshape(2, branches, -1, SIDE, lines, SIDE, 2, TAPS).transpose(2, 1, 7, 4, 0, 5, 3, 6)
-    used = []
-    for start in range(0, len(words), 2):
-        together = words[start : start + 2].transpose(1, 2, 3, 4, 0, 5, 6, 7)  # tiles side by side
-        for branch in together:
-            for tap in branch:
-                used += [
-                    tap[line, turn].ravel() for line in range(lines) for turn in range(1 + (line < near))
-                ]
-    return np.concatenate(used).view(np.float32)
+    words = words.reshape(2, branches, -1, SIDE, lines, SIDE, 2, taps).transpose(2, 1, 7, 4, 0, 5, 3, 6)
+    each = [words[:, :, :, line, turn] for line in range(lines) for turn in range(1 + (line < near))]
+    return _aligned(np.stack(each, axis=3).ravel().view(np.float32))
+
+
+def _aligned(values: Floats) -> Floats:
+    """Return an array that begins with a cache line: tiles across lines take six times as long to load."""
+    memory = np.empty(len(values) + SIDE, np.float32)
+    start = -memory.ctypes.data // memory.itemsize % SIDE
+    memory[start : start + len(values)] = values
+    return memory[start : start + len(values)]

@@ -45,10 +45,11 @@ class Convolving:
         then: Finish | None = None,
         stride: int = 1,
         dilations: Sequence[int] = (1,),
+        split_anyway: bool = False,
     ) -> Convolution | Products:
-        """Make a layer, as `Convolution` describes it."""
+        """Make a layer, as `Convolution` describes it; its source may be split for another layer anyway."""
         _, inputs, size, _ = weights[0].shape
-        if self._by_tiles and size > 1 and inputs >= FEWEST:
+        if self._by_tiles and (size > 1 or split_anyway) and inputs >= FEWEST:
             return Products(weights, finish, then, stride, dilations)
         return Convolution(weights, finish, then, stride, dilations)
 
@@ -185,7 +186,8 @@ class FastDecoder:
         self._wide = wide = config.width
         merge2 = decoder.norm_act("level2_merge.0")
         self._up3 = Doubling(decoder["level3_up.1.weight"], merge2.part(wide, wide))
-        self._reduce2 = convolution([decoder["level2_reduce.weight"]], merge2.part(0, wide))
+        reduce2 = decoder["level2_reduce.weight"]
+        self._reduce2 = convolution([reduce2], merge2.part(0, wide), split_anyway=True)
         self._esp2 = FastESP(decoder.under("level2_merge.1"), convolution)
         self._up2 = Doubling(decoder["level2_up.0.weight"], decoder.norm_act("level2_up.1"))
         self._merge1 = convolution([decoder["level1_merge.0.weight"]], decoder.norm_act("level1_merge.1"))
@@ -193,7 +195,8 @@ class FastDecoder:
     def __call__(self, program: Program, maps: Workspace) -> None:
         """Add the steps from `head` up to `last`."""
         self._up3(program, maps.head, maps.joined2.part(self._wide, self._wide))
-        self._reduce2(program, maps.level2, maps.joined2.part(0, self._wide))
+        level2 = self._reduce2.prepared(program, maps.level2, 0)
+        self._reduce2(program, level2, maps.joined2.part(0, self._wide))
         self._esp2(program, maps.joined2, maps.merged2, None, maps.merged2.stride)
         self._up2(program, maps.merged2, maps.joined1.part(0, self._wide))
         self._merge1(program, self._merge1.prepared(program, maps.joined1, 1), maps.last)

@@ -16,6 +16,8 @@
 #include "finish.h"
 
 #if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AVX512F__) && defined(__linux__)
+#include <vector>
+
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -52,26 +54,28 @@ static inline void transpose(Vec* v) {
     }
 }
 
-// The words that split maps hold for 16 pixels: `pairs` of nearest values, then of what is missing; then zeros.
-static inline Vec word_of(const float* p, int64_t plane, int64_t word, int64_t pairs, int64_t inputs) {
-    if (word >= 2 * pairs) return Vec{};
-    const int64_t c = 2 * (word % pairs);
-    Vec a = load(p + c * plane), b = c + 1 < inputs ? load(p + (c + 1) * plane) : Vec{};
-    if (word >= pairs) a -= nearest(a), b -= nearest(b);
-    return paired(nearest(a), nearest(b));
-}
-
+// Split a row: of 16 pixels at a time, nearest values and what is missing, then zeros up to a whole line.
 void split(const Step& s, int64_t y, const Span* span, const Span* end) {
     const Layer& k = *s.layer;
+    const int64_t plane = s.in->plane, pairs = k.outputs, pixel = s.out->plane;
     const float* row = row_of(*s.in, y);
     float* out = row_of(*s.out, y);
-    const int64_t pairs = k.outputs, pixel = s.out->plane;
+    std::vector<float> words(pixel * SIDE);  // for each word, 16 pixels
     for (; span < end; span++)
         for (int64_t x = span->x0; x < span->x1; x += SIDE) {
             const int64_t count = span->x1 - x < SIDE ? span->x1 - x : SIDE;
+            for (int64_t c = 0; c < k.inputs; c += 2) {
+                const float *p = row + c * plane + x, *q = c + 1 < k.inputs ? p + plane : nullptr;
+                const Vec first = load(p), second = q ? load(q) : Vec{};
+                const Vec a = nearest(first), b = nearest(second);
+                store(&words[c / 2 * SIDE], paired(a, b));
+                store(&words[(c / 2 + pairs) * SIDE], paired(nearest(first - a), nearest(second - b)));
+                fetch<0>(p + 2 * LANES, 1);
+                if (q) fetch<0>(q + 2 * LANES, 1);
+            }
             for (int64_t word = 0; word < pixel; word += SIDE) {
                 Vec v[SIDE];
-                for (int i = 0; i < SIDE; i++) v[i] = word_of(row + x, s.in->plane, word + i, pairs, k.inputs);
+                for (int i = 0; i < SIDE; i++) v[i] = load(&words[(word + i) * SIDE]);
                 transpose(v);
                 for (int64_t i = 0; i < count; i++) store(out + (x + i) * pixel + word, v[i]);
             }
@@ -92,55 +96,57 @@ static void set_shapes() {
     _tile_loadconfig(&s);
 }
 
-struct Place {  // of some outputs in a row
-    const float* const* rows;  // for each tap, its pixel for the first output of the row; null: zeros
-    int64_t pixel, lines, near;  // words of a pixel; its lines; those that hold nearest values
+static const int64_t PIECE = 16;  // tiles of pixels of a row that are summed up together
+static const int64_t NEAR_AT_HAND = 20 * 1024 / 4;  // floats of weights: so many stay in the first cache
+
+struct Place {  // 16 channels of a piece of a row
+    const float* const* rows;  // for each tap of all branches, its pixel for x = 0; null: zeros
+    int64_t apart, lines, near;  // floats from pixel to pixel; lines of a pixel, and those with nearest values
     int64_t first, x, wanted;
     Line plus, out, out2;
 };
 
-// Tiles 0 to 3 are sums, 4 and 5 pixels, 6 and 7 weights.
-#define MULTIPLY(sum, pixels, weights) _tile_dpbf16ps(sum, pixels, weights)
-
-// Add a tap to the sums of 32 channels of up to 32 pixels.
-template <int PIXELS>
-static inline const float* add_wide(const float* p, int64_t apart, const float* w, const Place& at) {
-    for (int64_t line = 0; line < at.lines; line++, p += SIDE) {
-        _tile_loadd(4, p, 4 * apart);
-        if (PIXELS > 1) _tile_loadd(5, p + SIDE * apart, 4 * apart);
-        for (int turn = 0; turn < (line < at.near ? 2 : 1); turn++, w += 2 * TILE) {
+// Add taps to N tiles of sums. Tiles 0 to 3 are sums, 4 and 5 pixels, 6 and 7 weights.
+template <int N>
+static void add_taps(float* sums, const float* const* tap, int64_t taps, const float* w, int64_t x, const Place& at) {
+    const int64_t bytes = 4 * at.apart;
+#define EACH(f) f(0, 4) f(1, 5) f(2, 4) f(3, 5)
+#define TAKE(n, tile) \
+    if (N > n) _tile_loadd(n, sums + n * TILE, 64);
+    EACH(TAKE)
+    for (; taps > 0; taps--, tap++) {
+        if (!*tap) {
+            w += (at.lines + at.near) * TILE;
+            continue;
+        }
+        const float* p = *tap + x * at.apart;
+        for (int64_t line = 0; line < at.lines; line++, p += SIDE, w += TILE) {
             _tile_loadd(6, w, 64);
-            _tile_loadd(7, w + TILE, 64);
-            MULTIPLY(0, 4, 6);
-            MULTIPLY(1, 4, 7);
-            if (PIXELS > 1) MULTIPLY(2, 5, 6);
-            if (PIXELS > 1) MULTIPLY(3, 5, 7);
+            if (line < at.near) {
+                _tile_loadd(7, w += TILE, 64);
+#define TWICE(n, tile)                                  \
+    if (N > n) {                                        \
+        _tile_loadd(tile, p + n * SIDE * at.apart, bytes); \
+        _tile_dpbf16ps(n, tile, 6);                     \
+        _tile_dpbf16ps(n, tile, 7);                     \
+    }
+                EACH(TWICE)
+            } else {
+#define ONCE(n, tile)                                   \
+    if (N > n) {                                        \
+        _tile_loadd(tile, p + n * SIDE * at.apart, bytes); \
+        _tile_dpbf16ps(n, tile, 6);                     \
+    }
+                EACH(ONCE)
+            }
         }
     }
-    return w;
+#define KEEP(n, tile) \
+    if (N > n) _tile_stored(n, sums + n * TILE, 64);
+    EACH(KEEP)
 }
 
-// Add a tap to the sums of 16 channels of up to 64 pixels.
-template <int PIXELS>
-static inline const float* add_long(const float* p, int64_t apart, const float* w, const Place& at) {
-    for (int64_t line = 0; line < at.lines; line++, p += SIDE) {
-        const bool twice = line < at.near;
-        _tile_loadd(6, w, 64);
-        if (twice) _tile_loadd(7, w + TILE, 64);
-#define ADD(n, tile)                                              \
-    if (PIXELS > n) {                                             \
-        _tile_loadd(tile, p + n * SIDE * apart, 4 * apart);       \
-        MULTIPLY(n, tile, 6);                                     \
-        if (twice) MULTIPLY(n, tile, 7);                          \
-    }
-        ADD(0, 4) ADD(1, 5) ADD(2, 4) ADD(3, 5)
-#undef ADD
-        w += twice ? 2 * TILE : TILE;
-    }
-    return w;
-}
-
-// Finish the sums of a tile: 16 channels from `c` on, of 16 pixels from `x` on.
+// Finish the sums of 16 channels, from `c` on, of 16 pixels, from `x` on.
 static inline void finish_tile(const float* sums, const Layer& k, int64_t c, int64_t channels, int64_t x,
                                int64_t wanted, const Place& at) {
     Vec v[SIDE];
@@ -149,65 +155,52 @@ static inline void finish_tile(const float* sums, const Layer& k, int64_t c, int
     for (int64_t i = 0; i < channels; i++) finish(v[i], k, c + i, x, wanted, at.plus, at.out, at.out2);
 }
 
-template <int PIXELS, int WIDE>
-static void multiply_tiles(const Layer& k, const Place& at) {
-    alignas(64) float sums[4 * TILE];
-    const float* w = k.weights + at.first * k.branches * k.size * (at.lines + at.near) * SIDE;
-    const float* const* tap = at.rows;
-    const int64_t apart = k.stride * at.pixel;
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
+static void multiply_piece(const Layer& k, const Place& at) {
+    alignas(64) float sums[PIECE * TILE] = {};
+    const int64_t tiles = (at.wanted + SIDE - 1) / SIDE, tap = (at.lines + at.near) * TILE;
+    const int64_t channels = k.outputs - at.first < SIDE ? k.outputs - at.first : SIDE;
+    const int64_t most = NEAR_AT_HAND / tap < 1 ? 1 : NEAR_AT_HAND / tap;
+    const float* w = k.weights + at.first / SIDE * k.branches * k.size * tap;
+    const float* const* rows = at.rows;
     for (int64_t b = 0; b < k.branches; b++) {
-        for (int64_t t = 0; t < k.size; t++, tap++) {
-            if (*tap) {
-                const float* p = *tap + at.x * apart;
-                w = WIDE > 1 ? add_wide<PIXELS>(p, apart, w, at) : add_long<PIXELS>(p, apart, w, at);
-            } else {
-                w += (at.lines + at.near) * WIDE * TILE;
+        for (int64_t t = 0; t < k.size; t += most) {
+            const int64_t taps = k.size - t < most ? k.size - t : most;
+            for (int64_t i = 0; i < tiles; i += 4) {
+                float* these = sums + i * TILE;
+                const int64_t x = at.x + i * SIDE;
+                if (tiles - i > 3) add_taps<4>(these, rows, taps, w, x, at);
+                else if (tiles - i > 2) add_taps<3>(these, rows, taps, w, x, at);
+                else if (tiles - i > 1) add_taps<2>(these, rows, taps, w, x, at);
+                else add_taps<1>(these, rows, taps, w, x, at);
             }
+            w += taps * tap, rows += taps;
         }
-        _tile_stored(0, sums, 64);
-        _tile_stored(1, sums + TILE, 64);
-        _tile_stored(2, sums + 2 * TILE, 64);
-        _tile_stored(3, sums + 3 * TILE, 64);
-        for (int p = 0; p < PIXELS; p++)
-            for (int n = 0; n < WIDE; n++) {
-                const int64_t left = k.outputs - at.first - n * SIDE;
-                finish_tile(sums + (p * WIDE + n) * TILE, k, b * k.outputs + at.first + n * SIDE,
-                            left < SIDE ? left : SIDE, at.x + p * SIDE, at.wanted - p * SIDE, at);
-            }
-    }
-}
-
-static void multiply_span(const Layer& k, Place& at, const Span& span) {
-    const bool wide = k.outputs - at.first > SIDE;
-    for (at.x = span.x0; at.x < span.x1; at.x += (wide ? 2 : 4) * SIDE) {
-        at.wanted = span.x1 - at.x;
-        const int64_t tiles = (at.wanted + SIDE - 1) / SIDE;
-        if (wide) tiles > 1 ? multiply_tiles<2, 2>(k, at) : multiply_tiles<1, 2>(k, at);
-        else if (tiles > 3) multiply_tiles<4, 1>(k, at);
-        else if (tiles > 2) multiply_tiles<3, 1>(k, at);
-        else tiles > 1 ? multiply_tiles<2, 1>(k, at) : multiply_tiles<1, 1>(k, at);
+        for (int64_t i = 0; i < tiles; i++)
+            finish_tile(sums + i * TILE, k, b * k.outputs + at.first, channels, at.x + i * SIDE,
+                        at.wanted - i * SIDE, at);
     }
 }
 
 void multiply(const Step& s, int64_t y, const Span* span, const Span* end) {
     const Layer& k = *s.layer;
     const Map& in = *s.in;
+    const int64_t side = k.size == 1 ? 1 : 3;
     const float* rows[9 * BRANCHES];
     for (int64_t b = 0; b < k.branches; b++)
-        for (int64_t t = 0; t < 9; t++) {
-            const int64_t row = y * k.stride + (t / 3 - 1) * k.taps[b];
+        for (int64_t t = 0; t < k.size; t++) {
+            const int64_t row = y * k.stride + (t / side - side / 2) * k.taps[b];
             const bool inside = row >= 0 && row < in.height;
-            rows[9 * b + t] = inside ? row_of(in, row) + (t % 3 - 1) * k.taps[b] * in.plane : nullptr;
+            rows[k.size * b + t] = inside ? row_of(in, row) + (t % side - side / 2) * k.taps[b] * in.plane : nullptr;
         }
-    Place at = {rows, in.plane, in.plane / SIDE, (k.inputs + SIDE - 1) / SIDE, 0, 0, 0,
+    Place at = {rows, k.stride * in.plane, in.plane / SIDE, (k.inputs + SIDE - 1) / SIDE, 0, 0, 0,
                 line_of(s.plus, y), line_of(s.out, y), line_of(s.out2, y)};
     set_shapes();
-    for (at.first = 0; at.first < k.outputs; at.first += 2 * SIDE)
-        for (const Span* p = span; p < end; p++) multiply_span(k, at, *p);
+    for (at.first = 0; at.first < k.outputs; at.first += SIDE)
+        for (const Span* p = span; p < end; p++)
+            for (at.x = p->x0; at.x < p->x1; at.x += PIECE * SIDE) {
+                at.wanted = p->x1 - at.x < PIECE * SIDE ? p->x1 - at.x : PIECE * SIDE;
+                multiply_piece(k, at);
+            }
     _tile_release();
 }
 
