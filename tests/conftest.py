@@ -19,7 +19,7 @@ from torch import nn
 
 from wsi_seg.compiled.build import find_compiler
 from wsi_seg.errors import KernelsError
-from wsi_seg.inference.fast.library import load_kernels
+from wsi_seg.inference.fast.library import has_amx, load_kernels
 from wsi_seg.models.architecture import architecture_of
 from wsi_seg.models.bundle import save_bundle
 from wsi_seg.models.classes import ClassSchema, TissueClass
@@ -74,6 +74,15 @@ def kernels() -> None:
     except KernelsError as error:
         pytest.skip(f"ESPNet cannot be compiled here: {error}")
     load_kernels()
+
+
+@pytest.fixture(params=[False, True], ids=["vectors", "amx"])
+def by_amx(request: pytest.FixtureRequest, kernels: None) -> bool:
+    """Whether AMX computes convolutions: both, where the processor has it."""
+    chosen: bool = request.param
+    if chosen and not has_amx():
+        pytest.skip("this processor has no AMX")
+    return chosen
 
 
 @pytest.fixture(scope="session")

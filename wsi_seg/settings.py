@@ -47,8 +47,8 @@ class LabelSettings(BaseModel):
     batch_size : int or None
         Patches that go through the network together; None chooses it.
     precision : {"float32", "bfloat16", "float16"}
-    compile : {"auto", "yes", "no"}
-        Run the network with compiled kernels: see `wsi_seg.inference.network.forms.choose_form`.
+    compile : {"auto", "yes", "no", "amx"}
+        Run the network with compiled kernels: see `wsi_seg.inference.network.choice.choose_form`.
     adapt : bool
         Bring an unfamiliar slide and the network nearer to each other: see `wsi_seg.predict.adapt`.
     tissue_mask : bool
@@ -74,7 +74,7 @@ class LabelSettings(BaseModel):
     region_cores: Annotated[int, Field(ge=1)] | None = None
     batch_size: Annotated[int, Field(ge=1)] | None = None
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    compile: Literal["auto", "yes", "no"] = "auto"
+    compile: Literal["auto", "yes", "no", "amx"] = "auto"
     adapt: bool = False
     tissue_mask: bool = True
     roi: Path | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -85,8 +86,9 @@ def test_one_of_another_source_or_cut_short_is_not_loaded(
     found = carried.find_shipped(SOURCE)
     if found is None:
         pytest.skip("no wheel carries kernels for this processor")
-    other = tmp_path / "kernels.cpp"
-    other.write_text(SOURCE.read_text() + "\n")
+    other = tmp_path / SOURCE.name
+    shutil.copytree(SOURCE, other)
+    (other / "more.h").touch()
     assert carried.find_shipped(other) is None
     place = tmp_path / "libraries" / found.parent.name
     place.mkdir(parents=True)

@@ -25,10 +25,10 @@ CONVOLUTIONS: Any = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # w
 N = TypeVar("N", bound=nn.Module)
 
 
-def fast_espnet(network: ESPNet, spec: InputSpec) -> FastESPNet:
+def fast_espnet(network: ESPNet, spec: InputSpec, by_amx: bool = False) -> FastESPNet:
     """A network, rearranged for compiled kernels."""
     arrays = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    return FastESPNet(network.config, arrays, spec)
+    return FastESPNet(network.config, arrays, spec, by_amx=by_amx)
 
 
 def channels_last(network: N) -> N:

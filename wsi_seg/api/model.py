@@ -163,7 +163,7 @@ class Model:
             ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         precision : {"float32", "bfloat16", "float16"}
             Of the network's arithmetic.
-        compile : {"auto", "yes", "no"}
+        compile : {"auto", "yes", "no", "amx"}
             Whether to use compiled kernels.
 
         Returns

@@ -97,7 +97,7 @@ def segment(
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     precision : {"float32", "bfloat16", "float16"}
         Of the network's arithmetic.
-    compile : {"auto", "yes", "no"}
+    compile : {"auto", "yes", "no", "amx"}
         Whether to use compiled kernels.
     batch_size : int, optional
         Number of patches that go through the network together.

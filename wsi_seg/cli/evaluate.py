@@ -87,7 +87,7 @@ def evaluate(
     ] = None,
     device: Annotated[str, running(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[str, running(help="float32, bfloat16 or float16.")] = "float32",
-    compile_: Annotated[str, running("--compile", help="Run compiled: auto, yes or no.")] = "auto",
+    compile_: Annotated[str, running("--compile", help="Run compiled: auto, yes, no or amx.")] = "auto",
     quiet: Annotated[bool, running("--quiet", "-q", help="Show nothing but errors and the tables.")] = False,
 ) -> None:
     """Compare a model, or finished results, with the known classes.

@@ -135,7 +135,7 @@ def predict(
     ] = None,
     compile_: Annotated[
         str | None,
-        running("--compile", help="Compile the network for this processor: auto, yes or no. [default: auto]"),
+        running("--compile", help="Compile the network for this CPU: auto, yes, no or amx. [default: auto]"),
     ] = None,
     batch_size: Annotated[str | None, running(help="Patches at a time, or auto. [default: auto]")] = None,
     patch: Annotated[

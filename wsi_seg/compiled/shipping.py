@@ -40,7 +40,7 @@ class Variant:
     name : str
     machine : str
         As Python's `platform.machine` calls it.
-    option : str
+    options : tuple of str
         What tells GCC.
     needs : frozenset of str
         What the processor must be able to do, in the words of ``/proc/cpuinfo``.
@@ -48,17 +48,19 @@ class Variant:
 
     name: str
     machine: str
-    option: str
+    options: tuple[str, ...]
     needs: frozenset[str]
 
 
 AVX2 = frozenset({"avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe"})
 AVX512 = AVX2 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+AMX = AVX512 | {"amx_tile", "amx_bf16"}
 
 VARIANTS = (
-    Variant("x86-64-v4", "x86_64", "-march=x86-64-v4", AVX512),
-    Variant("x86-64-v3", "x86_64", "-march=x86-64-v3", AVX2),
-    Variant("armv8-a", "aarch64", "-march=armv8-a", frozenset({"asimd"})),
+    Variant("x86-64-amx", "x86_64", ("-march=x86-64-v4", "-mamx-tile", "-mamx-bf16"), AMX),
+    Variant("x86-64-v4", "x86_64", ("-march=x86-64-v4",), AVX512),
+    Variant("x86-64-v3", "x86_64", ("-march=x86-64-v3",), AVX2),
+    Variant("armv8-a", "aarch64", ("-march=armv8-a",), frozenset({"asimd"})),
 )
 """From the one that is taken first: x86-64 by the levels of its psABI, ARM of 64 bits as all of them are."""
 
@@ -78,7 +80,7 @@ def files_of(source: Path, pattern: str = "*") -> list[Path]:
 def stem_of(source: Path, variant: Variant) -> str:
     """Return the name of the library of a source, without the hash of its content."""
     texts = [path.read_text(encoding="utf-8") for path in files_of(source)]
-    made_of = chr(0).join([*texts, *OPTIONS, PARALLEL, variant.option])
+    made_of = chr(0).join([*texts, *OPTIONS, PARALLEL, *variant.options])
     return f"{source.stem}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
 
 
@@ -132,7 +134,7 @@ def _compile(command: list[str], source: Path, variant: Variant, folder: Path) -
     place = folder / variant.name
     place.mkdir(parents=True, exist_ok=True)
     made = place / "made.so"
-    options = [*OPTIONS, PARALLEL, variant.option, "-s"]
+    options = [*OPTIONS, PARALLEL, *variant.options, "-s"]
     done = subprocess.run(
         [*command, *options, *map(str, files_of(source, "*.cpp")), "-o", str(made)], capture_output=True
     )

@@ -16,6 +16,7 @@ from wsi_seg.results.folder import ResultFolder
 from wsi_seg.results.summary import read_summary
 
 if TYPE_CHECKING:
+    from wsi_seg.inference.network.choice import Form
     from wsi_seg.models.described import DescribedModel
     from wsi_seg.predict.jobs import Job
     from wsi_seg.progress import Progress
@@ -63,4 +64,5 @@ def _simple(job: Job, model: DescribedModel, settings: PredictSettings) -> bool:
 
 def _as_before(record: RunRecord) -> Choice:
     """Return the form that the result was made in, to which a run that is resumed keeps."""
-    return Choice("plain" if record.labels.get("network") == "plain" else "compiled", "as at the start")
+    forms: dict[object, Form] = {"plain": "plain", "amx": "amx"}
+    return Choice(forms.get(record.labels.get("network"), "compiled"), "as at the start")

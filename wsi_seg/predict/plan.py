@@ -151,7 +151,7 @@ class Plan:
     @property
     def by_kernels(self) -> bool:
         """Whether compiled kernels run the network, on a CPU: then PyTorch need not be imported."""
-        return self.choice.form == "compiled" and kind_of(self.device) == "cpu"
+        return self.choice.form != "plain" and kind_of(self.device) == "cpu"
 
     @property
     def model(self) -> ModelBundle:

@@ -62,6 +62,8 @@ if TYPE_CHECKING:
 BESIDE = 4
 """Threads beside the stream: overview image, coarser levels, polygons, how familiar the slide is."""
 
+AS_BEFORE = "as at the start of the run"
+
 
 def predict_slide(
     slide: Path | str | Slide,
@@ -171,13 +173,15 @@ def _choose_form(
     labels, config = settings.labels, bundle.architecture.config
     if bundle.architecture.name == ONNX:
         return choose_form(config, device, labels.precision, labels.compile)
-    if labels.compile == "auto" and not settings.run.overwrite:
-        record = result.read_record()
-        if record is not None and record.labels.get("network") == "plain":
-            return Choice("plain", "as at the start of the run")
+    before = None
+    if labels.compile == "auto" and not settings.run.overwrite and (record := result.read_record()):
+        before = record.labels.get("network")
+    if before == "plain":
+        return Choice("plain", AS_BEFORE)
     if labels.compile != "no" and device == "cpu" and kernels_to_be_compiled():
         progress.say("compiling the network for this processor: some seconds, once")
-    return choose_form(config, device, labels.precision, labels.compile)
+    choice = choose_form(config, device, labels.precision, labels.compile)
+    return Choice("compiled", AS_BEFORE) if (before, choice.form) == ("compiled", "amx") else choice
 
 
 def _segment(

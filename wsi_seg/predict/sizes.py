@@ -51,7 +51,7 @@ def lay_out(
     bundle : DescribedModel
         Its network may have a size of its own, and a reach that the halo has to cover.
     device : str
-    form : {"plain", "compiled"}
+    form : {"plain", "compiled", "amx"}
         Which the network runs in.
 
     Raises
@@ -63,7 +63,7 @@ def lay_out(
     config = bundle.architecture.config
     kind = device.partition(":")[0]
     cores, around_tissue = REGION_CORES[kind], None
-    if (kind, form, labels.patch, labels.overlap) == ("cpu", "compiled", None, None):
+    if kind == "cpu" and form != "plain" and labels.patch is None and labels.overlap is None:
         patch, halo = _streamed(max(width, height))
         around_tissue = halo
         cores = max(1, min(cores, LARGEST_REGION // (patch - 2 * halo)))

@@ -41,38 +41,38 @@ def plainly(network: ESPNet, rgb: np.ndarray, spec: InputSpec = SPEC) -> np.ndar
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_it_computes_what_the_network_computes(name: str) -> None:
+def test_it_computes_what_the_network_computes(name: str, by_amx: bool) -> None:
     network, rgb = trained_espnet(CONFIGS[name]), tissue_rgb(96, 136)
     expected = plainly(network, rgb)
-    found = fast_espnet(network, SPEC).logits(rgb)
+    found = fast_espnet(network, SPEC, by_amx).logits(rgb)
     assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(found, expected, atol=(1e-4 if by_amx else 1e-5) * np.abs(expected).max())
 
 
-def test_every_setting_has_a_say() -> None:
+def test_every_setting_has_a_say(by_amx: bool) -> None:
     rgb = tissue_rgb(32, 32)
     network = trained_espnet(ESPNetConfig(classes=2, p=1, q=1, branches=2))
-    before = fast_espnet(network, SPEC).logits(rgb)
+    before = fast_espnet(network, SPEC, by_amx).logits(rgb)
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point():
             tensor[0] += 0.5
-            assert (fast_espnet(network, SPEC).logits(rgb) != before).any(), name
+            assert (fast_espnet(network, SPEC, by_amx).logits(rgb) != before).any(), name
             tensor[0] -= 0.5
 
 
 @pytest.mark.parametrize("margin", [0, 16, 13])
-def test_the_best_class_within_a_margin(margin: int) -> None:
+def test_the_best_class_within_a_margin(margin: int, by_amx: bool) -> None:
     network, rgb = trained_espnet(CONFIGS["full"]), tissue_rgb(128, 160)
-    fast = fast_espnet(network, SPEC)
+    fast = fast_espnet(network, SPEC, by_amx)
     expected = fast.logits(rgb).argmax(0)[margin : 128 - margin, margin : 160 - margin]
     np.testing.assert_array_equal(fast.best(rgb, margin), expected)
 
 
 @pytest.mark.parametrize("threads", [2, 5])
-def test_the_same_bytes_for_any_threads_and_after_other_images(threads: int) -> None:
+def test_the_same_bytes_for_any_threads_and_after_other_images(threads: int, by_amx: bool) -> None:
     network, rgb = trained_espnet(CONFIGS["full"]), tissue_rgb(72, 104)
-    expected = fast_espnet(network, SPEC).logits(rgb)
-    fast = fast_espnet(network, SPEC)
+    expected = fast_espnet(network, SPEC, by_amx).logits(rgb)
+    fast = fast_espnet(network, SPEC, by_amx)
     fast.best(tissue_rgb(72, 104, 1), 8, threads)
     np.testing.assert_array_equal(fast.logits(rgb, threads), expected)
     fast.logits(tissue_rgb(64, 64, 2), threads)
@@ -93,12 +93,12 @@ def test_networks_of_other_shapes_are_left_alone() -> None:
     assert not can_rearrange(ESPNetConfig(classes=2, variant="C", branches=8))
 
 
-def test_the_authors_network_on_a_street(shared_data: Path) -> None:
+def test_the_authors_network_on_a_street(shared_data: Path, by_amx: bool) -> None:
     network, header = import_checkpoint(
         shared_data / "espnet/decoder/espnet_p_2_q_3.pth", load_schema("cityscapes")
     )
     rgb = tissue_rgb(256, 512)
     expected = plainly(network.eval(), rgb, header.input)
-    found = fast_espnet(network, header.input).logits(rgb)
-    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+    found = fast_espnet(network, header.input, by_amx).logits(rgb)
+    assert np.abs(found - expected).max() < (3e-4 if by_amx else 1e-4) * np.abs(expected).max()
     assert (found.argmax(0) == expected.argmax(0)).mean() >= 0.9999

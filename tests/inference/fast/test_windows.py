@@ -61,11 +61,12 @@ def test_spans_end_with_the_image(some_cells: np.ndarray) -> None:
     np.testing.assert_array_equal(painted, some_cells.repeat(8, 1)[:, : WIDTH // 2])
 
 
-@pytest.mark.usefixtures("kernels")
-def test_what_is_wanted_has_no_effect_on_classes(network: ESPNet, some_cells: np.ndarray) -> None:
+def test_what_is_wanted_has_no_effect_on_classes(
+    network: ESPNet, some_cells: np.ndarray, by_amx: bool
+) -> None:
     rgb, inside = tissue_rgb(HEIGHT, WIDTH), at_pixels(some_cells)
-    expected = fast_espnet(network, SPEC).best(rgb)
-    fast = fast_espnet(network, SPEC)
+    expected = fast_espnet(network, SPEC, by_amx).best(rgb)
+    fast = fast_espnet(network, SPEC, by_amx)
     fast.best(tissue_rgb(HEIGHT, WIDTH, 1))  # so that its maps are full of another image
     found = fast.best(rgb, windows=Windows(some_cells, np.ones_like(some_cells)))
     np.testing.assert_array_equal(found[inside], expected[inside])

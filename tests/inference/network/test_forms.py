@@ -6,6 +6,7 @@ from helpers.networks import CONVOLUTIONS
 from torch import nn
 
 from wsi_seg.errors import KernelsError, UsageError
+from wsi_seg.inference.fast.library import has_amx
 from wsi_seg.inference.network import choice as choosing
 from wsi_seg.inference.network.choice import Compile, choose_form
 from wsi_seg.inference.network.forms import run_as
@@ -18,9 +19,26 @@ ESPNET = ESPNetConfig(2, p=1, q=1)
 
 @pytest.mark.usefixtures("kernels")
 def test_an_espnet_is_compiled_by_itself() -> None:
-    assert choose_form(ESPNET, "cpu", "float32", "auto").form == "compiled"
+    fastest = "amx" if has_amx() else "compiled"
+    assert choose_form(ESPNET, "cpu", "float32", "auto").form == fastest
     assert choose_form(ESPNET, "cpu", "float32", "yes").form == "compiled"
     assert choose_form(ESPNET, "cpu", "float32", "no").form == "plain"
+
+
+@pytest.mark.usefixtures("kernels")
+def test_amx_is_taken_where_it_is_and_never_silently_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choosing, "has_amx", lambda: True)
+    assert choose_form(ESPNET, "cpu", "float32", "auto").form == "amx"
+    assert choose_form(ESPNET, "cpu", "float32", "amx").form == "amx"
+    assert choose_form(ESPNET, "cpu", "bfloat16", "auto").form == "plain"
+    monkeypatch.setattr(choosing, "has_amx", lambda: False)
+    assert choose_form(ESPNET, "cpu", "float32", "auto").form == "compiled"
+    with pytest.raises(UsageError, match=r"--compile amx: this processor has no AMX.*give --compile yes"):
+        choose_form(ESPNET, "cpu", "float32", "amx")
+    with pytest.raises(UsageError, match=r"--compile amx: AMX is part of some CPUs: give --device cpu"):
+        choose_form(ESPNET, "cuda", "float32", "amx")
+    with pytest.raises(UsageError, match=r"--compile amx: .*only ESPNets .* compiled: give --compile no"):
+        choose_form(BiopsyConfig(2), "cpu", "float32", "amx")
 
 
 @pytest.mark.parametrize("name", ["hff", "residual"])

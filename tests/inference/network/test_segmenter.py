@@ -128,9 +128,10 @@ def test_a_single_patch_too_large_for_the_device_is_an_error(
         segmenter(batch(2, 64))
 
 
-@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("variant", ["C", "full"])
-def test_compiled_or_not_the_labels_are_the_same(tmp_path: Path, variant: Literal["C", "full"]) -> None:
+def test_compiled_or_not_the_labels_are_the_same(
+    tmp_path: Path, variant: Literal["C", "full"], by_amx: bool
+) -> None:
     network = ESPNet(ESPNetConfig(len(SCHEMA), p=1, q=1, variant=variant))
     header = ModelHeader(
         name="test",
@@ -140,8 +141,9 @@ def test_compiled_or_not_the_labels_are_the_same(tmp_path: Path, variant: Litera
     )
     save_bundle(tmp_path / "model.safetensors", network, header)
     bundle = load_bundle(tmp_path / "model.safetensors")
-    compiled, plain = Segmenter(bundle, CPU), Segmenter(bundle, CPU, compiled="no")
-    assert (compiled.choice.form, plain.choice.form) == ("compiled", "plain")
+    compiled = Segmenter(bundle, CPU, compiled="amx" if by_amx else "yes")
+    plain = Segmenter(bundle, CPU, compiled="no")
+    assert (compiled.choice.form, plain.choice.form) == ("amx" if by_amx else "compiled", "plain")
     one, other = compiled(batch(), 16, confidence=True), plain(batch(), 16, confidence=True)
     assert (one.labels == other.labels).mean() >= 0.9999
     assert one.confidence is not None

@@ -14,8 +14,10 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+from wsi_seg.errors import KernelsError
 from wsi_seg.inference.fast.flow import Flow
 from wsi_seg.inference.fast.kernels import Doubling, Finish, Normaliser
+from wsi_seg.inference.fast.library import has_amx
 from wsi_seg.inference.fast.maps import Maps
 from wsi_seg.inference.fast.program import Program
 from wsi_seg.inference.fast.rearranged import Convolving, FastDecoder, FastEncoder
@@ -40,10 +42,7 @@ MAX_BRANCHES = 7
 
 
 STRIP = 16
-"""Rows of the image that are taken at a time."""
-
-THREADS_A_STRIP = 4
-"""The narrowest maps have an eighth of a strip's rows; for more threads than this, a strip has more rows."""
+"""Rows of the image that are taken at a time, for each thread: of the narrowest maps these are two."""
 
 
 def can_rearrange(config: NetworkConfig) -> bool:
@@ -64,11 +63,13 @@ class FastESPNet:
         How pixels are normalised.
     aside : (Maps, Maps), optional
         Where the first and the last maps of level 3 are written too, for `logits_and`.
+    by_amx : bool
+        Whether AMX computes convolutions: by products of 16 bits, so that logits differ a little.
 
     Raises
     ------
     KernelsError
-        If the kernels can't be compiled here.
+        If the kernels can't be compiled here, or AMX is asked for and not to be had.
     """
 
     def __init__(
@@ -77,9 +78,11 @@ class FastESPNet:
         arrays: Mapping[str, NDArray[Any]],
         spec: InputSpec,
         aside: tuple[Maps, Maps] | None = None,
-        by_tiles: bool = False,
+        by_amx: bool = False,
     ) -> None:
-        weights, convolution = Weights(arrays), Convolving(by_tiles)
+        if by_amx and not has_amx():
+            raise KernelsError("this processor has no AMX, or its compiler or system does not know it")
+        weights, convolution = Weights(arrays), Convolving(by_amx)
         self._decides = config.variant == "full"
         maps, program = Workspace.make(config), Program()
         Normaliser(spec)(program, maps.image)
@@ -120,7 +123,7 @@ class FastESPNet:
         float32 array, shape (classes, height / output_stride, width / output_stride)
         """
         height, width = pixels.shape[:2]
-        flow = self._flow_of(self._logits, height, width, _strip(threads))
+        flow = self._flow_of(self._logits, height, width, STRIP * threads)
         flow(pixels, windows or Windows.inside(height, width, 0), threads)
         return flow.array(self._out)
 
@@ -153,7 +156,7 @@ class FastESPNet:
         """
         assert self._decides
         height, width = pixels.shape[:2]
-        flow = self._flow_of(self._best, height, width, _strip(threads))
+        flow = self._flow_of(self._best, height, width, STRIP * threads)
         best = flow(pixels, windows or Windows.inside(height, width, margin), threads)
         return best[margin : height - margin, margin : width - margin]
 
@@ -163,7 +166,3 @@ class FastESPNet:
             self._flow = None  # frees the old one before a new one is made
             self._flow = Flow(program, height, width, strip)
         return self._flow
-
-
-def _strip(threads: int) -> int:
-    return STRIP * max(1, threads // THREADS_A_STRIP)

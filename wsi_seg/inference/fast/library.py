@@ -38,6 +38,11 @@ def kernels_to_be_compiled() -> bool:
     return to_be_compiled(SOURCE)
 
 
+def has_amx() -> bool:
+    """Return whether the compiled kernels can use AMX here; the system is asked for leave."""
+    return bool(load_kernels().wsi_seg_multiplies())
+
+
 def _fuses(kernels: ctypes.CDLL) -> bool:
     """Return whether the processor multiplies and adds in one step; in software that is slow."""
     return bool(kernels.wsi_seg_fuses())

@@ -45,9 +45,9 @@ class Split(Kernel):
     def __call__(self, program: Program, source: Maps, reach: int) -> Maps:
         """Add the step, unless the maps are split already and unchanged since, and return what it writes."""
         for step in reversed(program.steps):
-            if step.kind == "split" and step.source == source and step.out is not None:
-                if reach <= step.out.sheet.reach:
-                    return step.out
+            split = step.out if step.kind == "split" and step.source == source else None
+            if split is not None and reach <= split.sheet.reach:
+                return split
             if any(written.meets(source) for written in step.writes):
                 break
         sheet = Sheet(self._lines * SIDE, source.stride, reach, by_pixel=True)

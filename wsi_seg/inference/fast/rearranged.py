@@ -31,12 +31,12 @@ class Convolving:
 
     Parameters
     ----------
-    by_tiles : bool
+    by_amx : bool
         Whether `Products` compute those that are worth it.
     """
 
-    def __init__(self, by_tiles: bool) -> None:
-        self._by_tiles = by_tiles
+    def __init__(self, by_amx: bool) -> None:
+        self._by_amx = by_amx
 
     def __call__(
         self,
@@ -49,7 +49,7 @@ class Convolving:
     ) -> Convolution | Products:
         """Make a layer, as `Convolution` describes it; its source may be split for another layer anyway."""
         _, inputs, size, _ = weights[0].shape
-        if self._by_tiles and (size > 1 or split_anyway) and inputs >= FEWEST:
+        if self._by_amx and (size > 1 or split_anyway) and inputs >= FEWEST:
             return Products(weights, finish, then, stride, dilations)
         return Convolution(weights, finish, then, stride, dilations)
 

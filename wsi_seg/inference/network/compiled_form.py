@@ -34,16 +34,17 @@ class CompiledForm:
     Parameters
     ----------
     bundle : ModelBundle
-        `choose_form` must have chosen "compiled" for it, on a CPU.
+        `choose_form` must have chosen "compiled" or "amx" for it, on a CPU.
     threads : int
         They have no effect on the result.
+    by_amx : bool
     """
 
     windowed = True
 
-    def __init__(self, bundle: ModelBundle, threads: int) -> None:
+    def __init__(self, bundle: ModelBundle, threads: int, by_amx: bool) -> None:
         config, arrays = bundle.published
-        self._fast = FastESPNet(config, arrays, bundle.input)
+        self._fast = FastESPNet(config, arrays, bundle.input, by_amx=by_amx)
         self._threads = threads
         self._stride = config.output_stride
 

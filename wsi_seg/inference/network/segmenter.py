@@ -61,7 +61,7 @@ class Segmenter:
     device : str or torch.device
         As `choose_device` names it.
     precision : {"float32", "bfloat16", "float16"}
-    compiled : {"auto", "yes", "no"}
+    compiled : {"auto", "yes", "no", "amx"}
         Whether to use compiled kernels; "auto" uses them where possible: see `choose_form`.
     threads : int, optional
         Number of threads on a CPU; by default `computing_cores`.
@@ -101,8 +101,8 @@ class Segmenter:
         self.threads = threads = threads or computing_cores()
         self._form: CompiledForm | TensorForm
         self._new_thread: Callable[[], ThreadPoolExecutor]
-        if self.choice.form == "compiled" and kind_of(self.device) == "cpu":
-            self._form = CompiledForm(bundle, threads)
+        if self.choice.form != "plain" and kind_of(self.device) == "cpu":
+            self._form = CompiledForm(bundle, threads, by_amx=self.choice.form == "amx")
             self._new_thread = lambda: ThreadPoolExecutor(1, "network")
         else:
             from wsi_seg.inference.network.forms import tensor_form

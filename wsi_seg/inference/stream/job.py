@@ -19,6 +19,7 @@ from distributed import get_worker
 from PIL import Image
 
 from wsi_seg.errors import ModelError, SchedulerError, SlideError, UsageError, WsiSegError
+from wsi_seg.inference.network.choice import AS_ASKED
 from wsi_seg.inference.network.devices import choose_device, kind_of
 from wsi_seg.inference.network.pool import SegmenterPool
 from wsi_seg.inference.stream.extent import Extent
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsi_seg.inference.network.choice import Compile, Form, Precision
+    from wsi_seg.inference.network.choice import Form, Precision
     from wsi_seg.inference.stream.pinned import Pinned
     from wsi_seg.inference.stream.software import Software
     from wsi_seg.results.labels.pyramid import PyramidWriter
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.restain import Restaining
 
-FORCED: dict[Form, Compile] = {"plain": "no", "compiled": "yes"}
 """A run chooses its form once; the workers do not choose."""
 
 SAME_PATHS = "every worker needs the slide, the model and the output folder under the same paths"
@@ -279,6 +279,6 @@ def _open_model(
 
         bundle = model_with_statistics(bundle, statistics)
     try:
-        return bundle, SegmenterPool(bundle, choose_device(device), precision, FORCED[form])
+        return bundle, SegmenterPool(bundle, choose_device(device), precision, AS_ASKED[form])
     except UsageError as error:
         raise SchedulerError(f"a worker cannot run the network as the others do: {error}") from error
