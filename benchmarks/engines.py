@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from wsi_seg.demo.generated_tissue import Tissue
 from wsi_seg.inference.fast.fast_espnet import FastESPNet
+from wsi_seg.inference.fast.library import has_amx
 from wsi_seg.models.bundle import ModelBundle, load_bundle
 from wsi_seg.models.lookup import resolve_model
 from wsi_seg.slides.lattice import Rect
@@ -55,9 +56,9 @@ def planes(bundle: ModelBundle, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.ascontiguousarray(((pixels - mean) / std).transpose(2, 0, 1)[None])
 
 
-def ours(bundle: ModelBundle, rgb: NDArray[np.uint8], threads: int) -> Engine:
+def ours(bundle: ModelBundle, rgb: NDArray[np.uint8], threads: int, by_amx: bool = False) -> Engine:
     """Return our compiled form."""
-    network = FastESPNet(*bundle.published, bundle.input)
+    network = FastESPNet(*bundle.published, bundle.input, by_amx=by_amx)
     return lambda: network.logits(rgb, threads)
 
 
@@ -94,6 +95,7 @@ def measure(path: Path, threads: int, rounds: int) -> dict[str, dict[str, float]
     pixels = planes(bundle, rgb)
     engines: dict[str, Engine] = {
         OURS: ours(bundle, rgb, threads),
+        **({"ours, by AMX": ours(bundle, rgb, threads, by_amx=True)} if has_amx() else {}),
         "OpenVINO, float32": openvino(path, pixels, threads, "f32"),
         "OpenVINO, as it is": openvino(path, pixels, threads, None),
         "ONNX Runtime": onnx_runtime(path, pixels, threads),

@@ -31,6 +31,7 @@ import torch
 from machine import keep
 from PIL import Image
 
+from wsi_seg.inference.fast.library import has_amx
 from wsi_seg.inference.network.choice import Compile
 from wsi_seg.inference.network.compiled_form import CompiledForm
 from wsi_seg.inference.network.folding import folded
@@ -111,11 +112,16 @@ def steps(bundle: ModelBundle, pixels: np.ndarray) -> dict[str, tuple[Step, Step
     torch._inductor.config.compile_threads = 1
     inductor = torch.compile(copy.deepcopy(fold), dynamic=False)
     inductor_half = torch.compile(copy.deepcopy(half), dynamic=False)
-    network, raw = CompiledForm(bundle, torch.get_num_threads()), pixels[None]
+    raw = pixels[None]
 
-    def best() -> torch.Tensor:
-        channels, _ = network.segment(raw, 0, False, None)
-        return torch.from_numpy(channels())
+    def by_kernels(by_amx: bool) -> tuple[Step, Step]:
+        network = CompiledForm(bundle, torch.get_num_threads(), by_amx)
+
+        def best() -> torch.Tensor:
+            channels, _ = network.segment(raw, 0, False, None)
+            return torch.from_numpy(channels())
+
+        return lambda: network.logits(raw), best
 
     return {
         RELEASED: by_torch(bundle.network, planes, torch.float32),
@@ -123,7 +129,8 @@ def steps(bundle: ModelBundle, pixels: np.ndarray) -> dict[str, tuple[Step, Step
         "channels last": by_torch(last, pixelwise, torch.float32),
         "and folded": by_torch(fold, pixelwise, torch.float32),
         "and torch.compile": by_torch(inductor, pixelwise, torch.float32),
-        "our kernels": (lambda: network.logits(raw), best),
+        "our kernels": by_kernels(by_amx=False),
+        **({"our kernels, by AMX": by_kernels(by_amx=True)} if has_amx() else {}),
         "bfloat16, folded": by_torch(half, pixelwise, torch.bfloat16),
         "bfloat16, torch.compile": by_torch(inductor_half, pixelwise, torch.bfloat16),
     }
