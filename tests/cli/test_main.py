@@ -255,7 +255,7 @@ def test_a_model_for_street_images_is_refused_for_slides(
     assert ended.code == 0, ended.err
     written = sorted(p.name for p in (tmp_path / "out" / "street").iterdir())
     assert written == [f"street_{kind}.png" for kind in ("color", "index", "index_48x32", "overlay")]
-    assert re.search(r"^  network (plain|compiled): .* \(float32\)$", ended.out, re.MULTILINE)
+    assert re.search(r"^  network (plain|compiled|amx): .* \(float32\)$", ended.out, re.MULTILINE)
 
 
 def new_street_model() -> tuple[ESPNet, ModelHeader]:

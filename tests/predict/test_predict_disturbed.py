@@ -144,6 +144,7 @@ def test_a_run_goes_on_with_the_network_that_it_was_begun_with(
     assert expected.network == "plain: as asked for"
     np.testing.assert_array_equal(labels_of(out), labels_of(tmp_path / "plain"))
 
+    monkeypatch.setattr(network, "has_amx", lambda: False)
     by_itself = predict_slide(slide_path, tmp_path / "compiled", settings(model_path))
     assert by_itself.network == "compiled: for this processor"
     assert (labels_of(tmp_path / "compiled") == labels_of(out)).mean() >= 0.9999
@@ -151,6 +152,34 @@ def test_a_run_goes_on_with_the_network_that_it_was_begun_with(
         OutputError, match=r"the compiled network, not the plain one \(--compile\): .*--overwrite"
     ):
         predict_slide(slide_path, tmp_path / "compiled", settings(model_path, plain))
+
+
+@pytest.mark.usefixtures("kernels")
+def test_amx_neither_takes_over_a_run_nor_leaves_one(
+    slide_path: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stop(Recorder):
+        def advance(self, megapixels: float) -> None:
+            raise KeyboardInterrupt
+
+    if not network.has_amx():
+        pytest.skip("this processor has no AMX")
+    vectors, amx = tmp_path / "vectors", tmp_path / "amx"
+    with monkeypatch.context() as without:
+        without.setattr(network, "has_amx", lambda: False)
+        with pytest.raises(KeyboardInterrupt):
+            predict_slide(slide_path, vectors, settings(model_path), Stop())
+    going_on = predict_slide(slide_path, vectors, settings(model_path))
+    assert going_on.network == "compiled: as at the start of the run"
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_slide(slide_path, amx, settings(model_path), Stop())
+    with monkeypatch.context() as without:
+        without.setattr(network, "has_amx", lambda: False)
+        with pytest.raises(OutputError, match=r"the amx network, not the compiled one \(--compile\)"):
+            predict_slide(slide_path, amx, settings(model_path))
+    assert predict_slide(slide_path, amx, settings(model_path)).network.startswith("amx: ")
+    assert (labels_of(amx) == labels_of(vectors)).mean() >= 0.9999
 
 
 @pytest.mark.parametrize("moment", ["regions", "pyramid"])

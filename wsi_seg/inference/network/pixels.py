@@ -71,7 +71,7 @@ def decide(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Decide each pixel's class: the channel of its largest logit; the first of equal ones.
 
     All code that turns logits into classes calls this function, except the compiled kernels, which do the
-    same without storing logits (`decide` in ``inference/fast/kernels.cpp``).
+    same without storing logits (`decide` in ``inference/fast/layers/double.cpp``).
 
     Parameters
     ----------
