@@ -1,4 +1,4 @@
-"""Convolutions by AMX, as the compiled kernels take them; ``inference/fast/layers/products.cpp`` says how they compute."""
+"""Convolutions by AMX for the kernels; ``inference/fast/layers/products.cpp`` says how they compute."""
 
 from __future__ import annotations
 
