@@ -20,6 +20,7 @@ from wsi_seg.errors import (
     SchedulerError,
     SlideError,
 )
+from wsi_seg.inference.fast.library import has_amx
 from wsi_seg.inference.network import choice as network
 from wsi_seg.predict import predict_slide as predict
 from wsi_seg.predict.predict_slide import predict_slide
@@ -162,7 +163,7 @@ def test_amx_neither_takes_over_a_run_nor_leaves_one(
         def advance(self, megapixels: float) -> None:
             raise KeyboardInterrupt
 
-    if not network.has_amx():
+    if not has_amx():
         pytest.skip("this processor has no AMX")
     vectors, amx = tmp_path / "vectors", tmp_path / "amx"
     with monkeypatch.context() as without:
