@@ -169,14 +169,7 @@ class RegionSegmenter(Generic[Source]):
         windows: dict[Patch, Windows] | None,
     ) -> None:
         """Run one batch and put its cores into the arrays of `found`."""
-        width, height = self.frames.label_size
-        side = group[0].rect.width
-        batch = np.zeros((self.batch_size, side, side, 3), dtype=np.uint8)
-        for i, patch in enumerate(group):
-            rows = mirrored(patch.rect.y0, patch.rect.y1, height) - field_rect.y0
-            columns = mirrored(patch.rect.x0, patch.rect.x1, width) - field_rect.x0
-            # Nothing is clipped here; this mode lets numpy write directly into the output.
-            rgb.take(rows, axis=0).take(columns, axis=1, out=batch[i], mode="clip")
+        batch = self._batch(group, rgb, field_rect)
         halo = group[0].core.x0 - group[0].rect.x0
         asked = None
         if windows is not None:
@@ -188,6 +181,20 @@ class RegionSegmenter(Generic[Source]):
             found.labels[window] = cores.labels[i, : patch.core.height, : patch.core.width]
             if found.confidence is not None and cores.confidence is not None:
                 found.confidence[window] = cores.confidence[i, : patch.core.height, : patch.core.width]
+
+    def _batch(self, group: Sequence[Patch], rgb: NDArray[np.uint8], field_rect: Rect) -> NDArray[np.uint8]:
+        """Return the pixels of patches, mirrored at the slide's edges, as one batch."""
+        if self.batch_size == 1 and group[0].rect == field_rect:
+            return rgb[None]  # all that was read
+        width, height = self.frames.label_size
+        side = group[0].rect.width
+        batch = np.zeros((self.batch_size, side, side, 3), dtype=np.uint8)
+        for i, patch in enumerate(group):
+            rows = mirrored(patch.rect.y0, patch.rect.y1, height) - field_rect.y0
+            columns = mirrored(patch.rect.x0, patch.rect.x1, width) - field_rect.x0
+            # Nothing is clipped here; this mode lets numpy write directly into the output.
+            rgb.take(rows, axis=0).take(columns, axis=1, out=batch[i], mode="clip")
+        return batch
 
 
 def looked_at(patch: Patch, lattice: Lattice, tissue: TissueMask | None) -> NDArray[np.bool_]:
