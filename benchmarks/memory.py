@@ -65,10 +65,14 @@ def make(path: Path, side: int) -> None:
 class Threshold:
     """In the network's place: two classes by the green channel of 8 x 8 pixels, at next to no cost."""
 
+    windowed = False
+
     def __init__(self, *_: object) -> None:
         pass
 
-    def __call__(self, patches: np.ndarray, margin: int = 0, confidence: bool = False) -> Segmented:
+    def __call__(
+        self, patches: np.ndarray, margin: int = 0, confidence: bool = False, windows: object = None
+    ) -> Segmented:
         from wsi_seg.inference.network.segmenter import Segmented
 
         inner = patches[:, margin : patches.shape[1] - margin, margin : patches.shape[2] - margin]

@@ -139,8 +139,8 @@ def test_a_level_that_cannot_be_read_is_neither_read_nor_compared_with(
 
 def test_few_places_with_something_to_see_count_each(tmp_path: Path) -> None:
     """A piece of tissue that only one of the places in level 0 meets."""
-    rgb = np.full((2400, 2400, 3), 243, np.uint8)
-    rgb[930:970, 930:970] = tissue_rgb(40, 40)
+    rgb = np.full((3000, 3000, 3), 243, np.uint8)
+    rgb[660:700, 660:700] = tissue_rgb(40, 40)
     found = agreements(tmp_path / "slide.tiff", rgb, blank(rgb, 2))
     assert (found[0].places, found[0].differs) == (1, True)
 

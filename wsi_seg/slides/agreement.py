@@ -68,7 +68,7 @@ GRID = 5
 HINTS = 12
 """Places that are looked at for their contrast in a small level, or else in level 0."""
 
-HINT_PIXELS, HINT_SIDE = (1 << 20, 1 << 22), 512
+HINT_PIXELS, HINT_SIDE = (1 << 20, 1 << 23), 512
 """Levels of at most so many pixels are small. Larger ones are searched only where the small ones show
 nothing.
 All are reduced to so many cells along their longer side."""

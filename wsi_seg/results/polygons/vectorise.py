@@ -173,12 +173,13 @@ def cut_tile(
         class_id=class_id,
         area=components.area,
         confidence=_sum_over(components, confidence, rect),
-        top=component[0],
-        bottom=component[-1],
-        left=component[:, 0],
-        right=component[:, -1],
-        top_corners=outlines.corners[0],
-        left_corners=outlines.corners[:, 0],
+        # Copies: a view would hold the whole tile until it is joined.
+        top=component[0].copy(),
+        bottom=component[-1].copy(),
+        left=component[:, 0].copy(),
+        right=component[:, -1].copy(),
+        top_corners=outlines.corners[0].copy(),
+        left_corners=outlines.corners[:, 0].copy(),
     )
     return Tile(pieces, outlines.rings.length(), simplified.tolerance, simplified.sound, far_enough)
 
