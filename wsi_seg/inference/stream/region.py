@@ -134,7 +134,7 @@ class RegionSegmenter(Generic[Source]):
             found.labels[window] = UNPROCESSED_ID
             if analysed[window].any():
                 unreadable.append(tile)
-        labels[analysed] = found.labels[analysed]
+        np.copyto(labels, found.labels, where=analysed)
         if confidence is not None:
             confidence[~analysed | (labels == UNPROCESSED_ID)] = 0
         return RegionPixels(labels, confidence, tuple(unreadable), len(active), seconds)

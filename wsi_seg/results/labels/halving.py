@@ -16,9 +16,12 @@ def halve_labels(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Among equally frequent values, the first in reading order wins. If the height or width is odd, the last
     row or column is repeated. Shape (..., h, w) gives (..., ceil(h / 2), ceil(w / 2)).
     """
-    a, b, c, d = _quartets(labels)
-    rest = np.where((b == c) | (b == d), b, np.where(c == d, c, a))
-    return np.where((a == b) | (a == c) | (a == d), a, rest)
+    a, b, c, d = (np.ascontiguousarray(pixels) for pixels in _quartets(labels))
+    alone = (a != b) & (a != c) & (a != d)  # few: a stays in all other squares
+    halved = a.copy()
+    np.copyto(halved, c, where=alone & (c == d))
+    np.copyto(halved, b, where=alone & ((b == c) | (b == d)))
+    return halved
 
 
 def halve_mean(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
