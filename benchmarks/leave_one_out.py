@@ -41,6 +41,7 @@ RECIPES: dict[str, dict[str, object]] = {
         name: value for name, value in PLAIN.items() if name.startswith("augment.")
     },
     "quick, nothing cut off": {"augment.cut_off": 0},
+    "quick, with ink": {"augment.inked": 0.15},
     "quick, nothing scaled": {"augment.scale": [1, 1]},
     "quick, nothing blurred, no noise": {"augment.blurred": 0, "augment.noisy": 0},
     "quick, colours as in the plain loop": {

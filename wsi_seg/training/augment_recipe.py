@@ -53,6 +53,9 @@ class AugmentSettings(BaseModel):
     cut_off : float
         Share of the patches that look as if a scanned field ended in them: one side, up to half of the patch,
         becomes one light grey.
+    inked : float
+        Share of the patches over which dark ink is spread, in patches along a line, as on the edge of a
+        specimen or by a marker.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,6 +78,7 @@ class AugmentSettings(BaseModel):
     noisy: Share = 0.3
     noise: Annotated[float, Field(ge=0, le=50)] = 4.0
     cut_off: Share = 0.15
+    inked: Share = 0.0
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -100,4 +104,5 @@ class AugmentSettings(BaseModel):
             blurred=0,
             noisy=0,
             cut_off=0,
+            inked=0,
         )

@@ -340,6 +340,21 @@ def test_fields_end_on_any_one_side_in_one_light_grey(beyond: int) -> None:
     assert len(sides) == 4
 
 
+@pytest.mark.parametrize("beyond", [IGNORE, 0])
+def test_ink_is_dark_and_no_tissue(beyond: int) -> None:
+    rgb = torch.full((80, 3, 64, 96), 200, dtype=torch.uint8)
+    classes = torch.ones(80, 64, 96, dtype=torch.uint8)
+    pixels, out = Augmentation(only(inked=0.5), (64, 96), beyond)(rgb, classes, generator())
+    ink = out == beyond
+    assert 0.3 < ink.flatten(1).any(1).float().mean() < 0.7
+    assert 0.01 < ink.float().mean() < 0.2  # most of a patch stays
+    assert (out[~ink] == 1).all()
+    by_pixel = pixels.movedim(1, 3)
+    torch.testing.assert_close(by_pixel[~ink], torch.full((int((~ink).sum()), 3), 200.0))
+    assert by_pixel[ink].max() < 150
+    assert by_pixel[ink].mean() < 70
+
+
 def test_settings_are_checked() -> None:
     with pytest.raises(UsageError, match="square"):
         Augmentation(AugmentSettings(), (64, 128))
@@ -352,7 +367,7 @@ def test_settings_are_checked() -> None:
 def test_the_batch_may_lie_on_another_device_than_the_generator() -> None:
     # PyTorch's "meta" device holds no values, but refuses to be mixed with another as a GPU does.
     rgb, truth = (tensor.to("meta") for tensor in noise_batch(4, 40, 40))
-    everything = AugmentSettings(rotation=10, blurred=1, noisy=1, cut_off=1)
+    everything = AugmentSettings(rotation=10, blurred=1, noisy=1, cut_off=1, inked=1)
     pixels, classes = Augmentation(everything, (32, 32))(rgb, truth, generator())
     assert pixels.device.type == classes.device.type == "meta"
     assert pixels.shape == (4, 3, 32, 32)

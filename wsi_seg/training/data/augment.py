@@ -31,6 +31,12 @@ YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
 DEEPEST, FILLINGS = 0.5, (225.0, 255.0)
 """Largest part of a patch that is cut off, and the greys with which scanners and their software fill it."""
 
+INK_GREYS, INK_TINT, INK_GRAIN = (5.0, 70.0), 15.0, 8.0
+"""How dark ink is, how far each colour is from that, and how much it varies from pixel to pixel (of 255)."""
+
+INK_WIDTH, INK_BLOT = (0.03, 0.3), 8
+"""Half the width of an inked line, as a part of the patch, and the side of a blot in pixels."""
+
 BLUR_RADIUS = 4
 """Radius of the blur kernel in pixels; the widest blur is cut off where it falls below 3 %."""
 
@@ -103,6 +109,8 @@ class Augmentation:
         draw = _Draw(len(rgb), generator, rgb.device)
         placement = _placement(s, self.size, (rgb.shape[2], rgb.shape[3]), draw)
         pixels, classes = _resample(rgb, classes, placement, self.size)
+        if s.inked:
+            classes = classes.masked_fill(_spread_ink(pixels, s, draw), self.beyond)
         if s.stain or s.stain_residual or s.stain_shift:
             pixels = _restain(pixels, s, draw)
         if s.brightness or s.contrast or s.saturation or s.hue:
@@ -244,6 +252,25 @@ def _add_noise(pixels: Tensor, s: AugmentSettings, draw: _Draw) -> None:
     noise *= sigma[chosen].view(-1, 1, 1, 1).to(draw.device)
     chosen = chosen.to(draw.device)
     pixels[chosen] = pixels[chosen] + noise
+
+
+def _spread_ink(pixels: Tensor, s: AugmentSettings, draw: _Draw) -> Tensor:
+    """Spread ink over some of the patches, in place; return where, (batch, height, width)."""
+    count, _, height, width = pixels.shape
+    angle, offset = draw.even(0, math.pi), draw.even(-0.4, 0.4)
+    half = draw.even(*INK_WIDTH)
+    y = (torch.arange(height) + 0.5) / height - 0.5
+    x = (torch.arange(width) + 0.5) / width - 0.5
+    across = torch.cos(angle).view(-1, 1, 1) * x + torch.sin(angle).view(-1, 1, 1) * y.unsqueeze(1)
+    nearness = 1 - ((across - offset.view(-1, 1, 1)).abs() / half.view(-1, 1, 1)) ** 2
+    blots = draw.normal(count, 1, -(-height // INK_BLOT) + 1, -(-width // INK_BLOT) + 1)
+    blots = functional.interpolate(blots, (height, width), mode="bilinear", align_corners=True).squeeze(1)
+    where = (nearness.to(draw.device) + blots > 0.5) & (nearness.to(draw.device) > 0)
+    where &= draw.chosen(s.inked).view(-1, 1, 1).to(draw.device)
+    grey = draw.even(*INK_GREYS).view(-1, 1, 1, 1).to(draw.device)
+    ink = grey + INK_TINT * draw.normal(count, 3, 1, 1) + INK_GRAIN * draw.normal(count, 1, height, width)
+    pixels.copy_(torch.where(where.unsqueeze(1), ink.clamp(0, 255), pixels))
+    return where
 
 
 def _cut_off(s: AugmentSettings, size: tuple[int, int], draw: _Draw) -> tuple[Tensor, Tensor]:
