@@ -96,7 +96,7 @@ def _torch() -> Iterator[Finding]:
 
 def _kernels() -> Iterator[Finding]:
     from wsi_seg.compiled.carried import find_shipped
-    from wsi_seg.inference.fast.library import SOURCE, load_kernels
+    from wsi_seg.inference.fast.library import SOURCE, has_amx, load_kernels
     from wsi_seg.slides.area import load_area
 
     try:
@@ -107,7 +107,8 @@ def _kernels() -> Iterator[Finding]:
     else:
         shipped = find_shipped(SOURCE)
         made = "compiled for this processor"
-        yield Finding("kernels", True, made if shipped is None else f"the wheel's, for {shipped.parent.name}")
+        made = made if shipped is None else f"the wheel's, for {shipped.parent.name}"
+        yield Finding("kernels", True, f"{made}; convolutions by AMX" if has_amx() else made)
 
 
 def _openslide() -> Iterator[Finding]:
