@@ -35,7 +35,13 @@ SETS = {
 
 def write_tables(rows: list[dict[str, Any]], path: Path) -> None:
     """Write a table for each part of the plan, set and number of steps that has rows."""
-    text = ["# claim", "", "Made by `benchmarks/claim.py`; each row's command and log are beside it.", ""]
+    text = [
+        "# claim",
+        "",
+        f"Made by `benchmarks/claim.py`, which has trained {len(rows)} networks so far; each row's command "
+        "and log are beside it.",
+        "",
+    ]
     groups: dict[tuple[str, str, int], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         groups[row["table"], row["data"], row["steps"]].append(row)
