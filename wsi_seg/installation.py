@@ -106,8 +106,7 @@ def _kernels() -> Iterator[Finding]:
         yield Finding("kernels", True, f"none, so networks run and slides are read more slowly: {error}")
     else:
         shipped = find_shipped(SOURCE)
-        made = "compiled for this processor"
-        made = made if shipped is None else f"the wheel's, for {shipped.parent.name}"
+        made = "compiled for this processor" if shipped is None else f"the wheel's, for {shipped.parent.name}"
         yield Finding("kernels", True, f"{made}; convolutions by AMX" if has_amx() else made)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.inference.fast.library import load_kernels
-from wsi_seg.inference.fast.program import Program, Step
+from wsi_seg.inference.fast.program import Kind, Program, Step
 from wsi_seg.models.espnet_config import RGB
 from wsi_seg.models.negligible import cleared
 
@@ -115,6 +115,8 @@ class Convolution(Kernel):
         One for each.
     """
 
+    kind: Kind = "convolve"
+
     def __init__(
         self,
         weights: Sequence[Floats],
@@ -123,15 +125,20 @@ class Convolution(Kernel):
         stride: int = 1,
         dilations: Sequence[int] = (1,),
     ) -> None:
-        outputs, inputs, size, _ = weights[0].shape
+        laid_out, sizes = self._lay_out(np.stack(weights), stride)
+        super().__init__(laid_out, steps_of(finish, then), dilations, sizes)
+        self.reach = max(dilations) if weights[0].shape[-1] > 1 else 0
+
+    @staticmethod
+    def _lay_out(weights: Floats, stride: int) -> tuple[Floats, Sizes]:
+        """Lay weights, shape (branches, outputs, inputs, size, size), out as the kernels take them."""
+        branches, outputs, inputs, size, _ = weights.shape
         tile = _tile(outputs)
-        filled = np.zeros((len(weights), -(-outputs // tile) * tile, inputs, size, size), np.float32)
-        filled[:, :outputs] = np.stack(weights)
+        filled = np.zeros((branches, -(-outputs // tile) * tile, inputs, size, size), np.float32)
+        filled[:, :outputs] = weights
         # (branch, output, input, row, column) -> (tile, branch, input, row, column, output in the tile)
-        tiles = filled.reshape(len(weights), -1, tile, inputs, size, size).transpose(1, 0, 3, 4, 5, 2)
-        sizes = Sizes(size, stride, len(weights), inputs, outputs, tile)
-        super().__init__(floats(tiles), steps_of(finish, then), dilations, sizes)
-        self.reach = max(dilations) if size > 1 else 0
+        tiles = filled.reshape(branches, -1, tile, inputs, size, size).transpose(1, 0, 3, 4, 5, 2)
+        return floats(tiles), Sizes(size, stride, branches, inputs, outputs, tile)
 
     def prepared(self, program: Program, source: Maps, reach: int) -> Maps:
         """Return what to read for some maps: the maps themselves."""
@@ -146,7 +153,7 @@ class Convolution(Kernel):
         plus: Maps | None = None,
     ) -> None:
         """Write results to `out` and, one step further, to `then`; `plus` is first added to the sums."""
-        program.add(Step("convolve", self, source, out, then, plus))
+        program.add(Step(self.kind, self, source, out, then, plus))
 
 
 class Doubling(Kernel):

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsi_seg.inference.fast.kernels import Finish, Kernel, Sizes, floats, steps_of
+from wsi_seg.inference.fast.kernels import Convolution, Kernel, Sizes, floats
 from wsi_seg.inference.fast.maps import Maps, Sheet
 from wsi_seg.inference.fast.program import Program, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
@@ -56,40 +54,19 @@ class Split(Kernel):
         return out
 
 
-class Products(Kernel):
-    """Convolutions of one split map, 1x1 or 3x3, each of which adds to the sums of the one before.
+class Products(Convolution):
+    """Convolutions of one split map: otherwise the same, with the same parameters."""
 
-    Parameters are those of `Convolution`.
-    """
+    kind = "multiply"
 
-    def __init__(
-        self,
-        weights: Sequence[Floats],
-        finish: Finish,
-        then: Finish | None = None,
-        stride: int = 1,
-        dilations: Sequence[int] = (1,),
-    ) -> None:
-        outputs, inputs, size, _ = weights[0].shape
-        self._split, self.reach = Split(inputs), max(dilations) if size > 1 else 0
-        sizes = Sizes(size * size, stride, len(weights), _pairs(inputs), outputs, SIDE)
-        tiles = _in_tiles(floats(np.stack(weights)))
-        super().__init__(tiles, steps_of(finish, then), dilations, sizes)
+    @staticmethod
+    def _lay_out(weights: Floats, stride: int) -> tuple[Floats, Sizes]:
+        branches, outputs, inputs, size, _ = weights.shape
+        return _in_tiles(floats(weights)), Sizes(size**2, stride, branches, _pairs(inputs), outputs, SIDE)
 
     def prepared(self, program: Program, source: Maps, reach: int) -> Maps:
         """Add a step that splits some maps, and return the split map, of which `reach` pixels are read."""
-        return self._split(program, source, reach)
-
-    def __call__(
-        self,
-        program: Program,
-        source: Maps,
-        out: Maps | None,
-        then: Maps | None = None,
-        plus: Maps | None = None,
-    ) -> None:
-        """Write results to `out` and, one step further, to `then`; `plus` is first added to the sums."""
-        program.add(Step("multiply", self, source, out, then, plus))
+        return Split(source.channels)(program, source, reach)
 
 
 def _pairs(inputs: int) -> int:

@@ -46,7 +46,7 @@ class Convolving:
         stride: int = 1,
         dilations: Sequence[int] = (1,),
         split_anyway: bool = False,
-    ) -> Convolution | Products:
+    ) -> Convolution:
         """Make a layer, as `Convolution` describes it; its source may be split for another layer anyway."""
         _, inputs, size, _ = weights[0].shape
         if self._by_amx and (size > 1 or split_anyway) and inputs >= FEWEST:

@@ -23,7 +23,7 @@ Compile = Literal["auto", "yes", "no", "amx"]
 Form = Literal["plain", "compiled", "amx"]
 
 AS_ASKED: dict[Form, Compile] = {"plain": "no", "compiled": "yes", "amx": "amx"}
-"""What to ask for to get a form, or none."""
+"""What to ask for to get a form, or none: a run chooses its form once, and its workers do not choose."""
 
 THREE_TIMES_SLOWER = "three times slower than compiled"
 

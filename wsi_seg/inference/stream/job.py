@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.restain import Restaining
 
-"""A run chooses its form once; the workers do not choose."""
-
 SAME_PATHS = "every worker needs the slide, the model and the output folder under the same paths"
 
 

@@ -259,13 +259,14 @@ def _spread_ink(pixels: Tensor, s: AugmentSettings, draw: _Draw) -> Tensor:
     count, _, height, width = pixels.shape
     angle, offset = draw.even(0, math.pi), draw.even(-0.4, 0.4)
     half = draw.even(*INK_WIDTH)
-    y = (torch.arange(height) + 0.5) / height - 0.5
-    x = (torch.arange(width) + 0.5) / width - 0.5
+    y = (torch.arange(height, device=angle.device) + 0.5) / height - 0.5
+    x = (torch.arange(width, device=angle.device) + 0.5) / width - 0.5
     across = torch.cos(angle).view(-1, 1, 1) * x + torch.sin(angle).view(-1, 1, 1) * y.unsqueeze(1)
     nearness = 1 - ((across - offset.view(-1, 1, 1)).abs() / half.view(-1, 1, 1)) ** 2
     blots = draw.normal(count, 1, -(-height // INK_BLOT) + 1, -(-width // INK_BLOT) + 1)
     blots = functional.interpolate(blots, (height, width), mode="bilinear", align_corners=True).squeeze(1)
-    where = (nearness.to(draw.device) + blots > 0.5) & (nearness.to(draw.device) > 0)
+    nearness = nearness.to(draw.device)
+    where = (nearness + blots > 0.5) & (nearness > 0)
     where &= draw.chosen(s.inked).view(-1, 1, 1).to(draw.device)
     grey = draw.even(*INK_GREYS).view(-1, 1, 1, 1).to(draw.device)
     ink = grey + INK_TINT * draw.normal(count, 3, 1, 1) + INK_GRAIN * draw.normal(count, 1, height, width)
