@@ -17,7 +17,7 @@ from wsi_seg.models.block_names import BLOCK_TITLES
 from wsi_seg.models.cost import count_parameters
 from wsi_seg.models.espnet import ESP, ESPNet
 from wsi_seg.models.espnet_config import ESPNetConfig
-from wsi_seg.models.layers import NormAct
+from wsi_seg.models.norm_act import NormAct
 
 VARIANTS = ("A", "B", "C", "full")
 

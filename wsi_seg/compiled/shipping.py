@@ -20,6 +20,7 @@ PACKAGE = Path(__file__).parents[1]
 FOLDER = Path(__file__).parent / "libraries"
 SOURCES = (
     PACKAGE / "inference" / "fast" / "layers",
+    PACKAGE / "models" / "kernels",
     PACKAGE / "results" / "polygons" / "kernels",
     PACKAGE / "slides" / "area.cpp",
 )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsi_seg.models.espnet import fuse
+from wsi_seg.models.fusion import fuse
 from wsi_seg.models.layers import conv3x3
 from wsi_seg.models.network import ENCODER_STRIDE
 

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from wsi_seg.models.block_names import GROUPS
-from wsi_seg.models.layers import NormAct, activate, conv1x1, conv3x3
+from wsi_seg.models.layers import activate, conv1x1, conv3x3
+from wsi_seg.models.norm_act import NormAct
 
 if TYPE_CHECKING:
     from wsi_seg.models.block_names import Activation, BlockName

@@ -8,9 +8,6 @@ there are classes. The authors' decoder has as many channels as classes, too few
 
 from __future__ import annotations
 
-from itertools import accumulate
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -18,21 +15,10 @@ from torch.nn import functional
 from wsi_seg.models.block_names import width_step
 from wsi_seg.models.blocks import BlockShape, build_block
 from wsi_seg.models.espnet_config import LEVEL1, LEVEL2, LEVEL3, RGB, ESPNetConfig
-from wsi_seg.models.layers import NormAct, conv1x1, conv3x3, double, initialise
+from wsi_seg.models.fusion import fuse
+from wsi_seg.models.layers import conv1x1, conv3x3, double, initialise
 from wsi_seg.models.network import Network
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-
-def fuse(branches: Sequence[Tensor], hierarchical: bool = True) -> Tensor:
-    """Hierarchical feature fusion, which removes the gridding of large dilations.
-
-    As in the released code, the undilated branch d1 takes no part in the sums: the result is d1, d2, d2 + d4,
-    d2 + d4 + d8, ..., concatenated. If not `hierarchical`, all branches are concatenated unchanged.
-    """
-    undilated, *dilated = branches
-    return torch.cat([undilated, *(accumulate(dilated) if hierarchical else dilated)], dim=1)
+from wsi_seg.models.norm_act import NormAct
 
 
 class ESP(nn.Module):
@@ -64,8 +50,8 @@ class ESP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
         reduced = self.reduce(x)
-        y = fuse([branch(reduced) for branch in self.branches], self.hff)
-        return self.norm_act(y + x if self.residual else y)  # type: ignore[no-any-return]
+        branches = [branch(reduced) for branch in self.branches]
+        return self.norm_act(fuse(branches, self.hff, x if self.residual else None))  # type: ignore[no-any-return]
 
 
 def build_module(inputs: int, outputs: int, config: ESPNetConfig, stride: int = 1) -> nn.Module:
@@ -116,6 +102,8 @@ class Encoder(nn.Module):
         quarter = functional.avg_pool2d(half, 3, stride=2, padding=1)
 
         level1 = self.level1(image)
+        # As wide as the maps: where these are bfloat16, all of them would be widened beside float32.
+        half, quarter = half.to(level1.dtype), quarter.to(level1.dtype)
         reinforced = self.level1_merge(torch.cat([level1, half], dim=1) if self.reinforces else level1)
 
         first = self.level2_down(reinforced)

@@ -20,13 +20,6 @@ def activate(channels: int, activation: Activation) -> nn.Module:
     return PReLU(channels, init=PRELU_SLOPE) if activation == "prelu" else nn.ReLU(inplace=True)
 
 
-class NormAct(nn.Sequential):
-    """Batch normalisation and an activation."""
-
-    def __init__(self, channels: int, activation: Activation = "prelu") -> None:
-        super().__init__(nn.BatchNorm2d(channels, eps=1e-3), activate(channels, activation))
-
-
 def conv3x3(inputs: int, outputs: int, stride: int = 1, dilation: int = 1, groups: int = 1) -> nn.Conv2d:
     """3x3 convolution without bias, padded to keep the map's size (or halve it, rounding up)."""
     return nn.Conv2d(

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wsi_seg.data.sources import IGNORE
+from wsi_seg.models.compiled import kernels_for
+from wsi_seg.training.engine.compiled_loss import compiled_loss
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,9 +77,12 @@ class SegmentationLoss(nn.Module):
         Tensor
             A single number; zero, with zero gradient, if no class is known anywhere.
         """
-        logits = logits.float()
         stride = classes.shape[-1] // logits.shape[-1]
-        truth = classes[:, stride // 2 :: stride, stride // 2 :: stride].long()
+        here = classes[:, stride // 2 :: stride, stride // 2 :: stride]
+        if (kernels := kernels_for(logits)) is not None:
+            terms = (self._dice, MEAN_SMOOTHING, DICE_SMOOTHING)
+            return compiled_loss(kernels, logits, here, self.weights, terms)
+        logits, truth = logits.float(), here.long()
         loss = functional.cross_entropy(logits, truth, self.weights, ignore_index=IGNORE, reduction="sum")
         # Divided here: PyTorch's mean over nothing is NaN, and a check first would make a GPU wait.
         loss = loss / self._weight_of(truth).clamp_min(MEAN_SMOOTHING)
@@ -110,6 +115,7 @@ def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
     known = (truth != IGNORE).unsqueeze(1)
     classes = logits.shape[1]
     found = logits.softmax(1) * known
-    true = functional.one_hot(truth.clamp(max=classes - 1), classes).movedim(-1, 1) * known
-    both, sizes = (found * true).sum((0, 2, 3)), (found + true).sum((0, 2, 3))
+    # Truths side by side as channels-last images hold channels, in single bytes; unknown is none of them.
+    true = (truth.unsqueeze(-1) == torch.arange(classes, device=truth.device)).movedim(-1, 1)
+    both, sizes = (found * true).sum((0, 2, 3)), found.sum((0, 2, 3)) + true.sum((0, 2, 3))
     return 1 - ((2 * both + DICE_SMOOTHING) / (sizes + DICE_SMOOTHING)).mean()

@@ -145,6 +145,16 @@ class SegmentationModule(LightningModule):
         """Make the recipe's optimiser; the learning rate is set before each step."""
         return make_optimiser(self.network, self._recipe.optimiser)
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Bound the gradients' norm; Lightning refuses to where an optimiser takes all weights in one go."""
+        if gradient_clip_val:
+            nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
+
     def _augmentation(self, rgb: Tensor) -> Augmentation:
         """Return the augmentation for draws of this size: patches are read larger than they are used."""
         data = self._recipe.data
@@ -176,20 +186,17 @@ def pairs_of(truth: Tensor, found: Tensor) -> Tensor:
 def make_optimiser(network: nn.Module, recipe: OptimiserRecipe) -> torch.optim.Optimizer:
     """Make an optimiser over all of a network's parameters."""
     parameters = list(network.parameters())
+    # On a CPU all weights in one go take a fifth of the time; on a GPU it is PyTorch that chooses.
+    fused = True if parameters[0].device.type == "cpu" else None
+    rate, decay = recipe.learning_rate, recipe.weight_decay
     match recipe.name:
         case "adam":
-            return torch.optim.Adam(
-                parameters, recipe.learning_rate, recipe.betas, weight_decay=recipe.weight_decay
-            )
+            return torch.optim.Adam(parameters, rate, recipe.betas, weight_decay=decay, fused=fused)
         case "sgd":
-            return torch.optim.SGD(
-                parameters, recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
-            )
+            return torch.optim.SGD(parameters, rate, recipe.momentum, weight_decay=decay, fused=fused)
         case "adamw":
             groups: list[dict[str, Any]] = [
                 {"params": [p for p in parameters if p.ndim > 1]},
                 {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
             ]
-            return torch.optim.AdamW(
-                groups, recipe.learning_rate, recipe.betas, weight_decay=recipe.weight_decay
-            )
+            return torch.optim.AdamW(groups, rate, recipe.betas, weight_decay=decay, fused=fused)
