@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from wsi_seg.models import compiled
+from wsi_seg.models import training_kernels
 from wsi_seg.models.fusion import fuse
 
 pytestmark = pytest.mark.skipif(
-    compiled.kernels_for(torch.zeros(1, 1, 1, 1)) is None, reason="no compiled kernels here"
+    training_kernels.kernels_for(torch.zeros(1, 1, 1, 1)) is None, reason="no compiled kernels here"
 )
 
 ROUNDING = {torch.float32: 1e-6, torch.bfloat16: 2**-8}

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wsi_seg.models import compiled
+from wsi_seg.models import training_kernels
 from wsi_seg.models.norm_act import NormAct
 
 pytestmark = pytest.mark.skipif(
-    compiled.kernels_for(torch.zeros(1, 1, 1, 1)) is None, reason="no compiled kernels here"
+    training_kernels.kernels_for(torch.zeros(1, 1, 1, 1)) is None, reason="no compiled kernels here"
 )
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2**-8}
@@ -131,7 +131,7 @@ def test_without_a_compiler_torch_does_the_same(monkeypatch: pytest.MonkeyPatch)
     x, upstream = image(20, torch.float32), image(20, torch.float32)
     ours = layer(20)
     with_kernels = results(ours, x, upstream)
-    monkeypatch.setattr(compiled, "_loaded_once", dict)
+    monkeypatch.setattr(training_kernels, "_loaded_once", dict)
     without = results(layer(20), x, upstream)
     for one, other in zip(with_kernels, without, strict=True):
         assert_near(one, other.double(), 1e-4)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from wsi_seg.models.compiled import FusionStruct, Kernels, kernels_for
+from wsi_seg.models.training_kernels import FusionStruct, Kernels, kernels_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from wsi_seg.models.compiled import Kernels, NormActStruct, kernels_for
 from wsi_seg.models.layers import activate
+from wsi_seg.models.training_kernels import Kernels, NormActStruct, kernels_for
 
 if TYPE_CHECKING:
     from torch.autograd.function import FunctionCtx

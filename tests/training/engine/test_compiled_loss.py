@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 
 from wsi_seg.data.sources import IGNORE
-from wsi_seg.models import compiled
+from wsi_seg.models import training_kernels
 from wsi_seg.training.engine.loss import SegmentationLoss
 
 pytestmark = pytest.mark.skipif(
-    compiled.kernels_for(torch.zeros(1, 1, 1, 1)) is None, reason="no compiled kernels here"
+    training_kernels.kernels_for(torch.zeros(1, 1, 1, 1)) is None, reason="no compiled kernels here"
 )
 
 
@@ -28,8 +28,8 @@ def truth(classes: int, stride: int = 1) -> Tensor:
 def both(loss: SegmentationLoss, found: Tensor, classes: Tensor) -> list[tuple[Tensor, Tensor]]:
     """The kernel's loss and gradient, and PyTorch's, which takes over in another layout."""
     plain = found.detach().contiguous().requires_grad_()
-    assert compiled.kernels_for(found) is not None
-    assert compiled.kernels_for(plain) is None
+    assert training_kernels.kernels_for(found) is not None
+    assert training_kernels.kernels_for(plain) is None
     return [
         (value := loss(leaf, classes), torch.autograd.grad(2 * value, leaf)[0]) for leaf in (found, plain)
     ]

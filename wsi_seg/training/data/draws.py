@@ -44,7 +44,7 @@ class Draw(NamedTuple):
     @classmethod
     def of(cls, pixels: LabelledPixels, diagnosis: int) -> Self:
         """Make a draw of a source's pixels."""
-        rgb = torch.from_numpy(pixels.rgb).permute(2, 0, 1).contiguous()
+        rgb = torch.from_numpy(pixels.rgb).permute(2, 0, 1)  # put in this order with the others of its batch
         return cls(rgb, torch.from_numpy(pixels.classes), torch.tensor(diagnosis))
 
 

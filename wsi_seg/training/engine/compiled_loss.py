@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from wsi_seg.data.sources import IGNORE
-from wsi_seg.models.compiled import Kernels, LossStruct
+from wsi_seg.models.training_kernels import Kernels, LossStruct
 
 if TYPE_CHECKING:
     from torch.autograd.function import FunctionCtx

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wsi_seg.data.sources import IGNORE
-from wsi_seg.models.compiled import kernels_for
+from wsi_seg.models.training_kernels import kernels_for
 from wsi_seg.training.engine.compiled_loss import compiled_loss
 
 if TYPE_CHECKING:

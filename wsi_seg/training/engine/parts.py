@@ -62,7 +62,10 @@ class Parts:
 
         def compute_all() -> tuple[Tensor, Sequence[Tensor]]:
             losses, gradients = zip(*self._pool.map(compute, self._networks, parts), strict=True)
-            means = [torch.stack(each).mean(dim=0) for each in zip(*gradients, strict=True)]
+            means = list(gradients[0])
+            for theirs in gradients[1:]:
+                torch._foreach_add_(means, theirs)
+            torch._foreach_div_(means, len(gradients))
             return torch.stack(losses).mean(), means
 
         loss = handed_on(compute_all, parameters)

@@ -1,7 +1,7 @@
 """The compiled kernels of training on a CPU (`kernels/`): what lies between convolutions, and the loss.
 
-PyTorch goes through an image once for each operation: nine times for a batch normalisation, a PReLU and their
-gradients. One kernel goes through it five times. These operations take more than half of an ESPNet's training.
+PyTorch goes through an image once for each operation: nine times for a batch normalisation, a PReLU and
+their gradients. One kernel goes through it five times. All this took more than half of an ESPNet's training.
 """
 
 from __future__ import annotations
