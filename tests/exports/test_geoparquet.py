@@ -20,7 +20,7 @@ from wsi_seg.exports.formats import format_named
 from wsi_seg.exports.options import Frame, Options
 from wsi_seg.exports.source import Source
 from wsi_seg.exports.written_files import Written
-from wsi_seg.results.polygons.join import Shape
+from wsi_seg.results.polygons.complete_shapes import Shape
 
 INSTALL = "is not installed: pip install '.[geo]'"
 geopandas = pytest.importorskip("geopandas", reason=f"geopandas {INSTALL}")

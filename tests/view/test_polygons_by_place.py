@@ -12,8 +12,8 @@ from conftest import SCHEMA
 from helpers.written_results import frames_of
 from shapely import Polygon, box
 
+from wsi_seg.results.polygons.complete_shapes import Shape
 from wsi_seg.results.polygons.geojson_writer import write_geojson
-from wsi_seg.results.polygons.join import Shape
 from wsi_seg.results.polygons.written_classes import GeoJsonSettings
 from wsi_seg.view.polygons_by_place import MOST_POINTS, Polygons
 

@@ -16,7 +16,7 @@ import shapely
 from wsi_seg.files.files import replacing
 from wsi_seg.packages import required
 from wsi_seg.results.polygons.export_report import FileTally
-from wsi_seg.results.polygons.geojson_writer import areas_um2, outline_id
+from wsi_seg.results.polygons.geojson_writer import areas_um2, feature_id
 from wsi_seg.results.polygons.placing import place
 from wsi_seg.results.polygons.written_classes import visible, written_classes
 from wsi_seg.results.stated_of_labels import STATED
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from wsi_seg.exports.options import Frame
     from wsi_seg.exports.stated_of_run import Stated
     from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.results.polygons.complete_shapes import Shape
     from wsi_seg.results.polygons.export_report import ExportReport
-    from wsi_seg.results.polygons.join import Shape
     from wsi_seg.results.polygons.placing import Placed
     from wsi_seg.results.polygons.written_classes import GeoJsonSettings
     from wsi_seg.slides.frames import Frames
@@ -151,7 +151,9 @@ class _Rows:
         moved = outlines if convert is None else shapely.transform(outlines, convert)
         bounds = shapely.bounds(moved)
         columns = [
-            arrow.array([outline_id(name, outline) for name, outline in zip(names, outlines, strict=True)]),
+            arrow.array(
+                [feature_id(name, placed.coordinates) for name, placed in zip(names, group, strict=True)]
+            ),
             arrow.array(ids, arrow.int64()),
             classes,
             arrow.array(areas[:, 0]),

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from wsi_seg.errors import OutputError
 from wsi_seg.models.classes import ClassSchema, TissueClass
+from wsi_seg.results.polygons.complete_shapes import Shape
 from wsi_seg.results.polygons.export_report import ExportReport
 from wsi_seg.results.polygons.geojson_writer import write_csv, write_geojson
-from wsi_seg.results.polygons.join import Shape
 from wsi_seg.results.polygons.vectorise import ArraySource, PolygonSettings, vectorise
 from wsi_seg.results.polygons.written_classes import GeoJsonSettings
 from wsi_seg.results.qupath.geojson_check import check_file

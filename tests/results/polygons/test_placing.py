@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsi_seg.results.polygons import placing
-from wsi_seg.results.polygons.join import Shape
+from wsi_seg.results.polygons.complete_shapes import Shape
 from wsi_seg.results.polygons.placing import Placed, place, valid_in_qupath
 from wsi_seg.slides.frames import Bounds, Frames
 

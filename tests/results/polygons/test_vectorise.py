@@ -17,7 +17,7 @@ from skimage.measure import label
 
 from wsi_seg.errors import UsageError
 from wsi_seg.results.polygons import sieve
-from wsi_seg.results.polygons.join import Shape
+from wsi_seg.results.polygons.complete_shapes import Shape
 from wsi_seg.results.polygons.sieve import read_sieved
 from wsi_seg.results.polygons.tile_tally import Tally
 from wsi_seg.results.polygons.vectorise import ArraySource, PolygonSettings, vectorise

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from wsi_seg.exports.dicom.dicom_slide import DicomSlide
     from wsi_seg.exports.dicom.made_by import MadeBy
     from wsi_seg.models.classes import ClassSchema
+    from wsi_seg.results.polygons.complete_shapes import Shape
     from wsi_seg.results.polygons.export_report import ExportReport
-    from wsi_seg.results.polygons.join import Shape
     from wsi_seg.results.polygons.placing import Placed
     from wsi_seg.results.polygons.written_classes import GeoJsonSettings
     from wsi_seg.slides.frames import Frames

@@ -1,12 +1,13 @@
-"""The compiled forms of finding components, tracing them and simplifying their outlines (`kernels/`).
+"""The compiled forms of what is done with components and their outlines (`kernels/`).
 
-They give the same numbers as `components.py`, `tracing.py` and GEOS, several times as fast, and let other
-threads run meanwhile.
+They give the same numbers as `components.py`, `tracing.py` and GEOS, and the same bytes as
+`coordinates_text.py`, several times as fast, and let other threads run meanwhile.
 """
 
 from __future__ import annotations
 
 import ctypes
+import itertools
 import threading
 from ctypes import POINTER, c_double, c_int64, c_void_p
 from functools import cache
@@ -19,6 +20,8 @@ from wsi_seg.compiled.build import load_library
 from wsi_seg.errors import KernelsError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 SOURCE = Path(__file__).with_name("kernels")
@@ -28,6 +31,17 @@ MOST_PIXELS = 2**30
 
 PAINTED = (1, 4)
 """Bytes of the values that can be painted."""
+
+POINT_BYTES = 40
+"""More than a point takes as text, of two numbers of at most fifteen digits."""
+
+RETURNS: dict[str, type[c_int64] | None] = {
+    "sizes": None,
+    "take": None,
+    "paint": None,
+    "coordinates": c_int64,
+}
+"""What kernels return that is not what they have found."""
 
 _compiling = threading.Lock()
 
@@ -47,13 +61,14 @@ def load_kernels() -> ctypes.CDLL:
         "paint": (array, array, c_int64, c_int64, c_int64, array),
         "trace": (array, c_int64, c_int64, array),
         "simplify": (array, array, array, c_int64, c_int64, c_int64, c_double),
+        "coordinates": (array, array, array, array, array, c_int64, array, array),
         "sizes": (c_void_p, POINTER(c_int64)),
         "take": (c_void_p, POINTER(c_void_p)),
     }
     for name, signature in signatures.items():
         function = getattr(library, f"wsi_seg_{name}")
         function.argtypes = signature
-        function.restype = None if name in {"sizes", "take", "paint"} else c_void_p
+        function.restype = RETURNS.get(name, c_void_p)
     return library
 
 
@@ -136,6 +151,53 @@ def simplify(
         xy.ctypes.data, offsets.ctypes.data, which.ctypes.data, len(which), width, height, largest
     )
     return _parts(library, found, 3)
+
+
+def coordinates(
+    library: ctypes.CDLL,
+    xy: NDArray[np.float64],
+    offsets: Sequence[NDArray[np.int64]],
+    several: NDArray[np.bool_],
+) -> list[bytes] | None:
+    """Write the coordinates of outlines as GeoJSON.
+
+    Parameters
+    ----------
+    library : CDLL
+    xy : float64 array, shape (points, 2)
+    offsets : three int64 arrays
+        Of rings among the points, of parts among the rings and of outlines among the parts, and where the
+        last one ends.
+    several : bool array, shape (outlines,)
+        Which are MultiPolygons.
+
+    Returns
+    -------
+    list of bytes
+        A text for each outline; None if a number is not of hundredths.
+    """
+    xy, which = np.ascontiguousarray(xy), np.ascontiguousarray(several)
+    places = [np.ascontiguousarray(each) for each in offsets]
+    count = len(which)
+    if [int(each[-1]) for each in places] != [len(xy), *(len(each) - 1 for each in places[:-1])] or (
+        len(places[-1]) - 1 != count
+    ):
+        raise ValueError(f"offsets that are not those of {len(xy)} points and {count} outlines")
+    brackets = 4 * sum(map(len, places))
+    text = np.empty(len(xy) * POINT_BYTES + brackets, dtype=np.uint8)
+    ends = np.empty(count, dtype=np.int64)
+    refused = library.wsi_seg_coordinates(
+        xy.ctypes.data,
+        *(each.ctypes.data for each in places),
+        which.ctypes.data,
+        count,
+        text.ctypes.data,
+        ends.ctypes.data,
+    )
+    if refused:
+        return None
+    whole = text[: ends[-1] if count else 0].tobytes()
+    return [whole[begin:end] for begin, end in itertools.pairwise([0, *ends.tolist()])]
 
 
 def _parts(library: ctypes.CDLL, found: int | None, count: int) -> list[NDArray[np.int32]]:

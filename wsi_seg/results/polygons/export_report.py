@@ -60,14 +60,14 @@ class FileTally:
         """Count shapes, and pass on those with an outline."""
         for item in placed:
             self.repaired += item.repaired
-            if not item.rings:
+            if not item.vertices:
                 self.dropped += 1
                 continue
             class_id = item.shape.class_id
             self.polygons[class_id] += 1
             self.pixels[class_id] += item.shape.area_px
             self.outlined_px2[class_id] = self.outlined_px2.get(class_id, 0.0) + item.area_px2
-            self.vertices += sum(map(len, item.rings))
+            self.vertices += item.vertices
             yield item
 
     def report(self, path: Path, frames: Frames) -> ExportReport:

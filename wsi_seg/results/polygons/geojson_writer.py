@@ -5,35 +5,38 @@ from __future__ import annotations
 import gzip
 import io
 import uuid
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha1
 from typing import IO, TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 import shapely
 
 from wsi_seg.files.csvlines import csv_line
 from wsi_seg.files.files import replacing
+from wsi_seg.results.polygons.coordinates_text import OutlinePoints
 from wsi_seg.results.polygons.export_report import FileTally
 from wsi_seg.results.polygons.placing import Placed, place
 from wsi_seg.results.polygons.written_classes import visible, written_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from wsi_seg.models.classes import ClassSchema, Rgb
+    from wsi_seg.results.polygons.complete_shapes import Shape
     from wsi_seg.results.polygons.export_report import ExportReport
-    from wsi_seg.results.polygons.join import Shape
     from wsi_seg.results.polygons.written_classes import GeoJsonSettings
     from wsi_seg.slides.frames import Frames
 
 NAMESPACE = uuid.UUID("8f0a5c7e-3c1d-5a53-9d0b-6d9f4f6f2b1a")
 """Namespace of the features' ids, which derive from class and outline: an equal shape gets an equal id."""
+
+PIECE, MOST_PIECES = 2**17, 8
+"""Bytes that are compressed at a time, beside what goes on, and how many such pieces may wait."""
 
 CSV_HEADER = (
     "id", "class_id", "class", "area_um2", "label_area_um2", "perimeter_um", "centroid_x", "centroid_y",
@@ -115,7 +118,7 @@ def write_csv(
             perimeter_um = shapely.transform(outline, frames.qupath_to_um).length
             confidence = "" if shape.mean_confidence is None else f"{shape.mean_confidence / 255:.4f}"
             measured = (*areas_um2(placed, frames), perimeter_um, *outline.centroid.coords[0])
-            identity = (outline_id(name, outline), shape.class_id, name)
+            identity = (feature_id(name, placed.coordinates), shape.class_id, name)
             line = csv_line((*identity, *(f"{value:.2f}" for value in measured), confidence))
             file.write(line.encode())
     return tally.report(path, frames)
@@ -133,50 +136,28 @@ def _feature(placed: Placed, name: str, color: Rgb, frames: Frames, object_type:
     measurements = {"Area um^2": round(area, 2), "Label area um^2": round(label_area, 2)}
     if shape.mean_confidence is not None:
         measurements["Mean confidence"] = round(shape.mean_confidence / 255, 4)
-    outline = placed.outline_qupath
-    coordinates = _text(placed.rings) if outline.geom_type == "Polygon" else _coordinates(outline)
-    return orjson.dumps(
+    properties = orjson.dumps(
         {
-            "type": "Feature",
-            "id": _feature_id(name, coordinates),
-            "geometry": {
-                "type": outline.geom_type,
-                "coordinates": orjson.Fragment(coordinates),
-            },
-            "properties": {
-                "objectType": object_type,
-                "classification": {"name": name, "color": color},
-                "measurements": measurements,
-            },
+            "objectType": object_type,
+            "classification": {"name": name, "color": color},
+            "measurements": measurements,
         }
     )
-
-
-def _coordinates(outline: shapely.Geometry) -> bytes:
-    """Return the GeoJSON coordinates of a Polygon or MultiPolygon, whole numbers without a decimal point."""
-    if outline.geom_type == "Polygon":
-        return _text(_rings(outline))
-    return _text([_rings(part) for part in outline.geoms])
-
-
-def _text(nested: Sequence[NDArray[np.float64]] | Sequence[list[NDArray[np.float64]]]) -> bytes:
-    text = orjson.dumps(nested, option=orjson.OPT_SERIALIZE_NUMPY)
-    return text.replace(b".0,", b",").replace(b".0]", b"]")
-
-
-def _rings(polygon: shapely.Polygon) -> list[NDArray[np.float64]]:
-    if not shapely.get_num_interior_rings(polygon):
-        return [shapely.get_coordinates(polygon)]
-    return [shapely.get_coordinates(ring) for ring in shapely.get_rings(polygon)]
+    return b'{"type":"Feature","id":"%b","geometry":{"type":"%b","coordinates":%b},"properties":%b}' % (
+        feature_id(name, placed.coordinates).encode(),
+        placed.outline_qupath.geom_type.encode(),
+        placed.coordinates,
+        properties,
+    )
 
 
 def outline_id(name: str, outline: shapely.Geometry) -> str:
     """Return the id of a shape of a class, by its outline in the QuPath frame."""
-    return _feature_id(name, _coordinates(outline))
+    return feature_id(name, OutlinePoints.of(np.array([outline])).texts[0])
 
 
-def _feature_id(name: str, coordinates: bytes) -> str:
-    """Return the text of the UUID of version 5 that these have; `uuid.uuid5` takes twice as long."""
+def feature_id(name: str, coordinates: bytes) -> str:
+    """Return the UUID of version 5 of a class and GeoJSON coordinates; `uuid.uuid5` takes twice as long."""
     digest = sha1(NAMESPACE.bytes + name.encode() + b"\n" + coordinates, usedforsecurity=False).hexdigest()
     variant = "89ab"[int(digest[16], 16) & 3]
     return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
@@ -193,35 +174,35 @@ def _replacing(path: Path, compressed: bool) -> Iterator[IO[bytes]]:
         with (
             gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
             ThreadPoolExecutor(1, "gzip") as thread,
-            io.BufferedWriter(_Beside(packed, thread), 2**20) as file,
+            io.BufferedWriter(_Beside(packed, thread), PIECE) as file,
         ):
             yield file
 
 
 class _Beside(io.RawIOBase):
-    """Writes to a file in a thread, piece by piece; an error comes with the next piece, or at the end."""
+    """Writes to a file in a thread, piece by piece; an error comes with a later piece, or at the end."""
 
     def __init__(self, file: gzip.GzipFile, thread: ThreadPoolExecutor) -> None:
         self._file, self._thread = file, thread
-        self._last: Future[int] | None = None
+        self._waiting: deque[Future[int]] = deque()
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any, /) -> int:  # any buffer, which Python 3.11 has no type for
         piece = bytes(data)  # it is used again
-        self._wait()
-        self._last = self._thread.submit(self._file.write, piece)
+        self._wait(MOST_PIECES - 1)
+        self._waiting.append(self._thread.submit(self._file.write, piece))
         return len(piece)
 
     def close(self) -> None:
         if not self.closed:
             try:
-                self._wait()
+                self._wait(0)
             finally:
                 super().close()
 
-    def _wait(self) -> None:
-        last, self._last = self._last, None
-        if last is not None:
-            last.result()
+    def _wait(self, most: int) -> None:
+        """Wait until at most so many pieces are not written."""
+        while len(self._waiting) > most or (self._waiting and self._waiting[0].done()):
+            self._waiting.popleft().result()

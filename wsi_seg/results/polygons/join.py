@@ -6,82 +6,23 @@ them. A group of joined pieces is let go once every tile that touches it has bee
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
-from wsi_seg.results.polygons.tracing import dissolve, without_points
+from wsi_seg.results.polygons.complete_shapes import Complete, Group
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from numpy.typing import NDArray
 
-    from wsi_seg.slides.lattice import Rect
+    from wsi_seg.results.polygons.complete_shapes import Pieces
 
 NOWHERE = -1
 """In the place of a piece's number: beyond the image."""
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """The polygons of one tile, which together cover it.
-
-    Attributes
-    ----------
-    rect : Rect
-        The tile, in label pixels.
-    polygons : NDArray of object, shape (pieces,)
-        Polygons in the label frame, corners being whole numbers; neighbouring tiles have the same corners
-        along their common border.
-    class_id : NDArray of uint8, shape (pieces,)
-        Label value of each piece.
-    area : NDArray of int64, shape (pieces,)
-        Label pixels of each piece.
-    confidence : NDArray of float64, shape (pieces,)
-        Sum over each piece's pixels of their confidence; NaN where there is none.
-    top, bottom, left, right : NDArray of int32
-        Piece that each pixel of the tile's first and last row and first and last column belongs to.
-    top_corners, left_corners : NDArray of bool
-        Which points along the tile's top side, shape (width + 1,), and left side, shape (height + 1,), are
-        corners of its polygons.
-    """
-
-    rect: Rect
-    polygons: NDArray[np.object_]
-    class_id: NDArray[np.uint8]
-    area: NDArray[np.int64]
-    confidence: NDArray[np.float64]
-    top: NDArray[np.int32]
-    bottom: NDArray[np.int32]
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
-    top_corners: NDArray[np.bool_]
-    left_corners: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Shape:
-    """One connected stretch of one class.
-
-    Attributes
-    ----------
-    class_id : int
-        Label value, `OUTSIDE_ID` and `UNPROCESSED_ID` among them.
-    polygon : shapely.Polygon
-        In the label frame.
-    area_px : int
-        Label pixels in it, counted before its outline was simplified.
-    mean_confidence : float or None
-        Mean of its pixels' confidence, in the confidence image's own scale.
-    """
-
-    class_id: int
-    polygon: shapely.Polygon
-    area_px: int
-    mean_confidence: float | None
 
 
 @dataclass(frozen=True)
@@ -103,23 +44,6 @@ class _Seam:
     at: NDArray[np.int64]
     before: NDArray[np.int64]
     after: NDArray[np.int64]
-
-
-@dataclass
-class _Group:
-    """Pieces joined so far, and the index of the last tile that can touch them.
-
-    `straight_xy` are corners that only seams put there: the joined outline runs straight through them.
-    """
-
-    class_id: int
-    area: int
-    confidence: float
-    vertices: int
-    due: int
-    members: list[int]
-    polygons: list[shapely.Polygon]
-    straight_xy: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Joiner:
@@ -145,15 +69,15 @@ class Joiner:
         self._columns = -(-self._width // tile)
         self._max_vertices = max_vertices
         self._unseen = frozenset(unseen)
-        self._groups: dict[int, _Group] = {}
+        self._groups: dict[int, Group] = {}
         self._parent: dict[int, int] = {NOWHERE: NOWHERE}
         self._leaving: dict[int, list[int]] = {}
         self._numbered = 0
         self._row_above = self._row_below = self._blank(self._width + 2)
         self._beside = self._blank(0)
 
-    def add(self, pieces: Pieces) -> list[Shape]:
-        """Take in the next tile, and return the shapes that it completes."""
+    def add(self, pieces: Pieces) -> Complete:
+        """Take in the next tile, and return what it completes."""
         rect = pieces.rect
         index = rect.y0 // self._tile * self._columns + rect.x0 // self._tile
         if rect.x0 == 0:
@@ -168,10 +92,7 @@ class Joiner:
         self._row_below[rect.x0 + 1 : rect.x1 + 1] = number[pieces.bottom]
         self._beside = number[pieces.right]
         whole = (number == NOWHERE) & ~np.isin(pieces.class_id, list(self._unseen))
-        shapes = _shapes(
-            pieces.class_id[whole], pieces.polygons[whole], pieces.area[whole], pieces.confidence[whole]
-        )
-        return shapes + self._release(index)
+        return Complete(pieces, whole, self._release(index))
 
     @staticmethod
     def _blank(length: int) -> NDArray[np.int64]:
@@ -202,7 +123,7 @@ class Joiner:
             new = self._numbered
             self._numbered += 1
             number[i] = self._parent[new] = new
-            self._groups[new] = _Group(
+            self._groups[new] = Group(
                 class_id=int(pieces.class_id[i]),
                 area=int(pieces.area[i]),
                 confidence=float(pieces.confidence[i]),
@@ -284,10 +205,10 @@ class Joiner:
             self._parent[piece], piece = root, self._parent[piece]
         return root
 
-    def _release(self, index: int) -> list[Shape]:
-        """Let go of the groups that no tile after this one touches."""
+    def _release(self, index: int) -> list[Group]:
+        """Let go of the groups that no tile after this one touches; return those that are asked for."""
         leaving = sorted({self._root(piece) for piece in self._leaving.pop(index, [])})
-        groups, polygons = [], []
+        released = []
         for root in leaving:
             group = self._groups[root]
             if group.due > index:
@@ -295,24 +216,6 @@ class Joiner:
             del self._groups[root]
             for member in group.members:
                 del self._parent[member]
-            if group.class_id in self._unseen:
-                continue
-            groups.append(group)
-            polygons.append(without_points(dissolve(group.polygons), group.straight_xy))
-        return _shapes(
-            np.array([group.class_id for group in groups], dtype=np.uint8),
-            np.array(polygons, dtype=object),
-            np.array([group.area for group in groups], dtype=np.int64),
-            np.array([group.confidence for group in groups], dtype=np.float64),
-        )
-
-
-def _shapes(
-    class_id: NDArray[np.uint8],
-    polygons: NDArray[np.object_],
-    area: NDArray[np.int64],
-    confidence: NDArray[np.float64],
-) -> list[Shape]:
-    means: list[float | None] = (confidence / area).tolist()
-    means = [None if mean is None or mean != mean else mean for mean in means]  # NaN: there is none
-    return list(map(Shape, class_id.tolist(), shapely.normalize(polygons), area.tolist(), means))
+            if group.class_id not in self._unseen:
+                released.append(group)
+        return released

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from wsi_seg.results.polygons.geojson_writer import areas_um2, outline_id
+from wsi_seg.results.polygons.geojson_writer import areas_um2, feature_id
 from wsi_seg.results.polygons.placing import place
 from wsi_seg.results.polygons.polygon_export import ConfidenceSource, geojson_settings, polygon_settings
 from wsi_seg.results.polygons.tile_tally import Tally
@@ -70,5 +70,11 @@ def class_polygons(pyramid: LabelPyramid, settings: ExportSettings) -> Iterator[
         name, color = classes[shape.class_id]
         sure = None if shape.mean_confidence is None else shape.mean_confidence / 255
         yield ClassPolygon(
-            outline_id(name, outline), shape.class_id, name, color, outline, *areas_um2(placed, frames), sure
+            feature_id(name, placed.coordinates),
+            shape.class_id,
+            name,
+            color,
+            outline,
+            *areas_um2(placed, frames),
+            sure,
         )

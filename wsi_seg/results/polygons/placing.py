@@ -7,18 +7,20 @@ its source, version 0.6).
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import count, islice, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import shapely
+
+from wsi_seg.results.polygons.coordinates_text import OutlinePoints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
-    from wsi_seg.results.polygons.join import Shape
+    from wsi_seg.results.polygons.complete_shapes import Shape
     from wsi_seg.slides.frames import Frames
 
 DECIMALS = 2
@@ -33,14 +35,22 @@ class Placed(NamedTuple):
 
     The outline is empty if nothing of it remains at QuPath's precision. `repaired` means that it was snapped
     to a coarser grid, and so may differ from its neighbours' outlines by as much. `area_px2` is the area of
-    the outline, in QuPath's pixels; `rings` are its points, ring by ring.
+    the outline, in QuPath's pixels; `vertices` counts its points. `points` are those of a batch of outlines,
+    and `number` is this one's among them.
     """
 
     shape: Shape
     outline_qupath: shapely.Geometry
     repaired: bool
     area_px2: float
-    rings: list[NDArray[np.float64]]
+    vertices: int
+    points: OutlinePoints
+    number: int
+
+    @property
+    def coordinates(self) -> bytes:
+        """The outline as GeoJSON writes it; the first time, those of the batch are made."""
+        return self.points.texts[self.number]
 
 
 def place(shapes: Iterable[Shape], frames: Frames) -> Iterator[Placed]:
@@ -66,22 +76,10 @@ def place(shapes: Iterable[Shape], frames: Frames) -> Iterator[Placed]:
             outlines,
             (~sound).tolist(),
             shapely.area(outlines).tolist(),
-            _rings_of(outlines),
+            shapely.get_num_coordinates(outlines).tolist(),
+            repeat(OutlinePoints.of(outlines)),
+            count(),
         )
-
-
-def _rings_of(outlines: NDArray[np.object_]) -> list[list[NDArray[np.float64]]]:
-    """Return the points of each ring of each outline."""
-    parts, outline_of_part = shapely.get_parts(outlines, return_index=True)
-    rings, part_of_ring = shapely.get_rings(parts, return_index=True)
-    xy = shapely.get_coordinates(rings)
-    ends = np.cumsum(shapely.get_num_coordinates(rings)).tolist()
-    found: list[list[NDArray[np.float64]]] = [[] for _ in outlines]
-    begin = 0
-    for outline, end in zip(outline_of_part[part_of_ring].tolist(), ends, strict=True):
-        found[outline].append(xy[begin:end])
-        begin = end
-    return found
 
 
 def valid_in_qupath(outlines: NDArray[np.object_]) -> NDArray[np.bool_]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from wsi_seg.models.classes import ClassSchema
     from wsi_seg.results.labels.read_labels import LabelPyramid
+    from wsi_seg.results.polygons.complete_shapes import Shape
     from wsi_seg.results.polygons.export_report import ExportReport
-    from wsi_seg.results.polygons.join import Shape
     from wsi_seg.settings import ExportSettings
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.lattice import Rect

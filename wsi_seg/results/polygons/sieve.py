@@ -119,7 +119,9 @@ def sieve(
     while True:
         # Only neighbours of components that were merged or kept in the round before can change.
         reached = borders.indices[_entries(borders, given)]
-        given = np.unique(reached[waiting[reached]])
+        near = np.zeros(len(waiting), dtype=bool)
+        near[reached] = True
+        given = np.flatnonzero(near & waiting)
         if not len(given):
             break
         entries = _entries(borders, given)

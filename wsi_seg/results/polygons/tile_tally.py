@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wsi_seg.results.polygons.join import Pieces
+    from wsi_seg.results.polygons.complete_shapes import Pieces
 
 LABEL_VALUES = 256
 

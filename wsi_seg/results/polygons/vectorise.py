@@ -10,8 +10,8 @@ neither gap nor overlap, and polygons that touch have the same corners there.
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,10 @@ import numpy as np
 import shapely
 
 from wsi_seg.errors import UsageError
+from wsi_seg.results.polygons.complete_shapes import Complete, Pieces, Shape
 from wsi_seg.results.polygons.components import Components, find_components
-from wsi_seg.results.polygons.join import Joiner, Pieces, Shape
+from wsi_seg.results.polygons.in_order import in_order
+from wsi_seg.results.polygons.join import Joiner
 from wsi_seg.results.polygons.sieve import LabelSource, read_sieved
 from wsi_seg.results.polygons.simplify import simplify, steps_within
 from wsi_seg.results.polygons.tile_tally import Tally, Tile
@@ -28,7 +30,7 @@ from wsi_seg.results.polygons.tracing import trace
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -55,7 +57,8 @@ class PolygonSettings:
     tile : int
         Side of a tile in label pixels, a multiple of 16.
     threads : int
-        Tiles worked on at a time. The shapes and their order do not depend on it.
+        Tiles worked on at a time, one of them by the thread that takes the shapes. The shapes and
+        their order do not depend on it.
 
     Raises
     ------
@@ -140,9 +143,20 @@ def vectorise(
         for y0 in range(0, height, settings.tile)
         for x0 in range(0, width, settings.tile)
     )
-    for tile in _in_order(lambda rect: cut_tile(labels, confidence, rect, settings), tiles, settings.threads):
-        tally.add(tile, settings.step_px)
-        yield from joiner.add(tile.pieces)
+    with ExitStack() as stack:
+        threads = settings.threads
+        pool = stack.enter_context(ThreadPoolExecutor(threads - 1, "polygons")) if threads > 1 else None
+        ahead = AHEAD * threads
+        drawn = in_order(pool, lambda rect: cut_tile(labels, confidence, rect, settings), tiles, ahead)
+        joined = (joiner.add(tile.pieces) for tile in _counted(drawn, tally, settings.step_px))
+        for shapes in in_order(pool, Complete.shapes, joined, threads):
+            yield from shapes
+
+
+def _counted(tiles: Iterable[Tile], tally: Tally, step_px: float) -> Iterator[Tile]:
+    for tile in tiles:
+        tally.add(tile, step_px)
+        yield tile
 
 
 def cut_tile(
@@ -242,22 +256,3 @@ def _sum_over(components: Components, image: LabelSource | None, rect: Rect) -> 
     per_run = np.add.reduceat(image.read(rect).reshape(-1), components.run_start, dtype=np.int64)
     total = np.bincount(components.run_component, weights=per_run, minlength=len(components))
     return total.astype(np.float64, copy=False)
-
-
-def _in_order(work: Callable[[Rect], Tile], rects: Iterable[Rect], threads: int) -> Iterator[Tile]:
-    """Yield each rectangle's result in turn, working on as many at a time as there are threads."""
-    if threads == 1:
-        yield from map(work, rects)
-        return
-    with ThreadPoolExecutor(threads, "polygons") as pool:
-        ahead: deque[Future[Tile]] = deque()
-        try:
-            for rect in rects:
-                ahead.append(pool.submit(work, rect))
-                if len(ahead) > AHEAD * threads:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()

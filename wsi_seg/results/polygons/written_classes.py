@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from wsi_seg.results.polygons.join import Shape
+    from wsi_seg.results.polygons.complete_shapes import Shape
 
 UNPROCESSED: tuple[str, Rgb] = ("Unprocessed", (128, 128, 128))
 

@@ -47,7 +47,7 @@ class Coverage {
     int64_t rings, across;
     std::vector<Vertex> vertices;
     Numbers vertex_of;           // of each point of active rings
-    std::vector<uint8_t> there;  // of each place: whether there is a corner
+    std::vector<uint64_t> there;  // of each place, a bit: whether there is a corner
     std::vector<Edge> edges;
     std::vector<Numbers> edges_of;  // of each ring, in its order
     std::unordered_map<uint64_t, int32_t> straight;  // edges of two points that are left, by these points
@@ -56,25 +56,33 @@ class Coverage {
     Coverage(const int32_t *points, const int32_t *offsets, const uint8_t *which, int64_t count, int64_t width,
              int64_t height)
         : xy(points), ring_offsets(offsets), active(which), rings(count), across(width + 1),
-          vertex_of(offsets[count], -1), there((width + 1) * (height + 1), 0), edges_of(count) {
-        Numbers at((width + 1) * (height + 1), -1);
-        for (int64_t ring = 0; ring < rings; ring++) {
-            if (!active[ring]) continue;
-            for (int64_t i = offsets[ring]; i < offsets[ring + 1]; i++) {
-                const int64_t place = xy[2 * i + 1] * across + xy[2 * i];
-                if (at[place] < 0) {
-                    at[place] = (int32_t)vertices.size();
-                    vertices.push_back({xy[2 * i], xy[2 * i + 1], -1, -1, -1, 0, false, false});
-                    there[place] = 1;
-                }
-                vertex_of[i] = at[place];
-            }
-        }
+          vertex_of(offsets[count], -1), there((width + 1) * (height + 1) / 64 + 1, 0), edges_of(count) {
+        for_active_points([this](int64_t i) { there[place(i) / 64] |= bit(place(i)); });
+        // Vertices are numbered by place, so that a number takes counting bits, and no room for all places.
+        Numbers ahead_of(there.size() + 1, 0);
+        for (size_t word = 0; word < there.size(); word++)
+            ahead_of[word + 1] = ahead_of[word] + __builtin_popcountll(there[word]);
+        vertices.resize(ahead_of.back(), {0, 0, -1, -1, -1, 0, false, false});
+        for_active_points([&](int64_t i) {
+            const uint64_t before = there[place(i) / 64] & (bit(place(i)) - 1);
+            vertex_of[i] = ahead_of[place(i) / 64] + __builtin_popcountll(before);
+            vertices[vertex_of[i]].x = xy[2 * i], vertices[vertex_of[i]].y = xy[2 * i + 1];
+        });
         for (int64_t ring = 0; ring < rings; ring++)
             if (active[ring]) note_nodes(ring);
         for (int64_t ring = 0; ring < rings; ring++)
             if (active[ring]) find_edges(ring);
     }
+
+    template <typename Use> void for_active_points(const Use &use) const {
+        for (int64_t ring = 0; ring < rings; ring++)
+            if (active[ring])
+                for (int64_t i = ring_offsets[ring]; i < ring_offsets[ring + 1]; i++) use(i);
+    }
+
+    int64_t place(int64_t point) const { return xy[2 * point + 1] * across + xy[2 * point]; }
+
+    static uint64_t bit(int64_t place) { return (uint64_t)1 << (place % 64); }
 
     // A node is where more than two rings pass, or two that part.
     void note_nodes(int64_t ring) {
@@ -169,7 +177,8 @@ class Coverage {
             before[i] = ahead[i] = -2;
             Vertex &gone = vertices[edge.points[i]];
             gone.removed = true;
-            there[gone.y * across + gone.x] = 0;
+            const int64_t from = gone.y * across + gone.x;
+            there[from / 64] &= ~bit(from);
             edge.left--;
             add(previous);
             add(next);
@@ -191,7 +200,7 @@ class Coverage {
             int64_t left = INT32_MAX, right = -1;
             for (int k = 0; k < 3; k++) across_side(*corner[k], *corner[(k + 1) % 3], y, left, right);
             for (int64_t x = left; x <= right; x++) {
-                if (!there[y * across + x]) continue;
+                if (!(there[(y * across + x) / 64] & bit(y * across + x))) continue;
                 bool own = false;
                 for (const Vertex *v : corner) own |= v->x == x && v->y == y;
                 if (!own) return false;
