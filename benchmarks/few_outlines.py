@@ -16,6 +16,7 @@ import argparse
 import json
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -42,9 +43,9 @@ VALIDATIONS, TRIES = 10, 1000
 
 @dataclass(frozen=True)
 class Trial:
-    """One choice of outlines, trained by one checkout."""
+    """One choice of outlines, trained by one checkout, which its commit names."""
 
-    tree: str
+    commit: str
     outlines: int
     choice: int
 
@@ -130,20 +131,21 @@ class Trials:
     def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
         self.arguments, self.folder, self.log = arguments, folder, folder / "rows.jsonl"
         self.tissue = Tissue(arguments)
+        self.trees = {commit_of(tree): tree.resolve() for tree in arguments.trees}
 
     def known(self) -> dict[Trial, float]:
         if not self.log.is_file():
             return {}
         rows = [json.loads(line) for line in self.log.read_text().splitlines()]
         return {
-            Trial(row["tree"], row["outlines"], row["choice"]): row["lesion_iou"]
+            Trial(row["commit"], row["outlines"], row["choice"]): row["lesion_iou"]
             for row in rows
             if row["steps"] == self.arguments.steps
         }
 
     def asked(self) -> list[Trial]:
         a = self.arguments
-        return [Trial(t, n, c) for n in a.outlines for c in a.choices for t in a.trees]
+        return [Trial(t, n, c) for n in a.outlines for c in a.choices for t in self.trees]
 
     def all(self) -> dict[Trial, float]:
         done = self.known()
@@ -157,7 +159,7 @@ class Trials:
         return done
 
     def run(self, trial: Trial) -> float:
-        a, tissue, name = self.arguments, self.tissue, f"{Path(trial.tree).resolve().name}-{trial.outlines}"
+        a, tissue, name = self.arguments, self.tissue, f"{trial.commit}-{trial.outlines}"
         drawn = tissue.choose(trial.outlines, trial.choice)
         outlines, scored, out = (
             self.folder / f"{name}-{part}" for part in ("few.geojson", "rest.geojson", "out")
@@ -193,8 +195,9 @@ class Trials:
         return self.lesion_iou(json.loads(found.read_text()))
 
     def command(self, trial: Trial, *words: str) -> None:
-        python = Path(trial.tree).resolve() / ".venv" / "bin" / "python"
-        subprocess.run([python, "-m", "wsi_seg", *words], cwd=trial.tree, check=True, capture_output=True)
+        tree = self.trees[trial.commit]
+        python = tree / ".venv" / "bin" / "python"
+        subprocess.run([python, "-m", "wsi_seg", *words], cwd=tree, check=True, capture_output=True)
 
     def lesion_iou(self, scores: dict[str, Any]) -> float:
         """Return the IoU of all lesions together; what is neither counts as other tissue."""
@@ -208,16 +211,24 @@ class Trials:
         return float(both / (counts[true].sum() + counts[:, found].sum() - both))
 
 
-def table(done: dict[Trial, float], arguments: argparse.Namespace) -> str:
+def commit_of(tree: Path) -> str:
+    return subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=tree, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def table(done: dict[Trial, float], commits: Iterable[str], arguments: argparse.Namespace) -> str:
     """A row for each number of outlines: each choice's lesion IoU, and their mean, for each checkout."""
-    lines = ["| outlines | checkout | lesion IoU, choice by choice | mean |", "| --- | --- | --- | --- |"]
+    lines = ["| outlines | commit | lesion IoU, choice by choice | mean |", "| --- | --- | --- | --- |"]
     for outlines in arguments.outlines:
-        for tree in arguments.trees:
+        for commit in commits:
             values = [
-                done[Trial(tree, outlines, c)] for c in arguments.choices if Trial(tree, outlines, c) in done
+                done[Trial(commit, outlines, c)]
+                for c in arguments.choices
+                if Trial(commit, outlines, c) in done
             ]
             shown = " / ".join(f"{value:.3f}" for value in values)
-            lines.append(f"| {outlines} | {tree} | {shown} | {np.mean(values):.3f} |" if values else "")
+            lines.append(f"| {outlines} | {commit} | {shown} | {np.mean(values):.3f} |" if values else "")
     return "\n".join(line for line in lines if line)
 
 
@@ -228,7 +239,7 @@ def main() -> None:
     parser.add_argument("slide", type=Path)
     parser.add_argument("annotations", type=Path)
     parser.add_argument("--rest", required=True)
-    parser.add_argument("--trees", nargs="+", default=["."], help="Checkouts with their .venv.")
+    parser.add_argument("--trees", nargs="+", type=Path, default=[Path()], help="Checkouts with their .venv.")
     parser.add_argument("--outlines", nargs="+", type=int, default=[3, 5, 9])
     parser.add_argument("--choices", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=350)
@@ -247,7 +258,7 @@ def main() -> None:
         f"{VALIDATIONS} validations. Lesion IoU on all of the slide but {AROUND_UM:g} um around what was "
         "outlined:"
     )
-    keep(arguments.result, f"{said}\n\n{table(done, arguments)}")
+    keep(arguments.result, f"{said}\n\n{table(done, trials.trees, arguments)}")
 
 
 if __name__ == "__main__":
