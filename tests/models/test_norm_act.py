@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from wsi_seg.inference.network.folding import folded
 from wsi_seg.models import training_kernels
 from wsi_seg.models.norm_act import NormAct
 
@@ -125,6 +126,16 @@ def test_all_else_is_left_to_torch(how: str, monkeypatch: pytest.MonkeyPatch) ->
             ours(x[:1, :, :1, :1])
     with pytest.raises(AssertionError, match="was called"):
         ours.train()(x)
+
+
+def test_folded_into_a_convolution_it_still_runs() -> None:
+    made = nn.Sequential(nn.Conv2d(3, 5, 1), layer(5)).eval()
+    x = image(3, torch.float32)
+    with torch.no_grad():
+        expected, found = made(x), folded(made)
+        assert isinstance(found.get_submodule("1.0"), nn.Identity)
+        assert torch.allclose(found(x), expected, atol=1e-4)
+    assert torch.allclose(found(x.requires_grad_()), expected, atol=1e-4)
 
 
 def test_without_a_compiler_torch_does_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

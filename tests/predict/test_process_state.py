@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -91,6 +92,7 @@ def first(slide_path: Path, model_path: Path, tmp_path_factory: pytest.TempPathF
 
 
 def test_a_run_leaves_the_process_as_it_was(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
+    gc.collect()  # a cluster of another test takes its loggers' handlers along when it goes
     loggers = set(logging.root.manager.loggerDict)
     logging.getLogger("distributed.worker").setLevel(logging.WARNING)  # as somebody else may have set it
     threads, before = set(threading.enumerate()), state(loggers)

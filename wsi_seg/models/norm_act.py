@@ -34,10 +34,10 @@ class NormAct(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) -> the same shape."""
         norm, activation = self
-        assert isinstance(norm, nn.BatchNorm2d)
         kernels = kernels_for(x) if _learns(norm, x) else None
         if kernels is None:
             return super().forward(x)  # type: ignore[no-untyped-call, no-any-return]
+        assert isinstance(norm, nn.BatchNorm2d)
         slope = activation.weight if isinstance(activation, nn.PReLU) else torch.zeros_like(norm.weight)
         y: Tensor
         y, mean, variance = _Together.apply(kernels, x, norm.weight, norm.bias, slope, norm.eps)  # type: ignore[no-untyped-call]
@@ -45,8 +45,10 @@ class NormAct(nn.Sequential):
         return y
 
 
-def _learns(norm: nn.BatchNorm2d, x: Tensor) -> bool:
+def _learns(norm: nn.Module, x: Tensor) -> bool:
     """Whether statistics are an image's own, and weights are of the kernels' type."""
+    if not isinstance(norm, nn.BatchNorm2d):  # folded into a convolution
+        return False
     several = x.numel() > x.shape[1]  # PyTorch refuses a single value
     return norm.training and several and norm.weight.dtype == torch.float32 and norm.momentum is not None
 

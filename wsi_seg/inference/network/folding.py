@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from wsi_seg.models.negligible import clear
+from wsi_seg.models.norm_act import NormAct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,4 +53,6 @@ def _steps(sequence: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:
 
 def _is_plain_sequence(module: nn.Module) -> bool:
     """Return whether a module only passes the result of each part to the next."""
+    if isinstance(module, NormAct):  # it does so, too, while nothing is learned
+        return True
     return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
