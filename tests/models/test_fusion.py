@@ -73,3 +73,11 @@ def test_bits_do_not_depend_on_threads() -> None:
 def test_concatenates_where_not_hierarchical() -> None:
     leaves = images([4, 3, 3], torch.float32, (5, 6))
     assert torch.equal(fuse(leaves, hierarchical=False), torch.cat(leaves, dim=1))
+
+
+def test_images_of_other_sizes_never_reach_the_kernel() -> None:
+    leaves = [*images([4, 3], torch.float32, (5, 6)), *images([3], torch.float32, (5, 7))]
+    with pytest.raises(AssertionError):
+        fuse(leaves)
+    with pytest.raises(AssertionError):
+        fuse(leaves[:2], added=leaves[2])

@@ -46,6 +46,7 @@ class _Fused(torch.autograd.Function):
     def forward(ctx: FunctionCtx, kernels: Kernels, added: Tensor | None, *branches: Tensor) -> Tensor:
         n, _, height, width = branches[0].shape
         fused = branches[0].new_empty(n, height, width, sum(b.shape[1] for b in branches)).permute(0, 3, 1, 2)
+        assert added is None or added.shape == fused.shape
         kernels.fuse(FusionStruct.of(branches), None if added is None else added.data_ptr(), fused.data_ptr())
         ctx.kernels, ctx.added = kernels, added is not None  # type: ignore[attr-defined]
         ctx.widths = [b.shape[1] for b in branches]  # type: ignore[attr-defined]

@@ -60,7 +60,9 @@ class FusionStruct(Structure):
     def of(cls, branches: Sequence[Tensor]) -> FusionStruct:
         """Point to channels-last images; all but the first are as wide as the second."""
         first, thin = branches[0].shape[1], branches[1].shape[1]
-        assert all(t.shape[1] == thin and t.dtype == branches[0].dtype for t in branches[1:])
+        n, _, height, width = branches[0].shape
+        assert all(t.shape == (n, thin, height, width) for t in branches[1:])
+        assert all(t.dtype == branches[0].dtype for t in branches)
         images = (c_void_p * len(branches))(*(t.data_ptr() for t in branches))
         pixels = branches[0].numel() // first
         return cls(pixels, len(branches), first, thin, torch.get_num_threads(), images)

@@ -86,3 +86,10 @@ def test_bits_do_not_depend_on_threads() -> None:
         torch.set_num_threads(before)
     for others in found[1:]:
         assert all(torch.equal(one, other) for one, other in zip(found[0], others, strict=True))
+
+
+@pytest.mark.parametrize("how", ["fewer rows", "fewer weights"])
+def test_what_does_not_fit_never_reaches_the_kernel(how: str) -> None:
+    rows, weights = (23, None) if how == "fewer rows" else (24, torch.ones(2))
+    with pytest.raises(AssertionError):
+        SegmentationLoss(weights, 1.0)(logits(3), truth(3)[:, :rows])

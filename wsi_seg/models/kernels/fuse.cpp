@@ -26,25 +26,12 @@ void along(int64_t count, Work work) {
   for (; i < count; ++i) work.template at<float>(i);
 }
 
-// to = from, widened; plus the numbers of `add` if there are any.
-template <class Number>
-struct Widened {
-  const Number* from;
-  const float* add;
-  float* to;
-
-  template <class V>
-  void at(int64_t i) const {
-    store(add ? load<V>(add + i) + load<V>(from + i) : load<V>(from + i), to + i);
-  }
-};
-
-// to = from, narrowed; plus the numbers of `add` if there are any.
-template <class Number>
-struct Narrowed {
-  const float* from;
-  const Number* add;
-  Number* to;
+// to = from, of another type; plus the numbers of `add` if there are any.
+template <class From, class Add, class To>
+struct Moved {
+  const From* from;
+  const Add* add;
+  To* to;
 
   template <class V>
   void at(int64_t i) const {
@@ -85,7 +72,7 @@ void fuse_row(const Fusion& fusion, Row& row, const Number* input, Number* fused
     const int64_t width = Row::width(fusion, branch);
     const Number* from = static_cast<const Number*>(fusion.images[branch]) + begin * width;
     const float* before = branch > 1 ? row.alone[branch - 1].data() : nullptr;
-    along(pixels * width, Widened<Number>{from, before, row.alone[branch].data()});
+    along(pixels * width, Moved<Number, float, float>{from, before, row.alone[branch].data()});
   }
   for (int64_t pixel = 0; pixel < pixels; ++pixel) {
     float* to = &row.wide[pixel * row.all];  // in order: what is written too far is written again
@@ -96,13 +83,13 @@ void fuse_row(const Fusion& fusion, Row& row, const Number* input, Number* fused
     }
   }
   const Number* more = input ? input + begin * row.all : nullptr;
-  along(pixels * row.all, Narrowed<Number>{row.wide.data(), more, fused + begin * row.all});
+  along(pixels * row.all, Moved<float, Number, Number>{row.wide.data(), more, fused + begin * row.all});
 }
 
 // The gradient of a branch is the sum of those of all sums that it is part of.
 template <class Number>
 void part_row(const Fusion& fusion, Row& row, const Number* grad, int64_t begin, int64_t pixels) {
-  along(pixels * row.all, Widened<Number>{grad + begin * row.all, nullptr, row.wide.data()});
+  along(pixels * row.all, Moved<Number, float, float>{grad + begin * row.all, nullptr, row.wide.data()});
   for (int64_t pixel = 0; pixel < pixels; ++pixel) {
     const float* from = &row.wide[pixel * row.all];
     copy(from, &row.alone[0][pixel * fusion.first], fusion.first);
@@ -116,7 +103,7 @@ void part_row(const Fusion& fusion, Row& row, const Number* grad, int64_t begin,
   for (int64_t branch = 0; branch < fusion.branches; ++branch) {
     const int64_t width = Row::width(fusion, branch);
     Number* to = static_cast<Number*>(fusion.images[branch]) + begin * width;
-    along(pixels * width, Narrowed<Number>{row.alone[branch].data(), nullptr, to});
+    along(pixels * width, Moved<float, Number, Number>{row.alone[branch].data(), nullptr, to});
   }
 }
 

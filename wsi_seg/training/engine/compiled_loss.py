@@ -53,6 +53,10 @@ class _Compared(torch.autograd.Function):
         terms: tuple[float, float, float],
     ) -> Tensor:
         classes, threads = logits.shape[1], torch.get_num_threads()
+        assert truth.dtype == torch.uint8
+        assert truth.shape == (len(logits), *logits.shape[2:])
+        assert weights.dtype == torch.float32
+        assert weights.shape == (classes,)
         work = LossStruct(truth.numel(), classes, IGNORE, threads, weights.data_ptr(), *terms)
         grad = torch.empty_like(logits)
         loss = kernels.loss(work, logits.data_ptr(), truth.data_ptr(), grad.data_ptr())
