@@ -8,7 +8,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsi_seg.results.polygons import compiled
+from wsi_seg.results.polygons import compiled, compiled_outlines
 from wsi_seg.results.polygons.coordinates_text import OutlinePoints
 
 HOLED = shapely.Polygon(shapely.box(0, 0, 10, 10).exterior, [shapely.box(3, 3, 5, 5).exterior])
@@ -35,7 +35,7 @@ def test_kernels_and_orjson_write_the_same(outlines: list[shapely.Geometry]) -> 
     offsets = (points.ring_offsets, points.part_offsets, points.outline_offsets)
 
     assert library is not None
-    written = compiled.coordinates(library, points.xy, offsets, points.several)
+    written = compiled_outlines.coordinates(library, points.xy, offsets, points.several)
 
     assert written == points.texts_by_orjson() == points.texts
 
@@ -55,7 +55,7 @@ def test_other_numbers_are_written_by_orjson(number: float) -> None:
     offsets = (points.ring_offsets, points.part_offsets, points.outline_offsets)
 
     assert library is not None
-    assert compiled.coordinates(library, points.xy, offsets, points.several) is None
+    assert compiled_outlines.coordinates(library, points.xy, offsets, points.several) is None
     assert points.texts == points.texts_by_orjson()
 
 
@@ -77,7 +77,7 @@ def test_offsets_that_do_not_fit_are_refused() -> None:
 
     assert library is not None
     with pytest.raises(ValueError, match="offsets"):
-        compiled.coordinates(
+        compiled_outlines.coordinates(
             library,
             points.xy[1:],
             (points.ring_offsets, points.part_offsets, points.outline_offsets),

@@ -1,13 +1,12 @@
-"""The compiled forms of what is done with components and their outlines (`kernels/`).
+"""The compiled forms of what is done with label images (`kernels/`), and where those of outlines come from.
 
-They give the same numbers as `components.py`, `tracing.py` and GEOS, and the same bytes as
-`coordinates_text.py`, several times as fast, and let other threads run meanwhile.
+They give the same numbers as `components.py`, `sieve.py` and `tracing.py`, several times as fast, and let
+other threads run meanwhile.
 """
 
 from __future__ import annotations
 
 import ctypes
-import itertools
 import threading
 from ctypes import POINTER, c_double, c_int64, c_void_p
 from functools import cache
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from wsi_seg.slides.lattice import Rect
+
 SOURCE = Path(__file__).with_name("kernels")
 
 MOST_PIXELS = 2**30
@@ -32,16 +33,18 @@ MOST_PIXELS = 2**30
 PAINTED = (1, 4)
 """Bytes of the values that can be painted."""
 
-POINT_BYTES = 40
-"""More than a point takes as text, of two numbers of at most fifteen digits."""
-
 RETURNS: dict[str, type[c_int64] | None] = {
     "sizes": None,
     "take": None,
     "paint": None,
+    "areas": None,
+    "sieve": c_int64,
+    "hold": c_int64,
     "coordinates": c_int64,
 }
 """What kernels return that is not what they have found."""
+
+NO_MEMORY = -1
 
 _compiling = threading.Lock()
 
@@ -59,8 +62,12 @@ def load_kernels() -> ctypes.CDLL:
     signatures = {
         "components": (array, c_int64, c_int64),
         "paint": (array, array, c_int64, c_int64, c_int64, array),
+        "sieve": (array, c_int64, c_int64, array, array, c_int64, c_int64, array, POINTER(c_int64)),
         "trace": (array, c_int64, c_int64, array),
-        "simplify": (array, array, array, c_int64, c_int64, c_int64, c_double),
+        "simplify": (array, array, array, c_int64, c_double),
+        "areas": (array, array, array, c_int64, array, array, array),
+        "hold": (array, array, array, c_int64, array, array),
+        "build": (array, array, array, c_int64, array, array, array),
         "coordinates": (array, array, array, array, array, c_int64, array, array),
         "sizes": (c_void_p, POINTER(c_int64)),
         "take": (c_void_p, POINTER(c_void_p)),
@@ -89,7 +96,54 @@ def _loaded_once() -> ctypes.CDLL | None:
 def components(library: ctypes.CDLL, image: NDArray[np.uint8]) -> list[NDArray[np.int32]]:
     """Return first pixel and component of each run, value and area of each component, and neighbours."""
     image = np.ascontiguousarray(image)
-    return _parts(library, library.wsi_seg_components(image.ctypes.data, *image.shape), 5)
+    return take_parts(library, library.wsi_seg_components(image.ctypes.data, *image.shape), 5)
+
+
+def sieve(
+    library: ctypes.CDLL,
+    image: NDArray[np.uint8],
+    goes_on: Sequence[bool],
+    inner: Rect,
+    min_area: int,
+    outside: int,
+) -> tuple[NDArray[np.uint8], bool, int]:
+    """Give the small components of an image to their neighbours.
+
+    Parameters
+    ----------
+    library : CDLL
+    image : uint8 array
+    goes_on : four bools
+        Whether there is more of the image above, below, on the left and on the right.
+    inner : Rect
+        What is asked for of the image.
+    min_area : int
+    outside : int
+        The first value that takes no part.
+
+    Returns
+    -------
+    labels : uint8 array, shape (inner.height, inner.width)
+    exact : bool
+        False if more of the image might change them.
+    runs : int
+        Of the image.
+    """
+    image = np.ascontiguousarray(image)
+    height, width = image.shape
+    bounds = np.array([inner.y0, inner.y1, inner.x0, inner.x1], dtype=np.int64)
+    sides = np.array(goes_on, dtype=np.uint8)
+    if not (0 <= inner.y0 < inner.y1 <= height and 0 <= inner.x0 < inner.x1 <= width) or len(sides) != 4:
+        raise ValueError(f"{inner} of an image of {image.shape}")
+    labels = np.empty((inner.height, inner.width), dtype=np.uint8)
+    runs = c_int64()
+    reached = library.wsi_seg_sieve(
+        image.ctypes.data, height, width, sides.ctypes.data, bounds.ctypes.data, min_area, outside,
+        labels.ctypes.data, runs,
+    )  # fmt: skip
+    if reached == NO_MEMORY:
+        raise MemoryError
+    return labels, not reached, runs.value
 
 
 def paint(
@@ -114,93 +168,10 @@ def trace(
     if corners.shape != (component.shape[0] + 1, component.shape[1] + 1) or not corners.flags.c_contiguous:
         raise ValueError(f"corners of shape {corners.shape} for an image of shape {component.shape}")
     found = library.wsi_seg_trace(component.ctypes.data, *component.shape, corners.ctypes.data)
-    return _parts(library, found, 3)
+    return take_parts(library, found, 3)
 
 
-def simplify(
-    library: ctypes.CDLL,
-    xy: NDArray[np.int32],
-    ring_offsets: NDArray[np.int64],
-    active: NDArray[np.bool_],
-    largest: float,
-) -> list[NDArray[np.int32]]:
-    """Drop corners of rings that form a coverage.
-
-    Parameters
-    ----------
-    library : CDLL
-    xy : int32 array, shape (points, 2)
-        From 0 on.
-    ring_offsets : int64 array, shape (rings + 1,)
-    active : bool array, shape (rings,)
-        Rings that take part; the others stay, as if they were alone.
-    largest : float
-        Area of the largest triangle that may be cut off.
-
-    Returns
-    -------
-    list of int32 arrays
-        Points, ring offsets, and of each given point whether it stays; all empty for rings of no coverage.
-    """
-    xy, offsets = np.ascontiguousarray(xy), ring_offsets.astype(np.int32)
-    which = np.ascontiguousarray(active)
-    width, height = xy.max(axis=0).tolist()
-    if xy.min() < 0 or len(which) != len(offsets) - 1 or offsets[-1] != len(xy):
-        raise ValueError("points beyond the first row or column, or rings that are not those of the points")
-    found = library.wsi_seg_simplify(
-        xy.ctypes.data, offsets.ctypes.data, which.ctypes.data, len(which), width, height, largest
-    )
-    return _parts(library, found, 3)
-
-
-def coordinates(
-    library: ctypes.CDLL,
-    xy: NDArray[np.float64],
-    offsets: Sequence[NDArray[np.int64]],
-    several: NDArray[np.bool_],
-) -> list[bytes] | None:
-    """Write the coordinates of outlines as GeoJSON.
-
-    Parameters
-    ----------
-    library : CDLL
-    xy : float64 array, shape (points, 2)
-    offsets : three int64 arrays
-        Of rings among the points, of parts among the rings and of outlines among the parts, and where the
-        last one ends.
-    several : bool array, shape (outlines,)
-        Which are MultiPolygons.
-
-    Returns
-    -------
-    list of bytes
-        A text for each outline; None if a number is not of hundredths.
-    """
-    xy, which = np.ascontiguousarray(xy), np.ascontiguousarray(several)
-    places = [np.ascontiguousarray(each) for each in offsets]
-    count = len(which)
-    if [int(each[-1]) for each in places] != [len(xy), *(len(each) - 1 for each in places[:-1])] or (
-        len(places[-1]) - 1 != count
-    ):
-        raise ValueError(f"offsets that are not those of {len(xy)} points and {count} outlines")
-    brackets = 4 * sum(map(len, places))
-    text = np.empty(len(xy) * POINT_BYTES + brackets, dtype=np.uint8)
-    ends = np.empty(count, dtype=np.int64)
-    refused = library.wsi_seg_coordinates(
-        xy.ctypes.data,
-        *(each.ctypes.data for each in places),
-        which.ctypes.data,
-        count,
-        text.ctypes.data,
-        ends.ctypes.data,
-    )
-    if refused:
-        return None
-    whole = text[: ends[-1] if count else 0].tobytes()
-    return [whole[begin:end] for begin, end in itertools.pairwise([0, *ends.tolist()])]
-
-
-def _parts(library: ctypes.CDLL, found: int | None, count: int) -> list[NDArray[np.int32]]:
+def take_parts(library: ctypes.CDLL, found: int | None, count: int) -> list[NDArray[np.int32]]:
     """Make room for what was found, and take it."""
     if found is None:
         raise MemoryError

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 import shapely
 
-from wsi_seg.results.polygons import compiled
+from wsi_seg.results.polygons import compiled, compiled_outlines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +82,7 @@ class OutlinePoints:
         """The GeoJSON coordinates of each outline, whole numbers without a decimal point."""
         if library := compiled.kernels():
             offsets = (self.ring_offsets, self.part_offsets, self.outline_offsets)
-            texts = compiled.coordinates(library, self.xy, offsets, self.several)
+            texts = compiled_outlines.coordinates(library, self.xy, offsets, self.several)
             if texts is not None:
                 return texts
         return self.texts_by_orjson()

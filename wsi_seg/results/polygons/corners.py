@@ -1,4 +1,9 @@
-"""The corners of a coverage's polygons, and the areas that some of them enclose, all polygons at once."""
+"""The corners of a coverage's polygons, and the areas that some of them enclose, all polygons at once.
+
+Which corners are kept is told of each point of the rings; the point that closes a ring is its first again,
+and what is told of it has no meaning. Compiled kernels do the work where there are any, else numpy, with the
+same result.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +12,82 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from wsi_seg.results.polygons import compiled, compiled_outlines
 from wsi_seg.results.polygons.rings import Rings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def areas(
+    rings: Rings, kept: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the area of each polygon that only the corners kept make, exact, and their number.
+
+    Parameters
+    ----------
+    rings : Rings
+    kept : NDArray of bool, shape (points,), optional
+        By default all.
+    """
+    if library := compiled.kernels():
+        return compiled_outlines.areas(library, rings, kept)
+    corners = Corners.of(rings)
+    of_corners = np.ones(len(corners.place), dtype=bool) if kept is None else kept[corners.of_point]
+    return corners.area(of_corners), corners.count(of_corners)
+
+
+def hold(rings: Rings, kept: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep all corners of chosen polygons, and their neighbours' along the borders that they share.
+
+    Parameters
+    ----------
+    rings : Rings
+        A coverage.
+    kept : NDArray of bool, shape (points,)
+    chosen : NDArray of bool, shape (polygons,)
+
+    Returns
+    -------
+    NDArray of bool, shape (points,)
+        Those kept before among them.
+    """
+    if library := compiled.kernels():
+        after = compiled_outlines.hold(library, rings, kept, chosen)
+        if after is not None:
+            return after
+    corners = Corners.of(rings)
+    held = kept.copy()
+    held[corners.of_point] |= corners.of_any(chosen)
+    return held
+
+
+def build(
+    rings: Rings, kept: NDArray[np.bool_], chosen: NDArray[np.bool_], first_xy: NDArray[np.int32]
+) -> Rings:
+    """Make chosen polygons of the corners kept, in their order.
+
+    Parameters
+    ----------
+    rings : Rings
+    kept : NDArray of bool, shape (points,)
+    chosen : NDArray of bool, shape (polygons,)
+    first_xy : NDArray of int32, shape (rings, 2)
+        Where each ring begins, at a corner kept.
+    """
+    if library := compiled.kernels():
+        xy, offsets = compiled_outlines.build(library, rings, kept, chosen, first_xy)
+        of_polygons = np.append(0, np.cumsum(np.diff(rings.polygon_offsets)[chosen]))
+        return Rings(xy.reshape(-1, 2), offsets.astype(np.int64), of_polygons, rings.origin_xy)
+    corners = Corners.of(rings)
+    return corners.build(kept[corners.of_point], chosen, first_xy)
+
+
 @dataclass(frozen=True)
 class Corners:
-    """The corners of polygons, ring by ring, without the point that closes each ring.
+    """The corners of polygons, ring by ring, without the point that closes each ring, for numpy.
+
+    In its methods, `kept` tells of each of these corners.
 
     Attributes
     ----------
@@ -91,15 +163,7 @@ class Corners:
     def build(
         self, kept: NDArray[np.bool_], chosen: NDArray[np.bool_], first_xy: NDArray[np.integer]
     ) -> Rings:
-        """Make chosen polygons of the corners kept, in their order.
-
-        Parameters
-        ----------
-        kept : NDArray of bool, shape (n,)
-        chosen : NDArray of bool, shape (polygons,)
-        first_xy : NDArray of int, shape (rings, 2)
-            Where each ring begins, at a corner kept.
-        """
+        """Make chosen polygons of the corners kept, as the function of this name does."""
         index = np.flatnonzero(kept & chosen[self.owner])
         ring = self.ring[index]
         begins = np.flatnonzero(np.diff(ring, prepend=-1))

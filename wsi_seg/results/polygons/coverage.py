@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import shapely
 
-from wsi_seg.results.polygons import compiled
+from wsi_seg.results.polygons import compiled, compiled_outlines
 from wsi_seg.results.polygons.rings import Rings
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def drop_corners(before: Rings, active: NDArray[np.bool_], tolerance: float) -> 
     tolerance : float
     """
     library = compiled.kernels()
-    if library is None or not active.any() or np.prod(before.xy.max(axis=0) + 1.0) > compiled.MOST_PIXELS:
+    if library is None or not active.any():
         return drop_by_geos(before, active, tolerance)
-    xy, offsets, kept = compiled.simplify(
+    xy, offsets, kept = compiled_outlines.simplify(
         library, before.xy, before.ring_offsets, active[before.ring_owner], tolerance * tolerance
     )
     if not len(xy):

@@ -20,9 +20,12 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array
 
 from wsi_seg.models.classes import OUTSIDE_ID
+from wsi_seg.results.polygons import compiled
 from wsi_seg.results.polygons.components import Components, find_components
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from wsi_seg.slides.lattice import Rect
@@ -75,13 +78,49 @@ def read_sieved(source: LabelSource, rect: Rect, min_area: int) -> tuple[NDArray
     margin = FIRST_MARGIN
     while True:
         window = rect.padded(margin).clipped(width, height)
-        components = find_components(source.read(window))
-        inner = rect.relative_to(window)
-        values, doubtful = sieve(components, min_area, cut=_cut_by(window, components, width, height))
-        exact = not _reaches(components, doubtful, inner)
-        if exact or margin >= LAST_MARGIN or len(components.run_start) > MOST_RUNS:
-            return components.paint(values)[inner.slices], exact
+        goes_on = (window.y0 > 0, window.y1 < height, window.x0 > 0, window.x1 < width)
+        labels, exact, runs = sieve_image(source.read(window), goes_on, rect.relative_to(window), min_area)
+        if exact or margin >= LAST_MARGIN or runs > MOST_RUNS:
+            return labels, exact
         margin *= 2
+
+
+def sieve_image(
+    image: NDArray[np.uint8], goes_on: Sequence[bool], inner: Rect, min_area: int
+) -> tuple[NDArray[np.uint8], bool, int]:
+    """Sieve a window of a larger image.
+
+    Parameters
+    ----------
+    image : NDArray of uint8
+    goes_on : four bools
+        Whether there is more above, below, on the left and on the right.
+    inner : Rect
+        What is asked for of the window.
+    min_area : int
+        Components with fewer pixels are given away.
+
+    Returns
+    -------
+    labels : NDArray of uint8, shape (inner.height, inner.width)
+    exact : bool
+        False if more of the image might change them.
+    runs : int
+        Runs of equal pixels in the window.
+    """
+    if image.size <= compiled.MOST_PIXELS and (library := compiled.kernels()):
+        return compiled.sieve(library, image, goes_on, inner, min_area, OUTSIDE_ID)
+    return sieve_by_numpy(image, goes_on, inner, min_area)
+
+
+def sieve_by_numpy(
+    image: NDArray[np.uint8], goes_on: Sequence[bool], inner: Rect, min_area: int
+) -> tuple[NDArray[np.uint8], bool, int]:
+    """Do the same as `sieve_image`, without a compiled kernel."""
+    components = find_components(image)
+    values, doubtful = sieve(components, min_area, cut=_cut_by(goes_on, components))
+    exact = not _reaches(components, doubtful, inner)
+    return components.paint(values)[inner.slices], exact, len(components.run_start)
 
 
 def sieve(
@@ -184,18 +223,19 @@ def _elect(
     return np.asarray(choices[total.reshape(count, -1).argmax(axis=1)], dtype=np.uint8)
 
 
-def _cut_by(window: Rect, components: Components, width: int, height: int) -> NDArray[np.bool_]:
-    """Return which components touch a side of the window that is not a side of the image."""
+def _cut_by(goes_on: Sequence[bool], components: Components) -> NDArray[np.bool_]:
+    """Return which components touch a side of the window where the image goes on."""
     start, end = components.run_start, components.run_end
-    columns = window.width
+    height, columns = components.shape
+    up, down, left, right = goes_on
     touching = np.zeros(len(start), dtype=bool)
-    if window.y0 > 0:
+    if up:
         touching |= start < columns
-    if window.y1 < height:
-        touching |= end > components.shape[0] * columns - columns
-    if window.x0 > 0:
+    if down:
+        touching |= end > height * columns - columns
+    if left:
         touching |= start % columns == 0
-    if window.x1 < width:
+    if right:
         touching |= end % columns == 0
     cut = np.zeros(len(components), dtype=bool)
     cut[components.run_component[touching]] = True

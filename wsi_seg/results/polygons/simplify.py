@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import shapely
 
-from wsi_seg.results.polygons.corners import Corners
+from wsi_seg.results.polygons.corners import areas, build, hold
 from wsi_seg.results.polygons.coverage import drop_corners
 from wsi_seg.results.polygons.tile_tally import LABEL_VALUES
 
@@ -83,7 +83,7 @@ def _take_all(
     steps: tuple[float, ...], rings: Rings, class_id: NDArray[np.uint8], *, each_sound: bool
 ) -> Simplified:
     """Take steps, as far as they are sound; whether polygons are valid is looked at where `each_sound`."""
-    exact = rings.area()
+    exact, _ = areas(rings)
     reached = np.zeros(len(rings))
     for step in steps:
         taken = _take(step, rings, class_id, exact, each_sound=each_sound)
@@ -113,28 +113,25 @@ def _take(
     None if what it makes of them is not sound.
     """
     active = ~_pinned(before, step)
-    moved, kept_points = drop_corners(before, active, step)
-    area = moved.area()
+    moved, kept = drop_corners(before, active, step)
+    area, count_by_step = areas(moved)
     if not _same_area(exact, area) or (each_sound and not shapely.is_valid(moved.polygons()).all()):
         return None
     if not _excess(area, class_id, exact).any():
         return moved, active
-    corners = Corners.of(before)
-    kept = by_step = kept_points[corners.of_point]
     first_xy = moved.xy[moved.ring_offsets[:-1]]
     while True:
-        kept = _hold_back(corners, kept, active, class_id, exact)
-        changed = np.zeros_like(active)
-        changed[corners.owner[kept & ~by_step]] = True
-        held = corners.build(kept, changed, first_xy)
+        kept, count = _hold_back(before, kept, active, class_id, exact)
+        changed = count != count_by_step
+        held = build(before, kept, changed, first_xy)
         crossed = np.zeros_like(active)
         crossed[changed] = ~shapely.is_valid(held.polygons())
         if not crossed.any():
             after = moved.replaced(changed, held)
-            return (after, active) if _same_area(exact, after.area()) else None
+            return (after, active) if _same_area(exact, areas(after)[0]) else None
         # A corner that stays may lie beyond a border that went on: that goes back too.
         active &= ~crossed
-        kept |= corners.of_any(crossed)
+        kept = hold(before, kept, crossed)
 
 
 def _excess(
@@ -147,37 +144,43 @@ def _excess(
 
 
 def _hold_back(
-    corners: Corners,
+    before: Rings,
     kept: NDArray[np.bool_],
     active: NDArray[np.bool_],
     class_id: NDArray[np.uint8],
     exact: NDArray[np.float64],
-) -> NDArray[np.bool_]:
-    """Choose polygons to hold back until no class strays; return which corners stay then.
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Choose polygons to hold back until no class strays.
 
     A polygon that is held back keeps all its corners, and so do its neighbours along the borders that they
     share: the corners of one place.
 
     Parameters
     ----------
-    corners : Corners
+    before : Rings
         Before the step.
-    kept : NDArray of bool
-        Which of them are left.
+    kept : NDArray of bool, shape (points,)
+        Which of their points are left.
     active : NDArray of bool
         Changed in place.
     class_id, exact : NDArray
         Each polygon's class, and its area before any step.
+
+    Returns
+    -------
+    kept : NDArray of bool, shape (points,)
+        Which points stay then.
+    count : NDArray of int64, shape (polygons,)
+        How many corners of each polygon do.
     """
     whole = np.bincount(class_id, exact, LABEL_VALUES)
-    all_before = np.ones_like(kept)
-    area_before, count_before = corners.area(all_before), corners.count(all_before)
+    area_before, count_before = areas(before)
     tries = 0
     while True:
-        area = corners.area(kept)
+        area, count = areas(before, kept)
         excess = _excess(area, class_id, exact)
         if not excess.any():
-            return kept
+            return kept, count
         # The class that strays most comes first: what it loses may be all that its neighbours gain.
         # No class strayed before this step: one that does now has active polygons, so the loop ends.
         tries += 1
@@ -185,9 +188,9 @@ def _hold_back(
         held = np.flatnonzero(active & (class_id == worst))
         if tries <= TRIES:
             gain = (area - area_before)[held] * np.sign(excess[worst])
-            held = held[_costliest(gain, (count_before - corners.count(kept))[held], abs(excess[worst]))]
+            held = held[_costliest(gain, (count_before - count)[held], abs(excess[worst]))]
         active[held] = False
-        kept = kept | corners.of_any(~active)
+        kept = hold(before, kept, ~active)
 
 
 def _same_area(exact: NDArray[np.float64], area: NDArray[np.float64]) -> bool:

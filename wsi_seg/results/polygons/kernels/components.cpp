@@ -1,7 +1,10 @@
 // Runs of equal pixels and 4-connected components of a label image: what components.py finds, number for number.
 
+#include "components.h"
+
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <new>
 
 #include "found.h"
@@ -27,12 +30,11 @@ static int64_t next_change(const uint8_t *row, int64_t x, int64_t width) {
     return x;
 }
 
-static void find_components(const uint8_t *image, int64_t height, int64_t width, Found &found) {
-    found.parts.resize(5);
-    Numbers &start = found.parts[0], &component = found.parts[1], &value = found.parts[2];
-    Numbers &area = found.parts[3], &neighbours = found.parts[4];
-    Numbers parent, apart;
-    std::vector<int64_t> first_of_row;
+void find_components(const uint8_t *image, int64_t height, int64_t width, Components &all) {
+    Numbers &start = all.start, &component = all.component, &value = all.value, &area = all.area;
+    Numbers &neighbours = all.neighbours;
+    Numbers parent;
+    std::vector<int64_t> &first_of_row = all.first_of_row;
     for (int64_t y = 0; y < height; y++) {
         const uint8_t *row = image + y * width;
         first_of_row.push_back((int64_t)start.size());
@@ -50,11 +52,12 @@ static void find_components(const uint8_t *image, int64_t height, int64_t width,
             if (image[start[upper]] == image[start[lower]])
                 unite(parent, (int32_t)upper, (int32_t)lower);
             else
-                apart.insert(apart.end(), {(int32_t)upper, (int32_t)lower, (int32_t)(end - x)});
+                neighbours.insert(neighbours.end(), {(int32_t)upper, (int32_t)lower, (int32_t)(end - x)});
             upper += above == end, lower += here == end, x = end;
         }
     }
     const int64_t runs = (int64_t)start.size();
+    first_of_row.push_back(runs);
     component.resize(runs);
     for (int64_t run = 0; run < runs; run++) {
         const int32_t root = root_of(parent, (int32_t)run);  // the first of its component
@@ -68,7 +71,6 @@ static void find_components(const uint8_t *image, int64_t height, int64_t width,
         const int64_t end = run + 1 < runs ? start[run + 1] : height * width;
         area[component[run]] += (int32_t)(end - start[run]);
     }
-    neighbours.swap(apart);
     for (size_t i = 0; i < neighbours.size(); i += 3) {
         neighbours[i] = component[neighbours[i]];
         neighbours[i + 1] = component[neighbours[i + 1]];
@@ -93,9 +95,12 @@ extern "C" void wsi_seg_paint(const int64_t *start, const void *values, int64_t 
 // Parts: first pixel and component of each run; value and area of each component; neighbours in threes.
 extern "C" Found *wsi_seg_components(const uint8_t *image, int64_t height, int64_t width) {
     try {
-        Found *found = new Found;
-        find_components(image, height, width, *found);
-        return found;
+        Components all;
+        find_components(image, height, width, all);
+        std::unique_ptr<Found> found(new Found);
+        for (Numbers *part : {&all.start, &all.component, &all.value, &all.area, &all.neighbours})
+            found->parts.push_back(std::move(*part));
+        return found.release();
     } catch (const std::bad_alloc &) {
         return nullptr;
     }

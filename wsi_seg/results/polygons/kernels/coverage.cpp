@@ -7,10 +7,12 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <queue>
 #include <unordered_map>
 
+#include "extent.h"
 #include "found.h"
 
 // A place where rings have corners. `before` and `ahead` are the neighbours on the first ring that passes.
@@ -260,18 +262,20 @@ class Coverage {
 };
 
 // Parts: points and ring offsets, and of each point that went in whether it was kept; no part, if a border has
-// more than two sides.
+// more than two sides or `Extent` refuses the points.
 extern "C" Found *wsi_seg_simplify(const int32_t *xy, const int32_t *ring_offsets, const uint8_t *active,
-                                   int64_t rings, int64_t width, int64_t height, double largest) {
+                                   int64_t rings, double largest) {
     try {
-        Found *found = new Found;
-        Coverage coverage(xy, ring_offsets, active, rings, width, height);
+        const Extent extent(xy, ring_offsets[rings]);
+        std::unique_ptr<Found> found(new Found);
         found->parts.resize(3);
+        if (!extent.fits()) return found.release();
+        Coverage coverage(xy, ring_offsets, active, rings, extent.width, extent.height);
         if (coverage.is_sound()) {
             coverage.simplify(largest);
             coverage.write(*found);
         }
-        return found;
+        return found.release();
     } catch (const std::bad_alloc &) {
         return nullptr;
     }

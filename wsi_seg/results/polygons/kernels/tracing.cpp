@@ -1,6 +1,7 @@
 // Outlines of the components of an image: what tracing.py finds, number for number.
 
 #include <cstring>
+#include <memory>
 #include <new>
 
 #include "found.h"
@@ -98,9 +99,9 @@ static void trace(const int32_t *image, int64_t height, int64_t width, uint8_t *
 // Parts: points, ring offsets, polygon offsets.
 extern "C" Found *wsi_seg_trace(const int32_t *image, int64_t height, int64_t width, uint8_t *corners) {
     try {
-        Found *found = new Found;
+        std::unique_ptr<Found> found(new Found);
         trace(image, height, width, corners, *found);
-        return found;
+        return found.release();
     } catch (const std::bad_alloc &) {
         return nullptr;
     }
