@@ -11,9 +11,9 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from skimage.measure import label
 
-from wsi_seg.results.polygons import sieve
+from wsi_seg.results.polygons import compiled, sieve
 from wsi_seg.results.polygons.components import find_components
-from wsi_seg.results.polygons.sieve import read_sieved
+from wsi_seg.results.polygons.sieve import read_sieved, sieve_by_numpy, sieve_image
 from wsi_seg.slides.lattice import Rect
 
 VALUES = st.sampled_from([0, 1, 2, 3, 254, 255])
@@ -108,6 +108,34 @@ def test_any_part_is_a_part_of_the_whole(seed: int, min_area: int, data: st.Data
 
     assert exact
     np.testing.assert_array_equal(result, expected[rect.slices])
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 4), st.data())
+def test_kernels_and_numpy_sieve_the_same(seed: int, min_area: int, block: int, data: st.DataObject) -> None:
+    rng = np.random.default_rng(seed)
+    image = np.kron(rng.integers(0, 4, (9, 11)), np.ones((block, block))).astype(np.uint8)
+    noise = rng.random(image.shape) < 0.2
+    image[noise] = rng.choice([0, 1, 2, 3, 253, 254, 255], noise.sum())
+    height, width = image.shape
+    y0, x0 = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+    inner = Rect(y0, x0, data.draw(st.integers(y0 + 1, height)), data.draw(st.integers(x0 + 1, width)))
+    goes_on = data.draw(st.tuples(*[st.booleans()] * 4))
+
+    labels, exact, runs = sieve_image(image, goes_on, inner, min_area)
+    by_numpy, exact_by_numpy, runs_by_numpy = sieve_by_numpy(image, goes_on, inner, min_area)
+
+    assert compiled.kernels() is not None
+    assert (exact, runs) == (exact_by_numpy, runs_by_numpy)
+    assert labels.dtype == by_numpy.dtype
+    np.testing.assert_array_equal(labels, by_numpy)
+
+
+@pytest.mark.parametrize("inner", [Rect(0, 0, 4, 6), Rect(-1, 0, 2, 2), Rect(2, 2, 2, 3)])
+def test_kernels_look_at_no_pixel_beyond_the_image(inner: Rect) -> None:
+    library = compiled.kernels()
+    assert library is not None
+    with pytest.raises(ValueError, match="of an image of"):
+        compiled.sieve(library, np.zeros((4, 5), dtype=np.uint8), (False,) * 4, inner, 2, 254)
 
 
 def test_a_tie_goes_to_the_lowest_class() -> None:

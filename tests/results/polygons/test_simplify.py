@@ -159,7 +159,8 @@ def test_a_step_that_would_be_unsound_is_not_taken(monkeypatch: pytest.MonkeyPat
     crossed = Rings(
         np.tile(bowtie, (len(rings), 1)), 5 * np.arange(len(rings) + 1), rings.polygon_offsets, (0, 0)
     )
-    monkeypatch.setattr(Rings, "area", lambda self: np.full(len(self), 81.0))
+    all_equal = np.full(len(rings), 81.0), np.full(len(rings), 4)
+    monkeypatch.setattr(simplify_module, "areas", lambda rings, kept=None: all_equal)
     sound_until = 2.0
 
     def first_sound(before: Rings, active: NDArray[np.bool_], step: float) -> Moved:
