@@ -20,9 +20,8 @@ FRAME = shapely.Polygon([(0, 0), (9, 0), (9, 9), (0, 9)], [[(2, 2), (2, 5), (5, 
 
 def coverage(image: NDArray[np.uint8]) -> Rings:
     components = find_components(np.asarray(image))
-    component = components.paint(np.arange(len(components), dtype=np.int32))
-    extra = np.zeros((component.shape[0] + 1, component.shape[1] + 1), dtype=bool)
-    return trace(component, extra, (70_000, 90_000)).rings
+    extra = np.zeros((image.shape[0] + 1, image.shape[1] + 1), dtype=bool)
+    return trace(components, extra, (70_000, 90_000)).rings
 
 
 def everything(corners: Corners) -> NDArray[np.bool_]:

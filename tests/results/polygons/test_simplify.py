@@ -21,9 +21,8 @@ IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=10), ele
 
 def traced(image: NDArray[np.uint8]) -> tuple[Rings, NDArray[np.uint8]]:
     components = find_components(np.asarray(image))
-    component = components.paint(np.arange(len(components), dtype=np.int32))
-    extra = np.zeros((component.shape[0] + 1, component.shape[1] + 1), dtype=bool)
-    return trace(component, extra, (0, 0)).rings, components.value
+    extra = np.zeros((image.shape[0] + 1, image.shape[1] + 1), dtype=bool)
+    return trace(components, extra, (0, 0)).rings, components.value
 
 
 def simplified(

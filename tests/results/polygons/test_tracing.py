@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +24,7 @@ def traced(
     components = find_components(np.asarray(image))
     component = components.paint(np.arange(len(components), dtype=np.int32))
     extra = np.zeros((component.shape[0] + 1, component.shape[1] + 1), dtype=bool)
-    return component, trace(component, extra, origin_xy).rings.polygons()
+    return component, trace(components, extra, origin_xy).rings.polygons()
 
 
 @given(IMAGES)
@@ -37,17 +40,38 @@ def test_outlines_are_those_of_gdal(image: NDArray[np.uint8]) -> None:
 @given(IMAGES, st.integers(0, 2**32 - 1))
 def test_kernels_and_numpy_find_the_same(image: NDArray[np.uint8], seed: int) -> None:
     components = find_components(np.asarray(image))
-    component = components.paint(np.arange(len(components), dtype=np.int32))
-    extra = np.zeros((component.shape[0] + 1, component.shape[1] + 1), dtype=bool)
-    extra[0] = np.random.default_rng(seed).random(len(extra[0])) < 0.5
+    extra = np.zeros((image.shape[0] + 1, image.shape[1] + 1), dtype=bool)
+    rng = np.random.default_rng(seed)
+    for side in (extra[0], extra[-1], extra[:, 0], extra[:, -1]):
+        side[:] = rng.random(len(side)) < 0.5
 
-    by_numpy, found = trace_by_numpy(component, extra, (3, 70_000)), trace(component, extra, (3, 70_000))
+    by_numpy, found = trace_by_numpy(components, extra, (3, 70_000)), trace(components, extra, (3, 70_000))
 
     assert compiled.kernels() is not None
-    np.testing.assert_array_equal(found.corners, by_numpy.corners)
+    np.testing.assert_array_equal(found.top_corners, by_numpy.top_corners)
+    np.testing.assert_array_equal(found.left_corners, by_numpy.left_corners)
     assert found.rings.origin_xy == by_numpy.rings.origin_xy == (3, 70_000)
     for name in ("xy", "ring_offsets", "polygon_offsets"):
         np.testing.assert_array_equal(getattr(found.rings, name), getattr(by_numpy.rings, name))
+
+
+@pytest.mark.parametrize(
+    ("starts", "of_runs"),
+    [
+        ([0, 2, 4], [0, 1, 0]),  # no run begins the second row
+        ([0, 3, 2, 5], [0, 1, 0, 1]),  # not in order
+        ([0, 3, 9], [0, 1, 0]),  # beyond the image
+        ([0, 3], [0, 7]),  # a component that there is not
+    ],
+)
+def test_kernels_refuse_runs_that_are_not_those_of_an_image(starts: list[int], of_runs: list[int]) -> None:
+    library = compiled.kernels()
+    assert library is not None
+    components = find_components(np.array([[1, 1, 1], [2, 2, 2]], dtype=np.uint8))
+    wrong = replace(components, run_start=np.array(starts), run_component=np.array(of_runs, dtype=np.int32))
+
+    with pytest.raises(ValueError, match="runs that are not those"):
+        compiled.trace(library, wrong, np.zeros((3, 4), dtype=bool))
 
 
 @given(IMAGES)

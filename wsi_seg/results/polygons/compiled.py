@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from wsi_seg.results.polygons.components import Components
     from wsi_seg.slides.lattice import Rect
 
 SOURCE = Path(__file__).with_name("kernels")
@@ -63,7 +64,7 @@ def load_kernels() -> ctypes.CDLL:
         "components": (array, c_int64, c_int64),
         "paint": (array, array, c_int64, c_int64, c_int64, array),
         "sieve": (array, c_int64, c_int64, array, array, c_int64, c_int64, array, POINTER(c_int64)),
-        "trace": (array, c_int64, c_int64, array),
+        "trace": (array, array, c_int64, c_int64, c_int64, c_int64, array, array, array),
         "simplify": (array, array, array, c_int64, c_double),
         "areas": (array, array, array, c_int64, array, array, array),
         "hold": (array, array, array, c_int64, array, array),
@@ -161,14 +162,28 @@ def paint(
 
 
 def trace(
-    library: ctypes.CDLL, component: NDArray[np.int32], corners: NDArray[np.bool_]
-) -> list[NDArray[np.int32]]:
-    """Return points, ring offsets and polygon offsets; `corners`, those wanted, becomes those that are."""
-    component = np.ascontiguousarray(component)
-    if corners.shape != (component.shape[0] + 1, component.shape[1] + 1) or not corners.flags.c_contiguous:
-        raise ValueError(f"corners of shape {corners.shape} for an image of shape {component.shape}")
-    found = library.wsi_seg_trace(component.ctypes.data, *component.shape, corners.ctypes.data)
-    return take_parts(library, found, 3)
+    library: ctypes.CDLL, components: Components, wanted: NDArray[np.bool_]
+) -> tuple[list[NDArray[np.int32]], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return points, ring offsets and polygon offsets, and which points of the first row and column are corners
+    (see `tracing.Outlines`).
+
+    `wanted` are points of the border that are to be corners, of an image of all points.
+    """
+    height, width = components.shape
+    starts = np.ascontiguousarray(components.run_start, dtype=np.int64)
+    of_runs = np.ascontiguousarray(components.run_component, dtype=np.int32)
+    wanted = np.ascontiguousarray(wanted, dtype=bool)
+    if wanted.shape != (height + 1, width + 1) or not 0 < len(starts) == len(of_runs):
+        raise ValueError(f"corners of shape {wanted.shape} for an image of shape {components.shape}")
+    top, left = np.empty(width + 1, dtype=bool), np.empty(height + 1, dtype=bool)
+    found = library.wsi_seg_trace(
+        starts.ctypes.data, of_runs.ctypes.data, len(starts), len(components), height, width,
+        wanted.ctypes.data, top.ctypes.data, left.ctypes.data,
+    )  # fmt: skip
+    parts = take_parts(library, found, 3)
+    if not len(parts[0]):
+        raise ValueError(f"runs that are not those of an image of shape {components.shape}")
+    return parts, top, left
 
 
 def take_parts(library: ctypes.CDLL, found: int | None, count: int) -> list[NDArray[np.int32]]:

@@ -53,6 +53,17 @@ class Components:
         """Flat index just past each run's last pixel."""
         return np.append(self.run_start[1:], self.shape[0] * self.shape[1])
 
+    def sides(self) -> tuple[NDArray[np.int32], ...]:
+        """Return the component of each pixel of the image's first and last row, first and last column."""
+        height, width = self.shape
+        first = np.searchsorted(self.run_start, np.arange(height + 1) * width)
+        component = self.run_component
+        top, bottom = (
+            np.repeat(component[begin:end], np.diff(self.run_start[begin:end], append=(row + 1) * width))
+            for row, begin, end in ((0, 0, first[1]), (height - 1, first[-2], first[-1]))
+        )
+        return top, bottom, component[first[:-1]], component[first[1:] - 1]
+
     def paint(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the image in which each component has its entry of `values`, shape (components,)."""
         per_run = values[self.run_component]

@@ -19,6 +19,8 @@ from wsi_seg.results.polygons.rings import Rings
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from wsi_seg.results.polygons.components import Components
+
 EAST, SOUTH, WEST, NORTH = range(4)
 
 
@@ -29,44 +31,42 @@ class Outlines(NamedTuple):
     ----------
     rings : Rings
         One polygon a component, in the order of the components' ids.
-    corners : NDArray of bool, shape (height + 1, width + 1)
-        Pixel corners that are corners of some polygon.
+    top_corners, left_corners : NDArray of bool, shapes (width + 1,) and (height + 1,)
+        Which points along the image's top and left side are corners of some polygon.
     """
 
     rings: Rings
-    corners: NDArray[np.bool_]
+    top_corners: NDArray[np.bool_]
+    left_corners: NDArray[np.bool_]
 
 
-def trace(component: NDArray[np.int32], extra: NDArray[np.bool_], origin_xy: tuple[int, int]) -> Outlines:
+def trace(components: Components, extra: NDArray[np.bool_], origin_xy: tuple[int, int]) -> Outlines:
     """Trace every component of an image.
 
     The outlines are followed with the component on the right hand, from corner to corner.
 
     Parameters
     ----------
-    component : NDArray of int32, shape (height, width)
-        Id of the 4-connected component that each pixel belongs to, 0 to n - 1, each id in use.
+    components : Components
     extra : NDArray of bool, shape (height + 1, width + 1)
         Pixel corners on the image's border to be kept as corners although the outline runs straight there.
     origin_xy : (int, int)
         Coordinates of the image's top-left corner.
     """
-    if component.size <= compiled.MOST_PIXELS and (library := compiled.kernels()):
-        corners = np.ascontiguousarray(extra).copy()
-        xy, rings, polygons = compiled.trace(library, component, corners)
-        offsets = rings.astype(np.int64), polygons.astype(np.int64)
-        return Outlines(Rings(xy.reshape(-1, 2), *offsets, origin_xy), corners)
-    return trace_by_numpy(component, extra, origin_xy)
+    if library := compiled.kernels():
+        (xy, *offsets), top, left = compiled.trace(library, components, extra)
+        of_rings, of_polygons = (each.astype(np.int64) for each in offsets)
+        return Outlines(Rings(xy.reshape(-1, 2), of_rings, of_polygons, origin_xy), top, left)
+    return trace_by_numpy(components, extra, origin_xy)
 
 
-def trace_by_numpy(
-    component: NDArray[np.int32], extra: NDArray[np.bool_], origin_xy: tuple[int, int]
-) -> Outlines:
+def trace_by_numpy(components: Components, extra: NDArray[np.bool_], origin_xy: tuple[int, int]) -> Outlines:
     """Do the same as `trace`, without compiled kernels.
 
     All outlines are followed at once; only the last step, reading the rings off the links between corners,
     is a plain loop.
     """
+    component = components.paint(np.arange(len(components), dtype=np.int32))
     padded = np.pad(component, 1, constant_values=-1)
     vertical = padded[1:-1, 1:] != padded[1:-1, :-1]
     horizontal = padded[1:, 1:-1] != padded[:-1, 1:-1]
@@ -85,7 +85,8 @@ def trace_by_numpy(
     at = source[1][rings]
     owner = around[source[0][rings[ring_start]], at[ring_start]]
     xy = np.stack([x[at], y[at]], axis=1)
-    return Outlines(_assemble(xy, ring_start, owner, origin_xy), corners)
+    # Copies: a view would hold the corners of the whole image.
+    return Outlines(_assemble(xy, ring_start, owner, origin_xy), corners[0].copy(), corners[:, 0].copy())
 
 
 def _corners(vertical: NDArray[np.bool_], horizontal: NDArray[np.bool_]) -> NDArray[np.bool_]:

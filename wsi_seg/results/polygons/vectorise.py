@@ -169,31 +169,30 @@ def cut_tile(
     inner = rect.relative_to(seen)
     components = find_components(np.ascontiguousarray(sieved[inner.slices]))
     extra = _seam_corners(sieved, inner, settings.tile // SPLITS)
-    component = components.paint(np.arange(len(components), dtype=np.int32))
     class_id = components.value
     while True:
-        outlines = trace(component, extra, (rect.x0, rect.y0))
+        outlines = trace(components, extra, (rect.x0, rect.y0))
         simplified = simplify(outlines.rings, class_id, settings.tolerance_px)
         too_many = shapely.get_num_coordinates(simplified.polygons) > settings.max_vertices
-        smaller = _split(component, too_many, settings.tile) if too_many.any() else None
+        smaller = _split(components, too_many, settings.tile) if too_many.any() else None
         if smaller is None:
             break
         class_id = class_id[smaller.value % len(components)]
-        components, component = smaller, smaller.paint(np.arange(len(smaller), dtype=np.int32))
+        components = smaller
 
+    top, bottom, left, right = components.sides()
     pieces = Pieces(
         rect=rect,
         polygons=simplified.polygons,
         class_id=class_id,
         area=components.area,
         confidence=_sum_over(components, confidence, rect),
-        # Copies: a view would hold the whole tile until it is joined.
-        top=component[0].copy(),
-        bottom=component[-1].copy(),
-        left=component[:, 0].copy(),
-        right=component[:, -1].copy(),
-        top_corners=outlines.corners[0].copy(),
-        left_corners=outlines.corners[:, 0].copy(),
+        top=top,
+        bottom=bottom,
+        left=left,
+        right=right,
+        top_corners=outlines.top_corners,
+        left_corners=outlines.left_corners,
     )
     return Tile(pieces, outlines.rings.length(), simplified.tolerance, simplified.sound, far_enough)
 
@@ -228,7 +227,7 @@ def _seam_corners(sieved: NDArray[np.uint8], inner: Rect, spacing: int) -> NDArr
     return corners
 
 
-def _split(component: NDArray[np.int32], chosen: NDArray[np.bool_], tile: int) -> Components | None:
+def _split(components: Components, chosen: NDArray[np.bool_], tile: int) -> Components | None:
     """Cut the chosen components along the coarsest grid that cuts any of them.
 
     Returns
@@ -237,7 +236,8 @@ def _split(component: NDArray[np.int32], chosen: NDArray[np.bool_], tile: int) -
         Their values, modulo the number of components before, are the components they were part of. None if
         the finest grid cuts none.
     """
-    height, width = component.shape
+    height, width = components.shape
+    component = components.paint(np.arange(len(components), dtype=np.int32))
     cells = 2
     while cells <= SPLITS:
         row, column = np.arange(height) * cells // tile, np.arange(width) * cells // tile

@@ -15,6 +15,8 @@
 #include "extent.h"
 #include "found.h"
 
+namespace {  // each file its own: names may be those of another
+
 // A place where rings have corners. `before` and `ahead` are the neighbours on the first ring that passes.
 struct Vertex {
     int32_t x, y, before, ahead, edge;
@@ -260,6 +262,8 @@ class Coverage {
         if (last != first) out.insert(out.end(), {vertices[first].x, vertices[first].y});
     }
 };
+
+}  // namespace
 
 // Parts: points and ring offsets, and of each point that went in whether it was kept; no part, if a border has
 // more than two sides or `Extent` refuses the points.

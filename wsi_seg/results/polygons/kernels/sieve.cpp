@@ -6,6 +6,8 @@
 
 #include "components.h"
 
+namespace {  // each file its own: names may be those of another
+
 struct Window {
     int64_t height, width;
     bool up, down, left, right;  // where the image goes on
@@ -156,6 +158,8 @@ class Sieve {
         return reaches;
     }
 };
+
+}  // namespace
 
 // `goes_on` tells of the sides above, below, left and right; `inner` is a part of the image: y0, y1, x0, x1.
 // Writes the labels of that part and the number of runs; returns whether more of the image might change the
