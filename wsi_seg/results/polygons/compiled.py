@@ -164,8 +164,7 @@ def paint(
 def trace(
     library: ctypes.CDLL, components: Components, wanted: NDArray[np.bool_]
 ) -> tuple[list[NDArray[np.int32]], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return points, ring offsets and polygon offsets, and which points of the first row and column are corners
-    (see `tracing.Outlines`).
+    """Return points, ring offsets and polygon offsets, and which points of first row and column are corners.
 
     `wanted` are points of the border that are to be corners, of an image of all points.
     """

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
-from wsi_seg.results.polygons.tracing import dissolve, without_points
+from wsi_seg.results.polygons.tracing import unite, without_points
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from wsi_seg.slides.lattice import Rect
@@ -27,6 +30,8 @@ class Pieces:
     polygons : NDArray of object, shape (pieces,)
         Polygons in the label frame, corners being whole numbers; neighbouring tiles have the same corners
         along their common border.
+    seen_valid : bool
+        Whether all of the polygons were looked at, and are valid.
     class_id : NDArray of uint8, shape (pieces,)
         Label value of each piece.
     area : NDArray of int64, shape (pieces,)
@@ -42,6 +47,7 @@ class Pieces:
 
     rect: Rect
     polygons: NDArray[np.object_]
+    seen_valid: bool
     class_id: NDArray[np.uint8]
     area: NDArray[np.int64]
     confidence: NDArray[np.float64]
@@ -67,12 +73,15 @@ class Shape:
         Label pixels in it, counted before its outline was simplified.
     mean_confidence : float or None
         Mean of its pixels' confidence, in the confidence image's own scale.
+    seen_valid : bool
+        Whether the polygon was looked at, and is valid.
     """
 
     class_id: int
     polygon: shapely.Polygon
     area_px: int
     mean_confidence: float | None
+    seen_valid: bool = False
 
 
 @dataclass
@@ -103,14 +112,23 @@ class Complete:
     def shapes(self) -> list[Shape]:
         """Return the shapes. That takes most of the time of joining, and any thread may do it."""
         pieces, whole, groups = self.pieces, self.whole, self.groups
-        polygons = [without_points(dissolve(group.polygons), group.straight_xy) for group in groups]
+        united = [unite(group.polygons) for group in groups]
+        polygons = without_points(
+            np.array([polygon for polygon, _ in united], dtype=object),
+            [group.straight_xy for group in groups],
+        )
         return _shapes(
-            pieces.class_id[whole], pieces.polygons[whole], pieces.area[whole], pieces.confidence[whole]
+            pieces.class_id[whole],
+            pieces.polygons[whole],
+            pieces.area[whole],
+            pieces.confidence[whole],
+            repeat(pieces.seen_valid),
         ) + _shapes(
             np.array([group.class_id for group in groups], dtype=np.uint8),
-            np.array(polygons, dtype=object),
+            polygons,
             np.array([group.area for group in groups], dtype=np.int64),
             np.array([group.confidence for group in groups], dtype=np.float64),
+            [seen_valid for _, seen_valid in united],
         )
 
 
@@ -119,7 +137,9 @@ def _shapes(
     polygons: NDArray[np.object_],
     area: NDArray[np.int64],
     confidence: NDArray[np.float64],
+    seen_valid: Iterable[bool],
 ) -> list[Shape]:
     means: list[float | None] = (confidence / area).tolist()
     means = [None if mean is None or mean != mean else mean for mean in means]  # NaN: there is none
-    return list(map(Shape, class_id.tolist(), shapely.normalize(polygons), area.tolist(), means))
+    same = shapely.normalize(polygons)
+    return list(map(Shape, class_id.tolist(), same, area.tolist(), means, seen_valid))

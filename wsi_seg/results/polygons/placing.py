@@ -29,6 +29,9 @@ GRIDS = (0.01, 1 / 16, 1 / 4, 1)
 
 BATCH = 500
 
+SINGLE_EXACT = 2**24
+"""Single precision has every whole number up to here."""
+
 
 class Placed(NamedTuple):
     """A shape and its outline, a Polygon or MultiPolygon in the QuPath frame.
@@ -63,11 +66,12 @@ def place(shapes: Iterable[Shape], frames: Frames) -> Iterator[Placed]:
     frames : Frames
         Where the label frame lies in QuPath's.
     """
-    coming = iter(shapes)
+    coming, stays_valid = iter(shapes), _exact_in_qupath(frames)
     while batch := list(islice(coming, BATCH)):
         shapes_label = np.array([shape.polygon for shape in batch])
         outlines = shapely.transform(shapes_label, lambda xy: _rounded(frames.label_to_qupath(xy)))
-        sound = valid_in_qupath(outlines)
+        sound = np.array([stays_valid and shape.seen_valid for shape in batch], dtype=bool)
+        sound[~sound] = valid_in_qupath(outlines[~sound])
         exact = shapely.transform(shapes_label[~sound], frames.label_to_qupath)
         outlines[~sound] = [_mended(outline) for outline in exact]
         yield from map(
@@ -80,6 +84,16 @@ def place(shapes: Iterable[Shape], frames: Frames) -> Iterator[Placed]:
             repeat(OutlinePoints.of(outlines)),
             count(),
         )
+
+
+def _exact_in_qupath(frames: Frames) -> bool:
+    """Return whether QuPath holds the corners of all label pixels as they are: what is valid stays so then.
+
+    Quarters of a pixel are whole hundredths, and single precision has them up to four million pixels.
+    """
+    quarters = np.multiply(frames.downsample, 4)
+    most = np.multiply(frames.label_size, quarters).max()
+    return bool((quarters % 1 == 0).all() and most <= SINGLE_EXACT)
 
 
 def valid_in_qupath(outlines: NDArray[np.object_]) -> NDArray[np.bool_]:

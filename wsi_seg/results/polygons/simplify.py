@@ -48,11 +48,14 @@ class Simplified(NamedTuple):
         The largest step that each polygon took part in, in pixels; 0: as it was.
     sound : bool
         False if the steps ended early, for the polygons to stay valid.
+    seen_valid : bool
+        Whether all of the polygons were looked at, and are valid.
     """
 
     polygons: NDArray[np.object_]
     tolerance: NDArray[np.float64]
     sound: bool
+    seen_valid: bool = False
 
 
 def steps_within(tolerance: float) -> tuple[float, ...]:
@@ -74,9 +77,11 @@ def simplify(rings: Rings, class_id: NDArray[np.uint8], tolerance: float) -> Sim
     """
     steps = steps_within(tolerance)
     taken = _take_all(steps, rings, class_id, each_sound=False)
-    if steps and not (taken.sound and shapely.is_valid(taken.polygons).all()):
-        return _take_all(steps, rings, class_id, each_sound=True)  # which of them is the last sound one
-    return taken
+    if not steps:
+        return taken
+    if taken.sound and shapely.is_valid(taken.polygons).all():
+        return taken._replace(seen_valid=True)
+    return _take_all(steps, rings, class_id, each_sound=True)  # which of them is the last sound one
 
 
 def _take_all(

@@ -17,6 +17,8 @@ from wsi_seg.results.polygons import compiled
 from wsi_seg.results.polygons.rings import Rings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from wsi_seg.results.polygons.components import Components
@@ -194,44 +196,72 @@ def _assemble(
     return Rings(xy[index].astype(np.int32), np.append(0, closed_end), polygon_offsets, origin_xy)
 
 
-def dissolve(polygons: list[shapely.Polygon]) -> shapely.Polygon:
-    """Unite polygons of one coverage; the result keeps every corner that is not inside it."""
+def unite(polygons: list[shapely.Polygon]) -> tuple[shapely.Polygon, bool]:
+    """Unite polygons of one coverage; the result keeps every corner that is not inside it.
+
+    Returns
+    -------
+    polygon : Polygon
+    seen_valid : bool
+        Whether it was looked at, and is valid.
+    """
     if len(polygons) == 1:
-        return polygons[0]
+        return polygons[0], False
     try:
         united = shapely.coverage_union_all(polygons)
     except shapely.errors.GEOSException:
         united = None
     # By this function others can run meanwhile, which they cannot by the polygon's property.
     if isinstance(united, shapely.Polygon) and shapely.is_valid(united):
-        return united
+        return united, True
     # Corners differ along a seam where a sieved tile could not see far enough: unite by overlay instead.
-    return shapely.union_all(polygons)
+    return shapely.union_all(polygons), False
 
 
-def without_points(polygon: shapely.Polygon, points_xy: list[tuple[int, int]]) -> shapely.Polygon:
-    """Drop those of the given points that are corners of a polygon where its outline runs straight."""
-    if not points_xy:
-        return polygon
-    _, closed, (ring_offsets, _) = shapely.to_ragged_array([polygon])
-    last = ring_offsets[1:] - 1
+def without_points(
+    polygons: NDArray[np.object_], points_xy: Sequence[Sequence[tuple[int, int]]]
+) -> NDArray[np.object_]:
+    """Drop corners of polygons where the outline runs straight, if they are among points given for each.
+
+    A valid polygon stays so: it covers the same.
+    """
+    given = np.array([bool(points) for points in points_xy], dtype=bool)
+    if not given.any():
+        return polygons
+    _, closed, (ring_offsets, polygon_offsets) = shapely.to_ragged_array(polygons[given])
+    owner = np.repeat(np.arange(len(polygon_offsets) - 1), np.diff(ring_offsets[polygon_offsets]))
     ahead, behind = ring_neighbours(ring_offsets)
     to, back = closed[ahead] - closed, closed[behind] - closed
-    straight = to[:, 0] * back[:, 1] == to[:, 1] * back[:, 0]
-    drop = straight & np.isin(packed(closed), packed(np.array(points_xy, dtype=np.float64)))
-    if not drop.any():
-        return polygon
+    drop = to[:, 0] * back[:, 1] == to[:, 1] * back[:, 0]
+    drop &= _among(closed, owner, [points for points in points_xy if points])
 
+    begin, last = ring_offsets[:-1], ring_offsets[1:] - 1
     drop[last] = True
-    length = np.add.reduceat((~drop).astype(np.int64), ring_offsets[:-1]) + 1
+    length = np.add.reduceat((~drop).astype(np.int64), begin) + 1
     end = np.cumsum(length)
     closing = np.zeros(end[-1], dtype=bool)
     closing[end - 1] = True
     kept = np.empty((end[-1], 2))
     kept[~closing] = closed[~drop]
     kept[closing] = kept[end - length]
-    offsets = (np.append(0, end), np.array([0, len(end)]))
-    return shapely.from_ragged_array(shapely.GeometryType.POLYGON, kept, offsets)[0]
+    offsets = (np.append(0, end), polygon_offsets)
+    fewer = polygons.copy()
+    fewer[given] = shapely.from_ragged_array(shapely.GeometryType.POLYGON, kept, offsets)
+    return fewer
+
+
+def _among(
+    xy: NDArray[np.float64], owner: NDArray[np.int64], points_xy: Sequence[Sequence[tuple[int, int]]]
+) -> NDArray[np.bool_]:
+    """Return which points are among those given for their owner."""
+    given = np.array([point for points in points_xy for point in points], dtype=np.float64)
+    of_given = np.repeat(np.arange(len(points_xy)), list(map(len, points_xy)))
+    places, where = np.unique(packed(given), return_inverse=True)
+    asked = np.zeros((len(points_xy), len(places)), dtype=bool)
+    asked[of_given, where] = True
+    mine = packed(xy)
+    at = np.searchsorted(places, mine) % len(places)
+    return np.asarray((places[at] == mine) & asked[owner, at])
 
 
 def ring_neighbours(ring_offsets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -184,6 +184,7 @@ def cut_tile(
     pieces = Pieces(
         rect=rect,
         polygons=simplified.polygons,
+        seen_valid=simplified.seen_valid,
         class_id=class_id,
         area=components.area,
         confidence=_sum_over(components, confidence, rect),
