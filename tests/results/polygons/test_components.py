@@ -58,6 +58,16 @@ def test_kernels_and_numpy_find_the_same(image: NDArray[np.uint8]) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+@given(IMAGES)
+def test_sides_are_the_components_of_the_first_and_last_pixels(image: NDArray[np.uint8]) -> None:
+    components = find_components(image)
+    ids = components.paint(np.arange(len(components), dtype=np.int32))
+
+    for found, expected in zip(components.sides(), (ids[0], ids[-1], ids[:, 0], ids[:, -1]), strict=True):
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_values_may_be_larger_than_a_byte() -> None:
     image = np.array([[70_000, 70_000, 1], [4, 70_000, 1]], dtype=np.int32)
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 import numpy as np
 import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from wsi_seg.results.polygons import placing
 from wsi_seg.results.polygons.complete_shapes import Shape
@@ -70,6 +72,47 @@ def test_an_outline_that_single_precision_would_break_is_repaired() -> None:
 
     assert result.repaired
     assert valid_in_qupath(np.array([result.outline_qupath])).all()
+
+
+@pytest.mark.parametrize(
+    ("downsample", "side", "seen_valid", "tested"),
+    [
+        (4.25, 35_520, True, 0),
+        (4.25, 35_520, False, 1),  # nobody looked
+        (4.05, 35_520, True, 1),  # rounding moves corners
+        (4.25, 5_000_000, True, 1),  # single precision has no quarters that far
+    ],
+)
+def test_a_shape_that_was_seen_to_be_valid_is_tested_where_its_corners_move(
+    downsample: float, side: int, seen_valid: bool, tested: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = 0
+
+    def counted(outlines: NDArray[np.object_]) -> NDArray[np.bool_]:
+        nonlocal looked_at
+        looked_at += len(outlines)
+        return valid_in_qupath(outlines)
+
+    monkeypatch.setattr(placing, "valid_in_qupath", counted)
+    shape = Shape(1, shapely.box(1, 1, 3, 3), 4, None, seen_valid)
+
+    (result,) = place([shape], frames(downsample, side))
+
+    assert looked_at == tested
+    assert not result.repaired
+
+
+@given(st.integers(1, 400), st.integers(0, 2**24))
+def test_quarters_are_held_by_qupath_as_they_are(quarters: int, corner: int) -> None:
+    corner %= 2**24 // quarters + 1
+    grid = frames(quarters / 4, 2**22)
+    assert placing._exact_in_qupath(grid)
+
+    exact = Fraction(quarters, 4) * corner
+    x = float(placing._rounded(grid.label_to_qupath([[corner, 0]]))[0, 0])
+
+    assert Fraction(x) == exact
+    assert Fraction(float(np.float32(x))) == exact
 
 
 def test_what_vanishes_is_empty() -> None:

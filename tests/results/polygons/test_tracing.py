@@ -13,7 +13,7 @@ from rasterio.features import shapes as gdal_polygonise
 
 from wsi_seg.results.polygons import compiled
 from wsi_seg.results.polygons.components import find_components
-from wsi_seg.results.polygons.tracing import trace, trace_by_numpy
+from wsi_seg.results.polygons.tracing import trace, trace_by_numpy, unite, without_points
 
 IMAGES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=10), elements=st.integers(0, 2))
 
@@ -103,6 +103,32 @@ def test_components_that_meet_diagonally_stay_apart() -> None:
     _, polygons = traced([[1, 0], [0, 1]])
 
     assert [p.area for p in polygons] == [1, 1, 1, 1]
+
+
+def test_only_straight_corners_that_are_asked_for_are_dropped_and_only_of_their_polygon() -> None:
+    square = shapely.Polygon(
+        [(0, 0), (1, 0), (2, 0), (2, 2), (0, 2), (0, 1)], [[(1, 1), (1.5, 1.5), (1, 1.5)]]
+    )
+    beside = shapely.Polygon([(2, 0), (3, 0), (4, 0), (4, 2), (2, 2)])
+    asked = [[(1, 0), (2, 0), (3, 0), (0, 1)], [], [(3, 0)]]
+
+    one, same, other = without_points(np.array([square, square, beside]), asked)
+
+    assert shapely.get_coordinates(one.exterior).tolist() == [[0, 0], [2, 0], [2, 2], [0, 2], [0, 0]]
+    assert shapely.equals_exact(one.interiors[0], square.interiors[0])
+    assert same is square
+    assert shapely.get_coordinates(other).tolist() == [[2, 0], [4, 0], [4, 2], [2, 2], [2, 0]]
+
+
+@pytest.mark.parametrize("apart", [0, 1])
+def test_united_polygons_tell_whether_they_were_looked_at(apart: int) -> None:
+    left, right = shapely.box(0, 0, 2, 2), shapely.box(2, 0, 4, 2)
+    crossed = shapely.box(1, 0, 4, 2)  # no coverage
+
+    assert unite([left]) == (left, False)
+    united, seen_valid = unite([left, crossed if apart else right])
+    assert united.equals(shapely.box(0, 0, 4, 2))
+    assert seen_valid == (not apart)
 
 
 def test_coordinates_are_in_the_frame_of_the_origin() -> None:

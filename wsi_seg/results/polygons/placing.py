@@ -27,7 +27,8 @@ DECIMALS = 2
 GRIDS = (0.01, 1 / 16, 1 / 4, 1)
 """Grids, in QuPath pixels, that an outline is snapped to in turn until it is valid."""
 
-BATCH = 500
+BATCH = 200
+"""Shapes placed at a time. More wait longer for the last of them, and their text to be compressed."""
 
 SINGLE_EXACT = 2**24
 """Single precision has every whole number up to here."""
