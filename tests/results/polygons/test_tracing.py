@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import shapely
@@ -67,11 +65,12 @@ def test_kernels_and_numpy_find_the_same(image: NDArray[np.uint8], seed: int) ->
 def test_kernels_refuse_runs_that_are_not_those_of_an_image(starts: list[int], of_runs: list[int]) -> None:
     library = compiled.kernels()
     assert library is not None
-    components = find_components(np.array([[1, 1, 1], [2, 2, 2]], dtype=np.uint8))
-    wrong = replace(components, run_start=np.array(starts), run_component=np.array(of_runs, dtype=np.int32))
+    runs = np.array(starts), np.array(of_runs, dtype=np.int32)
 
     with pytest.raises(ValueError, match="runs that are not those"):
-        compiled.trace(library, wrong, np.zeros((3, 4), dtype=bool))
+        compiled.trace(library, *runs, 2, np.zeros((3, 4), dtype=bool))
+    with pytest.raises(ValueError, match="runs of"):
+        compiled.trace(library, runs[0], runs[1][1:], 2, np.zeros((3, 4), dtype=bool))
 
 
 @given(IMAGES)

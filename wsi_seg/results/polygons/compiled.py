@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsi_seg.results.polygons.components import Components
     from wsi_seg.slides.lattice import Rect
 
 SOURCE = Path(__file__).with_name("kernels")
@@ -162,26 +161,37 @@ def paint(
 
 
 def trace(
-    library: ctypes.CDLL, components: Components, wanted: NDArray[np.bool_]
+    library: ctypes.CDLL,
+    run_start: NDArray[np.int64],
+    run_component: NDArray[np.int32],
+    components: int,
+    wanted: NDArray[np.bool_],
 ) -> tuple[list[NDArray[np.int32]], NDArray[np.bool_], NDArray[np.bool_]]:
     """Return points, ring offsets and polygon offsets, and which points of first row and column are corners.
 
-    `wanted` are points of the border that are to be corners, of an image of all points.
+    Parameters
+    ----------
+    library : CDLL
+    run_start, run_component : int64 array, int32 array, shape (runs,)
+        Of an image of so many components.
+    components : int
+    wanted : bool array, shape (height + 1, width + 1)
+        Points of the image's border that are to be corners.
     """
-    height, width = components.shape
-    starts = np.ascontiguousarray(components.run_start, dtype=np.int64)
-    of_runs = np.ascontiguousarray(components.run_component, dtype=np.int32)
+    height, width = wanted.shape[0] - 1, wanted.shape[1] - 1
+    starts = np.ascontiguousarray(run_start, dtype=np.int64)
+    of_runs = np.ascontiguousarray(run_component, dtype=np.int32)
     wanted = np.ascontiguousarray(wanted, dtype=bool)
-    if wanted.shape != (height + 1, width + 1) or not 0 < len(starts) == len(of_runs):
-        raise ValueError(f"corners of shape {wanted.shape} for an image of shape {components.shape}")
+    if not 0 < len(starts) == len(of_runs) or min(height, width) < 1:
+        raise ValueError(f"{len(starts)} runs of {len(of_runs)} components in {height} x {width} pixels")
     top, left = np.empty(width + 1, dtype=bool), np.empty(height + 1, dtype=bool)
     found = library.wsi_seg_trace(
-        starts.ctypes.data, of_runs.ctypes.data, len(starts), len(components), height, width,
+        starts.ctypes.data, of_runs.ctypes.data, len(starts), components, height, width,
         wanted.ctypes.data, top.ctypes.data, left.ctypes.data,
     )  # fmt: skip
     parts = take_parts(library, found, 3)
     if not len(parts[0]):
-        raise ValueError(f"runs that are not those of an image of shape {components.shape}")
+        raise ValueError(f"runs that are not those of an image of {height} x {width} pixels")
     return parts, top, left
 
 

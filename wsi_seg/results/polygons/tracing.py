@@ -56,7 +56,8 @@ def trace(components: Components, extra: NDArray[np.bool_], origin_xy: tuple[int
         Coordinates of the image's top-left corner.
     """
     if library := compiled.kernels():
-        (xy, *offsets), top, left = compiled.trace(library, components, extra)
+        start, component = components.run_start, components.run_component
+        (xy, *offsets), top, left = compiled.trace(library, start, component, len(components), extra)
         of_rings, of_polygons = (each.astype(np.int64) for each in offsets)
         return Outlines(Rings(xy.reshape(-1, 2), of_rings, of_polygons, origin_xy), top, left)
     return trace_by_numpy(components, extra, origin_xy)
