@@ -1,12 +1,14 @@
 """Does `wsi-seg suggest` save a pathologist's time?
 
     python benchmarks/loop.py [--seeds 0 1] [--stains 3 8] [--slide SLIDE ANNOTATIONS --rest CLASS --cut X]
+        [--folder FOLDER] [--table-only]
 
 Plays the pathologist with known truth. Each case starts from one window, drawn at random, in which everything
 is outlined as the truth has it; a network is trained, more windows are added by each rule (suggested, at
 random, by doubt alone, by features alone), training continues from the model of the round before, and so on.
 All rules start from the same window and train the same number of steps. Scores are IoU on tissue that no rule
-can choose from: see `loop_cases.py`.
+can choose from: see `loop_cases.py`. A case's curve under a rule is kept in the folder when it is done, and
+not made again: a run may be stopped, and several may share the work by seeds or starts.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -152,7 +155,7 @@ class Loop:
         with_rest = sum(shape.area for _, shape in outlined) < 0.95 * shapely.box(*box).area
         return bool(len(names) + with_rest > 1)
 
-    def go_on(self, name: str, rule: Rule, boxes: list[Box], model: Path) -> list[tuple[float, float]]:
+    def go_on(self, name: str, rule: Rule, boxes: list[Box], model: Path) -> Figures:
         figures = []
         for number, more in enumerate(np.diff(ROUNDS).tolist(), start=1):
             outlines = self.outline(boxes, name)
@@ -163,27 +166,59 @@ class Loop:
         return figures
 
 
-def play(
-    cases: Sequence[tuple[int, Case]], arguments: argparse.Namespace, folder: Path
-) -> dict[str, list[list[tuple[float, float]]]]:
-    """Return the figures of each rule: for each case, of each round."""
-    found: dict[str, list[list[tuple[float, float]]]] = {rule: [] for rule in arguments.rules}
-    for seed, case in cases:
+Figures = list[tuple[float, float]]
+"""Of each round: the mean IoU, and the one of the case's own choice."""
+
+
+class Curves:
+    """The figures of each case under each rule; a finished curve is a line of ``rows.jsonl``."""
+
+    def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
+        self.log, self.rules = folder / "rows.jsonl", list[str](arguments.rules)
+        a = arguments
+        self.window_um = float(a.window_um)
+        self.asked = {"window_um": a.window_um, "steps": a.steps, "patch": a.patch}
+        self.frame = {"size": a.size, "mpp": a.mpp, "cut": a.cut}
+        self.what = f"{a.steps} steps a round on patches of {a.patch} px, windows of {a.window_um:g} um"
+
+    def known(self) -> dict[tuple[str, str], Figures]:
+        if not self.log.is_file():
+            return {}
+        rows = [json.loads(line) for line in self.log.read_text().splitlines()]
+        wanted = {**self.asked, **self.frame}
+        return {(r["case"], r["rule"]): r["figures"] for r in rows if wanted.items() <= r.items()}
+
+    def missing(self, case: str) -> list[str]:
+        """Return the rules whose curve of a case is not there yet."""
+        known = self.known()
+        return [rule for rule in self.rules if (case, rule) not in known]
+
+    def play(self, seed: int, case: Case, folder: Path) -> None:
+        """Play a case under the rules whose curves are not there yet."""
         begin = time.monotonic()
-        own = folder / case.name.replace(" ", "-").replace(",", "")
-        own.mkdir()
-        loop = Loop(case, own, arguments.window_um, arguments.steps, arguments.patch)
+        folder.mkdir()
+        loop = Loop(case, folder, self.window_um, self.asked["steps"], self.asked["patch"])
         boxes, model, first = loop.first(seed)
         print(f"{case.name}: one window, {first[0]:.3f} / {first[1]:.3f}", flush=True)
-        for rule in arguments.rules:
-            name = rule.replace(" ", "-")
-            found[rule].append([first, *loop.go_on(name, RULES[rule](seed), boxes, model)])
+        for rule in self.missing(case.name):
+            rounds = loop.go_on(rule.replace(" ", "-"), RULES[rule](seed), boxes, model)
+            row = {"case": case.name, "rule": rule, **self.asked, **self.frame, "figures": [first, *rounds]}
+            with self.log.open("a") as file:
+                file.write(json.dumps(row) + "\n")
         print(f"{case.name}: {time.monotonic() - begin:.0f} s", flush=True)
-        (folder.parent / f"loop-{case.name}.json").write_text(json.dumps(found))
-    return found
+
+    def tables(self, cases: Sequence[str], first: tuple[str, int], second: tuple[str, int]) -> str:
+        """Return a table of each of two figures, over the cases of which all curves are done."""
+        known = self.known()
+        done = [case for case in cases if all((case, rule) in known for rule in self.rules)]
+        if not done:
+            return "No case is done."
+        found = {rule: [known[case, rule] for case in done] for rule in self.rules}
+        parts = [f"{name}:\n\n{table(found, which, self.window_um)}" for name, which in (first, second)]
+        return "\n\n".join([f"{len(done)} of {len(cases)} cases are done.", *parts])
 
 
-def table(found: dict[str, list[list[tuple[float, float]]]], which: int, window_um: float) -> str:
+def table(found: dict[str, list[Figures]], which: int, window_um: float) -> str:
     """One line a rule: the mean over cases, and the smallest and largest."""
     heads = [f"{count} ({count * window_um**2 / 1e6:.2f} mm2)" for count in ROUNDS]
     lines = [f"| rule | {' | '.join(heads)} |", f"| {'--- | ' * (len(heads) + 1)}".rstrip()]
@@ -191,7 +226,18 @@ def table(found: dict[str, list[list[tuple[float, float]]]], which: int, window_
         values = np.array(cases)[:, :, which]
         cells = [f"{column.mean():.3f} ({column.min():.3f} to {column.max():.3f})" for column in values.T]
         lines.append(f"| {rule} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *reached(found, which)])
+
+
+def reached(found: dict[str, list[Figures]], which: int) -> list[str]:
+    """Say with how many windows each rule's mean is first what it is at random with all of them."""
+    if "random" not in found:
+        return []
+    means = {rule: np.array(cases)[:, :, which].mean(axis=0) for rule, cases in found.items()}
+    wanted = means["random"][-1]
+    first = {rule: np.flatnonzero(values >= wanted) for rule, values in means.items() if rule != "random"}
+    said = [f"{rule} {ROUNDS[at[0]] if len(at) else 'never'}" for rule, at in first.items()]
+    return ["", f"Windows until the mean of {ROUNDS[-1]} at random is reached: {', '.join(said)}."]
 
 
 def main() -> None:
@@ -214,41 +260,53 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60, help="Of each round.")
     parser.add_argument("--patch", type=int, default=256, help="Side of training patches in pixels.")
     parser.add_argument("--rules", nargs="*", choices=list(RULES), default=list(RULES))
+    parser.add_argument("--folder", type=Path, help="Where finished curves are kept.")
+    parser.add_argument("--table-only", action="store_true", help="Play nothing: tables of what is done.")
     parser.add_argument("--result", default="loop", help="Name of the result file.")
     arguments = parser.parse_args()
-    parts = []
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "work"
-        folder.mkdir()
-        of_slides = (
-            f"{arguments.steps} steps a round on patches of {arguments.patch} px, windows of "
-            f"{arguments.window_um:g} um"
-        )
-        cases = [
-            (seed, generated(folder, seed, stain, arguments.size, arguments.mpp))
-            for stain in arguments.stains
-            for seed in arguments.seeds
-        ]
-        if cases:
-            found = play(cases, arguments, folder)
-            parts.append(
-                f"Generated slides of {arguments.size} x {arguments.size} px at {arguments.mpp:g} um per px: "
-                f"seeds {arguments.seeds}, stains {arguments.stains}; {of_slides}; from random weights.\n\n"
-                f"Mean IoU:\n\n{table(found, 0, arguments.window_um)}\n\n"
-                f"Mean IoU of classes that cover under 5 %:\n\n{table(found, 1, arguments.window_um)}"
-            )
+        folder = (arguments.folder or Path(scratch)).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        curves = Curves(arguments, folder)
+        parts = []
+        if arguments.seeds and arguments.stains:
+            parts.append(on_generated(arguments, curves, Path(scratch)))
         if arguments.slide:
-            slide, annotations = arguments.slide
-            cut = real(folder, slide, annotations, arguments.rest, arguments.cut)
-            starts = [(seed, replace(cut, name=f"{cut.name}, start {seed}")) for seed in arguments.starts]
-            found = play(starts, arguments, folder)
-            parts.append(
-                f"{cut.name}, outlined right of column {arguments.cut} and scored left of it; first windows "
-                f"{arguments.starts}; {of_slides}; from the built-in model.\n\n"
-                f"Lesion IoU:\n\n{table(found, 1, arguments.window_um)}\n\n"
-                f"Mean IoU:\n\n{table(found, 0, arguments.window_um)}"
-            )
+            parts.append(on_slide(arguments, curves, Path(scratch)))
     keep(arguments.result, "\n\n".join(parts))
+
+
+def on_generated(arguments: argparse.Namespace, curves: Curves, scratch: Path) -> str:
+    a = arguments
+    cases = {
+        f"seed {seed}, stain {stain}": (seed, partial(generated, scratch, seed, stain, a.size, a.mpp))
+        for seed in a.seeds
+        for stain in a.stains
+    }
+    for name, (seed, make) in cases.items():
+        if not a.table_only and curves.missing(name):
+            curves.play(seed, make(), scratch / f"case-{len(list(scratch.iterdir()))}")
+    return (
+        f"Generated slides of {a.size} x {a.size} px at {a.mpp:g} um per px: seeds {a.seeds}, stains "
+        f"{a.stains}; {curves.what}; from random weights. "
+        + curves.tables(list(cases), ("Mean IoU", 0), ("Mean IoU of classes that cover under 5 %", 1))
+    )
+
+
+def on_slide(arguments: argparse.Namespace, curves: Curves, scratch: Path) -> str:
+    a = arguments
+    slide, annotations = a.slide
+    names = {f"{slide.name}, start {seed}": seed for seed in a.starts}
+    if not a.table_only and any(curves.missing(name) for name in names):
+        cut = real(scratch, slide, annotations, a.rest, a.cut)
+        for name, seed in names.items():
+            if curves.missing(name):
+                curves.play(seed, replace(cut, name=name), scratch / f"start-{seed}")
+    return (
+        f"{slide.name}, outlined right of column {a.cut} and scored left of it; first windows {a.starts}; "
+        f"{curves.what}; from the built-in model. "
+        + curves.tables(list(names), ("Lesion IoU", 1), ("Mean IoU", 0))
+    )
 
 
 if __name__ == "__main__":

@@ -53,8 +53,8 @@ def few_outlines(folder: Path) -> tuple[Path, Path]:
 def test_from_few_outlines_no_best_is_kept_and_nothing_stops_early(tmp_path: Path) -> None:
     pair, listener = few_outlines(tmp_path), Said()
     settings = ("training.epochs=5", "training.epoch_steps=1", "training.early_stop=1")
-    request = TrainRequest(DataRequest(pair, working_mpp=2), tiny_recipe(*settings), tmp_path / "out")
-    result = train(request, listener)
+    recipe = tiny_recipe(*settings, "data.validation=blocks")
+    result = train(TrainRequest(DataRequest(pair, working_mpp=2), recipe, tmp_path / "out"), listener)
     assert len(validated(tmp_path / "out")) == 5
     assert "Tumour rests on one outline: " in "\n".join(listener.lines)
     (line,) = [line for line in listener.lines if line.startswith("weights kept: ")]
@@ -72,6 +72,27 @@ def test_from_few_outlines_no_best_is_kept_and_nothing_stops_early(tmp_path: Pat
     page = result.report.read_text()
     assert "How far the scores can be trusted" in page
     assert "without stopping early" in page
+
+
+def test_where_nothing_is_kept_out_the_report_says_what_the_scores_are_on(tmp_path: Path) -> None:
+    pair, listener = few_outlines(tmp_path), Said()
+    settings = ("training.epochs=3", "training.epoch_steps=1", "training.early_stop=1")
+    request = TrainRequest(DataRequest(pair, working_mpp=2), tiny_recipe(*settings), tmp_path / "out")
+    result = train(request, listener)
+    assert "nothing kept out, because a part of so few outlines could not tell" in "\n".join(listener.lines)
+    assert result.limits.weights.endswith("nothing is kept out to tell better weights from worse")
+    assert not result.limits.kept_out
+    assert result.limits.ranges.mean is None
+    assert " trained on" in result.scored
+    known = provenance_of(load_bundle(result.model))
+    assert "what was trained on" in known["scored"]
+    assert known["limits"]["range"] == "no ranges: nothing was kept out"
+    assert [each["kept_out_mm2"] for each in known["limits"]["classes"]] == [0, 0]
+    told = (tmp_path / "out" / "report" / "report.md").read_text()
+    assert told.index("Nothing was kept out: the scores are on what was trained on") < told.index("## Scores")
+    assert "Trained on, the worst first" in told
+    assert "validate on" not in told
+    assert "Kept out" not in told
 
 
 def test_with_enough_kept_out_the_best_is_kept(tmp_path: Path) -> None:

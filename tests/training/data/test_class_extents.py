@@ -11,7 +11,7 @@ import shapely
 from helpers.trainings import tiny_recipe, write_outlined, write_tiles
 
 from wsi_seg.data.sources import IGNORE
-from wsi_seg.training.data.class_extents import ClassExtent, _places, can_tell, extents
+from wsi_seg.training.data.class_extents import ClassExtent, _places, can_tell, extents, tells_nothing
 from wsi_seg.training.data.open_data import DataRequest, open_data
 from wsi_seg.training.data.survey import Survey
 
@@ -42,6 +42,8 @@ def test_one_class_in_doubt_is_enough_not_to_choose_but_an_absent_one_is_not() -
     absent = ClassExtent("Nerve", 0, 0, 0, 4e-6, 0)
     assert can_tell((ENOUGH, absent))
     assert not can_tell((ENOUGH, doubtful))
+    assert not tells_nothing((ENOUGH, doubtful, absent))
+    assert tells_nothing((doubtful, absent))
 
 
 def test_pieces_are_counted_where_they_touch_and_large_ones_by_the_square_millimetre() -> None:

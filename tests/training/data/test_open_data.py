@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 from helpers.qupath_projects import write_project_of
 from helpers.trainings import tiny_recipe, write_outlined, write_tiles
 
@@ -17,6 +19,7 @@ from wsi_seg.data.sources import IGNORE, Source
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.slides.slide import Slide
+from wsi_seg.training.data.class_extents import extents, tells_nothing
 from wsi_seg.training.data.open_data import DataRequest, open_data
 from wsi_seg.training.data.training_data import lacking
 from wsi_seg.training.engine.provenance import identity, slides_of
@@ -63,11 +66,52 @@ def test_slides_are_kept_out_whole_from_four_on(tmp_path: Path) -> None:
     for number in range(4):
         paths += write_outlined(tmp_path, f"s{number}", (192, 128), seed=number)
     three = open_data(DataRequest(tuple(paths[:6]), working_mpp=2), tiny_recipe("data.patch=32"), None)
-    assert " block" in three.split.description
+    assert three.split.training == (0, 1, 2)
+    assert three.split.description.startswith("nothing kept out, because a part of so few outlines could not")
     four = open_data(DataRequest(tuple(paths), working_mpp=2), tiny_recipe(), None)
     assert len(four.split.training) == 3
     assert len({number for number, _ in four.split.validation}) == 1
     assert lacking(four) == []
+
+
+def test_blocks_are_kept_out_where_a_class_can_be_told(tmp_path: Path) -> None:
+    request = DataRequest(write_outlined(tmp_path, "much", (1024, 768)), working_mpp=2)
+    much = open_data(request, tiny_recipe(), None)
+    assert " block" in much.split.description
+    assert much.split.unseen
+
+
+def test_of_few_outlines_all_are_trained_on_unless_blocks_are_asked_for(tmp_path: Path) -> None:
+    request = DataRequest(write_outlined(tmp_path, "few", (640, 512)), working_mpp=2)
+    blocks = open_data(request, tiny_recipe("data.validation=blocks"), None)
+    assert blocks.split.unseen
+    assert tells_nothing(extents(blocks))
+    everything = open_data(request, tiny_recipe(), None)
+    assert not everything.split.unseen
+    assert everything.split.held_out == ((),)
+    assert (everything.training_pixels() > blocks.training_pixels()).all()
+    assert [each.kept_out_pixels for each in extents(everything)] == [0, 0]
+    assert [each.pieces for each in extents(everything)] == [0, 0]
+
+
+def test_outlines_that_cannot_be_parted_are_all_trained_on_unless_blocks_are_asked_for(
+    tmp_path: Path,
+) -> None:
+    slide, drawn = write_outlined(tmp_path, size=(1024, 1024))
+    spots = [
+        {
+            "type": "Feature",
+            "geometry": shapely.geometry.mapping(shapely.box(x, 100, x + 20, 140)),
+            "properties": {"classification": {"name": name}},
+        }
+        for x, name in ((100, "Stroma"), (120, "Tumour"))
+    ]
+    drawn.write_text(json.dumps({"type": "FeatureCollection", "features": spots}))
+    request = DataRequest((slide, drawn), working_mpp=2)
+    with pytest.raises(UsageError, match=r"outline more, or give --set data\.validation=none"):
+        open_data(request, tiny_recipe("data.validation=blocks"), None)
+    split = open_data(request, tiny_recipe(), None).split
+    assert split.description.startswith("nothing kept out, because no part of the outlines has every class")
 
 
 def fingerprint_of(source: Source) -> str:
@@ -83,7 +127,7 @@ def test_copies_of_a_slide_are_one_slide_for_the_split(tmp_path: Path) -> None:
     shutil.copy(paths[0], copy)
 
     three = DataRequest((*paths[:6], copy, paths[1]), working_mpp=2)
-    data = open_data(three, tiny_recipe("data.patch=32"), None)
+    data = open_data(three, tiny_recipe("data.patch=32", "data.validation=blocks"), None)
     assert [source.name for source in data.sources] == ["s0", "s1", "s2"]
     assert re.match(
         r"kept out: (1 block|\d+ blocks) of", data.split.description

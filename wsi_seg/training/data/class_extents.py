@@ -55,7 +55,7 @@ class ClassExtent:
     outlines : int or None
         Outlines that were drawn of it; None for images with masks.
     trained_pixels, kept_out_pixels : int
-        About how many label pixels are trained on, and kept out.
+        About how many label pixels are trained on, and kept out; none is kept out if it is trained on too.
     pixel_mm2 : float or None
         Area of a pixel; None where the resolution is not known.
     pieces : int
@@ -117,6 +117,8 @@ def extents(data: TrainingData) -> tuple[ClassExtent, ...]:
     trained, kept_out = data.training_pixels(), data.validation_pixels()
     slides = all(isinstance(source, LabelledSlide) for source in data.sources)
     outlines, pieces = _outlines(data), _pieces(data)
+    if not data.split.unseen:
+        kept_out, pieces = np.zeros_like(kept_out), np.zeros_like(pieces)
     return tuple(
         ClassExtent(
             name=c.name,
@@ -134,6 +136,11 @@ def extents(data: TrainingData) -> tuple[ClassExtent, ...]:
 def can_tell(classes: tuple[ClassExtent, ...]) -> bool:
     """Return whether validations can tell better weights from worse: no class that is there is in doubt."""
     return all(each.doubt is None for each in classes if each.there)
+
+
+def tells_nothing(classes: tuple[ClassExtent, ...]) -> bool:
+    """Return whether the scores of all classes that are there are in doubt."""
+    return all(each.doubt is not None for each in classes if each.there)
 
 
 def _outlines(data: TrainingData) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from wsi_seg.data.sources import IGNORE
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.models.classes import load_schema
+from wsi_seg.training.data.class_extents import extents, tells_nothing
 from wsi_seg.training.data.split import FEWEST_SLIDES, by_blocks, by_group, given, nothing_held_out
 from wsi_seg.training.data.survey import survey_all
 from wsi_seg.training.data.training_data import TrainingData
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 FEWEST_IMAGES = 5
 TILE_MARK = "_x"
 """In a tile's name, this separates the slide's name from the place where the tile was cut."""
+
+TOO_LITTLE = "a part of so few outlines could not tell how well any class is found"
+TOO_CLOSE = "no part of the outlines has every class and leaves every class to train on"
+"""Why everything is trained on, where `auto` may choose."""
 
 
 @dataclass(frozen=True)
@@ -126,11 +131,14 @@ def _slides(
     surveys = survey_all(slides)
     names = [f"{i}: {slide.name}" for i, slide in enumerate(slides)]
     split = _split(slides, surveys, names, len(schema), recipe, FEWEST_SLIDES)
-    split = split.with_copies([f"{copy} of {slide.path}" for slide in slides for copy in slide.copies])
     remarks += tuple(remark for slide in slides for remark in slide.remarks)
     beyond = _beyond(schema, request.truth.rest)
     read_from = tuple(f"{slide.name}: {slide.level}" for slide in slides)
-    return TrainingData(schema, tuple(slides), surveys, split, mpp, remarks, beyond, read_from)
+    data = TrainingData(schema, tuple(slides), surveys, split, mpp, remarks, beyond, read_from)
+    if recipe.data.validation == "auto" and any(split.held_out) and tells_nothing(extents(data)):
+        split = nothing_held_out(slides, TOO_LITTLE)
+    copies = [f"{copy} of {slide.path}" for slide in slides for copy in slide.copies]
+    return replace(data, split=split.with_copies(copies))
 
 
 def _beyond(schema: ClassSchema, rest: str | None = None) -> int:
@@ -236,4 +244,12 @@ def _split(
                 f"no choice of whole {what} gives every class pixels to train on and pixels to validate on: "
                 f"give more {what}, or --set data.validation={other}"
             )
-    return by_blocks(sources, surveys, classes, data.validation_share, seed, data.patch)
+    split = by_blocks(sources, surveys, classes, data.validation_share, seed, data.patch)
+    if split is not None:
+        return split
+    if wanted != "auto":
+        raise UsageError(
+            "the outlines are too few or too close to each other to keep a part with every class out for "
+            "validation: outline more, or give --set data.validation=none"
+        )
+    return nothing_held_out(sources, TOO_CLOSE)

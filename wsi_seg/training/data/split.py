@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.data.sources import IGNORE
-from wsi_seg.errors import AnnotationError, UsageError
+from wsi_seg.errors import AnnotationError
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.wording import counted
 
@@ -78,14 +78,16 @@ def whole(source: Source) -> Rect:
     return Rect(0, 0, height, width)
 
 
-def nothing_held_out(sources: Sequence[Source]) -> Split:
+def nothing_held_out(sources: Sequence[Source], why: str = "") -> Split:
     """Validate on the training data themselves, to see whether a network can learn them at all."""
+    because = f", because {why}" if why else ""
     everything = tuple(range(len(sources)))
     return Split(
         everything,
         ((),) * len(sources),
         tuple((i, whole(source)) for i, source in enumerate(sources)),
-        "nothing kept out: the scores are those on the training data themselves, not on unseen tissue",
+        f"nothing kept out{because}: the scores are those on the training data themselves, not on unseen "
+        "tissue",
     )
 
 
@@ -149,15 +151,18 @@ def by_blocks(
     share: float,
     seed: int,
     patch: int,
-) -> Split:
+) -> Split | None:
     """Keep square blocks of the sources out: the largest blocks that share every class fairly.
+
+    Returns
+    -------
+    Split or None
+        None if no choice of blocks gives every class pixels to train on and pixels to validate on.
 
     Raises
     ------
     AnnotationError
         If no pixel has a known class.
-    UsageError
-        If no choice of blocks gives every class pixels to train on and pixels to validate on.
     """
     best: tuple[float, int, list[tuple[int, Rect]]] | None = None
     for side in (s for s in BLOCK_SIDES if s >= patch):
@@ -175,10 +180,7 @@ def by_blocks(
         names = ", ".join(source.name for source in sources[:NAMED_COPIES])
         raise AnnotationError(f"{names}: nothing was scanned where the outlines lie: nothing to train on")
     if best is None:
-        raise UsageError(
-            "the outlines are too few or too close to each other to keep a part with every class out for "
-            "validation: outline more, or give --set data.validation=none"
-        )
+        return None
     _, side, chosen_blocks = best
     held_out = tuple(
         tuple(block.padded(GAP) for i, block in chosen_blocks if i == number)

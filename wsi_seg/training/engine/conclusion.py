@@ -10,7 +10,7 @@ from wsi_seg.training.data.class_extents import can_tell, extents
 from wsi_seg.training.data.unshown import find_unshown
 from wsi_seg.training.engine.minutes import continuing, minutes_for
 from wsi_seg.training.engine.processes import only_helps
-from wsi_seg.training.report.limits import Limits, before_training, chosen_weights
+from wsi_seg.training.report.limits import Limits, Ranges, before_training, chosen_weights
 from wsi_seg.training.report.rise import rise_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def conclude(request: TrainRequest, known: Known, history: Sequence[HistoryRow],
     return Limits(
         classes=known.classes,
         iou=tuple(scored.confusion.iou.tolist()),
-        ranges=scored.places.ranges(training.seed),
+        ranges=_ranges(known, scored, training.seed),
         weights=known.weights,
         steps=steps,
         enough_steps=training.enough_steps,
@@ -73,6 +73,13 @@ def conclude(request: TrainRequest, known: Known, history: Sequence[HistoryRow],
         continue_with=_continuing(request, steps, seconds),
         unshown=known.unshown,
     )
+
+
+def _ranges(known: Known, scored: Scored, seed: int) -> Ranges:
+    """Return how far the scores scatter; of what was trained on, that says nothing."""
+    if any(each.unseen for each in known.classes):
+        return scored.places.ranges(seed)
+    return Ranges(None, (None,) * len(known.classes), 0, scored.places.unit)
 
 
 def _continuing(request: TrainRequest, steps: int, seconds: float) -> str | None:

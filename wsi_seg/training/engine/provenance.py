@@ -72,7 +72,7 @@ def facts(
 ) -> dict[str, JsonValue]:
     """Return what the report and the model file say about where the weights come from."""
     recipe = request.recipe
-    training, validation = data.training_pixels(), data.validation_pixels()
+    training, validation, unseen = data.training_pixels(), data.validation_pixels(), data.split.unseen
     device_name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     return {
         "data": {
@@ -81,12 +81,12 @@ def facts(
             **({"read from": _first(data.read_from)} if data.read_from else {}),
             **({"remarks": _first(data.remarks)} if data.remarks else {}),
             "labelled megapixels to train on": _by_class(data, training),
-            "labelled megapixels to validate on": _by_class(data, validation),
+            **({"labelled megapixels to validate on": _by_class(data, validation)} if unseen else {}),
             "not outlined": _unoutlined(request.data.truth),
             "started from": _start(request),
         },
         "split": data.split.description,
-        "scored": _scored(spec, weights),
+        "scored": _scored(spec, weights, unseen),
         "recipe": recipe.model_dump(mode="json"),
         "input": spec.model_dump(mode="json"),
         "machine": {
@@ -127,13 +127,14 @@ def _unoutlined(truth: TruthSettings) -> str:
     return f"{what}, within {truth.roi_class}" if truth.roi_class else what
 
 
-def _scored(spec: InputSpec, weights: str) -> str:
+def _scored(spec: InputSpec, weights: str, unseen: bool) -> str:
     """Describe the data of the scores."""
     if spec.size is not None:
         width, height = spec.size
         resized = f"images resized to {width} x {height} (`wsi-seg evaluate` takes full size)"
         return f"weights kept: {weights}; on {resized}"
-    return f"weights kept: {weights}; on all known pixels of what was kept out, in one confusion matrix"
+    what = "kept out" if unseen else "trained on"
+    return f"weights kept: {weights}; on all known pixels of what was {what}, in one confusion matrix"
 
 
 def _by_class(data: TrainingData, pixels: NDArray[np.int64]) -> dict[str, JsonValue]:

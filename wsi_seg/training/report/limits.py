@@ -20,6 +20,11 @@ Range: TypeAlias = "tuple[float, float]"
 HEADINGS = ("Class", "Outlines", "mm2 trained on", "mm2 kept out", "Pieces", "IoU", "From", "To")
 TRUSTED = "Trusted"
 
+NOTHING_KEPT_OUT = (
+    "Nothing was kept out: the scores are on what was trained on. They say whether it could be learned, and "
+    "nothing of other tissue."
+)
+
 RISE = 0.01
 """Mean IoU by which the last validations must be above all before, for them to count as rising."""
 
@@ -47,7 +52,7 @@ class Ranges:
     classes : tuple of (float, float) or None
         Of each class's IoU.
     places : int
-        That were drawn from.
+        That were drawn from; 0 if nothing was kept out.
     unit : str
         What the places are: "tiles", "slides" or "images".
     """
@@ -60,6 +65,8 @@ class Ranges:
     @property
     def method(self) -> str:
         """How the ranges were found, or why there are none."""
+        if not self.places:
+            return "no ranges: nothing was kept out"
         if self.mean is None and not any(self.classes):
             return f"no ranges: too few of the {self.places} {self.unit} kept out show each class"
         return (
@@ -101,6 +108,11 @@ class Limits:
     rise: Rise | None
     continue_with: str | None
     unshown: Unshown | None
+
+    @property
+    def kept_out(self) -> bool:
+        """Whether a part was kept out, on which the scores are."""
+        return any(each.unseen for each in self.classes)
 
     @property
     def too_few_steps(self) -> bool:
@@ -147,7 +159,8 @@ class Limits:
         """Explain the table, and say which weights were kept."""
         never = [] if self.unshown is None else [f"{line}." for line in never_shown(self.unshown)]
         ranges = f"Ranges of IoU: {self.ranges.method}."
-        return why_trusted(), ranges, f"Weights kept: {self.weights}.", *never
+        trusted = (why_trusted(), ranges) if self.kept_out else (NOTHING_KEPT_OUT,)
+        return *trusted, f"Weights kept: {self.weights}.", *never
 
     def table(self) -> list[str]:
         """Lay the classes out for a terminal, and say which weights were kept."""
@@ -208,6 +221,8 @@ def chosen_weights(classes: tuple[ClassExtent, ...], may_stop: bool, averaged: b
     last = "the last, averaged over the last steps" if averaged else "the last"
     if not may_stop:
         return last
+    if not any(each.unseen for each in classes):
+        return f"{last}, without stopping early: nothing is kept out to tell better weights from worse"
     if can_tell(classes):
         return "the best at a validation on part of what is kept out, which flatters that score a little"
     doubts = "; ".join(f"{each.name}: {each.doubt}" for each in classes if each.there and each.doubt)

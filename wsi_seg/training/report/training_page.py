@@ -22,7 +22,7 @@ from wsi_seg.training.report.elements import (
     Table,
     Verdict,
 )
-from wsi_seg.training.report.limits import HEADINGS, TRUSTED
+from wsi_seg.training.report.limits import HEADINGS, NOTHING_KEPT_OUT, TRUSTED
 from wsi_seg.wording import short_count
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def compose(report: TrainingReport) -> Page:
         sections.append(Section("How far the scores can be trusted", (trust, *said)))
     sections.append(Section("Confusion matrix", (_matrix(report),)))
     if report.examples:
-        chart = Picture(EXAMPLES, "Kept out of training, the worst first: image, truth and prediction")
+        which = "Trained on" if _of_training(report) else "Kept out of training"
+        chart = Picture(EXAMPLES, f"{which}, the worst first: image, truth and prediction")
         sections.append(Section("Examples", (Examples(report.examples, report.schema, chart),)))
     curves = Picture(CURVES, "Losses, validation mIoU and learning rate over steps and minutes")
     sections.append(Section("Curves", (curves,)))
@@ -50,6 +51,8 @@ def compose(report: TrainingReport) -> Page:
     sections += [Section(_heading(name), (_facts(fact),)) for name, fact in facts.items()]
     sections.append(Section("Command", (Command(report.command),)))
     verdict = () if report.limits is None else report.limits.verdict()
+    if _of_training(report):
+        verdict = (NOTHING_KEPT_OUT, *verdict)
     return Page(report.title, (*_opening(report), *map(Verdict, verdict)), tuple(sections))
 
 
@@ -64,7 +67,8 @@ def _opening(report: TrainingReport) -> tuple[Block, ...]:
         Figure("pixel accuracy", _score(scores.pixel_accuracy)),
     )
     held = int(scores.present.sum())
-    text = f"Over {held} classes and {scores.pixels:,} validation pixels."
+    which = "pixels trained on" if _of_training(report) else "validation pixels"
+    text = f"Over {held} classes and {scores.pixels:,} {which}."
     spread = None if report.limits is None else report.limits.ranges.mean
     if spread is not None:
         text += f" From place to place, mIoU {spread[0]:.3f} to {spread[1]:.3f}."
@@ -72,6 +76,11 @@ def _opening(report: TrainingReport) -> tuple[Block, ...]:
     if absent:
         text += f" Not in the truth, so not part of the means: {', '.join(absent)}."
     return Figures(figures), Paragraph(text)
+
+
+def _of_training(report: TrainingReport) -> bool:
+    """Return whether the scores are on what was trained on."""
+    return report.limits is not None and not report.limits.kept_out
 
 
 def _score_table(report: TrainingReport) -> Table:
