@@ -146,6 +146,17 @@ def test_normalisations_stay_where_the_network_is_less_sure_with_others(
     assert not ResultFolder(tmp_path / "out").statistics.exists()
 
 
+def test_where_the_stain_is_unfamiliar_the_remedy_is_named(model: Path, other: Path, tmp_path: Path) -> None:
+    lines = []
+    for adapted in (False, True):
+        out = tmp_path / f"adapted-{adapted}"
+        found = predict_slide(other, out, asked(model, adapt=adapted)).familiarity
+        assert found is not None
+        lines.append(found.line)
+    assert lines[0].endswith(": check the result by eye, and try --adapt")
+    assert "--adapt" not in lines[1]
+
+
 def test_a_familiar_slide_is_left_as_it_is(model: Path, tmp_path: Path) -> None:
     slide, heard = write_tiff(tmp_path / "same.tiff", RGB), Recorder()
     predict_slide(slide, tmp_path / "adapted", asked(model), heard)

@@ -38,6 +38,14 @@ def test_a_recipe_is_the_same_after_a_round_through_json(name: str) -> None:
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
 
 
+def test_one_stain_is_quick_but_for_its_augmentation() -> None:
+    quick, one_stain = (load_pipeline(name).train for name in ("quick", "one-stain"))
+    assert quick is not None
+    assert one_stain is not None
+    assert one_stain != quick
+    assert one_stain.model_copy(update={"augment": quick.augment}) == quick
+
+
 @pytest.mark.parametrize(
     ("setting", "path", "value"),
     [

@@ -35,7 +35,8 @@ def train(
         Path, typer.Option("-o", "--out", help="Folder for the model, the report and the checkpoints.")
     ] = Path("training"),
     pipeline: Annotated[
-        str, typer.Option(help="Recipe: quick, breast-biopsy, cityscapes, voc, camvid, or a YAML file.")
+        str,
+        typer.Option(help="Recipe: quick, one-stain, breast-biopsy, cityscapes, voc, camvid; or YAML."),
     ] = "quick",
     minutes: Annotated[
         float | None,

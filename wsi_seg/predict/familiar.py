@@ -9,9 +9,10 @@ import shapely
 
 from wsi_seg.inference.fast.deepest import can_average
 from wsi_seg.inference.stream.region import mirrored
-from wsi_seg.inference.tissue.comparison import UNKNOWN, compare
+from wsi_seg.inference.tissue.comparison import STAIN, UNKNOWN, compare
 from wsi_seg.inference.tissue.patch_looks import Looks, patch_side
 from wsi_seg.inference.tissue.sight import sight_by_kernels, sight_by_pytorch
+from wsi_seg.results.familiarity import Verdict
 from wsi_seg.slides.sampled import fullest, squares
 
 if TYPE_CHECKING:
@@ -48,7 +49,17 @@ def familiarity(plan: Plan) -> Familiarity | None:
         if plan.restain is not None:
             patches = [plan.restain(patch) for patch in patches]
         looks = Looks.at(patches, _sight(plan))
-        return compare(looks, tissue, plan.frames.label_mpp[0], plan.slide.mpp[0])
+        found = compare(looks, tissue, plan.frames.label_mpp[0], plan.slide.mpp[0])
+        return found if plan.adaptation is not None else _with_remedy(found)
+
+
+def _with_remedy(found: Familiarity | None) -> Familiarity | None:
+    """Name `--adapt` where a slide that is unfamiliar differs in what it may change."""
+    if found is None or found.verdict == Verdict.FAMILIAR:
+        return found
+    if not any(what.startswith(STAIN) for what in found.differs):
+        return found
+    return found.model_copy(update={"line": f"{found.line}, and try --adapt"})
 
 
 def _sight(plan: Plan) -> Sight:

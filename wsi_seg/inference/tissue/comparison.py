@@ -32,6 +32,9 @@ STRIKING = 2.0
 OTHER_RESOLUTION = 1.1
 """Times finer or coarser."""
 
+STAIN = "stain"
+"""What a difference in colour is called."""
+
 UNKNOWN = Familiarity(
     verdict=Verdict.UNKNOWN,
     line="familiarity unknown: this model remembers no tissue",
@@ -137,7 +140,7 @@ def _stain(looks: Looks, tissue: RememberedTissue) -> Iterator[str]:
         how = f"{'more' if change[channel] < 0 else 'less'} {('red', 'green', 'blue')[channel]}"
     else:
         how = f"{times:.1f} times as dense"
-    yield f"stain ({how})"
+    yield f"{STAIN} ({how})"
 
 
 def _sharpness(looks: Looks, tissue: RememberedTissue) -> Iterator[str]:
