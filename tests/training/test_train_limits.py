@@ -86,6 +86,7 @@ def test_where_nothing_is_kept_out_the_report_says_what_the_scores_are_on(tmp_pa
     assert " trained on" in result.scored
     known = provenance_of(load_bundle(result.model))
     assert "what was trained on" in known["scored"]
+    assert known["limits"]["kept_out"] is False
     assert known["limits"]["range"] == "no ranges: nothing was kept out"
     assert [each["kept_out_mm2"] for each in known["limits"]["classes"]] == [0, 0]
     told = (tmp_path / "out" / "report" / "report.md").read_text()

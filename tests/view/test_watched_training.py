@@ -80,6 +80,7 @@ def test_a_finished_training_shows_scores_examples_and_report(finished: Path) ->
         assert b"training.js" in ask(address, f"/{TOKEN}/").body
         about = ask(address, f"/{TOKEN}/about.json").json
         assert (about["state"], about["running"], about["report"]) == ("finished", False, True)
+        assert about["scores"]["kept_out"]
         assert about["scores"]["classes"] == [{"id": 3, "name": "<i>", "iou": None, "color": [1, 2, 3]}]
         first, second = about["examples"]
         assert (first["place"]["number"], second["place"]["number"]) == (0, None)
@@ -113,6 +114,22 @@ def test_outlines_of_the_training_lie_on_its_slide(finished: Path) -> None:
             "files": ["drawn.geojson"],
             "shapes": 1,
         }
+
+
+@pytest.mark.parametrize(
+    ("limits", "which"), [(None, "Kept out of training"), ({"kept_out": False}, "Trained on")]
+)
+def test_the_page_says_what_the_scores_are_on(
+    browser: Browser, finished: Path, limits: dict[str, bool] | None, which: str
+) -> None:
+    report = finished / "report" / "report.json"
+    content = json.loads(report.read_text())
+    report.write_text(json.dumps(content if limits is None else {**content, "limits": limits}))
+    with served(Asked(finished)) as address:
+        browser.open(address)
+        browser.wait("document.querySelectorAll('article').length === 2")
+        headings = browser.run("[...document.querySelectorAll('h2')].map((h) => h.textContent)")
+        assert headings[:2] == [f"Scores on what was {which.lower()}", f"{which}, the worst first"]
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -93,6 +93,8 @@ class Training:
         scores = report.get("scores")
         if not isinstance(scores, dict):
             return None, [], f"{path}: holds no scores"
+        limits = report.get("limits")
+        scores["kept_out"] = limits.get("kept_out", True) if isinstance(limits, dict) else True
         for one in scores.get("classes", ()):
             one["color"] = colors.get(one["id"])
         try:

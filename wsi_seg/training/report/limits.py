@@ -22,7 +22,7 @@ TRUSTED = "Trusted"
 
 NOTHING_KEPT_OUT = (
     "Nothing was kept out: the scores are on what was trained on. They say whether it could be learned, and "
-    "nothing of other tissue."
+    "nothing about tissue that was not outlined."
 )
 
 RISE = 0.01
@@ -172,6 +172,7 @@ class Limits:
     def as_json(self) -> dict[str, JsonValue]:
         """Return all of it for the report and the model's record."""
         return {
+            "kept_out": self.kept_out,
             "weights": self.weights,
             "steps": self.steps,
             "enough_steps": self.enough_steps,

@@ -1,4 +1,4 @@
-// A training: its curves as they grow, then its scores, and what was kept out, truth and prediction side by side.
+// A training: its curves as they grow, then its scores, and what they are on, truth and prediction side by side.
 import {curve} from "./curve.js";
 import {element, fetched, made, Notices, rgb} from "./page.js";
 
@@ -36,6 +36,9 @@ function drawTiles({curves, scores}) {
 
 function drawScores(scores) {
   element("scores").hidden = !scores;
+  const which = scores?.kept_out === false ? "trained on" : "kept out of training";
+  element("scored").textContent = `Scores on what was ${which}`;
+  element("shown").textContent = `${which[0].toUpperCase()}${which.slice(1)}, the worst first`;
   const worstFirst = [...(scores?.classes ?? [])].sort((a, b) => (a.iou ?? 2) - (b.iou ?? 2));
   const rows = worstFirst.map((c) => {
     const row = made("tr");
