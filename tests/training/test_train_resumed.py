@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,9 @@ from wsi_seg.models.bundle import load_bundle
 from wsi_seg.training import train_model
 from wsi_seg.training.data.open_data import DataRequest
 from wsi_seg.training.engine import checkpoints
+from wsi_seg.training.engine.checkpoints import SafeCheckpoints
 from wsi_seg.training.engine.module import SegmentationModule
+from wsi_seg.training.engine.stage_plan import FINAL
 from wsi_seg.training.request import TrainRequest
 from wsi_seg.training.train_model import train
 
@@ -115,6 +118,30 @@ def test_broken_off_time_and_again_in_two_stages(pair: Pair, tmp_path: Path) -> 
             train(request, Stopping(after))
     train(request)
     assert_same(tmp_path / "a", tmp_path / "b")
+
+
+@pytest.mark.slow
+def test_killed_after_its_last_step_it_keeps_the_averaged_weights(
+    pair: Pair, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the state of the last step saved, and not yet the stage's final weights."""
+    request = requested(pair, tmp_path)
+    save = SafeCheckpoints.save_checkpoint
+
+    def killed(
+        files: SafeCheckpoints, content: dict[str, Any], path: Path, storage_options: object = None
+    ) -> None:
+        if Path(path).name == FINAL:
+            raise StoppedError
+        save(files, content, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0)
+        patch.setattr(SafeCheckpoints, "save_checkpoint", killed)
+        with pytest.raises(StoppedError):
+            train(request)
+    train(replace(request, resume=True))
+    assert_same(tmp_path, undisturbed)
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from lightning.pytorch import LightningModule
     from torch import Tensor
     from torch.utils.data import Dataset
 
@@ -171,7 +172,19 @@ def _averaging(recipe: Recipe) -> list[Callback]:
         else:  # the number of updates of a batch normalisation
             torch._foreach_copy_(averaged, current)
 
-    return [WeightAveraging(multi_avg_fn=average)]
+    return [_Averaged(multi_avg_fn=average)]
+
+
+class _Averaged(WeightAveraging):
+    """Leaves the averaged weights in the module, also where a stage is resumed after its last step.
+
+    Lightning hands them over when training ends. A training that has no step left does not begin, so it does
+    not end either, and the module would keep the weights of its last step.
+    """
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Hand the averaged weights over, once more if it was done already."""
+        self.on_train_end(trainer, pl_module)
 
 
 def _checkpoints(plan: StagePlan, recipe: Recipe, steps: WholeSteps) -> list[Callback]:
