@@ -193,9 +193,10 @@ class Curves:
         known = self.known()
         return [rule for rule in self.rules if (case, rule) not in known]
 
-    def play(self, seed: int, case: Case, folder: Path) -> None:
+    def play(self, seed: int, case: Case, scratch: Path) -> None:
         """Play a case under the rules whose curves are not there yet."""
         begin = time.monotonic()
+        folder = scratch / case.name.replace(" ", "-").replace(",", "")
         folder.mkdir()
         loop = Loop(case, folder, self.window_um, self.asked["steps"], self.asked["patch"])
         boxes, model, first = loop.first(seed)
@@ -285,7 +286,7 @@ def on_generated(arguments: argparse.Namespace, curves: Curves, scratch: Path) -
     }
     for name, (seed, make) in cases.items():
         if not a.table_only and curves.missing(name):
-            curves.play(seed, make(), scratch / f"case-{len(list(scratch.iterdir()))}")
+            curves.play(seed, make(), scratch)
     return (
         f"Generated slides of {a.size} x {a.size} px at {a.mpp:g} um per px: seeds {a.seeds}, stains "
         f"{a.stains}; {curves.what}; from random weights. "
@@ -301,7 +302,7 @@ def on_slide(arguments: argparse.Namespace, curves: Curves, scratch: Path) -> st
         cut = real(scratch, slide, annotations, a.rest, a.cut)
         for name, seed in names.items():
             if curves.missing(name):
-                curves.play(seed, replace(cut, name=name), scratch / f"start-{seed}")
+                curves.play(seed, replace(cut, name=name), scratch)
     return (
         f"{slide.name}, outlined right of column {a.cut} and scored left of it; first windows {a.starts}; "
         f"{curves.what}; from the built-in model. "

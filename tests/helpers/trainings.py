@@ -102,20 +102,27 @@ def write_outlined(
     """Write a slide of stripes at 2 um per pixel, and an outline of each bit of a stripe."""
     width, height = size
     rgb, truth = striped(height, width, classes, seed)
-    features = [
-        {
-            "type": "Feature",
-            "geometry": shapely.geometry.mapping(
-                shapely.box(x + INSET, y + INSET, x + STRIPE - INSET, y + 2 * STRIPE - INSET)
-            ),
-            "properties": {"classification": {"name": NAMES[truth[0, x]]}},
-        }
+    boxes = [
+        (NAMES[truth[0, x]], (x + INSET, y + INSET, x + STRIPE - INSET, y + 2 * STRIPE - INSET))
         for x in range(0, width, STRIPE)
         for y in range(0, height, 2 * STRIPE)
     ]
     outlines = folder / f"{stem}.geojson"
-    outlines.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    draw_boxes(outlines, *boxes)
     return write_tiff(folder / f"{stem}.tiff", rgb), outlines
+
+
+def draw_boxes(outlines: Path, *boxes: tuple[str, tuple[int, int, int, int]]) -> None:
+    """Write outlines that are boxes, each with its class, in place of those that are there."""
+    features = [
+        {
+            "type": "Feature",
+            "geometry": shapely.geometry.mapping(shapely.box(*box)),
+            "properties": {"classification": {"name": name}},
+        }
+        for name, box in boxes
+    ]
+    outlines.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
 
 
 def write_tiles(folder: Path, count: int = 6, size: tuple[int, int] = (192, 128), classes: int = 2) -> Path:

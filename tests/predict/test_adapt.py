@@ -153,7 +153,7 @@ def test_where_the_stain_is_unfamiliar_the_remedy_is_named(model: Path, other: P
         found = predict_slide(other, out, asked(model, adapt=adapted)).familiarity
         assert found is not None
         lines.append(found.line)
-    assert lines[0].endswith(": check the result by eye, and try --adapt")
+    assert lines[0].endswith(": check the result by eye; if it is such tissue in another stain, try --adapt")
     assert "--adapt" not in lines[1]
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import shapely
 from helpers.networks import provenance_of
-from helpers.trainings import STRIPE, tiny_recipe, write_outlined
+from helpers.trainings import STRIPE, draw_boxes, tiny_recipe, write_outlined
 from PIL import Image
 
 from wsi_seg.models.bundle import load_bundle
@@ -38,15 +37,7 @@ def validated(out: Path) -> list[float]:
 def few_outlines(folder: Path) -> tuple[Path, Path]:
     """A slide of stripes on which two fields are outlined, each over several stripes."""
     slide, drawn = write_outlined(folder, size=(1024, 1024))
-    features = [
-        {
-            "type": "Feature",
-            "geometry": shapely.geometry.mapping(shapely.box(x, 10, x + 500, 1000)),
-            "properties": {"classification": {"name": name}},
-        }
-        for x, name in ((4, "Stroma"), (516, "Tumour"))
-    ]
-    drawn.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    draw_boxes(drawn, ("Stroma", (4, 10, 504, 1000)), ("Tumour", (516, 10, 1016, 1000)))
     return slide, drawn
 
 

@@ -53,7 +53,7 @@ class Training:
     report : Path
         A page with curves, scores and examples.
     scores : Scores
-        Of the final model on everything that was kept out of the training.
+        Of the final model on everything that was kept out of the training, or trained on where nothing was.
     scored : str
         What the model was scored on, in words.
     seconds : float

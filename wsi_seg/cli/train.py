@@ -36,7 +36,9 @@ def train(
     ] = Path("training"),
     pipeline: Annotated[
         str,
-        typer.Option(help="Recipe: quick, one-stain, breast-biopsy, cityscapes, voc, camvid; or YAML."),
+        typer.Option(
+            help="Recipe: quick, one-stain, breast-biopsy, cityscapes, voc, camvid, or a YAML file."
+        ),
     ] = "quick",
     minutes: Annotated[
         float | None,

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 PATCHES = 24
 """They take about a second of one core."""
 
+REMEDY = "if it is such tissue in another stain, try --adapt"
+"""Not every slide of other colours is: a fluorescence slide is not."""
+
 
 def familiarity(plan: Plan) -> Familiarity | None:
     """Compare a slide with what its model remembers; None if it has no tissue.
@@ -59,7 +62,7 @@ def _with_remedy(found: Familiarity | None) -> Familiarity | None:
         return found
     if not any(what.startswith(STAIN) for what in found.differs):
         return found
-    return found.model_copy(update={"line": f"{found.line}, and try --adapt"})
+    return found.model_copy(update={"line": f"{found.line}; {REMEDY}"})
 
 
 def _sight(plan: Plan) -> Sight:

@@ -53,7 +53,7 @@ class Trained:
     ----------
     model, report : Path
     confusion : Confusion
-        Of the final model on everything that was kept out.
+        Of the final model on everything that was kept out, or trained on where nothing was.
     scored : str
         What the model was scored on, in words.
     diagnoses : Confusion
@@ -191,7 +191,7 @@ def _finish(
     folder: TrainingFolder,
     listener: TrainingProgress,
 ) -> Trained:
-    """Score a network on everything that was kept out, and write the report and the model file."""
+    """Score a network on what was kept out, if anything was, and write the report and the model file."""
     data, spec = course.data, course.spec
     everything = course.kept_out()
     where = f"{'all' if len(everything) > 1 else 'the'} {described(everything, data.split)}"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-import shapely
-from helpers.trainings import tiny_recipe, write_outlined, write_tiles
+from helpers.trainings import draw_boxes, tiny_recipe, write_outlined, write_tiles
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.training.data.class_extents import ClassExtent, _places, can_tell, extents, tells_nothing
@@ -74,19 +72,12 @@ def test_of_a_slide_outlines_and_areas_on_both_sides(tmp_path: Path) -> None:
 def test_outlines_that_are_large_are_kept_out_in_pieces_of_one(tmp_path: Path) -> None:
     """Two fields and a block out of each: one place of each class, whatever its area."""
     slide, drawn = write_outlined(tmp_path, size=(1536, 1024))
-    features = [
-        {
-            "type": "Feature",
-            "geometry": shapely.geometry.mapping(shapely.box(x, 10, x + 700, 1000)),
-            "properties": {"classification": {"name": name}},
-        }
-        for x, name in ((10, "Stroma"), (760, "Tumour"))
-    ]
-    drawn.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    data = open_data(DataRequest((slide, drawn), working_mpp=2), tiny_recipe("data.patch=256"), None)
+    draw_boxes(drawn, ("Stroma", (10, 10, 710, 1000)), ("Tumour", (760, 10, 1460, 1000)))
+    recipe = tiny_recipe("data.patch=256", "data.validation=blocks")
+    data = open_data(DataRequest((slide, drawn), working_mpp=2), recipe, None)
     classes = extents(data)
     assert [each.outlines for each in classes] == [1, 1]
-    assert all(each.pieces < 5 for each in classes)
+    assert [each.pieces for each in classes] == [1, 1]
     assert not can_tell(classes)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from dataclasses import replace
@@ -10,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import shapely
 from helpers.qupath_projects import write_project_of
-from helpers.trainings import tiny_recipe, write_outlined, write_tiles
+from helpers.trainings import draw_boxes, tiny_recipe, write_outlined, write_tiles
 
 from wsi_seg.data.annotated_slides import LabelledSlide
 from wsi_seg.data.sources import IGNORE, Source
@@ -98,20 +96,12 @@ def test_outlines_that_cannot_be_parted_are_all_trained_on_unless_blocks_are_ask
     tmp_path: Path,
 ) -> None:
     slide, drawn = write_outlined(tmp_path, size=(1024, 1024))
-    spots = [
-        {
-            "type": "Feature",
-            "geometry": shapely.geometry.mapping(shapely.box(x, 100, x + 20, 140)),
-            "properties": {"classification": {"name": name}},
-        }
-        for x, name in ((100, "Stroma"), (120, "Tumour"))
-    ]
-    drawn.write_text(json.dumps({"type": "FeatureCollection", "features": spots}))
+    draw_boxes(drawn, ("Stroma", (100, 100, 120, 140)), ("Tumour", (120, 100, 140, 140)))
     request = DataRequest((slide, drawn), working_mpp=2)
     with pytest.raises(UsageError, match=r"outline more, or give --set data\.validation=none"):
         open_data(request, tiny_recipe("data.validation=blocks"), None)
     split = open_data(request, tiny_recipe(), None).split
-    assert split.description.startswith("nothing kept out, because no part of the outlines has every class")
+    assert split.description.startswith("nothing kept out, because no part has every class")
 
 
 def fingerprint_of(source: Source) -> str:

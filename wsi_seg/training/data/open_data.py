@@ -32,7 +32,7 @@ TILE_MARK = "_x"
 """In a tile's name, this separates the slide's name from the place where the tile was cut."""
 
 TOO_LITTLE = "a part of so few outlines could not tell how well any class is found"
-TOO_CLOSE = "no part of the outlines has every class and leaves every class to train on"
+TOO_CLOSE = "no part has every class and leaves every class to train on"
 """Why everything is trained on, where `auto` may choose."""
 
 
