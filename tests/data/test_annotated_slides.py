@@ -294,6 +294,18 @@ def test_a_slide_without_colour_is_read_and_remarked_on(tmp_path: Path, pair: Sl
     assert not any("colour" in remark for remark in opened(pair).remarks)
 
 
+def test_classes_in_one_colour_get_their_own_and_the_first_slide_says_so(pair: SlidePair) -> None:
+    path = write_shapes(pair.annotations, ("Tumour", TUMOUR), ("Necrosis", (0, 0, 50, 50)))
+
+    schema, slides = open_labelled_slides([SlidePair(pair.slide, path)], None, 2.0, TruthSettings())
+
+    assert [c.name for c in schema.classes] == ["Necrosis", "Tumour"]
+    assert schema.classes[0].color == (200, 0, 0) != schema.classes[1].color
+    assert slides[0].remarks[0] == (
+        "drawn in the colour of another class, and shown in a colour of its own: Tumour"
+    )
+
+
 def test_slides_that_differ_in_a_tile_are_refused(tmp_path: Path, pair: SlidePair) -> None:
     slide = write_tiff(tmp_path / "m1.tiff", tissue_rgb(500, 700), levels=2)
     other = damage_tile(Path(shutil.copy(slide, tmp_path / "m2.tiff")), 8)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 import shapely
 
 from wsi_seg.annotations.annotation_files import Annotation, AnnotationFile
-from wsi_seg.data.named_classes import DISTINCT, missing_classes, schema_from_annotations
+from wsi_seg.data.named_classes import DISTINCT, missing_classes, recoloured, schema_from_annotations
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.models.classes import ClassSchema, Rgb, TissueClass
@@ -51,6 +52,31 @@ def test_the_rest_may_be_outlined_too() -> None:
 
     assert (schema.classes[0].name, schema.classes[0].color) == ("Other tissue", BLUE)
     assert len(schema) == 2
+
+
+def test_classes_drawn_in_one_colour_are_shown_in_several_and_told() -> None:
+    # ASAP draws all groups in one yellow, unless the user changes it.
+    yellow = (244, 250, 88)
+    files = [annotated(("A", yellow), ("B", yellow), ("C", (242, 250, 90)), ("D", BLUE))]
+
+    schema = schema_from_annotations(files, rest="Rest")
+
+    shown = {c.name: c.color for c in schema.classes}
+    assert (shown["A"], shown["D"]) == (yellow, BLUE)
+    for one, other in itertools.combinations(shown.values(), 2):
+        assert max(abs(a - b) for a, b in zip(one, other, strict=True)) >= DISTINCT
+    assert list(recoloured(files, schema)) == [
+        "drawn in the colour of another class, and shown in a colour of its own: B, C"
+    ]
+
+
+def test_a_class_drawn_in_two_colours_has_its_first_and_nothing_is_told() -> None:
+    files = [annotated(("A", RED), ("B", BLUE), ("a", BLUE))]
+
+    schema = schema_from_annotations(files)
+
+    assert [c.color for c in schema.classes] == [RED, BLUE]
+    assert list(recoloured(files, schema)) == []
 
 
 def test_colours_that_are_missing_differ_from_all_others() -> None:

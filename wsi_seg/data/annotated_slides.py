@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.annotations.annotation_files import AnnotationFiles
 from wsi_seg.annotations.on_slide import place
-from wsi_seg.data.named_classes import check_classes, schema_from_annotations
+from wsi_seg.data.named_classes import check_classes, recoloured, schema_from_annotations
 from wsi_seg.data.pairs import SlidePair
 from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.data.truth import SlideTruth, TruthSettings
@@ -189,10 +189,12 @@ def open_labelled_slides(
     grouped = _by_slide([SlidePair(*pair) for pair in pairs], reading.series)
     drawn = {slide: tuple(files.read(p.annotations) for p in group) for slide, group in grouped.items()}
     every = [file for group in drawn.values() for file in group]
+    of_classes: tuple[str, ...] = ()
     if schema is None:
         schema = schema_from_annotations(every, settings.rest, settings.roi_class)
+        of_classes = tuple(recoloured(every, schema))
     check_classes(every, schema, settings)
-    slides = []
+    slides: list[LabelledSlide] = []
     names = slide_names([group[0].slide for group in grouped.values()])
     for called, (fingerprint, group) in zip(names, grouped.items(), strict=True):
         given = _given_mpp(group, reading.mpp)
@@ -210,6 +212,7 @@ def open_labelled_slides(
         truth = SlideTruth.of(placed.outlines_label, classes, schema, settings, tissue, recorded)
         copies = tuple({pair.slide.resolve(): pair.slide for pair in group}.values())[1:]
         remarks = (
+            *(of_classes if not slides else ()),
             *on_levels,
             *_remarks(group[0].slide, copies, channel),
             *(remark for file in drawn[fingerprint] for remark in file.remarks),

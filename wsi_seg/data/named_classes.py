@@ -10,7 +10,7 @@ from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.models.classes import MAX_CLASSES, ClassSchema, Rgb, TissueClass, name_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from wsi_seg.annotations.annotation_files import AnnotationFile
 
@@ -24,6 +24,9 @@ PALETTE: tuple[Rgb, ...] = (
 
 DISTINCT = 40
 """Smallest difference, in at least one channel, between a palette colour and all colours in use."""
+
+ALIKE = 8
+"""Colours that differ by less in every channel are one to the eye."""
 
 
 def schema_called(schema: ClassSchema, owner: str) -> str:
@@ -128,7 +131,8 @@ def schema_from_annotations(
 
     Names that differ only in case or white space are one class, in the first spelling. Ids count from 0:
     `rest` comes first, the others follow by name, so that the order of the files does not change the numbers.
-    Colours are those of the annotations; classes without one get different colours.
+    Colours are those of the annotations; classes without one get different colours, and so do classes whose
+    colour another has already (`recoloured` tells).
 
     The schema has no background class. `rest` is tissue and does not include glass: its area counts as tissue
     in summaries, its polygons are written, and the tissue mask leaves glass out.
@@ -154,15 +158,11 @@ def schema_from_annotations(
             f"--rest {rest!r}: not a name for a class: give a name for all other tissue, such as Other"
         )
     settings = TruthSettings(rest=rest, roi_class=roi_class)
+    shapes = [shape for file in files for shape in file.shapes]
     names: dict[str, str] = {} if rest is None else {name_key(rest): rest}
-    colors: dict[str, Rgb] = {}
-    for shape in (shape for file in files for shape in file.shapes):
-        name = shape.class_name
-        if name is None or settings.is_roi(name) or is_ignored(name):
-            continue
-        names.setdefault(name_key(name), name)
-        if shape.color is not None:
-            colors.setdefault(name_key(name), shape.color)
+    for name in (shape.class_name for shape in shapes):
+        if name is not None and not settings.is_roi(name) and not is_ignored(name):
+            names.setdefault(name_key(name), name)
     first = [] if rest is None else [name_key(rest)]
     keys = first + sorted(names.keys() - set(first))
     if len(keys) < 2:
@@ -173,11 +173,36 @@ def schema_from_annotations(
         )
     if len(keys) > MAX_CLASSES:
         raise UsageError(f"the annotations name {len(keys)} classes: labels can hold at most {MAX_CLASSES}")
+    drawn = _drawn_colors(files)
     if rest is not None:
-        colors.setdefault(name_key(rest), REST_COLOR)
+        drawn.setdefault(name_key(rest), REST_COLOR)
+    colors: dict[str, Rgb] = {}
+    for key in keys:
+        if key in drawn and not any(_difference(drawn[key], other) < ALIKE for other in colors.values()):
+            colors[key] = drawn[key]
     _fill_in(colors, keys)
     classes = tuple(TissueClass(id=i, name=names[key], color=colors[key]) for i, key in enumerate(keys))
     return ClassSchema(name=SCHEMA_NAME, classes=classes)
+
+
+def recoloured(files: Sequence[AnnotationFile], schema: ClassSchema) -> Iterator[str]:
+    """Yield a line if classes of a schema made of annotations have other colours than there.
+
+    Some tools give all classes one colour; maps and legends could not tell these apart.
+    """
+    drawn = _drawn_colors(files)
+    names = [c.name for c in schema.classes if drawn.get(name_key(c.name), c.color) != c.color]
+    if names:
+        yield f"drawn in the colour of another class, and shown in a colour of its own: {', '.join(names)}"
+
+
+def _drawn_colors(files: Sequence[AnnotationFile]) -> dict[str, Rgb]:
+    """Return the first colour of each class that has one, by `name_key`."""
+    colors: dict[str, Rgb] = {}
+    for shape in (shape for file in files for shape in file.shapes):
+        if shape.class_name is not None and shape.color is not None:
+            colors.setdefault(name_key(shape.class_name), shape.color)
+    return colors
 
 
 def schema_of_names(names: Sequence[str]) -> ClassSchema:
@@ -194,9 +219,11 @@ def _fill_in(colors: dict[str, Rgb], keys: Sequence[str]) -> None:
         unlike = (
             color
             for color in PALETTE
-            if all(
-                max(abs(a - b) for a, b in zip(color, other, strict=True)) >= DISTINCT
-                for other in colors.values()
-            )
+            if all(_difference(color, other) >= DISTINCT for other in colors.values())
         )
         colors[key] = next(unlike, PALETTE[number % len(PALETTE)])
+
+
+def _difference(one: Rgb, other: Rgb) -> int:
+    """Return by how much two colours differ in the channel in which they differ most."""
+    return max(abs(a - b) for a, b in zip(one, other, strict=True))
