@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from wsi_seg.inference.stream.cluster import local_cluster
+from wsi_seg.memory import heaps
 
 ARRAY = 16 << 20
 
@@ -68,3 +69,8 @@ def test_large_arrays_of_a_run_stay_out_of_the_heaps() -> None:
 @needs_glibc
 def test_arrays_of_a_batch_do_not_get_their_pages_anew_each_time() -> None:
     assert mapped_for(ARRAY // 2) == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("cores", "expected"), [(1, 1), (2, 1), (3, 1), (4, 2), (8, 4), (64, 4)])
+def test_two_cores_share_a_heap(cores: int, expected: int) -> None:
+    assert heaps(cores) == expected

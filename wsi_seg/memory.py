@@ -6,13 +6,12 @@ import ctypes
 import os
 import sys
 
-FEWEST_HEAPS, MOST_HEAPS = 2, 4
-"""Heaps for all threads together. Threads of other heaps cannot reuse what a heap keeps after it is freed."""
+CORES_PER_HEAP, MOST_HEAPS = 2, 4
+"""Threads of one heap cannot reuse what another keeps after it is freed, and take turns at their own."""
 
 LARGE = 16 << 20
 """Bytes. An array of this size or more gets memory of its own, which returns to the system when it is freed.
-The
-arrays of a batch are smaller: to get their pages again each time costs system time."""
+The arrays of a batch are smaller: to get their pages again each time costs system time."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Parameters of glibc's `mallopt`, from its ``malloc.h``."""
@@ -30,9 +29,14 @@ def bound_freed() -> None:
         return
     mallopt = _of_glibc("mallopt")
     if mallopt is not None:
-        mallopt(M_ARENA_MAX, max(FEWEST_HEAPS, min(os.cpu_count() or 1, MOST_HEAPS)))
+        mallopt(M_ARENA_MAX, heaps(os.cpu_count() or 1))
         mallopt(M_MMAP_THRESHOLD, LARGE)
         mallopt(M_TRIM_THRESHOLD, LARGE)
+
+
+def heaps(cores: int) -> int:
+    """Return how many heaps all threads of a process share on a machine of so many cores."""
+    return max(1, min(cores // CORES_PER_HEAP, MOST_HEAPS))
 
 
 def release_freed() -> None:

@@ -39,6 +39,7 @@ def test_one_silent_worker_of_several_is_named_once_and_again_when_it_was_heard_
     now = [0.0]
     lines: list[str] = []
     monkeypatch.setattr("wsi_seg.inference.stream.watch.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(watching, "COUNTED_SECONDS", float("inf"))
 
     def at(seconds: float, silent_heard: float) -> list[str]:
         """Look at a time at which the other worker was heard of just now."""
@@ -58,3 +59,25 @@ def test_one_silent_worker_of_several_is_named_once_and_again_when_it_was_heard_
     assert at(210, 210.0) == []
     assert at(250, 210.0) == []
     assert at(260, 210.0) == ["worker tcp://w:2: silent for 50 s" + line.partition("50 s")[2]]
+
+
+def test_while_this_process_is_stopped_no_worker_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Workers("tcp://s:1", {"tcp://w:1": 5.0}, frozenset(), 1, None)
+    lines: list[str] = []
+    now = [0.0]
+    monkeypatch.setattr("wsi_seg.inference.stream.watch.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(Workers, "of", lambda _: found)
+    watch = Watch(None, found, lines.append)  # type: ignore[arg-type]
+
+    for now[0] in (3.0, 6.0, 8 * 3600.0, 8 * 3600.0 + 3):
+        watch.look()
+    assert lines == []
+
+    for second in range(6, 96, 3):
+        now[0] = 8 * 3600.0 + second
+        watch.look()
+    assert lines[0].startswith("worker tcp://w:1: silent for 4")
+
+    now[0] += 10
+    with pytest.raises(SchedulerError, match=r"worker tcp://w:1: .*no longer answers"):
+        watch.look()

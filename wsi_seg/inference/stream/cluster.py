@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 15
 
-QUIET = {
+QUIET: dict[str, object] = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "60s",
+    "distributed.admin.low-level-log-length": 10,
+    "distributed.scheduler.worker-ttl": None,
 }
 """Switches off Dask's profiler, which samples a hundred times a second and costs a twentieth of a core, and
-two monitors, which read the machine's load twice a second."""
+two monitors, which read the machine's load twice a second. Of the messages between its parts Dask keeps the
+last 1,000, to look for faults in Dask: each region's job is in one, so ten are enough. It gives up a worker
+that was silent for five minutes: ours is silent where the process was stopped, as on a laptop that slept."""
 
 _quiet = WhileNeeded(partial(silent, "distributed", "tornado"))
 """Keeps Dask's log messages and tracebacks off the screen: users see errors that matter in one line."""

@@ -21,6 +21,10 @@ SILENT_SECONDS = 120.0
 HANGS_SECONDS = 45.0
 """Seconds after which a single silent worker is named; the run continues."""
 
+COUNTED_SECONDS = 15.0
+"""Seconds that count, at most, between two looks. They are a few apart: where more have passed, this process
+was stopped (a laptop that slept, a paused container), and workers could not be heard."""
+
 
 class Watch:
     """Checks that there is still a worker to wait for, and names silent workers.
@@ -36,13 +40,14 @@ class Watch:
 
     def __init__(self, client: Client, workers: Workers, say: Callable[[str], None]) -> None:
         self._client, self._workers, self._say = client, workers, say
-        self._since = time.monotonic()
+        self._clock, self._looked = 0.0, time.monotonic()
+        self._since = self._clock
         self._heard_at = dict.fromkeys(workers.heard, self._since)
         self._named: set[str] = set()
 
     def hear(self) -> None:
         """Note that a region was finished."""
-        self._since = time.monotonic()
+        self._since = self._now()
 
     def look(self) -> None:
         """Check, after some time without a finished region.
@@ -53,7 +58,7 @@ class Watch:
             If the scheduler is lost, if there was no worker for `LOST_SECONDS`, or if none answered or took
             work for `SILENT_SECONDS`.
         """
-        now, before = time.monotonic(), self._workers
+        now, before = self._now(), self._workers
         found = Workers.of(self._client)
         if found.resources != before.resources:
             found = Workers(found.scheduler, {}, frozenset(), 0, before.resources)
@@ -65,6 +70,13 @@ class Watch:
         elif now - self._since > (SILENT_SECONDS if found.heard else LOST_SECONDS):
             raise no_workers(self._workers, found)
         self._name_silent(found, heard, now)
+
+    def _now(self) -> float:
+        """Return the seconds that count since this was made."""
+        now = time.monotonic()
+        self._clock += min(now - self._looked, COUNTED_SECONDS)
+        self._looked = now
+        return self._clock
 
     def _name_silent(self, found: Workers, heard: set[str], now: float) -> None:
         """Report each silent worker once: its regions wait for it."""
