@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from machine import keep
 from training import PLAIN
 
 import wsi_seg as ws
+from wsi_seg.api.scores import Scores
 from wsi_seg.evaluation.metrics import Confusion
 
 RECIPES: dict[str, dict[str, object]] = {
@@ -85,6 +86,35 @@ def folds(drawn: Drawn, mpp: float, around_um: float) -> Iterator[Fold]:
             yield Fold(f"{name} {number + 1}, lower half", shapely.box(x0, middle, x1, y1))
 
 
+def read_drawn(annotations: Path) -> Drawn:
+    """Return the outlined lesions, each with its class, in level-0 pixels."""
+    features = json.loads(annotations.read_text())["features"]
+    return [
+        (
+            feature["properties"]["classification"]["name"],
+            shapely.make_valid(shapely.geometry.shape(feature["geometry"])),
+        )
+        for feature in features
+    ]
+
+
+def write_part(path: Path, drawn: Drawn, region_xy: shapely.Geometry) -> Path:
+    """Write what is outlined of a region, and the region itself."""
+    cut = [(name, part) for name, shape in drawn for part in shapely.get_parts(shape & region_xy)]
+    write(path, [(REGION, region_xy), *((n, part) for n, part in cut if part.geom_type == "Polygon")])
+    return path
+
+
+def lesion_counts(scores: Scores, lesions: Collection[str]) -> list[list[int]]:
+    """Return the confusion of all lesions, as one class, and the rest."""
+    groups = [
+        [i for i, name in enumerate(scores.classes) if (name in lesions) is lesion]
+        for lesion in (True, False)
+    ]
+    counts: list[list[int]] = scores.counted.merged(groups).counts.tolist()
+    return counts
+
+
 @dataclass(frozen=True)
 class Trial:
     """One recipe on one fold with one seed."""
@@ -102,10 +132,7 @@ class Trials:
         self.log = folder / "rows.jsonl"
         with ws.open_slide(arguments.slide) as slide:
             self.extent, self.mpp = shapely.box(0, 0, *slide.size), slide.mpp[0]
-        self.drawn: Drawn = []
-        for feature in json.loads(arguments.annotations.read_text())["features"]:
-            shape = shapely.make_valid(shapely.geometry.shape(feature["geometry"]))
-            self.drawn.append((feature["properties"]["classification"]["name"], shape))
+        self.drawn = read_drawn(arguments.annotations)
         self.lesions = sorted({name for name, _ in self.drawn})
         every = list(folds(self.drawn, self.mpp, arguments.around_um))
         self.folds = [fold for fold in every if not arguments.lesions or fold.name in arguments.lesions]
@@ -123,11 +150,7 @@ class Trials:
         }
 
     def outlined(self, name: str, region_xy: shapely.Geometry) -> Path:
-        path = self.folder / f"{name}.geojson"
-        cut = [(n, part) for n, s in self.drawn for part in shapely.get_parts(s & region_xy)]
-        areas = [(n, part) for n, part in cut if part.geom_type == "Polygon"]
-        write(path, [(REGION, region_xy), *areas])
-        return path
+        return write_part(self.folder / f"{name}.geojson", self.drawn, region_xy)
 
     def run(self, trial: Trial) -> list[list[int]]:
         fold = next(fold for fold in self.folds if fold.name == trial.fold)
@@ -151,12 +174,7 @@ class Trials:
         )
         scored = self.outlined("score", self.extent & fold.left_out_xy)
         scores = ws.evaluate(trained.model, [(self.arguments.slide, scored)], **asked)
-        groups = [
-            [i for i, name in enumerate(scores.classes) if (name in self.lesions) is lesion]
-            for lesion in (True, False)
-        ]
-        counts: list[list[int]] = scores.counted.merged(groups).counts.tolist()
-        return counts
+        return lesion_counts(scores, self.lesions)
 
     def all(self) -> dict[Trial, list[list[int]]]:
         done = self.known()

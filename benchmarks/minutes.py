@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 import shapely
-from leave_one_out import Fold, folds, lesion_iou
-from loop_cases import REGION, Drawn, write
+from leave_one_out import Fold, folds, lesion_counts, lesion_iou, read_drawn, write_part
+from loop_cases import REGION
 from machine import keep
 
 import wsi_seg as ws
@@ -39,19 +39,13 @@ class Slide:
         self.path, self.rest, self.folder = arguments.slide.resolve(), arguments.rest, folder
         with ws.open_slide(self.path) as slide:
             self.extent, mpp = shapely.box(0, 0, *slide.size), slide.mpp[0]
-        self.drawn: Drawn = []
-        for feature in json.loads(arguments.annotations.read_text())["features"]:
-            shape = shapely.make_valid(shapely.geometry.shape(feature["geometry"]))
-            self.drawn.append((feature["properties"]["classification"]["name"], shape))
+        self.drawn = read_drawn(arguments.annotations)
         every = list(folds(self.drawn, mpp, arguments.around_um))
         self.folds = [fold for fold in every if not arguments.lesions or fold.name in arguments.lesions]
 
     def outlined(self, name: str, region_xy: shapely.Geometry) -> Path:
         """Write what is outlined of a region."""
-        path = self.folder / f"{name}.geojson"
-        cut = [(n, part) for n, shape in self.drawn for part in shapely.get_parts(shape & region_xy)]
-        write(path, [(REGION, region_xy), *((n, part) for n, part in cut if part.geom_type == "Polygon")])
-        return path
+        return write_part(self.folder / f"{name}.geojson", self.drawn, region_xy)
 
     def train(self, tree: Path, fold: Fold, minutes: float) -> Path:
         """Train by a build; return the model."""
@@ -71,12 +65,7 @@ class Slide:
         """Return what a model makes of what was left out."""
         outlines = self.outlined("score", self.extent & fold.left_out_xy)
         scores = ws.evaluate(model, [(self.path, outlines)], rest=self.rest, roi_class=REGION)
-        lesions = {name for name, _ in self.drawn}
-        groups = [
-            [i for i, name in enumerate(scores.classes) if (name in lesions) is lesion]
-            for lesion in (True, False)
-        ]
-        counts = scores.counted.merged(groups).counts.tolist()
+        counts = lesion_counts(scores, {name for name, _ in self.drawn})
         return {"confusion": counts, "lesion_iou": lesion_iou(counts)}
 
 
