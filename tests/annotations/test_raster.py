@@ -81,6 +81,22 @@ def test_the_smaller_shape_wins_and_of_equal_ones_the_later() -> None:
     np.testing.assert_array_equal(pixels, expected)
 
 
+def test_a_part_of_a_merged_shape_is_as_small_as_it_is_itself() -> None:
+    """Lumina that were merged into one object are more than a gland together, and details of glands each."""
+    gland, far = shapely.box(0, 0, 6, 6), shapely.box(0, 8, 10, 20)
+    lumina = shapely.MultiPolygon([shapely.box(2, 2, 4, 4), far])
+    pixels = np.full((10, 10), 255, np.uint8)
+
+    painting = Painting.of([lumina, gland], [1, 2])
+    painting.onto(pixels, Rect(0, 0, 10, 10))
+
+    expected = np.full((10, 10), 255, np.uint8)
+    expected[:6, :6] = 2
+    expected[2:4, 2:4] = expected[8:] = 1
+    np.testing.assert_array_equal(pixels, expected)
+    assert painting.outlines.tolist() == [1, 2]
+
+
 def test_what_no_shape_covers_is_left_as_it_is() -> None:
     pixels = np.arange(100, dtype=np.uint8).reshape(10, 10)
 

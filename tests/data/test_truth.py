@@ -83,22 +83,35 @@ def test_qupaths_own_class_for_areas_that_hold_annotations_says_nothing() -> Non
     np.testing.assert_array_equal(read, painted((1, (20, 0, 60, 40)), (2, SMALL)))
 
 
-@pytest.mark.parametrize(("rest", "index"), [("Fat", 1), (None, 0)])
+@pytest.mark.parametrize("rest", ["glass", None])
 @pytest.mark.parametrize("roi", ["Region*", "ROI", "roi "])
-def test_regions_of_interest_bound_what_is_known(rest: str | None, index: int, roi: str) -> None:
+def test_regions_of_interest_bound_what_is_known(rest: str | None, roi: str) -> None:
     settings = TruthSettings(rest=rest, roi_class=roi)
 
     read = truth((roi, LARGE), ("Tumour", SMALL), ("Tumour", OTHER), settings=settings).read(WHOLE)
 
-    np.testing.assert_array_equal(read, painted((index, LARGE), (2, SMALL), (2, OTHER)))
+    np.testing.assert_array_equal(read, painted((0, LARGE), (2, SMALL), (2, OTHER)))
+
+
+def test_in_regions_of_interest_tissue_is_the_rest_and_glass_is_not() -> None:
+    """A window at the edge of a specimen is half glass, which no model of a tissue class is asked for."""
+    settings = TruthSettings(rest="Fat", roi_class="ROI")
+    shapes = (("ROI", LARGE), ("Tumour", SMALL), ("Tumour", OTHER))
+
+    read = truth(*shapes, settings=settings).read(WHOLE)
+    without = truth(*shapes, settings=settings, tissue=None).read(WHOLE)
+
+    np.testing.assert_array_equal(read, painted((1, (20, 10, 50, 30)), (2, SMALL), (2, OTHER)))
+    np.testing.assert_array_equal(without, painted((1, LARGE), (2, SMALL), (2, OTHER)))
 
 
 def test_regions_of_interest_may_overlap_and_hold_what_is_unknown() -> None:
-    shapes = (("ROI", LARGE), ("ROI", (5, 5, 30, 35)), (None, SMALL))
+    shapes = (("ROI", LARGE), ("ROI", (15, 5, 30, 35)), (None, SMALL))
 
     read = truth(*shapes, settings=TruthSettings(rest="Fat", roi_class="ROI")).read(WHOLE)
 
-    np.testing.assert_array_equal(read, painted((1, LARGE), (1, (5, 5, 30, 35)), (IGNORE, SMALL)))
+    expected = painted((1, (20, 10, 50, 30)), (1, (20, 5, 30, 35)), (IGNORE, SMALL))
+    np.testing.assert_array_equal(read, expected)
 
 
 def test_nothing_is_known_where_nothing_was_recorded() -> None:

@@ -64,24 +64,28 @@ class Painting:
     """Shapes of several classes, to be painted onto any rectangle.
 
     Where shapes overlap, the smaller one wins, and of two equal areas the later one: a shape inside another
-    is a detail of it, and a shape that was drawn last is a correction.
+    is a detail of it, and a shape that was drawn last is a correction. Each part of a shape is as small as it
+    is itself: programs merge shapes of a class into one, and a detail stays one.
 
     Attributes
     ----------
     edges : Edges
-        The edges of all shapes, in the order in which they are painted: the largest shape first.
-    first_edge : int64 array, shape (shapes + 1,)
-        Index of each shape's first edge.
-    boxes : float64 array, shape (shapes, 4)
+        The edges of all parts, in the order in which they are painted: the largest part first.
+    first_edge : int64 array, shape (parts + 1,)
+        Index of each part's first edge.
+    boxes : float64 array, shape (parts, 4)
         Smallest x and y and largest x and y of each.
-    values : uint8 array, shape (shapes,)
+    values : uint8 array, shape (parts,)
         What each is painted with.
+    outlines : uint8 array, shape (shapes,)
+        What each shape is painted with, in the order in which they were given.
     """
 
     edges: Edges
     first_edge: NDArray[np.int64]
     boxes: NDArray[np.float64]
     values: NDArray[np.uint8]
+    outlines: NDArray[np.uint8]
 
     @classmethod
     def of(cls, outlines: Sequence[shapely.Geometry], values: Sequence[int]) -> Self:
@@ -94,15 +98,15 @@ class Painting:
         values : sequence of int
             What each is painted with.
         """
-        areas = shapely.area(np.array(outlines, dtype=object))
-        order = np.argsort(-areas, kind="stable")
-        shapes = [outlines[i] for i in order]
-        edges, shape = _edges(shapes)
+        parts, shape = parts_as_painted(outlines)
+        edges, part = _edges(parts)
+        given = np.array(values, dtype=np.uint8)
         return cls(
             edges=edges,
-            first_edge=np.searchsorted(shape, np.arange(len(shapes) + 1)).astype(np.int64),
-            boxes=shapely.bounds(np.array(shapes, dtype=object)).reshape(-1, 4),
-            values=np.array(values, dtype=np.uint8)[order],
+            first_edge=np.searchsorted(part, np.arange(len(parts) + 1)).astype(np.int64),
+            boxes=shapely.bounds(parts).reshape(-1, 4),
+            values=given[shape],
+            outlines=given,
         )
 
     def __len__(self) -> int:
@@ -136,7 +140,22 @@ class Painting:
             flat[_ranges(start, length)] = np.repeat(self.values[shapes[shape]], length)
 
 
-def _edges(outlines: Sequence[shapely.Geometry]) -> tuple[Edges, NDArray[np.intp]]:
+def parts_as_painted(
+    outlines: Sequence[shapely.Geometry],
+) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
+    """Return the parts of shapes in the order in which they are painted, and the shape that each is of.
+
+    Parameters
+    ----------
+    outlines : sequence of Polygon or MultiPolygon
+        The later ones last.
+    """
+    parts, shape = shapely.get_parts(np.array(outlines, dtype=object), return_index=True)
+    order = np.argsort(-shapely.area(parts), kind="stable")
+    return parts[order], shape[order]
+
+
+def _edges(outlines: Sequence[shapely.Geometry] | NDArray[np.object_]) -> tuple[Edges, NDArray[np.intp]]:
     """Return the edges of shapes, in the shapes' order, and the shape that each belongs to."""
     parts, part_shape = shapely.get_parts(np.array(outlines, dtype=object), return_index=True)
     rings, ring_part = shapely.get_rings(parts, return_index=True)

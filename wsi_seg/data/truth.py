@@ -34,8 +34,9 @@ class TruthSettings(BaseModel):
     rest : str or None
         Class of all tissue that is not outlined. None: unknown.
     roi_class : str or None
-        Class of shapes in which everything of interest is outlined. Inside them, pixels that are not outlined
-        are `rest`, or background if there is no `rest`; outside of them, they are unknown.
+        Class of shapes in which everything of interest is outlined. Inside them, tissue that is not outlined
+        is `rest`; if there is no `rest`, all that is not outlined is background. Outside of them, what is not
+        outlined is unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,8 +46,8 @@ class TruthSettings(BaseModel):
 
     @property
     def rest_is_tissue(self) -> bool:
-        """Whether all tissue that is not outlined is `rest`, and so whether it matters where tissue is."""
-        return self.rest is not None and self.roi_class is None
+        """Whether tissue that is not outlined is `rest`, and so whether it matters where tissue is."""
+        return self.rest is not None
 
     def is_roi(self, class_name: str | None) -> bool:
         """Return whether shapes of a class are regions of interest."""
@@ -66,9 +67,11 @@ class SlideTruth:
         class that is to be ignored.
     rest : int
         Class index of pixels in no shape, inside of `extent`.
-    extent : CoarseMask, Painting or None
-        Where pixels in no shape are `rest`: in the tissue, or in regions of interest (shapes painted with
-        `rest`). None: nowhere.
+    regions : Painting or None
+        Regions of interest, painted with `rest`: outside of them, pixels in no shape are unknown. None:
+        there are no such regions.
+    tissue : CoarseMask or None
+        Where pixels in no shape are `rest`. None: everywhere in the regions, or nowhere if there are none.
     recorded : CoarseMask or None
         Where the scanner recorded pixels; elsewhere the class is unknown, even inside outlines. None:
         everywhere.
@@ -76,7 +79,8 @@ class SlideTruth:
 
     shapes: Painting
     rest: int = IGNORE
-    extent: CoarseMask | Painting | None = None
+    regions: Painting | None = None
+    tissue: CoarseMask | None = None
     recorded: CoarseMask | None = None
 
     @classmethod
@@ -101,7 +105,8 @@ class SlideTruth:
         schema : ClassSchema
         settings : TruthSettings
         tissue : CoarseMask or None
-            Where the tissue is; used, and required, if the settings say `rest_is_tissue`.
+            Where the tissue is; used if the settings say `rest_is_tissue`, and required without regions of
+            interest. None, with these: everywhere.
         recorded : CoarseMask, optional
             Where the scanner recorded pixels.
         """
@@ -116,13 +121,13 @@ class SlideTruth:
                 continue
             painted.append((outline, IGNORE if index is None else index))
         rest = rest_index(schema, settings)
-        extent: CoarseMask | Painting | None = None if settings.rest is None else tissue
-        if settings.roi_class is not None:
-            extent = Painting.of(regions, [rest] * len(regions))
+        # Glass is background, where that is the rest.
+        everywhere = settings.roi_class is not None and rest == _index(schema, schema.background)
         return cls(
             shapes=Painting.of([outline for outline, _ in painted], [index for _, index in painted]),
             rest=rest,
-            extent=extent,
+            regions=None if settings.roi_class is None else Painting.of(regions, [rest] * len(regions)),
+            tissue=tissue if settings.rest_is_tissue and not everywhere else None,
             recorded=recorded,
         )
 
@@ -142,10 +147,12 @@ class SlideTruth:
             A pixel's class does not depend on the rectangle it is read in.
         """
         classes = np.full((rect.height, rect.width), IGNORE, dtype=np.uint8)
-        if isinstance(self.extent, Painting):
-            self.extent.onto(classes, rect, factor)
-        elif self.extent is not None:
-            classes[self.extent.at(rect, factor)] = self.rest
+        if self.regions is not None:
+            self.regions.onto(classes, rect, factor)
+        elif self.tissue is not None:
+            classes[:] = self.rest
+        if self.tissue is not None:
+            classes[~self.tissue.at(rect, factor)] = IGNORE
         self.shapes.onto(classes, rect, factor)
         if self.recorded is not None:
             classes[~self.recorded.at(rect, factor)] = IGNORE
@@ -157,5 +164,9 @@ def rest_index(schema: ClassSchema, settings: TruthSettings) -> int:
     name = settings.rest
     if name is None and settings.roi_class is not None:
         name = schema.background
-    index = None if name is None else schema.index_of(name)
+    index = _index(schema, name)
     return IGNORE if index is None else index
+
+
+def _index(schema: ClassSchema, name: str | None) -> int | None:
+    return None if name is None else schema.index_of(name)

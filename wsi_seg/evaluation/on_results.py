@@ -138,12 +138,13 @@ def _truth(
     result = folder_of(labels.path)
     tissue = None
     if settings.rest_is_tissue:
-        if result is None or not result.tissue_mask.is_file():
+        if result is not None and result.tissue_mask.is_file():
+            tissue = TissueMask.load(result.tissue_mask, result.tissue_seal())
+        elif settings.roi_class is None:
             raise UsageError(
                 f"{_named(labels.path)}: has no tissue mask, which --rest needs: run `wsi-seg predict` "
                 "with --tissue-mask, or name the class of regions of interest with --roi-class"
             )
-        tissue = TissueMask.load(result.tissue_mask, result.tissue_seal())
     names = [shape.class_name for file in files for shape in file.shapes]
     return SlideTruth.of(outlines_label, names, schema, settings, tissue, _recorded(labels, tissue))
 

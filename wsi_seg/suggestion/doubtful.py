@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from wsi_seg.annotations.raster import rasterise
+from wsi_seg.annotations.raster import parts_as_painted, rasterise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,10 +75,8 @@ class Doubts:
         self.own = np.array([-1 if index is None else index for index in indices], dtype=np.int64)
         self.points = np.zeros(len(names), dtype=np.int64)
         self.against = np.zeros((len(names), len(self.schema)), dtype=np.int64)
-        outlines = np.array(self.ground.outlines_label, dtype=object)
-        # As they are painted: the smaller one counts, and of two equal ones the later.
-        self._order = np.argsort(-shapely.area(outlines), kind="stable")
-        self._boxes = shapely.bounds(outlines).reshape(-1, 4)
+        self._parts, self._shape = parts_as_painted(self.ground.outlines_label)
+        self._boxes = shapely.bounds(self._parts).reshape(-1, 4)
 
     def add(self, rect: Rect, rows: NDArray[np.intp], columns: NDArray[np.intp], view: View) -> None:
         """Count a window's points.
@@ -94,8 +92,8 @@ class Doubts:
         x0, y0, x1, y1 = self._boxes.T
         met = (x0 < rect.x1) & (x1 > rect.x0) & (y0 < rect.y1) & (y1 > rect.y0)
         top = np.full(view.outlined.shape, -1, dtype=np.int64)
-        for number in self._order[met[self._order]]:
-            top[rasterise(self.ground.outlines_label[number], rect)[np.ix_(rows, columns)]] = number
+        for part, shape_of_part in zip(self._parts[met], self._shape[met], strict=True):
+            top[rasterise(part, rect)[np.ix_(rows, columns)]] = shape_of_part
         counted = view.outlined & (top >= 0)
         shape, probabilities = top[counted], view.probabilities[:, counted]
         classed = self.own[shape] >= 0

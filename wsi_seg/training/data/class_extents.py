@@ -148,7 +148,7 @@ def _outlines(data: TrainingData) -> NDArray[np.int64]:
     counts = np.zeros(IGNORE + 1, np.int64)
     for source in data.sources:
         if isinstance(source, LabelledSlide):
-            counts += np.bincount(source.truth.shapes.values, minlength=IGNORE + 1)
+            counts += np.bincount(source.truth.shapes.outlines, minlength=IGNORE + 1)
     return counts
 
 
