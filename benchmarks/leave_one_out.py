@@ -54,6 +54,8 @@ RECIPES: dict[str, dict[str, object]] = {
     },
 }
 
+Counts = list[list[int]]
+
 SMALL_MM2 = 0.05
 """Lesions below this are left out with what lies beside them, never alone."""
 
@@ -105,14 +107,27 @@ def write_part(path: Path, drawn: Drawn, region_xy: shapely.Geometry) -> Path:
     return path
 
 
-def lesion_counts(scores: Scores, lesions: Collection[str]) -> list[list[int]]:
-    """Return the confusion of all lesions, as one class, and the rest."""
+def lesion_counts(scores: Scores, lesions: Collection[str], away: bool = False) -> Counts:
+    """Return the confusion of all lesions, as one class, and the rest; or of pixels away from outlines."""
     groups = [
         [i for i, name in enumerate(scores.classes) if (name in lesions) is lesion]
         for lesion in (True, False)
     ]
-    counts: list[list[int]] = scores.counted.merged(groups).counts.tolist()
+    counted = scores.counted_away if away else scores.counted
+    assert counted is not None  # lesions are larger than the distance to their outlines
+    counts: Counts = counted.merged(groups).counts.tolist()
     return counts
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The confusion of lesions and the rest, and of what lies more than 20 um from any outline.
+
+    The latter is None of rows that were kept before it was counted.
+    """
+
+    every: Counts
+    away: Counts | None
 
 
 @dataclass(frozen=True)
@@ -137,14 +152,14 @@ class Trials:
         every = list(folds(self.drawn, self.mpp, arguments.around_um))
         self.folds = [fold for fold in every if not arguments.lesions or fold.name in arguments.lesions]
 
-    def known(self) -> dict[Trial, list[list[int]]]:
-        """Return the confusion of each row that is done at this number of steps."""
+    def known(self) -> dict[Trial, Scored]:
+        """Return the counts of each row that is done at this number of steps."""
         if not self.log.is_file():
             return {}
         rows = [json.loads(line) for line in self.log.read_text().splitlines()]
         wanted = self.arguments.steps
         return {
-            Trial(row["recipe"], row["fold"], row["seed"]): row["confusion"]
+            Trial(row["recipe"], row["fold"], row["seed"]): Scored(row["confusion"], row.get("away"))
             for row in rows
             if row["steps"] == wanted
         }
@@ -152,7 +167,7 @@ class Trials:
     def outlined(self, name: str, region_xy: shapely.Geometry) -> Path:
         return write_part(self.folder / f"{name}.geojson", self.drawn, region_xy)
 
-    def run(self, trial: Trial) -> list[list[int]]:
+    def run(self, trial: Trial) -> Scored:
         fold = next(fold for fold in self.folds if fold.name == trial.fold)
         settings: dict[str, object] = {
             **RECIPES[trial.recipe],
@@ -174,9 +189,9 @@ class Trials:
         )
         scored = self.outlined("score", self.extent & fold.left_out_xy)
         scores = ws.evaluate(trained.model, [(self.arguments.slide, scored)], **asked)
-        return lesion_counts(scores, self.lesions)
+        return Scored(lesion_counts(scores, self.lesions), lesion_counts(scores, self.lesions, away=True))
 
-    def all(self) -> dict[Trial, list[list[int]]]:
+    def all(self) -> dict[Trial, Scored]:
         done = self.known()
         for seed in self.arguments.seeds:
             for fold in self.folds:
@@ -188,11 +203,14 @@ class Trials:
                     row = {
                         **trial.__dict__,
                         "steps": self.arguments.steps,
-                        "confusion": done[trial],
+                        "confusion": done[trial].every,
+                        "away": done[trial].away,
                     }
                     with self.log.open("a") as file:
                         file.write(json.dumps(row) + "\n")
-                    print(f"{recipe}, {fold.name}, seed {seed}: {lesion_iou(done[trial]):.3f}", flush=True)
+                    print(
+                        f"{recipe}, {fold.name}, seed {seed}: {lesion_iou(done[trial].every):.3f}", flush=True
+                    )
         return done
 
 
@@ -200,25 +218,30 @@ def lesion_iou(counts: Sequence[Sequence[int]]) -> float:
     return float(Confusion(np.array(counts)).iou[0])
 
 
-def table(done: dict[Trial, list[list[int]]], arguments: argparse.Namespace, names: Sequence[str]) -> str:
+def table(done: dict[Trial, Scored], arguments: argparse.Namespace, names: Sequence[str]) -> str:
     """A row for each lesion, a column for each recipe: each seed's lesion IoU."""
     lines = [f"| left out | {' | '.join(arguments.recipes)} |", f"|{' --- |' * (len(arguments.recipes) + 1)}"]
     for name in names:
         cells = [
-            " / ".join(f"{lesion_iou(done[Trial(r, name, s)]):.3f}" for s in arguments.seeds)
+            " / ".join(f"{lesion_iou(done[Trial(r, name, s)].every):.3f}" for s in arguments.seeds)
             for r in arguments.recipes
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    means, spreads, pooled = [], [], []
+    means, spreads, pooled, away = [], [], [], []
     for recipe in arguments.recipes:
-        values = np.array([[lesion_iou(done[Trial(recipe, n, s)]) for n in names] for s in arguments.seeds])
+        rows = [[done[Trial(recipe, n, s)] for n in names] for s in arguments.seeds]
+        values = np.array([[lesion_iou(row.every) for row in of_seed] for of_seed in rows])
         means.append(f"{values.mean():.3f}")
         spreads.append(f"{values.std():.3f}")
-        sums = [np.sum([done[Trial(recipe, n, s)] for n in names], axis=0) for s in arguments.seeds]
+        sums = [np.sum([row.every for row in of_seed], axis=0) for of_seed in rows]
         pooled.append(" / ".join(f"{lesion_iou(counts):.3f}" for counts in sums))
+        far = [lesion_iou(row.away) for of_seed in rows for row in of_seed if row.away is not None]
+        away.append(f"{np.mean(far):.3f}, {np.std(far):.3f}" if len(far) == values.size else "-")
     lines.append(f"| **mean over lesions and seeds** | {' | '.join(means)} |")
     lines.append(f"| standard deviation of these | {' | '.join(spreads)} |")
     lines.append(f"| all pixels left out, together | {' | '.join(pooled)} |")
+    if any(cell != "-" for cell in away):
+        lines.append(f"| more than 20 um from any outline: mean, standard deviation | {' | '.join(away)} |")
     return "\n".join(lines)
 
 

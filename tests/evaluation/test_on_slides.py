@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import shapely
 import torch
 from conftest import damage_tile, tissue_rgb, write_model, write_tiff
 from helpers.drawn import write_boxes
@@ -16,10 +18,13 @@ from helpers.results import labels_of
 from wsi_seg.data.annotated_slides import open_labelled_slides
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import AnnotationError, OutputError, SlideError, UsageError
+from wsi_seg.evaluation.areas import Comparison
 from wsi_seg.evaluation.evaluation import Evaluation
 from wsi_seg.evaluation.metrics import Confusion
+from wsi_seg.evaluation.near_outlines import Away, near_outlines
 from wsi_seg.evaluation.on_results import evaluate_results
 from wsi_seg.evaluation.on_slides import evaluate_slides
+from wsi_seg.evaluation.tables import as_json, as_text
 from wsi_seg.inference.network.segmenter import Segmented, Segmenter
 from wsi_seg.models.bundle import load_bundle, save_bundle
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID, ClassSchema, TissueClass
@@ -280,3 +285,57 @@ def test_rest_needs_a_tissue_mask(slide_path: Path, drawn: Path, model_path: Pat
     with pytest.raises(UsageError, match="out: has no tissue mask"):
         evaluate_results([(tmp_path / "out", drawn)], settings=REST)
     assert evaluate_results([(tmp_path / "out", drawn)]).total.confusion.pixels == 240 * 200
+
+
+@pytest.mark.parametrize(("settings", "rest"), [(None, 255), (REST, 1)])
+def test_scores_away_from_outlines_leave_out_what_lies_within_20_um(
+    slide_path: Path, drawn: Path, model_path: Path, result: Path, settings: TruthSettings | None, rest: int
+) -> None:
+    y, x = np.mgrid[:500, :700] + 0.5
+    edges = shapely.union_all([shapely.box(*box).exterior for box in (TUMOUR, GLASS)])
+    distance_um = 2 * shapely.distance(shapely.points(x, y), edges)
+    finished = evaluate_results([(result, drawn)], settings=settings)
+    anew = on_slide(slide_path, drawn, model_path, settings)
+    assert finished.away is not None
+    assert anew.away is not None
+    np.testing.assert_array_equal(anew.away.away.counts, finished.away.away.counts)
+    most, least = (
+        Confusion.of(np.where(distance_um > um, truth_of_boxes(rest), 255), labels_of(result), 3).counts
+        for um in (18.5, 21.5)
+    )
+    counts = finished.away.away.counts
+    assert 0 < least.sum() <= counts.sum() <= most.sum() < finished.total.confusion.pixels
+    assert (least <= counts).all()
+    assert (counts <= most).all()
+    assert f"\n{finished.away}\n" in as_text(finished)
+
+
+def test_labels_that_are_off_by_less_are_right_away_from_outlines(
+    slide_path: Path, drawn: Path, model_path: Path
+) -> None:
+    bundle = load_bundle(model_path)
+    _, (slide,) = open_labelled_slides([(slide_path, drawn)], bundle.schema, 2.0, REST)
+    comparison = Comparison(
+        name="slide",
+        truth=slide.truth,
+        classes=3,
+        read=lambda rect: slide.truth.read(Rect(rect.y0, rect.x0 + 8, rect.y1, rect.x1 + 8)),
+        near=near_outlines(slide.truth, slide.frames.label_mpp),
+        table=np.arange(256).astype(np.uint8),
+    )
+    tally = comparison.score([Rect(0, 0, 250, 400), Rect(250, 0, 480, 400)], Progress())
+    assert tally.confusion.pixel_accuracy < 0.99
+    assert tally.away.pixel_accuracy == 1
+    away = Away(tally.confusion, tally.away)
+    assert away.nearer == 1
+    assert str(away).endswith("; 100% of the wrong pixels lie nearer")
+
+
+def test_without_pixels_away_from_outlines_nothing_is_said(
+    slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    small = write_boxes(tmp_path / "small.geojson", ("Tumour", (300, 300, 310, 310)))
+    evaluation = on_slide(slide_path, small, model_path)
+    assert evaluation.away is None
+    assert "outline:" not in as_text(evaluation)
+    assert json.loads(as_json(evaluation))["away_from_outlines"] is None

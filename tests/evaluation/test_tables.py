@@ -27,7 +27,7 @@ def evaluation(*names: str) -> Evaluation:
     labels = np.array([0, 0, 0, 2, 1, 1, 254, 255, 1], np.uint8)
     tallies = []
     for name in names:
-        tally = Tally(name, Confusion.empty(4))
+        tally = Tally.empty(name, 4)
         tally.add(truth, labels, match_classes(SCHEMA, SCHEMA, "model"))
         tallies.append(tally)
     return Evaluation("model", "slides", SCHEMA, tuple(tallies), remarks=("Not for diagnosis.",))
@@ -82,7 +82,7 @@ def test_streets_have_more_to_say() -> None:
     ids, predicted = np.array([24001, 24001, 26002, 7], np.int32), np.array([11, 12, 13, 0], np.uint8)
     instances = InstanceTally()
     instances.add(ids, predicted, CLASSES)
-    tally = Tally("a", Confusion.of(np.array([11, 11, 13, 0], np.uint8), predicted, 19))
+    tally = Tally("a", Confusion.of(np.array([11, 11, 13, 0], np.uint8), predicted, 19), Confusion.empty(19))
     figures = cityscapes_figures(tally.confusion, CLASSES, instances)
     streets = Evaluation("model", "streets", schema, (tally,), figures)
     content = json.loads(as_json(streets))["cityscapes"]
@@ -98,6 +98,8 @@ def test_streets_have_more_to_say() -> None:
 def test_without_instances_there_is_no_iiou_to_show() -> None:
     confusion = Confusion.of(np.array([0], np.uint8), np.array([0], np.uint8), 19)
     figures = cityscapes_figures(confusion, CLASSES, None)
-    streets = Evaluation("m", "d", load_schema("cityscapes"), (Tally("a", confusion),), figures)
+    streets = Evaluation(
+        "m", "d", load_schema("cityscapes"), (Tally("a", confusion, Confusion.empty(19)),), figures
+    )
     assert json.loads(as_json(streets))["cityscapes"]["mean_class_iiou"] is None
     assert "mean of classes     1.0000     -" in as_text(streets)

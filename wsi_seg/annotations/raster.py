@@ -112,6 +112,15 @@ class Painting:
     def __len__(self) -> int:
         return len(self.values)
 
+    def edges_near(self, rect: Rect) -> Edges:
+        """Return the edges whose boxes have something in common with a rectangle."""
+        shapes = np.flatnonzero(_meet(self.boxes, rect))
+        edge = ranges(self.first_edge[shapes], self.first_edge[shapes + 1] - self.first_edge[shapes])
+        upper_xy, lower_xy = (ends[edge] for ends in self.edges)
+        boxes = np.concatenate([np.minimum(upper_xy, lower_xy), np.maximum(upper_xy, lower_xy)], axis=1)
+        met = _meet(boxes, rect)
+        return Edges(upper_xy[met], lower_xy[met])
+
     def onto(self, pixels: NDArray[np.uint8], rect: Rect, factor: int = 1) -> None:
         """Paint a rectangle.
 
@@ -124,20 +133,27 @@ class Painting:
         factor : int
         """
         x0, y0, x1, y1 = (self.boxes / factor).T
-        met = np.flatnonzero((x0 < rect.x1) & (x1 > rect.x0) & (y0 < rect.y1) & (y1 > rect.y0))
+        met = np.flatnonzero(_meet(self.boxes / factor, rect))
         width = np.minimum(x1[met], rect.x1) - np.maximum(x0[met], rect.x0)
         height = np.minimum(y1[met], rect.y1) - np.maximum(y0[met], rect.y0)
         batch = np.cumsum((width + 1) * (height + 1)) // BATCH_PIXELS
         flat = pixels.reshape(-1)
         for shapes in np.split(met, np.flatnonzero(np.diff(batch)) + 1):
             count = self.first_edge[shapes + 1] - self.first_edge[shapes]
-            edge = _ranges(self.first_edge[shapes], count)
+            edge = ranges(self.first_edge[shapes], count)
             top, bottom = self.edges.upper_xy[edge, 1], self.edges.lower_xy[edge, 1]
             near = (top < rect.y1 * factor) & (bottom > rect.y0 * factor)
             edges = Edges(*(ends[edge[near]] / factor for ends in self.edges))
             start, length, shape = _spans(edges, np.repeat(np.arange(len(shapes)), count)[near], rect)
             # Where a pixel is written several times, the last value stays.
-            flat[_ranges(start, length)] = np.repeat(self.values[shapes[shape]], length)
+            flat[ranges(start, length)] = np.repeat(self.values[shapes[shape]], length)
+
+
+def _meet(boxes: NDArray[np.float64], rect: Rect) -> NDArray[np.bool_]:
+    """Return which boxes (smallest x and y, largest x and y) have something in common with a rectangle."""
+    x0, y0, x1, y1 = boxes.T
+    met: NDArray[np.bool_] = (x0 < rect.x1) & (x1 > rect.x0) & (y0 < rect.y1) & (y1 > rect.y0)
+    return met
 
 
 def parts_as_painted(
@@ -194,7 +210,7 @@ def _spans(
     """
     first = np.clip(np.ceil(edges.upper_xy[:, 1] - 0.5), rect.y0, rect.y1).astype(np.int64)
     stop = np.clip(np.ceil(edges.lower_xy[:, 1] - 0.5), rect.y0, rect.y1).astype(np.int64)
-    edge, row = np.repeat(np.arange(len(first)), stop - first), _ranges(first, stop - first)
+    edge, row = np.repeat(np.arange(len(first)), stop - first), ranges(first, stop - first)
     (x0, y0), (x1, y1) = edges.upper_xy[edge].T, edges.lower_xy[edge].T
     crossing = x0 + (row + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
     column = np.clip(np.ceil(crossing - 0.5), rect.x0, rect.x1).astype(np.int64)
@@ -206,7 +222,7 @@ def _spans(
     return line % rect.height * rect.width + begin, end - begin, line // rect.height
 
 
-def _ranges(start: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.int64]:
+def ranges(start: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return ``start``, ``start + 1``, ... of each range in turn."""
     ends = np.cumsum(length)
     ranges: NDArray[np.int64] = np.repeat(start - ends + length, length)

@@ -193,7 +193,8 @@ def evaluate(
 
 
 def _scores(evaluation: Evaluation) -> Scores:
-    return Scores(evaluation.names, evaluation.total.confusion, evaluation.remarks, as_text(evaluation))
+    away = None if evaluation.away is None else evaluation.away.away
+    return Scores(evaluation.names, evaluation.total.confusion, evaluation.remarks, as_text(evaluation), away)
 
 
 def _result_of(subject: Model | Result | AnyPath) -> Path | None:

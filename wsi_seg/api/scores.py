@@ -28,12 +28,16 @@ class Scores:
         What users should know about the model and the truth, a line each.
     table : str
         All scores as text, as `wsi-seg evaluate` prints them.
+    counted_away : Confusion or None
+        The same confusion matrix of the pixels that are more than 20 um from any outline; None if there are
+        none, or nothing was outlined by hand.
     """
 
     classes: tuple[str, ...]
     counted: Confusion
     remarks: tuple[str, ...] = ()
     table: str = ""
+    counted_away: Confusion | None = None
 
     def __repr__(self) -> str:
         return f"<wsi_seg scores: mean IoU {self.mean_iou:.3f} over {len(self.classes)} classes>"

@@ -11,7 +11,6 @@ import numpy as np
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.evaluation.evaluation import Tally
-from wsi_seg.evaluation.metrics import Confusion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,6 +35,8 @@ class Comparison:
         Number of the truth's classes.
     read : callable
         Returns the label values of a rectangle in label pixels; called from several threads.
+    near : callable
+        Returns which pixels of a rectangle are near an outline; called from several threads.
     table : uint8 array, shape (256,)
         The truth's class index for each label value.
     """
@@ -44,6 +45,7 @@ class Comparison:
     truth: SlideTruth
     classes: int
     read: Callable[[Rect], NDArray[np.uint8]]
+    near: Callable[[Rect], NDArray[np.bool_]]
     table: NDArray[np.uint8]
 
     def score(self, rects: Iterable[Rect], progress: Progress) -> Tally:
@@ -58,7 +60,7 @@ class Comparison:
         """
         known = {rect: int(np.count_nonzero(self.truth.read(rect) != IGNORE)) for rect in rects}
         annotated = [rect for rect, pixels in known.items() if pixels]
-        total = Tally(self.name, Confusion.empty(self.classes))
+        total = Tally.empty(self.name, self.classes)
         progress.begin(self.name, len(annotated), 0, sum(known.values()) / 1e6)
         threads = ThreadPoolExecutor(min(4, (os.cpu_count() or 1) + 1), thread_name_prefix="evaluate")
         try:
@@ -72,6 +74,6 @@ class Comparison:
         return total
 
     def _part(self, rect: Rect) -> Tally:
-        part = Tally(self.name, Confusion.empty(self.classes))
-        part.add(self.truth.read(rect), self.read(rect), self.table)
+        part = Tally.empty(self.name, self.classes)
+        part.add(self.truth.read(rect), self.read(rect), self.table, self.near(rect))
         return part

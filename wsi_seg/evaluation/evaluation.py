@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import UsageError
 from wsi_seg.evaluation.metrics import Confusion
+from wsi_seg.evaluation.near_outlines import away_from_outlines
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from wsi_seg.evaluation.benchmarks import Figures
+    from wsi_seg.evaluation.near_outlines import Away
     from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.models.classes import ClassSchema
 
@@ -31,6 +33,8 @@ class Tally:
     name : str
         Name of the image or slide.
     confusion : Confusion
+    away : Confusion
+        Of the pixels that are not near an outline; empty where nothing was outlined by hand.
     unprocessed, outside : int
         Pixels of known class that were not processed: unreadable ones, or those outside of the region of
         interest. The confusion matrix has them among those for which no class was found.
@@ -38,10 +42,22 @@ class Tally:
 
     name: str
     confusion: Confusion
+    away: Confusion
     unprocessed: int = 0
     outside: int = 0
 
-    def add(self, truth: NDArray[np.uint8], labels: NDArray[np.uint8], table: NDArray[np.uint8]) -> None:
+    @classmethod
+    def empty(cls, name: str, classes: int) -> Self:
+        """Begin with no pixels."""
+        return cls(name, Confusion.empty(classes), Confusion.empty(classes))
+
+    def add(
+        self,
+        truth: NDArray[np.uint8],
+        labels: NDArray[np.uint8],
+        table: NDArray[np.uint8],
+        near: NDArray[np.bool_] | None = None,
+    ) -> None:
         """Count pixels.
 
         Parameters
@@ -52,8 +68,12 @@ class Tally:
             Label values.
         table : uint8 array, shape (256,)
             The truth's class index for each label value, as `match_classes` returns it.
+        near : bool array of the same shape as the truth, optional
+            Which pixels are near an outline.
         """
         self.confusion.add(truth, table[labels])
+        if near is not None:
+            self.away.add(truth[~near], table[labels[~near]])
         known = truth != IGNORE
         self.unprocessed += int(np.count_nonzero(known & (labels == UNPROCESSED_ID)))
         self.outside += int(np.count_nonzero(known & (labels == OUTSIDE_ID)))
@@ -62,6 +82,7 @@ class Tally:
         return Tally(
             self.name,
             self.confusion + other.confusion,
+            self.away + other.away,
             self.unprocessed + other.unprocessed,
             self.outside + other.outside,
         )
@@ -100,10 +121,15 @@ class Evaluation:
     @cached_property
     def total(self) -> Tally:
         """All sources together: one confusion matrix over the whole set."""
-        total = Tally("all", Confusion.empty(len(self.schema)))
+        total = Tally.empty("all", len(self.schema))
         for tally in self.tallies:
             total = total + tally
         return total
+
+    @property
+    def away(self) -> Away | None:
+        """The scores away from outlines beside all; None of images, or if every known pixel is near one."""
+        return away_from_outlines(self.total.confusion, self.total.away)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ import torch
 from wsi_seg.evaluation.benchmarks import own_scores
 from wsi_seg.evaluation.evaluation import Evaluation, Tally, notices
 from wsi_seg.evaluation.matching import match_classes
-from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.inference.network.diagnosis import Diagnoser
 from wsi_seg.inference.plain_images import diagnose_image, label_image
 from wsi_seg.progress import Progress
@@ -71,7 +70,7 @@ def evaluate_images(
         for source, picture in _decoded(dataset.sources):
             labels = label_image(picture.rgb, bundle, segmenter)
             diagnoses.add(source, picture.rgb)
-            tally = Tally(source.name, Confusion.empty(len(dataset.schema)))
+            tally = Tally.empty(source.name, len(dataset.schema))
             tally.add(picture.classes, labels, table)
             tallies.append(tally)
             if scores is not None:

@@ -14,6 +14,7 @@ from wsi_seg.errors import UsageError
 from wsi_seg.evaluation.areas import Comparison
 from wsi_seg.evaluation.evaluation import Evaluation
 from wsi_seg.evaluation.matching import match_classes
+from wsi_seg.evaluation.near_outlines import near_outlines
 from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.progress import Progress
 from wsi_seg.results.folder import folder_of, labels_in, require_finished
@@ -84,12 +85,17 @@ def evaluate_results(
         zarr: place(files[zarr], str(labels.attributes.get("slide", _named(zarr).name)), labels.frames)
         for zarr, labels in opened.items()
     }
+    truths = {
+        zarr: _truth(labels, placed[zarr].outlines_label, files[zarr], schema, settings)
+        for zarr, labels in opened.items()
+    }
     comparisons = [
         Comparison(
             name=_named(zarr).name,
-            truth=_truth(labels, placed[zarr].outlines_label, files[zarr], schema, settings),
+            truth=truths[zarr],
             classes=len(schema),
             read=labels.read,
+            near=near_outlines(truths[zarr], labels.frames.label_mpp),
             table=match_classes(labels.schema, schema, str(_named(zarr)), other),
         )
         for zarr, labels in opened.items()

@@ -9,6 +9,7 @@ from wsi_seg.data.sources import IGNORE
 from wsi_seg.evaluation.areas import Comparison
 from wsi_seg.evaluation.evaluation import Evaluation, Tally, notices
 from wsi_seg.evaluation.matching import match_classes
+from wsi_seg.evaluation.near_outlines import near_outlines
 from wsi_seg.inference.network.segmenter import Segmenter
 from wsi_seg.inference.stream.extent import Extent
 from wsi_seg.inference.stream.region import RegionSegmenter
@@ -144,6 +145,7 @@ def _evaluate(
         truth=labelled.truth,
         classes=len(schema),
         read=lambda rect: segment(regions[rect]).labels,
+        near=near_outlines(labelled.truth, labelled.frames.label_mpp),
         table=table,
     )
     tally = comparison.score(regions, progress)

@@ -53,6 +53,7 @@ def as_json(evaluation: Evaluation) -> str:
         "mean_dice": _number(confusion.mean_dice),
         "pixel_accuracy": _number(confusion.pixel_accuracy),
         "class_accuracy": _number(confusion.class_accuracy),
+        "away_from_outlines": None if evaluation.away is None else evaluation.away.as_json(),
         "means_are_over": [
             name for name, is_there in zip(evaluation.names, confusion.present, strict=True) if is_there
         ],
@@ -147,6 +148,7 @@ def _means(evaluation: Evaluation) -> list[str]:
         f"mean IoU {_score(confusion.mean_iou)}, mean Dice {_score(confusion.mean_dice)}, "
         f"class accuracy {_score(confusion.class_accuracy)}: over the {classes} in the truth",
         f"pixel accuracy {_score(confusion.pixel_accuracy)}",
+        *([] if evaluation.away is None else [str(evaluation.away)]),
     ]
 
 

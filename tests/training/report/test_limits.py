@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from wsi_seg.evaluation.metrics import Confusion
+from wsi_seg.evaluation.near_outlines import Away
 from wsi_seg.training.data.class_extents import ClassExtent
 from wsi_seg.training.data.unshown import Kind, Unshown
 from wsi_seg.training.report.limits import (
@@ -28,6 +30,7 @@ LIMITS = Limits(
     classes=CLASSES,
     iou=(0.91234, 0.5, float("nan")),
     ranges=Ranges(None, ((0.85, 0.95), None, None), 7, "tiles"),
+    away=None,
     weights=chosen_weights(CLASSES, may_stop=True, averaged=True),
     steps=62,
     enough_steps=700,
@@ -100,3 +103,24 @@ def test_as_json_it_can_be_written_and_holds_all() -> None:
 
 def test_a_trust_that_is_given_rests_on_an_error_that_is_said() -> None:
     assert f"{0.25 / np.sqrt(5):.2f}" in why_trusted()
+
+
+def test_scores_away_from_outlines_are_told() -> None:
+    every = Confusion(np.array([[80, 20, 0], [10, 90, 0]]))
+    away = Confusion(np.array([[60, 5, 0], [0, 75, 0]]))
+    limits = replace(LIMITS, away=Away(every, away))
+    line = (
+        "more than 20 um from any outline: mean IoU 0.9303, pixel accuracy 0.9643, on 70% of the pixels; "
+        "83% of the wrong pixels lie nearer"
+    )
+    assert line in limits.table()
+    assert f"M{line[1:]}." in limits.remarks()
+    assert limits.as_json()["away_from_outlines"] == {
+        "um": 20,
+        "pixels": 140,
+        "mean_iou": pytest.approx((60 / 65 + 75 / 80) / 2),
+        "pixel_accuracy": pytest.approx(135 / 140),
+        "iou": [pytest.approx(60 / 65), pytest.approx(75 / 80)],
+        "wrong_pixels_nearer": pytest.approx(25 / 30),
+    }
+    assert LIMITS.as_json()["away_from_outlines"] is None

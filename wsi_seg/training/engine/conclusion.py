@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wsi_seg.evaluation.near_outlines import away_from_outlines
 from wsi_seg.training.data.class_extents import can_tell, extents
 from wsi_seg.training.data.unshown import find_unshown
 from wsi_seg.training.engine.minutes import continuing, minutes_for
@@ -66,6 +67,7 @@ def conclude(request: TrainRequest, known: Known, history: Sequence[HistoryRow],
         classes=known.classes,
         iou=tuple(scored.confusion.iou.tolist()),
         ranges=_ranges(known, scored, training.seed),
+        away=away_from_outlines(scored.confusion, scored.away),
         weights=known.weights,
         steps=steps,
         enough_steps=training.enough_steps,

@@ -13,6 +13,7 @@ from wsi_seg.data.annotated_slides import LabelledSlide
 from wsi_seg.data.sources import IGNORE
 from wsi_seg.errors import printable
 from wsi_seg.evaluation.metrics import Confusion
+from wsi_seg.evaluation.near_outlines import near_outlines
 from wsi_seg.inference.network.pixels import Normalisation
 from wsi_seg.training.engine.module import count_diagnoses, look, predicted
 from wsi_seg.training.engine.spread import Places
@@ -41,6 +42,8 @@ class Scored:
     ----------
     confusion : Confusion
         Pixels by class.
+    away : Confusion
+        Of those that are not near an outline; empty for images with masks.
     diagnoses : Confusion
         Patches or images by diagnosis; empty for a network that makes none.
     examples : tuple of Example
@@ -51,6 +54,7 @@ class Scored:
     """
 
     confusion: Confusion
+    away: Confusion
     diagnoses: Confusion
     examples: tuple[Example, ...]
     places: Places
@@ -82,10 +86,14 @@ def score(
     diagnoses = Confusion.empty(count_diagnoses(network))
     shown = telling(validation)
     examples: dict[int, Example] = {}
+    away = Confusion.empty(len(data.schema))
     counts = np.zeros((len(validation), len(data.schema), len(data.schema) + 1), np.int64)
     for number in range(len(validation)):
         example, diagnosed = seeing.place(number)
         counts[number] = Confusion.of(example.truth, example.prediction, len(data.schema)).counts
+        near = seeing.near(number)
+        if near is not None:
+            away.add(example.truth[~near], example.prediction[~near])
         diagnoses += diagnosed
         if number in shown:
             examples[number] = example
@@ -98,7 +106,7 @@ def score(
         name = f"{example.name}: most errors of {data.schema.classes[index].name}"
         examples = {number: replace(example, name=name), **examples}
     places = Places(counts, [source for source, _ in validation.tiles], validation.unit)
-    return Scored(Confusion(counts.sum(axis=0)), diagnoses, tuple(examples.values()), places)
+    return Scored(Confusion(counts.sum(axis=0)), away, diagnoses, tuple(examples.values()), places)
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,13 @@ class _Seeing:
             diagnoses.add(*(t.to(torch.uint8).numpy() for t in (draw.diagnosis[None], diagnosed.argmax(1))))
         name, place = _place(number, self.validation, self.data)
         return Example(name, draw.rgb.permute(1, 2, 0).numpy(), truth, found, place), diagnoses
+
+    def near(self, number: int) -> NDArray[np.bool_] | None:
+        """Return which pixels of a tile are near an outline; None of an image."""
+        source = self.data.sources[self.validation.tiles[number][0]]
+        if not isinstance(source, LabelledSlide):
+            return None
+        return near_outlines(source.truth, source.frames.label_mpp)(self.validation.seen(number))
 
 
 def _place(number: int, validation: Tiles | Images, data: TrainingData) -> tuple[str, Place | None]:

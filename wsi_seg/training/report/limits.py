@@ -12,6 +12,7 @@ from wsi_seg.training.data.class_extents import ENOUGH_MM2, ENOUGH_PIECES, SCATT
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
+    from wsi_seg.evaluation.near_outlines import Away
     from wsi_seg.training.data.class_extents import ClassExtent
     from wsi_seg.training.data.unshown import Unshown
 
@@ -85,6 +86,8 @@ class Limits:
     iou : tuple of float
         Of each class, NaN where there is none.
     ranges : Ranges
+    away : Away or None
+        The scores away from outlines; None of images with masks.
     weights : str
         Which weights were kept, and why.
     steps : int
@@ -102,6 +105,7 @@ class Limits:
     classes: tuple[ClassExtent, ...]
     iou: tuple[float, ...]
     ranges: Ranges
+    away: Away | None
     weights: str
     steps: int
     enough_steps: int | None
@@ -160,14 +164,16 @@ class Limits:
         never = [] if self.unshown is None else [f"{line}." for line in never_shown(self.unshown)]
         ranges = f"Ranges of IoU: {self.ranges.method}."
         trusted = (why_trusted(), ranges) if self.kept_out else (NOTHING_KEPT_OUT,)
-        return *trusted, f"Weights kept: {self.weights}.", *never
+        away = [] if self.away is None else [f"M{str(self.away)[1:]}."]
+        return *trusted, *away, f"Weights kept: {self.weights}.", *never
 
     def table(self) -> list[str]:
         """Lay the classes out for a terminal, and say which weights were kept."""
         rows = [(*HEADINGS, TRUSTED), *self.rows()]
         lines = aligned([row[:-1] for row in rows])
         with_doubts = [f"{line}  {row[-1]}" for line, row in zip(lines, rows, strict=True)]
-        return [*with_doubts, f"weights kept: {self.weights}"]
+        away = [] if self.away is None else [str(self.away)]
+        return [*with_doubts, *away, f"weights kept: {self.weights}"]
 
     def as_json(self) -> dict[str, JsonValue]:
         """Return all of it for the report and the model's record."""
@@ -179,6 +185,7 @@ class Limits:
             "still_rising": self.still_rising,
             "mean_iou_range": _pair(self.ranges.mean),
             "range": self.ranges.method,
+            "away_from_outlines": None if self.away is None else self.away.as_json(),
             "classes": [
                 {
                     "name": each.name,
