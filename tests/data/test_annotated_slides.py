@@ -285,6 +285,46 @@ def test_shapes_beyond_the_slide_are_told(tmp_path: Path, pair: SlidePair) -> No
     assert labelled.remarks == (f"{path}: 1 of 2 shapes lies outside of slide.tiff",)
 
 
+def test_outlines_beside_the_tissue_are_told(tmp_path: Path, pair: SlidePair) -> None:
+    """Those of another slide, or of another level, lie on the slide, and on the wrong things."""
+    files = tmp_path / "other.geojson", tmp_path / "glass.geojson"
+    write_shapes(files[0], ("Tumour", (520, 10, 690, 200)), ("Stroma", (450, 300, 690, 400)))
+    write_shapes(files[1], ("Tumour", TUMOUR), ("Stroma", (520, 10, 690, 490)))
+
+    other, glass = (opened(pair._replace(annotations=file)).remarks for file in files)
+
+    assert other == (
+        f"{files[0]}: 91% of what is outlined lies where slide.tiff has no tissue: was it drawn on another "
+        "slide, or on another level of this one?",
+    )
+    assert glass == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (TruthSettings(roi_class="Region*", rest="Stroma"), ""),
+        (TruthSettings(), "--rest CLASS"),
+        (REST, "--rest CLASS; as it is, all tissue beside outlines is Stroma"),
+    ],
+)
+def test_windows_that_no_setting_gives_a_meaning_are_told(
+    pair: SlidePair, settings: TruthSettings, said: str
+) -> None:
+    write_shapes(pair.annotations, ("Region*", (50, 50, 400, 400)), ("Tumour", TUMOUR))
+
+    remarks = opened(pair, settings=settings).remarks
+
+    assert remarks == (
+        (
+            f"{pair.annotations}: 1 shape of class Region* without effect: if all within them is outlined, "
+            f"give --roi-class 'Region*' and {said}",
+        )
+        if said
+        else ()
+    )
+
+
 def test_a_slide_without_colour_is_read_and_remarked_on(tmp_path: Path, pair: SlidePair) -> None:
     grey = np.repeat(tissue_rgb(500, 500)[..., 1:2], 3, axis=2)
     slides = opened(SlidePair(write_tiff(tmp_path / "grey.tiff", grey), pair.annotations))

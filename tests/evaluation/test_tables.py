@@ -36,7 +36,8 @@ def evaluation(*names: str) -> Evaluation:
 def test_the_text_says_it_all() -> None:
     assert as_text(evaluation("a", "b")).splitlines() == [
         "model on slides: 2 sources, 16 pixels of known class",
-        "no class was found in 4 px of these, which count as wrong: 2 unprocessed, 2 not asked for",
+        "no class was found in 4 px of these, which count as wrong: 2 unprocessed, 2 where no tissue was "
+        "found, or outside of the regions asked for",
         "",
         "class      IoU    Dice  precision  recall  true px  found px",
         "Stroma  0.7500  0.8571     1.0000  0.7500        8         6",

@@ -9,18 +9,21 @@ import numpy as np
 import shapely
 
 from wsi_seg.annotations.formats import asap, halo, imagescope, qupath
-from wsi_seg.annotations.repair import Repaired, polygonal, repair
+from wsi_seg.annotations.formats.outline import Skipped
+from wsi_seg.annotations.negative_regions import cut
+from wsi_seg.annotations.repair import Repaired, repair
 from wsi_seg.errors import AnnotationError
 from wsi_seg.files.jsonfile import parse_json
 from wsi_seg.files.unpack import read_unpacked
 from wsi_seg.files.xmlfile import is_xml, parse_xml
 from wsi_seg.models.classes import MAX_NAME
+from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from wsi_seg.annotations.formats.outline import Drawn, Outline, Skipped
+    from wsi_seg.annotations.formats.outline import Drawn, Outline
     from wsi_seg.models.classes import Rgb
     from wsi_seg.slides.frames import Frames
 
@@ -47,6 +50,8 @@ class Annotation:
         Its place in the file, from 1; a later shape was drawn later.
     name, object_id : str or None
         The name and the id that QuPath gives to this one object.
+    detected : bool
+        Whether QuPath found it, such as a cell, and nobody drew it.
     """
 
     geometry: shapely.Polygon | shapely.MultiPolygon
@@ -55,6 +60,7 @@ class Annotation:
     order: int
     name: str | None = None
     object_id: str | None = None
+    detected: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,18 @@ class AnnotationFile:
         """Remarks on the file for training and evaluation, a line each that names it."""
         unnamed = sum(shape.class_name is None for shape in self.shapes)
         line = f"{self.path}: {unnamed} of {len(self.shapes)} shapes have no class: their tissue is unknown"
-        return (*([line] if unnamed else []), *self.changes)
+        return (*([line] if unnamed else []), *self._on_detections(), *self.changes)
+
+    def _on_detections(self) -> Iterator[str]:
+        found = [shape for shape in self.shapes if shape.detected and shape.class_name is not None]
+        if found:
+            names = list(dict.fromkeys(str(shape.class_name) for shape in found))
+            more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+            yield (
+                f"{self.path}: {len(found)} of {len(self.shapes)} shapes are detections, such as cells, "
+                f"whose classes ({', '.join(names[:LISTED])}{more}) count as those of the tissue: export the "
+                "annotations alone if they should not"
+            )
 
     @property
     def changes(self) -> tuple[str, ...]:
@@ -137,15 +154,26 @@ def read_annotations(path: Path, places: bool = False) -> AnnotationFile:
     file = _read(path)
     if places and not file.shapes:
         file = replace(file, shapes=file.cores, cores=())
+    return _with_area(file)
+
+
+def _with_area(file: AnnotationFile) -> AnnotationFile:
+    """Refuse a file without any shape."""
     if not file.shapes:
         cores = [_cores(file)] if file.cores else []
         holds = "; ".join((*file.refused[:3], *file.skipped, *cores)) or "no shapes at all"
-        raise AnnotationError(f"{path}: holds no area ({holds}): draw closed regions and export them again")
+        raise AnnotationError(
+            f"{file.path}: holds no area ({holds}): draw closed regions and export them again"
+        )
     return file
 
 
 class AnnotationFiles:
-    """Annotation files, each parsed once, however often it is asked for."""
+    """What is drawn of tissue in annotation files, each parsed once, however often it is asked for.
+
+    Detections without a class are left out. Cells that were measured in an outline say nothing of its tissue,
+    and would cut it to pieces.
+    """
 
     def __init__(self) -> None:
         self._read: dict[Path, AnnotationFile] = {}
@@ -153,8 +181,17 @@ class AnnotationFiles:
     def read(self, path: Path) -> AnnotationFile:
         """Read a file as `read_annotations` does, or return what it held before."""
         if path not in self._read:
-            self._read[path] = read_annotations(path)
+            self._read[path] = _with_area(_without_measured(read_annotations(path)))
         return self._read[path]
+
+
+def _without_measured(file: AnnotationFile) -> AnnotationFile:
+    """Leave out detections without a class."""
+    kept = tuple(shape for shape in file.shapes if not shape.detected or shape.class_name is not None)
+    if len(kept) == len(file.shapes):
+        return file
+    said = f"{counted(len(file.shapes) - len(kept), 'detections')} without a class, such as cells"
+    return replace(file, shapes=kept, skipped=(*file.skipped, said))
 
 
 def _read(path: Path) -> AnnotationFile:
@@ -185,12 +222,18 @@ def _checked(path: Path, format_: Format, frame: Frame, drawn: Drawn) -> Annotat
             )
     refused: list[str] = []
     sound, cores = _repaired(drawn.outlines, refused), _repaired(drawn.cores, refused)
-    shapes = []
-    for outline, geometry in _cut(sound):
+    shapes, cutting = [], set[int]()
+    for outline, geometry, holes in cut(sound):
+        cutting |= holes
         if geometry.is_empty:
             refused.append(f"{_named(outline)}: negative regions leave nothing of it")
         else:
             shapes.append(_annotation(outline, geometry))
+    idle = [
+        Skipped(outline.number, "a negative region that cuts no region of its layer", outline.class_name)
+        for outline, _ in sound
+        if outline.negative and outline.number not in cutting
+    ]
     return AnnotationFile(
         path=path,
         format=format_,
@@ -203,14 +246,20 @@ def _checked(path: Path, format_: Format, frame: Frame, drawn: Drawn) -> Annotat
             if remark
         ),
         refused=tuple(refused),
-        skipped=_skips(drawn.skipped),
+        skipped=_skips([*drawn.skipped, *idle]),
         cores=tuple(_annotation(outline, repaired.geometry) for outline, repaired in cores),
     )
 
 
 def _annotation(outline: Outline, geometry: shapely.Geometry) -> Annotation:
     return Annotation(
-        geometry, outline.class_name, outline.color, outline.number, outline.name, outline.object_id
+        geometry=geometry,
+        class_name=outline.class_name,
+        color=outline.color,
+        order=outline.number,
+        name=outline.name,
+        object_id=outline.object_id,
+        detected=outline.detected,
     )
 
 
@@ -240,27 +289,6 @@ def _skips(skipped: Sequence[Skipped]) -> tuple[str, ...]:
         shapes, each = ("shapes", "each ") if len(numbers) > 1 else ("shape", "")
         lines.append(f"{shapes} {listed}{more}{of_class}: {each}{what}")
     return tuple(lines)
-
-
-def _cut(sound: Sequence[tuple[Outline, Repaired]]) -> Iterator[tuple[Outline, shapely.Geometry]]:
-    """Yield the shapes, each without the negative regions of its layer that are smaller than it is.
-
-    A shape that is drawn inside a hole is smaller than the hole, and stays.
-    """
-    holes: dict[int, list[shapely.Geometry]] = {}
-    for outline, repaired in sound:
-        if outline.negative:
-            holes.setdefault(outline.layer, []).append(repaired.geometry)
-    trees = {layer: shapely.STRtree(geometries) for layer, geometries in holes.items()}
-    for outline, (geometry, _) in sound:
-        if outline.negative:
-            continue
-        if outline.layer in trees:
-            met = trees[outline.layer].query(geometry, predicate="intersects")
-            near = [holes[outline.layer][i] for i in met]
-            cut = [hole for hole in near if hole.area < geometry.area]
-            geometry = polygonal(shapely.difference(geometry, shapely.union_all(cut))) if cut else geometry
-        yield outline, geometry
 
 
 def _cores(file: AnnotationFile) -> str:

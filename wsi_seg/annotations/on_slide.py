@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import shapely
 
 from wsi_seg.annotations.annotation_files import read_annotations
-from wsi_seg.annotations.raster import holds_any_centre
+from wsi_seg.annotations.raster import holds_any_centre, rasterise
 from wsi_seg.annotations.repair import polygonal
 from wsi_seg.errors import AnnotationError
 from wsi_seg.files.plain_files import open_plain
 from wsi_seg.slides.lattice import Rect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from wsi_seg.annotations.annotation_files import AnnotationFile
+    from wsi_seg.slides.coarse import CoarseMask
     from wsi_seg.slides.frames import Frames
+
+ON_GLASS = 0.5
+"""Share of each class that lies beside the tissue, from which on a file may be another slide's."""
+
+LOOKED_UP, MOST_LOOKED_UP = 64, 500
+"""Points along an outline's longer side where the tissue is looked up, and outlines at most."""
 
 MIRAX = ".mrxs"
 HALO_ON_MIRAX = (
@@ -96,6 +104,58 @@ def place(files: Sequence[AnnotationFile], slide: str, frames: Frames) -> Placed
         if shifted:
             remarks.append(f"{file.path}: {HALO_ON_MIRAX}")
     return Placed(outlines, tuple(remarks))
+
+
+def on_glass(
+    files: Sequence[AnnotationFile],
+    outlines_label: Sequence[shapely.Geometry],
+    tissue: CoarseMask,
+    slide: str,
+) -> Iterator[str]:
+    """Yield a line for each file that is drawn beside the tissue, as of another slide or another level.
+
+    Glass may be outlined as such, so nothing is said where most of any class lies on tissue.
+
+    Parameters
+    ----------
+    files : sequence of AnnotationFile
+    outlines_label : sequence of Polygon or MultiPolygon
+        The shapes of the first file, then those of the next, and so on.
+    tissue : CoarseMask
+    slide : str
+        What the slide is called.
+    """
+    outlines = iter(outlines_label)
+    for file in files:
+        beside = _beside(tissue, [(shape.class_name, next(outlines)) for shape in file.shapes])
+        if beside is not None:
+            yield (
+                f"{file.path}: {beside:.0%} of what is outlined lies where {slide} has no tissue: was it "
+                "drawn on another slide, or on another level of this one?"
+            )
+
+
+def _beside(tissue: CoarseMask, named: Sequence[tuple[str | None, shapely.Geometry]]) -> float | None:
+    """Return how much of all classes lies beside the tissue; None if of any class little does."""
+    beside: dict[str, float] = {}
+    whole: dict[str, float] = {}
+    drawn = [(name, outline) for name, outline in named if name is not None and not name.endswith("*")]
+    for name, outline in drawn[:: -(-len(drawn) // MOST_LOOKED_UP) or 1]:
+        off = 1 - _share_on(tissue, outline)
+        beside[name] = beside.get(name, 0.0) + off * outline.area
+        whole[name] = whole.get(name, 0.0) + outline.area
+    if not whole or any(beside[name] < ON_GLASS * whole[name] for name in whole):
+        return None
+    return sum(beside.values()) / sum(whole.values())
+
+
+def _share_on(mask: CoarseMask, outline_label: shapely.Geometry) -> float:
+    """Return about how much of an outline lies on a mask."""
+    x0, y0, x1, y1 = outline_label.bounds
+    step = max(1, int(max(x1 - x0, y1 - y0) / LOOKED_UP))
+    rect = Rect(*(math.floor(low / step) for low in (y0, x0)), *(math.ceil(high / step) for high in (y1, x1)))
+    inside = rasterise(shapely.transform(outline_label, lambda xy: xy / step), rect)
+    return float(mask.at(rect, step)[inside].mean()) if inside.any() else 1.0
 
 
 def read_regions(path: Path, slide: str, frames: Frames) -> Regions:

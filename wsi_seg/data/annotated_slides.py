@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wsi_seg.annotations.annotation_files import AnnotationFiles
-from wsi_seg.annotations.on_slide import place
-from wsi_seg.data.named_classes import check_classes, recoloured, schema_from_annotations
+from wsi_seg.annotations.on_slide import on_glass, place
+from wsi_seg.data.named_classes import check_classes, recoloured, schema_from_annotations, unused_regions
 from wsi_seg.data.pairs import SlidePair
 from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.data.truth import SlideTruth, TruthSettings
@@ -204,7 +204,7 @@ def open_labelled_slides(
             frames = slide.frames(working_mpp, reading.allow_coarser)
             overview = Overview(slide, frames)
             recorded, channel = overview.recorded, only_channel(overview.pixels)
-            tissue = overview.tissue if settings.rest_is_tissue else None
+            tissue = overview.tissue
             level, levels = LevelRead.of(slide, frames), slide.levels_read
             on_levels, own_files, shown = remarks_on_levels(slide), slide.files, slide.name
         placed = place(drawn[fingerprint], shown, frames)
@@ -217,6 +217,8 @@ def open_labelled_slides(
             *_remarks(group[0].slide, copies, channel),
             *(remark for file in drawn[fingerprint] for remark in file.remarks),
             *placed.remarks,
+            *on_glass(drawn[fingerprint], placed.outlines_label, tissue, shown),
+            *(line for file in drawn[fingerprint] for line in unused_regions(file, settings)),
         )
         read = (group[0].slide, called, given, frames, level, levels, truth, remarks, fingerprint, own_files)
         slides.append(LabelledSlide(*read, copies, image))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsi_seg.data.sources import IGNORE
-from wsi_seg.data.truth import TruthSettings, rest_index
+from wsi_seg.data.truth import REGION_CLASS, TruthSettings, rest_index
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.models.classes import MAX_CLASSES, ClassSchema, Rgb, TissueClass, name_key
+from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,6 +105,20 @@ def check_classes(
         raise UsageError(
             f"--roi-class {settings.roi_class!r}: {called} has no background class: "
             "give the class of all other tissue with --rest"
+        )
+
+
+def unused_regions(file: AnnotationFile, settings: TruthSettings) -> Iterator[str]:
+    """Yield a line if a file holds shapes of QuPath's `Region*` that no setting gives a meaning.
+
+    `wsi-seg suggest` writes its windows as such.
+    """
+    count = sum(shape.class_name == REGION_CLASS for shape in file.shapes)
+    if count and settings.roi_class is None:
+        beside = "" if settings.rest is None else f"; as it is, all tissue beside outlines is {settings.rest}"
+        yield (
+            f"{file.path}: {counted(count, 'shapes')} of class {REGION_CLASS} without effect: if all within "
+            f"them is outlined, give --roi-class '{REGION_CLASS}' and --rest CLASS{beside}"
         )
 
 

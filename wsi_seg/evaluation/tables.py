@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 NONE = "none"
 """Heading of the column of pixels for which no class was found."""
 
+WHY_NONE = {
+    "unprocessed": "unprocessed",
+    "not_asked_for": "where no tissue was found, or outside of the regions asked for",
+    "class_not_in_truth": "of a class that the truth does not have",
+}
+"""Why no class was found in pixels."""
+
 FIGURES = ("iou", "dice", "precision", "recall")
 SOURCES_SHOWN, REMARKS_SHOWN = 20, 5
 
@@ -118,7 +125,7 @@ def _heading(evaluation: Evaluation) -> list[str]:
     ]
     reasons = _none_found(total)
     if reasons.pop("pixels"):
-        named = (f"{value} {name.replace('_', ' ')}" for name, value in reasons.items() if value)
+        named = (f"{value} {WHY_NONE[name]}" for name, value in reasons.items() if value)
         lines.append(
             f"no class was found in {total.confusion.none_found} px of these, which count as wrong: "
             + ", ".join(named)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from wsi_seg.annotations.on_slide import place
+from wsi_seg.annotations.on_slide import on_glass, place
 from wsi_seg.annotations.raster import Painting
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.slides.levels import LEVEL_0, remarks_on_levels
@@ -125,6 +125,7 @@ class Ground:
                 *([] if channel is None else [grey]),
                 *(change for file in drawn for change in file.changes),
                 *placed.remarks,
+                *on_glass(drawn, placed.outlines_label, tissue, name),
             ),
         )
 

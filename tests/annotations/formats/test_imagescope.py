@@ -163,6 +163,31 @@ def test_a_negative_region_is_a_hole_in_the_larger_regions_of_its_layer(
     ]  # fmt: skip
 
 
+def test_a_negative_region_over_two_smaller_ones_cuts_both_and_keeps_its_island(
+    read: Callable[..., AnnotationFile],
+) -> None:
+    """Necrosis that bridges two nests is larger than either."""
+    nests = [((x, 0), (x + 20, 0), (x + 20, 20), (x, 20)) for x in (0, 50)]
+    necrosis = ((10, 0), (60, 0), (60, 20), (10, 20))
+    island = ((30, 5), (40, 5), (40, 15), (30, 15))
+
+    file = read(layer(*map(region, nests), region(necrosis, NegativeROA=1), region(island), name="T"))
+
+    assert [shape.geometry.bounds for shape in file.shapes] == [
+        (0, 0, 10, 20), (60, 0, 70, 20), (30, 5, 40, 15),
+    ]  # fmt: skip
+    assert file.remarks == ()
+
+
+def test_a_negative_region_in_a_layer_of_its_own_is_told(read: Callable[..., AnnotationFile]) -> None:
+    file = read(layer(region(), name="T"), layer(region(CORNERS[:3], NegativeROA=1), name="Holes"))
+
+    assert [shape.geometry.area for shape in file.shapes] == [100]
+    assert [line.partition(": ")[2] for line in file.remarks] == [
+        "shape 2 (Holes): a negative region that cuts no region of its layer: left out, not a drawn area"
+    ]
+
+
 def test_a_region_that_negative_ones_leave_nothing_of_is_named(read: Callable[..., AnnotationFile]) -> None:
     strips = [((-1, y), (11, y), (11, y + 6), (-1, y + 6)) for y in (-1, 5)]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import shapely
 
-from wsi_seg.annotations.annotation_files import AnnotationFile, read_annotations
+from wsi_seg.annotations.annotation_files import AnnotationFile, AnnotationFiles, read_annotations
 from wsi_seg.errors import AnnotationError
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]]}
@@ -189,6 +189,29 @@ def test_the_outline_of_a_cell_is_read_but_not_its_nucleus(read: Callable[..., A
     cell = feature(classification="Tumor", objectType="cell") | {"nucleusGeometry": SQUARE}
 
     assert len(read(cell).shapes) == 1
+
+
+def test_measured_cells_say_nothing_of_the_tissue_that_they_are_in(tmp_path: Path) -> None:
+    """All objects of an image with a cell detection: each cell would cut a hole into the known tissue."""
+    cells = [feature(objectType=kind) for kind in ("cell", "detection", "tile")]
+    shapes = [feature(classification="Tumor", objectType="annotation"), feature(), *cells]
+    path = tmp_path / "all.geojson"
+    path.write_text(json.dumps([*shapes, feature(classification="Positive", objectType="cell")]))
+
+    file = AnnotationFiles().read(path)
+
+    assert [shape.class_name for shape in file.shapes] == ["Tumor", None, "Positive"]
+    assert [line.partition(": ")[2] for line in file.remarks] == [
+        "1 of 3 shapes have no class: their tissue is unknown",
+        "1 of 3 shapes are detections, such as cells, whose classes (Positive) count as those of the tissue: "
+        "export the annotations alone if they should not",
+        "3 detections without a class, such as cells: left out, not a drawn area",
+    ]
+    assert len(read_annotations(path).shapes) == 6
+
+    path.write_text(json.dumps(cells))
+    with pytest.raises(AnnotationError, match=r"holds no area \(3 detections without a class"):
+        AnnotationFiles().read(path)
 
 
 def test_a_real_slides_outlines(shared_data: Path) -> None:

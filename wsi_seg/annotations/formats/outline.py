@@ -47,6 +47,8 @@ class Outline:
         Whether it is not a shape of its own, but is cut out of the larger shapes of its layer.
     name, object_id : str or None
         The name and the id of this one object, which QuPath's files may give.
+    detected : bool
+        Whether a program found it, such as a cell, and nobody drew it.
     """
 
     number: int
@@ -59,6 +61,7 @@ class Outline:
     negative: bool = False
     name: str | None = None
     object_id: str | None = None
+    detected: bool = False
 
 
 class Skipped(NamedTuple):

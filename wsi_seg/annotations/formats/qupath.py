@@ -48,6 +48,7 @@ def read_qupath(content: object) -> Drawn:
                 _outline(number, geometry, class_name, color),
                 name=_text(item.properties.get("name")),
                 object_id=_text(item.value.get("id")),
+                detected=item.is_detection,
             )
             (drawn.cores if item.is_core else drawn.outlines).append(outline)
         else:

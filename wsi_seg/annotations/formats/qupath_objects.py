@@ -19,10 +19,10 @@ GEOMETRIES = AREAS | {"Point", "MultiPoint", "LineString", "MultiLineString", CO
 
 ROOTS = frozenset({"root", "PathRootObject"})
 CORES = frozenset({"tmaCore", "tma_core", "TMACoreObject"})
-OBJECT_TYPES = ROOTS | CORES | {
-    "annotation", "detection", "cell", "tile", "unknown",
-    "PathAnnotationObject", "PathDetectionObject", "PathCellObject", "PathTileObject",
-}  # fmt: skip
+DETECTIONS = frozenset(
+    {"detection", "cell", "tile", "PathDetectionObject", "PathCellObject", "PathTileObject"}
+)
+OBJECT_TYPES = ROOTS | CORES | DETECTIONS | {"annotation", "unknown", "PathAnnotationObject"}
 
 IDENTIFIERS = frozenset(kind for kind in OBJECT_TYPES if kind.endswith("Object"))
 """Types that version 0.2 wrote instead of an identifier."""
@@ -81,6 +81,11 @@ class Item:
     def is_core(self) -> bool:
         """Whether it is a core of a tissue microarray."""
         return isinstance(self.object_type, str) and self.object_type in CORES
+
+    @property
+    def is_detection(self) -> bool:
+        """Whether a program found it: a cell, a tile, or another detection."""
+        return isinstance(self.object_type, str) and self.object_type in DETECTIONS
 
     @property
     def inside(self) -> list[Item]:
