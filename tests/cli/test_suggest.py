@@ -222,6 +222,22 @@ def test_what_to_train_with_names_the_class_that_the_model_learned_for_the_rest(
     for model, said in ((model_path, "CLASS"), (tmp_path / "taught.safetensors", "'Other tissue'")):
         ended = suggest(slide_path, "--model", model, "--window-um", WINDOW, "--windows", 1)
         assert ended.out.splitlines()[-1].endswith(f"train with --roi-class 'Region*' --rest {said}")
+        assert ("and train with --rest 'Other tissue' alone" in ended.out) == (said != "CLASS")
+
+
+def test_a_model_that_knows_the_rest_in_windows_alone_goes_on_with_windows(
+    suggest: Program, slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    bundle = load_bundle(model_path)
+    truth = {"rest": "Other tissue", "roi_class": "Region*"}
+    save_bundle(
+        tmp_path / "taught.safetensors",
+        bundle.network,
+        bundle.header.model_copy(update={"training": {"truth": truth}}),
+    )
+    ended = suggest(slide_path, "--model", tmp_path / "taught.safetensors", "--window-um", WINDOW)
+    assert "alone" not in ended.out
+    assert ended.out.endswith("train with --roi-class 'Region*' --rest 'Other tissue'\n")
 
 
 def test_of_several_slides_each_window_says_whose_it_is(

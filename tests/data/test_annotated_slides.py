@@ -200,7 +200,7 @@ def test_all_classes_that_are_missing_are_one_line(tmp_path: Path, pair: SlidePa
         (TruthSettings(rest="Fat"), "Glass", "--rest 'Fat': 'three' has no such class: it has Glass, Stroma"),
         (TruthSettings(roi_class="Tumour"), None, "with --rest"),
         (TruthSettings(roi_class="ROI"), None, "no shape has this class"),
-        (TruthSettings(roi_class="ROI"), "Glass", "no shape has this class"),
+        (TruthSettings(roi_class="ROI"), "Glass", "name a class of the annotations, which are Tumour"),
         (TruthSettings(roi_class="ROI", rest="Stroma"), None, "no shape has this class"),
     ],
 )

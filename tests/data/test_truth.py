@@ -77,8 +77,9 @@ def test_shapes_without_a_class_and_ignored_ones_are_unknown_all_the_same(name: 
     np.testing.assert_array_equal(read, expected)
 
 
-def test_qupaths_own_class_for_areas_that_hold_annotations_says_nothing() -> None:
-    read = truth(("Tumour", SMALL), ("Region*", LARGE), settings=TruthSettings(rest="Fat")).read(WHOLE)
+@pytest.mark.parametrize("name", ["Region*", "region*"])
+def test_qupaths_own_class_for_areas_that_hold_annotations_says_nothing(name: str) -> None:
+    read = truth(("Tumour", SMALL), (name, LARGE), settings=TruthSettings(rest="Fat")).read(WHOLE)
 
     np.testing.assert_array_equal(read, painted((1, (20, 0, 60, 40)), (2, SMALL)))
 

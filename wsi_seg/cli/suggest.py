@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wsi_seg.api.suggestions import Suggestions
+    from wsi_seg.models.bundle import ModelBundle
     from wsi_seg.suggestion.asked_slides import SuggestSettings
 
 reading = partial(typer.Option, rich_help_panel="How slides are read")
@@ -113,7 +114,7 @@ def suggest(
         )
         for remark in found.remarks:
             progress.say(remark)
-    _print(found, window_um, doubtful is not None, looking.bundle.rest)
+    _print(found, window_um, doubtful is not None, looking.bundle)
 
 
 def command_after(
@@ -159,7 +160,7 @@ def _settings(windows: int, window_um: float, labels: dict[str, object]) -> Sugg
         raise UsageError(f"--{said}: see `wsi-seg suggest --help`") from error
 
 
-def _print(found: Suggestions, window_um: float, doubts: bool, rest: str | None) -> None:
+def _print(found: Suggestions, window_um: float, doubts: bool, model: ModelBundle) -> None:
     from wsi_seg.slides.slide_names import shown_name
 
     several = len(found.files) > (2 if doubts else 1)  # of each slide one, or two
@@ -174,6 +175,13 @@ def _print(found: Suggestions, window_um: float, doubts: bool, rest: str | None)
         say(f"  {doubt.rank}  {f'{shown_name(doubt.slide)}: ' if several else ''}{said}")
     for path in found.files:
         say(f"  {path}")
+    rest = model.rest
+    if model.rest_is_tissue:
+        say(
+            f"  the model was taught that all tissue beside the outlines is {rest}: if it is, outline what "
+            f"is not, and train with --rest {shlex.quote(rest or '')} alone, as --roi-class limits that to "
+            "the windows; or else"
+        )
     say(
         "  outline all that is in the windows, export, and train with "
         f"--roi-class {shlex.quote('Region*')} --rest {'CLASS' if rest is None else shlex.quote(rest)}"

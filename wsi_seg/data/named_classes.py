@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsi_seg.data.sources import IGNORE
-from wsi_seg.data.truth import REGION_CLASS, TruthSettings, rest_index
+from wsi_seg.data.truth import REGION_CLASS, TruthSettings, is_region_class, rest_index
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.models.classes import MAX_CLASSES, ClassSchema, Rgb, TissueClass, name_key
 from wsi_seg.wording import counted
@@ -22,6 +22,9 @@ PALETTE: tuple[Rgb, ...] = (
     (240, 50, 230), (210, 245, 60), (0, 128, 128), (170, 110, 40), (128, 0, 0), (128, 128, 0),
 )  # fmt: skip
 """Colours that are easy to distinguish, for classes without one."""
+
+CLASSES_NAMED = 12
+"""Number of the annotations' classes that a message names."""
 
 DISTINCT = 40
 """Smallest difference, in at least one channel, between a palette colour and all colours in use."""
@@ -99,7 +102,8 @@ def check_classes(
         return
     if not any(settings.is_roi(shape.class_name) for file in files for shape in file.shapes):
         raise UsageError(
-            f"--roi-class {settings.roi_class!r}: no shape has this class: name a class of the annotations"
+            f"--roi-class {settings.roi_class!r}: no shape has this class: name a class of the annotations, "
+            f"which are {', '.join(_drawn_classes(files))}"
         )
     if rest_index(schema, settings) == IGNORE:
         raise UsageError(
@@ -108,12 +112,20 @@ def check_classes(
         )
 
 
+def _drawn_classes(files: Sequence[AnnotationFile]) -> list[str]:
+    """Return the names of classes in the order in which they are first drawn, each once, the first few."""
+    shapes = (shape for file in files for shape in file.shapes)
+    names = {name_key(shape.class_name): shape.class_name for shape in shapes if shape.class_name is not None}
+    more = [f"and {len(names) - CLASSES_NAMED} more"] if len(names) > CLASSES_NAMED else []
+    return [*list(names.values())[:CLASSES_NAMED], *more]
+
+
 def unused_regions(file: AnnotationFile, settings: TruthSettings) -> Iterator[str]:
     """Yield a line if a file holds shapes of QuPath's `Region*` that no setting gives a meaning.
 
     `wsi-seg suggest` writes its windows as such.
     """
-    count = sum(shape.class_name == REGION_CLASS for shape in file.shapes)
+    count = sum(is_region_class(shape.class_name) for shape in file.shapes)
     if count and settings.roi_class is None:
         beside = "" if settings.rest is None else f"; as it is, all tissue beside outlines is {settings.rest}"
         yield (

@@ -26,6 +26,11 @@ REGION_CLASS = "Region*"
 """QuPath's own class for areas that contain annotations: it does not name the tissue in them."""
 
 
+def is_region_class(name: str | None) -> bool:
+    """Return whether a class is QuPath's `Region*`, in whatever case."""
+    return name is not None and name_key(name) == name_key(REGION_CLASS)
+
+
 class TruthSettings(BaseModel):
     """The class of pixels outside of all outlines.
 
@@ -117,7 +122,7 @@ class SlideTruth:
                 regions.append(outline)
                 continue
             index = None if name is None else schema.index_of(name)
-            if index is None and name == REGION_CLASS:
+            if index is None and is_region_class(name):
                 continue
             painted.append((outline, IGNORE if index is None else index))
         rest = rest_index(schema, settings)

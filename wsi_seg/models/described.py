@@ -90,6 +90,12 @@ class DescribedModel:
         return rest if isinstance(rest, str) else None
 
     @property
+    def rest_is_tissue(self) -> bool:
+        """Whether it learned that class for all tissue that nobody outlined, not in some regions alone."""
+        truth = self.training.get(TRUTH)
+        return self.rest is not None and isinstance(truth, dict) and truth.get("roi_class") is None
+
+    @property
     def trained_on(self) -> frozenset[str]:
         """Fingerprints of the slides that it was trained on, as far as its file names them."""
         slides = self.training.get(TRAINED_ON)
