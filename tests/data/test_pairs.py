@@ -174,6 +174,12 @@ def test_a_project_alone_is_refused_and_is_no_data_set(project: Path, tmp_path: 
     assert is_data_set([tmp_path])
 
 
+def test_a_second_file_of_outlines_needs_its_slide_again(folder: Path) -> None:
+    (folder / "b.geojson.gz").touch()
+    with pytest.raises(UsageError, match=r"b\.geojson\.gz: outlines without a slide: give SLIDE ANNOTATIONS"):
+        read_pairs([folder / "a.tiff", folder / "a.xml", folder / "b.geojson.gz"])
+
+
 def test_a_zarr_is_a_slide_though_it_is_a_folder(folder: Path, tmp_path: Path) -> None:
     slide = write_zarr(tmp_path / "s.ome.zarr", RGB[:20, :20])
     assert read_pairs([slide, folder / "a.xml"]).pairs == [SlidePair(slide, folder / "a.xml")]

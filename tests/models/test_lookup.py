@@ -28,3 +28,11 @@ def test_models_are_found_by_name_and_by_path(tmp_path: Path, monkeypatch: pytes
         resolve_model("breast")
     with pytest.raises(ModelError, match="is a folder"):
         resolve_model(str(elsewhere))
+
+
+def test_the_folder_of_a_training_names_its_model(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(
+        ModelError, match=r"is the folder of a training: give its model, .*model\.safetensors$"
+    ):
+        resolve_model(str(tmp_path))

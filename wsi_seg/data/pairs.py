@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COLUMNS = ("slide", "annotations")
+OUTLINES = (".geojson", ".json", ".xml", ".annotations")
+"""How the names of annotation files end."""
+
 NAMED_ABSENT = 5
 """Number of missing files that a message names."""
 
@@ -82,6 +85,11 @@ def read_pairs(arguments: Sequence[Path], mpp: float | None = None, series: int 
     _check_files([path for place, path in enumerate(arguments) if projects[place // 2] is None])
     if not arguments or len(arguments) % 2:
         alone = f"{arguments[-1]}: a slide without its annotations: " if arguments else ""
+        if arguments and arguments[-1].name.lower().removesuffix(".gz").endswith(OUTLINES):
+            raise UsageError(
+                f"{arguments[-1]}: outlines without a slide: give SLIDE ANNOTATIONS for each file of "
+                "outlines, and name a slide with several once for each"
+            )
         raise UsageError(
             f"{alone}give SLIDE ANNOTATIONS for each slide, or a CSV file with the columns slide,annotations"
         )

@@ -9,6 +9,9 @@ from wsi_seg.files.plain_files import check_plain
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parent / "weights"
 
+MODEL_FILE = "model.safetensors"
+"""What a training calls its model."""
+
 
 def builtin_models() -> dict[str, Path]:
     """Return the model files that come with the package, by name."""
@@ -33,6 +36,9 @@ def resolve_model(name_or_path: str) -> Path:
         problem = "no such model" if isinstance(error, FileNotFoundError) else error.strerror
     else:
         return path
+    trained = path / MODEL_FILE
+    if trained.is_file():
+        raise ModelError(f"{name_or_path}: is the folder of a training: give its model, {trained}")
     known = ", ".join(builtin) or "none installed"
     raise ModelError(
         f"{name_or_path}: {problem}: give the path of a .safetensors file, or a built-in model ({known})"

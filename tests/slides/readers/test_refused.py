@@ -101,6 +101,25 @@ def test_what_lies_beside_dicom_slides(tmp_path: Path, sop_class: str, said: str
     assert said in refusal(dicom(tmp_path / "beside.dcm", "1.2.840.10008.1.2.1", sop_class))
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("outlines.geojson", b'\xef\xbb\xbf{"type": "FeatureCollection"}', "JSON"),
+        ("outlines.json", b'\n[{"type": "Feature"}]', "JSON"),
+        ("outlines.xml", b'<?xml version="1.0"?><Annotations/>', "XML"),
+        ("outlines.geojson.gz", b"\x1f\x8b\x08", "packed text"),
+    ],
+)
+def test_outlines_in_the_place_of_a_slide_are_called_so(
+    tmp_path: Path, name: str, content: bytes, what: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert refusal(path).endswith(
+        f"is {what}, as outlines are, and no slide: name the slide first, and then its outlines"
+    )
+
+
 def test_damage_is_still_called_damage(tmp_path: Path) -> None:
     cut = write(tmp_path / "cut.tiff", RGB, photometric="rgb", compression=None)
     cut.write_bytes(cut.read_bytes()[:100])

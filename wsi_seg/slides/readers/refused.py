@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from typing import TYPE_CHECKING
@@ -36,6 +37,11 @@ PACKED = {
     b"Rar!": "a RAR archive",
 }
 """How files begin that slides are sent in."""
+
+TEXT = {b"{": "JSON", b"[": "JSON", b"<": "XML"}
+"""What text is by its first character, of the kinds that outlines are written in."""
+
+PACKED_OUTLINES = (".geojson.gz", ".json.gz", ".xml.gz", ".annotations.gz")
 
 NOT_READ = {
     ".vsi": "Olympus VSI",
@@ -124,7 +130,11 @@ def refuse_unreadable(path: Path, image: TiffImage) -> None:
 def _why_no_slide(path: Path) -> str | None:
     """Return what a file is that is no slide by itself."""
     with open_plain(path) as file:
-        head = file.read(max(map(len, PACKED)))
+        head = file.read(64)
+    begins = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+    if begins in TEXT or path.name.lower().endswith(PACKED_OUTLINES):
+        what = TEXT.get(begins, "packed text")
+        return f"is {what}, as outlines are, and no slide: name the slide first, and then its outlines"
     for magic, what in PACKED.items():
         if head.startswith(magic):
             return f"is {what}: unpack it, and name the slide in it"
