@@ -1,7 +1,7 @@
 """Is ESPNet more accurate than other networks under the same limits?
 
-    python benchmarks/claim.py CAMVID SLIDE OUTLINES [--data streets] [--tables blocks] [--seeds 0]
-        [--steps 600] [--minutes 120] [--folder FOLDER]
+    python benchmarks/claim.py CAMVID SLIDE OUTLINES [--data streets] [--tables blocks]
+        [--networks ENet ...] [--seeds 0] [--steps 600] [--minutes 120] [--folder FOLDER]
 
 Trains each network of `claim_plan.py` on each set of `claim_data.py` by one recipe: the same steps, seeds and
 order, random weights, the last weights kept. A finished row goes to ``results/claim/rows.jsonl`` with its
@@ -199,7 +199,9 @@ def plan(arguments: argparse.Namespace, folder: Path) -> Iterator[Trial]:
             if data.name not in arguments.data:
                 continue
             for network in networks(CLASSES[data.name]):
-                if network.table in arguments.tables:
+                if network.table in arguments.tables and network.title in (
+                    arguments.networks or (network.title,)
+                ):
                     yield Trial(data, network, seed, arguments.steps)
 
 
@@ -211,6 +213,7 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     parser.add_argument("--data", nargs="+", choices=list(CLASSES), default=list(CLASSES))
     parser.add_argument("--tables", nargs="+", default=["blocks", "whole", "ablations"])
+    parser.add_argument("--networks", nargs="+", help="Only these, by the titles of claim_plan.py.")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--minutes", type=float, default=float("inf"))
