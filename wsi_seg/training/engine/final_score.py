@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,16 +16,21 @@ from wsi_seg.errors import printable
 from wsi_seg.evaluation.metrics import Confusion
 from wsi_seg.evaluation.near_outlines import near_outlines
 from wsi_seg.inference.network.pixels import Normalisation
+from wsi_seg.inference.network.threads import computing_threads
 from wsi_seg.training.engine.module import count_diagnoses, look, predicted
 from wsi_seg.training.engine.spread import Places
 from wsi_seg.training.report.contents import Example, Place
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+
     from numpy.typing import NDArray
 
     from wsi_seg.models.header import InputSpec
     from wsi_seg.models.network import Network
     from wsi_seg.progress import TrainingProgress
+    from wsi_seg.training.data.draws import Draw
     from wsi_seg.training.data.training_data import TrainingData
     from wsi_seg.training.engine.validation import Images, Tiles
 
@@ -60,7 +66,6 @@ class Scored:
     places: Places
 
 
-@torch.inference_mode()
 def score(
     network: Network,
     spec: InputSpec,
@@ -69,6 +74,9 @@ def score(
     listener: TrainingProgress,
 ) -> Scored:
     """Compare a network with the truth, in float32 on the CPU.
+
+    Tiles are computed side by side, each on its share of the cores: cores that compute one together wait for
+    each other, and on a machine with other work for most of the time.
 
     Parameters
     ----------
@@ -88,8 +96,7 @@ def score(
     examples: dict[int, Example] = {}
     away = Confusion.empty(len(data.schema))
     counts = np.zeros((len(validation), len(data.schema), len(data.schema) + 1), np.int64)
-    for number in range(len(validation)):
-        example, diagnosed = seeing.place(number)
+    for number, (example, diagnosed) in enumerate(seeing.all_places()):
         counts[number] = Confusion.of(example.truth, example.prediction, len(data.schema)).counts
         near = seeing.near(number)
         if near is not None:
@@ -118,9 +125,26 @@ class _Seeing:
     data: TrainingData
     validation: Tiles | Images
 
+    def all_places(self) -> Iterator[tuple[Example, Confusion]]:
+        """Yield what `place` returns of each tile or image, in their order; a few are computed at a time."""
+        cores = torch.get_num_threads()
+        count = min(cores, len(self.validation))
+        waiting: deque[Future[tuple[Example, Confusion]]] = deque()
+        with computing_threads(count, cores // count, "score") as pool:
+            for number in range(len(self.validation)):
+                # Read here: the cache of pixels is for one thread.
+                waiting.append(pool.submit(self._seen, number, self.validation[number]))
+                if len(waiting) > count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
     def place(self, number: int) -> tuple[Example, Confusion]:
         """Return a tile or an image with what was found in it, and its diagnosis beside the true one."""
-        draw = self.validation[number]
+        return self._seen(number, self.validation[number])
+
+    @torch.inference_mode()
+    def _seen(self, number: int, draw: Draw) -> tuple[Example, Confusion]:
         truth = draw.classes.numpy()
         logits, diagnosed = look(self.network, self.normalise(draw.rgb[None]))
         found = predicted(logits, truth.shape[-1])[0].numpy()

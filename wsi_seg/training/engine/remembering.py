@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.data.sources import IGNORE
+from wsi_seg.inference.network.threads import computing_threads
 from wsi_seg.inference.tissue.patch_looks import Looks, patch_side
 from wsi_seg.inference.tissue.sight import sight_by_pytorch
 from wsi_seg.slides.sampled import fullest, squares
@@ -47,7 +48,10 @@ def remember(
     """
     if data.mpp is None:
         return None
-    looks = Looks.at(_patches(data, cache, patch_side(network.config)), sight_by_pytorch(network, spec))
+    patches = _patches(data, cache, patch_side(network.config))
+    # On one core: several that compute a small patch wait for each other, on a busy machine for minutes.
+    with computing_threads(1, 1, "remember") as pool:
+        looks = pool.submit(Looks.at, patches, sight_by_pytorch(network, spec)).result()
     return None if looks is None else looks.remembered(data.mpp)
 
 
