@@ -62,9 +62,13 @@ class Away:
     def __str__(self) -> str:
         """Say how good the labels are where no hand that outlined can have erred."""
         share = self.away.pixels / self.every.pixels
+        left, classes = int(self.away.present.sum()), int(self.every.present.sum())
+        over = (
+            "" if left == classes else f" (over {left} of {classes} classes, as none is left of the others)"
+        )
         text = (
-            f"more than {NEAR_UM:g} um from any outline: mean IoU {self.away.mean_iou:.4f}, pixel accuracy "
-            f"{self.away.pixel_accuracy:.4f}, on {share:.0%} of the pixels"
+            f"more than {NEAR_UM:g} um from any outline: mean IoU {self.away.mean_iou:.4f}{over}, pixel "
+            f"accuracy {self.away.pixel_accuracy:.4f}, on {share:.0%} of the pixels"
         )
         return (
             text if math.isnan(self.nearer) else f"{text}; {self.nearer:.0%} of the wrong pixels lie nearer"

@@ -16,6 +16,7 @@ from wsi_seg.evaluation.evaluation import Evaluation
 from wsi_seg.evaluation.matching import match_classes
 from wsi_seg.evaluation.near_outlines import near_outlines
 from wsi_seg.models.classes import UNPROCESSED_ID
+from wsi_seg.models.lookup import MODEL_FILE
 from wsi_seg.progress import Progress
 from wsi_seg.results.folder import folder_of, labels_in, require_finished
 from wsi_seg.results.labels.ngff_attributes import OVERVIEW
@@ -126,7 +127,7 @@ def _open(zarr: Path) -> LabelPyramid:
     result = folder_of(zarr)
     if result is None:
         return read_labels(zarr)
-    trained = result.folder / "model.safetensors"
+    trained = result.folder / MODEL_FILE
     if trained.is_file():
         raise UsageError(f"{result.folder}: is a training: give its model, {trained}")
     require_finished(zarr)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsi_seg.errors import OutputError
 from wsi_seg.files.document import read_object
+from wsi_seg.models.lookup import MODEL_FILE
 from wsi_seg.training.report.contents import ONE_BY_ONE
 from wsi_seg.view.open_to_view import open_slide
 
@@ -43,7 +44,7 @@ class Training:
     def about(self) -> Json:
         """Return the curves, and the scores once there are any."""
         logs = sorted((self._folder / "logs").glob("*/history.csv"))
-        finished = (self._folder / "model.safetensors").exists()
+        finished = (self._folder / MODEL_FILE).exists()
         quiet = min((time.time() - log.stat().st_mtime for log in logs), default=None)
         scores, examples, line = self._reported() if finished else (None, [], None)
         return {

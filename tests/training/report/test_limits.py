@@ -124,3 +124,10 @@ def test_scores_away_from_outlines_are_told() -> None:
         "wrong_pixels_nearer": pytest.approx(25 / 30),
     }
     assert LIMITS.as_json()["away_from_outlines"] is None
+
+
+def test_a_class_that_lies_near_outlines_throughout_is_told_to_be_missing_from_the_mean() -> None:
+    every = Confusion(np.array([[80, 20, 0], [10, 90, 0]]))
+    away = Confusion(np.array([[60, 5, 0], [0, 0, 0]]))
+    told = "mean IoU 0.9231 (over 1 of 2 classes, as none is left of the others), pixel accuracy 0.9231"
+    assert told in str(Away(every, away))

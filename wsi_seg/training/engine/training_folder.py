@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wsi_seg.errors import FinishedError, OutputError
 from wsi_seg.files.document import VERSION, read_object, refuse_newer, versioned
 from wsi_seg.files.files import locked, remove, remove_partial, write_text, writing
+from wsi_seg.models.lookup import MODEL_FILE
 from wsi_seg.training.engine.processes import only_helps
 from wsi_seg.training.engine.stage_plan import ENDED, LAST
 from wsi_seg.training.recipe import completed
@@ -57,7 +58,7 @@ class TrainingFolder:
 
     def __init__(self, folder: Path, overwrite: bool, resume: bool) -> None:
         self.folder = folder
-        self.model = folder / "model.safetensors"
+        self.model = folder / MODEL_FILE
         self.report = folder / "report"
         self.logs = folder / "logs"
         self._work = folder / WORK
