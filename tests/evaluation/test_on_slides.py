@@ -280,6 +280,25 @@ def test_what_cannot_be_compared_is_refused(result: Path, drawn: Path, tmp_path:
         evaluate_results([(half, drawn)])
 
 
+def test_outlines_beside_the_tissue_of_a_result_are_told(model_path: Path, tmp_path: Path) -> None:
+    """Those of another slide, or of another level, lie on the slide, and on the wrong things."""
+    other = write_boxes(
+        tmp_path / "other.geojson", ("Tumour", (520, 10, 690, 200)), ("Stroma", (450, 300, 690, 400))
+    )
+    rgb = tissue_rgb(500, 700)
+    rgb[:, 480:] = 243
+    slide = write_tiff(tmp_path / "half.tiff", rgb)
+    predict(slide, tmp_path / "out", model_path)
+
+    (told,) = evaluate_results([(tmp_path / "out", other)]).remarks
+
+    assert told == (
+        f"{other}: 95% of what is outlined lies where half.tiff has no tissue: was it drawn on "
+        "another slide, or on another level of this one?"
+    )
+    assert told in on_slide(slide, other, model_path).remarks
+
+
 def test_rest_needs_a_tissue_mask(slide_path: Path, drawn: Path, model_path: Path, tmp_path: Path) -> None:
     predict(slide_path, tmp_path / "out", model_path, tissue_mask=False)
     with pytest.raises(UsageError, match="out: has no tissue mask"):

@@ -108,6 +108,8 @@ def _as_text(report: CheckReport) -> str:
     holds += [f"{count} {name or 'without a class'}" for name, count in report.classes.items()]
     holds += [f"{report.cores} TMA core{'s' * (report.cores != 1)}"] if report.cores else []
     holds += [f"{report.without_area} without an area"] if report.without_area else []
+    if report.measured:
+        holds.append(f"{counted(report.measured, 'detections')} without a class, which training leaves out")
     lines.append(f"  {'; '.join(holds)}")
     if report.recoloured:
         others = [f"{c.name} in {c.in_qupath}, not {c.in_file}" for c in report.recoloured]

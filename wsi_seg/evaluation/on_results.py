@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsi_seg.annotations.annotation_files import AnnotationFiles
-from wsi_seg.annotations.on_slide import place
+from wsi_seg.annotations.on_slide import Placed, on_glass, place
 from wsi_seg.data.named_classes import check_classes, unused_regions
 from wsi_seg.data.truth import SlideTruth, TruthSettings
 from wsi_seg.errors import UsageError
@@ -82,10 +82,7 @@ def evaluate_results(
     schema = schema or opened[first].schema
     every = [file for group in files.values() for file in group]
     check_classes(every, schema, settings, f"the result {_named(first)}")
-    placed = {
-        zarr: place(files[zarr], str(labels.attributes.get("slide", _named(zarr).name)), labels.frames)
-        for zarr, labels in opened.items()
-    }
+    placed = {zarr: _place(files[zarr], labels) for zarr, labels in opened.items()}
     truths = {
         zarr: _truth(labels, placed[zarr].outlines_label, files[zarr], schema, settings)
         for zarr, labels in opened.items()
@@ -134,6 +131,25 @@ def _open(zarr: Path) -> LabelPyramid:
     return read_labels(zarr)
 
 
+def _place(files: Sequence[AnnotationFile], labels: LabelPyramid) -> Placed:
+    """Place outlines on the slide of a result; say so where they miss the tissue that `predict` found."""
+    slide = str(labels.attributes.get("slide", _named(labels.path).name))
+    placed = place(files, slide, labels.frames)
+    tissue = _tissue(labels)
+    if tissue is None:
+        return placed
+    beside = on_glass(files, placed.outlines_label, tissue, slide)
+    return Placed(placed.outlines_label, (*placed.remarks, *beside))
+
+
+def _tissue(labels: LabelPyramid) -> TissueMask | None:
+    """Return the tissue that `predict` found; None where there is no such mask."""
+    result = folder_of(labels.path)
+    if result is None or not result.tissue_mask.is_file():
+        return None
+    return TissueMask.load(result.tissue_mask, result.tissue_seal())
+
+
 def _truth(
     labels: LabelPyramid,
     outlines_label: Sequence[shapely.Geometry],
@@ -142,16 +158,12 @@ def _truth(
     settings: TruthSettings,
 ) -> SlideTruth:
     """Read annotations as `wsi_seg.data.annotated_slides` does, but without the slide file."""
-    result = folder_of(labels.path)
-    tissue = None
-    if settings.rest_is_tissue:
-        if result is not None and result.tissue_mask.is_file():
-            tissue = TissueMask.load(result.tissue_mask, result.tissue_seal())
-        elif settings.roi_class is None:
-            raise UsageError(
-                f"{_named(labels.path)}: has no tissue mask, which --rest needs: run `wsi-seg predict` "
-                "with --tissue-mask, or name the class of regions of interest with --roi-class"
-            )
+    tissue = _tissue(labels) if settings.rest_is_tissue else None
+    if settings.rest_is_tissue and tissue is None and settings.roi_class is None:
+        raise UsageError(
+            f"{_named(labels.path)}: has no tissue mask, which --rest needs: run `wsi-seg predict` "
+            "with --tissue-mask, or name the class of regions of interest with --roi-class"
+        )
     names = [shape.class_name for file in files for shape in file.shapes]
     return SlideTruth.of(outlines_label, names, schema, settings, tissue, _recorded(labels, tissue))
 

@@ -16,7 +16,7 @@ from helpers.qupath_features import BESIDE, SQUARE, Checker, JsonObject, collect
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wsi_seg.annotations.annotation_files import read_annotations
+from wsi_seg.annotations.annotation_files import AnnotationFiles, read_annotations
 from wsi_seg.results.qupath import geojson_check
 from wsi_seg.results.qupath.geojson_check import check_file
 
@@ -210,6 +210,8 @@ NESTED = [
     {"root": root(feature(childObjects=[feature(classification={"names": ["A", "B"], "color": [1, 2, 3]})]))},
     [feature(children=[feature()]), {"type": "Polygon", "coordinates": SQUARE}],
     collection(feature([[5, 5], [6, 6]], "LineString"), feature([SQUARE, BESIDE], "MultiPolygon")),
+    collection(feature(objectType="detection"), feature(objectType="cell", classification=None)),
+    collection(feature(objectType="detection", classification=None), feature([5, 5], "Point"), feature()),
     feature(classification="Unclassified", childObjects=[feature(classification=" Tumour  cells ")]),
     feature() | {"geometry": {"type": "GeometryCollection", "geometries": [
         {"type": "Polygon", "coordinates": SQUARE}, {"type": "Point", "coordinates": [1, 1]}]}},
@@ -221,10 +223,12 @@ def test_training_reads_what_is_counted(checked: Checker, tmp_path: Path, conten
     report = checked(content)
 
     file = read_annotations(tmp_path / "slide.geojson")
+    trained_on = AnnotationFiles().read(tmp_path / "slide.geojson")
 
-    assert report.classes == Counter(shape.class_name or "" for shape in file.shapes)
+    assert report.classes == Counter(shape.class_name or "" for shape in trained_on.shapes)
     assert report.cores == len(file.cores)
     assert report.without_area == len(file.skipped)
+    assert report.measured == len(file.shapes) - len(trained_on.shapes)
 
 
 def test_cores_and_roots_are_without_fault_and_no_shapes_without_a_class(checked: Checker) -> None:

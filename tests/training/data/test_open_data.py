@@ -79,6 +79,21 @@ def test_blocks_are_kept_out_where_a_class_can_be_told(tmp_path: Path) -> None:
     assert much.split.unseen
 
 
+def test_a_class_whose_outlines_are_hidden_is_told_as_that(tmp_path: Path) -> None:
+    slide, drawn = write_outlined(tmp_path, size=(1024, 768))
+    within = [
+        ("Nerve", (100, 100, 140, 140)),
+        ("Stroma", (100, 100, 120, 140)),
+        ("Tumour", (120, 100, 140, 140)),
+    ]
+    draw_boxes(drawn, *within)
+    data = open_data(DataRequest((slide, drawn), working_mpp=2), tiny_recipe("data.validation=none"), None)
+    assert lacking(data) == [
+        "Nerve: no pixels to train on, so not learned, though it is outlined: its outlines lie under smaller "
+        "ones, which count, or where nothing was scanned, or are narrower than a pixel"
+    ]
+
+
 def test_of_few_outlines_all_are_trained_on_unless_blocks_are_asked_for(tmp_path: Path) -> None:
     request = DataRequest(write_outlined(tmp_path, "few", (640, 512)), working_mpp=2)
     blocks = open_data(request, tiny_recipe("data.validation=blocks"), None)

@@ -50,8 +50,9 @@ class CheckReport:
         points of these.
     classes : dict of str to int
         Areas of each class, as training reads them; ``""`` means no class.
-    cores, without_area : int
-        Cores of a tissue microarray; points and lines.
+    cores, without_area, measured : int
+        Cores of a tissue microarray; points and lines; detections without a class, such as cells. Training
+        leaves all of them out.
     recoloured : tuple of Recoloured
         Classes that QuPath shows in other colours than the file's.
     script : str
@@ -68,6 +69,7 @@ class CheckReport:
     classes: dict[str, int]
     cores: int
     without_area: int
+    measured: int
     recoloured: tuple[Recoloured, ...]
     script: str
 
@@ -120,6 +122,7 @@ def check_file(path: Path, coverage: bool = False, image_size: tuple[int, int] |
         classes=dict(check.classes),
         cores=check.cores,
         without_area=check.without_area,
+        measured=check.measured,
         recoloured=recoloured(check.colours),
         script=colour_script(check.colours) if check.colours else "",
     )
@@ -142,7 +145,7 @@ class _Check:
     def __init__(self, findings: Findings, geometry: GeometryCheck) -> None:
         self.findings = findings
         self.geometry = geometry
-        self.features = self.cores = self.without_area = 0
+        self.features = self.cores = self.without_area = self.measured = 0
         self.classes: Counter[str] = Counter()
         self.colours: dict[str, Rgb] = {}
         self._ids: dict[str, str] = {}
@@ -178,10 +181,12 @@ class _Check:
         for geometry in plain_geometries(item.geometry):
             if item.is_core:
                 self.cores += 1
-            elif str(geometry.get("type")) in AREAS:
-                self.classes[class_name or ""] += 1
-            else:
+            elif str(geometry.get("type")) not in AREAS:
                 self.without_area += 1
+            elif item.is_detection and class_name is None:
+                self.measured += 1
+            else:
+                self.classes[class_name or ""] += 1
 
     def _object(self, item: Item) -> None:
         """Check one of QuPath's objects."""

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import ndimage
 
 from wsi_seg.data.annotated_slides import LabelledSlide
-from wsi_seg.data.sources import IGNORE
+from wsi_seg.training.data.training_data import outlines_drawn
 from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def extents(data: TrainingData) -> tuple[ClassExtent, ...]:
     """Measure how much there is of each class of the schema."""
     trained, kept_out = data.training_pixels(), data.validation_pixels()
     slides = all(isinstance(source, LabelledSlide) for source in data.sources)
-    outlines, pieces = _outlines(data), _pieces(data)
+    outlines, pieces = outlines_drawn(data), _pieces(data)
     if not data.split.unseen:
         kept_out, pieces = np.zeros_like(kept_out), np.zeros_like(pieces)
     return tuple(
@@ -141,15 +141,6 @@ def can_tell(classes: tuple[ClassExtent, ...]) -> bool:
 def tells_nothing(classes: tuple[ClassExtent, ...]) -> bool:
     """Return whether the scores of all classes that are there are in doubt."""
     return all(each.doubt is not None for each in classes if each.there)
-
-
-def _outlines(data: TrainingData) -> NDArray[np.int64]:
-    """Count the outlines of each class."""
-    counts = np.zeros(IGNORE + 1, np.int64)
-    for source in data.sources:
-        if isinstance(source, LabelledSlide):
-            counts += np.bincount(source.truth.shapes.outlines, minlength=IGNORE + 1)
-    return counts
 
 
 def _pieces(data: TrainingData) -> NDArray[np.int64]:

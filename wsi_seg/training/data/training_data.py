@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wsi_seg.data.annotated_slides import LabelledSlide
 from wsi_seg.data.sources import IGNORE
 
 if TYPE_CHECKING:
@@ -72,15 +73,35 @@ class TrainingData:
         return total
 
 
+def outlines_drawn(data: TrainingData) -> NDArray[np.int64]:
+    """Count the outlines of each class that were drawn on slides."""
+    counts = np.zeros(IGNORE + 1, np.int64)
+    for source in data.sources:
+        if isinstance(source, LabelledSlide):
+            counts += np.bincount(source.truth.shapes.outlines, minlength=IGNORE + 1)
+    return counts[: len(data.schema)]
+
+
 def lacking(data: TrainingData) -> list[str]:
     """List the classes that cannot be learned, and those that cannot be validated."""
-    names = [c.name for c in data.schema.classes]
-    lines = []
+    trained, kept_out = data.training_pixels(), data.validation_pixels()
+    drawn = outlines_drawn(data)
+    hidden = (drawn > 0) & (trained == 0) & (kept_out == 0)
+    lines = [
+        f"{c.name}: no pixels to train on, so not learned, though it is outlined: its outlines lie under "
+        "smaller ones, which count, or where nothing was scanned, or are narrower than a pixel"
+        for c, is_hidden in zip(data.schema.classes, hidden, strict=True)
+        if is_hidden
+    ]
     for pixels, what in (
-        (data.training_pixels(), "no pixels to train on, so not learned"),
-        (data.validation_pixels(), "no pixels to validate on, so not scored"),
+        (trained, "no pixels to train on, so not learned"),
+        (kept_out, "no pixels to validate on, so not scored"),
     ):
-        absent = [name for name, count in zip(names, pixels, strict=True) if count == 0]
+        absent = [
+            c.name
+            for c, count, told in zip(data.schema.classes, pixels, hidden, strict=True)
+            if count == 0 and not told
+        ]
         if absent:
             lines.append(f"{', '.join(absent)}: {what}")
     return lines
