@@ -325,6 +325,26 @@ def test_windows_that_no_setting_gives_a_meaning_are_told(
     )
 
 
+def test_a_slide_without_windows_among_others_is_told_and_one_around_it_is_all_of_it(
+    tmp_path: Path, pair: SlidePair
+) -> None:
+    windows, whole = TruthSettings(roi_class="Region*", rest="Stroma"), ("Region*", (0, 0, 700, 500))
+    write_shapes(pair.annotations, ("Tumour", TUMOUR), whole)
+    plain = write_shapes(tmp_path / "plain.geojson", ("Tumour", TUMOUR))
+    other = SlidePair(write_tiff(tmp_path / "other.tiff", tissue_rgb(500, 700, seed=1)), plain)
+
+    _, (first, second) = open_labelled_slides([pair, other], SCHEMA, 2.0, windows)
+
+    assert first.remarks == ()
+    assert second.remarks == (
+        f"{plain}: no shape of class Region*, so what is not outlined on this slide is unknown: if everything "
+        "is outlined, draw one around all of it",
+    )
+    everything = Rect(0, 0, 500, 700)
+    without = opened(SlidePair(pair.slide, plain), settings=REST)
+    assert (first.truth.read(everything) == without.truth.read(everything)).all()
+
+
 def test_a_slide_without_colour_is_read_and_remarked_on(tmp_path: Path, pair: SlidePair) -> None:
     grey = np.repeat(tissue_rgb(500, 500)[..., 1:2], 3, axis=2)
     slides = opened(SlidePair(write_tiff(tmp_path / "grey.tiff", grey), pair.annotations))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.annotations.annotation_files import AnnotationFiles
 from wsi_seg.annotations.on_slide import on_glass, place
-from wsi_seg.data.named_classes import check_classes, recoloured, schema_from_annotations, unused_regions
+from wsi_seg.data.named_classes import check_classes, recoloured, regions_told, schema_from_annotations
 from wsi_seg.data.pairs import SlidePair
 from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.data.truth import SlideTruth, TruthSettings
@@ -218,7 +218,7 @@ def open_labelled_slides(
             *(remark for file in drawn[fingerprint] for remark in file.remarks),
             *placed.remarks,
             *on_glass(drawn[fingerprint], placed.outlines_label, tissue, shown),
-            *(line for file in drawn[fingerprint] for line in unused_regions(file, settings)),
+            *regions_told(drawn[fingerprint], settings),
         )
         read = (group[0].slide, called, given, frames, level, levels, truth, remarks, fingerprint, own_files)
         slides.append(LabelledSlide(*read, copies, image))

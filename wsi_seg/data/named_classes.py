@@ -120,13 +120,30 @@ def _drawn_classes(files: Sequence[AnnotationFile]) -> list[str]:
     return [*list(names.values())[:CLASSES_NAMED], *more]
 
 
-def unused_regions(file: AnnotationFile, settings: TruthSettings) -> Iterator[str]:
-    """Yield a line if a file holds shapes of QuPath's `Region*` that no setting gives a meaning.
+def regions_told(files: Sequence[AnnotationFile], settings: TruthSettings) -> Iterator[str]:
+    """Yield a line for each file of a slide with `Region*` that has no effect, or one if regions are missing.
 
-    `wsi-seg suggest` writes its windows as such.
+    `wsi-seg suggest` writes its windows as `Region*`.
+
+    Parameters
+    ----------
+    files : sequence of AnnotationFile
+        All that is drawn on one slide.
+    settings : TruthSettings
     """
+    if settings.roi_class is None:
+        for file in files:
+            yield from _without_effect(file, settings)
+    elif not any(settings.is_roi(shape.class_name) for file in files for shape in file.shapes):
+        yield (
+            f"{', '.join(str(file.path) for file in files)}: no shape of class {settings.roi_class}, so what "
+            "is not outlined on this slide is unknown: if everything is outlined, draw one around all of it"
+        )
+
+
+def _without_effect(file: AnnotationFile, settings: TruthSettings) -> Iterator[str]:
     count = sum(is_region_class(shape.class_name) for shape in file.shapes)
-    if count and settings.roi_class is None:
+    if count:
         beside = "" if settings.rest is None else f"; as it is, all tissue beside outlines is {settings.rest}"
         yield (
             f"{file.path}: {counted(count, 'shapes')} of class {REGION_CLASS} without effect: if all within "

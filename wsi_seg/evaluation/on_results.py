@@ -8,7 +8,7 @@ import numpy as np
 
 from wsi_seg.annotations.annotation_files import AnnotationFiles
 from wsi_seg.annotations.on_slide import Placed, on_glass, place
-from wsi_seg.data.named_classes import check_classes, unused_regions
+from wsi_seg.data.named_classes import check_classes, regions_told
 from wsi_seg.data.truth import SlideTruth, TruthSettings
 from wsi_seg.errors import UsageError
 from wsi_seg.evaluation.areas import Comparison
@@ -109,7 +109,8 @@ def evaluate_results(
         tallies=tuple(tallies),
         remarks=(
             *(remark for remark in unknown if remark is not None),
-            *(remark for file in every for remark in (*file.remarks, *unused_regions(file, settings))),
+            *(remark for file in every for remark in file.remarks),
+            *(line for group in files.values() for line in regions_told(group, settings)),
             *(remark for shapes in placed.values() for remark in shapes.remarks),
         ),
     ).checked()
