@@ -337,8 +337,8 @@ def test_a_slide_without_windows_among_others_is_told_and_one_around_it_is_all_o
 
     assert first.remarks == ()
     assert second.remarks == (
-        f"{plain}: no shape of class Region*, so what is not outlined on this slide is unknown: if everything "
-        "is outlined, draw one around all of it",
+        f"{plain}: no shape of class Region*, so what is not outlined on this slide is unknown: if "
+        "everything is outlined, draw one around all of it",
     )
     everything = Rect(0, 0, 500, 700)
     without = opened(SlidePair(pair.slide, plain), settings=REST)
