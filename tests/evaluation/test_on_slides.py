@@ -299,6 +299,20 @@ def test_outlines_beside_the_tissue_of_a_result_are_told(model_path: Path, tmp_p
     assert told in on_slide(slide, other, model_path).remarks
 
 
+def test_where_nothing_is_known_the_remarks_on_the_outlines_say_why(model_path: Path, tmp_path: Path) -> None:
+    other = write_boxes(tmp_path / "other.geojson", ("Tumour", (520, 10, 690, 200)))
+    rgb = tissue_rgb(500, 700)
+    rgb[:, 500:] = 240  # filled, as between scanned fields
+    slide = write_tiff(tmp_path / "half.tiff", rgb)
+    predict(slide, tmp_path / "out", model_path)
+
+    said = r"no pixel of known class: .*other\.geojson: 100% of what is outlined lies where half\.tiff has no"
+    with pytest.raises(UsageError, match=said):
+        evaluate_results([(tmp_path / "out", other)])
+    with pytest.raises(UsageError, match=said):
+        on_slide(slide, other, model_path)
+
+
 def test_rest_needs_a_tissue_mask(slide_path: Path, drawn: Path, model_path: Path, tmp_path: Path) -> None:
     predict(slide_path, tmp_path / "out", model_path, tissue_mask=False)
     with pytest.raises(UsageError, match="out: has no tissue mask"):

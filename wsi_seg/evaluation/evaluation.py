@@ -142,12 +142,11 @@ class Evaluation:
         Raises
         ------
         UsageError
-            If there was nothing to compare with.
+            If there was nothing to compare with; it gives the remarks on the data, which say why.
         """
         if not self.total.confusion.pixels:
-            raise UsageError(
-                f"{self.data}: no pixel of known class: give images with masks, or outlined areas"
-            )
+            remedy = "; ".join(self.remarks) or "give images with masks, or outlined areas"
+            raise UsageError(f"{self.data}: no pixel of known class: {remedy}")
         return self
 
 
