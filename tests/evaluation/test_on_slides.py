@@ -306,7 +306,7 @@ def test_where_nothing_is_known_the_remarks_on_the_outlines_say_why(model_path: 
     slide = write_tiff(tmp_path / "half.tiff", rgb)
     predict(slide, tmp_path / "out", model_path)
 
-    said = r"no pixel of known class: .*other\.geojson: 100% of what is outlined lies where half\.tiff has no"
+    said = r"no pixel of known class: .* areas \(.*other\.geojson: 100% of what is outlined lies where"
     with pytest.raises(UsageError, match=said):
         evaluate_results([(tmp_path / "out", other)])
     with pytest.raises(UsageError, match=said):

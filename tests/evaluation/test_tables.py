@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
+from wsi_seg.errors import UsageError
 from wsi_seg.evaluation.evaluation import Evaluation, Tally
 from wsi_seg.evaluation.matching import match_classes
 from wsi_seg.evaluation.metrics import Confusion
@@ -31,6 +33,17 @@ def evaluation(*names: str) -> Evaluation:
         tally.add(truth, labels, match_classes(SCHEMA, SCHEMA, "model"))
         tallies.append(tally)
     return Evaluation("model", "slides", SCHEMA, tuple(tallies), remarks=("Not for diagnosis.",))
+
+
+def test_where_nothing_is_known_a_line_says_what_is_known_of_the_data_and_not_of_the_model() -> None:
+    nothing = evaluation()
+    with pytest.raises(UsageError) as refused:
+        nothing.checked(["a.geojson: beside the tissue"])
+    assert str(refused.value) == (
+        "slides: no pixel of known class: give images with masks, or outlined areas "
+        "(a.geojson: beside the tissue)"
+    )
+    assert evaluation("a").checked().total.confusion.pixels == 8
 
 
 def test_the_text_says_it_all() -> None:

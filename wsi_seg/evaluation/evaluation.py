@@ -15,6 +15,8 @@ from wsi_seg.evaluation.near_outlines import away_from_outlines
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from pydantic import JsonValue
 
@@ -136,17 +138,24 @@ class Evaluation:
         """Name of each class index."""
         return tuple(c.name for c in self.schema.classes)
 
-    def checked(self) -> Evaluation:
+    def checked(self, known: Sequence[str] = ()) -> Evaluation:
         """Return this evaluation.
+
+        Parameters
+        ----------
+        known : sequence of str
+            What is known of the data, which may say why there was nothing to compare with.
 
         Raises
         ------
         UsageError
-            If there was nothing to compare with; it gives the remarks on the data, which say why.
+            If there was nothing to compare with.
         """
         if not self.total.confusion.pixels:
-            remedy = "; ".join(self.remarks) or "give images with masks, or outlined areas"
-            raise UsageError(f"{self.data}: no pixel of known class: {remedy}")
+            more = f" ({'; '.join(known)})" if known else ""
+            raise UsageError(
+                f"{self.data}: no pixel of known class: give images with masks, or outlined areas{more}"
+            )
         return self
 
 

@@ -102,18 +102,18 @@ def evaluate_results(
         comparison.score(_shards(labels), progress or Progress())
         for comparison, labels in zip(comparisons, opened.values(), strict=True)
     ]
+    remarks = [
+        *(remark for file in every for remark in file.remarks),
+        *(line for group in files.values() for line in regions_told(group, settings)),
+        *(remark for shapes in placed.values() for remark in shapes.remarks),
+    ]
     return Evaluation(
         subject=", ".join(dict.fromkeys(str(labels.attributes.get("model")) for labels in opened.values())),
         data=", ".join(_named(zarr).name for zarr in opened),
         schema=schema,
         tallies=tuple(tallies),
-        remarks=(
-            *(remark for remark in unknown if remark is not None),
-            *(remark for file in every for remark in file.remarks),
-            *(line for group in files.values() for line in regions_told(group, settings)),
-            *(remark for shapes in placed.values() for remark in shapes.remarks),
-        ),
-    ).checked()
+        remarks=(*(remark for remark in unknown if remark is not None), *remarks),
+    ).checked(remarks)
 
 
 def _named(zarr: Path) -> Path:

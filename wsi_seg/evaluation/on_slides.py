@@ -94,6 +94,7 @@ def evaluate_slides(
         with Slide(labelled.path, labelled.given_mpp, labelled.levels_read, labelled.series) as slide:
             plan = Plan.make(slide, bundle, str(device), settings)
             tallies.append(_evaluate(labelled, plan, segmenter, schema, table, progress or Progress()))
+    remarks = [remark for slide in slides for remark in slide.remarks]
     return Evaluation(
         subject=bundle.name,
         data=", ".join(
@@ -101,12 +102,12 @@ def evaluate_slides(
         ),
         schema=schema,
         tallies=tuple(tallies),
-        remarks=(*notices(bundle), *_seen(bundle, slides), *(r for slide in slides for r in slide.remarks)),
+        remarks=(*notices(bundle), *_seen(bundle, slides), *remarks),
         details={
             "model_fingerprint": bundle.fingerprint,
             "read_from": {slide.name: str(slide.level) for slide in slides},
         },
-    ).checked()
+    ).checked(remarks)
 
 
 def _seen(bundle: ModelBundle, slides: Sequence[LabelledSlide]) -> Iterator[str]:

@@ -90,7 +90,7 @@ def test_a_class_whose_outlines_are_hidden_is_told_as_that(tmp_path: Path) -> No
     data = open_data(DataRequest((slide, drawn), working_mpp=2), tiny_recipe("data.validation=none"), None)
     assert lacking(data) == [
         "Nerve: no pixels to train on, so not learned, though it is outlined: its outlines lie under smaller "
-        "ones, which count, or where nothing was scanned, or are narrower than a pixel"
+        "ones, which count, or where nothing was scanned, or are too small"
     ]
 
 

@@ -74,7 +74,13 @@ class TrainingData:
 
 
 def outlines_drawn(data: TrainingData) -> NDArray[np.int64]:
-    """Count the outlines of each class that were drawn on slides."""
+    """Count the outlines of each class that were drawn on slides.
+
+    Returns
+    -------
+    int64 array, shape (classes,)
+        Zero for all classes of images with masks.
+    """
     counts = np.zeros(IGNORE + 1, np.int64)
     for source in data.sources:
         if isinstance(source, LabelledSlide):
@@ -89,7 +95,7 @@ def lacking(data: TrainingData) -> list[str]:
     hidden = (drawn > 0) & (trained == 0) & (kept_out == 0)
     lines = [
         f"{c.name}: no pixels to train on, so not learned, though it is outlined: its outlines lie under "
-        "smaller ones, which count, or where nothing was scanned, or are narrower than a pixel"
+        "smaller ones, which count, or where nothing was scanned, or are too small"
         for c, is_hidden in zip(data.schema.classes, hidden, strict=True)
         if is_hidden
     ]
