@@ -26,7 +26,8 @@ def browser() -> Iterator[Browser]:
 
 
 LOADED = (
-    "window.wsiSeg && wsiSeg.viewer.world.getItemCount() >= {least} && !wsiSeg.viewer.isAnimating() && "
+    "window.wsiSeg && wsiSeg.classes?.settled === wsiSeg.classes?.turn && "
+    "wsiSeg.viewer.world.getItemCount() >= {least} && !wsiSeg.viewer.isAnimating() && "
     "[...Array(wsiSeg.viewer.world.getItemCount()).keys()]"
     ".every((i) => wsiSeg.viewer.world.getItemAt(i).getFullyLoaded())"
 )

@@ -180,10 +180,22 @@ TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimation
 
 def wait_for_tiles(browser: Browser) -> None:
     """Wait until the new look has taken the old one's place."""
-    browser.wait(
-        "wsiSeg.viewer.world.getItemCount() === 2 && wsiSeg.viewer.world.getItemAt(1).getFullyLoaded()"
-    )
+    browser.wait("wsiSeg.classes.settled === wsiSeg.classes.turn")
     browser.run(TWO_FRAMES)
+
+
+def test_a_look_that_is_left_before_its_tiles_came_leaves_nothing_behind(result: Path, shown: Show) -> None:
+    browser = shown(result, "#qupath=801,777&downsample=2&opacity=0.5&hidden=0")
+    once, _ = drawn(browser)
+    browser.run(
+        "(() => { const {viewer, classes} = wsiSeg;"
+        " viewer.world.addOnceHandler('add-item', () => setTimeout(() => classes.toggle(2, true)));"
+        " window.turns = classes.turn + 2; classes.toggle(2, false); })()"
+    )
+    browser.wait("wsiSeg.classes.turn === window.turns")
+    wait_for_tiles(browser)
+    assert browser.run("wsiSeg.viewer.world.getItemCount()") == 2
+    assert (drawn(browser)[0] == once).all()
 
 
 def test_coordinates_are_those_of_slide_and_qupath(result: Path, shown: Show) -> None:

@@ -11,8 +11,10 @@ export class Classes {
     this.drawn = "areas";
     this.opacity = 0.5;
     this.hidden = new Set(about.legend.filter((c) => c.background).map((c) => c.id));
-    this.image = null;
-    this.turn = 0;
+    this.image = null; // the look that is shown whole
+    this.coming = null; // the next one, while its tiles come
+    this.turn = 0; // how many looks were asked for
+    this.settled = 0; // which of them is shown whole
     this.done = about.run?.done ?? 0; // of a result that is being written
   }
 
@@ -22,7 +24,8 @@ export class Classes {
     const hidden = [...this.hidden].sort((a, b) => a - b).join(",");
     const look = `as=${this.drawn}&hidden=${hidden}&done=${this.done}`;
     const turn = ++this.turn;
-    const before = this.image;
+    this.remove(this.coming);
+    this.coming = null;
     this.viewer.addTiledImage({
       tileSource: pyramid({
         width: this.labels.width,
@@ -38,19 +41,30 @@ export class Classes {
       width: (this.labels.width * dx) / this.about.slide.width,
       opacity: this.shownOpacity(),
       success: ({item}) => {
-        item.crisp = true;
-        const settle = () => {
-          if (turn !== this.turn) this.viewer.world.removeItem(item);
-          else if (item.getFullyLoaded()) {
-            item.removeHandler("fully-loaded-change", settle);
-            if (before && this.viewer.world.getIndexOfItem(before) >= 0) this.viewer.world.removeItem(before);
-          }
-        };
-        if (turn === this.turn) this.image = item;
-        item.addHandler("fully-loaded-change", settle);
-        settle();
+        if (turn !== this.turn) this.remove(item);
+        else this.show(item);
       },
     });
+  }
+
+  /** Let a look take the place of the one before, as soon as all its tiles in view are there. */
+  show(item) {
+    item.crisp = true;
+    item.setOpacity(this.shownOpacity()); // it may have changed since the look was asked for
+    this.coming = item;
+    const settle = () => {
+      if (this.coming !== item || !item.getFullyLoaded()) return;
+      item.removeHandler("fully-loaded-change", settle);
+      this.remove(this.image);
+      [this.image, this.coming, this.settled] = [item, null, this.turn];
+    };
+    item.addHandler("fully-loaded-change", settle);
+    settle();
+  }
+
+  /** Remove a look from the view, if there is one. */
+  remove(item) {
+    if (item) this.viewer.world.removeItem(item);
   }
 
   /** Show more of a result that is being written. */
