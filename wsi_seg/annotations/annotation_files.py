@@ -10,8 +10,10 @@ import shapely
 
 from wsi_seg.annotations.formats import asap, halo, imagescope, qupath
 from wsi_seg.annotations.formats.outline import Skipped
+from wsi_seg.annotations.left_out import LISTED, lines_on
 from wsi_seg.annotations.negative_regions import cut
 from wsi_seg.annotations.repair import Repaired, repair
+from wsi_seg.annotations.repeats import once
 from wsi_seg.errors import AnnotationError
 from wsi_seg.files.jsonfile import parse_json
 from wsi_seg.files.unpack import read_unpacked
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
     from wsi_seg.annotations.formats.outline import Drawn, Outline
     from wsi_seg.models.classes import Rgb
     from wsi_seg.slides.frames import Frames
-
-LISTED = 5
-"""Of the things in a file that are left out for one reason, so many are named, and the others are counted."""
 
 Format = Literal["QuPath GeoJSON", "ASAP XML", "ImageScope XML", "HALO annotations"]
 Frame = Literal["qupath", "slide"]
@@ -81,6 +80,9 @@ class AnnotationFile:
         each, such as "shape 12 (Tumour): ...".
     skipped : tuple of str
         The things that are left out because they are not drawn areas: "shapes 3, 7 (Tumour): each a line".
+    repeated, redrawn : tuple of str
+        The shapes that are left out because the same is drawn again later; and those that have the outline of
+        an earlier shape of another class, and count: likewise.
     cores : tuple of Annotation
         Cores of a tissue microarray, which do not say what tissue is in them.
     """
@@ -92,6 +94,8 @@ class AnnotationFile:
     repaired: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
+    redrawn: tuple[str, ...] = ()
     cores: tuple[Annotation, ...] = ()
 
     @property
@@ -114,9 +118,11 @@ class AnnotationFile:
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """What was repaired or left out, a line each that names the file."""
+        """What was repaired, drawn twice or left out, a line each that names the file."""
         lines = (
             *self.repaired,
+            *self.redrawn,
+            *(f"{repeated}: left out" for repeated in self.repeated),
             *(f"{refused}: left out" for refused in self.refused),
             *(f"{skipped}: left out, not a drawn area" for skipped in self.skipped),
             *([f"{_cores(self)}: left out, not outlines of tissue"] if self.cores else []),
@@ -234,11 +240,12 @@ def _checked(path: Path, format_: Format, frame: Frame, drawn: Drawn) -> Annotat
         for outline, _ in sound
         if outline.negative and outline.number not in cutting
     ]
+    drawn_once = once(shapes)
     return AnnotationFile(
         path=path,
         format=format_,
         frame=frame,
-        shapes=tuple(shapes),
+        shapes=drawn_once.shapes,
         repaired=tuple(
             f"{_named(outline)}: {remark}"
             for outline, repaired in sound
@@ -246,7 +253,9 @@ def _checked(path: Path, format_: Format, frame: Frame, drawn: Drawn) -> Annotat
             if remark
         ),
         refused=tuple(refused),
-        skipped=_skips([*drawn.skipped, *idle]),
+        skipped=lines_on([*drawn.skipped, *idle]),
+        repeated=lines_on(drawn_once.repeated),
+        redrawn=lines_on(drawn_once.redrawn),
         cores=tuple(_annotation(outline, repaired.geometry) for outline, repaired in cores),
     )
 
@@ -274,21 +283,6 @@ def _repaired(outlines: Sequence[Outline], refused: list[str]) -> list[tuple[Out
         except (ValueError, shapely.errors.GEOSException) as error:
             refused.append(f"{_named(outline)}: {error}")
     return sound
-
-
-def _skips(skipped: Sequence[Skipped]) -> tuple[str, ...]:
-    """List what is left out, with one line for each kind and class."""
-    groups: dict[tuple[str, str | None], list[int]] = {}
-    for number, what, class_name in skipped:
-        groups.setdefault((what, class_name), []).append(number)
-    lines = []
-    for (what, class_name), numbers in groups.items():
-        of_class = f" ({class_name})" if class_name else ""
-        listed = ", ".join(str(number) for number in numbers[:LISTED])
-        more = f" and {len(numbers) - LISTED} more" if len(numbers) > LISTED else ""
-        shapes, each = ("shapes", "each ") if len(numbers) > 1 else ("shape", "")
-        lines.append(f"{shapes} {listed}{more}{of_class}: {each}{what}")
-    return tuple(lines)
 
 
 def _cores(file: AnnotationFile) -> str:

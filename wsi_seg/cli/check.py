@@ -110,6 +110,8 @@ def _as_text(report: CheckReport) -> str:
     holds += [f"{report.without_area} without an area"] if report.without_area else []
     if report.measured:
         holds.append(f"{counted(report.measured, 'detections')} without a class, which training leaves out")
+    if report.repeated:
+        holds.append(f"{counted(report.repeated, 'areas')} drawn again, which training leaves out")
     lines.append(f"  {'; '.join(holds)}")
     if report.recoloured:
         others = [f"{c.name} in {c.in_qupath}, not {c.in_file}" for c in report.recoloured]

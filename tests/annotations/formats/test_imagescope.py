@@ -136,7 +136,7 @@ def test_arrows_rulers_and_copies_are_counted(read: Callable[..., AnnotationFile
 def test_a_pens_line_that_goes_round_nothing_is_no_area(
     read: Callable[..., AnnotationFile], points: Sequence[tuple[float, float]], says: str | None
 ) -> None:
-    file = read(layer(region(), region(points), name="Tumor"))
+    file = read(layer(region(((9, 9), (19, 9), (19, 19))), region(points), name="Tumor"))
 
     is_line = says == "an open line"
     assert len(file.shapes) == 2 - is_line

@@ -27,6 +27,11 @@ def read(tmp_path: Path) -> Callable[..., AnnotationFile]:
     return read_content
 
 
+def square(x: float) -> dict[str, Any]:
+    """Another square, from x to the right."""
+    return {"type": "Polygon", "coordinates": [[[x, 0], [x + 9, 0], [x + 9, 9], [x, 9], [x, 0]]]}
+
+
 def feature(geometry: object = SQUARE, **properties: object) -> dict[str, Any]:
     return {"type": "Feature", "geometry": geometry, "properties": properties}
 
@@ -66,7 +71,9 @@ def test_a_class_is_read_as_every_version_wrote_it(
 
 
 def test_a_shape_without_properties_has_no_class(read: Callable[..., AnnotationFile]) -> None:
-    file = read([SQUARE, {"type": "Feature", "geometry": SQUARE, "properties": None}, feature(name="Tumor")])
+    file = read(
+        [square(1), {"type": "Feature", "geometry": SQUARE, "properties": None}, feature(name="Tumor")]
+    )
 
     assert [shape.class_name for shape in file.shapes] == [None, None, None]
 
@@ -109,7 +116,7 @@ def test_children_are_shapes_with_classes_of_their_own(read: Callable[..., Annot
 
 
 def test_version_01_called_them_children(read: Callable[..., AnnotationFile]) -> None:
-    assert len(read(feature(children=[feature(), feature()])).shapes) == 3
+    assert len(read(feature(children=[feature(square(1)), feature(square(2))])).shapes) == 3
 
 
 ROOT = {
@@ -176,8 +183,8 @@ def test_an_ellipse_fills_its_box(read: Callable[..., AnnotationFile]) -> None:
 
 def test_deep_nesting_is_no_matter(read: Callable[..., AnnotationFile]) -> None:
     content = feature(classification="Tumor")
-    for _ in range(300):
-        content = feature(childObjects=[content])
+    for i in range(300):
+        content = feature(square(i), childObjects=[content])
 
     file = read(content)
 
@@ -193,8 +200,8 @@ def test_the_outline_of_a_cell_is_read_but_not_its_nucleus(read: Callable[..., A
 
 def test_measured_cells_say_nothing_of_the_tissue_that_they_are_in(tmp_path: Path) -> None:
     """All objects of an image with a cell detection: each cell would cut a hole into the known tissue."""
-    cells = [feature(objectType=kind) for kind in ("cell", "detection", "tile")]
-    shapes = [feature(classification="Tumor", objectType="annotation"), feature(), *cells]
+    cells = [feature(square(i), objectType=kind) for i, kind in enumerate(("cell", "detection", "tile"))]
+    shapes = [feature(square(8), classification="Tumor", objectType="annotation"), feature(), *cells]
     path = tmp_path / "all.geojson"
     path.write_text(json.dumps([*shapes, feature(classification="Positive", objectType="cell")]))
 

@@ -184,8 +184,8 @@ def test_large_files_are_warned_of(checked: Checker, monkeypatch: pytest.MonkeyP
 
 def test_deeply_nested_objects_are_followed(checked: Checker) -> None:
     content = without(feature(name=None), "id")
-    for _ in range(200):
-        content = without(feature(childObjects=[content]), "id")
+    for i in range(200):
+        content = without(feature([[[x + i + 1, y] for x, y in SQUARE[0]]], childObjects=[content]), "id")
 
     report = checked(content)
 
@@ -345,3 +345,15 @@ def test_real_files_pass(shared_data: Path) -> None:
 
     for path in files:
         assert check_file(path).faults == (), path
+
+
+def test_areas_that_are_there_twice_count_once_as_in_training(checked: Checker, tmp_path: Path) -> None:
+    stroma = {"name": "Stroma", "color": [1, 2, 3]}
+    again, beside = feature(classification=stroma), feature(BESIDE, classification=stroma)
+    report = checked(collection(feature(), again, beside, feature(), again, feature(name="core 1")))
+
+    assert report.ok
+    assert report.repeated == 2
+    assert report.classes == {"Tumour": 2, "Stroma": 2}
+    file = read_annotations(tmp_path / "slide.geojson")
+    assert report.classes == Counter(shape.class_name for shape in file.shapes)

@@ -19,6 +19,7 @@ from wsi_seg.models.classes import MAX_NAME
 from wsi_seg.results.qupath.check_geometry import GeometryCheck
 from wsi_seg.results.qupath.colours import Recoloured, colour_script, recoloured
 from wsi_seg.results.qupath.faults import Fault, Findings, shown
+from wsi_seg.results.qupath.repeats import Repeats
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,9 +51,9 @@ class CheckReport:
         points of these.
     classes : dict of str to int
         Areas of each class, as training reads them; ``""`` means no class.
-    cores, without_area, measured : int
-        Cores of a tissue microarray; points and lines; detections without a class, such as cells. Training
-        leaves all of them out.
+    cores, without_area, measured, repeated : int
+        Cores of a tissue microarray; points and lines; detections without a class, such as cells; areas that
+        are in the file already, with the same class and name. Training leaves all of them out.
     recoloured : tuple of Recoloured
         Classes that QuPath shows in other colours than the file's.
     script : str
@@ -70,6 +71,7 @@ class CheckReport:
     cores: int
     without_area: int
     measured: int
+    repeated: int
     recoloured: tuple[Recoloured, ...]
     script: str
 
@@ -123,6 +125,7 @@ def check_file(path: Path, coverage: bool = False, image_size: tuple[int, int] |
         cores=check.cores,
         without_area=check.without_area,
         measured=check.measured,
+        repeated=check.repeated,
         recoloured=recoloured(check.colours),
         script=colour_script(check.colours) if check.colours else "",
     )
@@ -145,10 +148,11 @@ class _Check:
     def __init__(self, findings: Findings, geometry: GeometryCheck) -> None:
         self.findings = findings
         self.geometry = geometry
-        self.features = self.cores = self.without_area = self.measured = 0
+        self.features = self.cores = self.without_area = self.measured = self.repeated = 0
         self.classes: Counter[str] = Counter()
         self.colours: dict[str, Rgb] = {}
         self._ids: dict[str, str] = {}
+        self._repeats = Repeats()
 
     def item(self, item: Item) -> None:
         """Check one thing that a file holds."""
@@ -185,8 +189,16 @@ class _Check:
                 self.without_area += 1
             elif item.is_detection and class_name is None:
                 self.measured += 1
+            elif self._again(geometry, item, class_name):
+                self.repeated += 1
             else:
                 self.classes[class_name or ""] += 1
+
+    def _again(self, geometry: dict[str, Any], item: Item, class_name: str | None) -> bool:
+        """Return whether the same area came before; a region of another name is not the same."""
+        name = repr(item.properties.get("name"))
+        kind = geometry.get("type")
+        return self._repeats.again(geometry.get("coordinates"), kind, class_name, name, item.is_detection)
 
     def _object(self, item: Item) -> None:
         """Check one of QuPath's objects."""
