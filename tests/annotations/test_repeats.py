@@ -11,7 +11,8 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsi_seg.annotations.annotation_files import Annotation, AnnotationFile, read_annotations
+from wsi_seg.annotations.annotation import Annotation
+from wsi_seg.annotations.annotation_files import AnnotationFile, read_annotations
 from wsi_seg.annotations.raster import Painting
 from wsi_seg.annotations.repeats import once
 from wsi_seg.slides.lattice import Rect

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import shapely
 
-from wsi_seg.annotations.annotation_files import Annotation, AnnotationFile
+from wsi_seg.annotations.annotation import Annotation
+from wsi_seg.annotations.annotation_files import AnnotationFile
 from wsi_seg.data.named_classes import DISTINCT, missing_classes, recoloured, schema_from_annotations
 from wsi_seg.data.truth import TruthSettings
 from wsi_seg.errors import AnnotationError, UsageError

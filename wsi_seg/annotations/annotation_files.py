@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import shapely
 
+from wsi_seg.annotations.annotation import Annotation
 from wsi_seg.annotations.formats import asap, halo, imagescope, qupath
 from wsi_seg.annotations.formats.outline import Skipped
 from wsi_seg.annotations.left_out import LISTED, lines_on
@@ -26,40 +27,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsi_seg.annotations.formats.outline import Drawn, Outline
-    from wsi_seg.models.classes import Rgb
     from wsi_seg.slides.frames import Frames
 
 Format = Literal["QuPath GeoJSON", "ASAP XML", "ImageScope XML", "HALO annotations"]
 Frame = Literal["qupath", "slide"]
-
-
-@dataclass(frozen=True)
-class Annotation:
-    """One shape.
-
-    Attributes
-    ----------
-    geometry : Polygon or MultiPolygon
-        Valid, with an area, in the frame of its file.
-    class_name : str or None
-        None for a shape without a class.
-    color : (int, int, int) or None
-        The class's colour, if the file gives one.
-    order : int
-        Its place in the file, from 1; a later shape was drawn later.
-    name, object_id : str or None
-        The name and the id that QuPath gives to this one object.
-    detected : bool
-        Whether QuPath found it, such as a cell, and nobody drew it.
-    """
-
-    geometry: shapely.Polygon | shapely.MultiPolygon
-    class_name: str | None
-    color: Rgb | None
-    order: int
-    name: str | None = None
-    object_id: str | None = None
-    detected: bool = False
 
 
 @dataclass(frozen=True)

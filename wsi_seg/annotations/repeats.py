@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsi_seg.annotations.annotation_files import Annotation
+    from wsi_seg.annotations.annotation import Annotation
 
 
 class Once(NamedTuple):

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import shapely
     from numpy.typing import NDArray
 
-    from wsi_seg.annotations.annotation_files import Annotation, AnnotationFiles
+    from wsi_seg.annotations.annotation import Annotation
+    from wsi_seg.annotations.annotation_files import AnnotationFiles
     from wsi_seg.settings import LabelSettings
     from wsi_seg.slides.frames import Frames
     from wsi_seg.slides.tissue import TissueMask

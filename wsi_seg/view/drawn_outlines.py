@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import shapely
     from pydantic import JsonValue
 
-    from wsi_seg.annotations.annotation_files import Annotation
+    from wsi_seg.annotations.annotation import Annotation
     from wsi_seg.models.classes import Rgb
     from wsi_seg.slides.frames import Bounds
 
