@@ -99,6 +99,14 @@ def test_a_film_scanners_dots_are_no_slides_though_a_slide_can_be_so_coarse(dpi:
         ),
         (25_400 / 72, None, MOTIC, "its description says 0.5 um per px: give --mpp 0.5 if that is right"),
         (None, None, "<PixelSizeMicrons>0.4986</PixelSizeMicrons>", "give --mpp 0.4986 if"),
+        (
+            *(None, None, "Aperio Image\r\n2220x2967 -> 574x768 - |AppMag = 20|MPP = 0.4990"),
+            "says 0.4990 um per px of 2220x2967 px, from which 574x768 were made: give --mpp 1.93 if that",
+        ),
+        (
+            *(None, None, "Aperio\r\n46920x33014 [0,100 46000x32914] (240x240) -> 11500x8228 Q=30|MPP = 0.5"),
+            "says 0.5 um per px of 46000x32914 px, from which 11500x8228 were made: give --mpp 2 if that",
+        ),
         (None, None, "MPP = 72", "give the true resolution with --mpp"),
         (None, None, ome(0.5, "pixel"), "does not state its resolution"),
         (None, None, ome(0.5, width=105), "does not state its resolution"),

@@ -174,7 +174,7 @@ def open_slide(
         Any file that OpenSlide opens, or another TIFF, DICOM series, OME-Zarr or picture that
         `wsi-seg info` reads.
     mpp : float, optional
-        The slide's micrometres per level-0 pixel, if the file does not state them.
+        The slide's micrometres per level-0 pixel, if the file states none or wrong ones.
     from_level_0 : bool
         Always read level 0, and none of the coarser levels in the file.
     series : int, optional

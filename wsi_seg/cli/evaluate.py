@@ -71,7 +71,7 @@ def evaluate(
         slides(metavar="CLASS", help="Class of shapes inside which everything is outlined."),
     ] = None,
     mpp: Annotated[
-        float | None, slides(help="The slides' um per pixel, if a file does not state it.")
+        float | None, slides(help="The slides' um per pixel, if a file states none or a wrong one.")
     ] = None,
     working_mpp: Annotated[
         float | None, slides(help="Segment at this um per pixel, not the model's.")

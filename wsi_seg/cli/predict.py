@@ -47,7 +47,7 @@ def predict(
     ] = None,
     mpp: Annotated[
         float | None,
-        segmenting(help="The slide's um per pixel, if the file does not state it."),
+        segmenting(help="The slide's um per pixel, if the file states none or a wrong one."),
     ] = None,
     series: Annotated[
         int | None,

@@ -59,7 +59,7 @@ def suggest(
         typer.Option(metavar="FILE", help="Write the outlines that the network contradicts, worst first."),
     ] = None,
     mpp: Annotated[
-        float | None, reading(help="The slides' um per pixel, if a file does not state it.")
+        float | None, reading(help="The slides' um per pixel, if a file states none or a wrong one.")
     ] = None,
     working_mpp: Annotated[float | None, reading(help="Look at this um per pixel, not the model's.")] = None,
     allow_coarser: Annotated[

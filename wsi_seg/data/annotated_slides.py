@@ -15,9 +15,10 @@ from wsi_seg.data.sources import IGNORE, LabelledPixels
 from wsi_seg.data.truth import SlideTruth, TruthSettings
 from wsi_seg.errors import UsageError
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.slides.levels import LEVEL_0, LevelRead, remarks_on_levels
+from wsi_seg.slides.levels import LEVEL_0, LevelRead
 from wsi_seg.slides.monochrome import only_channel
 from wsi_seg.slides.overview import Overview
+from wsi_seg.slides.remarks import remarks_on_reading
 from wsi_seg.slides.slide import Slide
 from wsi_seg.slides.slide_names import slide_names
 
@@ -206,14 +207,14 @@ def open_labelled_slides(
             recorded, channel = overview.recorded, only_channel(overview.pixels)
             tissue = overview.tissue
             level, levels = LevelRead.of(slide, frames), slide.levels_read
-            on_levels, own_files, shown = remarks_on_levels(slide), slide.files, slide.name
+            on_reading, own_files, shown = remarks_on_reading(slide), slide.files, slide.name
         placed = place(drawn[fingerprint], shown, frames)
         classes = [shape.class_name for file in drawn[fingerprint] for shape in file.shapes]
         truth = SlideTruth.of(placed.outlines_label, classes, schema, settings, tissue, recorded)
         copies = tuple({pair.slide.resolve(): pair.slide for pair in group}.values())[1:]
         remarks = (
             *(of_classes if not slides else ()),
-            *on_levels,
+            *on_reading,
             *_remarks(group[0].slide, copies, channel),
             *(remark for file in drawn[fingerprint] for remark in file.remarks),
             *placed.remarks,

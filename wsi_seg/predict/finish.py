@@ -19,7 +19,7 @@ from wsi_seg.results.polygons.awaited import AwaitedLabels
 from wsi_seg.results.polygons.polygon_export import export_polygons
 from wsi_seg.results.summary import Status, Summary, summarise_classes
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.slides.levels import remarks_on_levels
+from wsi_seg.slides.remarks import remarks_on_reading
 from wsi_seg.slides.tissue import TissueMask
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _summarise(plan: Plan, record: RunRecord, exported: Exported, familiar: Fami
         label_mpp=plan.frames.label_mpp,
         label_size=plan.frames.label_size,
         read_from=plan.level,
-        level_remarks=remarks_on_levels(plan.slide),
+        level_remarks=remarks_on_reading(plan.slide),
         classes=classes,
         tissue_mm2=tissue,
         unprocessed_mm2=unprocessed,

@@ -45,6 +45,7 @@ from wsi_seg.results.summary import Summary, read_summary
 from wsi_seg.results.whole import require_written
 from wsi_seg.settings import PredictSettings
 from wsi_seg.slides.levels import LEVEL_0
+from wsi_seg.slides.remarks import remarks_on_resolution
 from wsi_seg.slides.slide import Slide
 
 if TYPE_CHECKING:
@@ -133,6 +134,8 @@ def predict_on(
     choice = _choose_form(result, bundle, device, settings, progress)
     plan = Plan.make(opened, bundle, device, settings, command, choice)
     plan.seconds["open"] = time.perf_counter() - begin
+    for line in remarks_on_resolution(opened):  # before hours at a resolution that was not meant
+        progress.say(line)
     if settings.labels.adapt:
         require_stain(bundle)
     if settings.run.overwrite or result.read_record() is None:  # before anything is made or removed

@@ -37,6 +37,9 @@ PLACES = {"generic-tiff": "its resolution tags", "ome-zarr": "its OME-Zarr metad
 """Where a format states its resolution."""
 
 NO_GUESS = "give the true resolution with --mpp"
+MADE_FROM = re.compile(r"\b(\d+x\d+)(?: \[\d+,\d+ (\d+x\d+)\])?(?: \([^)]*\))? -> (\d+x\d+)\b")
+"""As Aperio's descriptions say that an image was made from another, or a part of it, whose MPP they state."""
+
 DESCRIBED = re.compile(r"(?:\bMPP\s*[=:]\s*|<PixelSizeMicrons>\s*)(\d+(?:\.\d+)?)", re.IGNORECASE)
 
 
@@ -169,10 +172,17 @@ def _described(properties: Mapping[str, str]) -> str | None:
     scale = properties.get(UNITLESS)
     if scale is not None and float(scale) != 1 and MPP_RANGE[0] <= float(scale) <= MPP_RANGE[1]:
         return f"its scale is {scale}, without a unit of length: give --mpp {scale} if that is um per px"
-    described = DESCRIBED.search(properties.get("tiff.ImageDescription", ""))
-    if described is not None and MPP_RANGE[0] <= float(described[1]) <= MPP_RANGE[1]:
-        return f"its description says {described[1]} um per px: give --mpp {described[1]} if that is right"
-    return None
+    description = properties.get("tiff.ImageDescription", "")
+    described = DESCRIBED.search(description)
+    if described is None or not MPP_RANGE[0] <= float(described[1]) <= MPP_RANGE[1]:
+        return None
+    says = f"its description says {described[1]} um per px"
+    made_from = MADE_FROM.search(description)
+    if made_from is None:
+        return f"{says}: give --mpp {described[1]} if that is right"
+    whole, made = made_from[2] or made_from[1], made_from[3]
+    mpp = float(described[1]) * int(whole.split("x")[0]) / max(1, int(made.split("x")[0]))
+    return f"{says} of {whole} px, from which {made} were made: give --mpp {mpp:.4g} if that is right"
 
 
 def alike(one: tuple[float, float], other: tuple[float, float]) -> bool:

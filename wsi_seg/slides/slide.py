@@ -154,6 +154,11 @@ class Slide:
         return stated_resolution(self.path, self.properties, self.size)
 
     @property
+    def resolution_given(self) -> bool:
+        """Whether the caller gave the resolution, whatever the file states."""
+        return self._given_mpp is not None
+
+    @property
     def mpp(self) -> tuple[float, float]:
         """Micrometres per slide pixel in x and y; raises the errors of `resolution`."""
         return self.resolution.mpp

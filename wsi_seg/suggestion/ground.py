@@ -10,9 +10,10 @@ import numpy as np
 from wsi_seg.annotations.on_slide import on_glass, place
 from wsi_seg.annotations.raster import Painting
 from wsi_seg.slides.lattice import Rect
-from wsi_seg.slides.levels import LEVEL_0, remarks_on_levels
+from wsi_seg.slides.levels import LEVEL_0
 from wsi_seg.slides.monochrome import only_channel
 from wsi_seg.slides.overview import Overview
+from wsi_seg.slides.remarks import remarks_on_reading
 from wsi_seg.slides.slide import Slide
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Ground:
             frames = slide.frames(working_mpp, labels.allow_coarser)
             overview = Overview(slide, frames)
             tissue, channel = overview.tissue, only_channel(overview.pixels)
-            levels, on_levels, name = slide.levels_read, remarks_on_levels(slide), slide.name
+            levels, on_reading, name = slide.levels_read, remarks_on_reading(slide), slide.name
         placed = place(drawn, name, frames)
         grey = f"{asked.path}: has no colour: `predict` takes such slides with --allow-grey"
         return cls(
@@ -122,7 +123,7 @@ class Ground:
             outlines_label=placed.outlines_label,
             outlined=Painting.of(placed.outlines_label, [1] * len(placed.outlines_label)),
             remarks=(
-                *on_levels,
+                *on_reading,
                 *([] if channel is None else [grey]),
                 *(change for file in drawn for change in file.changes),
                 *placed.remarks,
