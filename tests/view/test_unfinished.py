@@ -22,7 +22,7 @@ from wsi_seg.models.classes import UNPROCESSED_ID
 from wsi_seg.predict.batch import BatchSummary
 from wsi_seg.predict.predict_slide import predict_slide
 from wsi_seg.results.folder import ResultFolder
-from wsi_seg.results.labels.halving import halve_labels, halve_mean
+from wsi_seg.results.labels.halving import halve_known, halve_labels
 from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.view import unfinished
@@ -94,7 +94,7 @@ def test_what_is_done_is_as_it_will_be_at_every_level(
         np.testing.assert_array_equal(growing.read_confidence(rect, level), sure)
         part = Rect(3, 5, min(90, rect.y1), min(101, rect.x1))
         np.testing.assert_array_equal(growing.read(part, level), classes[part.slices])
-        classes, sure = halve_labels(classes), halve_mean(sure)
+        classes, sure = halve_labels(classes), halve_known(sure)
     assert (classes == UNPROCESSED_ID).any()
     shown.close()
 

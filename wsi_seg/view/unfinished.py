@@ -12,7 +12,7 @@ import numpy as np
 from wsi_seg.errors import OutputError
 from wsi_seg.inference.stream.ledger import Ledger
 from wsi_seg.models.classes import UNPROCESSED_ID
-from wsi_seg.results.labels.halving import halve_labels, halve_mean
+from wsi_seg.results.labels.halving import halve_known, halve_labels
 from wsi_seg.results.labels.read_labels import LabelPyramid, read_labels
 from wsi_seg.slides.lattice import Lattice, Rect
 from wsi_seg.wording import duration
@@ -157,7 +157,7 @@ class GrowingLabels(LabelPyramid):
         assert self.run.lattice is not None
         grown = (
             ("_classes", super().read, halve_labels, UNPROCESSED_ID),
-            ("_sure", super().read_confidence, halve_mean, 0),
+            ("_sure", super().read_confidence, halve_known, 0),
         )
         for name, read, halve, fill in grown:
             object.__setattr__(self, name, _Growing(self.run, self.run.lattice, read, halve, fill))

@@ -21,7 +21,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.models.classes import UNPROCESSED_ID, ClassSchema, TissueClass
-from wsi_seg.results.labels.halving import halve_labels, halve_mean
+from wsi_seg.results.labels.halving import halve_known, halve_labels, halve_mean
 from wsi_seg.results.labels.ngff_attributes import NgffVersion, PyramidLayout
 from wsi_seg.results.labels.pyramid import PyramidWriter
 from wsi_seg.results.labels.read_labels import read_labels
@@ -108,6 +108,20 @@ def test_halve_mean_rounds_the_mean_of_four(values: np.ndarray) -> None:
     np.testing.assert_array_equal(halve_mean(values), np.floor(blocks.mean(axis=(2, 4)) + 0.5))
 
 
+@given(arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=7), elements=st.integers(0, 3)))
+def test_halve_known_takes_the_mean_of_what_is_known(values: np.ndarray) -> None:
+    height, width = values.shape
+    halved = halve_known(values)
+    for y, x in np.ndindex(halved.shape):
+        four = [
+            int(values[min(2 * y + dy, height - 1), min(2 * x + dx, width - 1)])
+            for dy in (0, 1)
+            for dx in (0, 1)
+        ]
+        known = [value for value in four if value]
+        assert halved[y, x] == (np.floor(np.mean(known) + 0.5) if known else 0)
+
+
 @pytest.mark.parametrize("ngff", ["0.5", "0.4"])
 def test_levels_equal_those_of_the_whole_array(
     tmp_path: Path, labels: np.ndarray, confidence: np.ndarray, ngff: NgffVersion
@@ -127,7 +141,7 @@ def test_levels_equal_those_of_the_whole_array(
         np.testing.assert_array_equal(result.read(whole, level), labels)
         np.testing.assert_array_equal(result.read_confidence(whole, level), confidence)
         assert stored_confidence.shape == stored.shape
-        labels, confidence = brute_force_mode(labels), halve_mean(confidence)
+        labels, confidence = brute_force_mode(labels), halve_known(confidence)
 
 
 @pytest.mark.parametrize("ngff", ["0.5", "0.4"])

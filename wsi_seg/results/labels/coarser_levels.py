@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wsi_seg.files.files import writing
-from wsi_seg.results.labels.halving import halve_labels, halve_mean
+from wsi_seg.results.labels.halving import halve_known, halve_labels
 from wsi_seg.results.labels.ngff_attributes import TISSUE
 from wsi_seg.results.labels.shards import read_pixels, write_shard
 from wsi_seg.results.labels.storage import array_to_read, digesting, reading
@@ -127,7 +127,7 @@ class CoarserLevels:
     def _reduce(self, source: zarr.Array[Any], target: zarr.Array[Any], name: str, rect: Rect) -> None:
         """Write one shard of `target` from the (at most) four shards of `source` that lie under it."""
         halve: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
-        halve = halve_labels if name == TISSUE else halve_mean
+        halve = halve_labels if name == TISSUE else halve_known
         height, width = source.shape
         side = self.layout.region
         reduced = np.empty((rect.height, rect.width), dtype=np.uint8)

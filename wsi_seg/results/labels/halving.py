@@ -35,6 +35,20 @@ def halve_mean(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return total.astype(np.uint8)
 
 
+def halve_known(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Halve an image as `halve_mean` does, by the mean of those pixels that are not 0; 0 where none is.
+
+    For numbers where 0 means that nothing is known, such as confidences beside the tissue.
+    """
+    if values.all():
+        return halve_mean(values)
+    quartet = np.stack(_quartets(values))
+    total = quartet.sum(axis=0, dtype=np.uint16)
+    known = np.maximum(np.count_nonzero(quartet, axis=0), 1).astype(np.uint16)
+    halved: NDArray[np.uint16] = (2 * total + known) // (2 * known)
+    return halved.astype(np.uint8)
+
+
 def _quartets(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
     """Return the four pixels of every 2 x 2 block, in reading order, as four arrays."""
     even = _padded(image)
