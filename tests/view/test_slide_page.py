@@ -1,0 +1,106 @@
+"""The page of a slide in a real browser: keys, what it says of a place, addresses, and the overview map."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SCHEMA
+from helpers.browser import Browser
+from helpers.written_results import write_labels
+
+Show = Callable[..., Browser]
+
+SETTLED = "wsiSeg.classes.settled === wsiSeg.classes.turn"
+RESTS = (  # isAnimating() says so a frame late
+    "(() => { const v = wsiSeg.viewer.viewport, [now, then] = [true, false].map((c) => v.getBounds(c));"
+    " return !wsiSeg.viewer.isAnimating() && now.getCenter().distanceTo(then.getCenter()) < 1e-9"
+    " && Math.abs(now.width - then.width) < 1e-9; })()"
+)
+TIP = "document.getElementById('tip')"
+VIEW = "#qupath=801,777&downsample=2"
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes in blocks."""
+    blocks = np.random.default_rng(0).integers(0, 3, (90, 110))
+    labels = np.kron(blocks, np.ones((11, 11))).astype(np.uint8)
+    return write_labels(tmp_path_factory.mktemp("page") / "made", labels)
+
+
+def text(browser: Browser, name: str) -> str:
+    said = browser.run(f"document.getElementById('{name}').textContent")
+    assert isinstance(said, str)
+    return said
+
+
+def qupath_xy(browser: Browser) -> list[int]:
+    """The coordinates that the page states."""
+    return [int(value) for value in text(browser, "qupath-xy").split(", ")]
+
+
+def asked(browser: Browser) -> dict[str, str]:
+    """What the page's address holds."""
+    return dict(browser.run("[...new URLSearchParams(location.hash.slice(1))]"))
+
+
+def view(browser: Browser) -> list[float]:
+    """The centre of the view and its downsample, as they are on the screen."""
+    browser.wait(RESTS)
+    seen: list[float] = browser.run(
+        "(() => { const v = wsiSeg.viewer.viewport, w = wsiSeg.about.slide.width, c = v.getCenter(true);"
+        " return [c.x * w, c.y * w, w / (v.getZoom(true) * v.getContainerSize().x)]; })()"
+    )
+    return seen
+
+
+def place_of(browser: Browser) -> tuple[float, float]:
+    """A pixel of the screen beside the middle of the viewer."""
+    box: dict[str, float] = browser.run("document.getElementById('viewer').getBoundingClientRect().toJSON()")
+    return box["left"] + box["width"] / 2 + 30, box["top"] + box["height"] / 2 - 20
+
+
+def under(browser: Browser, x: float, y: float) -> list[float]:
+    """What really lies at a pixel of the screen, in QuPath's frame."""
+    browser.wait(RESTS)
+    at: list[float] = browser.run(
+        "(() => { const box = document.getElementById('viewer').getBoundingClientRect();"
+        f" const pixel = new OpenSeadragon.Point({x} - box.left, {y} - box.top);"
+        " const at = wsiSeg.viewer.viewport.pointFromPixel(pixel, true), w = wsiSeg.about.slide.width;"
+        " return [at.x * w, at.y * w]; })()"
+    )
+    return at
+
+
+def touch(browser: Browser, kind: str, *points: tuple[float, float]) -> None:
+    given = [{"x": x, "y": y} for x, y in points]
+    browser.ask("Input.dispatchTouchEvent", type=f"touch{kind}", touchPoints=given)
+
+
+def test_the_overview_map_has_the_classes_of_the_view_and_their_pixels(result: Path, shown: Show) -> None:
+    browser = shown(result, f"{VIEW}&opacity=1&hidden=0")
+    for key in "aoaoa":
+        browser.press(key)
+    browser.wait(SETTLED)
+    browser.wait("wsiSeg.viewer.navigator.world.getItemCount() >= 2")
+    time.sleep(0.5)
+    map_ = "wsiSeg.viewer.navigator"
+    assert browser.run(f"{map_}.world.getItemCount()") == browser.run("wsiSeg.viewer.world.getItemCount()")
+    every = f"[0, 1].every((i) => {map_}.world.getItemAt(i).getFullyLoaded())"
+    browser.wait(every)
+    browser.run(f"new Promise((done) => {{ {map_}.forceRedraw(); setTimeout(done, 200); }})")
+    pixels = browser.run(
+        f"(() => {{ const c = {map_}.drawer.canvas;"
+        " return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; })()"
+    )
+    rgba = np.array(pixels, dtype=np.uint8).reshape(-1, 4)
+    drawn = {tuple(color) for color in rgba[rgba[:, 3] == 255, :3].tolist()}
+    assert drawn <= {(90, 90, 90), *(tuple(c.color) for c in SCHEMA.classes[1:3])}
+    browser.run("document.getElementById('no-classes').click()")
+    browser.wait(SETTLED)
+    time.sleep(0.5)
+    assert browser.run(f"{map_}.world.getItemCount()") == 2
