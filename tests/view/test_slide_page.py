@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -104,3 +105,51 @@ def test_the_overview_map_has_the_classes_of_the_view_and_their_pixels(result: P
     browser.wait(SETTLED)
     time.sleep(0.5)
     assert browser.run(f"{map_}.world.getItemCount()") == 2
+
+
+def go(browser: Browser, address: str) -> None:
+    """Change the page's address, and wait until it is followed."""
+    turn = browser.run("wsiSeg.classes.turn")
+    browser.run(f"void (location.hash = {json.dumps('#' + address)})")
+    browser.wait(f"wsiSeg.classes.turn > {turn} && {SETTLED}", seconds=20)
+
+
+def test_an_address_that_asks_for_what_is_not_there_keeps_the_classes(result: Path, shown: Show) -> None:
+    browser = shown(result, f"{VIEW}&hidden=300,2&as=constructor&opacity=")
+    assert browser.run("wsiSeg.classes.opacity") == 0.5
+    for address, hidden in (
+        ("hidden=300,2", [2]),
+        ("as=toString", [2]),
+        ("as=__proto__", [2]),
+        ("hidden=-1,254,1.5,x", []),
+    ):
+        go(browser, address)
+        assert browser.run("[...wsiSeg.classes.hidden]") == hidden
+        assert browser.run("wsiSeg.classes.drawn") == "areas"
+        assert browser.run("document.querySelector('[data-drawn=areas]').ariaPressed") == "true"
+    assert "reload" not in text(browser, "notices")
+    assert not [line for line in browser.messages if line.startswith("error")]
+
+
+def test_no_address_leaves_the_view_empty(result: Path, shown: Show) -> None:
+    browser = shown(result, "#qupath=1e300,1e300&downsample=2")
+    for address in (
+        "qupath=1e300,1e300&downsample=0.5",
+        "qupath=-1e9,5&downsample=2",
+        "qupath=9,9&downsample=Infinity",
+        "qupath=900,900&downsample=1e-320",
+        "qupath=900,900&downsample=1e300",
+    ):
+        assert shows_the_slide(browser), address
+        go(browser, address)
+    assert shows_the_slide(browser)
+
+
+def shows_the_slide(browser: Browser) -> bool:
+    """Whether more than a corner of the view lies on the slide."""
+    share = browser.run(
+        "(() => { const {viewport, world} = wsiSeg.viewer, seen = viewport.getBounds(true);"
+        " const both = seen.intersection(world.getItemAt(0).getBounds(true));"
+        " return both ? both.width * both.height / (seen.width * seen.height) : 0; })()"
+    )
+    return bool(0.02 < share <= 1 + 1e-9)  # far away, rectangles have no exact sides
