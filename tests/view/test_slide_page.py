@@ -107,6 +107,44 @@ def test_the_overview_map_has_the_classes_of_the_view_and_their_pixels(result: P
     assert browser.run(f"{map_}.world.getItemCount()") == 2
 
 
+def test_keys_work_wherever_the_focus_is(result: Path, shown: Show) -> None:
+    browser = shown(result, VIEW)
+    for where in ("document.activeElement.blur()", "document.querySelector('#legend input').focus()"):
+        browser.run(where)
+        x, y, downsample = view(browser)
+        browser.press("ArrowRight")
+        browser.press("ArrowUp")
+        moved = view(browser)
+        assert moved[0] > x + 50
+        assert moved[1] < y - 50
+        browser.press("+")
+        assert view(browser)[2] == pytest.approx(downsample / 2)
+        browser.press("-")
+        assert view(browser)[2] == pytest.approx(downsample)
+
+
+def test_the_slider_keeps_the_arrows_and_no_other_key(result: Path, shown: Show) -> None:
+    browser = shown(result, f"{VIEW}&opacity=0.50&as=areas")
+    browser.run("document.getElementById('opacity').focus()")
+    before = view(browser)
+    browser.press("ArrowRight")
+    assert view(browser) == before
+    browser.press("o")
+    browser.wait("location.hash.includes('as=outlines')", seconds=5)
+    browser.press("]")
+    browser.wait("location.hash.includes('opacity=0.6')", seconds=5)
+    browser.press("1")
+    browser.wait("location.hash.includes('downsample=1.0')", seconds=5)
+    browser.run(
+        "(() => { const field = document.createElement('input'); document.body.append(field);"
+        " field.focus(); })()"
+    )
+    browser.press("a")
+    browser.press("ArrowRight")
+    time.sleep(0.3)
+    assert asked(browser)["as"] == "outlines"  # what is written is no key of the page
+
+
 def go(browser: Browser, address: str) -> None:
     """Change the page's address, and wait until it is followed."""
     turn = browser.run("wsiSeg.classes.turn")
@@ -153,3 +191,21 @@ def shows_the_slide(browser: Browser) -> bool:
         " return both ? both.width * both.height / (seen.width * seen.height) : 0; })()"
     )
     return bool(0.02 < share <= 1 + 1e-9)  # far away, rectangles have no exact sides
+
+
+def test_the_slide_shows_that_it_has_the_keyboards_focus(result: Path, shown: Show) -> None:
+    browser = shown(result, VIEW)
+    frame = "getComputedStyle(document.querySelector('main'), '::after').borderTopWidth"
+    x, y = place_of(browser)
+    for kind in ("mousePressed", "mouseReleased"):
+        browser.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+    browser.wait("document.activeElement === wsiSeg.viewer.canvas", seconds=10)
+    assert browser.run(frame) == "0px"  # a click shows where it was by itself
+    browser.run("document.getElementById('panel-button').focus()")
+    for _ in range(8):
+        browser.ask(
+            "Input.dispatchKeyEvent", type="rawKeyDown", key="Tab", windowsVirtualKeyCode=9, code="Tab"
+        )
+        if browser.run("document.activeElement === wsiSeg.viewer.canvas"):
+            break
+    assert browser.run(frame) == "3px"

@@ -72,6 +72,12 @@ export class Here {
     this.zoom(0.5);
   }
 
+  /** Move the view by pixels of the screen. */
+  move(x, y) {
+    this.viewer.viewport.panBy(this.viewer.viewport.deltaPointsFromPixels(new window.OpenSeadragon.Point(x, y)));
+    this.viewer.viewport.applyConstraints();
+  }
+
   zoom(by) {
     this.viewer.viewport.zoomBy(by);
     this.viewer.viewport.applyConstraints();
