@@ -6,12 +6,13 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import SCHEMA
 from helpers.browser import Browser
-from helpers.written_results import write_labels
+from helpers.written_results import frames_of, write_labels
 
 Show = Callable[..., Browser]
 
@@ -105,6 +106,75 @@ def test_the_overview_map_has_the_classes_of_the_view_and_their_pixels(result: P
     browser.wait(SETTLED)
     time.sleep(0.5)
     assert browser.run(f"{map_}.world.getItemCount()") == 2
+
+
+def test_what_is_said_of_the_pointers_place_moves_with_the_view(result: Path, shown: Show) -> None:
+    browser = shown(result, VIEW)
+    x, y = place_of(browser)
+    browser.point(x, y)
+    browser.wait(f"!{TIP}.hidden")
+    moves: tuple[Callable[[], Any], ...] = (
+        lambda: browser.press("ArrowRight"),
+        lambda: browser.press("0"),
+        lambda: browser.run("void (location.hash = '#qupath=300,320&downsample=0.5')"),
+        lambda: browser.run("wsiSeg.viewer.viewport.panBy(new OpenSeadragon.Point(0.01, 0.02)); 0"),
+    )
+    for move in moves:
+        before = under(browser, x, y)
+        browser.run(
+            f"window.hid = false; window.hides = new MutationObserver(() => (window.hid ||= {TIP}.hidden))"
+        )
+        browser.run(f"window.hides.observe({TIP}, {{attributes: true}})")
+        move()
+        browser.wait(f"window.hid && !{TIP}.hidden", seconds=10)  # it is asked again, of the new place
+        now = under(browser, x, y)
+        assert not np.allclose(now, before, atol=2)
+        assert np.allclose(qupath_xy(browser), now, atol=1)
+        column, row = (int(value / 2) for value in now)
+        value = np.random.default_rng(0).integers(0, 3, (90, 110))[row // 11, column // 11]
+        assert text(browser, "tip") == SCHEMA.classes[value].name
+
+
+def test_a_drag_of_a_finger_forgets_what_was_tapped(result: Path, shown: Show) -> None:
+    shown(result).resize(390, 844, touch=True)
+    browser = shown(result, VIEW)
+    x, y = place_of(browser)
+    browser.tap(x, y)
+    browser.wait(f"!{TIP}.hidden", seconds=20)
+    assert np.allclose(qupath_xy(browser), under(browser, x, y), atol=1)
+    time.sleep(0.5)  # else a drag goes on with a double tap, and zooms
+    touch(browser, "Start", (x, y))
+    for step in range(1, 12):
+        touch(browser, "Move", (x - 8 * step, y))
+        time.sleep(0.02)
+    time.sleep(0.3)  # a finger that rests before it is lifted does not flick
+    touch(browser, "End")
+    browser.wait(f"{TIP}.hidden", seconds=10)
+    centre = view(browser)[:2]
+    assert centre[0] > 801 + 60
+    assert np.allclose(qupath_xy(browser), centre, atol=1)
+    browser.resize(1280, 800)
+
+
+def test_no_confidence_is_stated_where_no_model_has_looked(result: Path, shown: Show) -> None:
+    browser = shown(result, VIEW)
+    x, y = place_of(browser)
+    for confidence, said in ((0, "Stroma, not segmented"), (0.5, "Stroma, confidence here 0.50")):
+        answer = json.dumps({"class": "Stroma", "id": 1, "confidence": confidence})
+        browser.run(f"window.fetch = async () => new Response({json.dumps(answer)}); 0")
+        browser.point(x + confidence, y)
+        browser.wait(f"{TIP}.textContent === {json.dumps(said)}", seconds=10)
+
+
+def test_pixels_that_are_not_square_have_two_sizes(shown: Show, tmp_path: Path) -> None:
+    labels = np.ones((300, 300), dtype=np.uint8)
+    browser = shown(write_labels(tmp_path / "square", labels), "#qupath=300,300&downsample=1")
+    assert text(browser, "mpp") == "1.00 (slide: 1.000)"
+    assert text(browser, "scale-text").endswith(" um")
+    oblong = write_labels(tmp_path / "oblong", labels, frames=frames_of(labels, (2.0, 1.0)))
+    browser = shown(oblong, "#qupath=300,300&downsample=1")
+    assert text(browser, "mpp") == "1.00 x 0.500 (slide: 1.000 x 0.5000)"
+    assert text(browser, "scale-text") == "100 um across"
 
 
 def test_keys_work_wherever_the_focus_is(result: Path, shown: Show) -> None:
