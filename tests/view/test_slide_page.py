@@ -279,3 +279,11 @@ def test_the_slide_shows_that_it_has_the_keyboards_focus(result: Path, shown: Sh
         if browser.run("document.activeElement === wsiSeg.viewer.canvas"):
             break
     assert browser.run(frame) == "3px"
+
+
+def test_an_area_that_rounds_to_none_is_not_none(result: Path, shown: Show) -> None:
+    browser = shown(result)
+    written = browser.run(
+        "import('../../web/page.js').then(({mm2}) => [0, 0.00001, 0.00006, 0.5, null].map(mm2))"
+    )
+    assert written == ["0", "<0.0001", "0.0001", "0.500", ""]
