@@ -38,10 +38,12 @@ export class Address {
 
   read() {
     const asked = new URLSearchParams(location.hash.slice(1));
-    const [x, y] = (asked.get("qupath") ?? "").split(",").map(Number);
-    const downsample = Number(asked.get("downsample"));
+    const [x, y] = (asked.get("qupath") ?? "").split(",").map(Number.parseFloat);
+    const downsample = Number.parseFloat(asked.get("downsample"));
     if (this.classes) this.classes.readFrom(asked);
-    if (Number.isFinite(x) && Number.isFinite(y) && downsample > 0) this.go(x, y, downsample);
+    if (![x, y, downsample].every(Number.isFinite) || downsample <= 0) return;
+    const {width, height} = this.about.slide;
+    this.go(near(x, width), near(y, height), downsample);
   }
 
   write() {
@@ -52,4 +54,10 @@ export class Address {
     if (this.classes) this.classes.writeTo(state);
     history.replaceState(null, "", `#${state.toString().replaceAll("%2C", ",")}`);
   }
+}
+
+/** A coordinate; one that is far off the slide, on its edge: OpenSeadragon does not find back from 1e300. A view's
+ * centre may lie beside the slide. */
+function near(value, length) {
+  return Math.abs(value) < 100 * length ? value : Math.min(Math.max(value, 0), length);
 }

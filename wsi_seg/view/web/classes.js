@@ -16,6 +16,8 @@ export class Classes {
     this.turn = 0; // how many looks were asked for
     this.settled = 0; // which of them is shown whole
     this.done = about.run?.done ?? 0; // of a result that is being written
+    const map = viewer.navigator.world;
+    map.addHandler("add-item", ({item}) => setTimeout(() => this.removeLate(map, item)));
   }
 
   /** Show the classes as they are set now; what is there stays until the new tiles are. */
@@ -34,6 +36,7 @@ export class Classes {
         finest: this.drawn === "outlines" ? this.labels.finest_outlines : this.labels.finest,
         tile: this.about.tile,
         stretch: dy / dx,
+        crisp: true,
         address: (level, x, y) => `labels/${level}/${x}_${y}.png?${look}`,
       }),
       x: 0,
@@ -49,7 +52,6 @@ export class Classes {
 
   /** Let a look take the place of the one before, as soon as all its tiles in view are there. */
   show(item) {
-    item.crisp = true;
     item.setOpacity(this.shownOpacity()); // it may have changed since the look was asked for
     this.coming = item;
     const settle = () => {
@@ -65,6 +67,11 @@ export class Classes {
   /** Remove a look from the view, if there is one. */
   remove(item) {
     if (item) this.viewer.world.removeItem(item);
+  }
+
+  /** Remove a look's copy from the overview map, which gets it only after the look has gone. */
+  removeLate(map, item) {
+    if (this.viewer.world.getIndexOfItem(item._originalForNavigator) < 0) map.removeItem(item);
   }
 
   /** Show more of a result that is being written. */

@@ -33,6 +33,7 @@ export class Drawings {
 
   /** Mark a polygon, given by its rings; none if there is none. */
   mark(rings) {
+    if (!rings && !this.pointed) return;
     this.pointed = rings && pathOf(rings);
     this.show();
   }

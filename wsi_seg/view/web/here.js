@@ -8,7 +8,7 @@ export class Here {
     this.viewer = viewer;
     this.about = about;
     this.address = address;
-    this.pointed = null;
+    this.pointed = null; // a pixel of the viewer: what lies there changes as the view moves
     for (const event of ["open", "animation", "resize", "animation-finish"]) viewer.addHandler(event, () => this.update());
     element("copy-qupath").addEventListener("click", () => this.copyForQuPath());
     element("copy-link").addEventListener("click", () => this.copy(location.href, "The address of this view"));
@@ -17,22 +17,45 @@ export class Here {
     }
   }
 
-  /** Show a point of the QuPath frame, or the centre of the view if there is none. */
-  point(at) {
-    this.pointed = at;
+  /** Show what lies at a pixel of the viewer, or at the centre of the view if there is none. */
+  point(pixel) {
+    this.pointed = pixel;
     this.update();
+  }
+
+  /** The point of the QuPath frame at that pixel; null if there is none, or if the slide is elsewhere. */
+  at() {
+    if (!this.pointed || !this.viewer.world.getItemCount()) return null;
+    const {x, y} = this.address.toQuPath(this.viewer.viewport.pointFromPixel(this.pointed, true));
+    const {width, height} = this.about.slide;
+    return x < 0 || y < 0 || x >= width || y >= height ? null : {x, y};
   }
 
   update() {
     if (!this.viewer.world.getItemCount()) return;
-    const {x, y} = this.pointed ?? this.address.view();
-    const {bounds, mpp} = this.about;
+    const {x, y} = this.at() ?? this.address.view();
+    const {bounds} = this.about;
     element("qupath-xy").textContent = `${Math.floor(x)}, ${Math.floor(y)}`;
     element("slide-xy").textContent = `${Math.floor(x + bounds.x)}, ${Math.floor(y + bounds.y)}`;
     const downsample = this.address.downsample();
     element("downsample").textContent = downsample.toPrecision(3);
-    element("mpp").textContent = mpp ? `${(downsample * mpp[0]).toPrecision(3)} (slide: ${mpp[0].toPrecision(4)})` : "not stated";
+    element("mpp").textContent = this.mppText(downsample);
     this.drawScale(downsample);
+  }
+
+  /** Micrometres per pixel of the screen and of the slide: across and down, where they differ. */
+  mppText(downsample) {
+    const {mpp} = this.about;
+    if (!mpp) return "not stated";
+    const sides = this.isSquare() ? [mpp[0]] : mpp;
+    const written = (by, digits) => sides.map((side) => (by * side).toPrecision(digits)).join(" x ");
+    return `${written(downsample, 3)} (slide: ${written(1, 4)})`;
+  }
+
+  /** Whether pixels are as wide as high, but for what a scanner's calibration makes of it. */
+  isSquare() {
+    const {mpp} = this.about;
+    return !mpp || Math.abs(mpp[1] / mpp[0] - 1) < 0.005;
   }
 
   /** A bar of 1, 2 or 5 times a power of ten, no longer than `LONGEST_BAR` pixels. */
@@ -43,7 +66,9 @@ export class Here {
     const length = power * [5, 2, 1].find((step) => step * power <= most);
     element("scale-bar").style.width = `${length / unit}px`;
     const inMm = this.about.mpp && length >= 1000;
-    element("scale-text").textContent = `${inMm ? length / 1000 : Number(length.toPrecision(1))} ${!this.about.mpp ? "px" : inMm ? "mm" : "um"}`;
+    const unitName = !this.about.mpp ? "px" : inMm ? "mm" : "um";
+    const across = this.isSquare() ? "" : " across"; // a bar that stands up would have another length
+    element("scale-text").textContent = `${inMm ? length / 1000 : Number(length.toPrecision(1))} ${unitName}${across}`;
   }
 
   copyForQuPath() {
@@ -70,6 +95,12 @@ export class Here {
 
   out() {
     this.zoom(0.5);
+  }
+
+  /** Move the view by pixels of the screen. */
+  move(x, y) {
+    this.viewer.viewport.panBy(this.viewer.viewport.deltaPointsFromPixels(new window.OpenSeadragon.Point(x, y)));
+    this.viewer.viewport.applyConstraints();
   }
 
   zoom(by) {

@@ -1,8 +1,17 @@
-// The keyboard. Arrows, plus and minus are OpenSeadragon's own; its keys that turn the slide are left out.
-const TURNS = new Set(["r", "R", "f", "F"]);
+// The keyboard of the page, wherever its focus is. OpenSeadragon's own keys are off: they need the focus on the slide,
+// go by a key's place on an American keyboard, and turn the slide.
+const STEP = 60; // pixels of the screen
+const WRITES = "textarea, select, [contenteditable], input:not([type=checkbox], [type=range])";
 
-export function listenToKeys(viewer, {legend, here}) {
+export function listenToKeys({legend, here}) {
   const does = {
+    ArrowLeft: () => here.move(-STEP, 0),
+    ArrowRight: () => here.move(STEP, 0),
+    ArrowUp: () => here.move(0, -STEP),
+    ArrowDown: () => here.move(0, STEP),
+    "+": () => here.in(),
+    "=": () => here.in(), // the same key without shift, on many keyboards
+    "-": () => here.out(),
     a: () => legend.draw("areas"),
     o: () => legend.draw("outlines"),
     c: () => legend.draw("confidence"),
@@ -14,12 +23,14 @@ export function listenToKeys(viewer, {legend, here}) {
     0: () => here.fit(),
     1: () => here.one(),
   };
-  viewer.addHandler("canvas-key", (event) => {
-    const key = event.originalEvent.key;
-    if (TURNS.has(key) || key in does || "wasdWASD".includes(key)) event.preventDefaultAction = true;
-  });
+  // OpenSeadragon focuses the slide by itself when it is clicked: browsers take that for the keyboard's doing.
+  document.addEventListener("pointerdown", () => document.body.classList.add("by-pointer"), true);
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.target.matches("input[type=range]")) return;
-    does[event.key]?.();
+    const {key, target} = event;
+    if (key === "Tab") document.body.classList.remove("by-pointer");
+    if (event.ctrlKey || event.altKey || event.metaKey || target.matches(WRITES) || !Object.hasOwn(does, key)) return;
+    if (key.startsWith("Arrow") && target.matches("input[type=range]")) return; // they move the slider
+    event.preventDefault(); // an arrow scrolls nothing besides
+    does[key]();
   });
 }

@@ -125,10 +125,10 @@ export class Legend {
 
   readFrom(asked) {
     const numbers = (asked.get("hidden") ?? "").split(",").filter(Boolean).map(Number);
-    if (asked.has("hidden")) this.classes.hidden = new Set(numbers.filter(Number.isInteger));
+    if (asked.has("hidden")) this.classes.hidden = new Set(numbers.filter((id) => this.boxes.has(id)));
     const drawn = asked.get("as");
-    if (drawn in SAID && (drawn !== "confidence" || this.about.labels.confidence)) this.classes.drawn = drawn;
-    const opacity = asked.has("opacity") ? Number(asked.get("opacity")) : NaN;
+    if (Object.hasOwn(SAID, drawn) && (drawn !== "confidence" || this.about.labels.confidence)) this.classes.drawn = drawn;
+    const opacity = Number.parseFloat(asked.get("opacity"));
     if (opacity >= 0 && opacity <= 1) this.classes.opacity = opacity;
     this.classes.update();
     this.shown();

@@ -44,9 +44,10 @@ export const isolated = (name) => (/[\u0590-\u08ff\ufb1d-\ufefc]/.test(name) ? `
 /** Write a share in per cent; one that rounds to none, but is not, as less than a tenth. */
 export const percent = (share) => (share > 0 && share < 0.0005 ? "<0.1 %" : `${(100 * share).toFixed(1)} %`);
 
-/** Write an area in mm2, for a column of them. */
+/** Write an area in mm2, for a column of them; one that rounds to none, but is not, as less than the last digit. */
 export function mm2(area) {
   if (area === null || area === undefined) return "";
+  if (area > 0 && area < 0.00005) return "<0.0001";
   const digits = area >= 100 || area === 0 ? 0 : area >= 10 ? 1 : area >= 1 ? 2 : area >= 0.1 ? 3 : 4;
   return area.toFixed(digits);
 }

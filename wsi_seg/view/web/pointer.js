@@ -13,23 +13,30 @@ export class Pointer {
     place.addEventListener("pointermove", notTouched((event) => this.move(event)));
     place.addEventListener("pointerleave", notTouched(() => this.leave()));
     viewer.addHandler("canvas-click", (event) => event.quick && this.move(event.originalEvent, 0));
-    viewer.addHandler("canvas-drag", () => this.hide());
-    viewer.addHandler("zoom", () => this.hide());
+    for (const event of ["viewport-change", "resize"]) viewer.addHandler(event, () => this.moved());
   }
 
   move(event, rest = REST) {
     const place = element("viewer").getBoundingClientRect();
     const pixel = new window.OpenSeadragon.Point(event.clientX - place.left, event.clientY - place.top);
-    const at = this.here.address.toQuPath(this.viewer.viewport.pointFromPixel(pixel, true));
-    const {width, height} = this.about.slide;
-    if (at.x < 0 || at.y < 0 || at.x >= width || at.y >= height) {
-      this.leave();
-      return;
-    }
-    this.here.point(at);
+    this.touched = event.pointerType === "touch";
+    this.here.point(pixel);
+    if (this.here.at()) this.wait(rest);
+    else this.hide();
+  }
+
+  /** The view moves under the pointer: what lies there is another place now. A finger has been lifted, or it moves the view. */
+  moved() {
+    this.hide();
+    if (this.touched) this.here.point(null);
+    else if (this.here.at()) this.wait(REST);
+  }
+
+  /** Ask what lies there as soon as neither pointer nor view have moved for a while. */
+  wait(rest) {
     const turn = ++this.turn;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.ask(at, pixel, turn), rest);
+    this.timer = setTimeout(() => this.ask(this.here.at(), this.here.pointed, turn), rest);
   }
 
   async ask(at, pixel, turn) {
@@ -47,7 +54,9 @@ export class Pointer {
 
   linesOf({fault, class: name, confidence, polygon}) {
     if (fault) return [fault];
-    const lines = name ? [isolated(name) + (confidence === undefined ? "" : `, confidence here ${confidence.toFixed(2)}`)] : [];
+    // A confidence of 0 is none: no model has looked there.
+    const sureHere = confidence === undefined ? "" : confidence ? `, confidence here ${confidence.toFixed(2)}` : ", not segmented";
+    const lines = name ? [isolated(name) + sureHere] : [];
     if (polygon?.reading) lines.push("Reading the polygons ...");
     if (polygon?.fault) lines.push(polygon.fault);
     if (polygon?.class) {

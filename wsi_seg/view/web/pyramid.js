@@ -5,9 +5,9 @@ const {CanvasDrawer, Point, Rect, TileSource} = window.OpenSeadragon;
  * A picture of tiles for OpenSeadragon, which counts levels from the coarsest; the server counts from level 0,
  * the picture's own pixels, and below it. The last tiles of a level may end with part of a pixel: they reach
  * over the picture's edge by as much, so that each pixel is where it belongs.
- * `stretch` is a pixel's height over its width.
+ * `stretch` is a pixel's height over its width; `crisp` pixels, as those of classes, are never interpolated.
  */
-export function pyramid({width, height, finest, coarsest, tile, stretch, address}) {
+export function pyramid({width, height, finest, coarsest, tile, stretch, address, crisp = false}) {
   const divided = 2 ** -finest;
   const source = new TileSource({
     width: width * divided,
@@ -41,12 +41,13 @@ export function pyramid({width, height, finest, coarsest, tile, stretch, address
   };
   source.getTileUrl = (level, x, y) => address(served(level), x, y);
   source.hasTransparency = () => true;
+  source.crisp = crisp; // of the overview map's copy, too: it has the same source
   return source;
 }
 
 /**
  * Draws each tile from edge to edge, on whole pixels of the screen: without seams, and without the pixel that
- * OpenSeadragon adds to a tile's size. Classes (`crisp`) are never interpolated.
+ * OpenSeadragon adds to a tile's size.
  */
 export class PlacedDrawer extends CanvasDrawer {
   _drawTile(tile, tiledImage, useSketch) {
@@ -62,7 +63,7 @@ export class PlacedDrawer extends CanvasDrawer {
     const [x0, y0, x1, y1] = [first.x, first.y, last.x, last.y].map((value) => Math.round(value * ratio));
     const context = this._getContext(useSketch);
     context.save();
-    context.imageSmoothingEnabled = !tiledImage.crisp;
+    context.imageSmoothingEnabled = !tiledImage.source.crisp;
     context.clearRect(x0, y0, x1 - x0, y1 - y0);
     const {width: w, height: h} = tile.sourceBounds ?? rendered.canvas;
     context.drawImage(rendered.canvas, 0, 0, w, h, x0, y0, x1 - x0, y1 - y0);

@@ -27,6 +27,7 @@ function viewerOf(about) {
       }),
     },
     showNavigationControl: false,
+    keyboardNavEnabled: false, // keys.js has the keys
     showNavigator: true,
     navigatorPosition: "TOP_LEFT",
     navigatorSizeRatio: 0.16,
@@ -86,7 +87,7 @@ async function begin() {
   const here = new Here(viewer, about, address);
   const legend = new Legend(about, classes, address);
   new Pointer(viewer, about, {drawings, here, hidden: () => classes?.hidden ?? new Set()});
-  listenToKeys(viewer, {legend, here});
+  listenToKeys({legend, here});
   if (about.outlines.shapes) await drawings.load(about.outlines);
   follow(about, classes);
   window.wsiSeg = {viewer, about, classes, drawings}; // for tests, and for the browser's console
