@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import tissue_rgb, write_tiff
 from helpers.browser import Browser
+from helpers.drawn import write_boxes
 from helpers.served_pages import TOKEN, ask, served
 from PIL import Image
 
@@ -114,6 +115,10 @@ def test_outlines_of_the_training_lie_on_its_slide(finished: Path) -> None:
             "files": ["drawn.geojson"],
             "shapes": 1,
         }
+        write_boxes(drawn, ("A", (10, 10, 60, 60)), ("B", (90, 90, 160, 160)))
+        assert ask(address, f"/{TOKEN}/s/0/about.json").json["outlines"]["shapes"] == 2
+        drawn.unlink()
+        assert ask(address, f"/{TOKEN}/s/0/about.json").json["outlines"]["shapes"] == 0
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from wsi_seg.view import openseadragon
 from wsi_seg.view.class_looks import Look
 from wsi_seg.view.drawn_tiles import TileCache
 from wsi_seg.view.guard import OF_A_REPORT, POLICY_NAME, Guard
+from wsi_seg.view.shelf import MovedOnError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -114,9 +115,15 @@ class Server:
 
     async def about(self, request: Request) -> Response:
         """Answer with all that the page has to know of its slide."""
-        about = await self._of_slide(request, lambda shown: shown.about())
+        about = await self._of_slide(request, lambda shown: shown.about(), anew=True)
         front = self._site.front
         return JSONResponse({**about, "back": None if front is None else front.called})
+
+    async def opening(self, request: Request) -> Response:
+        """Answer with which opening of the slide would be shown now: a page sees whether it is its own."""
+        number = self._number(request)
+        found = await self._in_thread(request, lambda: {"opening": self._site.shelf.opening(number)})
+        return JSONResponse(found)
 
     async def at(self, request: Request) -> Response:
         """Answer with what lies at a point."""
@@ -140,7 +147,7 @@ class Server:
             rect = shown.picture.grid.rect(level, column, row)
             if rect is None:
                 raise HTTPException(404)
-            key = number, level, column, row
+            key = number, shown.watch.opening, level, column, row
             return self._tiles.get(key, lambda: shown.picture.tile(level, rect))
 
         return _picture(await self._of_slide(request, draw))
@@ -155,7 +162,7 @@ class Server:
             rect = None if classes is None else classes.grid_of(look).rect(level, column, row)
             if classes is None or rect is None:
                 raise HTTPException(404)
-            key = number, shown.version, look, level, column, row
+            key = number, shown.watch.opening, shown.version, look, level, column, row
             return self._tiles.get(key, lambda: classes.tile(look, level, rect))
 
         return _picture(await self._of_slide(request, draw))
@@ -166,12 +173,19 @@ class Server:
             raise HTTPException(404)
         return number
 
-    async def _of_slide(self, request: Request, make: Callable[[Shown], Made]) -> Made:
+    async def _of_slide(self, request: Request, make: Callable[[Shown], Made], *, anew: bool = False) -> Made:
+        """Make something of the opening that the page shows; with `anew`, of the slide as it is now."""
         number = self._number(request)
+        opening = None if anew else _opening(request)
 
         def made() -> Made:
-            with self._site.shelf.opened(number) as shown:
-                return make(shown)
+            with self._site.shelf.opened(number, opening) as shown:
+                try:
+                    return make(shown)
+                except WsiSegError as error:
+                    if shown.moved_on:  # damaged only as seen from what it was before
+                        raise MovedOnError from error
+                    raise
 
         return await self._in_thread(request, made)
 
@@ -202,6 +216,7 @@ def make_app(site: Site, token: str) -> ASGIApp:
     slide = [
         Route("/", server.page),
         Route("/about.json", server.about),
+        Route("/opening.json", server.opening),
         Route("/at.json", server.at),
         Route("/outlines.json", server.outlines),
         Route("/slide/{level}/{column:int}_{row:int}.jpg", server.slide_tile),
@@ -218,7 +233,7 @@ def make_app(site: Site, token: str) -> ASGIApp:
     app = Starlette(
         routes=[Mount(f"/{token}", routes=routes)],
         lifespan=server.running,
-        exception_handlers={WsiSegError: _refused, Exception: _failed},
+        exception_handlers={WsiSegError: _refused, MovedOnError: _moved_on, Exception: _failed},
     )
     return Guard(app, token)
 
@@ -241,12 +256,22 @@ def _place(request: Request) -> tuple[int, int, int]:
     return level, int(request.path_params["column"]), int(request.path_params["row"])
 
 
+def _opening(request: Request) -> int | None:
+    """Return the opening of the slide that the page shows; None if it does not say."""
+    stated = request.query_params.get("opening", "")
+    return int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 10 else None
+
+
 def _picture(content: bytes) -> Response:
     return Response(content, media_type="image/png" if content.startswith(b"\x89PNG") else "image/jpeg")
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     return PlainTextResponse(str(error), 422)
+
+
+async def _moved_on(request: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), 409)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

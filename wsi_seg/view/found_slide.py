@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wsi_seg.results.record import Key, RunRecord
     from wsi_seg.results.summary import Summary
     from wsi_seg.slides.frames import Frames
+    from wsi_seg.view.watch import Watch
 
 NAME_IT = "only the overview in the result is shown: name the slide with --slide"
 
@@ -34,6 +35,7 @@ def find_slide(
     summary: Summary | None,
     record: RunRecord | None,
     named: Path | None,
+    watch: Watch,
 ) -> Found:
     """Open the slide of a result.
 
@@ -47,6 +49,8 @@ def find_slide(
         Of the result, as far as they are there.
     named : Path or None
         The slide that the user names.
+    watch : Watch
+        Is told each place where the slide is looked for.
     """
     was = summary.slide if summary is not None else None if record is None else record.slide
     if named is None and (result is None or was is None):
@@ -55,6 +59,7 @@ def find_slide(
     series = _series(summary, record)
     why_not = None
     for place in places:
+        watch.file(place)
         if named is None and not os.path.exists(place):
             continue
         try:

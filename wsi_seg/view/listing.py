@@ -20,6 +20,7 @@ from wsi_seg.view.matched_outlines import MatchedOutlines
 from wsi_seg.view.open_to_view import open_result
 from wsi_seg.view.results_below import results_in
 from wsi_seg.view.unfinished import read_underway
+from wsi_seg.view.watch import Watch, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,13 +34,12 @@ if TYPE_CHECKING:
     from wsi_seg.results.summary import Summary
     from wsi_seg.view.shelf import Shelf
     from wsi_seg.view.shown_slide import Json, Shown
+    from wsi_seg.view.watch import Stamp
 
 BATCH = "batch.json"
 CANNOT_BE_USED = "cannot be used"
 SIDE = 180
 """Longest side of a thumbnail in pixels."""
-
-Stamp = tuple[int, int] | None
 
 
 @dataclass
@@ -51,6 +51,7 @@ class _Known:
     row: Json = field(default_factory=dict)
     slide: str | None = None
     thumbnail: bytes | None = None
+    version: int = 0
 
 
 class Listing:
@@ -140,10 +141,13 @@ class Listing:
     def _open(self, path: Path) -> Shown:
         """Open a result with its outlines; where those are in error, the page says so, and shows the rest."""
         files = self._outlines.of(path.name, self._known[path].slide)
+        watch = Watch()
+        watch.file(*files)
         try:
             return open_result(path, files)
         except AnnotationError as error:
             shown = open_result(path)
+            shown.watch.join(watch)  # they may be mended
             return replace(shown, notices=(*shown.notices, str(error)))
 
     def _row(self, path: Path) -> Json:
@@ -151,12 +155,14 @@ class Listing:
         if known is None:
             known = self._known[path] = _Known(self._shelf.add(partial(self._open, path)))
         result = ResultFolder(path)
-        stamps = tuple(map(_stamp, (result.record_path, result.summary_json, result.ledger)))
+        stamps = tuple(map(stamp_of, (result.record_path, result.summary_json, result.ledger)))
         if "of" in known.row or not known.row or stamps != known.stamps:
+            known.version += stamps != known.stamps
             known.stamps, known.thumbnail = stamps, None
             known.row = self._read(result, known)
             files = self._outlines.of(path.name, known.slide)
             known.row["outlines"] = [file.name for file in files]
+            known.row["version"] = known.version  # with it, a page asks for the picture
         return known.row
 
     def _name_of(self, path: Path) -> str:
@@ -195,7 +201,6 @@ class Listing:
             **row,
             "number": number,
             "of": record.slide,
-            "version": run["done"],
             "pictured": labels is not None,
         }
 
@@ -237,14 +242,6 @@ def _without_result(outcome: Outcome) -> Json | None:
 
 def _row(slide: str, state: str, result: str | None, line: str | None = None) -> Json:
     return {"slide": slide, "state": state, "result": result, "line": line, "classes": []}
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size
 
 
 def _thumbnail(result: ResultFolder) -> bytes | None:

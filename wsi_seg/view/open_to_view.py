@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsi_seg.errors import MppError, OutputError
 from wsi_seg.results.folder import ResultFolder, folder_of, labels_in
+from wsi_seg.results.labels.ngff_attributes import TISSUE
 from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.notices import notices
 from wsi_seg.results.summary import read_summary
@@ -20,6 +22,7 @@ from wsi_seg.view.polygons_by_place import Polygons
 from wsi_seg.view.shown_slide import Shown
 from wsi_seg.view.slide_tiles import SlideTiles
 from wsi_seg.view.unfinished import RESUMES, read_underway
+from wsi_seg.view.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,23 +42,30 @@ def open_slide(path: Path, outlines: Sequence[Path] = (), series: int | None = N
     AnnotationError
         If outlines cannot be read, or do not lie on it.
     """
+    watch = Watch()
+    watch.file(path, *outlines)
     slide = Slide(path, series=series)
-    mpp: tuple[float, float] | None = None
-    notice: tuple[str, ...] = ()
-    try:
-        mpp = slide.mpp
-    except MppError as error:
-        notice = (str(error),)
-    drawn = Outlines.read(outlines, slide.name, slide.bounds)
-    return Shown(
-        name=slide.name,
-        path=str(path),
-        bounds=slide.bounds,
-        mpp=mpp,
-        picture=SlideTiles(slide),
-        outlines=drawn,
-        notices=(*notice, *drawn.remarks),
-    )
+    with ExitStack() as in_vain:
+        in_vain.callback(slide.close)
+        mpp: tuple[float, float] | None = None
+        notice: tuple[str, ...] = ()
+        try:
+            mpp = slide.mpp
+        except MppError as error:
+            notice = (str(error),)
+        drawn = Outlines.read(outlines, slide.name, slide.bounds)
+        shown = Shown(
+            name=slide.name,
+            path=str(path),
+            bounds=slide.bounds,
+            mpp=mpp,
+            picture=SlideTiles(slide),
+            outlines=drawn,
+            notices=(*notice, *drawn.remarks),
+            watch=watch,
+        )
+        in_vain.pop_all()
+    return shown
 
 
 def open_result(path: Path, outlines: Sequence[Path] = (), slide: Path | None = None) -> Shown:
@@ -79,20 +89,26 @@ def open_result(path: Path, outlines: Sequence[Path] = (), slide: Path | None = 
     """
     zarr = labels_in(path)
     result = folder_of(zarr)
+    watch = Watch()
+    watch.file(*outlines)
+    if result is not None:
+        watch.file(result.record_path)
     record = result.read_record() if result is not None and result.record_path.exists() else None
     run = None
     if result is None or record is None or record.progress == "finished":
+        watch.file(*_made(zarr, result))
         labels = read_labels(zarr)
     else:
+        # What grows in them is read as it comes; they are moved once they are whole.
+        watch.folder(result.unfinished_zarr, result.zarr)
         done, run = read_underway(result, record)
         if done is None:
-            return _open_beginning(run, record, outlines, slide)
+            return _open_beginning(run, record, outlines, slide, watch)
         labels = done
     summary, lacking = (None, None) if run is not None else _summary(result)
-    found = find_slide(result, labels.frames, summary, record, slide)
     name = str(labels.attributes.get("slide", path.name))
     drawn = Outlines.read(outlines, name, labels.frames.bounds)
-    unprocessed = _unprocessed(summary)
+    found = find_slide(result, labels.frames, summary, record, slide, watch)
     return Shown(
         name=name,
         path=str(path),
@@ -103,18 +119,32 @@ def open_result(path: Path, outlines: Sequence[Path] = (), slide: Path | None = 
         classes=LabelTiles(labels),
         polygons=None if run is not None else _polygons(result),
         summary=summary,
-        notices=(*filter(None, (found.why_not, lacking, unprocessed)), *drawn.remarks),
+        notices=(*filter(None, (found.why_not, lacking, _unprocessed(summary))), *drawn.remarks),
         remarks=() if summary is None else tuple(notices(summary)),
         run=run,
+        watch=watch,
     )
 
 
-def _open_beginning(run: Run, record: RunRecord, outlines: Sequence[Path], slide: Path | None) -> Shown:
+def _made(zarr: Path, result: ResultFolder | None) -> tuple[Path, ...]:
+    """Return the files of a finished result of which at least one changes when anything of it does."""
+    labels = zarr / TISSUE
+    documents = (zarr / "zarr.json", labels / "zarr.json", labels / ".zattrs")
+    if result is None:
+        return documents
+    return (*documents, result.summary_json, result.geojson(True), result.geojson(False))
+
+
+def _open_beginning(
+    run: Run, record: RunRecord, outlines: Sequence[Path], slide: Path | None, watch: Watch
+) -> Shown:
     """Show the slide of a result that has no labels so far."""
     place = slide or (None if record.slide is None else Path(record.slide))
     if place is None:
         raise OutputError(f"{run.result.folder}: not finished: {RESUMES}")
-    return replace(open_slide(place, outlines, record.series), path=str(run.result.folder), run=run)
+    shown = open_slide(place, outlines, record.series)
+    shown.watch.join(watch)
+    return replace(shown, path=str(run.result.folder), run=run)
 
 
 def _summary(result: ResultFolder | None) -> tuple[Summary | None, str | None]:

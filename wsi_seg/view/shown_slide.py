@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.view.tile_grid import TILE
+from wsi_seg.view.watch import Watch
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -62,6 +63,8 @@ class Shown:
         What else is said of the result.
     run : Run or None
         That of a result that is still being written.
+    watch : Watch
+        The files that it was made from.
     """
 
     name: str
@@ -76,11 +79,12 @@ class Shown:
     notices: tuple[str, ...] = ()
     remarks: tuple[str, ...] = field(default=())
     run: Run | None = None
+    watch: Watch = field(default_factory=Watch)
 
     @property
     def moved_on(self) -> bool:
-        """Whether it is of a result that was being written, and is at another stage by now."""
-        return self.run is not None and self.run.moved_on
+        """Whether the files that it was made from have changed, and it has to be opened again."""
+        return self.watch.changed()
 
     @property
     def version(self) -> int:
@@ -92,6 +96,7 @@ class Shown:
         return {
             "name": self.name,
             "path": self.path,
+            "opening": self.watch.opening,
             "bounds": self.bounds.model_dump(),
             "mpp": None if self.mpp is None else list(self.mpp),
             "tile": TILE,

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 RESUMES = "the same `wsi-seg predict` again resumes it"
 
-State = tuple[float, bool, bool]
-
 KEPT = 4
 """Level of the labels that is kept in memory: 1/256 of their pixels. Finer ones are made when asked for."""
 
@@ -52,27 +50,16 @@ class Run:
         Of its regions; None while there are no labels, and once they are whole.
     exporting : bool
         Whether the labels were whole when the result was opened.
-    state : tuple
-        What tells the stages of a run apart, as it was when the result was opened.
     """
 
     result: ResultFolder
     lattice: Lattice | None = None
     exporting: bool = False
-    state: State = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "state", _state(self.result))
 
     @property
     def done(self) -> set[str]:
         """The names of the regions that are done by now."""
         return Ledger(self.result.ledger).names()
-
-    @property
-    def moved_on(self) -> bool:
-        """Whether the result is at another stage by now, and has to be opened again."""
-        return _state(self.result) != self.state
 
     def about(self) -> dict[str, JsonValue]:
         """Return how far it is, in numbers and in a line."""
@@ -102,10 +89,6 @@ def quiet_seconds(result: ResultFolder) -> float:
     """Return how long ago a run wrote something that can be seen, in seconds."""
     places = (result.folder, result.work, result.ledger, result.unfinished_zarr, result.record_path)
     return max(0.0, time.time() - max(map(_written, places)))
-
-
-def _state(result: ResultFolder) -> State:
-    return _written(result.record_path), result.unfinished_zarr.is_dir(), result.zarr.is_dir()
 
 
 def _written(path: Path) -> float:

@@ -15,12 +15,13 @@ from wsi_seg.files.document import read_object
 from wsi_seg.models.lookup import MODEL_FILE
 from wsi_seg.training.report.contents import ONE_BY_ONE
 from wsi_seg.view.open_to_view import open_slide
+from wsi_seg.view.watch import Watch
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from wsi_seg.view.shelf import Shelf
-    from wsi_seg.view.shown_slide import Json
+    from wsi_seg.view.shown_slide import Json, Shown
 
 SERIES = ("train_loss", "val_loss", "val_miou", "learning_rate")
 MOST_POINTS = 1500
@@ -117,18 +118,24 @@ class Training:
         if not os.path.exists(slide):
             return None
         if (slide, series) not in self._numbers:
-            opener = partial(open_slide, Path(slide), self._outlines(slide), series)
-            self._numbers[slide, series] = self._shelf.add(opener)
+            self._numbers[slide, series] = self._shelf.add(partial(self._open, slide, series))
         return self._numbers[slide, series]
 
+    def _open(self, slide: str, series: int | None) -> Shown:
+        """Open a slide with its annotation files, as far as they are still there."""
+        given = self._outlines(slide)
+        watch = Watch()
+        watch.file(*given)
+        shown = open_slide(Path(slide), [file for file in given if file.is_file()], series)
+        shown.watch.join(watch)
+        return shown
+
     def _outlines(self, slide: str) -> tuple[Path, ...]:
-        """Return the annotation files that a slide was given with, as far as they are still there."""
+        """Return the annotation files that a slide was given with."""
         path = self._folder / ".wsi-seg" / "training.json"
         given = read_object(path, "train again").get("data") if path.exists() else None
         pairs = zip(given[::2], given[1::2], strict=False) if isinstance(given, list) else ()
-        return tuple(
-            Path(file) for named, file in pairs if named == os.path.realpath(slide) and os.path.isfile(file)
-        )
+        return tuple(Path(file) for named, file in pairs if named == os.path.realpath(slide))
 
 
 def is_training(folder: Path) -> bool:

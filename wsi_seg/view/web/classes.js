@@ -24,7 +24,7 @@ export class Classes {
   update() {
     const [dx, dy] = this.labels.downsample;
     const hidden = [...this.hidden].sort((a, b) => a - b).join(",");
-    const look = `as=${this.drawn}&hidden=${hidden}&done=${this.done}`;
+    const look = `as=${this.drawn}&hidden=${hidden}&done=${this.done}&opening=${this.about.opening}`;
     const turn = ++this.turn;
     this.remove(this.coming);
     this.coming = null;

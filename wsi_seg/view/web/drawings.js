@@ -19,15 +19,15 @@ export class Drawings {
     viewer.addHandler("update-viewport", () => this.draw(this.took > SLOW && this.moves(), true));
   }
 
-  async load(about) {
-    const files = about.files.join(", ");
+  async load({outlines, opening}) {
+    const files = outlines.files.join(", ");
     element("drawn-section").hidden = false;
-    element("drawn-text").textContent = `${about.shapes.toLocaleString("en")} of ${files}`;
+    element("drawn-text").textContent = `${outlines.shapes.toLocaleString("en")} of ${files}`;
     element("drawn-shown").addEventListener("change", (event) => {
       this.shown = event.target.checked;
       this.draw();
     });
-    this.shapes = (await fetched("outlines.json")).map((shape) => ({...shape, ...pathOf(shape.rings)}));
+    this.shapes = (await fetched(`outlines.json?opening=${opening}`)).map((shape) => ({...shape, ...pathOf(shape.rings)}));
     this.draw();
   }
 

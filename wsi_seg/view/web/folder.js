@@ -1,7 +1,9 @@
 // A folder of results: a card for each slide, sorted and found as asked for, kept up to date while a batch runs.
+import {follow} from "./follow.js";
 import {area, element, fetched, made, Notices, percent, rgb} from "./page.js";
 
 const AGAIN = 10_000; // ms, while a batch runs
+const SLOWLY = 30_000; // ms, once none does: results may be made again, or removed
 const WRONG = new Set(["failed", "cannot be used"]);
 const ODD = new Set(["not finished", "waiting", "finished, with unreadable parts left unprocessed"]);
 
@@ -49,7 +51,7 @@ function card(row) {
     place.href = `s/${row.number}/`;
     if (row.pictured) {
       const picture = made("img");
-      picture.src = `picture/${row.number}?done=${row.version ?? "all"}`;
+      picture.src = `picture/${row.number}?version=${row.version}`;
       picture.alt = "";
       picture.loading = "lazy";
       place.append(picture);
@@ -132,7 +134,7 @@ async function read() {
     fillSort();
     draw();
   }
-  if (about.running) setTimeout(() => read().catch((error) => notices.add(error.message, true)), AGAIN);
+  return about.running ? AGAIN : SLOWLY;
 }
 
 element("sort").addEventListener("change", (event) => {
@@ -145,4 +147,4 @@ element("turn").addEventListener("click", () => {
   draw();
 });
 element("find").addEventListener("input", draw);
-read().catch((error) => notices.add(error.message, true));
+follow(read, notices);

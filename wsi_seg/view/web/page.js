@@ -34,6 +34,11 @@ export class Notices {
     this.said.add(line);
     this.place.append(made("p", {className: fault ? "notice fault" : "notice", text: line}));
   }
+
+  remove(line) {
+    if (!this.said.delete(line)) return;
+    for (const node of [...this.place.children]) if (node.textContent === line) node.remove();
+  }
 }
 
 export const rgb = (color) => `rgb(${color.join(", ")})`;

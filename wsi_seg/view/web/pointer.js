@@ -41,7 +41,7 @@ export class Pointer {
 
   async ask(at, pixel, turn) {
     const found = this.about.labels
-      ? await fetched(`at.json?x=${at.x.toFixed(2)}&y=${at.y.toFixed(2)}`).catch((error) => ({fault: error.message}))
+      ? await fetched(`at.json?x=${at.x.toFixed(2)}&y=${at.y.toFixed(2)}&opening=${this.about.opening}`).catch((error) => ({fault: error.message}))
       : {};
     if (turn !== this.turn) return;
     const drawn = this.drawings.at(at.x, at.y);

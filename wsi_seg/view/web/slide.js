@@ -2,6 +2,7 @@
 import {Address} from "./address.js";
 import {Classes} from "./classes.js";
 import {Drawings} from "./drawings.js";
+import {follow} from "./follow.js";
 import {Here} from "./here.js";
 import {listenToKeys} from "./keys.js";
 import {Legend} from "./legend.js";
@@ -10,6 +11,7 @@ import {Pointer} from "./pointer.js";
 import {element, fetched, Notices} from "./page.js";
 
 const AGAIN = 2000; // ms, while the result is being written
+const SLOWLY = 4000; // ms, once nothing is: files may be replaced all the same
 const notices = new Notices(element("notices"));
 
 function viewerOf(about) {
@@ -23,7 +25,7 @@ function viewerOf(about) {
         ...about.slide,
         tile: about.tile,
         stretch: 1,
-        address: (level, x, y) => `slide/${level}/${x}_${y}.jpg`,
+        address: (level, x, y) => `slide/${level}/${x}_${y}.jpg?opening=${about.opening}`,
       }),
     },
     showNavigationControl: false,
@@ -53,25 +55,38 @@ async function tellOfFailedTile(event) {
   else if (!answer.ok) notices.add(await answer.text(), true);
 }
 
-/** Follow a result that is being written; at its next stage, the page begins anew with what is there then. */
-function follow(about, classes) {
-  element("run").hidden = !about.run;
-  if (!about.run) return;
-  element("run").textContent = about.run.line;
-  setTimeout(async () => {
-    try {
-      const now = await fetched("about.json");
-      if (now.run?.stage !== about.run.stage) location.reload();
-      else if (classes && now.run.done !== about.run.done) classes.grow(now.run.done);
-      follow(now, classes);
-    } catch (error) {
-      notices.add(error.message, true);
-    }
-  }, AGAIN);
+function showRun({run}) {
+  element("run").hidden = !run;
+  element("run").textContent = run?.line ?? "";
+}
+
+/** Look once whether the page shows what is there now: more of a result that is being written is shown as it comes;
+ * of files that have changed, the page begins anew. */
+async function lookAgain(about, classes, failed) {
+  if (!about.run && !failed && (await fetched("opening.json")).opening === about.opening) return SLOWLY;
+  const now = await fetched("about.json");
+  if (failed || now.opening !== about.opening) {
+    location.reload();
+    return null;
+  }
+  showRun(now);
+  if (classes && now.run && now.run.done !== classes.done) classes.grow(now.run.done);
+  return now.run ? AGAIN : SLOWLY;
+}
+
+/** Read what there is to show; the page begins once there is something. */
+async function readFirst() {
+  let about = null;
+  const read = async () => {
+    about = await fetched("about.json");
+    return null;
+  };
+  await follow(read, notices);
+  return about;
 }
 
 async function begin() {
-  const about = await fetched("about.json");
+  const about = await readFirst();
   document.title = `${about.name} - wsi-seg`;
   element("name").textContent = about.name;
   element("name").title = about.path;
@@ -88,8 +103,9 @@ async function begin() {
   const legend = new Legend(about, classes, address);
   new Pointer(viewer, about, {drawings, here, hidden: () => classes?.hidden ?? new Set()});
   listenToKeys({legend, here});
-  if (about.outlines.shapes) await drawings.load(about.outlines);
-  follow(about, classes);
+  showRun(about);
+  follow((failed) => lookAgain(about, classes, failed), notices, about.run ? AGAIN : SLOWLY);
+  if (about.outlines.shapes) await drawings.load(about);
   window.wsiSeg = {viewer, about, classes, drawings}; // for tests, and for the browser's console
 }
 

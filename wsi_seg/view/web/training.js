@@ -1,8 +1,10 @@
 // A training: its curves as they grow, then its scores, and what they are on, truth and prediction side by side.
 import {curve} from "./curve.js";
+import {follow} from "./follow.js";
 import {element, fetched, made, Notices, rgb} from "./page.js";
 
 const AGAIN = 5000; // ms, while it trains
+const SLOWLY = 30_000; // ms, once it has
 const notices = new Notices(element("notices"));
 const score = (value) => (typeof value === "number" ? value.toFixed(3) : "-");
 const last = (points) => (points.length ? points[points.length - 1] : [null, null]);
@@ -136,7 +138,7 @@ async function read() {
     drawExamples(about);
     element("report").hidden = !report;
   }
-  if (about.running) setTimeout(() => read().catch((error) => notices.add(error.message, true)), AGAIN);
+  return about.running ? AGAIN : SLOWLY;
 }
 
-read().catch((error) => notices.add(error.message, true));
+follow(read, notices);
