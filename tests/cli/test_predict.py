@@ -129,6 +129,15 @@ def test_a_pipeline_that_only_trains_is_refused(slide_path: Path, model_path: Pa
     assert not (tmp_path / "out").exists()
 
 
+def test_half_precision_without_a_gpu_is_refused_before_a_folder_is_made(
+    slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    given = (slide_path, "--model", model_path, "-o", tmp_path / "out", "--device", "cpu")
+    with pytest.raises(UsageError, match=r"^--precision float16 needs a GPU: use float32 or bfloat16$"):
+        run(*given, "--precision", "float16")
+    assert not (tmp_path / "out").exists()
+
+
 def test_slides_and_pictures_with_options_for_slides_are_to_be_predicted_apart(
     picture: Path, slide_path: Path, street_model: Path, model_path: Path, tmp_path: Path
 ) -> None:
