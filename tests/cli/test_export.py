@@ -82,6 +82,20 @@ def test_an_unfinished_result_is_not_exported(run: Program, tmp_path: Path) -> N
     assert (ended.code, "half: not finished: run `wsi-seg predict` again" in ended.line) == (1, True)
 
 
+def test_of_a_folder_of_results_one_is_to_be_named(run: Program, tmp_path: Path) -> None:
+    (tmp_path / "results" / "demo" / "slide.ome.zarr").mkdir(parents=True)
+    ended = run("export", tmp_path / "results", "--format", "csv")
+    assert ended.code == 2
+    assert ended.line == (
+        f"wsi-seg: {tmp_path}/results: holds 1 result, and is none itself: name one, such as "
+        f"{tmp_path}/results/demo"
+    )
+    (tmp_path / "empty").mkdir()
+    assert run("export", tmp_path / "empty").line.endswith(
+        ": no such folder: give the slide.ome.zarr folder that `wsi-seg predict` wrote"
+    )
+
+
 def test_labels_with_a_hole_are_exported_from_nowhere(
     predict: Program, run: Program, slide_path: Path, tmp_path: Path
 ) -> None:

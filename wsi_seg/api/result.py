@@ -11,7 +11,7 @@ from wsi_seg.api.exporting import Exporting
 from wsi_seg.api.label_image import LabelImage
 from wsi_seg.api.polygons import Polygon, polygon_in, to_geopandas
 from wsi_seg.errors import OutputError, UsageError
-from wsi_seg.results.folder import ResultFolder, folder_of, labels_in
+from wsi_seg.results.folder import ResultFolder, folder_of, labels_in, refuse_folder_of_results
 from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.labels.seals import read_seal
 from wsi_seg.results.polygon_files import settings_beside
@@ -218,6 +218,8 @@ def open_result(path: AnyPath) -> Result:
     ------
     OutputError
         If there is no result, or it is not finished, or one of its files is missing or altered.
+    UsageError
+        If it is a folder of results.
 
     Warns
     -----
@@ -231,6 +233,7 @@ def open_result(path: AnyPath) -> Result:
         raise OutputError(f"{given}: {what}: give the folder that `wsi_seg.segment` wrote")
     if not zarr.is_dir() and ResultFolder(given).work.is_dir():
         raise OutputError(f"{given}: not finished: segment it again, which resumes it")
+    refuse_folder_of_results(given, several=False)
     read_labels(zarr)  # its error says best why this is not a result
     unknown = require_whole(zarr)
     if unknown is not None:

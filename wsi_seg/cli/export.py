@@ -118,7 +118,7 @@ def export(
         wsi-seg export results/slide --format dicom-seg -o segmentation
     """
     from wsi_seg.exports.options import FRAMES, IMAGES, SEG_TYPES, Options
-    from wsi_seg.results.folder import labels_in, require_finished
+    from wsi_seg.results.folder import labels_in, refuse_folder_of_results, require_finished
     from wsi_seg.results.labels.presence import require_labels
 
     chosen = format_named(file_format)
@@ -137,6 +137,7 @@ def export(
     )
     _check(options, chosen, file_format)
     require_finished(labels_in(result))
+    refuse_folder_of_results(result, several=False)
     require_labels(labels_in(result))
     from wsi_seg.exports.source import Source  # only now, as zarr takes half a second to import
     from wsi_seg.results.whole import require_whole
