@@ -60,7 +60,10 @@ def export(
         ),
     ] = None,
     max_vertices: Annotated[
-        int | None, typer.Option(help="Split polygons with more corners. [default: the result's own]")
+        int | None,
+        typer.Option(
+            help="Split polygons with more corners, but not below 128 label px. [default: the result's own]"
+        ),
     ] = None,
     frame: Annotated[
         str | None,
