@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +9,7 @@ from wsi_seg.api.arguments import AnyPath, checked, path_of, shown
 from wsi_seg.api.exporting import Exporting
 from wsi_seg.api.label_image import LabelImage
 from wsi_seg.api.polygons import Polygon, polygon_in, to_geopandas
+from wsi_seg.api.warn_user import warn_user
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.results.folder import ResultFolder, folder_of, labels_in, refuse_folder_of_results
 from wsi_seg.results.labels.read_labels import read_labels
@@ -237,5 +237,5 @@ def open_result(path: AnyPath) -> Result:
     read_labels(zarr)  # its error says best why this is not a result
     unknown = require_whole(zarr)
     if unknown is not None:
-        warnings.warn(unknown, stacklevel=2)
+        warn_user(unknown)
     return Result(zarr)
