@@ -15,7 +15,8 @@ class Pipeline(BaseModel):
     Attributes
     ----------
     description : str
-    predict : PredictSettings
+    predict : PredictSettings or None
+        None for a pipeline that only trains.
     train : Recipe or None
         None for a pipeline that only predicts.
     """
@@ -23,7 +24,7 @@ class Pipeline(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     description: str
-    predict: PredictSettings = PredictSettings()
+    predict: PredictSettings | None = None
     train: Recipe | None = None
 
 

@@ -231,3 +231,16 @@ def test_labels_that_lie_alone_are_a_result(folder: Path, tmp_path: Path) -> Non
     assert alone.path == tmp_path / "copy.ome.zarr"
     with pytest.raises(OutputError, match=r"has no summary.json"):
         _ = alone.summary
+
+
+def test_of_a_folder_of_results_one_is_to_be_named(tmp_path: Path) -> None:
+    (tmp_path / "demo" / "slide.ome.zarr").mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"holds 1 result, and is none itself: name one, such as .*demo$"):
+        ws.open_result(tmp_path)
+
+
+def test_a_warning_names_the_users_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsi_seg.api.result.require_whole", lambda zarr: "made before digests were kept")
+    with pytest.warns(UserWarning, match="made before digests were kept") as caught:
+        ws.open_result(folder)
+    assert {warning.filename for warning in caught} == {__file__}

@@ -55,8 +55,12 @@ def test_an_unfamiliar_slide_is_warned_of_and_its_overview_says_so(
     plain = ws.segment(slide_path, model_path, out=tmp_path / "plain", device="cpu")
     unlike = Familiarity(verdict=Verdict.UNFAMILIAR, line="unfamiliar: check the result by eye")
     monkeypatch.setattr("wsi_seg.predict.predict_slide.familiarity", lambda plan: unlike)
-    with pytest.warns(UserWarning, match="warned: unfamiliar: check the result by eye"):
+    with pytest.warns(UserWarning, match="warned: unfamiliar: check the result by eye") as caught:
         warned = ws.segment(slide_path, model_path, out=tmp_path / "warned", device="cpu")
+    assert {warning.filename for warning in caught} == {__file__}  # the user's line, and none of ours
+    with ws.Runner(model_path, device="cpu") as runner, pytest.warns(UserWarning, match="kept: ") as caught:
+        runner.segment(slide_path, out=tmp_path / "kept")
+    assert {warning.filename for warning in caught} == {__file__}
     assert warned.familiarity == unlike
 
     def amber(result: ws.Result) -> int:

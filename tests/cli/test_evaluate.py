@@ -97,6 +97,11 @@ def test_images_take_the_models_classes_where_they_have_none(
         (("MODEL", "SLIDE", "DRAWN", "--split", "val"), 2, "--split: has no effect on slides"),
         (("MODEL", "TILES", "--rest", "Stroma"), 2, "--rest: has no effect on images with masks"),
         (("RESULT", "DRAWN", "--mpp", "1"), 2, "--mpp: has no effect on finished results"),
+        (
+            ("RESULT", "DRAWN", "--device", "cpu", "--precision", "float32", "--compile", "no"),
+            2,
+            "--device, --precision, --compile: has no effect on finished results: leave it out",
+        ),
         (("MODEL", "TILES", "--split", "test"), 2, "tiles: has no split 'test'"),
         (("MODEL", "TILES", "--submission", "out"), 2, "no server takes submissions for tiles"),
         (("MODEL", "TILES", "--precision", "int8"), 2, "--precision: input should be 'float32'"),

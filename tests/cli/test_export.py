@@ -7,8 +7,10 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers.program import Program
+from helpers.written_results import write_labels
 
 from wsi_seg.results.folder import ResultFolder
 
@@ -80,6 +82,31 @@ def test_an_unfinished_result_is_not_exported(run: Program, tmp_path: Path) -> N
     (tmp_path / "half" / ".wsi-seg").mkdir(parents=True)
     ended = run("export", tmp_path / "half")
     assert (ended.code, "half: not finished: run `wsi-seg predict` again" in ended.line) == (1, True)
+
+
+def test_polygons_that_keep_more_corners_are_counted(run: Program, tmp_path: Path) -> None:
+    labels = np.ones((300, 300), dtype=np.uint8)
+    labels[1, 1:100] = labels[2:90, 1:100:2] = 2
+    result = write_labels(tmp_path / "comb", labels)
+    out = ("--min-area", 0, "--simplify", 0, "-o", tmp_path / "comb.geojson")
+    ended = run("export", result, *out, "--max-vertices", 100)
+    assert ended.code == 0, ended.err
+    assert "  2 polygons left with more corners, as none is cut below 128 label px" in ended.out.splitlines()
+    assert "more corners" not in run("export", result, *out).out
+
+
+def test_of_a_folder_of_results_one_is_to_be_named(run: Program, tmp_path: Path) -> None:
+    (tmp_path / "results" / "demo" / "slide.ome.zarr").mkdir(parents=True)
+    ended = run("export", tmp_path / "results", "--format", "csv")
+    assert ended.code == 2
+    assert ended.line == (
+        f"wsi-seg: {tmp_path}/results: holds 1 result, and is none itself: name one, such as "
+        f"{tmp_path}/results/demo"
+    )
+    (tmp_path / "empty").mkdir()
+    assert run("export", tmp_path / "empty").line.endswith(
+        ": no such folder: give the slide.ome.zarr folder that `wsi-seg predict` wrote"
+    )
 
 
 def test_labels_with_a_hole_are_exported_from_nowhere(

@@ -83,6 +83,10 @@ def test_a_copy_for_qupath_is_written(case: Path, run: Program, tmp_path: Path) 
     [
         (("--bands", "0,near"), "--bands 0,near: give numbers with commas between them"),
         (("--bands", "5"), "--bands 5: give 2 to 100 ends"),
+        (
+            ("--bands", "0,50"),
+            "--bands 0,50: has no effect without --distance-to: give both, or leave it out",
+        ),
         (("--distance-to", "Fat"), "has no class 'Fat'"),
         (("--geojson", "copy.geojson"), "--geojson copies the file of --regions, of which none is given"),
         (("-o", "table.txt"), "must end in .csv or .parquet"),
@@ -113,6 +117,7 @@ def test_python_takes_what_the_command_takes(case: Path, tmp_path: Path) -> None
     for wrong, said in (
         ({"bands_um": 5}, "bands_um=5: give the ends of bands"),
         ({"bands_um": (0, "near")}, "bands_um='near': not a number"),
+        ({"bands_um": (0, 50)}, r"bands_um=\(0, 50\): has no effect without distance_to"),
         ({"distance_to": 3}, "distance_to=3"),
         ({"progress": print}, "progress="),
     ):

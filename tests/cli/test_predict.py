@@ -119,6 +119,25 @@ def test_a_pipeline_may_say_what_is_so_anyway(picture: Path, street_model: Path,
         run(*run_it, own)
 
 
+def test_a_pipeline_that_only_trains_is_refused(slide_path: Path, model_path: Path, tmp_path: Path) -> None:
+    """Else the usual model would run, as if the pipeline had not been named."""
+    for given in ((), ("--model", model_path)):
+        with pytest.raises(
+            UsageError, match=r"^--pipeline cityscapes: has settings for training only: .* name a model with"
+        ):
+            run(slide_path, "-o", tmp_path / "out", "--pipeline", "cityscapes", *given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_half_precision_without_a_gpu_is_refused_before_a_folder_is_made(
+    slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    given = (slide_path, "--model", model_path, "-o", tmp_path / "out", "--device", "cpu")
+    with pytest.raises(UsageError, match=r"^--precision float16 needs a GPU: use float32 or bfloat16$"):
+        run(*given, "--precision", "float16")
+    assert not (tmp_path / "out").exists()
+
+
 def test_slides_and_pictures_with_options_for_slides_are_to_be_predicted_apart(
     picture: Path, slide_path: Path, street_model: Path, model_path: Path, tmp_path: Path
 ) -> None:

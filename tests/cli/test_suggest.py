@@ -74,8 +74,27 @@ def test_what_is_outlined_is_not_suggested_again(
     every = write_boxes(tmp_path / "all.geojson", ("Tumour", (0, 0, 700, 500)))
     ended = suggest(*given, "-o", "third.geojson", "--outlines", every)
     assert ended.code == 1
-    assert ended.line == f"wsi-seg: {slide_path}: all tissue is outlined already: name other slides"
+    assert ended.line == (
+        f"wsi-seg: {slide_path}: all tissue is outlined already, or lies close to outlines: name other slides"
+    )
     assert not (tmp_path / "third.geojson").exists()
+
+
+def test_tissue_between_outlines_wants_smaller_windows(
+    suggest: Program, slide_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    """Each window of the usual size meets an outline, though much tissue is left between them."""
+    strips = [("Tumour", (0, top, 700, bottom)) for top, bottom in ((0, 125), (195, 365), (435, 500))]
+    drawn = write_boxes(tmp_path / "drawn.geojson", *strips)
+    given = (slide_path, "--model", model_path, "--outlines", drawn)
+    ended = suggest(*given, "--window-um", WINDOW)
+    assert ended.code == 1
+    assert ended.line == (
+        f"wsi-seg: {slide_path}: no window of 240 um holds enough tissue that is not outlined: "
+        "give smaller ones, as with --window-um 120, or name other slides"
+    )
+    ended = suggest(*given, "--window-um", "120")
+    assert ended.code == 0, ended.err
 
 
 def test_several_slides_share_the_windows_and_have_a_file_each(

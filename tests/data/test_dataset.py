@@ -125,7 +125,8 @@ def test_folders_that_are_no_data_sets(tmp_path: Path, tiles: Path) -> None:
     (tmp_path / "half" / "JPEGImages").mkdir(parents=True)
     assert "(it holds JPEGImages): give" in refused(tmp_path / "half", error=UsageError)
     assert "not laid out as voc" in refused(tiles, kind="voc", error=UsageError)
-    assert "has no split 'val' (it has train" in refused(tiles, "val", error=UsageError)
+    no_split = refused(tiles, "val", error=UsageError)
+    assert no_split.endswith("has no split 'val' (it has train): give --split train")
     for path in (*tiles.glob("*/*.png"),):
         path.unlink()
     assert "its split 'train' holds no images" in refused(tiles, error=AnnotationError)

@@ -186,7 +186,11 @@ def test_mistakes_are_named_in_one_line(setting: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (["training.minutes=1", "optimiser.schedule=step"], "the step schedule counts epochs"),
+        (
+            ["training.minutes=1", "optimiser.schedule=step"],
+            "its learning rate falls by epochs, so minutes cannot be its length: give training.epochs=N "
+            "without --minutes, or optimiser.schedule=cosine beside --minutes: change it with --set",
+        ),
         (
             ["model.name=biopsy", "training.stages=[encoder, full]"],
             "has no encoder stage: training.stages is",
@@ -201,6 +205,18 @@ def test_mistakes_are_named_in_one_line(setting: str, said: str) -> None:
 def test_values_that_do_not_go_together(settings: list[str], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         override(PLAIN, settings)
+
+
+@pytest.mark.parametrize("name", ["camvid", "cityscapes", "voc"])
+def test_a_recipe_by_epochs_takes_minutes_with_another_schedule(name: str) -> None:
+    recipe = load_pipeline(name).train
+    assert recipe is not None
+    for minutes in ({"training.minutes": 1}, ["training.minutes=1"]):
+        with pytest.raises(UsageError, match=r"optimiser\.schedule=cosine beside --minutes"):
+            override(recipe, minutes)
+        assert override(recipe, minutes, ["optimiser.schedule=cosine"]).training.minutes == 1
+    shorter = override(recipe, ["training.epochs=3"])
+    assert (shorter.training.epochs, shorter.optimiser.schedule) == (3, "step")
 
 
 def test_a_pipeline_with_a_typo_names_file_and_value(tmp_path: Path) -> None:

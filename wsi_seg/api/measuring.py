@@ -10,7 +10,7 @@ from wsi_seg.api.arguments import AnyPath, listener_of, number_of, path_of, show
 from wsi_seg.api.result import Result
 from wsi_seg.errors import UsageError
 from wsi_seg.measures.measure_results import measure_results
-from wsi_seg.measures.measure_settings import BANDS_UM, MeasureSettings
+from wsi_seg.measures.measure_settings import MeasureSettings
 from wsi_seg.measures.measure_table import boundary_rows, class_rows
 from wsi_seg.measures.on_objects import write_copy
 from wsi_seg.measures.pairing import pair_regions
@@ -103,7 +103,7 @@ def measure(
     regions: AnyPath | Iterable[AnyPath] | None = None,
     *,
     distance_to: str | None = None,
-    bands_um: Iterable[float] = BANDS_UM,
+    bands_um: Iterable[float] | None = None,
     progress: Progress | None = None,
 ) -> Measures:
     """Measure the classes of finished results, on the whole slide or in each region of an annotation file.
@@ -117,8 +117,8 @@ def measure(
         of files that are named after the results. By default the whole slide is one region.
     distance_to : str, optional
         Measure how much of each class lies in bands around the border of this class, too.
-    bands_um : sequence of float
-        Ends of these bands, in micrometres from the border, rising.
+    bands_um : sequence of float, optional
+        Ends of these bands, in micrometres from the border, rising; by default 0, 100 and 500.
     progress : Progress, optional
         A `wsi_seg.progress.Progress` that receives the progress.
 
@@ -132,16 +132,27 @@ def measure(
     WsiSegError
         One line that says what is wrong and what to do.
     """
-    if not isinstance(bands_um, Iterable) or isinstance(bands_um, str):
-        raise UsageError(f"bands_um={shown(bands_um)}: give the ends of bands, such as (0, 100, 500)")
-    ends = [number_of("bands_um", end) for end in bands_um]
-    named = None if distance_to is None else text_of("distance_to", distance_to)
-    settings = MeasureSettings(named, tuple(float(end) for end in ends if end is not None))
+    settings = _settings(distance_to, bands_um)
     pairs = pair_regions(
         [each.path if isinstance(each, Result) else path_of(each) for each in _listed("results", results)],
         [] if regions is None else [path_of(each) for each in _listed("regions", regions)],  # type: ignore[arg-type]  # paths alone
     )
     return Measures(measure_results(pairs, settings, listener_of(Progress, progress)))
+
+
+def _settings(distance_to: str | None, bands_um: Iterable[float] | None) -> MeasureSettings:
+    named = None if distance_to is None else text_of("distance_to", distance_to)
+    if bands_um is None:
+        return MeasureSettings(named)
+    if not isinstance(bands_um, Iterable) or isinstance(bands_um, str):
+        raise UsageError(f"bands_um={shown(bands_um)}: give the ends of bands, such as (0, 100, 500)")
+    ends = [number_of("bands_um", end) for end in bands_um]
+    settings = MeasureSettings(named, tuple(float(end) for end in ends if end is not None))
+    if named is None:
+        raise UsageError(
+            f"bands_um={shown(bands_um)}: has no effect without distance_to: give both, or leave it out"
+        )
+    return settings
 
 
 def _listed(name: str, given: Result | AnyPath | Iterable[Result | AnyPath]) -> list[Result | AnyPath]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -10,8 +9,9 @@ from wsi_seg.api.arguments import AnyPath, checked, path_of, shown
 from wsi_seg.api.exporting import Exporting
 from wsi_seg.api.label_image import LabelImage
 from wsi_seg.api.polygons import Polygon, polygon_in, to_geopandas
+from wsi_seg.api.warn_user import warn_user
 from wsi_seg.errors import OutputError, UsageError
-from wsi_seg.results.folder import ResultFolder, folder_of, labels_in
+from wsi_seg.results.folder import ResultFolder, folder_of, labels_in, refuse_folder_of_results
 from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.labels.seals import read_seal
 from wsi_seg.results.polygon_files import settings_beside
@@ -218,6 +218,8 @@ def open_result(path: AnyPath) -> Result:
     ------
     OutputError
         If there is no result, or it is not finished, or one of its files is missing or altered.
+    UsageError
+        If it is a folder of results.
 
     Warns
     -----
@@ -231,8 +233,9 @@ def open_result(path: AnyPath) -> Result:
         raise OutputError(f"{given}: {what}: give the folder that `wsi_seg.segment` wrote")
     if not zarr.is_dir() and ResultFolder(given).work.is_dir():
         raise OutputError(f"{given}: not finished: segment it again, which resumes it")
+    refuse_folder_of_results(given, several=False)
     read_labels(zarr)  # its error says best why this is not a result
     unknown = require_whole(zarr)
     if unknown is not None:
-        warnings.warn(unknown, stacklevel=2)
+        warn_user(unknown)
     return Result(zarr)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Literal, Self
 
 from wsi_seg.api.arguments import AnyPath, checked, image_of, listener_of, number_of, path_of, text_of
 from wsi_seg.api.model import Model, as_model
 from wsi_seg.api.open_slide import OpenSlide
 from wsi_seg.api.result import Result
+from wsi_seg.api.warn_user import warn_user
 from wsi_seg.errors import UsageError
 from wsi_seg.predict.session import Session
 from wsi_seg.progress import Progress
@@ -178,5 +178,5 @@ class Runner:
         else:
             summary = self._session.segment(path_of(slide), folder, settings)
         if summary.familiarity is not None and summary.familiarity.doubtful:
-            warnings.warn(f"{folder}: {summary.familiarity.line}", stacklevel=2)
+            warn_user(f"{folder}: {summary.familiarity.line}")
         return Result(ResultFolder(folder).zarr)

@@ -85,9 +85,11 @@ def evaluate(
     series: Annotated[
         int | None, slides(min=0, help="Which image of the slide files, as `info` numbers them.")
     ] = None,
-    device: Annotated[str, running(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    precision: Annotated[str, running(help="float32, bfloat16 or float16.")] = "float32",
-    compile_: Annotated[str, running("--compile", help="Run compiled: auto, yes, no or amx.")] = "auto",
+    device: Annotated[str | None, running(help="auto, cpu, cuda or cuda:N. [default: auto]")] = None,
+    precision: Annotated[str | None, running(help="float32, bfloat16 or float16. [default: float32]")] = None,
+    compile_: Annotated[
+        str | None, running("--compile", help="Run compiled: auto, yes, no or amx. [default: auto]")
+    ] = None,
     quiet: Annotated[bool, running("--quiet", "-q", help="Show nothing but errors and the tables.")] = False,
 ) -> None:
     """Compare a model, or finished results, with the known classes.
@@ -122,6 +124,10 @@ def evaluate(
         "--from-level-0": from_level_0 or None,
         "--series": series,
     }
+    how: _Options = {
+        name: value for name, value in (("precision", precision), ("compile", compile_)) if value is not None
+    }
+    of_models: _Options = {"--device": device, "--precision": precision, "--compile": compile_}
     if not is_result(Path(subject)) and not is_data_set(data):
         _refuse(of_images, "slides")
         _there(data[0])
@@ -134,12 +140,11 @@ def evaluate(
         if is_result(Path(subject)):
             from wsi_seg.evaluation.on_results import evaluate_results
 
-            _refuse(of_images | of_slides, "finished results")
+            _refuse(of_images | of_slides | of_models, "finished results")
             evaluation = evaluate_results(_result_pairs(subject, data), schema, truth, progress)
         elif is_data_set(data):
             _refuse(of_truth | of_slides, "images with masks")
-            how: _Options = {"precision": precision, "compile": compile_}
-            trial = _trial(subject, schema, device, how, progress)
+            trial = _trial(subject, schema, device or "auto", how, progress)
             evaluation = trial.on_images(data[0], split or "val", submission)
         else:
             labels: _Options = {
@@ -148,10 +153,8 @@ def evaluate(
                 "allow_coarser": allow_coarser,
                 "from_level_0": from_level_0,
                 "series": series,
-                "precision": precision,
-                "compile": compile_,
             }
-            trial = _trial(subject, schema, device, labels, progress)
+            trial = _trial(subject, schema, device or "auto", labels | how, progress)
             evaluation = trial.on_slides(data, truth)
     _print(evaluation, json_path)
 

@@ -60,7 +60,10 @@ def export(
         ),
     ] = None,
     max_vertices: Annotated[
-        int | None, typer.Option(help="Split polygons with more corners. [default: the result's own]")
+        int | None,
+        typer.Option(
+            help="Split polygons with more corners, but not below 128 label px. [default: the result's own]"
+        ),
     ] = None,
     frame: Annotated[
         str | None,
@@ -118,7 +121,7 @@ def export(
         wsi-seg export results/slide --format dicom-seg -o segmentation
     """
     from wsi_seg.exports.options import FRAMES, IMAGES, SEG_TYPES, Options
-    from wsi_seg.results.folder import labels_in, require_finished
+    from wsi_seg.results.folder import labels_in, refuse_folder_of_results, require_finished
     from wsi_seg.results.labels.presence import require_labels
 
     chosen = format_named(file_format)
@@ -137,6 +140,7 @@ def export(
     )
     _check(options, chosen, file_format)
     require_finished(labels_in(result))
+    refuse_folder_of_results(result, several=False)
     require_labels(labels_in(result))
     from wsi_seg.exports.source import Source  # only now, as zarr takes half a second to import
     from wsi_seg.results.whole import require_whole

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wsi_seg.cli import signals
 from wsi_seg.cli.terminal import say
 from wsi_seg.wording import counted
+
+if TYPE_CHECKING:
+    from wsi_seg.measures.measure_settings import MeasureSettings
 
 
 def measure(
@@ -35,8 +38,13 @@ def measure(
         typer.Option(metavar="CLASS", help="Measure in bands around the border of this class, too."),
     ] = None,
     bands: Annotated[
-        str, typer.Option(metavar="UM,UM,...", help="Ends of these bands, in um from the border.")
-    ] = "0,100,500",
+        str | None,
+        typer.Option(
+            metavar="UM,UM,...",
+            help="Ends of the bands of --distance-to, in um from the border. [default: 0,100,500]",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path,
         typer.Option(
@@ -69,17 +77,9 @@ def measure(
         wsi-seg measure results/slide --distance-to Tumour --bands 0,50,200 -o margin.parquet
     """
     from wsi_seg.cli.display import shown
-    from wsi_seg.errors import UsageError
-    from wsi_seg.measures.measure_settings import MeasureSettings
     from wsi_seg.measures.pairing import pair_regions, require_folder
 
-    try:
-        ends = tuple(float(end) for end in bands.split(","))
-    except ValueError as error:
-        raise UsageError(
-            f"--bands {bands}: give numbers with commas between them, such as 0,100,500"
-        ) from error
-    settings = MeasureSettings(distance_to, ends)
+    settings = _settings(distance_to, bands)
     pairs = pair_regions(results, regions or [])
     for path, _ in pairs:
         require_folder(path)
@@ -105,3 +105,21 @@ def measure(
         say(f"  borders between classes: {beside}")
         if geojson is not None:
             say(f"  {geojson}: open it in QuPath")
+
+
+def _settings(distance_to: str | None, bands: str | None) -> MeasureSettings:
+    from wsi_seg.errors import UsageError
+    from wsi_seg.measures.measure_settings import MeasureSettings
+
+    if bands is None:
+        return MeasureSettings(distance_to)
+    try:
+        ends = tuple(float(end) for end in bands.split(","))
+    except ValueError as error:
+        raise UsageError(
+            f"--bands {bands}: give numbers with commas between them, such as 0,100,500"
+        ) from error
+    settings = MeasureSettings(distance_to, ends)
+    if distance_to is None:
+        raise UsageError(f"--bands {bands}: has no effect without --distance-to: give both, or leave it out")
+    return settings

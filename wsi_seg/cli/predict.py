@@ -43,7 +43,8 @@ def predict(
         str | None, typer.Option(help="Model file, or the name of a built-in model. [default: breast-demo]")
     ] = None,
     pipeline: Annotated[
-        str | None, typer.Option(help="Settings from pipelines/NAME.yaml, or a YAML file.")
+        str | None,
+        typer.Option(help="Settings from the part `predict` of pipelines/NAME.yaml or a YAML file."),
     ] = None,
     mpp: Annotated[
         float | None,
@@ -269,9 +270,15 @@ def _finished_before(
 
 def _of_pipeline(name: str) -> PredictSettings:
     """Return the settings of a pipeline."""
+    from wsi_seg.errors import UsageError
     from wsi_seg.pipelines import load_pipeline
 
-    return load_pipeline(name).predict
+    settings = load_pipeline(name).predict
+    if settings is None:
+        raise UsageError(
+            f"--pipeline {name}: has settings for training only: leave it out, and name a model with --model"
+        )
+    return settings
 
 
 def _override(base: Settings, given: dict[str, Any]) -> Settings:

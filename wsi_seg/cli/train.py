@@ -42,7 +42,11 @@ def train(
     ] = "quick",
     minutes: Annotated[
         float | None,
-        typer.Option(help="Training time in minutes, instead of the recipe's length.", show_default=False),
+        typer.Option(
+            help="Training time in minutes, instead of the recipe's length. The learning rate of cityscapes, "
+            "voc and camvid falls by epochs: give --set optimiser.schedule=cosine, too.",
+            show_default=False,
+        ),
     ] = None,
     rest: Annotated[
         str | None,

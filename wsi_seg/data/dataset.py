@@ -96,7 +96,8 @@ def read_splits(
     available = layout.splits(root)
     for absent in (split for split in splits if split not in available):
         there = ", ".join(available) or "none at all"
-        raise UsageError(f"{folder}: has no split {absent!r} (it has {there}): choose another")
+        remedy = f"give --split {' or '.join(available)}" if available else "name another folder"
+        raise UsageError(f"{folder}: has no split {absent!r} (it has {there}): {remedy}")
     schema = schema or _default_schema(root, layout) or otherwise
     if schema is None:
         raise UsageError(

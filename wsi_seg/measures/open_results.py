@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.measures.pairing import require_folder
-from wsi_seg.results.folder import is_result, labels_in, require_finished
+from wsi_seg.results.folder import is_result, labels_in, refuse_folder_of_results, require_finished
 from wsi_seg.results.labels.read_labels import read_labels
 from wsi_seg.results.whole import require_whole
-from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,16 +52,8 @@ def open_whole(path: Path) -> Opened:
     zarr = labels_in(path)
     require_folder(path)
     require_finished(zarr)
+    refuse_folder_of_results(path, several=True)
     if not is_result(path):
-        try:
-            results = [child for child in sorted(path.iterdir()) if child.is_dir() and is_result(child)]
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be read ({error.strerror}): make it readable") from error
-        if results:
-            raise UsageError(
-                f"{path}: holds {counted(len(results), 'results')}, and is none itself: name them, such as "
-                f"{results[0]}, or {path / '*'}/ for all"
-            )
         raise OutputError(f"{path}: not a result: give a result folder of `wsi-seg predict`")
     labels = read_labels(zarr)
     return Opened(path, labels, require_whole(labels.path))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wsi_seg.errors import AnnotationError, UsageError
 from wsi_seg.files.plain_files import check_plain
 from wsi_seg.inference.network.choice import choose_form
-from wsi_seg.inference.network.devices import choose_device
+from wsi_seg.inference.network.devices import NEEDS_GPU, choose_device
 from wsi_seg.models.registry import GIVEN, ONNX, REGISTER
 from wsi_seg.predict.sizes import DEFAULT_PATCH, patch_and_halo
 
@@ -25,7 +25,8 @@ def refuse_unsuited(bundle: ModelBundle, settings: PredictSettings) -> None:
     ------
     UsageError
         If sizes do not fit the network or each other, there is no device of this name, the network cannot run
-        in the form that is asked for, or is known to this process alone and the settings name a cluster.
+        in the form or precision that is asked for, or is known to this process alone and the settings name a
+        cluster.
     DeviceError
         If this machine lacks the device.
     AnnotationError
@@ -36,6 +37,8 @@ def refuse_unsuited(bundle: ModelBundle, settings: PredictSettings) -> None:
         device = choose_device(run.device)
         if labels.compile == "yes" or name == ONNX:
             choose_form(bundle.architecture.config, device, labels.precision, labels.compile)
+        if labels.precision == "float16" and device == "cpu":
+            raise UsageError(NEEDS_GPU)
     elif name == GIVEN:
         raise UsageError(
             f"{bundle.name}: its network was given in Python, and is in this process alone: leave the "

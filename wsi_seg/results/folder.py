@@ -11,10 +11,11 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from wsi_seg.errors import OutputError
+from wsi_seg.errors import OutputError, UsageError
 from wsi_seg.files.digests import digest_file
 from wsi_seg.files.files import PARTIAL, locked, move, remove, remove_partial, write_text, writing
 from wsi_seg.results.record import RunRecord
+from wsi_seg.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,6 +216,37 @@ def is_result(path: Path) -> bool:
     """Return whether a folder is a result folder of `predict`, or the OME-Zarr in it."""
     result = ResultFolder(path)
     return path.name.endswith(".zarr") or result.work.is_dir() or result.zarr.is_dir()
+
+
+def refuse_folder_of_results(path: Path, several: bool) -> None:
+    """Refuse a folder that is no result but holds results: where one is asked for, it is easily given.
+
+    Parameters
+    ----------
+    path : Path
+        Nothing is said of what is a result, or holds none.
+    several : bool
+        Whether more than one may be named.
+
+    Raises
+    ------
+    UsageError
+        If it holds results.
+    OutputError
+        If it cannot be read.
+    """
+    if is_result(path) or not path.is_dir():
+        return
+    try:
+        results = [child for child in sorted(path.iterdir()) if child.is_dir() and is_result(child)]
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be read ({error.strerror}): make it readable") from error
+    if results:
+        named = f"name them, such as {results[0]}, or {path / '*'}/ for all"
+        raise UsageError(
+            f"{path}: holds {counted(len(results), 'results')}, and is none itself: "
+            f"{named if several else f'name one, such as {results[0]}'}"
+        )
 
 
 def labels_in(path: Path) -> Path:

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 LOOKED_PIXELS = 1 << 28
 """Label pixels, context included, that go through the network at most: a minute or two on two cores."""
 
+HALVINGS = 2
+"""How often windows are halved to see whether smaller ones lie between the outlines."""
+
 SURE_OF_ALL = 0.01
 """Mean doubt below which the network counts as unsure of nothing."""
 
@@ -132,7 +135,7 @@ def suggest(
     SlideError, MppError
         If a slide cannot be opened, its resolution does not fit, or there is no tissue on any.
     AnnotationError
-        If a file of outlines cannot be read or was drawn on another slide, or all tissue is outlined.
+        If a file of outlines cannot be read or was drawn on another slide, or too much tissue is outlined.
     ModelError
         If the model is not one for slides.
     UsageError
@@ -196,19 +199,33 @@ def _places(grounds: Sequence[Ground], window_um: float) -> list[_Place]:
     SlideError
         If there is no tissue.
     AnnotationError
-        If all tissue is outlined.
+        If too much of it is outlined.
     """
     places = [_Place(i, window) for i, ground in enumerate(grounds) for window in ground.windows(window_um)]
     if any(place.window.candidate for place in places):
         return places
     if any(ground.tissue.mask.any() for ground in grounds):
         if any(place.window.outlined for place in places):
-            raise AnnotationError(f"{_named(grounds)}: all tissue is outlined already: name other slides")
+            raise _too_much_outlined(grounds, window_um)
         raise SlideError(
             f"{_named(grounds)}: too little tissue for windows of {window_um:g} um: give smaller ones with "
             "--window-um"
         )
     raise SlideError(f"{_named(grounds)}: no tissue was found: nothing to outline")
+
+
+def _too_much_outlined(grounds: Sequence[Ground], window_um: float) -> AnnotationError:
+    """Return the error of slides whose tissue is outlined, unless windows are made smaller."""
+    for smaller in (window_um / 2**n for n in range(1, HALVINGS + 1)):
+        seen = [ground for ground in grounds if min(ground.side(smaller)) >= 4 * POINT]
+        if any(window.candidate for ground in seen for window in ground.windows(smaller)):
+            return AnnotationError(
+                f"{_named(grounds)}: no window of {window_um:g} um holds enough tissue that is not outlined: "
+                f"give smaller ones, as with --window-um {smaller:g}, or name other slides"
+            )
+    return AnnotationError(
+        f"{_named(grounds)}: all tissue is outlined already, or lies close to outlines: name other slides"
+    )
 
 
 def _thinned(places: list[_Place], patches: dict[int, Patches]) -> tuple[list[_Place], list[str]]:

@@ -219,7 +219,10 @@ class Recipe(BaseModel):
     def _check(self) -> Self:
         stages = self.training.stages
         if self.optimiser.schedule == "step" and self.training.epochs is None:
-            raise ValueError("the step schedule counts epochs: give training.epochs")
+            raise ValueError(
+                "its learning rate falls by epochs, so minutes cannot be its length: give training.epochs=N "
+                "without --minutes, or optimiser.schedule=cosine beside --minutes"
+            )
         if self.data.sampling == "whole" and self.training.epoch_steps is not None:
             raise ValueError(
                 "training.epoch_steps is for patches that are drawn: with data.sampling=whole an epoch is "

@@ -256,6 +256,16 @@ def test_the_tally_counts_what_could_not_be_done(monkeypatch: pytest.MonkeyPatch
     assert shapely.is_valid(polygons(shapes)).all()
 
 
+@pytest.mark.parametrize(("max_vertices", "left"), [(20, 1), (400, 0)])
+def test_shapes_that_the_finest_grid_does_not_cut_are_counted(max_vertices: int, left: int) -> None:
+    image = np.zeros((256, 256), dtype=np.uint8)
+    image[1, 1:16] = image[2:15, 1:16:2] = 1  # a comb, in one cell of 16 px
+    tally = Tally()
+    settings = PolygonSettings(tile=256, max_vertices=max_vertices)
+    shapes = list(vectorise(ArraySource(image), settings, None, tally, unseen=[0]))
+    assert (len(shapes), tally.too_many) == (1, left)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -20,6 +20,9 @@ NO_GPUS = re.compile(r"^(?:cuda|hip|xpu)\b[^=\n]*= None$", re.MULTILINE)
 
 VERSION = re.compile(r"^__version__ = '([^']+)'$", re.MULTILINE)
 
+NEEDS_GPU = "--precision float16 needs a GPU: use float32 or bfloat16"
+"""Of a network that PyTorch runs."""
+
 KINDS = 3
 DRIVERS = ("libcuda.so.1", "nvcuda.dll", "libamdhip64.so")
 

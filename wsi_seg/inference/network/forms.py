@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from wsi_seg.errors import UsageError
-from wsi_seg.inference.network.devices import OutOfDeviceMemoryError
+from wsi_seg.inference.network.devices import NEEDS_GPU, OutOfDeviceMemoryError
 from wsi_seg.inference.network.float32 import float32_proper
 from wsi_seg.inference.network.folding import folded
 from wsi_seg.inference.network.graphs import Graphed
@@ -67,7 +67,7 @@ def run_as(
     if isinstance(network, OnnxNet):
         return OnnxForm(network, spec, device)
     if precision == "float16" and device.type == "cpu":
-        raise UsageError("--precision float16 needs a GPU: use float32 or bfloat16")
+        raise UsageError(NEEDS_GPU)
     return PlainNetwork(network, spec, device, DTYPES[precision], graphs=form == "compiled")
 
 

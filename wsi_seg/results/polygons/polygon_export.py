@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.results.polygons.geojson_writer import write_csv, write_geojson
 from wsi_seg.results.polygons.tile_tally import Tally
-from wsi_seg.results.polygons.vectorise import PolygonSettings, vectorise
+from wsi_seg.results.polygons.vectorise import SPLITS, PolygonSettings, vectorise
 from wsi_seg.results.polygons.written_classes import GeoJsonSettings, left_out
 from wsi_seg.results.stated_of_labels import STATED, stated_of_labels
 from wsi_seg.results.summary import Outlined, Tolerance
@@ -63,10 +63,12 @@ class Exported:
             abs(self.file.area_um2[i] - area) > LARGEST_ERROR * area
             for i, area in self.file.label_area_um2.items()
         )
+        smallest = self.settings.tile // SPLITS
         counts = {
             "outlines simplified less, for the class to keep its area": self.tiles.finer,
             "tiles less simplified, to stay valid": self.tiles.less_simplified,
             "tiles with tangles too large to sieve exactly": self.tiles.cut_short,
+            f"polygons left with more corners, as none is cut below {smallest} label px": self.tiles.too_many,
             "shapes snapped to a coarser grid, to stay valid": self.file.repaired,
             "shapes too thin to write": self.file.dropped,
             "classes outlined more than 1 % off sieved_mm2": off,

@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import shapely
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from wsi_seg.results.polygons.complete_shapes import Pieces
+    from wsi_seg.results.polygons.complete_shapes import Pieces, Shape
 
 LABEL_VALUES = 256
 
@@ -41,7 +44,7 @@ class Tile:
 
 @dataclass
 class Tally:
-    """What happened to the tiles; filled in while the shapes are drawn.
+    """What happened to tiles and shapes; filled in while the shapes are drawn.
 
     Attributes
     ----------
@@ -56,6 +59,8 @@ class Tally:
     cut_short : int
         Tiles with a tangle of small components that reached too far to be sieved independently of the
         tile's place.
+    too_many : int
+        Shapes that have more corners than was asked for, as the finest grid cuts them no further.
     pixels : NDArray of float64, shape (256,)
         Sieved label pixels by label value.
     length, smoothed : NDArray of float64, shape (256,)
@@ -66,6 +71,7 @@ class Tally:
     finer: int = 0
     less_simplified: int = 0
     cut_short: int = 0
+    too_many: int = 0
     pixels: NDArray[np.float64] = field(default_factory=lambda: np.zeros(LABEL_VALUES))
     length: NDArray[np.float64] = field(default_factory=lambda: np.zeros(LABEL_VALUES))
     smoothed: NDArray[np.float64] = field(default_factory=lambda: np.zeros(LABEL_VALUES))
@@ -80,6 +86,11 @@ class Tally:
         self.pixels += np.bincount(class_id, tile.pieces.area, LABEL_VALUES)
         self.length += np.bincount(class_id, tile.length, LABEL_VALUES)
         self.smoothed += np.bincount(class_id, tile.length * tile.tolerance, LABEL_VALUES)
+
+    def look_at(self, shapes: Sequence[Shape], max_vertices: int) -> None:
+        """Count the shapes that were to have fewer corners."""
+        corners = shapely.get_num_coordinates(np.array([shape.polygon for shape in shapes], dtype=object))
+        self.too_many += int((corners > max_vertices).sum())
 
     def tolerance(self, class_id: int) -> float:
         """Return what a class's outlines were simplified by, in label pixels: the mean over their length."""

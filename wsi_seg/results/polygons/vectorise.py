@@ -53,7 +53,7 @@ class PolygonSettings:
         Outlines may be simplified by about this many label pixels; 0 keeps them exact. The largest of
         `simplify.STEPS` within it is what is used.
     max_vertices : int
-        Shapes with more corners are cut along tile borders.
+        Shapes with more corners are cut along tile borders, and then within a tile as far as `SPLITS` goes.
     tile : int
         Side of a tile in label pixels, a multiple of 16.
     threads : int
@@ -150,6 +150,7 @@ def vectorise(
         drawn = in_order(pool, lambda rect: cut_tile(labels, confidence, rect, settings), tiles, ahead)
         joined = (joiner.add(tile.pieces) for tile in _counted(drawn, tally, settings.step_px))
         for shapes in in_order(pool, Complete.shapes, joined, threads):
+            tally.look_at(shapes, settings.max_vertices)
             yield from shapes
 
 
