@@ -114,6 +114,7 @@ class Browser:
     def open(self, address: str) -> None:
         """Open a page and wait until it has loaded."""
         self.ask("Page.navigate", url="about:blank")  # also where only the part after # differs
+        self.messages.clear()  # of the page before, whose server may have ended
         self.ask("Page.navigate", url=address)
         self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
 

@@ -11,7 +11,8 @@ from helpers.trainings import tiny_recipe
 
 from wsi_seg.errors import UsageError
 from wsi_seg.files.shipped import shipped_folder
-from wsi_seg.models.architecture import build_network
+from wsi_seg.models.architecture import Architecture, build_network
+from wsi_seg.models.cost import count_parameters
 from wsi_seg.pipelines import load_pipeline
 from wsi_seg.training.recipe import Recipe, TrainingRecipe, override
 
@@ -75,6 +76,26 @@ def test_later_settings_go_over_earlier_ones_and_the_original_stays() -> None:
     assert changed.training.seed == 2
     assert PLAIN.training.seed == 0
     assert override(PLAIN, []) == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "parameters"), [("camvid-quick", [], 201_021), ("camvid", ["model.q=3"], 202_469)]
+)
+def test_the_wider_decoder_of_camvid_quick_costs_no_parameters(
+    name: str, changes: list[str], parameters: int
+) -> None:
+    recipe = load_pipeline(name).train
+    assert recipe is not None
+    model = override(recipe, changes).model
+    network = build_network(Architecture(name=model.name, config=model.config(11)))
+    assert count_parameters(network) == parameters
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_minutes_beside_epochs_are_refused_in_any_order(order: int) -> None:
+    with pytest.raises(UsageError, match=r"^2\.5 minutes and 4 epochs: each is a length .*: give one, by"):
+        override(PLAIN, *(["training.minutes=2.5"], ["training.epochs=4"])[::order])
+    assert override(PLAIN, ["training.minutes=null", "training.epochs=4"]).training.epochs == 4
 
 
 def test_minutes_and_epochs_take_each_others_place() -> None:

@@ -41,7 +41,6 @@ def shown(browser: Browser) -> Iterator[Callable[..., Browser]]:
 
         def show(asked: Asked | Path, view: str = "", *, layers: int = 2) -> Browser:
             address = servers.enter_context(served(asked if isinstance(asked, Asked) else Asked(asked)))
-            browser.messages.clear()
             browser.open(f"{address}s/0/{view}")
             browser.wait(LOADED.format(least=layers))
             return browser

@@ -37,7 +37,8 @@ def train(
     pipeline: Annotated[
         str,
         typer.Option(
-            help="Recipe: quick, one-stain, breast-biopsy, cityscapes, voc, camvid, or a YAML file."
+            help="Recipe: quick, one-stain, breast-biopsy, cityscapes, voc, camvid, camvid-quick, "
+            "or a YAML file."
         ),
     ] = "quick",
     minutes: Annotated[
