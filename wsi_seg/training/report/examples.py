@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 PANEL = 480
 """Width of a panel in pixels, and the greatest height."""
 
-QUALITY = 85
-"""Of single pictures: only looked at."""
+QUALITY, SAMPLED = 85, "4:4:4"
+"""Of single pictures: only looked at, but classes of single pixels keep their colours."""
 
 MARGIN, ROW_GAP = 32, 26
 COLUMN = PANEL + 2 + 12
@@ -102,7 +102,7 @@ def save_panels(examples: Sequence[Example], schema: ClassSchema, folder: Path) 
     for number, example in enumerate(examples, 1):
         for what, panel in zip(PANELS, painted_panels(example, schema), strict=True):
             with replacing(folder / picture_of(number, what)) as partial:
-                panel.save(partial, format="JPEG", quality=QUALITY)
+                panel.save(partial, format="JPEG", quality=QUALITY, subsampling=SAMPLED)
 
 
 def agreement(example: Example) -> str:

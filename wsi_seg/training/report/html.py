@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wsi_seg.pages.rendering import data_uri, render
 from wsi_seg.training.report.contents import PANELS
-from wsi_seg.training.report.examples import QUALITY, agreement, legend_entries, painted_panels
+from wsi_seg.training.report.examples import QUALITY, SAMPLED, agreement, legend_entries, painted_panels
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -110,5 +110,5 @@ def render_html(page: Page, folder: Path) -> str:
 
 def _packed(picture: Image.Image, kind: str) -> str:
     packed = io.BytesIO()
-    picture.save(packed, format=kind, quality=QUALITY)
+    picture.save(packed, format=kind, quality=QUALITY, subsampling=SAMPLED)
     return data_uri(packed.getvalue(), f"image/{kind.lower()}")
