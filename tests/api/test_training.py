@@ -78,7 +78,9 @@ def test_settings_are_taken_by_their_names_too(monkeypatch: pytest.MonkeyPatch, 
         "training.epochs=3",
     ):
         with pytest.raises(KeyboardInterrupt):
-            ws.train([("s", "a")], out=tmp_path, minutes=5, settings=settings)
+            ws.train([("s", "a")], out=tmp_path, settings=settings)
+    with pytest.raises(UsageError, match=r"--minutes 5: training\.epochs is a length of the training, too"):
+        ws.train([("s", "a")], out=tmp_path, minutes=5, settings="training.epochs=3")
     assert asked[0] == asked[1]
     assert [recipe.training.epochs for recipe in asked] == [3, 3, 3]
     assert asked[0].loss.dice == 1e-05

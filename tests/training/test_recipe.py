@@ -91,13 +91,6 @@ def test_the_wider_decoder_of_camvid_quick_costs_no_parameters(
     assert count_parameters(network) == parameters
 
 
-@pytest.mark.parametrize("order", [1, -1])
-def test_minutes_beside_epochs_are_refused_in_any_order(order: int) -> None:
-    with pytest.raises(UsageError, match=r"^2\.5 minutes and 4 epochs: each is a length .*: give one, by"):
-        override(PLAIN, *(["training.minutes=2.5"], ["training.epochs=4"])[::order])
-    assert override(PLAIN, ["training.minutes=null", "training.epochs=4"]).training.epochs == 4
-
-
 def test_minutes_and_epochs_take_each_others_place() -> None:
     timed = override(PLAIN, ["training.minutes=2.5"])
     assert (timed.training.minutes, timed.training.epochs) == (2.5, None)

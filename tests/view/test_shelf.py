@@ -10,7 +10,7 @@ from wsi_seg.errors import SlideError
 from wsi_seg.view import shelf as module
 from wsi_seg.view.shelf import MOST_OPEN, MovedOnError, Shelf
 from wsi_seg.view.shown_slide import Shown
-from wsi_seg.view.watch import Watch
+from wsi_seg.view.watched_files import Watch
 
 
 class Stand:

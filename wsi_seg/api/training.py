@@ -29,6 +29,7 @@ from wsi_seg.packages import ImportFault
 from wsi_seg.pipelines import load_pipeline
 from wsi_seg.progress import TrainingProgress
 from wsi_seg.settings import RunSettings
+from wsi_seg.training.changes import read_changes
 from wsi_seg.training.recipe import Recipe, override
 
 if TYPE_CHECKING:
@@ -116,6 +117,14 @@ class TrainOptions:
         number_of("minutes", self.minutes)
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise UsageError(f"--minutes {self.minutes:g}: no length of time: give minutes, such as 10")
+        if self.minutes is not None and any(
+            change.name == "training.epochs" and change.value is not None
+            for change in read_changes(self.settings)
+        ):
+            raise UsageError(
+                f"--minutes {self.minutes:g}: training.epochs is a length of the training, too: "
+                "give one of them"
+            )
         recipe = load_pipeline(self.pipeline).train
         if recipe is None:
             raise UsageError(

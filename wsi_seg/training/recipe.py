@@ -288,7 +288,7 @@ def override(recipe: Recipe, *settings: Changes) -> Recipe:
     UsageError
         If there is no such setting, or it cannot have that value.
     """
-    values, lengths = recipe.model_dump(), dict[str, object]()
+    values = recipe.model_dump()
     for change in chain.from_iterable(map(read_changes, settings)):
         part, _, name = change.name.partition(".")
         if part not in values or name not in values[part]:
@@ -300,13 +300,7 @@ def override(recipe: Recipe, *settings: Changes) -> Recipe:
             values["model"] = other_values(change.value)
         elif change.name in ("training.minutes", "training.epochs"):
             values["training"] |= {"minutes": None, "epochs": None}
-            lengths[name] = change.value
         values[part][name] = change.value
-    if len(lengths) > 1 and None not in lengths.values():
-        raise UsageError(
-            f"{lengths['minutes']} minutes and {lengths['epochs']} epochs: each is a length of the training: "
-            "give one, by --minutes or by training.epochs"
-        )
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:

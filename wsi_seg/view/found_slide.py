@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wsi_seg.results.record import Key, RunRecord
     from wsi_seg.results.summary import Summary
     from wsi_seg.slides.frames import Frames
-    from wsi_seg.view.watch import Watch
+    from wsi_seg.view.watched_files import Watch
 
 NAME_IT = "only the overview in the result is shown: name the slide with --slide"
 

@@ -20,7 +20,7 @@ from wsi_seg.view.matched_outlines import MatchedOutlines
 from wsi_seg.view.open_to_view import open_result
 from wsi_seg.view.results_below import results_in
 from wsi_seg.view.unfinished import read_underway
-from wsi_seg.view.watch import Watch, stamp_of
+from wsi_seg.view.watched_files import Watch, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from wsi_seg.results.summary import Summary
     from wsi_seg.view.shelf import Shelf
     from wsi_seg.view.shown_slide import Json, Shown
-    from wsi_seg.view.watch import Stamp
+    from wsi_seg.view.watched_files import Stamp
 
 BATCH = "batch.json"
 CANNOT_BE_USED = "cannot be used"

@@ -22,7 +22,7 @@ from wsi_seg.view.polygons_by_place import Polygons
 from wsi_seg.view.shown_slide import Shown
 from wsi_seg.view.slide_tiles import SlideTiles
 from wsi_seg.view.unfinished import RESUMES, read_underway
-from wsi_seg.view.watch import Watch
+from wsi_seg.view.watched_files import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

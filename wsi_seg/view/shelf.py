@@ -7,7 +7,7 @@ from collections import OrderedDict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from wsi_seg.view.watch import Watch
+from wsi_seg.view.watched_files import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

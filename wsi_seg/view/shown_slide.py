@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from wsi_seg.models.classes import OUTSIDE_ID, UNPROCESSED_ID
 from wsi_seg.slides.lattice import Rect
 from wsi_seg.view.tile_grid import TILE
-from wsi_seg.view.watch import Watch
+from wsi_seg.view.watched_files import Watch
 
 if TYPE_CHECKING:
     from pydantic import JsonValue

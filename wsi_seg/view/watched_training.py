@@ -15,7 +15,7 @@ from wsi_seg.files.document import read_object
 from wsi_seg.models.lookup import MODEL_FILE
 from wsi_seg.training.report.contents import ONE_BY_ONE
 from wsi_seg.view.open_to_view import open_slide
-from wsi_seg.view.watch import Watch
+from wsi_seg.view.watched_files import Watch
 
 if TYPE_CHECKING:
     from pydantic import JsonValue

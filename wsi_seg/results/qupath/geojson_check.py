@@ -19,7 +19,7 @@ from wsi_seg.models.classes import MAX_NAME
 from wsi_seg.results.qupath.check_geometry import GeometryCheck
 from wsi_seg.results.qupath.colours import Recoloured, colour_script, recoloured
 from wsi_seg.results.qupath.faults import Fault, Findings, shown
-from wsi_seg.results.qupath.repeats import Repeats
+from wsi_seg.results.qupath.repeated_areas import Repeats
 
 if TYPE_CHECKING:
     from pathlib import Path

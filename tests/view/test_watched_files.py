@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wsi_seg.view.watch import Watch
+from wsi_seg.view.watched_files import Watch
 
 
 def watching(folder: Path) -> Watch:
